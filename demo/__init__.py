@@ -1,0 +1,1 @@
+"""The bundled synthetic data set, its generator and its small checkpoints."""

@@ -1,0 +1,1 @@
+"""Top floor: recipe, validated configuration, graph, execution, command line and report."""

@@ -1,0 +1,51 @@
+"""The command `rvos`: finds the sub-command, prints an error as one line."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from rvos.errors import PipelineError
+
+EXIT_USAGE = 2
+
+COMMANDS = {
+    "parity": "compare our networks with a folder of official inputs and outputs",
+}
+
+
+def build_parser(command: str | None) -> argparse.ArgumentParser:
+    """Return the parser; only the options of `command` are loaded, so that `rvos --help` stays quick."""
+    parser = argparse.ArgumentParser(prog="rvos", description="Referring video object segmentation by ensembles.")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name, summary in COMMANDS.items():
+        sub = commands.add_parser(
+            name, help=summary, description=summary, formatter_class=argparse.RawDescriptionHelpFormatter
+        )
+        if name == command:
+            module = import_module(f"pipeline.commands.{name.replace('-', '_')}")
+            module.register(sub)
+            sub.set_defaults(run=module.run)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one sub-command and return its exit status."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    parser = build_parser(words[0] if words else None)
+    options = parser.parse_args(words)
+    try:
+        status: int = options.run(options)
+    except PipelineError as error:
+        print(f"rvos {options.command}: {error}", file=sys.stderr)
+        return EXIT_USAGE
+    except KeyboardInterrupt:
+        print(f"rvos {options.command}: interrupted; run it again to go on", file=sys.stderr)
+        return 130
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

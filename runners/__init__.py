@@ -1,0 +1,1 @@
+"""Frames and expressions in, mask sequences out: one adapter a network."""

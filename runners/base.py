@@ -1,0 +1,51 @@
+"""What a runner is: frames and expressions of one video in, mask sequences out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, Protocol
+
+from rvos.mask_sequences import MaskSequence
+from rvos.videos import Expression, Video
+
+Precision = Literal["float32", "float16", "bfloat16"]
+OptionValue = str | int | float | bool
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSettings:
+    """One entry of `models:` in a recipe.
+
+    Args:
+        runner: name in `runners.registry`.
+        checkpoint: official file or our own safetensors.
+        backbone: name of the visual backbone; None: as the checkpoint says.
+        tokenizer: folder with the tokeniser's files; None: the project's small demo tokeniser.
+        window: frames of a clip; None: the official protocol of the network.
+        overlap: frames shared by neighbouring windows.
+        precision: of the network's arithmetic; masks are thresholded in float32 always.
+        compile: pass the network through `torch.compile`.
+        keep_soft: keep quantised logits beside the hard masks.
+        options: the runner's own settings.
+    """
+
+    runner: str
+    checkpoint: Path
+    backbone: str | None = None
+    tokenizer: Path | None = None
+    window: int | None = None
+    overlap: int = 0
+    precision: Precision = "float32"
+    compile: bool = False
+    keep_soft: bool = True
+    options: Mapping[str, OptionValue] = field(default_factory=dict)
+
+
+class Runner(Protocol):
+    """A loaded referring network."""
+
+    def segment(self, video: Video, expressions: Sequence[Expression]) -> Iterator[MaskSequence]:
+        """Yield one mask sequence for each expression, in their order."""
+        ...

@@ -1,0 +1,33 @@
+"""The runners by name, imported only when built."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from rvos.errors import ConfigError
+
+if TYPE_CHECKING:
+    import torch
+
+    from runners.base import ModelSettings, Runner
+
+RUNNERS = {
+    "soc": "runners.soc",
+    "mutr": "runners.mutr",
+    "referformer": "runners.referformer",
+    "uninext": "runners.uninext",
+}
+
+
+def build_runner(settings: ModelSettings, *, device: torch.device) -> Runner:
+    """Return the loaded runner that `settings` names; each runner module has `build(settings, device=...)`.
+
+    Raises:
+        ConfigError: no runner of that name.
+    """
+    if settings.runner not in RUNNERS:
+        raise ConfigError(f"runner {settings.runner!r} is unknown; choose one of {', '.join(RUNNERS)}")
+    build: Callable[..., Runner] = import_module(RUNNERS[settings.runner]).build
+    return build(settings, device=device)

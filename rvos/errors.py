@@ -1,0 +1,27 @@
+"""Errors that a user can mend: each message is `where: what was found; what to do`."""
+
+from __future__ import annotations
+
+
+class PipelineError(Exception):
+    """Anything wrong that a user can mend; the command line prints it as one line and exits 2."""
+
+
+class ConfigError(PipelineError):
+    """A recipe or a command-line value that cannot be used."""
+
+
+class InputError(PipelineError):
+    """A frame, mask, annotation or expression file that is missing, damaged or inconsistent."""
+
+
+class StoreError(PipelineError):
+    """A stored result that is missing, damaged or foreign, or that cannot be written."""
+
+
+class FusionError(PipelineError):
+    """Members that cannot be fused: none, or of unequal frames or sizes."""
+
+
+class CheckpointError(PipelineError):
+    """A checkpoint that cannot be read safely or does not fit the network."""

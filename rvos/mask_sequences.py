@@ -1,0 +1,127 @@
+"""Mask sequences: for one expression, a hard mask and a score for every frame."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pycocotools import mask as coco
+
+from rvos.errors import InputError
+
+SoftKind = Literal["logit", "probability"]
+_LEVELS = 255
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SoftMaps:
+    """Soft masks at the network's own resolution, quantised to 8 bits.
+
+    Args:
+        values: `(T, h, w)` uint8; the soft value is `low + values * (high - low) / 255`.
+        low, high: soft values of the levels 0 and 255.
+        kind: what the soft values are; logits and probabilities never mix.
+    """
+
+    values: NDArray[np.uint8]
+    low: float
+    high: float
+    kind: SoftKind = "logit"
+
+    @classmethod
+    def quantise(
+        cls, soft: NDArray[np.float32], *, low: float = -8.0, high: float = 8.0, kind: SoftKind = "logit"
+    ) -> SoftMaps:
+        """Return soft masks `(T, h, w)` clipped to [low, high] and rounded to 256 levels."""
+        scaled = (np.clip(soft, low, high) - low) * (_LEVELS / (high - low))
+        return cls(np.rint(scaled).astype(np.uint8), low, high, kind)
+
+    def dequantise(self) -> NDArray[np.float32]:
+        """Return the soft values `(T, h, w)` float32."""
+        return (self.low + self.values.astype(np.float32) * ((self.high - self.low) / _LEVELS)).astype(np.float32)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MaskSequence:
+    """Hard masks and scores of one expression, at the original frame size.
+
+    Args:
+        video, expression: ids.
+        frames: names of the T frames.
+        size: (H, W) of the original frames.
+        runs: T COCO compressed run lengths (the `counts` of an RLE), column-major.
+        scores: `(T,)` float32, higher is better; constant scores are allowed.
+        key_frame: index chosen by an explicit rule; None: the first maximum of the scores.
+        soft: soft masks at network resolution, or None.
+    """
+
+    video: str
+    expression: str
+    frames: tuple[str, ...]
+    size: tuple[int, int]
+    runs: tuple[bytes, ...]
+    scores: NDArray[np.float32]
+    key_frame: int | None = None
+    soft: SoftMaps | None = None
+
+    def __post_init__(self) -> None:
+        where = f"{self.video}/{self.expression}"
+        if not self.frames:
+            raise InputError(f"{where}: a mask sequence needs at least one frame; check the frame list")
+        if len(self.runs) != len(self.frames) or self.scores.shape != (len(self.frames),):
+            raise InputError(
+                f"{where}: {len(self.frames)} frames but {len(self.runs)} masks and scores of shape "
+                f"{self.scores.shape}; give one of each for every frame"
+            )
+        if self.scores.dtype != np.float32:
+            raise InputError(f"{where}: scores are {self.scores.dtype}; give float32")
+        if self.key_frame is not None and not 0 <= self.key_frame < len(self.frames):
+            raise InputError(f"{where}: key frame {self.key_frame} is outside the {len(self.frames)} frames")
+
+    @classmethod
+    def from_masks(
+        cls,
+        masks: NDArray[np.bool_],
+        *,
+        video: str,
+        expression: str,
+        frames: tuple[str, ...],
+        scores: NDArray[np.float32],
+        key_frame: int | None = None,
+        soft: SoftMaps | None = None,
+    ) -> MaskSequence:
+        """Return the sequence of boolean masks `(T, H, W)`."""
+        height, width = masks.shape[1:]
+        return cls(video, expression, frames, (height, width), encode(masks), scores, key_frame, soft)
+
+    @property
+    def n_frames(self) -> int:
+        """Number of frames."""
+        return len(self.frames)
+
+    def masks(self) -> NDArray[np.bool_]:
+        """Return the masks `(T, H, W)` bool."""
+        return decode(self.runs, self.size)
+
+    def mask(self, index: int) -> NDArray[np.bool_]:
+        """Return the mask of one frame, `(H, W)` bool."""
+        return decode(self.runs[index : index + 1], self.size)[0]
+
+    def pick_key_frame(self) -> int:
+        """Return the key frame: the stated one, else the first maximum of the scores (paper Eq. 2)."""
+        return self.key_frame if self.key_frame is not None else int(np.argmax(self.scores))
+
+
+def encode(masks: NDArray[np.bool_]) -> tuple[bytes, ...]:
+    """Return the COCO compressed run lengths of masks `(T, H, W)`, one a frame."""
+    columns_first = np.asfortranarray(np.moveaxis(masks, 0, -1).astype(np.uint8))
+    return tuple(rle["counts"] for rle in coco.encode(columns_first))
+
+
+def decode(runs: tuple[bytes, ...], size: tuple[int, int]) -> NDArray[np.bool_]:
+    """Return the masks `(T, H, W)` bool of COCO compressed run lengths."""
+    height, width = size
+    rles = [{"size": [height, width], "counts": counts} for counts in runs]
+    return np.ascontiguousarray(np.moveaxis(coco.decode(rles), -1, 0).astype(bool))

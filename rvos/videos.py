@@ -1,0 +1,86 @@
+"""Videos and their expressions, as every data set reader yields them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from rvos.errors import InputError
+
+
+@dataclass(frozen=True, slots=True)
+class Expression:
+    """One referring sentence of a video.
+
+    Args:
+        id: name in the expression file, unique in its video.
+        text: the sentence as the file has it.
+        object_ids: annotated objects that it refers to; empty where the data has none.
+    """
+
+    id: str
+    text: str
+    object_ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Video:
+    """Ordered frames of one clip with the expressions that refer to its objects.
+
+    Args:
+        id: name in the expression file; text, never a number.
+        frames: frame names without extension, in the order of the expression file.
+        expressions: in the order of the expression file.
+        image_paths: one image a frame; the files are opened only by `read_frame` and `read_size`.
+    """
+
+    id: str
+    frames: tuple[str, ...]
+    expressions: tuple[Expression, ...]
+    image_paths: tuple[Path, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.image_paths) != len(self.frames):
+            raise InputError(
+                f"{self.id}: {len(self.frames)} frames but {len(self.image_paths)} image paths; "
+                "give one path for each frame"
+            )
+
+    @property
+    def n_frames(self) -> int:
+        """Number of frames."""
+        return len(self.frames)
+
+    def read_frame(self, index: int) -> NDArray[np.uint8]:
+        """Return frame `index` as RGB `(H, W, 3)`, values 0 to 255.
+
+        Raises:
+            InputError: the file is missing or cannot be decoded.
+        """
+        path = self.image_paths[index]
+        try:
+            with Image.open(path) as image:
+                return np.asarray(image.convert("RGB"))
+        except FileNotFoundError:
+            raise InputError(f"{path}: frame is missing; restore it or drop video {self.id}") from None
+        except (UnidentifiedImageError, OSError, SyntaxError) as error:
+            raise InputError(f"{path}: frame cannot be decoded ({error}); replace the file") from None
+
+    def read_size(self) -> tuple[int, int]:
+        """Return `(H, W)` of the first frame, read from its header.
+
+        Raises:
+            InputError: the file is missing or is no image.
+        """
+        path = self.image_paths[0]
+        try:
+            with Image.open(path) as image:
+                return image.height, image.width
+        except FileNotFoundError:
+            raise InputError(f"{path}: frame is missing; restore it or drop video {self.id}") from None
+        except (UnidentifiedImageError, OSError, SyntaxError) as error:
+            raise InputError(f"{path}: frame cannot be decoded ({error}); replace the file") from None

@@ -1,0 +1,1 @@
+"""AOT and DeAOT: video object segmentation networks and their engine, in plain PyTorch."""

@@ -1,0 +1,1 @@
+"""Training of the referring networks and of the propagation networks."""
