@@ -23,6 +23,7 @@ from rvos.errors import CheckpointError
 ENVELOPES = ("model", "model_state_dict", "state_dict")
 _SHOWN_KEYS = 8
 _BLOCK = 1 << 20
+_ARRAY_TYPES = ("float64", "float32", "float16", "int64", "int32", "uint8", "bool")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +95,16 @@ def _read_safetensors(path: Path) -> CheckpointFile:
 @contextmanager
 def _allowed() -> Iterator[None]:
     """The only classes, beside tensors and containers, that official files are known to hold."""
-    scalar: list[Any] = [np.dtype, np.ndarray, type(np.dtype("float64")), type(np.dtype("float32"))]
-    scalar += [type(np.dtype("int64")), type(np.dtype("int32")), type(np.dtype("uint8"))]
-    rebuild = [np._core.multiarray.scalar, np._core.multiarray._reconstruct]
-    with torch.serialization.safe_globals(
-        [argparse.Namespace, collections.defaultdict, collections.OrderedDict, dict, *scalar, *rebuild]
-    ):
+    arrays: list[Any] = [np.dtype, np.ndarray, *(type(np.dtype(name)) for name in _ARRAY_TYPES)]
+    # NumPy moved these two; files of either age name them by one of two modules.
+    rebuild = {"scalar": np.float64(0).__reduce__()[0], "_reconstruct": np.empty(0).__reduce__()[0]}
+    moved = [
+        (function, f"numpy.{core}.multiarray.{name}")
+        for name, function in rebuild.items()
+        for core in ("core", "_core")
+    ]
+    containers: list[Any] = [argparse.Namespace, collections.defaultdict, collections.OrderedDict, dict]
+    with torch.serialization.safe_globals([*containers, *arrays, *moved]):
         yield
 
 

@@ -124,4 +124,5 @@ def decode(runs: tuple[bytes, ...], size: tuple[int, int]) -> NDArray[np.bool_]:
     """Return the masks `(T, H, W)` bool of COCO compressed run lengths."""
     height, width = size
     rles = [{"size": [height, width], "counts": counts} for counts in runs]
-    return np.ascontiguousarray(np.moveaxis(coco.decode(rles), -1, 0).astype(bool))
+    columns_first: NDArray[np.uint8] = coco.decode(rles)
+    return np.ascontiguousarray(np.moveaxis(columns_first, -1, 0)).astype(np.bool_)
