@@ -107,7 +107,8 @@ class MaskSequence:
 
     def mask(self, index: int) -> NDArray[np.bool_]:
         """Return the mask of one frame, `(H, W)` bool."""
-        return decode(self.runs[index : index + 1], self.size)[0]
+        frame: NDArray[np.bool_] = decode(self.runs[index : index + 1], self.size)[0]
+        return frame
 
     def pick_key_frame(self) -> int:
         """Return the key frame: the stated one, else the first maximum of the scores (paper Eq. 2)."""

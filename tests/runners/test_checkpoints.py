@@ -1,0 +1,114 @@
+"""Checkpoints load whole or not at all, and never run code."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from runners.checkpoints import load_strict, read_checkpoint, sha256_of
+from rvos.errors import CheckpointError
+
+
+class Malicious:
+    """Unpickling it would call `os.mkdir`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.mkdir, (str(self.folder),)
+
+
+def linear_state() -> dict[str, torch.Tensor]:
+    return {"weight": torch.arange(6.0).view(2, 3), "bias": torch.ones(2)}
+
+
+@pytest.mark.parametrize("zipped", [True, False], ids=["zip", "legacy"])
+@pytest.mark.parametrize("envelope", ["model", "model_state_dict", "state_dict", ""])
+def test_every_official_envelope_is_unwrapped(tmp_path: Path, envelope: str, zipped: bool) -> None:
+    path = tmp_path / "network.pth"
+    content = {envelope: linear_state(), "args": argparse.Namespace(backbone="resnet50"), "best": np.float64(0.5)}
+    torch.save(content if envelope else linear_state(), path, _use_new_zipfile_serialization=zipped)
+    file = read_checkpoint(path)
+    assert list(file.state) == ["weight", "bias"]
+    assert file.envelope == envelope
+    assert file.hyper_parameters == ({"backbone": "resnet50"} if envelope else {})
+
+
+def test_a_data_parallel_prefix_is_stripped_only_when_all_names_have_it(tmp_path: Path) -> None:
+    path = tmp_path / "network.pth"
+    torch.save({f"module.{name}": value for name, value in linear_state().items()}, path)
+    assert list(read_checkpoint(path).state) == ["weight", "bias"]
+    torch.save({"module.weight": torch.ones(1), "bias": torch.ones(1)}, path)
+    assert list(read_checkpoint(path).state) == ["module.weight", "bias"]
+
+
+def test_a_file_that_wants_to_execute_code_is_refused(tmp_path: Path) -> None:
+    path, target = tmp_path / "evil.pth", tmp_path / "made"
+    torch.save({"model": linear_state(), "extra": Malicious(target)}, path)
+    with pytest.raises(CheckpointError, match=r"evil\.pth: refused.*mkdir"):
+        read_checkpoint(path)
+    assert not target.exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"not a checkpoint", b"PK\x03\x04 truncated"], ids=["empty", "text", "zip"])
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
+def test_damaged_files_are_named(tmp_path: Path, content: bytes, suffix: str) -> None:
+    path = tmp_path / f"damaged{suffix}"
+    path.write_bytes(content)
+    with pytest.raises(CheckpointError, match="damaged"):
+        read_checkpoint(path)
+
+
+def test_missing_file_and_foreign_content_are_named(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="no such checkpoint"):
+        read_checkpoint(tmp_path / "absent.pth")
+    torch.save({"epoch": 3}, tmp_path / "log.pth")
+    with pytest.raises(CheckpointError, match="no state dict"):
+        read_checkpoint(tmp_path / "log.pth")
+
+
+def test_nothing_loads_half(tmp_path: Path) -> None:
+    path = tmp_path / "other.safetensors"
+    save_file({"weight": torch.ones(2, 3), "scale": torch.ones(2)}, path)
+    network = nn.Linear(3, 2)
+    before = network.weight.detach().clone()
+    with pytest.raises(CheckpointError, match=r"1 missing: bias; 1 unexpected: scale"):
+        load_strict(network, read_checkpoint(path))
+    assert torch.equal(network.weight, before)
+
+
+def test_other_shapes_and_not_finite_values_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "network.safetensors"
+    save_file({"weight": torch.ones(3, 3), "bias": torch.ones(2)}, path)
+    with pytest.raises(CheckpointError, match=r"weight \(3, 3\), expected \(2, 3\)"):
+        load_strict(nn.Linear(3, 2), read_checkpoint(path))
+    save_file({"weight": torch.full((2, 3), float("nan")), "bias": torch.ones(2)}, path)
+    with pytest.raises(CheckpointError, match="NaN or infinity in weight"):
+        load_strict(nn.Linear(3, 2), read_checkpoint(path))
+
+
+def test_renamed_and_ignored_keys_are_accounted_for(tmp_path: Path) -> None:
+    path = tmp_path / "network.safetensors"
+    state = linear_state()
+    save_file({"old.weight": state["weight"], "bias": state["bias"], "total_ops": torch.zeros(1)}, path)
+    network = nn.Linear(3, 2)
+    report = load_strict(network, read_checkpoint(path), renames=[(r"^old\.", "")], ignored=[r"total_ops$"])
+    assert report.matched == ("bias",)
+    assert report.renamed == {"old.weight": "weight"}
+    assert report.ignored == ("total_ops",)
+    assert report.is_complete
+    assert torch.equal(network.weight, state["weight"])
+
+
+def test_sha256_is_that_of_the_bytes(tmp_path: Path) -> None:
+    path = tmp_path / "abc"
+    path.write_bytes(b"abc")
+    assert sha256_of(path) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
