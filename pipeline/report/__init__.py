@@ -1,0 +1,1 @@
+"""The report: one static page with every picture and number inside it."""
