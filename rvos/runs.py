@@ -1,0 +1,204 @@
+"""Whole mask sequences as foreground runs: what votes, overlaps and writers compute on instead of pixels.
+
+The T masks of a sequence are laid on one line, column-major (down the first column, then the second), with one
+background pixel after each mask, so that no run crosses from one frame into the next. Every array operation then
+handles a whole video at once, and its cost grows with the outlines, not with the areas.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rvos.errors import InputError
+
+_OFFSET = 48
+_MORE = 32
+_DIGIT_BITS = 5
+_MAX_DIGITS = 7
+
+Integers = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Runs:
+    """Foreground runs of T masks.
+
+    Args:
+        starts, ends: `(R,)` int64, ascending, half-open; pixel `p` of frame `t` lies at `t * stride + p`.
+        n_frames: T.
+        size: (H, W).
+    """
+
+    starts: Integers
+    ends: Integers
+    n_frames: int
+    size: tuple[int, int]
+
+    @classmethod
+    def decode(cls, counts: Sequence[bytes], size: tuple[int, int]) -> Runs:
+        """Return the runs of T compressed COCO run lengths.
+
+        Raises:
+            InputError: malformed run lengths, or not `H * W` pixels each.
+        """
+        lengths, per_frame = _read_numbers(counts)
+        _undo_differences(lengths, per_frame)
+        pixels = size[0] * size[1]
+        if lengths.size and lengths.min() < 0:
+            raise InputError("run lengths: a negative run; encode the mask again")
+        totals = _add_segments(lengths, per_frame)
+        if np.any(totals != pixels):
+            frame = int(np.flatnonzero(totals != pixels)[0])
+            raise InputError(
+                f"run lengths of frame {frame}: {int(totals[frame])} pixels, expected {size[0]} x {size[1]} = {pixels}"
+            )
+        first = np.cumsum(per_frame) - per_frame
+        lengths[first[1:]] += 1  # the background pixel between two frames
+        edges = np.cumsum(lengths)
+        odd = (per_frame & 1) == 1  # a last run of background: its end closes no foreground
+        kept = np.delete(edges, (first + per_frame - 1)[odd])
+        return cls(kept[0::2], kept[1::2], len(counts), size)
+
+    @property
+    def stride(self) -> int:
+        """Distance between the first pixels of neighbouring frames."""
+        return self.size[0] * self.size[1] + 1
+
+    def encode(self) -> tuple[bytes, ...]:
+        """Return the T compressed COCO run lengths, equal to those of the COCO library."""
+        stride = self.stride
+        starts, ends = _drop_empty_runs(self.starts, self.ends)
+        runs_per_frame = np.bincount(starts // stride, minlength=self.n_frames)
+        lengths, per_frame = _to_lengths(starts, ends, runs_per_frame, stride)
+        _make_differences(lengths, per_frame)
+        text, digits = _write_numbers(lengths)
+        bounds = np.concatenate(([0], np.cumsum(digits)))[np.concatenate(([0], np.cumsum(per_frame)))]
+        return tuple(text[a:b] for a, b in zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True))
+
+    def areas(self) -> Integers:
+        """Return the foreground pixels of every frame, `(T,)`."""
+        frames = self.starts // self.stride
+        return np.bincount(frames, weights=self.ends - self.starts, minlength=self.n_frames).astype(np.int64)
+
+    def area(self) -> int:
+        """Return the foreground pixels of all frames."""
+        return int(np.sum(self.ends - self.starts))
+
+
+def intersect(a: Runs, b: Runs) -> int:
+    """Return the number of pixels that both sequences mark."""
+    before = np.concatenate(([0], np.cumsum(a.ends - a.starts)))
+
+    def marked_before(positions: Integers) -> Integers:
+        index = np.searchsorted(a.starts, positions, side="right")
+        last = np.maximum(index - 1, 0)
+        beyond = np.maximum(a.ends[last] - positions, 0) if a.ends.size else np.zeros_like(positions)
+        return np.where(index > 0, before[index] - beyond, 0)
+
+    return int(np.sum(marked_before(b.ends) - marked_before(b.starts)))
+
+
+def tracklet_iou(a: Runs, b: Runs) -> float:
+    """Return intersection over union, summed over all frames; 0 where both are empty."""
+    common = intersect(a, b)
+    union = a.area() + b.area() - common
+    return common / union if union else 0.0
+
+
+def _read_numbers(counts: Sequence[bytes]) -> tuple[Integers, Integers]:
+    """Return the stored numbers of all frames in one array, and how many each frame has `(T,)`."""
+    bounds = np.cumsum([len(text) for text in counts])
+    digits = np.frombuffer(b"".join(counts), np.uint8).astype(np.int64) - _OFFSET
+    if min((len(text) for text in counts), default=0) == 0:
+        raise InputError("run lengths: a frame has none; encode the mask again")
+    if digits.min() < 0 or digits.max() >= 2 * _MORE or np.any(digits[bounds - 1] & _MORE):
+        raise InputError("run lengths: characters outside the COCO alphabet or a cut end; encode the mask again")
+    last = np.flatnonzero(digits < _MORE)
+    first = np.concatenate(([0], last[:-1] + 1))
+    n_digits = last - first + 1
+    if n_digits.max() > _MAX_DIGITS:
+        raise InputError("run lengths: a number of more than 35 bits; encode the mask again")
+    position = np.arange(digits.size) - np.repeat(first, n_digits)
+    numbers = np.add.reduceat((digits & (_MORE - 1)) << (_DIGIT_BITS * position), first)
+    numbers -= np.where(digits[last] & (_MORE // 2), np.int64(1) << (_DIGIT_BITS * n_digits), 0)
+    per_frame = np.diff(np.searchsorted(last, bounds - 1) + 1, prepend=0)
+    return numbers, per_frame
+
+
+def _undo_differences(numbers: Integers, per_frame: Integers) -> None:
+    """Turn stored numbers into run lengths in place: the fourth and later ones are changes to the one two before."""
+    index = _index_in_segment(per_frame)
+    odd = (index & 1) == 1
+    even = ~odd & (index > 0)
+    numbers[odd] = _cumulate(numbers[odd], per_frame // 2)
+    numbers[even] = _cumulate(numbers[even], (per_frame - 1) // 2)
+
+
+def _make_differences(lengths: Integers, per_frame: Integers) -> None:
+    """Undo `_undo_differences`."""
+    changes = lengths[2:] - lengths[:-2]
+    late = np.flatnonzero(_index_in_segment(per_frame) > 2)
+    lengths[late] = changes[late - 2]
+
+
+def _to_lengths(
+    starts: Integers, ends: Integers, runs_per_frame: NDArray[np.intp], stride: int
+) -> tuple[Integers, Integers]:
+    """Return the run lengths of all frames, background first, and their number a frame."""
+    frame_start = np.arange(len(runs_per_frame)) * stride
+    frame_end = frame_start + stride - 1
+    edges = np.empty(2 * starts.size, np.int64)
+    edges[0::2], edges[1::2] = starts, ends
+    before = 2 * (np.cumsum(runs_per_frame) - runs_per_frame)
+    after = before + 2 * runs_per_frame
+    bounds = np.insert(edges, np.stack([before, after], 1).ravel(), np.stack([frame_start, frame_end], 1).ravel())
+    per_frame = (2 * runs_per_frame + 2).astype(np.int64)
+    lengths = np.diff(bounds, prepend=0)
+    last = np.cumsum(per_frame) - 1
+    dropped = np.concatenate([last - per_frame + 1, last[(lengths[last] == 0)]])  # frame starts; empty last background
+    per_frame = per_frame - 1 - (lengths[last] == 0)
+    return np.delete(lengths, dropped), per_frame
+
+
+def _write_numbers(numbers: Integers) -> tuple[bytes, Integers]:
+    """Return the text of all numbers, and how many characters each takes."""
+    magnitude = np.where(numbers < 0, ~numbers, numbers)
+    n_digits = np.ones(numbers.size, np.int64)
+    limit = _MORE // 2
+    while magnitude.size and limit <= magnitude.max():
+        n_digits += magnitude >= limit
+        limit *= _MORE
+    width = int(n_digits.max(initial=1))
+    position = np.arange(width)
+    digits = (numbers[:, None] >> (_DIGIT_BITS * position)) & (_MORE - 1)
+    digits += np.where(position < n_digits[:, None] - 1, _MORE, 0) + _OFFSET
+    return digits[position < n_digits[:, None]].astype(np.uint8).tobytes(), n_digits
+
+
+def _drop_empty_runs(starts: Integers, ends: Integers) -> tuple[Integers, Integers]:
+    filled = ends > starts
+    return (starts, ends) if filled.all() else (starts[filled], ends[filled])
+
+
+def _index_in_segment(lengths: Integers) -> Integers:
+    first = np.cumsum(lengths) - lengths
+    return np.arange(int(lengths.sum())) - np.repeat(first, lengths)
+
+
+def _cumulate(values: Integers, lengths: Integers) -> Integers:
+    """Return cumulative sums that start anew in every segment."""
+    totals: Integers = np.concatenate(([0], np.cumsum(values)))
+    before = totals[np.cumsum(lengths) - lengths]
+    changes: Integers = totals[1:] - np.repeat(before, lengths)
+    return changes
+
+
+def _add_segments(values: Integers, lengths: Integers) -> Integers:
+    totals = np.concatenate(([0], np.cumsum(values)))
+    ends = np.cumsum(lengths)
+    sums: Integers = totals[ends] - totals[ends - lengths]
+    return sums
