@@ -1,0 +1,51 @@
+"""Sine position encodings, computed from padding masks in float32; no parameters."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+_TEMPERATURE = 10000.0
+_EPSILON = 1e-6
+
+
+def _wavelengths(channels: int, device: torch.device) -> Tensor:
+    """Return the divisor of every channel, float32 (channels,); neighbours 2j and 2j+1 share one."""
+    index = torch.arange(channels, dtype=torch.float32, device=device)
+    return _TEMPERATURE ** (2 * torch.div(index, 2, rounding_mode="floor") / channels)
+
+
+def interleaved_sine(coordinates: Tensor, channels: int) -> Tensor:
+    """Return sin in even and cos in odd channels: (...) radians -> float32 (..., channels)."""
+    phases = coordinates[..., None] / _wavelengths(channels, coordinates.device)
+    return torch.stack((phases[..., 0::2].sin(), phases[..., 1::2].cos()), dim=-1).flatten(-2)
+
+
+def sine_encoding_2d(padding_mask: Tensor, channels: int = 256, *, offset: float = -0.5) -> Tensor:
+    """Return the encoding of every pixel of a map, rows in the first half of the channels, columns in the second.
+
+    Args:
+        padding_mask: bool (N, h, w), true = padding.
+        channels: divisible by 4.
+        offset: added to the counts 1, 2, 3, ... of valid pixels before they are scaled to [0, 2 pi].
+
+    Returns:
+        float32 (N, channels, h, w).
+
+    Source: Deformable DETR's variant of the DETR encoding.
+    """
+    valid = (~padding_mask).float()
+    halves = []
+    for axis in (1, 2):
+        count = valid.cumsum(axis)
+        last = count.narrow(axis, count.shape[axis] - 1, 1)
+        halves.append(interleaved_sine((count + offset) / (last + _EPSILON) * (2 * math.pi), channels // 2))
+    return torch.cat(halves, dim=-1).permute(0, 3, 1, 2).contiguous()
+
+
+def sine_encoding_1d(padding_mask: Tensor, channels: int = 256) -> Tensor:
+    """Return the encoding of every word: bool (B, L), true = padding -> float32 (B, L, channels)."""
+    count = (~padding_mask).float().cumsum(1)
+    return interleaved_sine(count / (count[:, -1:] + _EPSILON) * (2 * math.pi), channels)
