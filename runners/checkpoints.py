@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import collections
+import dataclasses
 import hashlib
+import json
 import pickle
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,13 +18,16 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
+from safetensors.torch import save as to_safetensors
 from torch import Tensor, nn
 
 from rvos.errors import CheckpointError
+from rvos.files import write_atomically
 
 ENVELOPES = ("model", "model_state_dict", "state_dict")
 _SHOWN_KEYS = 8
 _BLOCK = 1 << 20
+_NETWORK_ENTRY, _CONFIG_ENTRY = "rvos_network", "config"
 _ARRAY_TYPES = ("float64", "float32", "float16", "int64", "int32", "uint8", "bool")
 
 
@@ -221,3 +226,41 @@ def load_strict(
         raise CheckpointError(f"{file.path}: NaN or infinity in {', '.join(broken[:_SHOWN_KEYS])}; get the file again")
     module.load_state_dict(taken)
     return report
+
+
+def save_network(path: Path, name: str, config: object, module: nn.Module, dtype: torch.dtype = torch.float32) -> None:
+    """Write a network of our own as safetensors that say how to build it; floats are stored as `dtype`.
+
+    Args:
+        name: the runner that loads it.
+        config: the frozen dataclass that the network was built from.
+
+    Raises:
+        StoreError: the file cannot be written.
+    """
+    if not dataclasses.is_dataclass(config) or isinstance(config, type):
+        raise TypeError(f"{name}: the configuration is a {type(config).__name__}; give the network's dataclass")
+    # Tied parameters have two names; the format wants them as two tensors.
+    state = {
+        key: (value.to(dtype) if value.is_floating_point() else value).detach().cpu().contiguous().clone()
+        for key, value in module.state_dict().items()
+    }
+    metadata = {_NETWORK_ENTRY: name, _CONFIG_ENTRY: json.dumps(dataclasses.asdict(config))}
+    write_atomically(path, to_safetensors(state, metadata))
+
+
+def read_network_config(file: CheckpointFile) -> tuple[str, dict[str, Any]] | None:
+    """Return the runner's name and the configuration in a file of `save_network`; None for any other file.
+
+    Raises:
+        CheckpointError: the configuration is damaged.
+    """
+    if _NETWORK_ENTRY not in file.metadata:
+        return None
+    try:
+        config = json.loads(file.metadata.get(_CONFIG_ENTRY, ""))
+    except json.JSONDecodeError as error:
+        raise CheckpointError(f"{file.path}: its network configuration is damaged ({error}); copy it again") from None
+    if not isinstance(config, dict):
+        raise CheckpointError(f"{file.path}: its network configuration is no mapping; copy it again")
+    return file.metadata[_NETWORK_ENTRY], config

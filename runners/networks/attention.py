@@ -21,5 +21,5 @@ class MultiplicativeFusion(nn.Module):
             value: (B, Lk, C).
             padding_mask: bool (B, Lk), true = padding.
         """
-        attended = self.multihead_attn(query, key, value, key_padding_mask=padding_mask, need_weights=False)[0]
+        attended: Tensor = self.multihead_attn(query, key, value, key_padding_mask=padding_mask, need_weights=False)[0]
         return query * attended
