@@ -1,0 +1,89 @@
+"""Masks drawn over frames: pictures, and a video that browsers play."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from rvos.errors import InputError
+from rvos.mask_sequences import MaskSequence
+from rvos.videos import Video
+
+COLOURS = ((230, 85, 13), (49, 130, 189), (49, 163, 84), (117, 107, 177), (214, 161, 0), (197, 27, 138))
+_TINT = 0.45
+_CODEC_OPTIONS = {"crf": "20", "preset": "medium"}
+
+
+def draw_masks(frame: NDArray[np.uint8], masks: Sequence[NDArray[np.bool_]]) -> NDArray[np.uint8]:
+    """Return the frame (H, W, 3) with each mask (H, W) tinted and outlined in a colour of its own."""
+    drawn = frame.astype(np.float32)
+    for index, mask in enumerate(masks):
+        colour = np.asarray(COLOURS[index % len(COLOURS)], dtype=np.float32)
+        drawn[mask] += _TINT * (colour - drawn[mask])
+        outline = mask & ~cv2.erode(mask.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool)
+        drawn[outline] = colour
+    return np.rint(drawn).astype(np.uint8)
+
+
+def draw_video(video: Video, sequences: Sequence[MaskSequence]) -> Iterable[NDArray[np.uint8]]:
+    """Yield every frame (H, W, 3) of a video with the masks of the sequences on it.
+
+    Raises:
+        InputError: a frame cannot be read, or a mask has another size.
+    """
+    for index in range(video.n_frames):
+        frame = video.read_frame(index)
+        for sequence in sequences:
+            if sequence.size != frame.shape[:2]:
+                raise InputError(
+                    f"{video.image_paths[index]}: frame is {frame.shape[:2]} but the masks of "
+                    f"{sequence.video}/{sequence.expression} are {sequence.size}; run the recipe on this video again"
+                )
+        yield draw_masks(frame, [sequence.mask(index) for sequence in sequences])
+
+
+def write_video(path: Path, frames: Iterable[NDArray[np.uint8]], *, frames_per_second: float) -> None:
+    """Write RGB frames (H, W, 3) of one size as H.264 in MP4, by way of a temporary file.
+
+    Odd sides are cropped by one pixel: the colour planes have half the resolution.
+    """
+    temporary = path.with_name(f".{path.stem}.partial.mp4")
+    try:
+        with av.open(str(temporary), "w", options={"movflags": "faststart"}) as container:
+            stream = None
+            for frame in frames:
+                height, width = (side - side % 2 for side in frame.shape[:2])
+                if stream is None:
+                    rate = Fraction(frames_per_second).limit_denominator(1000)
+                    stream = container.add_stream("libx264", rate=rate, options=_CODEC_OPTIONS)
+                    stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+                picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame[:height, :width]), format="rgb24")
+                container.mux(stream.encode(picture))
+            if stream is not None:
+                container.mux(stream.encode())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def read_video(path: Path) -> Iterable[NDArray[np.uint8]]:
+    """Yield the frames (H, W, 3) RGB of a video file.
+
+    Raises:
+        InputError: the file is missing or no video.
+    """
+    try:
+        with av.open(str(path)) as container:
+            if not container.streams.video:
+                raise InputError(f"{path}: holds no video stream; give a video file or a folder of frames")
+            for frame in container.decode(video=0):
+                yield frame.to_ndarray(format="rgb24")
+    except (av.FFmpegError, OSError) as error:
+        raise InputError(f"{path}: cannot be read as a video ({error}); give a video file or a folder") from None
