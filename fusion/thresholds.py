@@ -1,0 +1,79 @@
+"""Thresholds of a vote, compared in integers: as a float, "k of n" misses its own ties (first at 5 of 9)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from fractions import Fraction
+from math import lcm
+from typing import Literal
+
+from rvos.errors import FusionError
+
+ThresholdKind = Literal["count", "share", "fraction"]
+_COUNT = re.compile(r"\d+")
+_SHARE = re.compile(r"(\d+)\s*of\s*(\d+)")
+_DECIMAL = re.compile(r"\d*\.\d+|\d+/\d+|\d+\.")
+
+
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """How many votes keep a pixel.
+
+    Args:
+        kind: `count`: that many votes, whatever the group; `share`: "k of n", exact for groups with n votes and the
+            same share of the votes for others; `fraction`: that part of the votes.
+        value: the count, or the part k / n.
+    """
+
+    kind: ThresholdKind
+    value: Fraction
+
+    def __post_init__(self) -> None:
+        if self.value <= 0:
+            raise FusionError(f"threshold {self}: every pixel would pass; give more than 0")
+        if self.kind != "count" and self.value > 1:
+            raise FusionError(f"threshold {self}: no vote can reach more than all; give at most 1")
+
+    @classmethod
+    def parse(cls, text: str) -> Threshold:
+        """Return the threshold written as `3`, `3 of 6`, `0.5` or `1/2`.
+
+        Raises:
+            FusionError: none of these forms, zero, or a part above 1.
+        """
+        text = text.strip()
+        if _COUNT.fullmatch(text):
+            return cls("count", Fraction(int(text)))
+        share = _SHARE.fullmatch(text)
+        if share and int(share[2]) > 0:
+            return cls("share", Fraction(int(share[1]), int(share[2])))
+        if _DECIMAL.fullmatch(text) and not text.endswith("/0"):
+            return cls("fraction", Fraction(text))
+        raise FusionError(f"threshold {text!r} is not understood; write a count (3), k of n (3 of 6) or a part (0.5)")
+
+    def needed(self, votes: int, unit: int = 1) -> int:
+        """Return the smallest sum of votes that passes, in the integers of the weights.
+
+        Args:
+            votes: all votes of the group, in units of 1 / `unit`.
+            unit: integer weight that counts as one vote.
+        """
+        exact = self.value * (unit if self.kind == "count" else votes)
+        return -(-exact.numerator // exact.denominator)
+
+    def __str__(self) -> str:
+        """Return the form that `parse` reads."""
+        return str(self.value)
+
+
+def scale_weights(weights: tuple[Fraction, ...]) -> tuple[tuple[int, ...], int]:
+    """Return the weights as integers, and the integer that stands for weight 1.
+
+    Raises:
+        FusionError: a weight of zero or less.
+    """
+    if any(weight <= 0 for weight in weights):
+        raise FusionError(f"weights {', '.join(map(str, weights))}: each must be above 0; drop the member instead")
+    unit = lcm(*(weight.denominator for weight in weights))
+    return tuple(int(weight * unit) for weight in weights), unit

@@ -1,0 +1,122 @@
+"""Votes on run boundaries: the sum of binary masks is known between any two boundaries, so no pixel is visited."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rvos.errors import FusionError
+from rvos.mask_sequences import MaskSequence
+from rvos.runs import Runs
+
+Integers = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class VoteCounts:
+    """The sum of weighted masks along the line of all frames (see `rvos.runs`).
+
+    Args:
+        positions: `(P,)` ascending places where the sum changes.
+        counts: `(P,)` the sum from each place to the next; 0 before the first and after the last.
+        n_votes: the largest sum that is possible.
+        n_frames, size: of the masks.
+    """
+
+    positions: Integers
+    counts: Integers
+    n_votes: int
+    n_frames: int
+    size: tuple[int, int]
+
+    def keep(self, needed: int) -> Runs:
+        """Return the runs of the pixels with at least `needed` votes.
+
+        Raises:
+            FusionError: no vote can reach `needed`, or every pixel would pass.
+        """
+        if not 1 <= needed <= self.n_votes:
+            raise FusionError(f"a vote of {needed} with {self.n_votes} votes; choose 1 to {self.n_votes}")
+        passes = self.counts >= needed
+        edges = self.positions[np.flatnonzero(np.diff(passes, prepend=False))]
+        return Runs(edges[0::2], edges[1::2], self.n_frames, self.size)
+
+
+def count_votes(masks: Sequence[Runs], weights: Sequence[int] | None = None) -> VoteCounts:
+    """Return the sum of masks of equal frames and size.
+
+    Args:
+        weights: one integer above 0 for each mask; None: 1 each.
+
+    Raises:
+        FusionError: no masks, or unequal ones.
+    """
+    if not masks:
+        raise FusionError("a vote without masks; name at least one member")
+    first = masks[0]
+    if any((mask.n_frames, mask.size) != (first.n_frames, first.size) for mask in masks):
+        raise FusionError("masks of unequal frames or sizes cannot be added; check the members")
+    weights = [1] * len(masks) if weights is None else weights
+    kinds = sorted({sign * weight for weight in weights for sign in (1, -1)})
+    codes = np.concatenate(
+        [_edge_codes(mask, weight, kinds) for mask, weight in zip(masks, weights, strict=True)], dtype=np.int64
+    )
+    codes.sort(kind="stable")  # merges the members' ascending pieces
+    positions, kind = np.divmod(codes, len(kinds))
+    counts = np.cumsum(np.asarray(kinds, np.int64)[kind])
+    settled = np.append(positions[1:] != positions[:-1], True)[: positions.size]
+    return VoteCounts(positions[settled], counts[settled], sum(weights), first.n_frames, first.size)
+
+
+def vote(members: Sequence[MaskSequence], *, needed: int, weights: Sequence[int] | None = None) -> Runs:
+    """Keep the pixels that members of at least `needed` votes mark.
+
+    Args:
+        members: sequences of one group, same frames and size.
+        needed: votes, 1 <= needed <= sum of the weights.
+        weights: one integer for each member; None: 1 each.
+
+    Raises:
+        FusionError: no members, their frames or sizes differ, or no vote can reach `needed`.
+
+    Source: seed paper, Eq. 3.
+    """
+    check_alike(members)
+    return count_votes([read_runs(member) for member in members], weights).keep(needed)
+
+
+def read_runs(sequence: MaskSequence) -> Runs:
+    """Return the runs of a mask sequence."""
+    return Runs.decode(sequence.runs, sequence.size)
+
+
+def check_alike(members: Sequence[MaskSequence], names: Sequence[str] | None = None) -> None:
+    """Check that all members have the same frames and size.
+
+    Args:
+        names: what to call each member in the message; None: its video and expression.
+
+    Raises:
+        FusionError: naming the two that differ.
+    """
+    labels = names or [f"{member.video}/{member.expression}" for member in members]
+    for member, label in zip(members, labels, strict=True):
+        first = members[0]
+        if (member.frames, member.size) == (first.frames, first.size):
+            continue
+        shapes = [f"({m.n_frames}, {m.size[0]}, {m.size[1]})" for m in (member, first)]
+        what = f"{label} has {shapes[0]} but {labels[0]} has {shapes[1]}"
+        if member.size == first.size and member.n_frames == first.n_frames:
+            what = f"{label} and {labels[0]} name their frames differently"
+        raise FusionError(f"{member.video}/{member.expression}: {what}; recompute {label} or drop it from the fusion")
+
+
+def _edge_codes(mask: Runs, weight: int, kinds: list[int]) -> Integers:
+    """Return `position * number of kinds + kind` of every boundary, ascending."""
+    codes = np.empty(2 * mask.starts.size, np.int64)
+    codes[0::2] = mask.starts * len(kinds) + kinds.index(weight)
+    codes[1::2] = mask.ends * len(kinds) + kinds.index(-weight)
+    return codes
