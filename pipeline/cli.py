@@ -12,6 +12,7 @@ from rvos.errors import PipelineError
 EXIT_USAGE = 2
 
 COMMANDS = {
+    "train": "train a network as a YAML file says",
     "parity": "compare our networks with a folder of official inputs and outputs",
 }
 

@@ -1,0 +1,158 @@
+"""The settings of one training, as a YAML file in `training/configs` gives them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from rvos.errors import ConfigError
+from training.settings import from_mapping, override, read_yaml
+
+ScheduleKind = Literal["constant", "step", "polynomial", "cosine"]
+TrainingPrecision = Literal["float32", "float16", "bfloat16"]
+
+
+@dataclass(frozen=True, slots=True)
+class GroupRule:
+    """Settings of the parameters whose name matches; the first matching rule counts.
+
+    Args:
+        match: regular expression, searched in the parameter's name.
+        scale: factor on the learning rate (above the schedule's minimum).
+        rate: learning rate instead of the base rate times `scale`.
+        weight_decay: None: that of the optimiser.
+        frozen: the parameters stay as they are.
+    """
+
+    match: str
+    scale: float = 1.0
+    rate: float | None = None
+    weight_decay: float | None = None
+    frozen: bool = False
+
+    def __post_init__(self) -> None:
+        if self.scale <= 0:
+            raise ConfigError(f"optimiser.rules: scale of {self.match!r} is {self.scale}; write frozen: true instead")
+
+
+@dataclass(frozen=True, slots=True)
+class OptimiserSettings:
+    """AdamW with parameter groups.
+
+    Args:
+        rate: base learning rate.
+        clip: limit of the total gradient norm; None: no clipping.
+    """
+
+    rate: float
+    weight_decay: float = 1e-4
+    betas: tuple[float, float] = (0.9, 0.999)
+    clip: float | None = 0.1
+    rules: tuple[GroupRule, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleSettings:
+    """How the learning rate moves.
+
+    Args:
+        minimum: rate at the start of the warm-up and at the end of `polynomial` and `cosine`.
+        warm_up: part of the training, 0 to 1, over which the rate rises linearly from the minimum.
+        milestones: where `step` multiplies the rate by `factor`; in epochs where the training's
+            length is given in epochs, in steps otherwise.
+        power: of `polynomial`.
+    """
+
+    kind: ScheduleKind = "constant"
+    minimum: float = 0.0
+    warm_up: float = 0.0
+    milestones: tuple[float, ...] = ()
+    factor: float = 0.1
+    power: float = 0.9
+
+
+@dataclass(frozen=True, slots=True)
+class LoopSettings:
+    """Length, batches and bookkeeping.
+
+    Args:
+        epochs, steps: length of the training; exactly one of them.
+        batch: samples of one process in one forward pass.
+        accumulate: forward passes of one optimiser step.
+        average: part of the training over which the averaged weights look back (0.1: decay
+            1 - 1 / (0.1 * steps)); None: no averaging.
+        save_every, validate_every, log_every: in steps; 0: only at the end.
+        minutes: wall budget; the schedule then follows the larger of the parts of steps and of time
+            that are used, and the training ends with the budget. None: steps alone count.
+        workers: processes that prepare samples; 0: the training process itself.
+    """
+
+    epochs: int | None = None
+    steps: int | None = None
+    batch: int = 1
+    accumulate: int = 1
+    precision: TrainingPrecision = "float32"
+    average: float | None = None
+    save_every: int = 1000
+    validate_every: int = 0
+    log_every: int = 20
+    minutes: float | None = None
+    workers: int = 0
+    seed: int = 42
+
+    def __post_init__(self) -> None:
+        if (self.epochs is None) == (self.steps is None):
+            raise ConfigError("loop: give exactly one of epochs and steps")
+        if min(self.batch, self.accumulate, self.epochs or 1, self.steps or 1) < 1:
+            raise ConfigError("loop: epochs, steps, batch and accumulate must be at least 1")
+
+
+@dataclass(frozen=True, slots=True)
+class InitialWeights:
+    """Weights that a training starts from.
+
+    Args:
+        path: checkpoint, read as data only.
+        keep: regular expression of the names to take; others keep their initialisation.
+        renames: (regular expression, replacement) pairs applied to the file's names, in order.
+        strict: every parameter of the network that `keep` matches must be in the file.
+    """
+
+    path: Path
+    keep: str = ""
+    renames: tuple[tuple[str, str], ...] = ()
+    strict: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingConfig:
+    """Everything that decides a training's result.
+
+    Args:
+        name: of the training; its files lie in `runs/training/<name>` by default.
+        task: entry of `training.tasks.TASKS`.
+        network: settings of the network's own configuration class; official values are its defaults.
+        data, validation, options: settings of the task's own classes.
+    """
+
+    name: str
+    task: str
+    optimiser: OptimiserSettings
+    loop: LoopSettings
+    network: Mapping[str, Any] = field(default_factory=dict)
+    data: Mapping[str, Any] = field(default_factory=dict)
+    validation: Mapping[str, Any] | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    schedule: ScheduleSettings = field(default_factory=ScheduleSettings)
+    initial: tuple[InitialWeights, ...] = ()
+
+
+def read_config(path: Path, assignments: Sequence[str] = ()) -> TrainingConfig:
+    """Return the configuration in a YAML file, with `--set` assignments applied.
+
+    Raises:
+        ConfigError: the file cannot be read or does not fit; all problems are named.
+    """
+    return from_mapping(TrainingConfig, override(read_yaml(path), assignments), where=str(path))

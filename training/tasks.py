@@ -1,0 +1,69 @@
+"""What a training loop needs from a network and its data, and the tasks by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Protocol
+
+from torch import Tensor, nn
+
+from rvos.errors import ConfigError
+from training.config import TrainingConfig
+
+TASKS = {
+    "aot": "training.aot",
+    "referformer": "training.members.referformer",
+    "mutr": "training.members.mutr",
+    "soc": "training.members.soc",
+    "uninext": "training.members.uninext",
+}
+
+
+class Task(Protocol):
+    """One network with its data and losses.
+
+    Attributes:
+        network: what is trained.
+        n_samples: samples of one epoch.
+    """
+
+    network: nn.Module
+    n_samples: int
+
+    def batch(self, indices: list[int], seeds: list[int]) -> Any:
+        """Return the samples `indices` as one batch on the CPU; sample i draws only from `seeds[i]`."""
+        ...
+
+    def losses(self, batch: Any, progress: float) -> Mapping[str, Tensor]:
+        """Return the losses of a batch on any device; `total` is the one to descend.
+
+        Args:
+            progress: part of the training that is done, 0 to 1.
+        """
+        ...
+
+    def validate(self, folder: Path) -> Mapping[str, float]:
+        """Return the scores of the network as it is; `J&F` decides which weights are best.
+
+        Args:
+            folder: for temporary files.
+        """
+        ...
+
+    def export(self, path: Path) -> None:
+        """Write the network as a checkpoint that the runners or engines load."""
+        ...
+
+
+def build_task(config: TrainingConfig) -> Task:
+    """Return the task that `config` names; each task module has `build(config)`.
+
+    Raises:
+        ConfigError: no task of that name, or settings that do not fit it.
+    """
+    if config.task not in TASKS:
+        raise ConfigError(f"task {config.task!r} is unknown; choose one of {', '.join(TASKS)}")
+    build: Callable[[TrainingConfig], Task] = import_module(TASKS[config.task]).build
+    return build(config)
