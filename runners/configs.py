@@ -38,7 +38,8 @@ def _convert(hint: Any, value: Any) -> Any:
     if not isinstance(value, Mapping):
         return value
     is_union = typing.get_origin(hint) in (typing.Union, types.UnionType)
-    choices = [part for part in (typing.get_args(hint) if is_union else (hint,)) if dataclasses.is_dataclass(part)]
+    parts: tuple[Any, ...] = typing.get_args(hint) if is_union else (hint,)
+    choices: list[Any] = [part for part in parts if dataclasses.is_dataclass(part)]
     fitting = [choice for choice in choices if set(value) <= _fields(choice)]
     if not fitting:
         return dict(value)

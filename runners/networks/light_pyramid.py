@@ -1,0 +1,69 @@
+"""SOC's pixel decoder: five small convolutions from stride 32 to stride 4."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+_GROUPS = 8
+
+
+def _convolution(into: int, out: int, kernel: int) -> nn.Conv2d:
+    layer = nn.Conv2d(into, out, kernel, padding=kernel // 2)
+    nn.init.kaiming_uniform_(layer.weight, a=1)
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
+    return layer
+
+
+class LightPyramid(nn.Module):
+    """Mask features of every frame from the encoder's memory and the finest backbone level.
+
+    Args:
+        channels: of the memory maps.
+        finest: channels of the backbone level at stride 4.
+        widths: channels after each of the five convolutions, divisible by 8.
+        out: mask feature channels.
+
+    Source: soc.md section 2.7.
+    """
+
+    def __init__(self, channels: int, finest: int, widths: Sequence[int], out: int) -> None:
+        super().__init__()
+        one, two, three, four, five = widths
+        self.lay1, self.gn1 = _convolution(channels, one, 3), nn.GroupNorm(_GROUPS, one)
+        self.lay2, self.gn2 = _convolution(one, two, 3), nn.GroupNorm(_GROUPS, two)
+        self.lay3, self.gn3 = _convolution(two, three, 3), nn.GroupNorm(_GROUPS, three)
+        self.lay4, self.gn4 = _convolution(three, four, 3), nn.GroupNorm(_GROUPS, four)
+        self.adapter1 = _convolution(channels, two, 1)
+        self.adapter2 = _convolution(channels, three, 1)
+        self.adapter3 = _convolution(finest, four, 1)
+        self.lay5, self.gn5 = _convolution(four, five, 3), nn.GroupNorm(_GROUPS, five)
+        self.out_lay = _convolution(five, out, 3)
+
+    def adapt_finest(self, level: Tensor) -> Tensor:
+        """Return what stride 4 adds, (N, widths[3], h, w); it does not depend on the expression."""
+        result: Tensor = self.adapter3(level)
+        return result
+
+    def forward(self, memory: Sequence[Tensor], finest: Tensor) -> Tensor:
+        """Return the mask features (N, out, h, w) at stride 4.
+
+        Args:
+            memory: encoder maps (N, channels, h, w) at strides 8, 16, 32.
+            finest: what `adapt_finest` gave.
+        """
+        fine, middle, coarse = memory[:3]
+        x = self.gn1(self.lay1(coarse)).relu()
+        x = self.gn2(self.lay2(x)).relu()
+        x = self.gn3(self.lay3(_add_upsampled(self.adapter1(middle), x))).relu()
+        x = self.gn4(self.lay4(_add_upsampled(self.adapter2(fine), x))).relu()
+        x = self.gn5(self.lay5(_add_upsampled(finest, x))).relu()
+        result: Tensor = self.out_lay(x)
+        return result
+
+
+def _add_upsampled(lateral: Tensor, x: Tensor) -> Tensor:
+    return lateral + F.interpolate(x, size=lateral.shape[-2:], mode="nearest")
