@@ -13,7 +13,7 @@ from rvos.errors import FusionError
 ThresholdKind = Literal["count", "share", "fraction"]
 _COUNT = re.compile(r"\d+")
 _SHARE = re.compile(r"(\d+)\s*of\s*(\d+)")
-_DECIMAL = re.compile(r"\d*\.\d+|\d+/\d+|\d+\.")
+_DECIMAL = re.compile(r"\d*\.\d+|\d+/0*[1-9]\d*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Threshold:
         share = _SHARE.fullmatch(text)
         if share and int(share[2]) > 0:
             return cls("share", Fraction(int(share[1]), int(share[2])))
-        if _DECIMAL.fullmatch(text) and not text.endswith("/0"):
+        if _DECIMAL.fullmatch(text):
             return cls("fraction", Fraction(text))
         raise FusionError(f"threshold {text!r} is not understood; write a count (3), k of n (3 of 6) or a part (0.5)")
 

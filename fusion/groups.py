@@ -1,0 +1,147 @@
+"""Groups: which expressions of a video describe the same object and are therefore fused with each other."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+from statistics import median
+from typing import Literal, get_args
+
+from rvos.errors import InputError
+from rvos.runs import Runs, tracklet_iou
+from rvos.videos import Video
+
+GroupingRule = Literal["object_id", "neighbours", "agreement", "file", "none"]
+GROUPING_RULES: tuple[str, ...] = get_args(GroupingRule)
+SAME_OBJECT = 0.5
+
+Similarities = dict[tuple[str, str], float]
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Expressions of one object.
+
+    Args:
+        expressions: ids in the order of the expression file.
+        confidence: 0 (a coin's toss) to 1, from mask agreement; None where the grouping is given.
+    """
+
+    expressions: tuple[str, ...]
+    confidence: float | None = None
+
+
+def group_by_object(video: Video) -> tuple[Group, ...]:
+    """Return the expressions with equal object ids, in the order of their first expression.
+
+    Raises:
+        InputError: an expression without object id.
+    """
+    found: dict[tuple[str, ...], list[str]] = {}
+    for expression in video.expressions:
+        if not expression.object_ids:
+            raise InputError(
+                f"{video.id}/{expression.id}: the data has no object id; group by neighbours, agreement or a file"
+            )
+        found.setdefault(tuple(sorted(expression.object_ids)), []).append(expression.id)
+    return tuple(Group(tuple(ids)) for ids in found.values())
+
+
+def group_neighbours(video: Video) -> tuple[Group, ...]:
+    """Return the pairs 2i and 2i + 1 in file order; an odd last expression stays alone, as in the 2023 release."""
+    ids = [expression.id for expression in video.expressions]
+    return tuple(Group(tuple(ids[index : index + 2])) for index in range(0, len(ids), 2))
+
+
+def group_none(video: Video) -> tuple[Group, ...]:
+    """Return every expression on its own."""
+    return tuple(Group((expression.id,)) for expression in video.expressions)
+
+
+def group_by_agreement(
+    members: Sequence[Mapping[str, Runs]], expressions: Sequence[str], *, threshold: float = SAME_OBJECT
+) -> tuple[Group, ...]:
+    """Return expressions whose masks the members place on the same object.
+
+    Complete linkage: two groups join while even their least similar expressions are at least `threshold` alike.
+
+    Args:
+        members: masks of a video by expression, before any fusion.
+        expressions: all ids of the video, in file order.
+        threshold: smallest similarity inside a group, in (0, 1).
+    """
+    similarities = compare_expressions(members, expressions)
+    clusters: list[tuple[str, ...]] = [(expression,) for expression in expressions]
+    while len(clusters) > 1:
+        pairs = list(combinations(range(len(clusters)), 2))
+        linkages = [_linkage(clusters[i], clusters[j], similarities) for i, j in pairs]
+        if max(linkages) < threshold:
+            break
+        i, j = pairs[linkages.index(max(linkages))]
+        clusters[i] += clusters.pop(j)
+    order = {expression: index for index, expression in enumerate(expressions)}
+    ordered = sorted((tuple(sorted(cluster, key=order.__getitem__)) for cluster in clusters), key=lambda c: order[c[0]])
+    return tuple(Group(cluster, _confidence(cluster, expressions, similarities, threshold)) for cluster in ordered)
+
+
+def compare_expressions(members: Sequence[Mapping[str, Runs]], expressions: Sequence[str]) -> Similarities:
+    """Return for each pair of expressions the median tracklet IoU over all pairs of members.
+
+    The median withstands a member that misses one expression, and a member that answers every expression with the
+    same salient object, as long as the other members are right.
+    """
+    similarities = {}
+    for a, b in combinations(expressions, 2):
+        values = [tracklet_iou(left[a], right[b]) for left in members for right in members]
+        similarities[a, b] = similarities[b, a] = median(values)
+    return similarities
+
+
+def read_group_file(path: Path, videos: Sequence[Video]) -> dict[str, tuple[Group, ...]]:
+    """Return the groups of a JSON file `{video: [[expression, ...], ...]}`; every expression of `videos` once.
+
+    Raises:
+        InputError: no such file, no JSON of this form, unknown, repeated or missing ids.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{path}: group file cannot be read ({error.strerror}); check groups.file") from None
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: not JSON ({error}); write {{video: [[expression, ...], ...]}}") from None
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: {type(content).__name__}, expected {{video: [[expression, ...], ...]}}")
+    return {video.id: _check_file_groups(path, video, content.get(video.id)) for video in videos}
+
+
+def _check_file_groups(path: Path, video: Video, rows: object) -> tuple[Group, ...]:
+    where = f"{path}: video {video.id}"
+    if rows is None:
+        raise InputError(f"{where} is missing; list its expressions in groups")
+    if not isinstance(rows, list) or not all(isinstance(row, list) and row for row in rows):
+        raise InputError(f"{where}: groups must be lists of expression ids")
+    listed = [expression for row in rows for expression in row]
+    known = [expression.id for expression in video.expressions]
+    repeated = sorted({str(e) for e in listed if listed.count(e) > 1})
+    unknown = sorted({str(e) for e in listed} - set(known))
+    missing = sorted(set(known) - {e for e in listed if isinstance(e, str)})
+    for what, ids in (("unknown", unknown), ("repeated", repeated), ("missing", missing)):
+        if ids:
+            raise InputError(f"{where}: {what} expression {', '.join(ids)}; name each expression once, as text")
+    return tuple(Group(tuple(row)) for row in rows)
+
+
+def _linkage(a: tuple[str, ...], b: tuple[str, ...], similarities: Similarities) -> float:
+    return min(similarities[x, y] for x in a for y in b)
+
+
+def _confidence(
+    cluster: tuple[str, ...], expressions: Sequence[str], similarities: Similarities, threshold: float
+) -> float:
+    """Return how far the nearest doubtful pair of a group is from the threshold, scaled to [0, 1]."""
+    inside = [(similarities[a, b] - threshold) / (1 - threshold) for a, b in combinations(cluster, 2)]
+    outside = [(threshold - similarities[a, b]) / threshold for a in cluster for b in expressions if b not in cluster]
+    return min(1.0, max(0.0, min(inside + outside, default=1.0)))

@@ -1,0 +1,138 @@
+"""Fusion of all expressions of a video: what a fusion node's settings say, and its result."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Literal, get_args
+
+from fusion.averages import average
+from fusion.groups import Group
+from fusion.scores import ScoreRule, combine_scores
+from fusion.thresholds import Threshold, scale_weights
+from fusion.votes import check_alike, vote
+from rvos.errors import FusionError
+from rvos.mask_sequences import MaskSequence
+
+FusionMethod = Literal["votes", "average", "best"]
+FUSION_METHODS: tuple[str, ...] = get_args(FusionMethod)
+Member = Mapping[str, MaskSequence]
+
+
+@dataclass(frozen=True, slots=True)
+class SinglesRule:
+    """What happens to a group of one expression; exactly one of the two is given.
+
+    Args:
+        threshold: of the vote among the members.
+        only: index of the member that is taken as it is.
+    """
+
+    threshold: Threshold | None = None
+    only: int | None = None
+
+    def __post_init__(self) -> None:
+        if (self.threshold is None) == (self.only is None):
+            raise FusionError("singles: give either a threshold or the one member to take")
+
+
+@dataclass(frozen=True, slots=True)
+class FusionRule:
+    """How members are combined.
+
+    Args:
+        weights: one for each member, above 0.
+        method: `votes` (paper Eq. 3); `average` of probabilities; `best`: the sequence with the highest mean score,
+            weight times score, of all members and expressions of the group.
+        threshold: votes needed, or for `average` the probability to exceed.
+        singles: rule of groups of one; None: like the others.
+        scores: rule of the result's scores and key frame.
+    """
+
+    weights: tuple[Fraction, ...]
+    method: FusionMethod = "votes"
+    threshold: Threshold | None = None
+    singles: SinglesRule | None = None
+    scores: ScoreRule = "first"
+
+    def __post_init__(self) -> None:
+        if not self.weights:
+            raise FusionError("a fusion without members; name at least one member")
+        if self.method == "votes" and self.threshold is None:
+            raise FusionError("a vote needs a threshold")
+        stated = (self.threshold, self.singles.threshold if self.singles else None)
+        if self.method == "average" and any(t is not None and t.kind == "count" for t in stated):
+            raise FusionError("an average needs a probability such as 0.5 as threshold, not a count")
+        if self.method == "best" and (self.threshold is not None or self.singles is not None):
+            raise FusionError("best takes one sequence as it is and has no threshold; remove threshold and singles")
+
+    def count_votes(self, group_size: int) -> tuple[int, int]:
+        """Return the votes that a group of this size has, and those that it needs, in units of the weights."""
+        weights, unit = scale_weights(self.weights)
+        total = sum(weights) * group_size
+        threshold = self.threshold
+        if group_size == 1 and self.singles is not None:
+            threshold = self.singles.threshold
+        return total, 1 if threshold is None else threshold.needed(total, unit)
+
+    def can_pass(self, group_size: int) -> bool:
+        """Tell whether the votes of a group of this size can reach the threshold."""
+        if self.method != "votes":
+            return True
+        total, needed = self.count_votes(group_size)
+        return needed <= total
+
+
+def fuse_video(
+    members: Sequence[Member], groups: Sequence[Group], rule: FusionRule, *, names: Sequence[str]
+) -> Iterator[MaskSequence]:
+    """Yield the fused sequence of every expression, group by group.
+
+    Args:
+        members: for each member the sequences of a video by expression.
+        groups: which expressions are fused with each other.
+        names: of the members, for messages.
+
+    Raises:
+        FusionError: an expression is missing, frames or sizes differ, or no vote can reach the threshold.
+    """
+    for group in groups:
+        rows = [
+            [_get(member, name, expression) for member, name in zip(members, names, strict=True)]
+            for expression in group.expressions
+        ]
+        for row in rows:
+            check_alike(row, names)
+        runs = _fuse_group(rows, rule)
+        for row, own_runs in zip(rows, runs, strict=True):
+            scores, key_frame = combine_scores(row, rule.scores)
+            first = row[0]
+            yield MaskSequence(first.video, first.expression, first.frames, first.size, own_runs, scores, key_frame)
+
+
+def _fuse_group(rows: Sequence[Sequence[MaskSequence]], rule: FusionRule) -> list[tuple[bytes, ...]]:
+    """Return the run lengths of each expression of a group; `rows` holds its members' sequences."""
+    if len(rows) == 1 and rule.singles is not None and rule.singles.only is not None:
+        return [rows[0][rule.singles.only].runs]
+    everyone = [sequence for row in rows for sequence in row]
+    weights = list(scale_weights(rule.weights)[0]) * len(rows)
+    if rule.method == "average":
+        runs = average(everyone, weights=weights, threshold=_probability(rule, len(rows)))
+    elif rule.method == "best":
+        ranked = [weight * float(s.scores.mean()) for s, weight in zip(everyone, weights, strict=True)]
+        runs = everyone[ranked.index(max(ranked))].runs
+    else:
+        runs = vote(everyone, needed=rule.count_votes(len(rows))[1], weights=weights).encode()
+    return [runs] * len(rows)
+
+
+def _probability(rule: FusionRule, group_size: int) -> float:
+    threshold = rule.singles.threshold if rule.singles is not None and group_size == 1 else rule.threshold
+    return 0.5 if threshold is None else float(threshold.value)
+
+
+def _get(member: Member, name: str, expression: str) -> MaskSequence:
+    if expression not in member:
+        raise FusionError(f"{name} has no expression {expression!r}; recompute {name}")
+    return member[expression]

@@ -1,0 +1,147 @@
+"""Fusion of a whole video: votes, rest, average, best, scores."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from fusion.groups import Group
+from fusion.rules import FusionRule, SinglesRule, fuse_video
+from fusion.thresholds import Threshold
+from rvos.errors import FusionError
+from rvos.mask_sequences import MaskSequence, SoftMaps
+
+ONE = Fraction(1)
+
+
+def sequence(
+    rows: list[int],
+    expression: str,
+    scores: list[float] | None = None,
+    soft: float | None = None,
+    key: int | None = None,
+) -> MaskSequence:
+    """Return one-row masks; `rows` holds the bits of each frame."""
+    masks = np.array([[[bool(bits >> x & 1) for x in range(4)]] for bits in rows])
+    maps = None
+    if soft is not None:
+        values = np.full((len(rows), 1, 2), soft, np.float32)
+        maps = SoftMaps.quantise(values, low=0, high=1, kind="probability")
+    return MaskSequence.from_masks(
+        masks,
+        video="v",
+        expression=expression,
+        frames=tuple(str(t) for t in range(len(rows))),
+        scores=np.asarray(scores or [0.0] * len(rows), np.float32),
+        key_frame=key,
+        soft=maps,
+    )
+
+
+def member(*rows: list[int], **options: object) -> dict[str, MaskSequence]:
+    return {str(i): sequence(row, str(i), **options) for i, row in enumerate(rows)}  # type: ignore[arg-type]
+
+
+def bits(sequence: MaskSequence) -> list[int]:
+    return [sum(int(v) << x for x, v in enumerate(mask[0])) for mask in sequence.masks()]
+
+
+def fuse(members: list[dict[str, MaskSequence]], rule: FusionRule, *groups: str) -> dict[str, MaskSequence]:
+    names = [f"m{i}" for i in range(len(members))]
+    fused = fuse_video(members, [Group(tuple(group)) for group in groups], rule, names=names)
+    return {sequence.expression: sequence for sequence in fused}
+
+
+def votes(threshold: str, n: int, singles: SinglesRule | None = None, **options: object) -> FusionRule:
+    return FusionRule((ONE,) * n, threshold=Threshold.parse(threshold), singles=singles, **options)  # type: ignore[arg-type]
+
+
+def test_a_pair_votes_together_and_shares_the_result() -> None:
+    members = [member([0b0111], [0b0011]), member([0b0001], [0b1001])]
+    fused = fuse(members, votes("2 of 4", 2), "01")
+    assert bits(fused["0"]) == bits(fused["1"]) == [0b0011]
+
+
+def test_mixed_pairs_become_the_union_of_their_objects() -> None:
+    members = [member([0b0001], [0b1000])] * 3
+    assert bits(fuse(members, votes("3", 3), "01")["0"]) == [0b1001]
+
+
+@pytest.mark.parametrize(
+    ("singles", "expected"),
+    [(SinglesRule(only=1), 0b1110), (SinglesRule(threshold=Threshold.parse("3")), 0b0100), (None, 0b0110)],
+    ids=["only", "threshold", "share of the votes"],
+)
+def test_a_group_of_one_follows_its_own_rule(singles: SinglesRule | None, expected: int) -> None:
+    members = [member([0b0111]), member([0b1110]), member([0b0100])]
+    assert bits(fuse(members, votes("3 of 6", 3, singles), "0")["0"]) == [expected]
+
+
+def test_weights_count_in_the_sum() -> None:
+    rule = FusionRule((Fraction("1.5"), ONE, ONE), threshold=Threshold.parse("2"))
+    assert bits(fuse([member([0b0001]), member([0b0011]), member([0b0100])], rule, "0")["0"]) == [0b0001]
+
+
+def test_average_of_exactly_the_threshold_is_background() -> None:
+    members = [member([0], soft=1.0), member([0], soft=0.0)]
+    half = FusionRule((ONE, ONE), method="average")
+    assert bits(fuse(members, half, "0")["0"]) == [0]
+    heavier = FusionRule((Fraction(2), ONE), method="average")
+    assert bits(fuse(members, heavier, "0")["0"]) == [0b1111]
+
+
+def test_average_needs_soft_maps() -> None:
+    with pytest.raises(FusionError, match="v/0: a member has no soft maps"):
+        fuse([member([1])], FusionRule((ONE,), method="average"), "0")
+
+
+def test_best_takes_the_sequence_with_the_highest_mean_score() -> None:
+    members = [member([1, 1], [2, 2], scores=[0.9, 0.1]), member([4, 4], [8, 8], scores=[0.6, 0.6])]
+    fused = fuse(members, FusionRule((ONE, ONE), method="best"), "01")
+    assert bits(fused["0"]) == bits(fused["1"]) == [4, 4]
+
+
+@pytest.mark.parametrize(
+    ("rule", "scores", "key_frame"),
+    [("first", [0.5, 0.1], 1), ("mean", [0.5, 0.5], 0), ("product", [0.25, 0.09], 0)],
+)
+def test_scores_and_key_frame_follow_the_stated_rule(rule: str, scores: list[float], key_frame: int) -> None:
+    members = [member([1, 1], scores=[0.5, 0.1], key=1), member([1, 1], scores=[0.5, 0.9])]
+    fused = fuse(members, votes("1", 2, scores=rule), "0")["0"]
+    np.testing.assert_allclose(fused.scores, scores, atol=1e-7)
+    assert fused.pick_key_frame() == key_frame
+
+
+def test_unequal_members_are_named_with_their_shapes() -> None:
+    with pytest.raises(FusionError, match=r"v/0: m1 has \(2, 1, 4\) but m0 has \(1, 1, 4\); recompute m1"):
+        fuse([member([1]), member([1, 1])], votes("1", 2), "0")
+
+
+def test_a_missing_expression_is_named() -> None:
+    with pytest.raises(FusionError, match="m1 has no expression '1'"):
+        fuse([member([1], [1]), member([1])], votes("1", 2), "01")
+
+
+def test_reach_is_known_before_any_vote() -> None:
+    assert not votes("4", 3).can_pass(1)
+    assert votes("4", 3).can_pass(2)
+    assert votes("4", 3, SinglesRule(only=0)).can_pass(1)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: FusionRule(()),
+        lambda: FusionRule((ONE,)),
+        lambda: FusionRule((ONE,), method="average", threshold=Threshold.parse("2")),
+        lambda: FusionRule((ONE,), method="best", threshold=Threshold.parse("2")),
+        lambda: SinglesRule(),
+        lambda: SinglesRule(Threshold.parse("1"), 0),
+    ],
+    ids=["no member", "no threshold", "count of an average", "threshold of best", "empty rest", "two rests"],
+)
+def test_contradictory_rules_are_refused(make: object) -> None:
+    with pytest.raises(FusionError):
+        make()  # type: ignore[operator]
