@@ -1,1 +1,1 @@
-"""The bundled synthetic data set, its generator and its small checkpoints."""
+"""The bundled data set: a generator of referring videos with exact ground truth."""

@@ -14,6 +14,7 @@ EXIT_USAGE = 2
 COMMANDS = {
     "train": "train a network as a YAML file says",
     "parity": "compare our networks with a folder of official inputs and outputs",
+    "synthesize": "draw a Ref-YouTube-VOS-shaped data set with ground truth",
 }
 
 

@@ -1,0 +1,121 @@
+"""Writing synthetic videos as a Ref-YouTube-VOS-shaped data set with ground truth."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from demo.synthesis import SyntheticVideo, make_video, video_id
+from rvos.errors import InputError
+from rvos.files import write_atomically
+
+_QUALITY = 88
+_FRAME_STEP = 5
+_LATE_START = 7
+"""One video in so many does not begin at frame 00000, as in the real data."""
+
+
+def write_dataset(root: Path, *, seed: int, n_videos: int, split: str = "valid") -> tuple[int, int]:
+    """Write `n_videos` videos of `seed` below `root` and return the numbers of expressions and frames.
+
+    The expression file is removed first and written last: a folder that has one is complete.
+
+    Raises:
+        InputError: fewer than one video, or a folder that holds other videos or cannot be written.
+    """
+    if n_videos < 1:
+        raise InputError(f"{root}: {n_videos} videos asked for; give at least 1")
+    order = sorted(range(n_videos), key=lambda index: video_id(seed, index))
+    _refuse_others(root / split / "JPEGImages", {video_id(seed, index) for index in order})
+    expression_file = root / "meta_expressions" / split / "meta_expressions.json"
+    expressions: dict[str, Any] = {}
+    objects: dict[str, Any] = {}
+    try:
+        expression_file.unlink(missing_ok=True)
+        for index in order:
+            video = make_video(seed, index)
+            frames = _frame_names(index, len(video.frames))
+            _write_pictures(root / split, video, frames)
+            expressions[video.id] = _expression_entry(video, frames)
+            objects[video.id] = _object_entry(video, frames)
+    except OSError as error:
+        raise InputError(f"{root}: cannot be written ({error}); give a folder with room and rights") from None
+    write_atomically(root / split / "meta.json", _to_json({"videos": objects}))
+    write_atomically(expression_file, _to_json({"videos": expressions}))
+    counts = [(len(entry["expressions"]), len(entry["frames"])) for entry in expressions.values()]
+    return sum(count for count, _ in counts), sum(count for _, count in counts)
+
+
+def _refuse_others(folder: Path, expected: set[str]) -> None:
+    others = sorted({entry.name for entry in folder.iterdir()} - expected) if folder.is_dir() else []
+    if others:
+        raise InputError(f"{folder}: holds {len(others)} other videos, first {others[0]}; give an empty folder")
+
+
+def _frame_names(index: int, n_frames: int) -> tuple[str, ...]:
+    first = _FRAME_STEP if index % _LATE_START == _LATE_START - 1 else 0
+    return tuple(f"{first + _FRAME_STEP * frame:05d}" for frame in range(n_frames))
+
+
+def _write_pictures(folder: Path, video: SyntheticVideo, frames: tuple[str, ...]) -> None:
+    for name, picture, mask in zip(frames, video.frames, video.index_masks, strict=True):
+        _write(folder / "JPEGImages" / video.id / f"{name}.jpg", _jpeg(picture))
+        _write(folder / "Annotations" / video.id / f"{name}.png", _palette_png(mask))
+
+
+def _jpeg(picture: NDArray[np.uint8]) -> bytes:
+    stream = io.BytesIO()
+    Image.fromarray(picture).save(stream, format="JPEG", quality=_QUALITY, subsampling=0)
+    return stream.getvalue()
+
+
+def _palette_png(mask: NDArray[np.uint8]) -> bytes:
+    stream = io.BytesIO()
+    image = Image.fromarray(mask)
+    image.putpalette(palette())
+    image.save(stream, format="PNG", optimize=False, compress_level=9)
+    return stream.getvalue()
+
+
+def palette() -> list[int]:
+    """Return the 256 RGB colours of index masks: the bits of the index, dealt to the channels in turn."""
+    colours: list[int] = []
+    for index in range(256):
+        for channel in range(3):
+            bits = [(index >> (3 * place + channel)) & 1 for place in range(3)]
+            colours.append(sum(bit << (7 - place) for place, bit in enumerate(bits)))
+    return colours
+
+
+def _expression_entry(video: SyntheticVideo, frames: tuple[str, ...]) -> dict[str, Any]:
+    expressions = {
+        str(number): {"exp": expression.text, "obj_id": str(expression.object_id), "kind": expression.kind}
+        for number, expression in enumerate(video.expressions)
+    }
+    return {"expressions": expressions, "frames": list(frames)}
+
+
+def _object_entry(video: SyntheticVideo, frames: tuple[str, ...]) -> dict[str, Any]:
+    entries = {}
+    for index, category in enumerate(video.categories, start=1):
+        shown = (video.index_masks == index).any(axis=(1, 2))
+        entries[str(index)] = {
+            "category": category,
+            "frames": [name for name, is_shown in zip(frames, shown, strict=True) if is_shown],
+        }
+    return {"objects": entries}
+
+
+def _to_json(content: dict[str, Any]) -> bytes:
+    return (json.dumps(content, indent=1) + "\n").encode()
+
+
+def _write(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)

@@ -1,0 +1,95 @@
+"""Synthetic videos: exact repetition, truth of every expression, twins that only motion tells apart."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from demo.synthesis import SyntheticVideo, make_video
+from demo.vocabulary import WORDS
+from runners.networks.tokenizers import SmallTokens
+from rvos.errors import InputError
+
+N_VIDEOS = 30
+
+
+@pytest.fixture(scope="module")
+def videos() -> list[SyntheticVideo]:
+    return [make_video(11, index) for index in range(N_VIDEOS)]
+
+
+def test_same_arguments_give_the_same_bytes(videos: list[SyntheticVideo]) -> None:
+    again = make_video(11, 4)
+    assert again.id == videos[4].id
+    assert again.frames.tobytes() == videos[4].frames.tobytes()
+    assert again.index_masks.tobytes() == videos[4].index_masks.tobytes()
+    assert again.expressions == videos[4].expressions
+
+
+def test_another_seed_gives_another_video(videos: list[SyntheticVideo]) -> None:
+    other = make_video(12, 0)
+    assert other.id != videos[0].id
+    assert other.expressions != videos[0].expressions
+
+
+def test_shapes_and_counts(videos: list[SyntheticVideo]) -> None:
+    for video in videos:
+        n_frames = len(video.frames)
+        assert 8 <= n_frames <= 16
+        assert video.frames.shape == (n_frames, 128, 224, 3)
+        assert video.frames.dtype == np.uint8
+        assert video.index_masks.shape == (n_frames, 128, 224)
+        assert 3 <= len(video.categories) <= 6
+        assert set(np.unique(video.index_masks)) == set(range(len(video.categories) + 1))
+
+
+def test_two_expressions_an_object_in_neighbouring_order(videos: list[SyntheticVideo]) -> None:
+    odd = 0
+    for video in videos:
+        ids = [expression.object_id for expression in video.expressions]
+        odd += len(ids) % 2
+        for first in range(0, len(ids) - 1, 2):
+            assert ids[first] == ids[first + 1]
+            assert video.expressions[first].text != video.expressions[first + 1].text
+        assert set(ids) == set(range(1, len(video.categories) + 1))
+    assert 0 < odd < N_VIDEOS / 3
+
+
+def test_expressions_of_all_kinds(videos: list[SyntheticVideo]) -> None:
+    kinds = Counter(expression.kind for video in videos for expression in video.expressions)
+    total = sum(kinds.values())
+    assert set(kinds) == {"appearance", "place", "relation", "motion"}
+    assert all(count > 0.1 * total for count in kinds.values())
+
+
+def test_an_expression_names_one_object_of_its_video(videos: list[SyntheticVideo]) -> None:
+    for video in videos:
+        objects: dict[str, set[int]] = {}
+        for expression in video.expressions:
+            objects.setdefault(expression.text, set()).add(expression.object_id)
+        assert all(len(ids) == 1 for ids in objects.values())
+
+
+def test_every_word_is_in_the_vocabulary(videos: list[SyntheticVideo]) -> None:
+    used = {word for video in videos for expression in video.expressions for word in expression.text.split()}
+    assert used <= set(WORDS)
+    assert list(WORDS) == sorted(set(WORDS))
+
+
+def test_the_small_tokeniser_knows_every_word() -> None:
+    assert set(WORDS) <= SmallTokens().words
+
+
+def test_every_object_shows_itself_in_half_of_the_frames(videos: list[SyntheticVideo]) -> None:
+    for video in videos:
+        for index in range(1, len(video.categories) + 1):
+            areas = (video.index_masks == index).sum(axis=(1, 2))
+            assert np.mean(areas > 0) >= 0.5
+
+
+@pytest.mark.parametrize(("seed", "index"), [(-1, 0), (0, -1)])
+def test_negative_arguments_are_refused(seed: int, index: int) -> None:
+    with pytest.raises(InputError, match="negative"):
+        make_video(seed, index)
