@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import torch
 from torch import Tensor, nn
 
 
@@ -17,6 +18,21 @@ class Perceptron(nn.Module):
     def __init__(self, *sizes: int) -> None:
         super().__init__()
         self.layers = nn.ModuleList(nn.Linear(into, out) for into, out in pairwise(sizes))
+
+    def reset_xavier(self) -> None:
+        """Start all layers with Xavier-uniform weights and zero biases."""
+        for name, parameter in self.named_parameters():
+            if name.endswith("weight"):
+                nn.init.xavier_uniform_(parameter)
+            else:
+                nn.init.zeros_(parameter)
+
+    def reset_last(self, output: Tensor) -> None:
+        """Start with the same `output` (sizes[-1],) whatever the input."""
+        last = f"{len(self.layers) - 1}."
+        with torch.no_grad():
+            self.layers.get_parameter(f"{last}weight").zero_()
+            self.layers.get_parameter(f"{last}bias").copy_(output)
 
     def forward(self, values: Tensor) -> Tensor:
         """Return (..., sizes[-1]) for (..., sizes[0])."""

@@ -1,0 +1,227 @@
+"""SOC: multiplicative fusion, a deformable transformer a frame, one set of video queries for the whole clip."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from runners.networks.attention import MultiplicativeFusion
+from runners.networks.backbones import Backbone, level_masks, resize_mask
+from runners.networks.deformable_transformer import DeformableTransformer, Memory, refine
+from runners.networks.dynamic_masks import count_parameters, dynamic_masks
+from runners.networks.heads import Perceptron
+from runners.networks.light_pyramid import LightPyramid
+from runners.networks.object_clusters import ObjectClusters
+from runners.networks.positions import sine_encoding_2d
+from runners.networks.soc_types import (
+    PROJECTION_GROUPS,
+    ChosenQuery,
+    LayerOutput,
+    QueryStates,
+    SOCConfig,
+    SOCOutputs,
+    VisualFeatures,
+)
+from runners.networks.text_encoder import Resizer, TextFeatures, build_roberta, encode_text
+
+_PRIOR = 0.01
+_START_SIZE_LOGIT = -2.0
+
+
+class SOC(nn.Module):
+    """Semantic-assisted Object Cluster; parameter names as in the released checkpoints.
+
+    Source: Luo et al., NeurIPS 2023; soc.md section 2.
+    """
+
+    def __init__(self, config: SOCConfig) -> None:
+        super().__init__()
+        self.config = config
+        channels, layers = config.channels, config.decoder_layers
+        # The box heads come before the transformer, which holds them too: when a file has
+        # two different copies, the transformer's is loaded last and wins, as officially.
+        backbone = Backbone(config.backbone)
+        self.backbone = nn.ModuleList([backbone])
+        self.bbox_embed = nn.ModuleList(Perceptron(channels, channels, channels, 4) for _ in range(layers))
+        self.class_embed = nn.ModuleList(nn.Linear(channels, config.classes) for _ in range(layers))
+        self.transformer = DeformableTransformer(config.deformable(), self.bbox_embed)
+        levels = backbone.channels
+        self.input_proj = nn.ModuleList(_projection(width, channels) for width in levels[1:])
+        self.input_proj.append(_projection(levels[-1], channels, stride=2))
+        self.text_encoder = build_roberta(config.text)
+        self.query_embed = nn.Embedding(config.queries, channels)
+        self.spatial_decoder = LightPyramid(channels, levels[0], config.pyramid_widths, config.mask_channels)
+        self.voc = ObjectClusters(
+            channels=channels,
+            heads=config.heads,
+            feedforward=config.feedforward,
+            encoder_layers=config.voc_encoder_layers,
+            decoder_layers=config.voc_decoder_layers,
+            queries=config.queries,
+            dropout=config.dropout,
+        )
+        self.vlf = MultiplicativeFusion(channels, config.heads)
+        self.lvf = MultiplicativeFusion(channels, config.heads)
+        self.txt_proj = Resizer(config.text.hidden, channels, config.dropout)
+        filters = count_parameters(config.mask_channels, config.dynamic_channels)
+        self.controller = Perceptron(channels, channels, channels, filters)
+        self.reset_heads()
+
+    def reset_heads(self) -> None:
+        """Start the heads as officially: rare objects, boxes at their references, Xavier filters."""
+        for name, bias in self.class_embed.named_parameters():
+            if name.endswith("bias"):
+                nn.init.constant_(bias, -math.log((1 - _PRIOR) / _PRIOR))
+        for index, head in enumerate(self.bbox_embed):
+            start = torch.tensor([0.0, 0.0, _START_SIZE_LOGIT, _START_SIZE_LOGIT] if index == 0 else [0.0] * 4)
+            cast("Perceptron", head).reset_last(start)
+        self.controller.reset_xavier()
+        nn.init.normal_(self.query_embed.weight)
+
+    def freeze_text_encoder(self) -> None:
+        """Stop training the language model; its dropout stays active in training mode, as officially."""
+        self.text_encoder.requires_grad_(False)
+
+    def encode_video(
+        self, frames: Tensor, padding_mask: Tensor | None = None, sizes: Tensor | None = None
+    ) -> VisualFeatures:
+        """Return what all expressions of a clip share.
+
+        Args:
+            frames: (B, T, 3, H, W) normalised, padded at the bottom and right.
+            padding_mask: bool (B, T, H, W), true = padding; None: nothing is padded.
+            sizes: (B, 2) unpadded (height, width); None: (H, W).
+        """
+        clips, steps, _, height, width = frames.shape
+        levels: list[Tensor] = self.backbone[0](frames)
+        maps = [project(level) for project, level in zip(self.input_proj, [*levels[1:], levels[-1]], strict=True)]
+        if sizes is None:
+            sizes = torch.tensor([(height, width)] * clips, device=frames.device)
+        if padding_mask is None or not bool(padding_mask.any()):
+            masks = [level.new_zeros((1, *level.shape[-2:]), dtype=torch.bool) for level in maps]
+        else:
+            whole = padding_mask.flatten(0, 1)
+            # The last mask comes from the input's, not from the level that its map was made of.
+            masks = [*level_masks(whole, levels[1:]), resize_mask(whole, _size_of(maps[-1]))]
+        positions = [sine_encoding_2d(mask, self.config.channels).to(frames.dtype) for mask in masks]
+        masks = [mask.expand(clips * steps, -1, -1) for mask in masks]
+        finest = self.spatial_decoder.adapt_finest(levels[0])
+        return VisualFeatures(clips, tuple(maps), tuple(masks), tuple(positions), finest, sizes)
+
+    def encode_text(self, ids: Tensor, attention_mask: Tensor) -> TextFeatures:
+        """Return the features of expressions: token ids (B, L), right-padded with 1, and their mask."""
+        return encode_text(self.text_encoder, self.txt_proj, ids, attention_mask)
+
+    def fuse(self, visual: VisualFeatures, text: TextFeatures) -> list[Tensor]:
+        """Return the maps (N, C, h, w) times what each pixel reads in the expression."""
+        fused = []
+        for level in visual.maps:
+            pixels = _clip_tokens(level, visual.clips)
+            product = self.vlf(pixels, text.words + text.position, text.words, text.padding_mask)
+            fused.append(product.reshape(len(level), -1, level.shape[1]).transpose(1, 2).reshape(level.shape))
+        return fused
+
+    def summarise(self, visual: VisualFeatures, text: TextFeatures) -> Tensor:
+        """Return the vision-aware sentence g (B, C); only the contrastive loss reads it."""
+        coarse = 2
+        values = _clip_tokens(visual.maps[coarse], visual.clips)
+        positions = visual.positions[coarse].expand_as(visual.maps[coarse])
+        mask = visual.masks[coarse].reshape(visual.clips, -1)
+        words: Tensor = self.lvf(text.words, values + _clip_tokens(positions, visual.clips), values, mask)
+        valid = (~text.padding_mask)[..., None].to(words.dtype)
+        return (words * valid).sum(1) / valid.sum(1)
+
+    def decode(self, visual: VisualFeatures, text: TextFeatures) -> QueryStates:
+        """Return the query states of all layers; in evaluation mode the last layer's video queries serve all."""
+        memory: Memory = self.transformer.encode(self.fuse(visual, text), visual.masks, visual.positions)
+        content = visual.finest.new_zeros((len(visual.finest), self.config.queries, self.config.channels))
+        states = self.transformer.decode(memory, content, self.query_embed.weight)
+        frames = torch.unflatten(states.hidden, 1, (visual.clips, visual.frames))
+        clip_queries = [self.voc(layer, text.sentence) for layer in (frames if self.training else frames[-1:])]
+        clip_queries = clip_queries if self.training else clip_queries * len(frames)
+        hidden = tuple(layer + clip[:, None] for layer, clip in zip(frames, clip_queries, strict=True))
+        return QueryStates(hidden, tuple(clip_queries), states, self.spatial_decoder(memory.maps(), visual.finest))
+
+    def predict_boxes(self, states: QueryStates, layer: int) -> Tensor:
+        """Return the boxes (B, T, Q, 4) of a layer; its reference is the one before the layer's refinement."""
+        decoder, hidden = states.decoder, states.hidden[layer]
+        reference = decoder.references[layer - 1] if layer else decoder.initial_reference
+        return refine(self.bbox_embed[layer](hidden), reference.reshape(*hidden.shape[:3], -1))
+
+    def predict_masks(self, states: QueryStates, layer: int, sizes: Tensor, queries: Sequence[int] | None) -> Tensor:
+        """Return the mask logits (B, T, Q, h, w) of chosen queries; None: of all."""
+        hidden, references = states.hidden[layer], states.decoder.references[layer]
+        chosen = slice(None) if queries is None else list(queries)
+        filters = self.controller(hidden[:, :, chosen]).flatten(0, 1)
+        masks = dynamic_masks(
+            states.mask_features,
+            filters,
+            references[:, chosen, :2],
+            sizes.repeat_interleave(hidden.shape[1], 0),
+            channels=self.config.dynamic_channels,
+        )
+        return masks.reshape(*hidden.shape[:2], *masks.shape[1:])
+
+    def forward(
+        self, frames: Tensor, padding_mask: Tensor | None, ids: Tensor, attention_mask: Tensor, sizes: Tensor
+    ) -> SOCOutputs:
+        """Return the predictions of all layers and queries.
+
+        Args:
+            frames: (B, T, 3, H, W) normalised, padded at the bottom and right.
+            padding_mask: bool (B, T, H, W), true = padding; None: nothing is padded.
+            ids, attention_mask: (B, L) tokens of one expression a clip.
+            sizes: (B, 2) unpadded (height, width).
+        """
+        visual = self.encode_video(frames, padding_mask, sizes)
+        text = self.encode_text(ids, attention_mask)
+        states = self.decode(visual, text)
+        layers = tuple(
+            LayerOutput(
+                self.class_embed[layer](states.hidden[layer]),
+                self.predict_boxes(states, layer),
+                self.predict_masks(states, layer, sizes, None),
+                states.clip_queries[layer],
+            )
+            for layer in range(self.config.decoder_layers)
+        )
+        return SOCOutputs(layers, self.summarise(visual, text))
+
+    @torch.no_grad()
+    def segment(self, visual: VisualFeatures, text: TextFeatures, *, output_layer: int = 0) -> ChosenQuery:
+        """Return the best query slot of one clip; masks are computed for that slot alone.
+
+        Args:
+            output_layer: whose heads speak; 0 is what the official network returns in evaluation, -1 the last.
+
+        Source: soc.md sections 2.9, 4.2 and 4.3.
+        """
+        states = self.decode(visual, text)
+        layer = output_layer % self.config.decoder_layers
+        probabilities = self.class_embed[layer](states.hidden[layer][0]).float().sigmoid()
+        query_scores = probabilities.mean(0).amax(-1)
+        index = int(query_scores.argmax())
+        masks = self.predict_masks(states, layer, visual.sizes, [index])
+        return ChosenQuery(index, query_scores, probabilities[:, index, 0], masks[0, :, 0])
+
+
+def _projection(width: int, channels: int, stride: int = 1) -> nn.Sequential:
+    kernel = 3 if stride > 1 else 1
+    layer = nn.Conv2d(width, channels, kernel, stride, padding=kernel // 2)
+    nn.init.xavier_uniform_(layer.weight)
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
+    return nn.Sequential(layer, nn.GroupNorm(PROJECTION_GROUPS, channels))
+
+
+def _clip_tokens(maps: Tensor, clips: int) -> Tensor:
+    """Return the pixels of all frames of a clip, (B * T, C, h, w) -> (B, T * h * w, C)."""
+    return maps.flatten(2).transpose(1, 2).reshape(clips, -1, maps.shape[1])
+
+
+def _size_of(maps: Tensor) -> tuple[int, int]:
+    return maps.shape[-2], maps.shape[-1]
