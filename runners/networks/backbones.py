@@ -110,11 +110,11 @@ class Backbone(nn.Module):
         return self.config.kind == "video_swin"
 
     def forward(self, frames: Tensor) -> list[Tensor]:
-        """Return the levels `(B * T, C_l, h_l, w_l)`, contiguous, of normalised frames `(B, T, 3, H, W)`."""
+        """Return the levels `(B * T, C_l, h_l, w_l)` of normalised frames `(B, T, 3, H, W)`."""
         levels: list[Tensor] = self.body(frames if self.mixes_frames else frames.flatten(0, 1))
         if self.config.kind == "convnext":
             levels = [norm(level) for norm, level in zip(self.norm_layers, levels, strict=True)]
-        return [level.contiguous() for level in levels]
+        return levels
 
 
 def _build_body(config: BackboneConfig) -> ResNet | Swin | VideoSwin | ConvNext | ConvMae:

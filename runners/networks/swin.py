@@ -87,5 +87,5 @@ class Swin(nn.Module):
         for index, stage in enumerate(self.layers):
             level, x = stage(x)
             normed = self.get_submodule(f"norm{index}")(level[:, 0])
-            levels.append(normed.permute(0, 3, 1, 2).contiguous())
+            levels.append(normed.permute(0, 3, 1, 2))
         return levels

@@ -82,7 +82,7 @@ class VideoSwin(nn.Module):
         levels = []
         for index, stage in enumerate(self.layers):
             x = stage(x)
-            levels.append(x.flatten(0, 1).permute(0, 3, 1, 2).contiguous())
+            levels.append(x.flatten(0, 1).permute(0, 3, 1, 2))
             if index < len(self.downsamples):
                 x = self.downsamples[index](x)
         return levels

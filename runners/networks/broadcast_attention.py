@@ -1,0 +1,74 @@
+"""Attention between a video and several expressions, where either side may be shared by the batch."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+_SLICE = 2048
+
+
+def attend(
+    module: nn.MultiheadAttention, query: Tensor, key: Tensor, value: Tensor, padding_mask: Tensor | None = None
+) -> Tensor:
+    """Return what `module` gives for `query`, `(B, Lq, C)`, without forming the attention weights in memory.
+
+    A side of batch size 1 is projected once and serves the whole batch of the other.
+
+    Args:
+        module: holds the weights; its own `forward` is not called.
+        query: `(B or 1, Lq, C)`.
+        key, value: `(B or 1, Lk, C)`.
+        padding_mask: `(B or 1, Lk)` bool, true = padding; None: nothing is padded.
+    """
+    weights = module.in_proj_weight.chunk(3)
+    biases = module.in_proj_bias.chunk(3)
+    batch = max(len(query), len(key), len(padding_mask) if padding_mask is not None else 1)
+    queries, keys, values = (
+        torch.unflatten(F.linear(side, weight, bias), -1, (module.num_heads, -1))
+        .transpose(1, 2)
+        .expand(batch, -1, -1, -1)
+        for side, weight, bias in zip((query, key, value), weights, biases, strict=True)
+    )
+    mask = None if padding_mask is None else (~padding_mask)[:, None, None].expand(batch, 1, query.shape[1], -1)
+    dropout = module.dropout if module.training else 0.0
+    out = F.scaled_dot_product_attention(queries, keys, values, attn_mask=mask, dropout_p=dropout)
+    result: Tensor = module.out_proj(out.transpose(1, 2).flatten(2))
+    return result
+
+
+class LanguageFusion(nn.Module):
+    """Maps that attend to the words, multiplied with (ReferFormer) or added to (MUTR) what they find.
+
+    Args:
+        adds: whether the found words are added instead of multiplied.
+    """
+
+    def __init__(self, channels: int = 256, heads: int = 8, *, adds: bool = False) -> None:
+        super().__init__()
+        self.adds = adds
+        self.multihead_attn = nn.MultiheadAttention(channels, heads, batch_first=True)
+
+    def forward(self, tokens: Tensor, key: Tensor, value: Tensor, padding_mask: Tensor | None) -> Tensor:
+        """Return the fused tokens `(B, L, C)`; no residual, no norm.
+
+        Args:
+            tokens: `(B or 1, L, C)` pixels of all frames of a clip, without position.
+            key: `(B, words, C)` with position; `value` the same without.
+        """
+        found = attend(self.multihead_attn, tokens, key, value, padding_mask)
+        return tokens + found if self.adds else tokens * found
+
+
+def feed_forward(first: nn.Linear, second: nn.Linear, dropout: nn.Module, tokens: Tensor) -> Tensor:
+    """Return `second(relu(first(tokens)))`, `(..., C)`.
+
+    Without gradients the tokens pass in slices, so that the wide hidden layer never exists as a whole.
+    """
+    if torch.is_grad_enabled() or tokens.is_cuda:
+        wide: Tensor = second(dropout(F.relu(first(tokens))))
+        return wide
+    flat = tokens.reshape(-1, tokens.shape[-1])
+    out = torch.cat([second(dropout(F.relu_(first(part)))) for part in torch.split(flat, _SLICE)])
+    return out.view(tokens.shape)
