@@ -1,0 +1,65 @@
+"""Ref-DAVIS17 in the converted form: four expressions an object, one of each annotation file."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from rvos.datasets.dataset import Dataset, IndexReader, TruthReader
+from rvos.datasets.expressions import ListedVideo, find_expression_file, read_expressions
+from rvos.datasets.ref_youtube_vos import find_truth, read_categories
+from rvos.errors import InputError
+from rvos.trees import Tree, open_tree
+from rvos.videos import Expression, Video
+
+N_ANNOTATORS = 4
+_VOID_FOLDERS = ("DAVIS/Annotations_unsupervised/480p", "Annotations_unsupervised/480p")
+_IMAGE_FOLDERS = ("{split}/JPEGImages", "DAVIS/JPEGImages/480p", "JPEGImages/480p")
+
+
+def open_split(root: Path, split: str) -> Dataset:
+    """Return a split of Ref-DAVIS17.
+
+    Raises:
+        InputError: no expression file, or one that cannot be used.
+    """
+    tree = open_tree(root)
+    listed = [_name_objects(video) for video in read_expressions(tree, find_expression_file(tree, split))]
+    folders = [root / place.format(split=split) for place in _IMAGE_FOLDERS]
+    images = next((folder for folder in folders if folder.is_dir()), None)
+    videos = tuple(video.with_images(images or folders[0]) for video in listed)
+    return Dataset(
+        "ref-davis17", root, split, videos, images, _find_truth(tree, split, videos), read_categories(tree, split)
+    )
+
+
+def _find_truth(tree: Tree, split: str, videos: tuple[Video, ...]) -> TruthReader | None:
+    """Return the unsupervised annotations, whose 255 is void, or else the converted ones."""
+    for place in _VOID_FOLDERS:
+        if tree.is_folder(place):
+            return IndexReader(tree.below(place), has_void=True)
+    return find_truth(tree, split, videos)
+
+
+def split_expression_id(expression: Expression, *, where: str) -> tuple[int, int]:
+    """Return (object position, annotation file) of an expression, from `id = 4 * object + file`.
+
+    Raises:
+        InputError: the id is no whole number.
+    """
+    if not expression.id.isdecimal():
+        raise InputError(f"{where}/{expression.id}: expression ids of Ref-DAVIS17 are 4 x object + file; correct it")
+    return divmod(int(expression.id), N_ANNOTATORS)
+
+
+def _name_objects(video: ListedVideo) -> ListedVideo:
+    """Give expressions without `obj_id` the object of their id: indices are sorted as text."""
+    if all(expression.object_ids for expression in video.expressions):
+        return video
+    positions = [split_expression_id(expression, where=video.id)[0] for expression in video.expressions]
+    names = sorted(str(index) for index in range(1, max(positions, default=-1) + 2))
+    expressions = [
+        replace(expression, object_ids=expression.object_ids or (names[position],))
+        for expression, position in zip(video.expressions, positions, strict=True)
+    ]
+    return replace(video, expressions=tuple(expressions))
