@@ -1,0 +1,1 @@
+"""UNINEXT, the referring path: one frame, one expression, one mask; frames are independent of each other."""

@@ -1,0 +1,144 @@
+"""Sizes of a UNINEXT network: the three released ones by name, small ones by value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from rvos.errors import ConfigError
+
+MEAN = (123.675, 116.28, 103.53)
+STD = (58.395, 57.12, 57.375)
+N_LEVELS = 4
+FEATURE_STRIDE = 8
+_GROUPS = 32
+
+
+@dataclass(frozen=True, slots=True)
+class ResNetSizes:
+    """Bottleneck network with frozen batch norm; frames run through without padding."""
+
+    blocks: tuple[int, ...] = (3, 4, 6, 3)
+    width: int = 64
+
+    @property
+    def channels(self) -> tuple[int, ...]:
+        """Widths of res3, res4, res5."""
+        return tuple(self.width * 4 * 2**stage for stage in (1, 2, 3))
+
+    @property
+    def multiple(self) -> int:
+        """Frame sides are padded to a multiple of this."""
+        return 1
+
+
+@dataclass(frozen=True, slots=True)
+class ConvNextSizes:
+    """ConvNeXt with blocks and widths of its four stages."""
+
+    depths: tuple[int, ...] = (3, 3, 27, 3)
+    widths: tuple[int, ...] = (192, 384, 768, 1536)
+
+    @property
+    def channels(self) -> tuple[int, ...]:
+        """Widths of res3, res4, res5."""
+        return self.widths[1:]
+
+    @property
+    def multiple(self) -> int:
+        """Frame sides are padded to a multiple of this."""
+        return 32
+
+
+@dataclass(frozen=True, slots=True)
+class VitSizes:
+    """Plain vision transformer with windowed and global blocks.
+
+    Args:
+        windowed: indices of the blocks that attend inside windows; all others attend globally.
+        pretrain_grid: side of the stored position table, in tokens.
+        relative_grid: side for which the global blocks' relative tables are stored, in tokens.
+    """
+
+    width: int = 1280
+    depth: int = 32
+    heads: int = 16
+    mlp_ratio: int = 4
+    patch: int = 16
+    window: int = 14
+    windowed: tuple[int, ...] = (0, 1, 3, 4, 6, 7, 9, 10)
+    pretrain_grid: int = 14
+    relative_grid: int = 64
+
+    @property
+    def channels(self) -> tuple[int, ...]:
+        """Widths of res3, res4, res5."""
+        return (self.width // 2, self.width, self.width)
+
+    @property
+    def multiple(self) -> int:
+        """Frame sides are padded to a multiple of this."""
+        return 2 * self.patch
+
+
+BackboneSizes = ResNetSizes | ConvNextSizes | VitSizes
+
+
+@dataclass(frozen=True, slots=True)
+class TextSizes:
+    """BERT; defaults are bert-base-uncased."""
+
+    vocabulary: int = 30522
+    width: int = 768
+    layers: int = 12
+    heads: int = 12
+    feed_forward: int = 3072
+    positions: int = 512
+    max_tokens: int = 256
+
+
+@dataclass(frozen=True, slots=True)
+class UninextConfig:
+    """A whole network; defaults are the released sizes.
+
+    Args:
+        width: of image tokens and queries.
+        fusion_width: inner width of the early fusion, all heads together.
+        mask_channels: of the mask features and of the dynamic layers.
+        short_side, long_side: frames are resized to this short side unless the long one would pass its limit, pixels.
+        association_layers: decoder layers of the same-object embedding head; 0: the network has none.
+    """
+
+    backbone: BackboneSizes = field(default_factory=ResNetSizes)
+    text: TextSizes = field(default_factory=TextSizes)
+    width: int = 256
+    heads: int = 8
+    encoder_layers: int = 6
+    decoder_layers: int = 6
+    feed_forward: int = 2048
+    points: int = 4
+    queries: int = 900
+    fusion_width: int = 2048
+    fusion_heads: int = 8
+    fusion_dropout: float = 0.1
+    mask_channels: int = 8
+    short_side: int = 480
+    long_side: int = 1333
+    association_layers: int = 0
+
+    def __post_init__(self) -> None:
+        if self.width % (2 * self.heads) or self.width % _GROUPS or self.fusion_width % self.fusion_heads:
+            raise ConfigError(
+                f"uninext: width {self.width} with {self.heads} heads, fusion {self.fusion_width} with "
+                f"{self.fusion_heads}; widths must be multiples of the heads and of {_GROUPS}"
+            )
+        if self.decoder_layers < 1 or self.queries < 1 or len(self.backbone.channels) != N_LEVELS - 1:
+            raise ConfigError("uninext: needs a decoder layer, a query and three backbone maps; check the sizes")
+
+
+RELEASED: dict[str, BackboneSizes] = {
+    "resnet50": ResNetSizes(),
+    "convnext_tiny": ConvNextSizes(depths=(3, 3, 9, 3), widths=(96, 192, 384, 768)),
+    "convnext_large": ConvNextSizes(),
+    "vit_huge": VitSizes(),
+}
+"""Backbones of the released networks by name (ConvNeXt-T was never released, a reference case has it)."""

@@ -1,0 +1,122 @@
+"""Early fusion: image and text tokens attend to each other once, with one score matrix for both directions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from runners.networks.uninext.config import UninextConfig
+from runners.networks.uninext.language import Text
+from runners.networks.uninext.visual import Visual
+
+_LIMIT = 50000.0
+_GAMMA = 1 / 6
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fused:
+    """Image and text tokens after the fusion, with what each direction added before the channel scales."""
+
+    visual: Tensor
+    text: Text
+    delta_visual: Tensor
+    delta_text: Tensor
+
+
+class BiAttention(nn.Module):
+    """Scores between image and text tokens, used in both directions.
+
+    The projections of the image side are folded into the text side: with q = W v + b, a score
+    q . k equals v . (W^T k) + b . k, and a sum of projected values equals the projection of the
+    sum. An image token then meets `heads * n` numbers instead of three times the inner width.
+
+    Source: uninext, section 5.
+    """
+
+    def __init__(self, config: UninextConfig) -> None:
+        super().__init__()
+        inner, image, text = config.fusion_width, config.width, config.text.width
+        self.heads = config.fusion_heads
+        self.v_proj = nn.Linear(image, inner)
+        self.l_proj = nn.Linear(text, inner)
+        self.values_v_proj = nn.Linear(image, inner)
+        self.values_l_proj = nn.Linear(text, inner)
+        self.out_v_proj = nn.Linear(inner, image)
+        self.out_l_proj = nn.Linear(inner, text)
+        self.dropout = nn.Dropout(config.fusion_dropout)
+        self.scale = (inner // self.heads) ** -0.5
+
+    def forward(self, visual: Tensor, text: Text) -> tuple[Tensor, Tensor]:
+        """Return what to add to image tokens `(N, S, C)` and to text tokens `(N, n, D)`."""
+        scores = self._scores(visual, text)
+        return self._to_image(scores, text), self._to_text(scores, visual)
+
+    def _split(self, values: Tensor) -> Tensor:
+        """Return `(N, n, heads * c)` as `(N, heads, n, c)`."""
+        return torch.unflatten(values, -1, (self.heads, -1)).transpose(1, 2)
+
+    def _by_head(self, weight: Tensor) -> Tensor:
+        """Return a projection's weight `(heads * c, C)` as `(heads, c, C)`."""
+        return torch.unflatten(weight, 0, (self.heads, -1))
+
+    def _scores(self, visual: Tensor, text: Text) -> Tensor:
+        """Return the scores `(N, S, heads, n)`, clamped."""
+        keys = self._split(self.l_proj(text.tokens)) * self.scale
+        folded = torch.einsum("bhnc,hcd->bhnd", keys, self._by_head(self.v_proj.weight))
+        offsets = torch.einsum("bhnc,hc->bhn", keys, self._by_head(self.v_proj.bias))
+        scores = torch.baddbmm(offsets.flatten(1)[:, None], visual, folded.flatten(1, 2).transpose(1, 2))
+        return torch.unflatten(scores, -1, (self.heads, -1)).clamp(-_LIMIT, _LIMIT)
+
+    def _to_image(self, scores: Tensor, text: Text) -> Tensor:
+        """Return the text's contribution to every image token, `(N, S, C)`; padding tokens give none."""
+        hidden = ~text.mask[:, None, None]
+        weights = self.dropout(scores.masked_fill(hidden, -torch.inf).softmax(-1))
+        values = self._split(self.values_l_proj(text.tokens))
+        outward = torch.unflatten(self.out_v_proj.weight, 1, (self.heads, -1))
+        folded = torch.einsum("bhnc,dhc->bhnd", values, outward)
+        return torch.baddbmm(self.out_v_proj.bias, weights.flatten(2), folded.flatten(1, 2))
+
+    def _to_text(self, scores: Tensor, visual: Tensor) -> Tensor:
+        """Return the image's contribution to every text token, `(N, n, D)`; padded pixels count as well."""
+        weights = self.dropout(scores.softmax(1))
+        summed = torch.unflatten(weights.flatten(2).transpose(1, 2) @ visual, 1, (self.heads, -1))
+        attended = torch.einsum("bhnd,hcd->bhnc", summed, self._by_head(self.values_v_proj.weight))
+        bias = self._by_head(self.values_v_proj.bias)[:, None]
+        attended = attended + weights.sum(1)[..., None] * bias
+        result: Tensor = self.out_l_proj(attended.transpose(1, 2).flatten(2))
+        return result
+
+
+class FusionBlock(nn.Module):
+    """Normalise both sides, attend both ways, add with channel scales; the sums start from the normalised tokens."""
+
+    def __init__(self, config: UninextConfig) -> None:
+        super().__init__()
+        self.layer_norm_v = nn.LayerNorm(config.width)
+        self.layer_norm_l = nn.LayerNorm(config.text.width)
+        self.attn = BiAttention(config)
+        self.gamma_v = nn.Parameter(torch.full((config.width,), _GAMMA))
+        self.gamma_l = nn.Parameter(torch.full((config.text.width,), _GAMMA))
+
+    def forward(self, visual: Visual, text: Text) -> Fused:
+        """Return the fused tokens of N frames with their N expressions."""
+        image = self.layer_norm_v(visual.tokens)
+        words = Text(self.layer_norm_l(text.tokens), text.mask)
+        delta_visual, delta_text = self.attn(image, words)
+        fused_text = Text(words.tokens + self.gamma_l * delta_text, text.mask)
+        return Fused(image + self.gamma_v * delta_visual, fused_text, delta_visual, delta_text)
+
+
+class FusionLayer(nn.Module):
+    """Carries the name `b_attn` of the released state dicts."""
+
+    def __init__(self, config: UninextConfig) -> None:
+        super().__init__()
+        self.b_attn = FusionBlock(config)
+
+    def forward(self, visual: Visual, text: Text) -> Fused:
+        """Return the fused tokens."""
+        result: Fused = self.b_attn(visual, text)
+        return result

@@ -1,0 +1,100 @@
+"""The mask branch: pixel features of stride 8, painted by each query's own small network."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from runners.networks.dynamic_masks import count_parameters, dynamic_masks
+from runners.networks.heads import Perceptron
+from runners.networks.uninext.config import FEATURE_STRIDE, UninextConfig
+
+_COORDINATES = 2
+OUTPUT_STRIDE = 4
+
+
+def _convolution(inputs: int, outputs: int) -> nn.Conv2d:
+    layer = nn.Conv2d(inputs, outputs, 3, padding=1)
+    nn.init.kaiming_uniform_(layer.weight, a=1)
+    nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+    return layer
+
+
+class MaskFeatures(nn.Module):
+    """Merge the encoded maps of strides 32, 16, 8 into non-negative features of stride 8.
+
+    Source: uninext, section 10, step 1.
+    """
+
+    def __init__(self, config: UninextConfig) -> None:
+        super().__init__()
+        width, narrow = config.width, config.width // 4
+        self.lay1 = _convolution(width, narrow)
+        self.lay2 = _convolution(narrow, config.mask_channels)
+        self.lay3 = _convolution(width, width)
+        self.lay4 = _convolution(width, width)
+        self.jia_dcn = _convolution(width, width)
+
+    def forward(self, maps: list[Tensor]) -> Tensor:
+        """Return features `(N, mask channels, h, w)` of maps `(N, C, h_l, w_l)` at strides 8, 16, 32."""
+        fine, middle, coarse = maps[:3]
+        merged = self.lay3(coarse).relu()
+        merged = self.lay4(middle + F.interpolate(merged, size=middle.shape[-2:], mode="nearest")).relu()
+        merged = self.jia_dcn(fine + F.interpolate(merged, size=fine.shape[-2:], mode="nearest")).relu()
+        result: Tensor = self.lay2(self.lay1(merged).relu()).relu()
+        return result
+
+
+def build_controller(config: UninextConfig) -> Perceptron:
+    """Return the network that gives a query's filters, `(..., C)` to `(..., n)`."""
+    controller = Perceptron(
+        config.width, config.width, config.width, count_parameters(config.mask_channels, config.mask_channels)
+    )
+    for name, parameter in controller.named_parameters():
+        if name.endswith("weight"):
+            nn.init.xavier_uniform_(parameter)
+        else:
+            nn.init.zeros_(parameter)
+    return controller
+
+
+def features_first(filters: Tensor, channels: int) -> Tensor:
+    """Return filters with the two coordinate inputs of the first layer moved behind its features."""
+    inputs = channels + _COORDINATES
+    first, rest = filters.split_with_sizes([channels * inputs, filters.shape[-1] - channels * inputs], dim=-1)
+    turned = torch.unflatten(first, -1, (channels, inputs)).roll(-_COORDINATES, dims=-1)
+    return torch.cat([turned.flatten(-2), rest], dim=-1)
+
+
+def paint(features: Tensor, filters: Tensor, centres: Tensor, sizes: Tensor) -> Tensor:
+    """Return mask logits at stride 8, `(N, P, h, w)`.
+
+    Args:
+        features: `(N, F, h, w)`.
+        filters: `(N, P, n)` of the painted queries.
+        centres: `(N, P, 2)` as (x, y) in [0, 1] of the unpadded frame.
+        sizes: `(N, 2)` height and width of the unpadded frame, pixels.
+
+    Source: uninext, section 10, steps 2 to 4.
+    """
+    channels = features.shape[1]
+    ordered = features_first(filters, channels)
+    return dynamic_masks(features, ordered, centres, sizes, channels=channels, stride=FEATURE_STRIDE)
+
+
+def double_aligned(logits: Tensor) -> Tensor:
+    """Return logits `(N, P, h, w)` at twice the size, corners aligned: `(N, P, 2h, 2w)`.
+
+    Source: uninext, section 10, step 5.
+    """
+    height, width = logits.shape[-2:]
+    grown = F.pad(logits, (0, 1, 0, 1), mode="replicate")
+    grown = F.interpolate(grown, size=(2 * height + 1, 2 * width + 1), mode="bilinear", align_corners=True)
+    return F.pad(grown, (1, 0, 1, 0), mode="replicate")[..., : 2 * height, : 2 * width]
+
+
+def full_size_logits(logits: Tensor, size: tuple[int, int]) -> Tensor:
+    """Return logits `(N, P, h, w)` of stride 4 at stride 1, cropped to the unpadded frame `size` (H, W)."""
+    grown = F.interpolate(logits, scale_factor=OUTPUT_STRIDE, mode="bilinear", align_corners=False)
+    return grown[..., : size[0], : size[1]]

@@ -1,0 +1,318 @@
+"""UNINEXT's referring path: frames and expressions in, the best query's mask of every frame out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from runners.networks.deformable_transformer import Memory
+from runners.networks.heads import Perceptron
+from runners.networks.uninext.config import UninextConfig
+from runners.networks.uninext.denoising import DenoisingQueries
+from runners.networks.uninext.fusion import Fused
+from runners.networks.uninext.heads import LanguageMatch, ProposalScore, SentenceEmbedding, build_iou_head
+from runners.networks.uninext.language import Text, TextEncoder
+from runners.networks.uninext.masks import MaskFeatures, build_controller, double_aligned, paint
+from runners.networks.uninext.proposals import Proposals, pick
+from runners.networks.uninext.transformer import Decoded, Transformer
+from runners.networks.uninext.visual import BackboneHolder, Visual, build_projections, gather_levels
+
+_BOX_LAYERS = 3
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Detections:
+    """The last decoder layer's queries of N frames, each frame with its expression.
+
+    Args:
+        class_logits, iou_logits: `(N, Q)`.
+        boxes: `(N, Q, 4)` as (cx, cy, w, h) in [0, 1] of the unpadded frame.
+        decoded: all decoder layers.
+        proposals: what the references started from.
+        memory: encoded tokens.
+        fused: tokens after the early fusion.
+    """
+
+    class_logits: Tensor
+    iou_logits: Tensor
+    boxes: Tensor
+    decoded: Decoded
+    proposals: Proposals
+    memory: Memory
+    fused: Fused
+
+    @property
+    def scores(self) -> Tensor:
+        """Score of every query, `(N, Q)` in [0, 1]: the geometric mean of match and predicted IoU."""
+        return (self.class_logits.sigmoid() * self.iou_logits.sigmoid()).sqrt()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Selection:
+    """The winning query of N frames.
+
+    Args:
+        queries: `(N,)` int64.
+        scores: `(N,)` in [0, 1].
+        logits: `(N, h, w)` mask logits at stride 4 of the padded frames.
+    """
+
+    queries: Tensor
+    scores: Tensor
+    logits: Tensor
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TrainingOutputs:
+    """Everything that the losses read, of N frames, each with its expression.
+
+    Args:
+        class_logits, iou_logits: `(layers, N, Q)`.
+        boxes, entering: `(layers, N, Q, 4)` predicted boxes, and the references that entered each layer.
+        filters: `(layers, N, Q, n)` of the mask branch.
+        mask_features: `(N, F, h, w)` at stride 8.
+        sizes: `(N, 2)` height and width of the unpadded frames.
+        proposal_logits, proposal_boxes: `(N, S)` and `(N, S, 4)` of every token.
+        usable: `(N, S)` bool, tokens with a finite box.
+        denoising_logits, denoising_boxes: `(layers, N, D)` and `(layers, N, D, 4)`; None without denoising queries.
+        embeddings: `(N, Q, E)` for association; None where the network has no such head.
+    """
+
+    class_logits: Tensor
+    iou_logits: Tensor
+    boxes: Tensor
+    entering: Tensor
+    filters: Tensor
+    mask_features: Tensor
+    sizes: Tensor
+    proposal_logits: Tensor
+    proposal_boxes: Tensor
+    usable: Tensor
+    denoising_logits: Tensor | None
+    denoising_boxes: Tensor | None
+    embeddings: Tensor | None = None
+
+
+class Detector(nn.Module):
+    """Backbone, projections, transformer and the heads of the queries.
+
+    Args:
+        auxiliary: build the heads of the earlier decoder layers too, which only training reads.
+    """
+
+    def __init__(self, config: UninextConfig, *, auxiliary: bool) -> None:
+        super().__init__()
+        width, last = config.width, config.decoder_layers - 1
+        self.backbone = nn.ModuleList([BackboneHolder(config.backbone)])
+        self.input_proj = build_projections(config)
+        self.transformer = Transformer(config)
+        self.bbox_embed = nn.ModuleList(Perceptron(*([width] * _BOX_LAYERS), 4) for _ in range(last + 2))
+        kept = range(0 if auxiliary else last, last + 1)
+        self.class_embed = nn.ModuleDict({str(index): LanguageMatch(width, config.text.width) for index in kept})
+        self.class_embed[str(last + 1)] = ProposalScore(width)
+        self.iou_head = nn.ModuleDict({str(index): build_iou_head(width) for index in kept})
+
+    def reset_parameters(self) -> None:
+        """Start for training: Xavier projections, boxes that begin at their references."""
+        self.transformer.reset_parameters()
+        for name, parameter in self.input_proj.named_parameters():
+            if name.endswith("0.weight"):
+                nn.init.xavier_uniform_(parameter)
+            elif name.endswith("0.bias"):
+                nn.init.zeros_(parameter)
+        for name, parameter in self.bbox_embed.named_parameters():
+            if f".layers.{_BOX_LAYERS - 1}." in name:
+                nn.init.zeros_(parameter)
+
+    @property
+    def n_layers(self) -> int:
+        """Number of decoder layers."""
+        return len(self.transformer.decoder.layers)
+
+    def look(self, frames: Tensor, padding: Tensor, sizes: Tensor) -> Visual:
+        """Return the tokens of normalised, padded frames `(N, 3, H, W)`."""
+        maps = self.backbone[0](frames)
+        projected = [projection(level) for projection, level in zip(self.input_proj, [*maps, maps[-1]], strict=True)]
+        return gather_levels(projected, padding, sizes, self.transformer.level_embed)
+
+    def propose(self, memory: Memory, visual: Visual) -> Proposals:
+        """Return the boxes that the queries start from."""
+        last = self.n_layers
+        score, box = self.class_embed[str(last)], self.bbox_embed[last]
+        proposals: Proposals = self.transformer.propose(memory, visual, score, box)  # type: ignore[arg-type]
+        return proposals
+
+    def decode(self, memory: Memory, proposals: Proposals, denoising: DenoisingQueries | None = None) -> Decoded:
+        """Return the decoder's layers; denoising queries come first."""
+        reference = proposals.boxes.detach().sigmoid()
+        content = self.transformer.content(*reference.shape[:2])
+        hidden = None
+        if denoising is not None:
+            content = torch.cat([denoising.content, content], dim=1)
+            reference = torch.cat([denoising.boxes, reference], dim=1)
+            hidden = denoising.hidden(content.shape[1])
+        decoded: Decoded = self.transformer.decoder(content, reference, memory, self.bbox_embed, hidden)
+        return decoded
+
+    def classify(self, layer: int, states: Tensor, sentence: Tensor) -> Tensor:
+        """Return one layer's class logits `(N, Q)`; `sentence` `(N, D)` is the mean of the fused text."""
+        logits: Tensor = self.class_embed[str(layer)](states, sentence)
+        return logits
+
+    def predict_iou(self, layer: int, states: Tensor) -> Tensor:
+        """Return one layer's IoU logits `(N, Q)`."""
+        logits: Tensor = self.iou_head[str(layer)](states)[..., 0]
+        return logits
+
+
+class Segmenter(nn.Module):
+    """The detector with its mask branch; carries the outer `detr` of the released names."""
+
+    def __init__(self, config: UninextConfig, *, auxiliary: bool) -> None:
+        super().__init__()
+        self.detr = Detector(config, auxiliary=auxiliary)
+        self.controller = build_controller(config)
+        self.mask_head = MaskFeatures(config)
+        if auxiliary:
+            self.resizer = SentenceEmbedding(config.text.width, config.width)
+
+
+class Uninext(nn.Module):
+    """The referring network; names of its parameters are those of the released checkpoints.
+
+    Args:
+        auxiliary: with the parts that only training reads.
+    """
+
+    def __init__(self, config: UninextConfig, *, auxiliary: bool = False) -> None:
+        super().__init__()
+        self.config = config
+        self.text_encoder = TextEncoder(config.text)
+        self.detr = Segmenter(config, auxiliary=auxiliary)
+
+    def reset_parameters(self) -> None:
+        """Start all parts but BERT and the backbone for training."""
+        self.detr.detr.reset_parameters()
+
+    def read(self, ids: Tensor, mask: Tensor) -> Text:
+        """Return the tokens of expressions, ids and mask `(B, n)`; mask 1 = token."""
+        text: Text = self.text_encoder(ids, mask)
+        return text
+
+    def look(self, frames: Tensor, sizes: Tensor, padding: Tensor | None = None) -> Visual:
+        """Return what depends on the frames only, to be shared by all expressions.
+
+        Args:
+            frames: `(N, 3, H, W)` normalised and padded.
+            sizes: `(N, 2)` height and width before padding.
+            padding: `(N, H, W)` bool; None: everything right of and below `sizes`.
+        """
+        if padding is None:
+            padding = padding_of(frames, sizes)
+        visual: Visual = self.detr.detr.look(frames, padding, sizes)
+        return visual
+
+    def detect(self, visual: Visual, text: Text) -> Detections:
+        """Return the last layer's queries of N frames with N expressions."""
+        inner = self.detr.detr
+        fused = inner.transformer.encoder.fuse(visual, text)
+        memory = inner.transformer.encode(fused.visual, visual)
+        proposals = inner.propose(memory, visual)
+        decoded = inner.decode(memory, proposals)
+        last = inner.n_layers - 1
+        states = decoded.states[last]
+        return Detections(
+            inner.classify(last, states, fused.text.mean()),
+            inner.predict_iou(last, states),
+            decoded.boxes[last],
+            decoded,
+            proposals,
+            memory,
+            fused,
+        )
+
+    def paint(self, detections: Detections, queries: Tensor, sizes: Tensor) -> Tensor:
+        """Return mask logits `(N, P, h, w)` at stride 4 of the queries `(N, P)`."""
+        features = self.detr.mask_head(detections.memory.maps())
+        filters = self.detr.controller(pick(detections.decoded.states[-1], queries))
+        centres = pick(detections.decoded.entering[-1], queries)[..., :2]
+        return double_aligned(paint(features, filters, centres, sizes))
+
+    def select(self, detections: Detections, sizes: Tensor) -> Selection:
+        """Return the best query of each frame with its mask; `sizes` `(N, 2)` before padding."""
+        scores, queries = detections.scores.max(dim=1)
+        return Selection(queries, scores, self.paint(detections, queries[:, None], sizes)[:, 0])
+
+    def segment(self, visual: Visual, text: Text) -> Selection:
+        """Return the best query of each of N frames, each with its expression."""
+        return self.select(self.detect(visual, text), visual.sizes)
+
+    def forward(
+        self,
+        frames: Tensor,
+        padding: Tensor,
+        ids: Tensor,
+        mask: Tensor,
+        sizes: Tensor,
+        denoising_boxes: Tensor | None = None,
+    ) -> TrainingOutputs:
+        """Return what the losses read; every frame of a clip is an entry with its clip's expression.
+
+        Args:
+            frames: `(B, T, 3, H, W)` normalised, padded.
+            padding: `(B, T, H, W)` bool.
+            ids, mask: `(B, n)` tokens of one expression a clip.
+            sizes: `(B, 2)` height and width before padding.
+            denoising_boxes: `(B * T, groups, 2, 4)` noisy boxes, positives before negatives; None: no denoising.
+        """
+        clip = torch.arange(frames.shape[0], device=frames.device).repeat_interleave(frames.shape[1])
+        visual = self.look(frames.flatten(0, 1), sizes[clip], padding.flatten(0, 1))
+        plain = self.read(ids, mask).select(clip)
+        denoising = None
+        if denoising_boxes is not None:
+            denoising = DenoisingQueries.build(self.detr.resizer(plain.mean()), denoising_boxes)
+        return self._all_layers(visual, plain, denoising)
+
+    def _all_layers(self, visual: Visual, text: Text, denoising: DenoisingQueries | None) -> TrainingOutputs:
+        inner = self.detr.detr
+        fused = inner.transformer.encoder.fuse(visual, text)
+        memory = inner.transformer.encode(fused.visual, visual)
+        proposals = inner.propose(memory, visual)
+        decoded = inner.decode(memory, proposals, denoising)
+        sentence = fused.text.mean()
+        layers = range(inner.n_layers)
+        logits = torch.stack([inner.classify(index, decoded.states[index], sentence) for index in layers])
+        first = denoising.n_queries if denoising is not None else 0
+        states = decoded.states[:, :, first:]
+        boxes = proposals.all_boxes if proposals.all_boxes is not None else proposals.boxes
+        return TrainingOutputs(
+            class_logits=logits[..., first:],
+            iou_logits=torch.stack([inner.predict_iou(index, states[index]) for index in layers]),
+            boxes=decoded.boxes[:, :, first:],
+            entering=decoded.entering[:, :, first:],
+            filters=self.detr.controller(states),
+            mask_features=self.detr.mask_head(memory.maps()),
+            sizes=visual.sizes,
+            proposal_logits=proposals.scores,
+            proposal_boxes=boxes.sigmoid(),
+            usable=boxes.isfinite().all(-1),
+            denoising_logits=logits[..., :first] if first else None,
+            denoising_boxes=decoded.boxes[:, :, :first] if first else None,
+        )
+
+
+def padding_of(frames: Tensor, sizes: Tensor) -> Tensor:
+    """Return `(N, H, W)` bool, true right of and below the unpadded `sizes` `(N, 2)`."""
+    height, width = frames.shape[-2:]
+    rows = torch.arange(height, device=frames.device) >= sizes[:, :1]
+    columns = torch.arange(width, device=frames.device) >= sizes[:, 1:]
+    return rows[:, :, None] | columns[:, None, :]
+
+
+def pad_frames(frames: Tensor, multiple: int) -> Tensor:
+    """Return frames `(N, 3, H, W)` with zeros at the right and bottom up to a multiple of `multiple`."""
+    height, width = frames.shape[-2:]
+    return F.pad(frames, (0, -width % multiple, 0, -height % multiple))
