@@ -14,6 +14,7 @@ from training.config import TrainingConfig
 
 TASKS = {
     "aot": "training.aot",
+    "words": "training.words",
     "referformer": "training.members.referformer",
     "mutr": "training.members.mutr",
     "soc": "training.members.soc",

@@ -1,0 +1,1 @@
+"""Training samples: labelled videos, clips and sequences drawn from them, augmentation."""

@@ -1,0 +1,177 @@
+"""Clips with one expression each: drawn from labelled videos, augmented, padded to batches."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+from rvos.errors import InputError
+from training.data.clip_augmentation import Augmentation, Clip, augment
+from training.data.sampling import around, spread, windows
+from training.data.videos import LabelledVideo, VideoFolder, objects_seen, open_videos
+from training.targets import ClipTargets, targets_of
+
+Sampling = Literal["around", "windows", "spread"]
+MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+_TRIES = 20
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ClipBatch:
+    """B clips of T frames, padded on the right and at the bottom.
+
+    Args:
+        frames: `(B, T, 3, H, W)` float32, normalised; padding is 0.
+        padding_mask: `(B, T, H, W)` bool, true = padding.
+        texts: one expression a clip.
+        sizes: `(B, 2)` int64, height and width without padding.
+        targets: the referred objects.
+    """
+
+    frames: Tensor
+    padding_mask: Tensor
+    texts: tuple[str, ...]
+    sizes: Tensor
+    targets: ClipTargets
+
+    def to(self, device: torch.device) -> ClipBatch:
+        """Return the same batch on `device`."""
+        return ClipBatch(
+            self.frames.to(device),
+            self.padding_mask.to(device),
+            self.texts,
+            self.sizes.to(device),
+            self.targets.to(device),
+        )
+
+
+class ClipSource(Protocol):
+    """Samples of one data set."""
+
+    def __len__(self) -> int:
+        """Return the number of samples."""
+        ...
+
+    def clip(self, index: int, random: np.random.Generator) -> Clip:
+        """Return sample `index`, augmented; drawn from `random` alone."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class VideoClipSettings:
+    """Clips from labelled videos.
+
+    Args:
+        folder: the videos.
+        frames: of a clip.
+        sampling: "around": every `step`-th frame is the centre of a sample; "windows": consecutive
+            windows in which the object appears; "spread": one sample an expression, over the whole video.
+        step: of the centres, in annotated frames.
+    """
+
+    folder: VideoFolder
+    frames: int
+    sampling: Sampling
+    augmentation: Augmentation
+    step: int = 5
+
+
+class VideoClips:
+    """Every expression of labelled videos with the frames that `settings.sampling` picks."""
+
+    def __init__(self, settings: VideoClipSettings) -> None:
+        self.settings = settings
+        self.videos = open_videos(settings.folder)
+        self._samples = [
+            (video, expression, place)
+            for video in range(len(self.videos))
+            for expression in range(len(self.videos[video].video.expressions))
+            for place in self._places(self.videos[video], expression)
+        ]
+
+    def _places(self, video: LabelledVideo, expression: int) -> Sequence[int]:
+        """Return what distinguishes the samples of an expression: centres or window numbers."""
+        if self.settings.sampling == "around":
+            return range(0, video.n_frames, self.settings.step)
+        if self.settings.sampling == "spread":
+            return (0,)
+        target = _object_of(video, expression)
+        shown = [target in objects_seen(video.labels([index])) for index in range(video.n_frames)]
+        cut = windows(video.n_frames, self.settings.frames)
+        return [number for number, frames in enumerate(cut) if any(shown[frame] for frame in frames)]
+
+    def __len__(self) -> int:
+        """Return the number of samples."""
+        return len(self._samples)
+
+    def clip(self, index: int, random: np.random.Generator) -> Clip:
+        """Return sample `index`; one without any visible target after augmentation is replaced by another.
+
+        Source: referformer.md section 12.
+
+        Raises:
+            InputError: a file cannot be read, or no sample shows its target.
+        """
+        for _ in range(_TRIES):
+            video_index, expression, place = self._samples[index]
+            clip = self._draw(self.videos[video_index], expression, place, random)
+            clip = augment(clip, self.settings.augmentation, random)
+            if clip.masks.any():
+                return clip
+            index = int(random.integers(len(self._samples)))
+        raise InputError(f"{self.settings.folder.root}: {_TRIES} samples without their object; check the annotations")
+
+    def _draw(self, video: LabelledVideo, expression: int, place: int, random: np.random.Generator) -> Clip:
+        settings = self.settings
+        if settings.sampling == "around":
+            indices = around(video.n_frames, place, settings.frames, random)
+        elif settings.sampling == "spread":
+            indices = spread(video.n_frames, settings.frames, random)
+        else:
+            indices = windows(video.n_frames, settings.frames)[place]
+        text = " ".join(video.video.expressions[expression].text.lower().split())
+        return Clip(video.frames(indices), video.labels(indices) == _object_of(video, expression), text)
+
+
+def _object_of(video: LabelledVideo, expression: int) -> int:
+    sentence = video.video.expressions[expression]
+    try:
+        (name,) = sentence.object_ids
+        return int(name)
+    except ValueError:
+        raise InputError(
+            f"{video.video.id}/{sentence.id}: objects {sentence.object_ids}; training needs exactly one index"
+        ) from None
+
+
+def collate(clips: Sequence[Clip], *, multiple: int = 32) -> ClipBatch:
+    """Return clips of equal length as one batch, padded to a common multiple of `multiple` pixels.
+
+    Source: referformer.md section 2 (padding with zeros after normalisation).
+    """
+    sizes = torch.tensor([clip.masks.shape[1:] for clip in clips], dtype=torch.int64)
+    height, width = (-(-int(side) // multiple) * multiple for side in sizes.amax(0))
+    frames, padding, masks = [], [], []
+    for clip in clips:
+        rows, columns = height - clip.masks.shape[1], width - clip.masks.shape[2]
+        margin = (0, columns, 0, rows)
+        frames.append(F.pad(normalise(clip.frames), margin))
+        inside = torch.zeros(clip.masks.shape, dtype=torch.bool)
+        padding.append(F.pad(inside, margin, value=True))
+        masks.append(F.pad(torch.from_numpy(clip.masks), margin))
+    targets = targets_of(torch.stack(masks), sizes)
+    return ClipBatch(torch.stack(frames), torch.stack(padding), tuple(clip.text for clip in clips), sizes, targets)
+
+
+def normalise(frames: NDArray[np.uint8]) -> Tensor:
+    """Return RGB frames `(T, H, W, 3)` uint8 as `(T, 3, H, W)` float32 with ImageNet's mean and deviation removed."""
+    values = torch.from_numpy(np.ascontiguousarray(frames)).permute(0, 3, 1, 2).float().div_(255)
+    mean, deviation = (torch.tensor(value).view(1, 3, 1, 1) for value in (MEAN, DEVIATION))
+    return (values - mean).div_(deviation).contiguous()

@@ -1,0 +1,163 @@
+"""Labelled videos in the layout of Ref-YouTube-VOS, read frame by frame or kept in memory."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from rvos.errors import InputError
+from rvos.videos import Expression, Video
+
+
+class LabelledVideo:
+    """Frames, index masks and expressions of one video.
+
+    Args:
+        video: the frames; expressions know their object by its index in the masks.
+        label_paths: one index mask (PNG) a frame.
+        categories: object id -> category, where the data set has them.
+        in_memory: keep decoded frames and masks; a read then costs nothing the second time.
+    """
+
+    def __init__(
+        self, video: Video, label_paths: Sequence[Path], *, categories: Mapping[str, str], in_memory: bool = False
+    ) -> None:
+        self.video = video
+        self.categories = categories
+        self._label_paths = tuple(label_paths)
+        self._in_memory = in_memory
+        self._frames: dict[int, NDArray[np.uint8]] = {}
+        self._labels: dict[int, NDArray[np.uint8]] = {}
+
+    @property
+    def n_frames(self) -> int:
+        """Number of frames."""
+        return self.video.n_frames
+
+    def frames(self, indices: Sequence[int]) -> NDArray[np.uint8]:
+        """Return the frames `indices` as RGB `(n, H, W, 3)`.
+
+        Raises:
+            InputError: a frame cannot be read.
+        """
+        return np.stack([self._frame(index) for index in indices])
+
+    def labels(self, indices: Sequence[int]) -> NDArray[np.uint8]:
+        """Return the index masks of the frames `indices`, `(n, H, W)`, 0 = background.
+
+        Raises:
+            InputError: a mask cannot be read.
+        """
+        return np.stack([self._label(index) for index in indices])
+
+    def _frame(self, index: int) -> NDArray[np.uint8]:
+        if index in self._frames:
+            return self._frames[index]
+        frame = self.video.read_frame(index)
+        if self._in_memory:
+            self._frames[index] = frame
+        return frame
+
+    def _label(self, index: int) -> NDArray[np.uint8]:
+        if index in self._labels:
+            return self._labels[index]
+        label = read_label(self._label_paths[index])
+        if self._in_memory:
+            self._labels[index] = label
+        return label
+
+
+def read_label(path: Path) -> NDArray[np.uint8]:
+    """Return the object indices `(H, W)` of an index PNG.
+
+    Raises:
+        InputError: the file is missing, cannot be decoded or has more than one channel.
+    """
+    try:
+        with Image.open(path) as image:
+            label = np.asarray(image)
+    except FileNotFoundError:
+        raise InputError(f"{path}: mask is missing; restore it or drop the video") from None
+    except (UnidentifiedImageError, OSError, SyntaxError) as error:
+        raise InputError(f"{path}: mask cannot be decoded ({error}); replace the file") from None
+    if label.ndim != 2:
+        raise InputError(f"{path}: has {label.ndim} axes, expected an index image; convert it to palette or grey")
+    return label.astype(np.uint8, copy=False)
+
+
+@dataclass(frozen=True, slots=True)
+class VideoFolder:
+    """Where labelled videos are.
+
+    Args:
+        root: folder with `meta_expressions` and one folder a split.
+        split: name of the split; it needs `Annotations`.
+        videos: at most so many, the first by name; None: all.
+        in_memory: keep decoded frames (about 1 MB for twelve frames of 128x224).
+    """
+
+    root: Path
+    split: str = "train"
+    videos: int | None = None
+    in_memory: bool = False
+
+
+def open_videos(folder: VideoFolder) -> list[LabelledVideo]:
+    """Return the labelled videos of a split, sorted by name.
+
+    Raises:
+        InputError: annotation files are missing or damaged, or there are no videos.
+    """
+    expressions = _read_json(folder.root / "meta_expressions" / folder.split / "meta_expressions.json")
+    meta = _read_json(folder.root / folder.split / "meta.json", optional=True)
+    names = sorted(expressions)[: folder.videos]
+    if not names:
+        raise InputError(f"{folder.root}: split {folder.split} has no videos; check the folder")
+    return [_open_video(folder, name, expressions[name], meta.get(name, {})) for name in names]
+
+
+def _read_json(path: Path, *, optional: bool = False) -> dict[str, Any]:
+    if optional and not path.is_file():
+        return {}
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))["videos"]
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); check data.root and data.split") from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path}: holds no videos ({error}); get the file again") from None
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: `videos` is no mapping; get the file again")
+    return content
+
+
+def _open_video(folder: VideoFolder, name: str, entry: Mapping[str, Any], meta: Mapping[str, Any]) -> LabelledVideo:
+    pictures, masks = (folder.root / folder.split / part / name for part in ("JPEGImages", "Annotations"))
+    try:
+        frames = tuple(str(frame) for frame in entry["frames"])
+        expressions = tuple(
+            Expression(str(key), str(value["exp"]), (str(value["obj_id"]),) if "obj_id" in value else ())
+            for key, value in entry["expressions"].items()
+        )
+        categories = {str(key): str(value["category"]) for key, value in meta.get("objects", {}).items()}
+    except (KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{folder.root}: video {name} of {folder.split} lacks {error}; get the file again") from None
+    video = Video(name, frames, expressions, tuple(pictures / f"{frame}.jpg" for frame in frames))
+    labels = [masks / f"{frame}.png" for frame in frames]
+    return LabelledVideo(video, labels, categories=categories, in_memory=folder.in_memory)
+
+
+def objects_seen(label: NDArray[np.uint8], *, least: int = 1) -> list[int]:
+    """Return the objects of an index mask with at least `least` pixels; 255 is no object.
+
+    Args:
+        label: `(H, W)` or `(T, H, W)`.
+    """
+    counts = np.bincount(label.ravel(), minlength=256)
+    return [int(index) for index in np.flatnonzero(counts[:255] >= max(least, 1)) if index > 0]
