@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from runners.networks.resnet import NormKind
 from rvos.errors import ConfigError
 
 MEAN = (123.675, 116.28, 103.53)
@@ -15,10 +16,15 @@ _GROUPS = 32
 
 @dataclass(frozen=True, slots=True)
 class ResNetSizes:
-    """Bottleneck network with frozen batch norm; frames run through without padding."""
+    """Bottleneck network; frames run through without padding.
+
+    Args:
+        norm: "frozen" batch norm as released, or "group" norm for training from scratch.
+    """
 
     blocks: tuple[int, ...] = (3, 4, 6, 3)
     width: int = 64
+    norm: NormKind = "frozen"
 
     @property
     def channels(self) -> tuple[int, ...]:

@@ -34,7 +34,7 @@ class ThreeLevelResNet(ResNet):
 def build_backbone(sizes: BackboneSizes) -> nn.Module:
     """Return the backbone of these sizes: frames `(N, 3, H, W)` in, maps at strides 8, 16, 32 out."""
     if isinstance(sizes, ResNetSizes):
-        return ThreeLevelResNet(sizes.blocks, sizes.width)
+        return ThreeLevelResNet(sizes.blocks, sizes.width, norm=sizes.norm)
     return ConvNext(sizes) if isinstance(sizes, ConvNextSizes) else Vit(sizes)
 
 

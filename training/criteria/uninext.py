@@ -1,0 +1,245 @@
+"""UNINEXT's matching and losses: several queries an object in the decoder, one among the proposals, and denoising."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from runners.networks.uninext.masks import double_aligned, paint
+from runners.networks.uninext.network import TrainingOutputs
+from training.criteria.terms import (
+    ALPHA,
+    GAMMA,
+    corners_of,
+    dice_coefficient,
+    generalised_iou,
+    mean_over_processes,
+    sigmoid_focal,
+)
+from training.targets import ClipTargets
+
+_LOG_EPSILON = 1e-8
+_CENTRE_RADIUS = 2.5 / 32
+_OFF_CENTRE = 100.0
+_OUTSIDE = 10_000.0
+_CANDIDATES = 10
+_FIRST, _STEP = 2, 4
+
+
+@dataclass(frozen=True, slots=True)
+class UninextWeights:
+    """Coefficients of the losses and of the matching costs.
+
+    Args:
+        classes, boxes, giou, iou, mask_focal, mask_dice: of the losses; proposals and denoising use the first three.
+        match_giou: of the decoder's matching, whose class cost counts once.
+        proposal_classes, proposal_boxes, proposal_giou: of the proposals' matching.
+    """
+
+    classes: float = 2.0
+    boxes: float = 5.0
+    giou: float = 2.0
+    iou: float = 1.0
+    mask_focal: float = 2.0
+    mask_dice: float = 5.0
+    match_giou: float = 3.0
+    proposal_classes: float = 2.0
+    proposal_boxes: float = 5.0
+    proposal_giou: float = 2.0
+
+    def losses(self) -> dict[str, float]:
+        """Return the coefficients by the first word of the losses' names."""
+        return {
+            "class": self.classes,
+            "l1": self.boxes,
+            "giou": self.giou,
+            "iou": self.iou,
+            "mask": self.mask_focal,
+            "dice": self.mask_dice,
+        }
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FrameTargets:
+    """The referred object of N frames.
+
+    Args:
+        masks: `(N, h, w)` float32 at stride 4 of the padded frames.
+        boxes: `(N, 4)` as (cx, cy, w, h).
+        visible: `(N,)` bool.
+    """
+
+    masks: Tensor
+    boxes: Tensor
+    visible: Tensor
+
+    @classmethod
+    def of(cls, targets: ClipTargets) -> FrameTargets:
+        """Return the frames of all clips one after the other, masks sampled as the mask branch paints them."""
+        masks = targets.masks.flatten(0, 1)[:, _FIRST::_STEP, _FIRST::_STEP].float()
+        return cls(masks, targets.boxes.flatten(0, 1), targets.visible.flatten(0, 1))
+
+
+class UninextCriterion:
+    """Losses of a batch.
+
+    Source: uninext, section 14.
+    """
+
+    def __init__(self, weights: UninextWeights | None = None) -> None:
+        self.weights = weights or UninextWeights()
+
+    def __call__(self, outputs: TrainingOutputs, targets: ClipTargets) -> dict[str, Tensor]:
+        """Return every loss times its coefficient, and their sum `total`; names as in `losses`."""
+        factors = self.weights.losses()
+        weighted = {name: value * factors[name.split("_")[0]] for name, value in self.losses(outputs, targets).items()}
+        return weighted | {"total": torch.stack(list(weighted.values())).sum()}
+
+    def losses(self, outputs: TrainingOutputs, targets: ClipTargets) -> dict[str, Tensor]:
+        """Return the losses without coefficients.
+
+        The last layer's names are bare; others end in `_<layer>`, `_proposals` or `_denoising_<layer>`.
+        """
+        frames = FrameTargets.of(targets)
+        last = outputs.class_logits.shape[0] - 1
+        found: dict[str, Tensor] = {}
+        for layer in range(last + 1):
+            terms = self.layer_losses(outputs, layer, frames)
+            found |= terms if layer == last else _suffixed(terms, f"{layer}")
+        found |= _suffixed(self.proposal_losses(outputs, frames), "proposals")
+        if outputs.denoising_logits is not None and outputs.denoising_boxes is not None:
+            for layer in range(last + 1):
+                noisy = denoising_losses(outputs.denoising_logits[layer], outputs.denoising_boxes[layer], frames)
+                found |= _suffixed(noisy, f"denoising_{layer}")
+        return found
+
+    @torch.no_grad()
+    def match(self, logits: Tensor, boxes: Tensor, targets: FrameTargets) -> Tensor:
+        """Return which queries stand for the object, `(N, Q)` bool: as many as fit it, at least one if it is visible.
+
+        Args:
+            logits: `(N, Q)` class logits.
+            boxes: `(N, Q, 4)`.
+
+        Source: YOLOX, simOTA, with the constants of uninext, section 14.
+        """
+        wanted = targets.boxes[:, None]
+        inside, central = _inside(boxes, wanted), _central(boxes, wanted)
+        cost = focal_cost(logits) - self.weights.match_giou * generalised_iou(boxes, wanted)
+        cost = cost + _OFF_CENTRE * ~(inside & central) + _OUTSIDE * ~(inside | central)
+        overlaps = box_iou(boxes, wanted).topk(min(_CANDIDATES, boxes.shape[1]), dim=1).values
+        wanted_queries = overlaps.sum(1).int().clamp(min=1)
+        rank = cost.argsort(dim=1).argsort(dim=1)
+        return (rank < wanted_queries[:, None]) & targets.visible[:, None]
+
+    def layer_losses(self, outputs: TrainingOutputs, layer: int, targets: FrameTargets) -> dict[str, Tensor]:
+        """Return the six terms of one decoder layer."""
+        logits, boxes = outputs.class_logits[layer].float(), outputs.boxes[layer].float()
+        positive = self.match(logits, boxes, targets)
+        frame, query = positive.nonzero(as_tuple=True)
+        number = _count(positive)
+        terms = _detection_losses(logits, positive, boxes[frame, query], targets.boxes[frame], number)
+        overlap = box_iou(boxes[frame, query], targets.boxes[frame]).detach().clamp(0, 1)
+        each = F.binary_cross_entropy_with_logits(
+            outputs.iou_logits[layer][frame, query].float(), overlap, reduction="none"
+        )
+        # Positives of this process only: the mean, as officially, not a share of all processes.
+        terms["iou"] = each.sum() / max(len(each), 1)
+        return terms | _mask_losses(_paint(outputs, layer, frame, query), targets.masks[frame], number)
+
+    def proposal_losses(self, outputs: TrainingOutputs, targets: FrameTargets) -> dict[str, Tensor]:
+        """Return class and box terms of the encoder's proposals, one token an object."""
+        logits, boxes = outputs.proposal_logits.float(), outputs.proposal_boxes.float()
+        with torch.no_grad():
+            wanted = targets.boxes[:, None]
+            cost = self.weights.proposal_classes * focal_cost(logits)
+            cost = cost + self.weights.proposal_boxes * (boxes - wanted).abs().sum(-1)
+            cost = cost - self.weights.proposal_giou * generalised_iou(boxes, wanted)
+            token = cost.argmin(1)
+        positive = F.one_hot(token, logits.shape[1]).bool() & targets.visible[:, None]
+        frame, query = positive.nonzero(as_tuple=True)
+        return _detection_losses(logits, positive, boxes[frame, query], targets.boxes[frame], _count(positive))
+
+
+def denoising_losses(logits: Tensor, boxes: Tensor, targets: FrameTargets) -> dict[str, Tensor]:
+    """Return class and box terms of one layer's denoising queries; frames without the object have none.
+
+    Args:
+        logits: `(N, D)`; positives at even, negatives at odd places.
+        boxes: `(N, D, 4)`.
+    """
+    seen = targets.visible
+    logits, boxes = logits[seen].float(), boxes[seen].float()
+    positive = (torch.arange(logits.shape[1], device=logits.device) % 2 == 0).expand_as(logits)
+    frame, query = positive.nonzero(as_tuple=True)
+    wanted = targets.boxes[seen][frame]
+    return _detection_losses(logits, positive, boxes[frame, query], wanted, _count(positive))
+
+
+def focal_cost(logits: Tensor) -> Tensor:
+    """Return the cost of calling each query the object: its focal loss as positive minus that as negative."""
+    probability = logits.sigmoid()
+    positive = ALPHA * (1 - probability) ** GAMMA * -(probability + _LOG_EPSILON).log()
+    negative = (1 - ALPHA) * probability**GAMMA * -(1 - probability + _LOG_EPSILON).log()
+    return positive - negative
+
+
+def box_iou(boxes: Tensor, others: Tensor) -> Tensor:
+    """Return the IoU of pairs of boxes (..., 4) as (cx, cy, w, h); 0 where both are empty."""
+    one, two = corners_of(boxes), corners_of(others)
+    sides = torch.minimum(one[..., 2:], two[..., 2:]) - torch.maximum(one[..., :2], two[..., :2])
+    overlap = sides.clamp(min=0).prod(-1)
+    union = boxes[..., 2:].prod(-1) + others[..., 2:].prod(-1) - overlap
+    return overlap / union.clamp(min=_LOG_EPSILON)
+
+
+def _inside(boxes: Tensor, wanted: Tensor) -> Tensor:
+    """Return whether each centre lies inside the wanted box."""
+    return ((boxes[..., :2] - wanted[..., :2]).abs() < wanted[..., 2:] / 2).all(-1)
+
+
+def _central(boxes: Tensor, wanted: Tensor) -> Tensor:
+    """Return whether each centre lies near the wanted box's centre."""
+    return ((boxes[..., :2] - wanted[..., :2]).abs() < _CENTRE_RADIUS).all(-1)
+
+
+def _count(positive: Tensor) -> Tensor:
+    """Return the number of positives, averaged over processes, at least 1."""
+    return mean_over_processes(positive.sum().float()).clamp(min=1)
+
+
+def _detection_losses(
+    logits: Tensor, positive: Tensor, boxes: Tensor, wanted: Tensor, number: Tensor
+) -> dict[str, Tensor]:
+    """Return the class term of all queries and the box terms of the positives, `(P, 4)` each."""
+    return {
+        "class": sigmoid_focal(logits, positive.float()).sum() / number,
+        "l1": (boxes - wanted).abs().sum() / number,
+        "giou": (1 - generalised_iou(boxes, wanted)).sum() / number,
+    }
+
+
+def _paint(outputs: TrainingOutputs, layer: int, frame: Tensor, query: Tensor) -> Tensor:
+    """Return the mask logits `(P, h, w)` at stride 4 of the positives; every one is painted on its own."""
+    features = outputs.mask_features[frame].float()
+    filters = outputs.filters[layer][frame, query][:, None].float()
+    centres = outputs.entering[layer][frame, query][:, None, :2].float()
+    if not len(frame):
+        return features.new_zeros((0, 2 * features.shape[-2], 2 * features.shape[-1]))
+    return double_aligned(paint(features, filters, centres, outputs.sizes[frame]))[:, 0]
+
+
+def _mask_losses(logits: Tensor, masks: Tensor, number: Tensor) -> dict[str, Tensor]:
+    """Return focal and dice terms of mask logits and masks, `(P, h, w)` each."""
+    masks = masks[..., : logits.shape[-2], : logits.shape[-1]]
+    return {
+        "mask": sigmoid_focal(logits, masks).flatten(1).mean(1).sum() / number,
+        "dice": (1 - dice_coefficient(logits.sigmoid(), masks)).sum() / number,
+    }
+
+
+def _suffixed(terms: dict[str, Tensor], suffix: str) -> dict[str, Tensor]:
+    return {f"{name}_{suffix}": value for name, value in terms.items()}
