@@ -23,17 +23,31 @@ _SWIN_HEAD, _TEXT_HEAD = 32, 64
 _DROP_PATH = 0.2
 
 
-def load_soc(file: CheckpointFile) -> SOC:
-    """Return the network in `file`, in evaluation mode.
+def read_config(file: CheckpointFile) -> SOCConfig:
+    """Return the configuration that our own file carries, or that the shapes of an official file tell.
 
     Raises:
-        CheckpointError: not a SOC checkpoint, or one that does not load whole.
+        CheckpointError: not a SOC checkpoint.
         ConfigError: the configuration in our own file is not SOC's.
     """
     saved = read_network_config(file)
-    if saved is not None and saved[0] != "soc":
+    if saved is None:
+        return infer_config(file)
+    if saved[0] != "soc":
         raise CheckpointError(f"{file.path}: holds a {saved[0]} network; name that runner or give a SOC checkpoint")
-    network = SOC(config_from(SOCConfig, saved[1]) if saved else infer_config(file))
+    return config_from(SOCConfig, saved[1])
+
+
+def load_soc(file: CheckpointFile, config: SOCConfig | None = None) -> SOC:
+    """Return the network in `file`, in evaluation mode.
+
+    Args:
+        config: None: as `read_config` says.
+
+    Raises:
+        CheckpointError: not a SOC checkpoint, or one that does not load whole.
+    """
+    network = SOC(config or read_config(file))
     load_strict(network, file, renames=RENAMES, ignored=IGNORED)
     return network.eval()
 
