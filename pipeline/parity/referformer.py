@@ -1,0 +1,15 @@
+"""Parity cases of ReferFormer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pipeline.parity.adapters import Results
+from pipeline.parity.cases import Case
+from pipeline.parity.referring import config_of, run_network
+from runners.networks.referformer import ReferFormer
+
+
+def run(case: Case, checkpoint: Path) -> Results:
+    """Return our arrays for a case."""
+    return run_network(case, checkpoint, ReferFormer(config_of(case)))

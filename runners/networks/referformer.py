@@ -1,0 +1,402 @@
+"""ReferFormer: queries made of the sentence find the object in every frame.
+
+Source: referformer.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+from runners.networks.backbones import Backbone, BackboneConfig, build_backbone, level_masks
+from runners.networks.broadcast_attention import LanguageFusion
+from runners.networks.deformable_transformer import (
+    DecoderStates,
+    DeformableConfig,
+    DeformableTransformer,
+    refine,
+)
+from runners.networks.dynamic_masks import count_parameters, dynamic_masks
+from runners.networks.heads import Perceptron
+from runners.networks.positions import sine_encoding_2d
+from runners.networks.pyramid import (
+    CrossModalPyramid,
+    PyramidLevel,
+    key_padding,
+    spread_position,
+    to_maps,
+    to_tokens,
+)
+from runners.networks.referring import Choice, Predictions, Selection, VisualFeatures, draw_masks, select_query
+from runners.networks.text_encoder import Resizer, TextConfig, TextFeatures, build_roberta, encode_text
+
+_LEVELS = 4
+_GROUPS = 32
+_PRIOR = 0.01
+_FIRST_SIZE = -2.0
+
+
+@dataclass(frozen=True, slots=True)
+class ReferFormerConfig:
+    """Sizes of the network; the defaults are those of the released ones.
+
+    Args:
+        backbone: name in `runners.networks.backbones`.
+        backbone_sizes: other sizes than the name's.
+        hidden_dim: width, a multiple of 32.
+        queries: object candidates of each frame.
+        mask_dim: mask features.
+        mask_channels: of the dynamic convolutions.
+        classes: logits of a query.
+    """
+
+    backbone: str = "video_swin_t_p4w7"
+    backbone_sizes: BackboneConfig | None = None
+    text: TextConfig = field(default_factory=TextConfig)
+    hidden_dim: int = 256
+    heads: int = 8
+    encoder_layers: int = 4
+    decoder_layers: int = 4
+    feedforward: int = 2048
+    queries: int = 5
+    points: int = 4
+    mask_dim: int = 256
+    mask_channels: int = 8
+    controller_layers: int = 3
+    classes: int = 1
+    dropout: float = 0.1
+
+    def transformer(self) -> DeformableConfig:
+        """Return the sizes of the deformable transformer."""
+        return DeformableConfig(
+            channels=self.hidden_dim,
+            heads=self.heads,
+            encoder_layers=self.encoder_layers,
+            decoder_layers=self.decoder_layers,
+            feedforward=self.feedforward,
+            levels=_LEVELS,
+            points=self.points,
+            dropout=self.dropout,
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class HeadStates:
+    """What the class, box and filter heads read.
+
+    Args:
+        states: `(layers, E, T or 1, Q, C)`; 1 where they are the same in every frame.
+        layers: the decoder layer that each entry belongs to.
+    """
+
+    states: Tensor
+    layers: tuple[int, ...]
+
+
+class ReferFormer(nn.Module):
+    """The network with random weights, as trained from scratch; parameter names are the official ones."""
+
+    adds_language = False
+
+    def __init__(self, config: ReferFormerConfig) -> None:
+        super().__init__()
+        self.config = config
+        width, hidden = config.hidden_dim, config.text.hidden
+        box_heads = nn.ModuleList(Perceptron(width, width, width, 4) for _ in range(config.decoder_layers))
+        self.transformer = DeformableTransformer(config.transformer(), box_heads)
+        self.class_embed = nn.ModuleList(nn.Linear(width, config.classes) for _ in range(config.decoder_layers))
+        self.bbox_embed = box_heads
+        self.query_embed = nn.Embedding(config.queries, width)
+        self.backbone = nn.ModuleList([build_backbone(config.backbone, config.backbone_sizes)])
+        channels = self.visual_backbone.channels
+        self.input_proj = _build_projections(channels, width)
+        self.text_encoder = build_roberta(config.text)
+        self.resizer = Resizer(hidden, width, config.dropout)
+        self.fusion_module = LanguageFusion(width, config.heads, adds=self.adds_language)
+        self.pixel_decoder = CrossModalPyramid(
+            channels[0],
+            channels=width,
+            mask_channels=config.mask_dim,
+            heads=config.heads,
+            feedforward=config.feedforward,
+            dropout=config.dropout,
+        )
+        outputs = count_parameters(config.mask_dim, config.mask_channels)
+        self.controller = Perceptron(*([width] * config.controller_layers), outputs)
+        self._start_heads()
+
+    @property
+    def visual_backbone(self) -> Backbone:
+        """The backbone; official names keep it as the first of a sequence."""
+        backbone = self.backbone[0]
+        assert isinstance(backbone, Backbone)
+        return backbone
+
+    def _start_heads(self) -> None:
+        for head in self.class_embed:
+            nn.init.constant_(head.get_parameter("bias"), -math.log((1 - _PRIOR) / _PRIOR))
+        for index, box_head in enumerate(self.bbox_embed):
+            assert isinstance(box_head, Perceptron)
+            size = _FIRST_SIZE if index == 0 else 0.0
+            box_head.reset_last(torch.tensor([0.0, 0.0, size, size]))
+        self.controller.reset_xavier()
+
+    def encode_video(
+        self, frames: Tensor, padding_mask: Tensor | None = None, sizes: Tensor | None = None
+    ) -> VisualFeatures:
+        """Return what all expressions of a clip share.
+
+        Args:
+            frames: `(B, T, 3, H, W)` normalised, zero-padded.
+            padding_mask: `(B, T, H, W)` bool, true = padding, the same for all frames of a clip; None: no padding.
+            sizes: `(B, 2)` unpadded (height, width); None: (H, W).
+        """
+        clips, n_frames, _, height, width = frames.shape
+        if sizes is None:
+            sizes = torch.tensor([[height, width]], device=frames.device).expand(clips, -1)
+        levels = self.visual_backbone(frames)
+        maps = [project(level) for project, level in zip(self.input_proj, (*levels[1:], levels[-1]), strict=True)]
+        is_padded = padding_mask is not None and bool(padding_mask.any())
+        whole = padding_mask[:, 0] if padding_mask is not None else frames.new_zeros((1, height, width)).bool()
+        masks = level_masks(whole if is_padded else whole[:1], [levels[0], *maps])
+        finest, *projected = (
+            self._place(level, mask, n_frames if is_padded else 0)
+            for level, mask in zip((levels[0], *maps), masks, strict=True)
+        )
+        spread = [mask.repeat_interleave(clips * n_frames // len(mask), 0) for mask in masks[1:]]
+        tokens = self.pixel_decoder.prepare_finest(finest, clips)
+        return VisualFeatures(clips, n_frames, sizes, tuple(projected), tuple(spread), finest, tokens)
+
+    def _place(self, level: Tensor, mask: Tensor, repeats: int) -> PyramidLevel:
+        """Return a map with its encoding; masks `(B or 1, h, w)` are repeated for the frames of padded clips."""
+        position = sine_encoding_2d(mask, self.config.hidden_dim).to(level.dtype)
+        if not repeats:
+            return PyramidLevel(level, position, None)
+        return PyramidLevel(level, position.repeat_interleave(repeats, 0), mask.repeat_interleave(repeats, 0))
+
+    def encode_text(self, ids: Tensor, attention_mask: Tensor) -> TextFeatures:
+        """Return the features of tokenised expressions `(B, L)`."""
+        return encode_text(self.text_encoder, self.resizer, ids, attention_mask)
+
+    def forward(
+        self,
+        frames: Tensor,
+        padding_mask: Tensor | None,
+        ids: Tensor,
+        attention_mask: Tensor,
+        sizes: Tensor | None = None,
+    ) -> Predictions:
+        """Return the predictions of all queries, one expression a clip.
+
+        Args:
+            frames: `(B, T, 3, H, W)` normalised, zero-padded.
+            padding_mask: `(B, T, H, W)` bool; None: no padding.
+            ids: `(B, L)` int64, padded with 1.
+            attention_mask: `(B, L)`, 1 = token.
+            sizes: `(B, 2)` unpadded (height, width); None: (H, W).
+        """
+        visual = self.encode_video(frames, padding_mask, sizes)
+        return self.predict(visual, self.encode_text(ids, attention_mask))
+
+    def predict(self, visual: VisualFeatures, text: TextFeatures) -> Predictions:
+        """Return the predictions of all queries and of all decoder layers that have heads."""
+        clips, frames = len(text.words), visual.frames
+        memory, decoded = self.decode(visual, text)
+        coarse = self.pixel_decoder.coarse(self.memory_levels(visual, memory, clips), text)
+        features = self.mask_features(visual, coarse, text)
+        heads = self.head_states(decoded, clips, training=self.training)
+        masks = self._draw_all(features, heads, decoded, visual.sizes)
+        logits = [self.class_embed[layer](state) for layer, state in zip(heads.layers, heads.states, strict=True)]
+        boxes = [by_clip(_refined_boxes(decoded, layer), clips) for layer in heads.layers]
+        points = decoded.references[-2 if len(decoded.references) > 1 else -1][..., :2]
+        return Predictions(
+            torch.stack(logits).expand(-1, -1, frames, -1, -1),
+            torch.stack(boxes),
+            masks,
+            by_clip(points, clips),
+        )
+
+    @torch.no_grad()
+    def segment(self, visual: VisualFeatures, text: TextFeatures, *, frames_at_once: int = 8) -> Selection:
+        """Return the best query of each expression: that of the largest mean probability over the clip.
+
+        Masks are drawn for this query only, and the parts in which frames are independent run on a few at a time.
+
+        Args:
+            visual: one clip for all E expressions, or one each.
+            text: of the E expressions.
+            frames_at_once: frames times expressions in memory at the same time.
+        """
+        memory, decoded = self.decode(visual, text, frames_at_once=frames_at_once)
+        choice = self._choose(self.head_states(decoded, len(text.words), training=False), decoded)
+        coarse = self.pixel_decoder.coarse(self.memory_levels(visual, memory, len(text.words)), text)
+        masks = self._draw_chosen(visual, text, coarse, choice, max(1, frames_at_once // len(text.words)))
+        return Selection(choice.query, choice.scores, choice.boxes, masks)
+
+    def query_content(self, visual: VisualFeatures, text: TextFeatures) -> Tensor:
+        """Return what the queries of each expression start with, `(E, C)`."""
+        return text.sentence
+
+    def head_states(self, decoded: DecoderStates, clips: int, *, training: bool) -> HeadStates:
+        """Return what the heads read: here the decoder's states."""
+        states = torch.unflatten(decoded.hidden, 1, (clips, -1))
+        return HeadStates(states, tuple(range(len(states))))
+
+    def fuse(self, visual: VisualFeatures, text: TextFeatures) -> list[Tensor]:
+        """Return the projected maps after they have read the words, `(E * T, C, h, w)` a level."""
+        keys, padding = text.words + text.position, key_padding(text)
+        fused = []
+        for level in visual.projected:
+            tokens = self.fusion_module(to_tokens(level.map, visual.clips), keys, text.words, padding)
+            fused.append(to_maps(tokens, (level.map.shape[-2], level.map.shape[-1])))
+        return fused
+
+    def decode(
+        self, visual: VisualFeatures, text: TextFeatures, *, frames_at_once: int | None = None
+    ) -> tuple[list[Tensor], DecoderStates]:
+        """Return the encoded maps of strides 8, 16 and 32, and the decoder's states, of `E * T` frames.
+
+        Args:
+            frames_at_once: frames in memory at the same time (they are independent); None: all.
+        """
+        clips = len(text.words)
+        fused = self.fuse(visual, text)
+        masks = [_for_clips(mask, visual.clips, clips) for mask in visual.padding_masks]
+        positions = [_for_clips(level.position, visual.clips, clips, visual.frames) for level in visual.projected]
+        content = self.query_content(visual, text)[:, None, None]
+        content = content.expand(-1, visual.frames, self.config.queries, -1).flatten(0, 1)
+        step = frames_at_once or len(content)
+        parts = []
+        for start in range(0, len(content), step):
+            rows = slice(start, start + step)
+            shared = [position if len(position) == 1 else position[rows] for position in positions]
+            memory = self.transformer.encode([level[rows] for level in fused], [mask[rows] for mask in masks], shared)
+            states = self.transformer.decode(memory, content[rows], self.query_embed.weight)
+            parts.append((memory.maps()[:-1], states))
+        return _join(parts)
+
+    def memory_levels(self, visual: VisualFeatures, maps: Sequence[Tensor], clips: int) -> list[PyramidLevel]:
+        """Return the encoded maps of strides 8, 16 and 32 with their encodings and masks."""
+        return [
+            PyramidLevel(
+                level,
+                _for_clips(place.position, visual.clips, clips, visual.frames),
+                None if place.padding_mask is None else _for_clips(place.padding_mask, visual.clips, clips),
+            )
+            for level, place in zip(maps, visual.projected, strict=False)
+        ]
+
+    def mask_features(self, visual: VisualFeatures, coarse: Tensor, text: TextFeatures) -> Tensor:
+        """Return the mask features `(E * T, mask_dim, h, w)` at stride 4, of the pyramid's stride-8 map."""
+        position = spread_position(visual.finest.position, visual.clips, visual.frames)
+        finest = self.pixel_decoder.finest(visual.tokens, position, text, coarse, visual.finest_size)
+        features: Tensor = self.pixel_decoder.mask_features(finest)
+        return features
+
+    def _draw_all(self, features: Tensor, heads: HeadStates, decoded: DecoderStates, sizes: Tensor) -> Tensor:
+        """Return the mask logits `(layers, B, T, Q, h, w)` of all queries and layers."""
+        n_layers, clips = heads.states.shape[:2]
+        frames = len(features) // clips
+        filters = self.controller(heads.states).expand(-1, -1, frames, -1, -1)
+        references = torch.stack([decoded.references[layer][..., :2] for layer in heads.layers])
+        masks = dynamic_masks(
+            features,
+            filters.permute(1, 2, 0, 3, 4).flatten(2, 3).flatten(0, 1),
+            references.transpose(0, 1).flatten(1, 2),
+            sizes.repeat_interleave(frames, 0),
+            channels=self.config.mask_channels,
+        )
+        return masks.view(clips, frames, n_layers, -1, *masks.shape[-2:]).permute(2, 0, 1, 3, 4, 5)
+
+    def _choose(self, heads: HeadStates, decoded: DecoderStates) -> Choice:
+        state, layer = heads.states[-1], heads.layers[-1]
+        clips = len(state)
+        probability = self.class_embed[layer](state).float().sigmoid().amax(-1)
+        query = probability.mean(1).argmax(-1)
+        boxes = select_query(by_clip(decoded.references[layer], clips), query)
+        scores = select_query(probability, query).expand(-1, boxes.shape[1])
+        return Choice(query, scores, boxes, self.controller(select_query(state, query)), boxes[..., :2])
+
+    def _draw_chosen(
+        self, visual: VisualFeatures, text: TextFeatures, coarse: Tensor, choice: Choice, step: int
+    ) -> Tensor:
+        """Return the mask logits `(E, T, h, w)` of the chosen queries, `step` frames of every expression at once."""
+        clips, frames = len(text.words), visual.frames
+        above = by_clip(coarse, clips)
+        tokens = torch.unflatten(visual.tokens, 1, (frames, -1))
+        position = spread_position(visual.finest.position, visual.clips, frames)
+        position = torch.unflatten(position, 1, (frames, -1))
+        filters = choice.filters.expand(-1, frames, -1)
+        sizes = visual.sizes[:, None].expand(clips, frames, -1)
+        drawn = []
+        for start in range(0, frames, step):
+            rows = slice(start, start + step)
+            features = self.pixel_decoder.finest(
+                tokens[:, rows].flatten(1, 2),
+                position[:, rows].flatten(1, 2),
+                text,
+                above[:, rows].flatten(0, 1),
+                visual.finest_size,
+            )
+            masks = draw_masks(
+                features,
+                self.pixel_decoder.mask_features,
+                filters[:, rows].flatten(0, 1),
+                choice.references[:, rows].flatten(0, 1),
+                sizes[:, rows].flatten(0, 1),
+                channels=self.config.mask_channels,
+            )
+            drawn.append(by_clip(masks, clips))
+        return torch.cat(drawn, 1)
+
+
+def by_clip(values: Tensor, clips: int) -> Tensor:
+    """Return `(clips, T, ...)` of values `(clips * T, ...)`."""
+    return torch.unflatten(values, 0, (clips, -1))
+
+
+def _build_projections(channels: tuple[int, ...], width: int) -> nn.ModuleList:
+    """Return the projections of levels 1, 2, 3, and of level 3 once more at half its size."""
+    layers = [nn.Conv2d(inputs, width, 1) for inputs in channels[1:]]
+    layers.append(nn.Conv2d(channels[-1], width, 3, stride=2, padding=1))
+    for layer in layers:
+        nn.init.xavier_uniform_(layer.weight)
+        assert layer.bias is not None
+        nn.init.zeros_(layer.bias)
+    return nn.ModuleList(nn.Sequential(layer, nn.GroupNorm(_GROUPS, width)) for layer in layers)
+
+
+def _for_clips(values: Tensor, clips: int, wanted: int, frames: int = 0) -> Tensor:
+    """Return the rows of `clips` clips, repeated where one clip serves `wanted` expressions.
+
+    Args:
+        frames: given where a single row may serve all frames and is then left alone.
+    """
+    if clips == wanted or (frames and len(values) == 1):
+        return values
+    return values.repeat(wanted, *([1] * (values.ndim - 1)))
+
+
+def _refined_boxes(decoded: DecoderStates, layer: int) -> Tensor:
+    """Return the boxes `(N, Q, 4)` of a layer, with gradients."""
+    before = decoded.references[layer - 1] if layer else decoded.initial_reference
+    return refine(decoded.deltas[layer], before)
+
+
+def _join(parts: list[tuple[list[Tensor], DecoderStates]]) -> tuple[list[Tensor], DecoderStates]:
+    """Return the maps and states of consecutive frames as one."""
+    if len(parts) == 1:
+        return parts[0]
+    maps = [torch.cat(levels) for levels in zip(*(levels for levels, _ in parts), strict=True)]
+    states = [state for _, state in parts]
+    decoded = DecoderStates(
+        torch.cat([state.hidden for state in states], 1),
+        torch.cat([state.initial_reference for state in states]),
+        torch.cat([state.references for state in states], 1),
+        torch.cat([state.deltas for state in states], 1),
+    )
+    return maps, decoded
