@@ -10,6 +10,22 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 MapShapes = Sequence[tuple[int, int]]
+# Without gradients, frames are sampled in groups whose samples of one level stay below this number (128 MiB).
+_LARGEST_SAMPLES = 1 << 25
+
+
+def sample_in_groups(value: Tensor, shapes: MapShapes, locations: Tensor, weights: Tensor) -> Tensor:
+    """Return `sample_levels`, in groups of frames where memory is not held for gradients anyway."""
+    images, queries = locations.shape[:2]
+    samples = value.shape[2] * value.shape[3] * queries * locations.shape[4]
+    group = images if torch.is_grad_enabled() else max(1, _LARGEST_SAMPLES // max(1, samples))
+    parts = [
+        sample_levels(
+            value[first : first + group], shapes, locations[first : first + group], weights[first : first + group]
+        )
+        for first in range(0, images, group)
+    ]
+    return parts[0] if len(parts) == 1 else torch.cat(parts)
 
 
 def sample_levels(value: Tensor, shapes: MapShapes, locations: Tensor, weights: Tensor) -> Tensor:
@@ -110,6 +126,6 @@ class DeformableAttention(nn.Module):
         value = torch.unflatten(value, -1, (self.heads, -1))
         # Grids of half precision would miss pixels: locations stay in the reference's float32.
         locations = self.locate(query, reference, shapes).to(value.dtype)
-        gathered = sample_levels(value, shapes, locations, self.weigh(query).to(value.dtype))
+        gathered = sample_in_groups(value, shapes, locations, self.weigh(query).to(value.dtype))
         result: Tensor = self.output_proj(gathered)
         return result

@@ -9,7 +9,8 @@ from reference import reference
 
 from pipeline.parity.cases import read_case
 from pipeline.parity.filling import fill_state
-from runners.networks.deformable_attention import DeformableAttention, sample_levels
+from runners.networks import deformable_attention
+from runners.networks.deformable_attention import DeformableAttention, sample_in_groups, sample_levels
 from runners.networks.deformable_transformer import (
     DeformableConfig,
     DeformableTransformer,
@@ -39,6 +40,17 @@ def test_sampling_at_pixel_centres_reads_the_pixels() -> None:
     locations = torch.tensor([[0.25, 0.5 / 3], [0.75, 2.5 / 3], [-1.0, 0.5]]).reshape(1, 3, 1, 1, 1, 2)
     found = sample_levels(value, [(3, 2)], locations, torch.ones(1, 3, 1, 1, 1))
     np.testing.assert_allclose(found.flatten().numpy(), [0.0, 5.0, 0.0], atol=1e-6)
+
+
+def test_frames_sampled_in_groups_give_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(3)
+    shapes = [(4, 5), (2, 3)]
+    value, weights = torch.rand(5, 26, 2, 4), torch.rand(5, 7, 2, 2, 3)
+    locations = torch.rand(5, 7, 2, 2, 3, 2)
+    whole = sample_levels(value, shapes, locations, weights)
+    monkeypatch.setattr(deformable_attention, "_LARGEST_SAMPLES", 2 * 2 * 4 * 7 * 3)
+    with torch.no_grad():
+        torch.testing.assert_close(sample_in_groups(value, shapes, locations, weights), whole)
 
 
 def test_padded_pixels_count_as_zero_not_as_the_bias() -> None:
