@@ -1,12 +1,17 @@
-"""Propagation engines: what a recipe says of one, and the interface that the driver needs."""
+"""Propagation engines: what a recipe says of one, and what the driver needs; free of torch until one is built."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from propagate.features import FeatureCache, Features
 from rvos.errors import ConfigError
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
 
 PropagationProtocol = Literal["fresh", "legacy"]
 LONG_EDGE = 1040
@@ -53,3 +58,69 @@ class EngineSettings:
             raise ConfigError(f"engine {self.network}: max_memory_frames {self.max_memory_frames}; give at least 1")
         if self.cache_megabytes < 0:
             raise ConfigError(f"engine {self.network}: cache_megabytes {self.cache_megabytes}; give 0 or more")
+
+
+class VosSession(Protocol):
+    """The memory of one batch of independent expressions; tensors are at network input size."""
+
+    def reference(self, features: Any, labels: Tensor) -> None:
+        """Remember a frame with labels `(B, h, w)` int64 that are given; repeated calls add to the memory."""
+        ...
+
+    def propagate(self, features: Any) -> Tensor:
+        """Return the logits `(B, 1 + identities, h', w')` of the next frame, background first."""
+        ...
+
+    def remember(self, labels: Tensor) -> None:
+        """Remember the frame propagated to last, with labels `(B, h, w)` int64."""
+        ...
+
+
+class VosEngine(Protocol):
+    """A loaded propagation network."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where images and labels must be."""
+        ...
+
+    @property
+    def align_corners(self) -> bool:
+        """How logits are brought to frame size."""
+        ...
+
+    @property
+    def features(self) -> FeatureCache:
+        """Features shared by directions, expressions and mask sources."""
+        ...
+
+    def input_size(self, frame_size: tuple[int, int], scale: float) -> tuple[int, int]:
+        """Return the network's input size for frames of (H, W) at a scale."""
+        ...
+
+    def encode(self, image: Tensor) -> Features:
+        """Return the features of an image `(1, 3, h, w)`, normalised."""
+        ...
+
+    def open(self, *, active_objects: int | None, legacy: bool) -> VosSession:
+        """Return a session without memory.
+
+        Args:
+            active_objects: identities that may win; None: all.
+            legacy: a second reference adds to the memory and sets the last write to 0 while the frame counter
+                runs on, as in the 2023 release.
+        """
+        ...
+
+
+def build_engine(settings: EngineSettings, *, device: torch.device) -> VosEngine:
+    """Return the engine that a recipe describes, with its checkpoint loaded.
+
+    Raises:
+        CheckpointError: the checkpoint is missing, damaged or of another network.
+        ConfigError: no network of that name.
+    """
+    # Recipes are checked without torch, so the networks are imported only when one is wanted.
+    from propagate.toolkit import load_engine
+
+    return load_engine(settings, device=device)

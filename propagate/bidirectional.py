@@ -1,0 +1,168 @@
+"""Key-frame masks carried forwards and backwards through a video, many expressions at a time."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from propagate.engines import PropagationProtocol, VosEngine
+from propagate.key_frames import pick_key_frame, pick_start_frames
+from propagate.passes import PROTOCOLS, Prediction, Rules, Track, run_passes
+from propagate.preprocessing import list_augmentations
+from rvos.errors import ConfigError, InputError
+from rvos.mask_sequences import MaskSequence, encode
+from rvos.videos import Video
+
+EXPRESSIONS_AT_ONCE = 8
+"""How many memories are held at the same time; more expressions take more rounds over the video."""
+
+
+@dataclass(frozen=True, slots=True)
+class StartRule:
+    """Which frames a propagation starts from.
+
+    Args:
+        n_frames: reference frames at most, the key frame among them; see `pick_start_frames`.
+        skip_empty: replace a key frame whose mask is empty by the best-scored one whose mask is not.
+    """
+
+    n_frames: int = 1
+    skip_empty: bool = False
+
+    def __post_init__(self) -> None:
+        if self.n_frames < 1:
+            raise ConfigError(f"propagation from {self.n_frames} frames; give at least 1")
+
+
+KEY_FRAME_ONLY = StartRule()
+
+
+def propagate_video(
+    video: Video,
+    sequences: Sequence[MaskSequence],
+    *,
+    engine: VosEngine,
+    protocol: PropagationProtocol = "fresh",
+    scales: Sequence[float] = (1.0,),
+    flip: bool = False,
+    start: StartRule = KEY_FRAME_ONLY,
+) -> list[MaskSequence]:
+    """Return the sequences with every mask but the key frame's replaced by propagation from the key frame.
+
+    The key frame keeps its mask. Where that mask is empty, the input masks are returned as they are, unless `start`
+    says otherwise. Scores stay those of the input; the key frame is stated. Soft maps are dropped, as they belong
+    to the old masks.
+
+    Args:
+        video: whose frames the masks belong to.
+        sequences: one or more expressions of it, each propagated alone.
+        engine: its feature cache is shared by all calls with it.
+        protocol: `fresh` or `legacy`, see `propagate.passes`.
+        scales, flip: augmentations whose probabilities are averaged.
+        start: frames to start from.
+
+    Raises:
+        InputError: frames or sizes of masks and video differ, scores are not finite, a frame cannot be read.
+        CheckpointError: the network gives values that are not finite.
+        ConfigError: an unknown protocol, or no scale.
+
+    Source: seed paper, Sec. 3.2; the 2023 release for the two protocols.
+    """
+    rules = _find_rules(protocol, scales)
+    check_sequences(video, sequences)
+    keys = [(pick_start_frames(s, skip_empty=start.skip_empty) or (pick_key_frame(s),))[-1] for s in sequences]
+    runs = [list(sequence.runs) for sequence in sequences]
+    for prediction in predict(video, sequences, engine=engine, rules=rules, scales=scales, flip=flip, start=start):
+        foreground = (prediction.labels > 0).cpu().numpy()
+        runs[prediction.position][prediction.frame] = encode(foreground[None])[0]
+    return [
+        replace(sequence, runs=tuple(new), key_frame=key, soft=None)
+        for sequence, new, key in zip(sequences, runs, keys, strict=True)
+    ]
+
+
+def predict(
+    video: Video,
+    sequences: Sequence[MaskSequence],
+    *,
+    engine: VosEngine,
+    rules: Rules,
+    scales: Sequence[float] = (1.0,),
+    flip: bool = False,
+    start: StartRule = KEY_FRAME_ONLY,
+) -> Iterator[Prediction]:
+    """Yield every frame of every expression but key frames and expressions whose key frame's mask is empty."""
+    starts = [pick_start_frames(s, count=start.n_frames, skip_empty=start.skip_empty) for s in sequences]
+    augmentations = list_augmentations(scales, flip=flip)
+    for tracks in _share_out(_make_tracks(sequences, starts)):
+        yield from run_passes(video, tracks, engine=engine, rules=rules, augmentations=augmentations)
+
+
+def check_sequences(video: Video, sequences: Sequence[MaskSequence]) -> None:
+    """Check that masks and video have the same frames and size.
+
+    Raises:
+        InputError: they differ, or scores are not finite.
+    """
+    size = video.read_size() if sequences else None
+    for sequence in sequences:
+        where = f"{sequence.video}/{sequence.expression}"
+        pick_key_frame(sequence)
+        if sequence.video != video.id:
+            raise InputError(f"{where}: masks of another video than {video.id}; give each video its own masks")
+        if sequence.frames != video.frames:
+            raise InputError(
+                f"{where}: masks of {sequence.n_frames} frames but the video lists {video.n_frames}, or other names; "
+                "rerun the member on this data set"
+            )
+        if sequence.size != size:
+            raise InputError(f"{where}: masks of size {sequence.size} but frames of size {size}; rerun the member")
+
+
+def _find_rules(protocol: str, scales: Sequence[float]) -> Rules:
+    if protocol not in PROTOCOLS:
+        raise ConfigError(f"propagation protocol {protocol!r} is unknown; choose one of {', '.join(PROTOCOLS)}")
+    if not scales or min(scales) <= 0:
+        raise ConfigError(f"propagation: scales {tuple(scales)}; give one or more positive numbers")
+    return PROTOCOLS[protocol]
+
+
+def _make_tracks(sequences: Sequence[MaskSequence], starts: Sequence[tuple[int, ...]]) -> list[Track]:
+    """Return the expressions grouped by the frames they start from; those without any are left out."""
+    groups: dict[tuple[int, ...], list[int]] = defaultdict(list)
+    for position, frames in enumerate(starts):
+        if frames:
+            groups[frames].append(position)
+    return [
+        Track(frames, chunk, _starting_masks(sequences, frames, chunk))
+        for frames, positions in sorted(groups.items())
+        for chunk in _chunks(positions)
+    ]
+
+
+def _starting_masks(sequences: Sequence[MaskSequence], frames: tuple[int, ...], chunk: tuple[int, ...]) -> Tensor:
+    """Return the masks `(frames, expressions, H, W)` uint8 that a track starts from."""
+    masks = [[sequences[position].mask(frame) for position in chunk] for frame in frames]
+    return torch.from_numpy(np.asarray(masks, dtype=np.uint8))
+
+
+def _chunks(positions: Sequence[int]) -> Iterator[tuple[int, ...]]:
+    for begin in range(0, len(positions), EXPRESSIONS_AT_ONCE):
+        yield tuple(positions[begin : begin + EXPRESSIONS_AT_ONCE])
+
+
+def _share_out(tracks: Sequence[Track]) -> Iterator[list[Track]]:
+    """Yield rounds of tracks with at most `EXPRESSIONS_AT_ONCE` expressions each."""
+    current: list[Track] = []
+    for track in tracks:
+        if current and sum(len(t.positions) for t in [*current, track]) > EXPRESSIONS_AT_ONCE:
+            yield current
+            current = []
+        current.append(track)
+    if current:
+        yield current

@@ -1,0 +1,53 @@
+"""Between frames and network inputs for every augmentation, and the way back to probabilities at frame size."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from deaot_toolkit import prepare_image, resize_labels, upsample_logits
+from numpy.typing import NDArray
+from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Augmentation:
+    """One version of the input: a scale, mirrored left to right or not."""
+
+    scale: float
+    mirrored: bool
+
+
+def list_augmentations(scales: Sequence[float], *, flip: bool) -> tuple[Augmentation, ...]:
+    """Return the inputs in order: each scale plain, then mirrored if `flip`."""
+    both = (False, True) if flip else (False,)
+    return tuple(Augmentation(scale, mirrored) for scale in scales for mirrored in both)
+
+
+def prepare_frame(frame: NDArray[np.uint8], size: tuple[int, int], *, mirrored: bool, device: torch.device) -> Tensor:
+    """Return a frame as network input `(1, 3, h, w)` float32, mirrored after the resize.
+
+    Args:
+        frame: RGB `(H, W, 3)`, 0 to 255.
+    """
+    image = prepare_image(torch.from_numpy(frame.copy()).to(device), size)
+    return image.flip(3) if mirrored else image
+
+
+def prepare_labels(labels: Tensor, size: tuple[int, int], *, mirrored: bool) -> Tensor:
+    """Return labels `(B, H, W)` at network size, int64: mirrored before the resize, unlike images.
+
+    For the nearest pixel the two orders differ.
+    """
+    return resize_labels(labels.flip(2) if mirrored else labels, size)
+
+
+def to_probabilities(logits: Tensor, size: tuple[int, int], *, align_corners: bool, mirrored: bool) -> Tensor:
+    """Return the probabilities `(B, C, H, W)` float32 at frame size of logits `(B, C, h, w)`.
+
+    The order is the release's: resize, mirror back, softmax.
+    """
+    logits = upsample_logits(logits, size, align_corners=align_corners)
+    return (logits.flip(3) if mirrored else logits).softmax(dim=1)

@@ -1,0 +1,96 @@
+"""A propagator without a network: masks move one row down and `shifts[t]` columns to the right."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from propagate.features import FeatureCache
+from rvos.videos import Video
+
+_MEAN, _STD = 0.485, 0.229
+IDENTITIES = 10
+OTHER_IDENTITY = 3
+
+
+@dataclass
+class ToyFeatures:
+    """The number of the frame, read from its pixels."""
+
+    frame: int
+    n_bytes: int = 1000
+
+
+@dataclass
+class ToySession:
+    """Moves the labels that it was given last, and writes down every call."""
+
+    shifts: NDArray[np.int64]
+    merge_identities: bool
+    calls: list[str]
+    labels: Tensor = field(default_factory=lambda: torch.zeros(0))
+    frame: int = -1
+
+    def reference(self, features: ToyFeatures, labels: Tensor) -> None:
+        self.calls.append(f"reference {features.frame}")
+        self.labels = labels
+
+    def propagate(self, features: ToyFeatures) -> Tensor:
+        self.calls.append(f"propagate {features.frame}")
+        self.frame = features.frame
+        moved = torch.zeros_like(self.labels)
+        shift = int(self.shifts[features.frame])
+        width = moved.shape[2]
+        moved[:, 1:, max(shift, 0) : width + min(shift, 0)] = self.labels[
+            :, :-1, max(-shift, 0) : width - max(shift, 0)
+        ]
+        ids = (moved > 0).long()
+        if self.merge_identities:
+            ids[:, ::4] *= OTHER_IDENTITY
+        return torch.nn.functional.one_hot(ids, 1 + IDENTITIES).permute(0, 3, 1, 2).float() * 9
+
+    def remember(self, labels: Tensor) -> None:
+        self.calls.append(f"remember {self.frame}")
+        self.labels = labels
+
+
+class ToyEngine:
+    """Reads the number of a frame from its red channel."""
+
+    device = torch.device("cpu")
+    align_corners = False
+
+    def __init__(self, shifts: NDArray[np.int64], *, cache_bytes: int = 1 << 20) -> None:
+        self.shifts = shifts
+        self.features = FeatureCache(cache_bytes)
+        self.encoded: list[int] = []
+        self.sessions: list[list[str]] = []
+
+    def input_size(self, frame_size: tuple[int, int], scale: float) -> tuple[int, int]:
+        return frame_size
+
+    def encode(self, image: Tensor) -> ToyFeatures:
+        frame = round(float((image[0, 0, 0, 0] * _STD + _MEAN) * 255))
+        self.encoded.append(frame)
+        return ToyFeatures(frame)
+
+    def open(self, *, active_objects: int | None, legacy: bool) -> ToySession:
+        self.sessions.append([])
+        return ToySession(self.shifts, active_objects is None, self.sessions[-1])
+
+
+def write_video(folder: Path, name: str, frames: tuple[str, ...], size: tuple[int, int]) -> Video:
+    """Return a video whose frame t has the red value t everywhere."""
+    paths = []
+    for number, frame in enumerate(frames):
+        pixels = np.zeros((*size, 3), dtype=np.uint8)
+        pixels[..., 0] = number
+        paths.append(folder / f"{name}_{frame}.png")
+        Image.fromarray(pixels).save(paths[-1])
+    return Video(name, frames, (), tuple(paths))
