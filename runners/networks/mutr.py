@@ -1,0 +1,81 @@
+"""MUTR: ReferFormer whose words have seen the clip and whose queries talk over time.
+
+Source: mutr.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from runners.networks.deformable_transformer import DecoderStates
+from runners.networks.pyramid import to_tokens
+from runners.networks.referformer import HeadStates, ReferFormer, ReferFormerConfig, by_clip
+from runners.networks.referring import VisualFeatures
+from runners.networks.temporal import MultiScaleAggregation, TemporalInteraction
+from runners.networks.text_encoder import TextFeatures
+
+
+@dataclass(frozen=True, slots=True)
+class MutrConfig(ReferFormerConfig):
+    """Sizes of the network; the defaults are those of the released ones.
+
+    Args:
+        aggregation_layers: of the words' passes over each level.
+        window: frames of a temporal window.
+        interaction_layers: (encoder, decoder) of the queries' interaction.
+        interaction_dropout: in training.
+        eval_layer: heads and reference boxes at evaluation; the released behaviour is 0, although the states are
+            those of the last decoder layer, -1 takes the heads of the last layer.
+    """
+
+    aggregation_layers: int = 1
+    window: int = 4
+    interaction_layers: tuple[int, int] = (3, 3)
+    interaction_dropout: float = 0.2
+    eval_layer: int = 0
+
+
+class Mutr(ReferFormer):
+    """The network with random weights, as trained from scratch; parameter names are the official ones."""
+
+    adds_language = True
+
+    def __init__(self, config: MutrConfig) -> None:
+        super().__init__(config)
+        self.eval_layer = config.eval_layer
+        self.MTA = MultiScaleAggregation(config.hidden_dim, config.heads, config.feedforward, config.aggregation_layers)
+        encoder_layers, decoder_layers = config.interaction_layers
+        self.mti = TemporalInteraction(
+            config.hidden_dim,
+            heads=config.heads,
+            feedforward=config.feedforward,
+            frame_queries=config.queries,
+            queries=config.queries,
+            window=config.window,
+            encoder_layers=encoder_layers,
+            decoder_layers=decoder_layers,
+            dropout=config.interaction_dropout,
+        )
+
+    def query_content(self, visual: VisualFeatures, text: TextFeatures) -> Tensor:
+        """Return the start token after it has seen every level, `(E, C)`; the pooled sentence is not used."""
+        levels = [to_tokens(level.map, visual.clips) for level in visual.projected]
+        masks = [
+            None if level.padding_mask is None else level.padding_mask.reshape(visual.clips, -1)
+            for level in visual.projected
+        ]
+        words: Tensor = self.MTA(text.words, text.position, levels, masks)
+        return words[:, 0]
+
+    def head_states(self, decoded: DecoderStates, clips: int, *, training: bool) -> HeadStates:
+        """Return one state a query for the whole clip: of every layer in training, of the last one otherwise."""
+        if training:
+            n_layers = len(decoded.hidden)
+            states = torch.unflatten(decoded.hidden, 1, (clips, -1)).flatten(0, 1)
+            mixed = self.mti(states, shifts=False)
+            return HeadStates(by_clip(mixed, n_layers)[:, :, None], tuple(range(n_layers)))
+        mixed = self.mti(by_clip(decoded.hidden[-1], clips), shifts=True)
+        return HeadStates(mixed[None, :, None], (self.eval_layer % len(decoded.hidden),))
