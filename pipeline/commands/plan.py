@@ -1,0 +1,116 @@
+"""`rvos plan RECIPE`: the graph, what is there already, and what the rest will cost."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+
+from pipeline.commands.recipe_options import add_recipe_options, open_recipe
+from pipeline.execution import Plan, make_plan, select_videos
+from pipeline.graph import build_graph, choose_stage, find_missing_files, uses_folder
+from pipeline.recipe import FuseNode, ImportNode, MemberNode, Node, PropagateNode, Recipe
+from pipeline.timings import count_work, read_speeds
+from rvos.datasets import open_dataset
+from rvos.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedNode:
+    """A row of the plan.
+
+    Args:
+        cached: videos whose result is there and fits the settings.
+        seconds: estimated for the rest, from earlier runs in this workspace; None: it never ran here.
+        missing: files that must be there before it can run.
+    """
+
+    node: str
+    stage: str | None
+    what: str
+    inputs: tuple[str, ...]
+    videos: int
+    cached: int
+    seconds: float | None
+    missing: tuple[str, ...]
+
+
+def register(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.epilog = "example:\n  rvos plan recipes/paper.yaml --set dataset.root=data/rvos"
+    add_recipe_options(parser)
+    parser.add_argument("--stage", metavar="N", help="only this stage, by number or name")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the plan; nothing is computed. 0, or 2 where files are missing."""
+    recipe = open_recipe(options)
+    graph = build_graph(recipe, stage=choose_stage(recipe, options.stage))
+    missing: dict[str, list[str]] = {}
+    for node, path, message in find_missing_files(graph.nodes):
+        missing.setdefault(node.name, []).append(f"{path}: {message}")
+    for warning in graph.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    plan = None if missing else _make_full_plan(recipe, options)
+    rows = [_describe(recipe, node, plan, missing.get(node.name, [])) for node in graph.nodes]
+    if options.json:
+        json.dump({"workspace": str(recipe.workspace), "nodes": [asdict(row) for row in rows]}, sys.stdout, indent=1)
+        print()
+    else:
+        _print(rows)
+    return 2 if missing else 0
+
+
+def _make_full_plan(recipe: Recipe, options: argparse.Namespace) -> Plan:
+    graph = build_graph(recipe, stage=choose_stage(recipe, options.stage))
+    dataset = open_dataset(recipe.dataset.format, recipe.dataset.root, recipe.dataset.split)
+    return make_plan(recipe, graph, dataset, select_videos(dataset), remember=False)
+
+
+def _describe(recipe: Recipe, node: Node, plan: Plan | None, missing: list[str]) -> PlannedNode:
+    tasks = plan.tasks[node.name] if plan is not None else ()
+    store = Store(recipe.workspace)
+    cached = {task.video.id for task in tasks if store.has(node.name, task.video.id, task.fingerprint)}
+    work = sum(count_work(task.video) for task in tasks if task.video.id not in cached)
+    seconds = _estimate(read_speeds(recipe.workspace), node.name, work) if plan is not None else None
+    return PlannedNode(
+        node.name, node.stage, describe_node(node), node.inputs, len(tasks), len(cached), seconds, tuple(missing)
+    )
+
+
+def _estimate(speeds: Mapping[str, float], node: str, work: int) -> float | None:
+    if work == 0:
+        return 0.0
+    return speeds[node] * work if node in speeds else None
+
+
+def describe_node(node: Node) -> str:
+    """Return what a node does, in a few words."""
+    if isinstance(node, MemberNode):
+        return f"runs {node.settings.runner}"
+    if isinstance(node, ImportNode):
+        return f"imports {node.format} {node.path.name}"
+    if isinstance(node, PropagateNode):
+        by = f"folder {node.folder.name}" if uses_folder(node) and node.folder else f"engine {_engine(node)}"
+        return f"propagates {node.source} by {by}"
+    assert isinstance(node, FuseNode)
+    threshold = f", threshold {node.rule.threshold}" if node.rule.threshold else ""
+    return f"fuses {', '.join(node.members)} by {node.rule.method}{threshold}, groups by {node.groups.by}"
+
+
+def _engine(node: PropagateNode) -> str:
+    return node.engine.name if node.engine is not None else "none"
+
+
+def _print(rows: list[PlannedNode]) -> None:
+    width = max([len(row.node) for row in rows] + [4])
+    print(f"{'node':{width}}  {'stage':10} {'cached':>11}  {'estimate':>9}  what")
+    for row in rows:
+        cached = f"{row.cached}/{row.videos}" if row.videos else "-"
+        seconds = "unknown" if row.seconds is None else f"{row.seconds:.0f} s"
+        print(f"{row.node:{width}}  {row.stage or '-':10} {cached:>11}  {seconds:>9}  {row.what}")
+        for message in row.missing:
+            print(f"{'':{width}}  missing: {message}")

@@ -1,0 +1,129 @@
+"""`rvos run RECIPE`: computes what is missing, node by node and video by video."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from tqdm import tqdm
+
+from pipeline.commands.recipe_options import add_recipe_options, open_recipe
+from pipeline.execution import (
+    Plan,
+    Workers,
+    find_missing_inputs,
+    make_plan,
+    parse_shard,
+    prepare_workspace,
+    run_plan,
+    select_videos,
+)
+from pipeline.graph import build_graph, check_files, choose_stage
+from pipeline.recipe import Node, Recipe
+from pipeline.summary import find_exit_status, print_failures, print_summary, summarise
+from pipeline.tasks import Outcome
+from pipeline.timings import write_timings
+from rvos.datasets import open_dataset
+from rvos.errors import ConfigError, StoreError
+
+
+def register(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.epilog = (
+        "examples:\n  rvos run pipeline.yaml\n"
+        "  rvos run recipes/paper.yaml --workspace runs/paper --set dataset.root=data/rvos --stage 1 --jobs 4"
+    )
+    add_recipe_options(parser)
+    parser.add_argument("--stage", metavar="N", help="only this stage, by number or name; default: all")
+    parser.add_argument("--videos", nargs="+", default=[], metavar="VIDEO", help="only these videos")
+    parser.add_argument("--shard", metavar="I/N", help="every N-th video from the I-th: N machines share a data set")
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="processes side by side")
+    parser.add_argument("--cluster", metavar="ADDRESS", help="dask scheduler that runs the tasks")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+    parser.add_argument("--quiet", action="store_true", help="no progress, only failures")
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of the table")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run the recipe; 0 when everything is there, 2 after bad input, 1 after any other failure."""
+    if options.jobs < 1:
+        raise ConfigError(f"--jobs {options.jobs}: give 1 or more")
+    shard = parse_shard(options.shard) if options.shard else None
+    recipe = open_recipe(options)
+    stage = choose_stage(recipe, options.stage)
+    graph = build_graph(recipe, stage=stage)
+    check_files(graph.nodes, recipe)
+    dataset = open_dataset(recipe.dataset.format, recipe.dataset.root, recipe.dataset.split)
+    videos = select_videos(dataset, names=options.videos, shard=shard)
+    prepare_workspace(recipe.workspace)
+    for warning in graph.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    plan = make_plan(recipe, graph, dataset, videos, device=options.device)
+    _check_earlier_stages(plan, options)
+    progress = Progress(quiet=options.quiet)
+    outcomes = run_plan(plan, workers=Workers(options.jobs, options.cluster, options.device), watch=progress.watch)
+    write_timings(recipe.workspace, plan, outcomes)
+    _report(options, recipe, plan, outcomes, stage)
+    return find_exit_status(outcomes)
+
+
+class Progress:
+    """One line and one bar for each node, on standard error."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._quiet = quiet
+
+    def watch(self, node: Node, outcomes: Iterator[Outcome], total: int) -> Iterator[Outcome]:
+        """Pass on the outcomes of a node while its bar grows."""
+        with tqdm(total=total, desc=node.name, unit="video", disable=self._quiet, file=sys.stderr) as bar:
+            for outcome in outcomes:
+                bar.update()
+                if outcome.message and outcome.status == "done":
+                    tqdm.write(f"note: {outcome.message}", file=sys.stderr)
+                yield outcome
+
+
+def _check_earlier_stages(plan: Plan, options: argparse.Namespace) -> None:
+    """Check that what earlier stages made is there.
+
+    Raises:
+        StoreError: naming the results that are missing and the command that makes them.
+    """
+    missing = find_missing_inputs(plan)
+    if not missing:
+        return
+    nodes = list(dict.fromkeys(name for name, _ in missing))
+    videos = len({video for _, video in missing})
+    stages = list(dict.fromkeys(str(plan.recipe.node(name).stage) for name in nodes))
+    number = plan.recipe.stages.index(stages[0]) + 1
+    raise StoreError(
+        f"{plan.recipe.workspace}: results of {', '.join(stages)} are missing or were made with other settings "
+        f"({', '.join(nodes)}; {videos} videos); run first: rvos run {options.recipe} --stage {number}"
+    )
+
+
+def _report(
+    options: argparse.Namespace, recipe: Recipe, plan: Plan, outcomes: Sequence[Outcome], stage: str | None
+) -> None:
+    rows = summarise(plan, outcomes)
+    if options.json:
+        json.dump({"workspace": str(recipe.workspace), "nodes": [row.as_json() for row in rows]}, sys.stdout, indent=1)
+        print()
+    elif not options.quiet:
+        print_summary(rows)
+    print_failures(outcomes)
+    if not options.quiet and not options.json:
+        print(f"next: {_advise(options.recipe, recipe, outcomes, stage)}")
+
+
+def _advise(path: Path, recipe: Recipe, outcomes: Sequence[Outcome], stage: str | None) -> str:
+    """Return the command to type next."""
+    if find_exit_status(outcomes):
+        return f"mend the inputs above, then rvos run {path} again: finished results are kept"
+    place = len(recipe.stages) if stage is None else recipe.stages.index(stage) + 1
+    if place < len(recipe.stages):
+        return f"rvos run {path} --stage {place + 1}"
+    return f"rvos submit {path}" if recipe.submission else f"rvos table {path}"

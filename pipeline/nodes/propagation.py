@@ -1,0 +1,74 @@
+"""A propagation as a node: by an engine, or with masks that were propagated elsewhere."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from pipeline.devices import choose_device
+from pipeline.graph import uses_folder
+from pipeline.nodes.imported import import_folder
+from pipeline.recipe import EngineEntry, PropagateNode
+from pipeline.tasks import Task, read_input
+from rvos.errors import ConfigError
+from rvos.mask_sequences import MaskSequence
+
+if TYPE_CHECKING:
+    from propagate.engines import EngineSettings, VosEngine
+
+
+def compute(task: Task) -> Sequence[MaskSequence]:
+    """Return the propagated masks of all expressions; scores and key frames are those it started from."""
+    node = task.node
+    assert isinstance(node, PropagateNode)
+    sources = _read_sources(task, node)
+    if uses_folder(node):
+        assert node.folder is not None
+        masks = import_folder(task, node.folder, sources=sources)
+        return [
+            replace(mask, scores=source.scores, key_frame=source.pick_key_frame())
+            for mask, source in zip(masks, sources, strict=True)
+        ]
+    if node.engine is None:
+        raise ConfigError(f"{node.name}: no folder {node.folder} and no engine; give one of them")
+    return _propagate(task, node, node.engine, sources)
+
+
+def _propagate(
+    task: Task, node: PropagateNode, entry: EngineEntry, sources: Sequence[MaskSequence]
+) -> Sequence[MaskSequence]:
+    from propagate.bidirectional import propagate_video
+
+    settings, engine = _load(pickle.dumps(entry), task.device)
+    return propagate_video(
+        task.video,
+        sources,
+        engine=engine,
+        protocol=settings.protocol,
+        scales=settings.scales,
+        flip=settings.flip,
+        n_references=node.n_references,
+    )
+
+
+@lru_cache(maxsize=1)
+def _load(pickled: bytes, device: str) -> tuple[EngineSettings, VosEngine]:
+    """Return the loaded engine: once for each node and worker, and only one at a time."""
+    from propagate.engines import EngineSettings, build_engine
+
+    entry: EngineEntry = pickle.loads(pickled)
+    options = dict(entry.options)
+    settings = EngineSettings(entry.network, entry.checkpoint, entry.scales, entry.flip, **options)  # type: ignore[arg-type]
+    return settings, build_engine(settings, device=choose_device(device))
+
+
+def _read_sources(task: Task, node: PropagateNode) -> list[MaskSequence]:
+    """Return the masks to start from, with the key frames of the node that states them."""
+    sources = list(read_input(task, node.source))
+    if node.key_frames in (None, node.source):
+        return sources
+    stated = {sequence.expression: sequence for sequence in read_input(task, str(node.key_frames))}
+    return [replace(source, key_frame=stated[source.expression].pick_key_frame()) for source in sources]

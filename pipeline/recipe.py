@@ -1,0 +1,170 @@
+"""A recipe as values: data set, members, engines and the nodes of both stages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, get_args
+
+from fusion.groups import SAME_OBJECT, GroupingRule
+from fusion.rules import FusionRule
+from runners.base import ModelSettings
+
+ImportFormat = Literal["png", "dump", "rle"]
+IMPORT_FORMATS: tuple[str, ...] = get_args(ImportFormat)
+DumpValues = Literal["logits", "probabilities"]
+DUMP_VALUES: tuple[str, ...] = get_args(DumpValues)
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetEntry:
+    """`dataset:` of a recipe."""
+
+    format: str
+    root: Path
+    split: str
+
+
+@dataclass(frozen=True, slots=True)
+class GroupsEntry:
+    """`groups:` of a recipe.
+
+    Args:
+        file: JSON file, for `by: file`.
+        members: nodes whose masks decide, for `by: agreement`.
+        threshold: smallest tracklet IoU inside a group, for `by: agreement`.
+    """
+
+    by: GroupingRule = "none"
+    file: Path | None = None
+    members: tuple[str, ...] = ()
+    threshold: float = SAME_OBJECT
+    line: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class EngineEntry:
+    """One entry of `engines:`; the values are those of `propagate.engines.EngineSettings`.
+
+    Args:
+        options: further fields of EngineSettings.
+    """
+
+    name: str
+    line: int
+    network: str
+    checkpoint: Path
+    scales: tuple[float, ...] = (1.0,)
+    flip: bool = False
+    options: Mapping[str, str | int | float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class MemberNode:
+    """A referring network."""
+
+    name: str
+    line: int
+    settings: ModelSettings
+    stage: str | None = None
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """No node."""
+        return ()
+
+
+@dataclass(frozen=True, slots=True)
+class ImportNode:
+    """Masks that another system made.
+
+    Args:
+        format: `png`: folders `<video>/<exp>/<frame>.png`; `dump`: a `.pth` of the 2023 release; `rle`: JSON.
+        path: folder or file.
+        values: what a dump's `mask_logits` hold.
+    """
+
+    name: str
+    line: int
+    format: ImportFormat
+    path: Path
+    values: DumpValues = "logits"
+    stage: str | None = None
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """No node."""
+        return ()
+
+
+@dataclass(frozen=True, slots=True)
+class PropagateNode:
+    """Key-frame masks carried forwards and backwards.
+
+    Args:
+        source: node whose key-frame masks are carried.
+        engine: what carries them.
+        folder: masks that were propagated elsewhere; used instead of the engine where the folder exists.
+        key_frames: node whose key frames are taken; None: those of `source`.
+        n_references: frames that an engine starts from; the key frame alone, or further well-scored ones.
+    """
+
+    name: str
+    line: int
+    stage: str
+    source: str
+    engine: EngineEntry | None
+    folder: Path | None = None
+    key_frames: str | None = None
+    n_references: int = 1
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The nodes that it reads."""
+        return (self.source,) if self.key_frames in (None, self.source) else (self.source, str(self.key_frames))
+
+
+@dataclass(frozen=True, slots=True)
+class FuseNode:
+    """Members combined expression by expression or group by group."""
+
+    name: str
+    line: int
+    stage: str
+    members: tuple[str, ...]
+    rule: FusionRule
+    groups: GroupsEntry
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The members, then the nodes that decide the groups."""
+        deciding = self.groups.members if self.groups.by == "agreement" else ()
+        return tuple(dict.fromkeys((*self.members, *deciding)))
+
+
+Node = MemberNode | ImportNode | PropagateNode | FuseNode
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """A checked `pipeline.yaml`.
+
+    Args:
+        path: the file.
+        nodes: in the order of the file, models first.
+        stages: names, in order; `--stage 1` is the first.
+        submission: node whose masks are submitted.
+    """
+
+    path: Path
+    dataset: DatasetEntry
+    workspace: Path
+    groups: GroupsEntry
+    nodes: tuple[Node, ...]
+    stages: tuple[str, ...]
+    submission: str | None
+
+    def node(self, name: str) -> Node:
+        """Return a node by its name; the caller knows that it is there."""
+        return next(node for node in self.nodes if node.name == name)

@@ -1,0 +1,128 @@
+"""One task: one node of one video. Tasks carry ids and paths, never arrays."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Literal
+
+from fusion.groups import Group
+from pipeline.recipe import FuseNode, ImportNode, MemberNode, Node, PropagateNode
+from rvos.errors import PipelineError, StoreError
+from rvos.files import write_atomically
+from rvos.mask_sequences import MaskSequence
+from rvos.store import Store
+from rvos.videos import Video
+
+Status = Literal["done", "reused", "failed", "blocked", "unwritable"]
+_MODULES = {
+    MemberNode: "pipeline.nodes.member",
+    ImportNode: "pipeline.nodes.imported",
+    PropagateNode: "pipeline.nodes.propagation",
+    FuseNode: "pipeline.nodes.fusion",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What a worker needs to compute a node for a video.
+
+    Args:
+        inputs: name and fingerprint of every node that is read.
+        groups: of the video; empty where the node needs none or finds them by agreement.
+        has_images: whether the data set comes with images.
+        device: `auto`, `cpu`, `cuda`, `cuda:1`.
+    """
+
+    node: Node
+    video: Video
+    inputs: tuple[tuple[str, str], ...]
+    groups: tuple[Group, ...]
+    fingerprint: str
+    workspace: Path
+    has_images: bool = True
+    device: str = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a task.
+
+    Args:
+        seconds: of computation; 0 where a result was reused.
+        n_bytes: size of the stored result.
+        message: why it failed, or what else is worth saying.
+        is_input_error: the reason is one that a user can mend.
+    """
+
+    node: str
+    video: str
+    status: Status
+    seconds: float = 0.0
+    n_bytes: int = 0
+    message: str = ""
+    is_input_error: bool = True
+
+
+def run_task(task: Task) -> Outcome:
+    """Compute and store a result unless it is there already; never raises for one video's sake."""
+    store = Store(task.workspace)
+    name, video = task.node.name, task.video.id
+    path = store.path(name, video)
+    note = ""
+    if path.exists():
+        if store.has(name, video, task.fingerprint):
+            return Outcome(name, video, "reused", n_bytes=path.stat().st_size)
+        note = find_damage(store, name, video)
+    start = time.perf_counter()
+    try:
+        sequences = compute(task)
+    except PipelineError as error:
+        return Outcome(name, video, "failed", time.perf_counter() - start, message=str(error))
+    except Exception as error:  # one video must not stop the others; its traceback is kept
+        return _keep_traceback(task, error, time.perf_counter() - start)
+    try:
+        store.write(name, video, sequences, task.fingerprint)
+    except StoreError as error:
+        return Outcome(name, video, "unwritable", message=str(error))
+    return Outcome(name, video, "done", time.perf_counter() - start, path.stat().st_size, note)
+
+
+def compute(task: Task) -> Sequence[MaskSequence]:
+    """Return the mask sequences of all expressions of the task's video."""
+    function: Callable[[Task], Sequence[MaskSequence]] = import_module(_MODULES[type(task.node)]).compute
+    return function(task)
+
+
+def read_input(task: Task, name: str, *, soft: bool = False) -> tuple[MaskSequence, ...]:
+    """Return the result of one of the task's inputs.
+
+    Raises:
+        StoreError: missing, damaged, or made with other settings.
+    """
+    return Store(task.workspace).read(name, task.video.id, dict(task.inputs)[name], soft=soft)
+
+
+def find_damage(store: Store, node: str, video: str) -> str:
+    """Return what is wrong with a stored file, or nothing where it is whole."""
+    try:
+        store.header(node, video)
+    except StoreError as error:
+        return str(error)
+    return "" if store.has(node, video) else f"{store.path(node, video)}: damaged; it was made again"
+
+
+def _keep_traceback(task: Task, error: Exception, seconds: float) -> Outcome:
+    """Return the failure in one line and leave its traceback in the workspace."""
+    path = task.workspace / "failures" / task.node.name / f"{task.video.id}.txt"
+    reason = f"{task.video.id}: {type(error).__name__}: {' '.join(str(error).split())[:300]}"
+    try:
+        write_atomically(path, traceback.format_exc().encode())
+        reason += f"; details in {path}"
+    except StoreError:
+        reason += "; its details could not be written"
+    return Outcome(task.node.name, task.video.id, "failed", seconds, message=reason, is_input_error=False)

@@ -1,0 +1,54 @@
+"""How long tasks took, kept in the workspace: what cost estimates are made of."""
+
+from __future__ import annotations
+
+import csv
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from pipeline.execution import Plan
+from pipeline.tasks import Outcome
+from rvos.errors import StoreError
+from rvos.videos import Video
+
+_COLUMNS = ("node", "video", "expression_frames", "seconds")
+
+
+def write_timings(workspace: Path, plan: Plan, outcomes: Sequence[Outcome]) -> None:
+    """Append a line for every task that was computed.
+
+    Raises:
+        StoreError: the file cannot be written.
+    """
+    work = {(task.node.name, task.video.id): count_work(task.video) for tasks in plan.tasks.values() for task in tasks}
+    path = workspace / "timings.csv"
+    try:
+        with path.open("a", newline="", encoding="utf-8") as stream:
+            writer = csv.writer(stream)
+            for outcome in outcomes:
+                if outcome.status == "done":
+                    key = (outcome.node, outcome.video)
+                    writer.writerow([*key, work[key], f"{outcome.seconds:.4f}"])
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be written ({error.strerror}); results are kept") from None
+
+
+def read_speeds(workspace: Path) -> Mapping[str, float]:
+    """Return seconds per expression-frame of every node that ever ran in this workspace."""
+    seconds: dict[str, float] = defaultdict(float)
+    work: dict[str, int] = defaultdict(int)
+    try:
+        lines = (workspace / "timings.csv").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return {}
+    for row in csv.reader(lines):
+        if len(row) == len(_COLUMNS) and row[2].isdecimal() and row[3].replace(".", "", 1).isdecimal():
+            work[row[0]] += int(row[2])
+            seconds[row[0]] += float(row[3])
+    return {node: seconds[node] / count for node, count in work.items() if count}
+
+
+def count_work(video: Video) -> int:
+    """Return the expression-frames of a video."""
+    return video.n_frames * len(video.expressions)
