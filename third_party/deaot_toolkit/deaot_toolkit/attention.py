@@ -1,0 +1,48 @@
+"""Softmax attention over all memory tokens, without ever holding the whole attention matrix."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn.functional import scaled_dot_product_attention
+
+_SCRATCH_ELEMENTS = 1 << 19
+
+
+def attend_heads(query: Tensor, key: Tensor, value: Tensor, *, heads: int) -> Tensor:
+    """Return multi-head attention (B, N, C) with scale 1/sqrt(C / heads), by the fused kernel.
+
+    Args:
+        query: (1 or B, N, C).
+        key: (1 or B, M, C).
+        value: (1 or B, M, C).
+    """
+    batch = max(query.shape[0], value.shape[0])
+    split = [part.unflatten(2, (heads, -1)).transpose(1, 2) for part in (query, key, value)]
+    split = [part.expand(batch, *part.shape[1:]) for part in split]
+    return scaled_dot_product_attention(*split).transpose(1, 2).flatten(2)
+
+
+def attend_wide(query: Tensor, key: Tensor, values: Sequence[Tensor]) -> list[Tensor]:
+    """Return one-head attention for values wider than the keys: one (1 or B, N, dv) for each of `values`.
+
+    The fused kernels fall back to a slow path for unequal widths, so the queries are taken in chunks whose
+    logits stay in the processor's cache. Where query and key have batch 1 and some values have batch B, the
+    attention weights are computed once for all of them.
+
+    Args:
+        query: (1 or B, N, d); the scale is 1/sqrt(d).
+        key: (1 or B, M, d).
+        values: each (1 or B, M, dv).
+    """
+    scaled = query * query.shape[2] ** -0.5
+    transposed = key.transpose(1, 2)
+    rows = max(32, _SCRATCH_ELEMENTS // (key.shape[1] * max(query.shape[0], key.shape[0])))
+    chunks: list[list[Tensor]] = [[] for _ in values]
+    for part in scaled.split(rows, dim=1):
+        weights = torch.matmul(part, transposed).softmax(dim=-1)
+        for chunk, value in zip(chunks, values, strict=True):
+            chunk.append(torch.matmul(weights, value))
+    return [torch.cat(chunk, dim=1) for chunk in chunks]

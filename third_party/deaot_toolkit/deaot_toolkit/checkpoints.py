@@ -1,0 +1,150 @@
+"""Safe and strict checkpoint files: no code is executed, every key is accounted for, nothing is loaded by half."""
+
+from __future__ import annotations
+
+import argparse
+import collections
+import os
+import pickle
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from deaot_toolkit.configs import NetworkConfig, find_config
+from deaot_toolkit.errors import CheckpointError
+from deaot_toolkit.network import VosNetwork
+
+ENVELOPES = ("state_dict", "model")
+CONFIG_ENTRY = "deaot_config"
+_SHOWN = 8
+# Older files lack the mask token, which no network reads; index buffers are computed, not learned.
+_TOLERATED = ("LSTT.mask_token", "relative_position_index")
+
+
+def read_state(path: Path) -> tuple[dict[str, Tensor], NetworkConfig | None]:
+    """Return the state dict of a `.safetensors` or torch file, and the configuration that came with it.
+
+    Raises:
+        CheckpointError: missing, damaged, holding no state dict, or wanting to execute code.
+    """
+    if not path.is_file():
+        raise CheckpointError(f"{path}: no such checkpoint; check the path")
+    if path.suffix == ".safetensors":
+        return _read_safetensors(path)
+    try:
+        with torch.serialization.safe_globals([argparse.Namespace, collections.defaultdict, dict]):
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        reason = str(error).split(". ", 1)[0].splitlines()[0]
+        raise CheckpointError(
+            f"{path}: refused, only executing code could read it ({reason}); save its state dict"
+        ) from None
+    except (RuntimeError, EOFError, ValueError, OSError, KeyError, IndexError, AttributeError, TypeError) as error:
+        raise CheckpointError(f"{path}: not a readable torch file ({error}); copy it again") from None
+    return _unwrap(path, content), None
+
+
+def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], NetworkConfig | None]:
+    try:
+        with safe_open(path, framework="pt") as stream:
+            text = (stream.metadata() or {}).get(CONFIG_ENTRY)
+            state = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError, ValueError) as error:
+        raise CheckpointError(f"{path}: not a whole safetensors file ({error}); copy it again") from None
+    return state, NetworkConfig.from_json(text) if text else None
+
+
+def _unwrap(path: Path, content: object) -> dict[str, Tensor]:
+    if not isinstance(content, Mapping):
+        raise CheckpointError(f"{path}: holds a {type(content).__name__}, not a state dict; give a checkpoint")
+    envelope = next((name for name in ENVELOPES if isinstance(content.get(name), Mapping)), None)
+    state = content[envelope] if envelope else content
+    if not state or not all(isinstance(value, Tensor) for value in state.values()):
+        raise CheckpointError(f"{path}: no state dict under {' or '.join(ENVELOPES)}; give a checkpoint")
+    return {str(name).removeprefix("module."): value for name, value in state.items()}
+
+
+def load_state(network: VosNetwork, state: Mapping[str, Tensor], *, source: str) -> None:
+    """Load every key of `state`, or nothing; float tensors are converted to the network's precision.
+
+    Raises:
+        CheckpointError: keys missing, unexpected or of another shape, or values that are not finite.
+    """
+    expected = network.state_dict()
+    given = {name: value for name, value in state.items() if not name.endswith("num_batches_tracked")}
+    missing = [name for name in expected if name not in given and not name.endswith(_TOLERATED)]
+    unexpected = [name for name in given if name not in expected]
+    mismatched = [
+        f"{name} {tuple(value.shape)}, expected {tuple(expected[name].shape)}"
+        for name, value in given.items()
+        if name in expected and expected[name].shape != value.shape
+    ]
+    found = (("missing", missing), ("unexpected", unexpected), ("of another shape", mismatched))
+    problems = [f"{len(names)} {what}: {_some(names)}" for what, names in found if names]
+    if problems:
+        raise CheckpointError(
+            f"{source}: does not fit {network.config.name}, nothing was loaded; {'; '.join(problems)}; "
+            "name the network that the file was made for"
+        )
+    broken = [name for name, value in given.items() if value.is_floating_point() and not value.isfinite().all()]
+    if broken:
+        raise CheckpointError(f"{source}: NaN or infinity in {_some(broken)}; get the file again")
+    moved = [
+        name for name, value in given.items() if not value.is_floating_point() and not value.equal(expected[name].cpu())
+    ]
+    if moved:
+        raise CheckpointError(f"{source}: another index in {_some(moved)}; the file is of a different encoder")
+    network.load_state_dict(given, strict=False)
+
+
+def _some(names: list[str]) -> str:
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more
+
+
+def load(path: Path | str, name: str | NetworkConfig | None = None) -> VosNetwork:
+    """Return the network in a checkpoint, in evaluation mode.
+
+    Args:
+        path: official torch file, or safetensors; files of `save` carry their configuration.
+        name: of the network, or its configuration; None: as the file says.
+
+    Raises:
+        CheckpointError: unreadable, without configuration and name, or not of this network.
+        NetworkConfigError: unknown name.
+    """
+    state, config = read_state(Path(path))
+    if isinstance(name, NetworkConfig):
+        config = name
+    elif config is None:
+        if name is None:
+            raise CheckpointError(f"{path}: does not say which network it is; give its name, such as r50-aotl")
+        config = find_config(name)
+    network = VosNetwork(config)
+    load_state(network, state, source=str(path))
+    return network.eval()
+
+
+def save(network: VosNetwork, path: Path | str, *, dtype: torch.dtype = torch.float32) -> None:
+    """Write weights and configuration as safetensors; the file appears whole or not at all.
+
+    Args:
+        dtype: of the floating-point tensors on disk; `load` converts back to float32.
+    """
+    target = Path(path)
+    state = {
+        name: (value.to(dtype) if value.is_floating_point() else value).contiguous().cpu()
+        for name, value in network.state_dict().items()
+    }
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent) as folder:
+        temporary = Path(folder) / target.name
+        save_file(state, temporary, metadata={CONFIG_ENTRY: network.config.to_json()})
+        with temporary.open("rb") as stream:
+            os.fsync(stream.fileno())
+        temporary.replace(target)

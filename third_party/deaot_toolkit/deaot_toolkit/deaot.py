@@ -1,0 +1,219 @@
+"""DeAOT's gated propagation. Source: Yang and Yang, Decoupling Features in Hierarchical Propagation, 2022."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import linear, silu
+
+from deaot_toolkit.attention import attend_wide
+from deaot_toolkit.configs import NetworkConfig
+from deaot_toolkit.layers import DepthwiseConvolution, DropPath, TokenGroupNorm
+from deaot_toolkit.local_attention import local_attention
+from deaot_toolkit.memory import LayerEntry, LayerMemory
+from deaot_toolkit.tokens import Grid
+
+_EXPANSION = 2
+_OUTPUT_GROUPS = 2
+
+
+class DeaotLooked(NamedTuple):
+    """A frame seen by a layer before any memory is read; in the first layer it depends on the image only.
+
+    Args:
+        tokens: visual stream (B, N, C).
+        query: (B, N, C/2), also the key.
+        visual: visual value (B, N, 2C).
+        gate: of the visual half (B, N, 2C).
+        ids: identity stream (B, N, C); None in the first layer, where it is 0.
+        normed_ids: its norm; None likewise.
+        id_gate: gate of the identity half (B, N, 2C); None: 1.
+    """
+
+    tokens: Tensor
+    query: Tensor
+    visual: Tensor
+    gate: Tensor
+    ids: Tensor | None = None
+    normed_ids: Tensor | None = None
+    id_gate: Tensor | None = None
+
+
+class GatedOutput(nn.Module):
+    """Gate, depthwise convolution and projection of an attention result with a visual and an identity half.
+
+    The halves are kept apart until the projection: in the first layer the visual half is the same for all
+    expressions that share the frame, and is computed once (batch 1).
+    """
+
+    def __init__(self, channels: int, dropout: float) -> None:
+        super().__init__()
+        width = 2 * _EXPANSION * channels
+        self.dw_conv = DepthwiseConvolution(width, dropout=dropout)
+        self.projection = nn.Linear(width, 2 * channels)
+
+    def finish(self, halves: Sequence[Tensor], gates: Sequence[Tensor | None], grid: Grid) -> Tensor:
+        """Return (B, N, 2C) from halves (1 or B, N, 2C) and their gates; a gate of None is 1."""
+        gated = [half if gate is None else half * gate for half, gate in zip(halves, gates, strict=True)]
+        if len({half.shape[0] for half in gated}) == 1:
+            whole: Tensor = self.projection(self.dw_conv(torch.cat(gated, dim=2), grid))
+            return whole
+        split = gated[0].shape[2]
+        parts = (slice(0, split), slice(split, None))
+        result = self.projection.bias
+        for half, part in zip(gated, parts, strict=True):
+            result = result + linear(self.dw_conv(half, grid, part), self.projection.weight[:, part])
+        return result
+
+
+class GatedLongTermAttention(GatedOutput):
+    """Attention to all remembered frames, without input projections."""
+
+    def forward(self, query: Tensor, memory: LayerEntry, gates: Sequence[Tensor | None], grid: Grid) -> Tensor:
+        """Return (B, N, 2C): visual and identity updates."""
+        return self.finish(attend_wide(query, memory.key, memory.values), gates, grid)
+
+
+class GatedShortTermAttention(GatedOutput):
+    """Attention to the window around the same cell of the previous frame, with a relative bias."""
+
+    def __init__(self, channels: int, dropout: float, radius: int) -> None:
+        super().__init__(channels, dropout)
+        self.relative_emb_k = nn.Conv2d(channels // 2, (2 * radius + 1) ** 2, 1)
+        self.radius = radius
+
+    def forward(self, query: Tensor, memory: LayerEntry, gates: Sequence[Tensor | None], grid: Grid) -> Tensor:
+        """Return (B, N, 2C): visual and identity updates."""
+        relative = linear(query, self.relative_emb_k.weight.flatten(1), self.relative_emb_k.bias)
+        halves = local_attention(query, memory.key, memory.values, relative, grid=grid, heads=1, radius=self.radius)
+        return self.finish(halves, gates, grid)
+
+
+class GatedSelfAttention(GatedOutput):
+    """Attention of a frame with itself, from both streams."""
+
+    def __init__(self, channels: int, dropout: float) -> None:
+        super().__init__(channels, dropout)
+        self.linear_QK = nn.Linear(2 * channels, channels // 2)
+        self.linear_V1 = nn.Linear(channels, _EXPANSION * channels)
+        self.linear_V2 = nn.Linear(channels, _EXPANSION * channels)
+        self.linear_U1 = nn.Linear(channels, _EXPANSION * channels)
+        self.linear_U2 = nn.Linear(channels, _EXPANSION * channels)
+
+    def forward(self, visual: Tensor, ids: Tensor, grid: Grid) -> Tensor:
+        """Return (B, N, 2C) from the normalised streams (B, N, C)."""
+        query = self.linear_QK(torch.cat([visual, ids], dim=2))
+        values = silu(self.linear_V1(visual)), silu(self.linear_V2(ids))
+        gates = silu(self.linear_U1(visual)), silu(self.linear_U2(ids))
+        return self.finish(attend_wide(query, query, values), gates, grid)
+
+
+class DeaotLayer(nn.Module):
+    """Long- and short-term gated propagation, then gated self-attention."""
+
+    def __init__(self, config: NetworkConfig, *, is_first: bool) -> None:
+        super().__init__()
+        channels, dropout = config.embedding_dim, config.channel_dropout
+        width = _EXPANSION * channels
+        self.norm1 = nn.LayerNorm(channels)
+        self.linear_QV = nn.Linear(channels, channels // 2 + width)
+        self.linear_U = nn.Linear(channels, width)
+        self.linear_ID_V = nn.Linear(channels if is_first else 2 * channels, width)
+        if not is_first:
+            self.id_norm1 = nn.LayerNorm(channels)
+            self.linear_ID_U = nn.Linear(channels, width)
+        self.long_term_attn = GatedLongTermAttention(channels, dropout)
+        self.short_term_attn = GatedShortTermAttention(channels, dropout, config.local_radius)
+        self.norm2 = nn.LayerNorm(channels)
+        self.id_norm2 = nn.LayerNorm(channels)
+        self.self_attn = GatedSelfAttention(channels, dropout)
+        self.drop_path = DropPath(config.drop_path)
+        self.widths = [channels // 2, width]
+
+    def look(self, tokens: Tensor, ids: Tensor | None) -> DeaotLooked:
+        """Return query, visual value and gates of the streams (B, N, C); no `ids` in the first layer."""
+        normed = self.norm1(tokens)
+        query, visual = self.linear_QV(normed).split(self.widths, dim=2)
+        looked = DeaotLooked(tokens, query.contiguous(), silu(visual), silu(self.linear_U(normed)))
+        if ids is None:
+            return looked
+        normed_ids = self.id_norm1(ids)
+        return looked._replace(ids=ids, normed_ids=normed_ids, id_gate=silu(self.linear_ID_U(normed_ids)))
+
+    def entry(self, looked: DeaotLooked, identity: Tensor) -> LayerEntry:
+        """Return the frame's memory entry once its id embedding (B, N, C) is known."""
+        if looked.normed_ids is not None:
+            identity = torch.cat([looked.normed_ids, identity], dim=2)
+        return LayerEntry(looked.query, (looked.visual, silu(self.linear_ID_V(identity))))
+
+    def forward(self, looked: DeaotLooked, memory: LayerMemory, grid: Grid) -> tuple[Tensor, Tensor]:
+        """Return the visual and identity streams, each (B, N, C)."""
+        gates = (looked.gate, looked.id_gate)
+        update = self.long_term_attn(looked.query, memory.long, gates, grid)
+        update = update + self.short_term_attn(looked.query, memory.short, gates, grid)
+        visual_update, ids = update.chunk(2, dim=2)
+        tokens = looked.tokens + visual_update
+        if looked.ids is not None:
+            ids = looked.ids + ids
+        update = self.drop_path(self.self_attn(self.norm2(tokens), self.id_norm2(ids), grid))
+        visual_update, id_update = update.chunk(2, dim=2)
+        return tokens + visual_update, ids + id_update
+
+
+class OutputNorm(nn.Module):
+    """Group norm of the last layer's two streams, each as a whole."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.gn = TokenGroupNorm(_OUTPUT_GROUPS, channels)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Return tokens (B, N, channels)."""
+        normalised: Tensor = self.gn(tokens)
+        return normalised
+
+
+class GatedPropagationTransformer(nn.Module):
+    """The stack of layers; the decoder reads the last layer's two streams."""
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList([DeaotLayer(config, is_first=index == 0) for index in range(config.layers)])
+        self.decoder_norms = nn.ModuleList([OutputNorm(2 * config.embedding_dim)])
+
+    def look_first(self, tokens: Tensor, grid: Grid) -> DeaotLooked:
+        """Return what the first layer makes of the projected image tokens (B, N, C) alone."""
+        looked: DeaotLooked = self.layers[0].look(tokens, None)
+        return looked
+
+    def forward(
+        self,
+        first: DeaotLooked,
+        grid: Grid,
+        *,
+        memory: Sequence[LayerMemory] | None,
+        identity: Tensor | None,
+    ) -> tuple[Tensor, list[DeaotLooked]]:
+        """Return the decoder's tokens (B, N, 2C) and what each layer saw.
+
+        Args:
+            memory: of each layer; None: a reference frame, which reads itself with `identity` (B, N, C).
+        """
+        seen, streams = [], (first.tokens, first.ids)
+        for index, layer in enumerate(self.layers):
+            looked = layer.look(*streams) if index else first
+            if memory is None:
+                own = layer.entry(looked, identity)
+                streams = layer(looked, LayerMemory(own, own), grid)
+            else:
+                streams = layer(looked, memory[index], grid)
+            seen.append(looked)
+        output: Tensor = self.decoder_norms[0](torch.cat(streams, dim=2))
+        return output, seen
+
+    def remember(self, seen: Sequence[DeaotLooked], identity: Tensor) -> tuple[LayerEntry, ...]:
+        """Return the frame's memory entry of each layer."""
+        return tuple(layer.entry(looked, identity) for layer, looked in zip(self.layers, seen, strict=True))

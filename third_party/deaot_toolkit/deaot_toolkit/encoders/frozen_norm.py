@@ -1,0 +1,46 @@
+"""Batch normalisation with fixed statistics, folded into the convolution before it."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+_EPSILON = 1e-5
+
+
+class FrozenBatchNorm(nn.Module):
+    """Affine terms and statistics of a batch norm, all buffers: training never changes them."""
+
+    weight: Tensor
+    bias: Tensor
+    running_mean: Tensor
+    running_var: Tensor
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.register_buffer("weight", torch.ones(channels))
+        self.register_buffer("bias", torch.zeros(channels))
+        self.register_buffer("running_mean", torch.zeros(channels))
+        self.register_buffer("running_var", torch.ones(channels))
+
+    def scale_and_shift(self) -> tuple[Tensor, Tensor]:
+        """Return the factor and the summand (channels,) that the norm amounts to."""
+        scale = self.weight * (self.running_var + _EPSILON).rsqrt()
+        return scale, self.bias - self.running_mean * scale
+
+
+def convolve_and_norm(convolution: nn.Module, norm: nn.Module, inputs: Tensor) -> Tensor:
+    """Return `norm(convolution(inputs))` in one convolution; kernels are scaled on the fly, which costs little."""
+    assert isinstance(convolution, nn.Conv2d)
+    assert isinstance(norm, FrozenBatchNorm)
+    scale, shift = norm.scale_and_shift()
+    weight = convolution.weight * scale[:, None, None, None]
+    return torch.nn.functional.conv2d(
+        inputs,
+        weight,
+        shift,
+        convolution.stride,
+        convolution.padding,
+        convolution.dilation,
+        convolution.groups,
+    )

@@ -1,0 +1,47 @@
+"""The ID bank: label maps become one embedding per cell of the stride-16 grid."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import conv2d
+
+from deaot_toolkit.configs import NetworkConfig
+from deaot_toolkit.tokens import to_tokens
+
+_STRIDE = 16
+
+
+def one_hot(labels: Tensor, channels: int) -> Tensor:
+    """Return float32 (B, channels, h, w); a label of `channels` or more sets no channel.
+
+    Args:
+        labels: integers (B, h, w), 0 = background.
+    """
+    identities = torch.arange(channels, device=labels.device)[:, None, None]
+    return (labels[:, None] == identities).float()
+
+
+class IdBank(nn.Conv2d):
+    """A convolution over one-hot labels, background included; cells outside the image set no channel."""
+
+    def __init__(self, config: NetworkConfig) -> None:
+        kernel = _STRIDE + 1 if config.align_corners else _STRIDE
+        padding = _STRIDE // 2 if config.align_corners else 0
+        channels = config.max_objects + 1
+        super().__init__(channels, config.embedding_dim, kernel, stride=_STRIDE, padding=padding)
+
+    def forward(self, labels: Tensor) -> Tensor:
+        """Return tokens (B, N, C).
+
+        Args:
+            labels: integers (B, h, w), or one share of each identity as float (B, 1 + identities, h, w).
+        """
+        if labels.is_floating_point():
+            shares = labels
+        else:
+            # Channels that no pixel sets contribute nothing.
+            used = min(int(labels.max()) + 1, self.in_channels) if labels.numel() else 1
+            shares = one_hot(labels, used)
+        weight = self.weight[:, : shares.shape[1]]
+        return to_tokens(conv2d(shares.to(weight.dtype), weight, self.bias, self.stride, self.padding))

@@ -1,0 +1,54 @@
+"""What the transformers remember of a frame, and how frames are stacked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class LayerEntry:
+    """One remembered frame (or several, stacked along the tokens) of one layer.
+
+    Args:
+        key: (1 or B, M, d).
+        values: each (1 or B, M, dv); AOT has one, DeAOT a visual and an identity value.
+    """
+
+    key: Tensor
+    values: tuple[Tensor, ...]
+
+    @property
+    def n_bytes(self) -> int:
+        """Memory of the tensors."""
+        return sum(tensor.numel() * tensor.element_size() for tensor in (self.key, *self.values))
+
+
+FrameEntry = tuple[LayerEntry, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LayerMemory:
+    """What a layer reads: the stacked long-term frames and the previous frame."""
+
+    long: LayerEntry
+    short: LayerEntry
+
+
+def _join(parts: Sequence[Tensor]) -> Tensor:
+    batch = max(part.shape[0] for part in parts)
+    return torch.cat([part.expand(batch, -1, -1) for part in parts], dim=1) if len(parts) > 1 else parts[0]
+
+
+def stack_frames(frames: Sequence[FrameEntry]) -> FrameEntry:
+    """Return the frames' entries stacked along the tokens, layer by layer, in the given order."""
+    return tuple(
+        LayerEntry(
+            _join([layer.key for layer in layers]),
+            tuple(_join(parts) for parts in zip(*(layer.values for layer in layers), strict=True)),
+        )
+        for layers in zip(*frames, strict=True)
+    )
