@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from pipeline.execution import Plan
@@ -38,15 +38,30 @@ def read_speeds(workspace: Path) -> Mapping[str, float]:
     """Return seconds per expression-frame of every node that ever ran in this workspace."""
     seconds: dict[str, float] = defaultdict(float)
     work: dict[str, int] = defaultdict(int)
+    for node, _, count, taken in _read_rows(workspace):
+        work[node] += count
+        seconds[node] += taken
+    return {node: seconds[node] / count for node, count in work.items() if count}
+
+
+def read_seconds(workspace: Path) -> Mapping[str, float]:
+    """Return the seconds that every node's results took, each video counted once, by its last computation."""
+    last = {(node, video): taken for node, video, _, taken in _read_rows(workspace)}
+    seconds: dict[str, float] = defaultdict(float)
+    for (node, _), taken in last.items():
+        seconds[node] += taken
+    return seconds
+
+
+def _read_rows(workspace: Path) -> Iterator[tuple[str, str, int, float]]:
+    """Yield the lines that are whole; a run that was killed may have left half of one."""
     try:
         lines = (workspace / "timings.csv").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
-        return {}
+        return
     for row in csv.reader(lines):
         if len(row) == len(_COLUMNS) and row[2].isdecimal() and row[3].replace(".", "", 1).isdecimal():
-            work[row[0]] += int(row[2])
-            seconds[row[0]] += float(row[3])
-    return {node: seconds[node] / count for node, count in work.items() if count}
+            yield row[0], row[1], int(row[2]), float(row[3])
 
 
 def count_work(video: Video) -> int:

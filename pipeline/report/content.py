@@ -20,8 +20,7 @@ class ReportNode:
         state: what the last run did with it.
         seconds: time of its last computation; None where nothing was recorded.
         detail: its own settings in words, for example "threshold 3 of 6".
-        threshold: votes needed, for nodes that vote by count; None otherwise.
-        weights: votes of each input, in the order of `inputs`; only for nodes that vote.
+        weights: votes of each of the first inputs; empty for nodes that do not vote.
     """
 
     name: str
@@ -31,7 +30,6 @@ class ReportNode:
     state: NodeState = "done"
     seconds: float | None = None
     detail: str = ""
-    threshold: int | None = None
     weights: tuple[int, ...] = ()
 
 
@@ -75,18 +73,31 @@ class SequenceView:
 
 
 @dataclass(frozen=True, slots=True)
+class VoteView:
+    """How a fusion votes on one expression.
+
+    Args:
+        group: ids of the expressions that vote together, itself included.
+        needed: votes that keep a pixel, in the units of the node's weights.
+    """
+
+    group: tuple[str, ...]
+    needed: int
+
+
+@dataclass(frozen=True, slots=True)
 class ExpressionView:
     """One expression with the masks of every node.
 
     Args:
-        group: ids of the expressions that vote together with it, itself included.
+        votes: by fusion.
         disagreement: 1 - mean pairwise IoU of the members, in [0, 1].
         truth: runs of the ground truth, or None.
     """
 
     id: str
     text: str
-    group: tuple[str, ...]
+    votes: Mapping[str, VoteView]
     disagreement: float
     sequences: Mapping[str, SequenceView]
     truth: tuple[str, ...] | None = None

@@ -19,6 +19,7 @@ from pipeline.report.content import (
     SequenceView,
     SweepPoint,
     VideoView,
+    VoteView,
 )
 from pipeline.report.page import render
 from pipeline.report.pictures import data_address, picture_size, shrink_masks
@@ -48,7 +49,8 @@ def expression(name: str, text: str, *, shift: int, scores: tuple[float, ...]) -
         "fused": sequence(first & second, scores, j_and_f=61.5),
     }
     overlap = (first & second).sum() / (first | second).sum()
-    return ExpressionView(name, text, (name,), float(1 - overlap), views, shrink_masks(first, SIZE))
+    votes = {"fused": VoteView((name,), 2)}
+    return ExpressionView(name, text, votes, float(1 - overlap), views, shrink_masks(first, SIZE))
 
 
 @pytest.fixture
@@ -62,7 +64,7 @@ def report() -> Report:
     nodes = (
         ReportNode("soc", "member", "models"),
         ReportNode("mutr", "member", "models"),
-        ReportNode("fused", "fuse", "stage1", ("soc", "mutr"), seconds=1.25, threshold=2, weights=(1, 1)),
+        ReportNode("fused", "fuse", "stage1", ("soc", "mutr"), seconds=1.25, weights=(1, 1)),
     )
     ladder = (LadderRow("soc", 60, 62, 61), LadderRow("fused", 65, 67, 66, 5.0, 2.5, 7.5))
     sweep = (SweepPoint("fused", 1, 58.0), SweepPoint("fused", 2, 66.0))

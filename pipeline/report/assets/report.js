@@ -40,11 +40,10 @@ function maskOf(video, expression, name, frame) {
 /** Votes per pixel: the weighted sum of the inputs' masks over the group's expressions. */
 function countVotes(video, expression, node, frame) {
   const votes = new Uint16Array(video.size[0] * video.size[1]);
-  const group = video.expressions.filter((other) => expression.group.includes(other.id));
+  const group = video.expressions.filter((other) => expression.votes[node.name].group.includes(other.id));
   for (const member of group) {
-    node.inputs.forEach((name, index) => {
-      const mask = maskOf(video, member, name, frame);
-      const weight = node.weights[index] ?? 1;
+    node.weights.forEach((weight, index) => {
+      const mask = maskOf(video, member, node.inputs[index], frame);
       if (mask) for (let p = 0; p < mask.length; p++) votes[p] += weight * mask[p];
     });
   }
@@ -52,8 +51,7 @@ function countVotes(video, expression, node, frame) {
 }
 
 function mostVotes(expression, node) {
-  const weights = node.inputs.reduce((sum, _, index) => sum + (node.weights[index] ?? 1), 0);
-  return Math.max(1, weights * expression.group.length);
+  return node.weights.reduce((sum, weight) => sum + weight, 0) * expression.votes[node.name].group.length;
 }
 
 // ---- list and filters ----------------------------------------------------------------------------
@@ -116,27 +114,27 @@ function select(index) {
 // ---- votes ---------------------------------------------------------------------------------------
 
 function votingNodes() {
-  return report.nodes.filter((node) => node.threshold !== null && node.inputs.length > 0);
+  return report.nodes.filter((node) => node.weights.length > 0);
 }
 
-function fillVoteNodes() {
+/** Offer the fusions that voted on this expression; the last one, the final result, comes first. */
+function fillVoteNodes(expression) {
   const choice = byId("vote-node");
-  if (choice.options.length === 0) {
-    for (const node of votingNodes()) choice.add(new Option(node.name, node.name));
-    choice.selectedIndex = choice.options.length - 1;
-  }
-  chooseVoteNode(state.voteNode === choice.value);
+  const before = choice.value;
+  const names = votingNodes().map((node) => node.name).filter((name) => name in expression.votes);
+  choice.replaceChildren(...names.map((name) => new Option(name, name)));
+  choice.value = names.includes(before) ? before : names.at(-1) ?? "";
+  chooseVoteNode();
 }
 
-function chooseVoteNode(keepThreshold) {
+function chooseVoteNode() {
   const node = nodesByName.get(byId("vote-node").value);
   byId("threshold").disabled = !node;
+  state.voteNode = node?.name ?? null;
   if (!node) return;
   const { expression } = state.shown[state.selected];
-  state.voteNode = node.name;
-  const most = mostVotes(expression, node);
-  byId("threshold").max = most;
-  state.threshold = Math.min(keepThreshold ? state.threshold : node.threshold, most);
+  byId("threshold").max = mostVotes(expression, node);
+  state.threshold = expression.votes[node.name].needed;
   byId("threshold").value = state.threshold;
 }
 
@@ -395,7 +393,7 @@ function onKey(event) {
 for (const id of ["search", "disagreement", "score"]) byId(id).addEventListener("input", applyFilters);
 byId("frame").addEventListener("input", (event) => { state.frame = Number(event.target.value); draw(); });
 byId("threshold").addEventListener("input", (event) => setThreshold(Number(event.target.value)));
-byId("vote-node").addEventListener("change", () => { chooseVoteNode(false); draw(); });
+byId("vote-node").addEventListener("change", () => { chooseVoteNode(); draw(); });
 byId("play").addEventListener("click", togglePlay);
 document.addEventListener("keydown", onKey);
 drawLadder();

@@ -1,0 +1,161 @@
+"""Gathers a report from a recipe's workspace: stored masks, frames, ground truth, timings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fusion.thresholds import scale_weights
+from pipeline.execution import Plan
+from pipeline.nodes.fusion import find_groups
+from pipeline.recipe import FuseNode, ImportNode, MemberNode, Node, PropagateNode
+from pipeline.report.content import ExpressionView, NodeKind, NodeState, ReportNode, SequenceView, VideoView, VoteView
+from pipeline.report.pictures import data_address, picture_size, shrink_masks, shrink_runs
+from pipeline.tasks import Task
+from pipeline.timings import read_seconds
+from rvos.datasets import Dataset
+from rvos.datasets.truth import VideoTruth
+from rvos.errors import InputError
+from rvos.evaluation import j_and_f
+from rvos.mask_sequences import MaskSequence
+from rvos.store import Store
+from rvos.videos import Expression, Video
+
+LONGEST_SIDE = 480
+PERCENT = 100.0
+_KINDS: dict[type, NodeKind] = {
+    MemberNode: "member",
+    ImportNode: "import",
+    PropagateNode: "propagate",
+    FuseNode: "fuse",
+}
+Sequences = Mapping[str, Mapping[str, MaskSequence]]
+
+
+def collect_nodes(plan: Plan) -> tuple[ReportNode, ...]:
+    """Return the graph as the page draws it; a node is done when every video of the plan is stored."""
+    store = Store(plan.recipe.workspace)
+    seconds = read_seconds(plan.recipe.workspace)
+    return tuple(_describe_node(node, plan.tasks[node.name], store, seconds.get(node.name)) for node in plan.nodes)
+
+
+def collect_video(plan: Plan, dataset: Dataset, video: Video) -> VideoView:
+    """Return one video with the masks of every node that is stored.
+
+    Raises:
+        InputError: frames are missing or damaged, or nothing is stored yet.
+        StoreError: a stored result is damaged.
+    """
+    tasks = {name: next(task for task in own if task.video.id == video.id) for name, own in plan.tasks.items()}
+    stored = _read_stored(plan, tasks)
+    if not stored:
+        raise InputError(f"{plan.recipe.workspace}: nothing of video {video.id} yet; run `rvos run {plan.recipe.path}`")
+    votes = _find_votes({name: tasks[name] for name in stored})
+    truth = dataset.read_truth(video) if dataset.truth is not None else None
+    frame_size = next(iter(next(iter(stored.values())).values())).size
+    size = picture_size(frame_size, longest=LONGEST_SIDE)
+    members = [name for name in stored if isinstance(tasks[name].node, MemberNode | ImportNode)]
+    views = tuple(_view_expression(one, stored, votes, truth, size, members) for one in video.expressions)
+    return VideoView(video.id, video.frames, size, _take_pictures(dataset, video, size), views)
+
+
+def _describe_node(node: Node, tasks: Sequence[Task], store: Store, seconds: float | None) -> ReportNode:
+    present = all(store.has(node.name, task.video.id, task.fingerprint) for task in tasks)
+    state: NodeState = "done" if present else "missing"
+    votes = isinstance(node, FuseNode) and node.rule.method == "votes"
+    return ReportNode(
+        node.name,
+        _KINDS[type(node)],
+        node.stage or "models",
+        node.members if isinstance(node, FuseNode) else node.inputs,
+        state,
+        seconds,
+        _describe_settings(node),
+        scale_weights(node.rule.weights)[0] if isinstance(node, FuseNode) and votes else (),
+    )
+
+
+def _describe_settings(node: Node) -> str:
+    """Return a node's own settings in a few words."""
+    if isinstance(node, MemberNode):
+        return node.settings.runner
+    if isinstance(node, ImportNode):
+        return f"{node.format} import"
+    if isinstance(node, PropagateNode):
+        return node.engine.network if node.engine is not None else "imported"
+    return f"{node.rule.method}, threshold {node.rule.threshold}" if node.rule.threshold else node.rule.method
+
+
+def _read_stored(plan: Plan, tasks: Mapping[str, Task]) -> dict[str, dict[str, MaskSequence]]:
+    """Return the sequences of every stored node by expression."""
+    store = Store(plan.recipe.workspace)
+    found = {}
+    for name, task in tasks.items():
+        if store.has(name, task.video.id, task.fingerprint):
+            sequences = store.read(name, task.video.id, task.fingerprint, soft=False)
+            found[name] = {sequence.expression: sequence for sequence in sequences}
+    return found
+
+
+def _find_votes(tasks: Mapping[str, Task]) -> dict[str, dict[str, VoteView]]:
+    """Return for every voting node how it voted on each expression."""
+    votes: dict[str, dict[str, VoteView]] = {}
+    for name, task in tasks.items():
+        node = task.node
+        if isinstance(node, FuseNode) and node.rule.method == "votes":
+            votes[name] = {
+                expression: VoteView(group.expressions, node.rule.count_votes(len(group.expressions))[1])
+                for group in find_groups(task, node)
+                for expression in group.expressions
+            }
+    return votes
+
+
+def _view_expression(
+    expression: Expression,
+    stored: Sequences,
+    votes: Mapping[str, Mapping[str, VoteView]],
+    truth: VideoTruth | None,
+    size: tuple[int, int],
+    members: Sequence[str],
+) -> ExpressionView:
+    own = {name: sequences[expression.id] for name, sequences in stored.items() if expression.id in sequences}
+    expected = truth.masks(expression) if truth is not None else None
+    return ExpressionView(
+        expression.id,
+        expression.text,
+        {name: by_expression[expression.id] for name, by_expression in votes.items()},
+        measure_disagreement([own[name].masks() for name in members]),
+        {name: _view_sequence(sequence, expected, truth, size) for name, sequence in own.items()},
+        shrink_masks(expected, size) if expected is not None else None,
+    )
+
+
+def _view_sequence(
+    sequence: MaskSequence, expected: NDArray[np.bool_] | None, truth: VideoTruth | None, size: tuple[int, int]
+) -> SequenceView:
+    score = None
+    if expected is not None and truth is not None:
+        region, contour = j_and_f(expected, sequence.masks(), truth.void)
+        score = round(PERCENT * float(region.mean() + contour.mean()) / 2, 2)
+    scores = tuple(round(float(value), 4) for value in sequence.scores)
+    return SequenceView(shrink_runs(sequence, size), scores, sequence.pick_key_frame(), score)
+
+
+def measure_disagreement(masks: Sequence[NDArray[np.bool_]]) -> float:
+    """Return 1 - the mean IoU of all pairs of masks (T, H, W), in [0, 1]; two empty ones agree, one member too."""
+    overlaps = []
+    for first, second in combinations(masks, 2):
+        union = int(np.count_nonzero(first | second))
+        overlaps.append(np.count_nonzero(first & second) / union if union else 1.0)
+    return round(1.0 - float(np.mean(overlaps)), 4) if overlaps else 0.0
+
+
+def _take_pictures(dataset: Dataset, video: Video, size: tuple[int, int]) -> tuple[str, ...]:
+    """Return the frames as data addresses; grey ones where the data set has no images."""
+    if dataset.image_folder is None:
+        return (data_address(np.full((*size, 3), 128, dtype=np.uint8), size),) * video.n_frames
+    return tuple(data_address(video.read_frame(index), size) for index in range(video.n_frames))
