@@ -73,7 +73,7 @@ def run_network(case: Case, checkpoint: Path, network: ReferFormer) -> Results:
             if size is not None:
                 found |= _dump(network, visual, text, (int(size[0]), int(size[1])))
             arrays.update({prefix + name: value for name, value in found.items()})
-    return Results(_as_stored(arrays, case))
+    return Results(as_stored(arrays, case))
 
 
 def _outputs(predictions: Predictions) -> Arrays:
@@ -136,7 +136,7 @@ def _stages(network: ReferFormer, visual: VisualFeatures, text: TextFeatures) ->
     return {name: value.contiguous().numpy() for name, value in stages.items()}
 
 
-def _as_stored(arrays: Arrays, case: Case) -> Arrays:
+def as_stored(arrays: Arrays, case: Case) -> Arrays:
     """Return large arrays in the condensed form where the case stores them so."""
     stored: Arrays = {}
     for name, value in arrays.items():
