@@ -59,6 +59,7 @@ class FusionRule:
     def __post_init__(self) -> None:
         if not self.weights:
             raise FusionError("a fusion without members; name at least one member")
+        scale_weights(self.weights)
         if self.method == "votes" and self.threshold is None:
             raise FusionError("a vote needs a threshold")
         stated = (self.threshold, self.singles.threshold if self.singles else None)

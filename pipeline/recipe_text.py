@@ -172,7 +172,8 @@ def read_recipe_text(path: Path, overrides: Iterable[str] = ()) -> RecipeText:
     except UnicodeDecodeError:
         raise ConfigError(f"{path}: recipe is not UTF-8 text; save it as UTF-8") from None
     problems = Problems(path)
-    root = _compose(text, str(path)) or yaml.MappingNode("tag:yaml.org,2002:map", [])
+    root = _compose(text, str(path)) or _compose("{}", str(path))
+    assert root is not None
     for override in overrides:
         _set_value(root, override)
     return RecipeText(root, problems, folder=path.resolve().parent, paths={})

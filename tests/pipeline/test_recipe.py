@@ -1,0 +1,177 @@
+"""Recipes: strict, every problem with its line, all problems at once."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from pipeline.recipe import FuseNode, ImportNode, MemberNode, PropagateNode, Recipe
+from pipeline.recipe_reader import read_recipe
+from rvos.errors import ConfigError
+
+BASE = """\
+dataset: {format: ref-youtube-vos, root: data, split: valid}
+workspace: runs
+groups: {by: neighbours}
+models:
+  a: {import: dump, path: a.pth, values: probabilities}
+  b: {runner: soc, checkpoint: b.pth, window: 8, options: {limit: 1e-3, name: 007x, on: true}}
+engines:
+  e: {network: r50-aotl, checkpoint: e.pth, scales: [0.8, 1], flip: true, protocol: legacy}
+stages:
+  one:
+    p: {propagate: a, engine: e, key_frames: b}
+    f: {fuse: [a, b], threshold: 2, singles: {only: b}, weights: {a: 0.5}, scores: mean}
+submission: {node: f}
+"""
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "pipeline.yaml"
+    path.write_text(text)
+    return path
+
+
+def read(folder: Path, text: str, *overrides: str) -> Recipe:
+    return read_recipe(write(folder, text), overrides)
+
+
+def test_every_value_arrives_typed(tmp_path: Path) -> None:
+    recipe = read(tmp_path, BASE)
+    a, b, p, f = recipe.nodes
+    assert isinstance(a, ImportNode)
+    assert a.values == "probabilities"
+    assert isinstance(b, MemberNode)
+    assert b.settings.window == 8
+    assert b.settings.options == {"limit": 0.001, "name": "007x", "on": True}
+    assert isinstance(p, PropagateNode)
+    assert p.engine is not None
+    assert p.engine.scales == (0.8, 1.0)
+    assert p.engine.options == {"protocol": "legacy"}
+    assert p.inputs == ("a", "b")
+    assert isinstance(f, FuseNode)
+    assert f.rule.weights == (Fraction(1, 2), Fraction(1))
+    assert f.rule.singles is not None
+    assert f.rule.singles.only == 1
+    assert (recipe.submission, recipe.stages, f.line) == ("f", ("one",), 12)
+
+
+def test_paths_are_relative_to_the_recipe_and_those_of_set_to_the_current_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    text = BASE.replace("path: a.pth", "path: '${paths.release}/a.pth'") + "paths: {release: files}\n"
+    assert _import_path(read(tmp_path, text)) == tmp_path / "files/a.pth"
+    assert _import_path(read(tmp_path, text, "paths.release=mine")) == elsewhere / "mine/a.pth"
+
+
+def _import_path(recipe: Recipe) -> Path:
+    node = recipe.node("a")
+    assert isinstance(node, ImportNode)
+    return node.path
+
+
+def test_set_changes_and_adds_any_value(tmp_path: Path) -> None:
+    recipe = read(tmp_path, BASE, "stages.one.f.threshold=1 of 2", "stages.two.g.fuse=[a]", "stages.two.g.threshold=1")
+    assert recipe.stages == ("one", "two")
+    node = recipe.node("f")
+    assert isinstance(node, FuseNode)
+    assert str(node.rule.threshold) == "1/2"
+
+
+def test_numbers_as_names_stay_text(tmp_path: Path) -> None:
+    recipe = read(
+        tmp_path,
+        BASE.replace("  a:", "  6031809500:")
+        .replace("[a, b]", "[6031809500, b]")
+        .replace("propagate: a", "propagate: 6031809500")
+        .replace("{a: 0.5}", "{6031809500: 0.5}"),
+    )
+    assert recipe.nodes[0].name == "6031809500"
+
+
+BROKEN = {
+    "unknown key": (
+        BASE.replace("singles", "single"),
+        r"pipeline.yaml:12: .*unknown key 'single'; did you mean 'singles'",
+    ),
+    "unknown top key": (
+        BASE.replace("groups:", "group:"),
+        r"yaml:3: recipe: unknown key 'group'; did you mean 'groups'",
+    ),
+    "repeated key": (BASE.replace("workspace: runs", "workspace: runs\nworkspace: other"), r"yaml:3: .*given twice"),
+    "missing key": (BASE.replace("root: data, ", ""), r"yaml:1: dataset: 'root' is missing"),
+    "unknown engine": (BASE.replace("engine: e,", "engine: f,"), r"yaml:11: .*engine 'f' is unknown"),
+    "unknown choice": (BASE.replace("neighbours", "neighbors"), r"yaml:3: .*did you mean 'neighbours'"),
+    "bad threshold": (BASE.replace("threshold: 2", "threshold: many"), r"yaml:12: .*threshold 'many'"),
+    "zero threshold": (BASE.replace("threshold: 2", "threshold: 0"), r"yaml:12: .*more than 0"),
+    "threshold missing": (BASE.replace("threshold: 2, ", ""), r"yaml:12: .*needs a threshold"),
+    "zero weight": (BASE.replace("a: 0.5", "a: 0"), r"yaml:12: .*above 0"),
+    "bad number": (BASE.replace("[0.8, 1]", "[0.8, big]"), r"yaml:8: .*'big' is not a number"),
+    "bad boolean": (BASE.replace("flip: true", "flip: yes"), r"yaml:8: .*flip 'yes' is unknown"),
+    "list wanted": (BASE.replace("[a, b]", "a"), r"yaml:12: .*must be a list"),
+    "mapping wanted": (BASE.replace("{by: neighbours}", "neighbours"), r"yaml:3: groups must be a mapping"),
+    "nothing given": (BASE.replace("workspace: runs", "workspace:"), r"yaml:2: .*found nothing"),
+    "unsafe name": (BASE.replace("    f:", "    ../f:"), r"yaml:12: .*'../f'"),
+    "same name twice": (
+        BASE.replace("    f:", "    a:").replace("node: f", "node: a"),
+        r"yaml:12: .*already defined at line 5",
+    ),
+    "unknown path": (BASE.replace("a.pth", "'${paths.x}/a.pth'"), r"yaml:5: \$\{paths.x\} is not defined"),
+    "neither kind": (BASE.replace("propagate: a, engine: e, key_frames: b", "engine: e"), r"yaml:11: .*neither"),
+    "two rests": (BASE.replace("{only: b}", "{only: b, threshold: 1}"), r"yaml:12: .*either a threshold or"),
+    "not yaml": ("dataset: {a: [}\n", r"yaml:1: not YAML"),
+    "tab": ("dataset:\n\tformat: x\n", r"yaml:2: not YAML"),
+    "binary": ("\x00\x01", "not YAML"),
+    "empty": ("", r"'dataset' is missing|2 problems"),
+    "list": ("[1, 2]", r"recipe must be a mapping"),
+}
+
+
+@pytest.mark.parametrize(("text", "message"), BROKEN.values(), ids=list(BROKEN))
+def test_problems_name_the_line_and_what_to_do(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        read(tmp_path, text)
+
+
+def test_all_problems_come_in_one_message(tmp_path: Path) -> None:
+    text = BASE.replace("singles", "single").replace("neighbours", "neighbors").replace("flip: true", "flip: 2")
+    with pytest.raises(ConfigError) as caught:
+        read(tmp_path, text)
+    lines = str(caught.value).splitlines()
+    assert lines[0].endswith("3 problems")
+    assert [line.split("pipeline.yaml:")[1].split(":")[0] for line in lines[1:]] == ["3", "8", "12"]
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("threshold", "expected key=value"),
+        ("stages..f=1", "expected key=value"),
+        ("workspace.deeper=1", "no mapping"),
+        ("stages.one.f.threshold=[", "not YAML"),
+        ("stages.one.f.treshold=1", r"--set stages.one.f.treshold=1: .*did you mean 'threshold'"),
+    ],
+)
+def test_bad_overrides_are_named(tmp_path: Path, override: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        read(tmp_path, BASE, override)
+
+
+def test_a_missing_file_and_a_wrong_encoding_are_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"none\.yaml: recipe cannot be read"):
+        read_recipe(tmp_path / "none.yaml")
+    path = tmp_path / "latin.yaml"
+    path.write_bytes(b"dataset: \xe9")
+    with pytest.raises(ConfigError, match="not UTF-8"):
+        read_recipe(path)
+
+
+@pytest.mark.parametrize("name", ["lsvos2023_released", "paper"])
+def test_our_own_recipes_can_be_read(name: str) -> None:
+    folder = Path(__file__).parents[2] / "recipes"
+    assert read_recipe(folder / f"{name}.yaml").stages == ("stage1", "stage2")
