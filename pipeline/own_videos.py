@@ -1,0 +1,90 @@
+"""A user's own clip as a data set of one video: frames from a file or a folder, sentences from the command line."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from pipeline.overlays import read_video
+from rvos.errors import InputError
+from rvos.files import write_atomically
+from rvos.ids import check_id
+
+SPLIT = "valid"
+_IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp"})
+_JPEG_QUALITY = 95
+
+
+def name_video(source: Path) -> str:
+    """Return a video id made of the source's name: letters, digits, `-` and `_` only."""
+    return re.sub(r"[^A-Za-z0-9_-]+", "_", source.resolve().stem).strip("_") or "video"
+
+
+def write_own_video(
+    root: Path, source: Path, texts: Sequence[str], *, every: int = 1, max_frames: int | None = None
+) -> str:
+    """Write `source` as a Ref-YouTube-VOS-shaped data set below `root` and return the video's id.
+
+    Args:
+        source: a video file, or a folder of images in natural name order.
+        texts: one expression each.
+        every: take each n-th frame.
+        max_frames: take no more frames than this.
+
+    Raises:
+        InputError: nothing to read, an unreadable frame, or frames of unequal size.
+    """
+    video = check_id(name_video(source), where=str(source), what="video")
+    frames = list(
+        _write_frames(root / SPLIT / "JPEGImages" / video, islice(_read_frames(source), 0, None, every), max_frames)
+    )
+    if not frames:
+        raise InputError(f"{source}: holds no frames; give a video file or a folder of images")
+    expressions = {str(index): {"exp": text} for index, text in enumerate(texts)}
+    content = {"videos": {video: {"expressions": expressions, "frames": frames}}}
+    path = root / "meta_expressions" / SPLIT / "meta_expressions.json"
+    write_atomically(path, json.dumps(content, indent=1, ensure_ascii=False).encode())
+    return video
+
+
+def _write_frames(folder: Path, frames: Iterable[NDArray[np.uint8]], limit: int | None) -> Iterator[str]:
+    size: tuple[int, ...] | None = None
+    for index, frame in enumerate(islice(frames, limit)):
+        if size is not None and frame.shape != size:
+            raise InputError(
+                f"{folder.name}: frame {index} is {frame.shape[:2]}, the first is {size[:2]}; crop them alike"
+            )
+        size = frame.shape
+        stream = io.BytesIO()
+        Image.fromarray(frame).save(stream, "JPEG", quality=_JPEG_QUALITY)
+        write_atomically(folder / f"{index:05d}.jpg", stream.getvalue())
+        yield f"{index:05d}"
+
+
+def _read_frames(source: Path) -> Iterator[NDArray[np.uint8]]:
+    if source.is_dir():
+        paths = sorted((path for path in source.iterdir() if path.suffix.lower() in _IMAGE_SUFFIXES), key=_natural)
+        yield from map(_read_image, paths)
+    else:
+        yield from read_video(source)
+
+
+def _read_image(path: Path) -> NDArray[np.uint8]:
+    try:
+        with Image.open(path) as image:
+            return np.asarray(image.convert("RGB"))
+    except (UnidentifiedImageError, OSError, SyntaxError) as error:
+        raise InputError(f"{path}: frame cannot be decoded ({error}); replace or remove the file") from None
+
+
+def _natural(path: Path) -> list[tuple[int, str]]:
+    """Return a sort key that puts frame 10 after frame 9."""
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", path.name)]
