@@ -11,6 +11,7 @@ import torch
 from deaot_toolkit import EngineGroup, VosNetwork
 from deaot_toolkit.memory import FrameEntry
 from deaot_toolkit.positions import sine_positions
+from deaot_toolkit.tokens import split_axis
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -68,7 +69,7 @@ class StageTape:
         return record
 
     def _as_map(self, tokens: Tensor) -> Tensor:
-        return tokens.transpose(1, 2).unflatten(2, self._grid)
+        return split_axis(tokens.transpose(1, 2).contiguous(), 2, self._grid)
 
     def _as_stage(self, stage: str, value: Tensor) -> Tensor:
         """Return a result in the layout of `stages.npz`: maps as they are, tokens sequence first."""

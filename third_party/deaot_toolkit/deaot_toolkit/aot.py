@@ -13,7 +13,7 @@ from deaot_toolkit.attention import attend_heads
 from deaot_toolkit.configs import NetworkConfig
 from deaot_toolkit.layers import DropPath, TokenGroupNorm
 from deaot_toolkit.local_attention import local_attention
-from deaot_toolkit.memory import LayerEntry, LayerMemory
+from deaot_toolkit.memory import LayerEntry, LayerMemory, read_memory
 from deaot_toolkit.positions import sine_positions
 from deaot_toolkit.tokens import Grid, to_map, to_tokens
 
@@ -142,7 +142,8 @@ class AotLayer(nn.Module):
         short = self.short_term_attn(looked.query, memory.short, grid)
         tokens: Tensor = looked.tokens + long + short
         hidden = self.activation(self.linear1(self.norm3(tokens)), grid)
-        return tokens + self.drop_path(self.linear2(hidden))
+        output: Tensor = tokens + self.drop_path(self.linear2(hidden))
+        return output
 
 
 class LongShortTermTransformer(nn.Module):
@@ -158,8 +159,10 @@ class LongShortTermTransformer(nn.Module):
 
     def look_first(self, tokens: Tensor, grid: Grid) -> AotLooked:
         """Return what the first layer makes of the projected image tokens (B, N, C) alone."""
-        looked: AotLooked = self.layers[0].look(tokens, sine_positions(*grid, self.channels, tokens.device))
-        return looked
+        return self._blocks()[0].look(tokens, sine_positions(*grid, self.channels, tokens.device))
+
+    def _blocks(self) -> list[AotLayer]:
+        return [layer for layer in self.layers if isinstance(layer, AotLayer)]
 
     def forward(
         self,
@@ -175,28 +178,14 @@ class LongShortTermTransformer(nn.Module):
             memory: of each layer; None: a reference frame, which reads itself with `identity` (B, N, C).
         """
         positions = sine_positions(*grid, self.channels, first.tokens.device)
-        seen, outputs, tokens = [], [], first.tokens
-        for index, (layer, norm) in enumerate(zip(self.layers, self.decoder_norms, strict=True)):
-            looked = layer.look(tokens, positions) if index else first
-            tokens = layer(looked, _layer_memory(layer, looked, index, memory, identity), grid)
-            seen.append(looked)
+        seen, outputs, tokens = [first], [], first.tokens
+        for index, (layer, norm) in enumerate(zip(self._blocks(), self.decoder_norms, strict=True)):
+            if index:
+                seen.append(layer.look(tokens, positions))
+            tokens = layer(seen[-1], read_memory(layer, seen[-1], index, memory, identity), grid)
             outputs.append(norm(tokens))
         return torch.cat(outputs, dim=2), seen
 
     def remember(self, seen: Sequence[AotLooked], identity: Tensor) -> tuple[LayerEntry, ...]:
         """Return the frame's memory entry of each layer."""
-        return tuple(layer.entry(looked, identity) for layer, looked in zip(self.layers, seen, strict=True))
-
-
-def _layer_memory(
-    layer: nn.Module,
-    looked: AotLooked,
-    index: int,
-    memory: Sequence[LayerMemory] | None,
-    identity: Tensor | None,
-) -> LayerMemory:
-    """Return what a layer reads: its memory, or on a reference frame the frame itself."""
-    if memory is not None:
-        return memory[index]
-    own = layer.entry(looked, identity)
-    return LayerMemory(own, own)
+        return tuple(layer.entry(looked, identity) for layer, looked in zip(self._blocks(), seen, strict=True))

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
+from deaot_toolkit.tokens import split_axis
+
 _SCRATCH_ELEMENTS = 1 << 19
 
 
@@ -20,9 +22,10 @@ def attend_heads(query: Tensor, key: Tensor, value: Tensor, *, heads: int) -> Te
         value: (1 or B, M, C).
     """
     batch = max(query.shape[0], value.shape[0])
-    split = [part.unflatten(2, (heads, -1)).transpose(1, 2) for part in (query, key, value)]
-    split = [part.expand(batch, *part.shape[1:]) for part in split]
-    return scaled_dot_product_attention(*split).transpose(1, 2).flatten(2)
+    split = [split_axis(part, 2, (heads, -1)).transpose(1, 2) for part in (query, key, value)]
+    queries, keys, values = (part.expand(batch, -1, -1, -1) for part in split)
+    attended = scaled_dot_product_attention(queries, keys, values)
+    return attended.transpose(1, 2).flatten(2)
 
 
 def attend_wide(query: Tensor, key: Tensor, values: Sequence[Tensor]) -> list[Tensor]:

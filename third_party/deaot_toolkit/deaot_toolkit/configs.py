@@ -116,7 +116,7 @@ class NetworkConfig:
         """
         try:
             content = json.loads(text)
-            encoder = {
+            encoder: dict[str, Any] = {
                 name: tuple(value) if isinstance(value, list) else value
                 for name, value in content.pop("encoder").items()
             }

@@ -13,7 +13,7 @@ from deaot_toolkit.attention import attend_wide
 from deaot_toolkit.configs import NetworkConfig
 from deaot_toolkit.layers import DepthwiseConvolution, DropPath, TokenGroupNorm
 from deaot_toolkit.local_attention import local_attention
-from deaot_toolkit.memory import LayerEntry, LayerMemory
+from deaot_toolkit.memory import LayerEntry, LayerMemory, read_memory
 from deaot_toolkit.tokens import Grid
 
 _EXPANSION = 2
@@ -63,7 +63,7 @@ class GatedOutput(nn.Module):
             return whole
         split = gated[0].shape[2]
         parts = (slice(0, split), slice(split, None))
-        result = self.projection.bias
+        result: Tensor = self.projection.bias
         for half, part in zip(gated, parts, strict=True):
             result = result + linear(self.dw_conv(half, grid, part), self.projection.weight[:, part])
         return result
@@ -186,8 +186,10 @@ class GatedPropagationTransformer(nn.Module):
 
     def look_first(self, tokens: Tensor, grid: Grid) -> DeaotLooked:
         """Return what the first layer makes of the projected image tokens (B, N, C) alone."""
-        looked: DeaotLooked = self.layers[0].look(tokens, None)
-        return looked
+        return self._blocks()[0].look(tokens, None)
+
+    def _blocks(self) -> list[DeaotLayer]:
+        return [layer for layer in self.layers if isinstance(layer, DeaotLayer)]
 
     def forward(
         self,
@@ -202,18 +204,16 @@ class GatedPropagationTransformer(nn.Module):
         Args:
             memory: of each layer; None: a reference frame, which reads itself with `identity` (B, N, C).
         """
-        seen, streams = [], (first.tokens, first.ids)
-        for index, layer in enumerate(self.layers):
-            looked = layer.look(*streams) if index else first
-            if memory is None:
-                own = layer.entry(looked, identity)
-                streams = layer(looked, LayerMemory(own, own), grid)
-            else:
-                streams = layer(looked, memory[index], grid)
-            seen.append(looked)
+        seen = [first]
+        tokens, ids = first.tokens, first.ids
+        for index, layer in enumerate(self._blocks()):
+            if index:
+                seen.append(layer.look(tokens, ids))
+            tokens, ids = layer(seen[-1], read_memory(layer, seen[-1], index, memory, identity), grid)
+        streams = [stream for stream in (tokens, ids) if stream is not None]
         output: Tensor = self.decoder_norms[0](torch.cat(streams, dim=2))
         return output, seen
 
     def remember(self, seen: Sequence[DeaotLooked], identity: Tensor) -> tuple[LayerEntry, ...]:
         """Return the frame's memory entry of each layer."""
-        return tuple(layer.entry(looked, identity) for layer, looked in zip(self.layers, seen, strict=True))
+        return tuple(layer.entry(looked, identity) for layer, looked in zip(self._blocks(), seen, strict=True))

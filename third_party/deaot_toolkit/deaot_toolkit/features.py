@@ -51,6 +51,7 @@ class FrameFeatures:
             return tensor[torch.as_tensor(list(frames), device=tensor.device)]
 
         sixteenth, eighth, fourth = (pick(tensor) for tensor in self.adapted)
-        first = type(self.first)(*(None if tensor is None else pick(tensor) for tensor in self.first))
+        fields = self.first._asdict().items()
+        first = self.first._replace(**{name: pick(tensor) for name, tensor in fields if tensor is not None})
         image_part = None if self.image_part is None else pick(self.image_part)
         return FrameFeatures(self.size, self.grid, (sixteenth, eighth, fourth), image_part, first)

@@ -48,7 +48,7 @@ def prepare_image(frame: Tensor, size: tuple[int, int]) -> Tensor:
     The bicubic resize comes before the normalisation, and its overshoot is kept.
 
     Args:
-        frame: RGB (H, W, 3), uint8.
+        frame: RGB (H, W, 3), 0 to 255, uint8 or float.
         size: (h, w), see `network_size`.
 
     Raises:

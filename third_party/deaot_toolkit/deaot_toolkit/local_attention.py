@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from deaot_toolkit.tokens import Grid
+from deaot_toolkit.tokens import Grid, split_axis
 
 _SMALL_MAP = 256
 _TILE = (4, 18)
@@ -82,13 +82,14 @@ def skew(offsets: Tensor) -> Tensor:
     """
     rows, span = offsets.shape[-2:]
     flat = pad(offsets, (0, rows), value=float("-inf")).flatten(-2)
-    return flat[..., : rows * (rows + span - 1)].unflatten(-1, (rows, rows + span - 1))
+    return split_axis(flat[..., : rows * (rows + span - 1)], -1, (rows, rows + span - 1))
 
 
 def unskew(weights: Tensor) -> Tensor:
     """Return the offsets (..., R, S) of weights (..., R, R + S - 1): the inverse of `skew`."""
     rows, columns = weights.shape[-2:]
-    return pad(weights.flatten(-2), (0, rows)).unflatten(-1, (rows, columns + 1))[..., : columns - rows + 1]
+    shifted = split_axis(pad(weights.flatten(-2), (0, rows)), -1, (rows, columns + 1))
+    return shifted[..., : columns - rows + 1]
 
 
 def _tile_bias(relative: Tensor, tile: Tile, radius: int) -> Tensor:
@@ -112,7 +113,7 @@ def _weights_by_offset(weights: Tensor, tile: Tile, radius: int) -> Tensor:
 
 def _spread(tokens: Tensor, grid: Grid, heads: int) -> Tensor:
     """Return tokens (b, N, heads*d) as (b, heads, h, w, d)."""
-    return tokens.unflatten(1, grid).unflatten(3, (heads, -1)).permute(0, 3, 1, 2, 4)
+    return split_axis(split_axis(tokens, 1, grid), 3, (heads, -1)).permute(0, 3, 1, 2, 4)
 
 
 def local_attention(
@@ -145,7 +146,7 @@ def local_attention(
     scale = (query.shape[2] // heads) ** -0.5
     queries, keys = _spread(query * scale, grid, heads), _spread(key, grid, heads)
     spread_values = [_spread(value, grid, heads) for value in values]
-    offsets = relative.unflatten(1, grid).unflatten(3, (heads, spans, spans)).permute(0, 3, 1, 2, 4, 5)
+    offsets = split_axis(split_axis(relative, 1, grid), 3, (heads, spans, spans)).permute(0, 3, 1, 2, 4, 5)
     strips = []
     for strip in tiles(grid, radius, size or tile_size(grid, on_gpu=query.is_cuda)):
         columns = slice(strip[0].key_left, strip[0].key_right)
@@ -180,4 +181,4 @@ def _attend_tile(
         by_offset = _weights_by_offset(weights.view(bias.shape), tile, radius)
         extra = torch.matmul(by_offset, value_offsets.transpose(1, 2))
         attended = [result + extra for result in attended]
-    return [result.unflatten(2, tile.queries).permute(0, 2, 3, 1, 4) for result in attended]
+    return [split_axis(result, 2, tile.queries).permute(0, 2, 3, 1, 4) for result in attended]

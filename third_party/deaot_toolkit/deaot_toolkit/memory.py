@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
 import torch
 from torch import Tensor
+
+from deaot_toolkit.errors import EngineError
+
+_Seen = TypeVar("_Seen", contravariant=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +41,26 @@ class LayerMemory:
 
     long: LayerEntry
     short: LayerEntry
+
+
+class _Remembering(Protocol[_Seen]):
+    def entry(self, looked: _Seen, identity: Tensor) -> LayerEntry: ...
+
+
+def read_memory(
+    layer: _Remembering[_Seen],
+    looked: _Seen,
+    index: int,
+    memory: Sequence[LayerMemory] | None,
+    identity: Tensor | None,
+) -> LayerMemory:
+    """Return what the layer of that index reads: its memory, or without any the frame itself with its `identity`."""
+    if memory is not None:
+        return memory[index]
+    if identity is None:
+        raise EngineError("a frame is read without memory and without labels; give one of them")
+    own = layer.entry(looked, identity)
+    return LayerMemory(own, own)
 
 
 def _join(parts: Sequence[Tensor]) -> Tensor:

@@ -75,7 +75,7 @@ class VosNetwork(nn.Module):
     def remember(self, seen: Sequence[Looked], identity: Tensor) -> FrameEntry:
         """Return the memory entry of a frame that was read, given its id embedding."""
         with self.gradients():
-            entry: FrameEntry = self.LSTT.remember(seen, identity)
+            entry: FrameEntry = self.LSTT.remember(seen, identity)  # type: ignore[arg-type]
             return entry
 
     def decode(self, features: FrameFeatures, tokens: Tensor) -> Tensor:

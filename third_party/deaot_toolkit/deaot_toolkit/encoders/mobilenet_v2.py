@@ -29,9 +29,13 @@ _TAPS = (3, 6, 13, 18)
 class ConvolutionNormActivation(nn.ModuleList):
     """Convolution, frozen norm, ReLU6."""
 
-    def __init__(self, channels_in: int, channels_out: int, kernel: int, **options: int) -> None:
-        padding = kernel // 2 * options.get("dilation", 1)
-        convolution = nn.Conv2d(channels_in, channels_out, kernel, padding=padding, bias=False, **options)
+    def __init__(
+        self, channels_in: int, channels_out: int, kernel: int, *, stride: int = 1, dilation: int = 1, groups: int = 1
+    ) -> None:
+        padding = kernel // 2 * dilation
+        convolution = nn.Conv2d(
+            channels_in, channels_out, kernel, stride, padding, dilation=dilation, groups=groups, bias=False
+        )
         super().__init__([convolution, FrozenBatchNorm(channels_out)])
 
     def forward(self, inputs: Tensor) -> Tensor:

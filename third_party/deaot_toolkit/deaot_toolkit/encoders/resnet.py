@@ -25,18 +25,25 @@ class Bottleneck(nn.Module):
         self.bn2 = FrozenBatchNorm(width)
         self.conv3 = nn.Conv2d(width, channels_out, 1, bias=False)
         self.bn3 = FrozenBatchNorm(channels_out)
-        self.downsample: nn.ModuleList | None = None
+        self.downsample: nn.Sequential | None = None
         if stride != 1 or channels_in != channels_out:
             shortcut = nn.Conv2d(channels_in, channels_out, 1, stride, bias=False)
-            self.downsample = nn.ModuleList([shortcut, FrozenBatchNorm(channels_out)])
+            self.downsample = nn.Sequential(shortcut, FrozenBatchNorm(channels_out))
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Return (B, 4 * width, h / stride, w / stride)."""
         hidden = relu(convolve_and_norm(self.conv1, self.bn1, inputs), inplace=True)
         hidden = relu(convolve_and_norm(self.conv2, self.bn2, hidden), inplace=True)
         hidden = convolve_and_norm(self.conv3, self.bn3, hidden)
-        residual = inputs if self.downsample is None else convolve_and_norm(*self.downsample, inputs)
+        residual = (
+            inputs if self.downsample is None else convolve_and_norm(self.downsample[0], self.downsample[1], inputs)
+        )
         return relu(hidden + residual, inplace=True)
+
+
+def _stage(channels_in: int, width: int, depth: int, *, stride: int) -> nn.Sequential:
+    rest = (Bottleneck(_EXPANSION * width, width, 1) for _ in range(depth - 1))
+    return nn.Sequential(Bottleneck(channels_in, width, stride), *rest)
 
 
 class ResNet(nn.Module):
@@ -46,14 +53,11 @@ class ResNet(nn.Module):
         super().__init__()
         self.conv1 = nn.Conv2d(3, _STEM, 7, 2, padding=3, bias=False)
         self.bn1 = FrozenBatchNorm(_STEM)
-        channels = _STEM
-        for index, depth in enumerate(config.depths):
-            width = config.width << index
-            blocks = []
-            for block in range(depth):
-                blocks.append(Bottleneck(channels, width, 2 if index and not block else 1))
-                channels = _EXPANSION * width
-            setattr(self, f"layer{index + 1}", nn.Sequential(*blocks))
+        width = config.width
+        first, second, third = config.depths
+        self.layer1 = _stage(_STEM, width, first, stride=1)
+        self.layer2 = _stage(_EXPANSION * width, 2 * width, second, stride=2)
+        self.layer3 = _stage(2 * _EXPANSION * width, 4 * width, third, stride=2)
 
     def forward(self, images: Tensor) -> EncoderMaps:
         """Return maps at strides 4, 8, 16 and 16 of images (B, 3, H, W)."""

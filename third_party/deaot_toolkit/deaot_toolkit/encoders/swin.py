@@ -8,6 +8,7 @@ from torch.nn.functional import gelu, pad, scaled_dot_product_attention
 
 from deaot_toolkit.configs import EncoderConfig
 from deaot_toolkit.encoders import EncoderMaps
+from deaot_toolkit.tokens import split_axis
 
 _PATCH = 4
 _MLP_RATIO = 4
@@ -63,7 +64,7 @@ class WindowAttention(nn.Module):
 
     def forward(self, windows: Tensor, mask: Tensor | None) -> Tensor:
         """Return (B * n, T, C) of windows (B * n, T, C); `mask` is (n, T, T) or None."""
-        query, key, value = self.qkv(windows).unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        query, key, value = split_axis(self.qkv(windows), 2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
         bias = self.relative_position_bias_table[self.relative_position_index].permute(2, 0, 1)[None]
         if mask is not None:
             repeats = windows.shape[0] // mask.shape[0]
@@ -177,21 +178,22 @@ class Swin(nn.Module):
     def __init__(self, config: EncoderConfig) -> None:
         super().__init__()
         self.patch_embed = PatchEmbedding(config.width)
-        stages = []
-        for index, (depth, heads) in enumerate(zip(config.depths, config.heads, strict=True)):
-            merges = index + 1 < len(config.depths)
-            channels = config.width << index
-            stages.append(SwinStage(channels, depth, heads, window=config.window, merges=merges))
-            setattr(self, f"norm{index}", nn.LayerNorm(channels))
-        self.layers = nn.ModuleList(stages)
+        widths = [config.width << index for index in range(len(config.depths))]
+        self.layers = nn.ModuleList(
+            [
+                SwinStage(width, depth, heads, window=config.window, merges=width != widths[-1])
+                for width, depth, heads in zip(widths, config.depths, config.heads, strict=True)
+            ]
+        )
+        self.norm0, self.norm1, self.norm2 = (nn.LayerNorm(width) for width in widths)
 
     def forward(self, images: Tensor) -> EncoderMaps:
         """Return maps at strides 4, 8, 16 and 16 of images (B, 3, H, W)."""
         cells, maps = self.patch_embed(images), []
-        for index, stage in enumerate(self.layers):
+        for stage, norm in zip(self.layers, (self.norm0, self.norm1, self.norm2), strict=True):
             cells = stage(cells)
-            maps.append(getattr(self, f"norm{index}")(cells).permute(0, 3, 1, 2))
-            if stage.downsample is not None:
+            maps.append(norm(cells).permute(0, 3, 1, 2))
+            if isinstance(stage, SwinStage) and stage.downsample is not None:
                 cells = stage.downsample(cells)
         fourth, eighth, sixteenth = maps
         return fourth, eighth, sixteenth, sixteenth
