@@ -1,0 +1,54 @@
+"""Long videos in overlapping windows: which frames each window has, and how their results become one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from rvos.errors import ConfigError
+
+
+def plan_windows(n_frames: int, window: int | None, overlap: int = 0) -> tuple[range, ...]:
+    """Return the frames of each window; one window where the whole video fits.
+
+    Args:
+        window: frames of a window; None: the whole video, the official protocol.
+        overlap: frames that neighbouring windows share, less than `window`.
+
+    Raises:
+        ConfigError: a window without frames, or an overlap that leaves nothing new.
+    """
+    if window is None:
+        if overlap:
+            raise ConfigError(f"overlap {overlap} without a window; set window or drop overlap")
+        return (range(n_frames),)
+    if window < 1 or not 0 <= overlap < window:
+        raise ConfigError(f"window {window} with overlap {overlap}; give window >= 1 and 0 <= overlap < window")
+    starts = range(0, max(n_frames - overlap, 1), window - overlap)
+    return tuple(range(start, min(start + window, n_frames)) for start in starts)
+
+
+def describe_protocol(n_frames: int, window: int | None, overlap: int = 0) -> str:
+    """Return which protocol a video of `n_frames` runs under, for logs and records."""
+    n_windows = len(plan_windows(n_frames, window, overlap))
+    if n_windows == 1:
+        return f"all {n_frames} frames in one clip"
+    return f"{n_windows} windows of at most {window} frames, neighbours share {overlap}"
+
+
+def join_windows(parts: Sequence[Tensor], windows: Sequence[range], n_frames: int) -> Tensor:
+    """Return `(n_frames, ...)`: the results of the windows, averaged where windows overlap.
+
+    Args:
+        parts: `(T_i, ...)` a window, in the order of `windows`.
+    """
+    if len(parts) == 1:
+        return parts[0]
+    total = parts[0].new_zeros((n_frames, *parts[0].shape[1:]))
+    count = torch.zeros(n_frames, device=total.device, dtype=total.dtype)
+    for part, window in zip(parts, windows, strict=True):
+        total[window.start : window.stop] += part
+        count[window.start : window.stop] += 1
+    return total / count.view(-1, *([1] * (total.ndim - 1)))
