@@ -309,9 +309,8 @@ class _Reader:
             key: self._text.convert(value, f"{what}.weights.{key}", Fraction, "a number")
             for key, value in entry.items()
         }
-        if any(value is None for value in read.values()):
-            return None
-        return tuple(read.get(member) or Fraction(1) for member in members)
+        given = {key: value for key, value in read.items() if value is not None}
+        return tuple(given.get(member, Fraction(1)) for member in members) if len(given) == len(read) else None
 
     def _check_id(self, name: str, node: yaml.Node, what: str) -> None:
         try:
