@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 import torch
 from deaot_toolkit import prepare_image, resize_labels, upsample_logits
@@ -32,7 +33,11 @@ def prepare_frame(frame: NDArray[np.uint8], size: tuple[int, int], *, mirrored: 
     Args:
         frame: RGB `(H, W, 3)`, 0 to 255.
     """
-    image = prepare_image(torch.from_numpy(frame.copy()).to(device), size)
+    pixels = frame.astype(np.float32)
+    if pixels.shape[:2] != size:
+        # OpenCV, as the networks were trained with: torch rounds the positions to float32, 1e-5 off after normalising.
+        pixels = cv2.resize(pixels, (size[1], size[0]), interpolation=cv2.INTER_CUBIC)
+    image = prepare_image(torch.from_numpy(pixels).to(device), size)
     return image.flip(3) if mirrored else image
 
 
