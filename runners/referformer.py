@@ -1,0 +1,55 @@
+"""ReferFormer as a member."""
+
+from __future__ import annotations
+
+import torch
+
+from runners.base import ModelSettings
+from runners.checkpoints import CheckpointFile, read_checkpoint
+from runners.configs import config_from
+from runners.networks.referformer import ReferFormer, ReferFormerConfig
+from runners.networks.released import load_released
+from runners.referring import (
+    ReferringRunner,
+    compile_network,
+    find_tokens,
+    read_settings,
+    released_backbone,
+    stated_config,
+)
+from rvos.errors import CheckpointError
+
+NAME = "referformer"
+_SHORT_SIDE = 360
+
+
+def build(settings: ModelSettings, *, device: torch.device) -> ReferringRunner:
+    """Return the runner of an official file or of our own safetensors.
+
+    Raises:
+        CheckpointError: the checkpoint cannot be read safely, or does not fit.
+        ConfigError: settings that this network does not have, or an unusable tokeniser folder.
+    """
+    options, _ = read_settings(settings, device, short_side=_SHORT_SIDE)
+    file = read_checkpoint(settings.checkpoint)
+    config = find_config(settings, file)
+    tokens = find_tokens(settings, config.text)
+    network = ReferFormer(config)
+    load_released(network, file)
+    if settings.compile:
+        compile_network(network)
+    return ReferringRunner(network, tokens, device, options)
+
+
+def find_config(settings: ModelSettings, file: CheckpointFile) -> ReferFormerConfig:
+    """Return the network's sizes: from the file where it states them, else the released ones of its backbone.
+
+    Raises:
+        CheckpointError: the file holds another network.
+    """
+    stated = stated_config(file, NAME)
+    if stated is not None:
+        return config_from(ReferFormerConfig, stated)
+    if any(name.startswith(("mti.", "MTA.")) for name in file.state):
+        raise CheckpointError(f"{file.path}: holds MUTR; set runner: mutr, or give a ReferFormer file")
+    return ReferFormerConfig(backbone=released_backbone(settings, file))
