@@ -1,0 +1,53 @@
+"""Runs as bits, 64 pixels a word: from boundaries to what contours are counted on, without a dense mask between."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rvos.runs import Runs
+
+WORD = 64
+_STEPS = (1, 2, 4, 8, 16, 32)
+
+Words = NDArray[np.uint64]
+
+
+def to_words(runs: Runs) -> Words:
+    """Return the masks `(T, W, H // 64 + 1)` uint64, column by column as run lengths are.
+
+    Pixel (y, x) of frame t is bit `y % 64` of word `[t, x, y // 64]`; bits beyond the last row are 0. J and F do not
+    change when rows and columns are swapped in both masks, so scores need no transposition.
+    """
+    height, width = runs.size
+    per_column = height // WORD + 1
+    flat = np.zeros(runs.n_frames * width * per_column + 1, np.uint64)
+    _toggle(flat, runs, per_column)
+    _fill_between(flat)
+    words: Words = flat[:-1].reshape(runs.n_frames, width, per_column)
+    words[:, :, -1] &= np.uint64((1 << (height % WORD)) - 1)
+    return words
+
+
+def _toggle(flat: Words, runs: Runs, per_column: int) -> None:
+    """Set a bit at every boundary; two at the same place cancel."""
+    height, width = runs.size
+    edges = np.empty(2 * runs.starts.size, np.int64)
+    edges[0::2], edges[1::2] = runs.starts, runs.ends
+    frame, pixel = np.divmod(edges, runs.stride)
+    column, row = np.divmod(pixel, height)
+    place = (frame * width + column) * per_column + row // WORD
+    if not place.size:
+        return
+    first = np.flatnonzero(np.diff(place, prepend=-1))
+    bits = np.uint64(1) << (row % WORD).astype(np.uint64)
+    flat[place[first]] = np.bitwise_xor.reduceat(bits, first)
+
+
+def _fill_between(flat: Words) -> None:
+    """Turn boundaries into filled runs, in place: each bit becomes the parity of the boundaries up to it."""
+    for step in _STEPS:
+        flat ^= flat << np.uint64(step)
+    odd = (flat >> np.uint64(WORD - 1)).astype(np.bool_)
+    carried = np.logical_xor.accumulate(odd)[:-1]
+    flat[1:][carried] ^= np.uint64(0xFFFFFFFFFFFFFFFF)
