@@ -16,7 +16,7 @@ from runners.base import ModelSettings
 from runners.checkpoints import CheckpointFile, read_checkpoint, read_network_config
 from runners.configs import config_from
 from runners.networks.tokenizers import SmallTokens, Tokens
-from runners.networks.uninext.config import FEATURE_STRIDE, MEAN, N_LEVELS, RELEASED, STD, UninextConfig
+from runners.networks.uninext.config import FEATURE_STRIDE, MEAN, N_LEVELS, RELEASED, STD, TextSizes, UninextConfig
 from runners.networks.uninext.language import Text, WordPieces, clean_expression
 from runners.networks.uninext.loading import load_network, recognise_backbone
 from runners.networks.uninext.masks import OUTPUT_STRIDE, full_size_logits
@@ -285,12 +285,15 @@ def _config(settings: ModelSettings, file: CheckpointFile) -> UninextConfig:
 
 def _tokens(settings: ModelSettings, config: UninextConfig) -> Tokens:
     """Return the tokeniser that fits the network's vocabulary."""
+    known = config.text.vocabulary
     if settings.tokenizer is not None:
-        return WordPieces.from_folder(settings.tokenizer, max_tokens=config.text.max_tokens)
-    small = SmallTokens(max_tokens=config.text.max_tokens)
-    if small.vocabulary_size != config.text.vocabulary:
-        raise ConfigError(
-            f"uninext: the network knows {config.text.vocabulary} words, the small tokeniser "
-            f"{small.vocabulary_size}; set tokenizer to a folder with bert-base-uncased's vocab.txt"
-        )
-    return small
+        pieces = WordPieces.from_folder(settings.tokenizer, max_tokens=config.text.max_tokens)
+        if pieces.vocabulary_size != known:
+            raise ConfigError(
+                f"{settings.tokenizer}: {pieces.vocabulary_size} word pieces, the network knows {known}; "
+                "give the tokeniser that it was trained with"
+            )
+        return pieces
+    if known == TextSizes().vocabulary:
+        raise ConfigError("uninext: no tokenizer; set it to a folder with the vocab.txt of bert-base-uncased")
+    return SmallTokens(max_tokens=config.text.max_tokens)

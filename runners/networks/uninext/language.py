@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,9 +16,11 @@ from rvos.errors import ConfigError, InputError
 
 _DELETED = str.maketrans("", "", ".,'!?\"()*#:;")
 _BLANKED = str.maketrans("-/", "  ")
-_PAD = 0
-_GUARD = "the man in a red shirt"
-_GUARD_IDS = [101, 1996, 2158, 1999, 1037, 2417, 3797, 102]
+_PAD, _UNKNOWN, _CLS, _SEP = 0, 100, 101, 102
+_SPECIAL_IDS = {"[PAD]": _PAD, "[UNK]": _UNKNOWN, "[CLS]": _CLS, "[SEP]": _SEP}
+_KNOWN_IDS = {"hello world": [7592, 2088], "the man": [1996, 2158], "a person": [1037, 2711]}
+_SHOWN = 60
+_logger = logging.getLogger(__name__)
 _EPS = 1e-12
 
 
@@ -30,48 +33,84 @@ def clean_expression(text: str) -> str:
 
 
 class WordPieces:
-    """bert-base-uncased word pieces from a folder with `vocab.txt`."""
+    """bert-base-uncased word pieces from a folder with `vocab.txt`.
+
+    Args:
+        max_tokens: longest expression, special tokens included.
+    """
 
     def __init__(self, tokenizer: BertTokenizer, max_tokens: int) -> None:
         self._tokenizer = tokenizer
         self._max_tokens = max_tokens
 
     @classmethod
-    def from_folder(cls, folder: Path, max_tokens: int = 256) -> WordPieces:
+    def from_folder(cls, folder: Path, *, max_tokens: int = 256) -> WordPieces:
         """Return the tokeniser in `folder`.
 
         Raises:
-            ConfigError: no `vocab.txt`, or a known sentence gets other ids than in bert-base-uncased.
+            ConfigError: no readable `vocab.txt`, or a known sentence gets other ids than in bert-base-uncased.
         """
-        vocabulary = folder / "vocab.txt"
-        if not vocabulary.is_file():
-            raise ConfigError(f"{folder}: no vocab.txt; give the folder with the files of bert-base-uncased")
+        file = folder / "vocab.txt"
         try:
-            entries = vocabulary.read_text(encoding="utf-8").splitlines()
+            words = file.read_text(encoding="utf-8").splitlines()
+        except FileNotFoundError:
+            raise ConfigError(f"{folder}: no vocab.txt; give the folder with the files of bert-base-uncased") from None
         except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(f"{vocabulary}: cannot be read ({error}); copy it again") from None
-        tokenizer = BertTokenizer(vocab={word: index for index, word in enumerate(entries)}, do_lower_case=True)
-        found = tokenizer(_GUARD)["input_ids"]
-        if found != _GUARD_IDS:
+            raise ConfigError(f"{file}: cannot be read ({error}); copy it again") from None
+        vocabulary = {word: index for index, word in enumerate(words)}
+        found = [vocabulary.get(word) for word in _SPECIAL_IDS]
+        if found != list(_SPECIAL_IDS.values()):
             raise ConfigError(
-                f"{vocabulary}: {_GUARD!r} becomes {found}, expected {_GUARD_IDS}; "
+                f"{file}: {', '.join(_SPECIAL_IDS)} have the ids {found}, expected {list(_SPECIAL_IDS.values())}; "
                 "give the vocab.txt of bert-base-uncased"
             )
-        return cls(tokenizer, max_tokens)
+        # The keyword `vocab_file` is ignored without a word by the library: every token would be unknown.
+        tokens = cls(BertTokenizer(vocab=vocabulary, do_lower_case=True), max_tokens)
+        for text, expected in _KNOWN_IDS.items():
+            ids = tokens.pieces(text)
+            if ids != expected:
+                raise ConfigError(
+                    f"{file}: {text!r} gives the ids {ids}, expected {expected}; give the vocab.txt of "
+                    "bert-base-uncased"
+                )
+        return tokens
+
+    @property
+    def vocabulary_size(self) -> int:
+        """Number of word pieces."""
+        return len(self._tokenizer)
+
+    def pieces(self, text: str) -> list[int]:
+        """Return the ids of a text alone, without [CLS] and [SEP]."""
+        ids: list[int] = self._tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
+        return ids
 
     def encode(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
         """Return ids `(B, L)` int64 and attention mask `(B, L)` int64 (1 = token), padded to the longest.
 
+        An expression that is too long is cut, and one without a known piece kept, both with a warning.
+
         Raises:
-            InputError: no text at all.
+            InputError: no expression, or one without words.
         """
         if not texts:
-            raise InputError("tokeniser: no expression was given; give at least one")
-        rows = [self._tokenizer(text, truncation=True, max_length=self._max_tokens)["input_ids"] for text in texts]
+            raise InputError("tokeniser: no expressions; give at least one")
+        rows = [self._row(text) for text in texts]
         longest = max(len(row) for row in rows)
         ids = torch.tensor([row + [_PAD] * (longest - len(row)) for row in rows])
-        mask = torch.tensor([[1] * len(row) + [0] * (longest - len(row)) for row in rows])
-        return ids, mask
+        lengths = torch.tensor([len(row) for row in rows])
+        return ids, (torch.arange(longest) < lengths[:, None]).long()
+
+    def _row(self, text: str) -> list[int]:
+        """Return the ids of one text with its special tokens, cut to the longest length."""
+        pieces = self.pieces(text)
+        if not pieces:
+            raise InputError(f"expression {text!r}: it has no words; give a sentence")
+        if all(piece == _UNKNOWN for piece in pieces):
+            _logger.warning("expression %r: none of its words is known to the tokeniser", text[:_SHOWN])
+        if len(pieces) + 2 > self._max_tokens:
+            _logger.warning("expression %r...: %d tokens, cut to %d", text[:_SHOWN], len(pieces) + 2, self._max_tokens)
+        return [_CLS, *pieces[: self._max_tokens - 2], _SEP]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
