@@ -119,6 +119,7 @@ class _State:
         self._rules = rules
         self._augmentations = augmentations
         self._size = video.read_size()
+        self._at_hand: tuple[int, list[Features]] | None = None
         self._decoded: tuple[int, NDArray[np.uint8]] | None = None
         self._sizes = [engine.input_size(self._size, augmentation.scale) for augmentation in augmentations]
 
@@ -184,12 +185,15 @@ class _State:
         return prepare_labels(labels, self._sizes[number], mirrored=self._augmentations[number].mirrored)
 
     def _features(self, frame: int) -> list[Features]:
-        """Return a frame's features for every augmentation, from the cache where they are there."""
-        path = self._video.image_paths[frame]
-        return [
-            self._engine.features.get((path, size, augmentation.mirrored), partial(self._encode, frame, number))
-            for number, (augmentation, size) in enumerate(zip(self._augmentations, self._sizes, strict=True))
-        ]
+        """Return a frame's features for every augmentation; those of the frame at hand serve all tracks."""
+        if self._at_hand is None or self._at_hand[0] != frame:
+            path = self._video.image_paths[frame]
+            made = [
+                self._engine.features.get((path, size, augmentation.mirrored), partial(self._encode, frame, number))
+                for number, (augmentation, size) in enumerate(zip(self._augmentations, self._sizes, strict=True))
+            ]
+            self._at_hand = frame, made
+        return self._at_hand[1]
 
     def _encode(self, frame: int, number: int) -> Features:
         pixels = self._read(frame)

@@ -1,0 +1,62 @@
+"""An untrained network on real frames at 480p: it runs both ways within the memory that the README states."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from reference import reference
+
+LIMIT = 900
+"""Megabytes of the whole process: libraries, network, maps of the frame at hand, and a full cache."""
+CACHE = 256
+
+SCRIPT = """
+import resource, sys
+from pathlib import Path
+import deaot_toolkit, numpy as np, torch
+from PIL import Image
+from propagate.bidirectional import propagate_video
+from propagate.engines import EngineSettings, build_engine
+from rvos.mask_sequences import MaskSequence
+from rvos.videos import Video
+
+folder, checkpoint, cache = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
+torch.set_num_threads(1)
+torch.manual_seed(0)
+deaot_toolkit.save(deaot_toolkit.build("deaott"), checkpoint)
+engine = build_engine(
+    EngineSettings("deaott", checkpoint, cache_megabytes=cache), device=torch.device("cpu")
+)
+paths = sorted((folder / "images").glob("*.jpg"))[:5]
+frames = tuple(path.stem for path in paths)
+video = Video(folder.name, frames, (), tuple(paths))
+labels = np.asarray(Image.open(next((folder / "masks").glob("*.png"))))
+sequences = []
+for expression, (identity, key) in {"child": (10, 0), "woman": (11, 2)}.items():
+    masks = np.zeros((len(frames), *labels.shape), dtype=bool)
+    masks[key] = labels == identity
+    scores = np.zeros(len(frames), dtype=np.float32)
+    sequences.append(
+        MaskSequence.from_masks(
+            masks, video=video.id, expression=expression, frames=frames, scores=scores, key_frame=key
+        )
+    )
+results = propagate_video(video, sequences, engine=engine, scales=(480 / 360,))
+assert engine.input_size((360, 640), 480 / 360) == (481, 849)
+assert [r.runs[r.key_frame] == s.runs[s.key_frame] for r, s in zip(results, sequences)] == [True, True]
+assert engine.features.n_bytes <= cache << 20
+print(engine.features.n_made, engine.features.n_bytes >> 20, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+"""
+
+
+def test_480p_runs_both_ways_within_the_stated_memory(tmp_path: Path) -> None:
+    clip = reference("data/demo_frames/1001_3iEIq5HBY1s")
+    command = [sys.executable, "-c", SCRIPT, str(clip), str(tmp_path / "deaott.safetensors"), str(CACHE)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    encoded, cached, peak = map(int, done.stdout.split())
+    assert encoded == 5
+    assert 0 < cached <= CACHE
+    assert peak < LIMIT

@@ -1,0 +1,160 @@
+"""The toolkit's networks behind the driver: small ones with fixed random weights."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import deaot_toolkit
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from propagate.bidirectional import predict, propagate_video
+from propagate.engines import EngineSettings, VosEngine, build_engine
+from propagate.passes import PROTOCOLS
+from rvos.errors import CheckpointError, ConfigError
+from rvos.mask_sequences import MaskSequence
+from rvos.videos import Video
+
+CPU = torch.device("cpu")
+NETWORKS = ("small-aot", "small-deaot")
+N_FRAMES = 4
+SIZE = (50, 70)
+
+
+@pytest.fixture(scope="module")
+def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("checkpoints")
+    paths = {}
+    for name in NETWORKS:
+        torch.manual_seed(0)
+        paths[name] = folder / f"{name}.safetensors"
+        deaot_toolkit.save(deaot_toolkit.build(name), paths[name])
+    return paths
+
+
+def make_video(folder: Path, size: tuple[int, int] = SIZE) -> Video:
+    random = np.random.default_rng(0)
+    names = tuple(f"{number:05d}" for number in range(N_FRAMES))
+    paths = tuple(folder / f"{name}.png" for name in names)
+    for path in paths:
+        Image.fromarray(random.integers(0, 255, (*size, 3), dtype=np.uint8)).save(path)
+    return Video("v", names, (), paths)
+
+
+def make_sequence(video: Video, expression: str, *, key: int, size: tuple[int, int] = SIZE) -> MaskSequence:
+    masks = np.zeros((N_FRAMES, *size), dtype=np.bool_)
+    place = int(expression)
+    masks[:, : size[0] // 2, place : place + size[1] // 2] = True
+    scores = np.zeros(N_FRAMES, dtype=np.float32)
+    return MaskSequence.from_masks(
+        masks, video="v", expression=expression, frames=video.frames, scores=scores, key_frame=key
+    )
+
+
+def build(settings: EngineSettings) -> VosEngine:
+    return build_engine(settings, device=CPU)
+
+
+@pytest.mark.parametrize("protocol", ["fresh", "legacy"])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_batch_is_as_one_by_one(checkpoints: dict[str, Path], tmp_path: Path, name: str, protocol: str) -> None:
+    video = make_video(tmp_path)
+    engine = build(EngineSettings(name, checkpoints[name]))
+    sequences = [make_sequence(video, str(n), key=key) for n, key in ((0, 1), (9, 1), (20, 2))]
+    rules = PROTOCOLS[protocol]
+    together = {(p.position, p.frame): p.probabilities for p in predict(video, sequences, engine=engine, rules=rules)}
+    assert len(together) == len(sequences) * (N_FRAMES - 1)
+    for position, sequence in enumerate(sequences):
+        for alone in predict(video, [sequence], engine=engine, rules=rules):
+            expected = together[position, alone.frame]
+            torch.testing.assert_close(alone.probabilities, expected, atol=2e-5, rtol=0)
+
+
+def test_probabilities_have_the_frame_size_and_sum_to_one(checkpoints: dict[str, Path], tmp_path: Path) -> None:
+    video = make_video(tmp_path)
+    engine = build(EngineSettings("small-aot", checkpoints["small-aot"]))
+    for protocol, channels in (("fresh", 2), ("legacy", 11)):
+        for prediction in predict(
+            video,
+            [make_sequence(video, "0", key=1)],
+            engine=engine,
+            rules=PROTOCOLS[protocol],
+            scales=(0.8, 1.2),
+            flip=True,
+        ):
+            assert prediction.probabilities.shape == (channels, *SIZE)
+            torch.testing.assert_close(prediction.probabilities.sum(dim=0), torch.ones(SIZE))
+            assert prediction.fed.shape == (4, *SIZE)
+
+
+def test_directions_and_sources_share_features(checkpoints: dict[str, Path], tmp_path: Path) -> None:
+    video = make_video(tmp_path)
+    engine = build(EngineSettings("small-deaot", checkpoints["small-deaot"]))
+    for key in (1, 2):
+        propagate_video(video, [make_sequence(video, "0", key=key)], engine=engine, flip=True)
+    assert engine.features.n_made == 2 * N_FRAMES
+
+
+def test_cached_features_do_not_change_the_result(checkpoints: dict[str, Path], tmp_path: Path) -> None:
+    video = make_video(tmp_path)
+    sequence = make_sequence(video, "0", key=1)
+    settings = EngineSettings("small-deaot", checkpoints["small-deaot"])
+    shared, engine = build(settings), build(replace(settings, cache_megabytes=0))
+    propagate_video(video, [sequence], engine=shared)
+    assert propagate_video(video, [sequence], engine=shared)[0].runs == (
+        propagate_video(video, [sequence], engine=engine)[0].runs
+    )
+    assert engine.features.n_bytes == 0
+
+
+@pytest.mark.parametrize("size", [(3, 5), (1, 40), (16, 16), (17, 33)], ids=str)
+def test_very_small_frames_run(checkpoints: dict[str, Path], tmp_path: Path, size: tuple[int, int]) -> None:
+    video = make_video(tmp_path, size)
+    engine = build(EngineSettings("small-aot", checkpoints["small-aot"]))
+    masks = np.ones((N_FRAMES, *size), dtype=np.bool_)
+    scores = np.zeros(N_FRAMES, dtype=np.float32)
+    sequence = MaskSequence.from_masks(masks, video="v", expression="0", frames=video.frames, scores=scores)
+    assert propagate_video(video, [sequence], engine=engine)[0].masks().shape == (N_FRAMES, *size)
+
+
+def test_half_precision_is_near_to_full(checkpoints: dict[str, Path], tmp_path: Path) -> None:
+    video = make_video(tmp_path)
+    sequence = make_sequence(video, "0", key=0)
+    rules = PROTOCOLS["fresh"]
+    settings = EngineSettings("small-aot", checkpoints["small-aot"])
+    full = next(predict(video, [sequence], engine=build(settings), rules=rules))
+    half = next(predict(video, [sequence], engine=build(replace(settings, precision="bfloat16")), rules=rules))
+    assert half.probabilities.dtype == torch.float32
+    torch.testing.assert_close(half.probabilities, full.probabilities, atol=0.1, rtol=0)
+
+
+def test_missing_checkpoint_is_named(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match=r"nothing\.pth"):
+        build(EngineSettings("r50-aotl", tmp_path / "nothing.pth"))
+
+
+def test_checkpoint_of_another_network_is_refused(checkpoints: dict[str, Path], tmp_path: Path) -> None:
+    path = tmp_path / "aot.pth"
+    torch.save({"state_dict": deaot_toolkit.build("small-aot").state_dict()}, path)
+    with pytest.raises(CheckpointError, match="missing"):
+        build(EngineSettings("small-deaot", path))
+
+
+def test_unknown_network_lists_the_choices(tmp_path: Path) -> None:
+    path = tmp_path / "aot.pth"
+    torch.save({"state_dict": deaot_toolkit.build("small-aot").state_dict()}, path)
+    with pytest.raises(ConfigError, match="r50-aotl"):
+        build(EngineSettings("aotx", path))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"scales": ()}, {"scales": (0.0,)}, {"protocol": "old"}, {"max_memory_frames": 0}, {"cache_megabytes": -1}],
+    ids=str,
+)
+def test_settings_that_no_engine_can_use_are_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(ConfigError, match="engine r50-aotl"):
+        EngineSettings("r50-aotl", Path("x.pth"), **wrong)  # type: ignore[arg-type]
