@@ -179,7 +179,8 @@ def decode_run_length(rle: object, size: tuple[int, int], *, where: str) -> NDAr
         InputError: malformed, or of another size.
     """
     counts = check_run_length(rle, size, where=where)
-    return decode((counts,), size)[0]
+    mask: NDArray[np.bool_] = decode((counts,), size)[0]
+    return mask
 
 
 def check_run_length(rle: object, size: tuple[int, int], *, where: str) -> bytes:

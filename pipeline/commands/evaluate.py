@@ -1,0 +1,82 @@
+"""`rvos evaluate GROUND_TRUTH PREDICTIONS`: J, F and J&F in the convention of a benchmark."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from rvos.datasets import FORMATS, open_dataset
+from rvos.errors import InputError
+from rvos.evaluation.davis import score_ref_davis
+from rvos.evaluation.report import to_json, write_reports
+from rvos.evaluation.results import DatasetScore
+from rvos.evaluation.scoring import score_dataset
+
+DEFAULT_SPLITS = {"ref-youtube-vos": "valid", "ref-davis17": "valid", "mevis": "valid_u"}
+_SHOWN = 10
+
+_EPILOG = """\
+GROUND_TRUTH is a data set folder (or, for Ref-YouTube-VOS, an archive) with annotations and an expression file that
+names their objects. PREDICTIONS is a folder or a zip archive of <video>/<expression>/<frame>.png, for ref-davis17 also
+of anno_0 ... anno_3. Missing masks count 0 and are listed.
+
+example:
+  rvos evaluate demo/data runs/demo/submission.zip --format ref-youtube-vos --out runs/demo/scores"""
+
+
+def register(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.epilog = _EPILOG
+    parser.add_argument("ground_truth", type=Path, metavar="GROUND_TRUTH")
+    parser.add_argument("predictions", type=Path, metavar="PREDICTIONS")
+    parser.add_argument("--format", choices=tuple(FORMATS), required=True)
+    parser.add_argument("--split", help="default: valid, or valid_u for MeViS")
+    parser.add_argument(
+        "--task",
+        choices=("unsupervised", "semi-supervised"),
+        default="unsupervised",
+        help="protocol of ref-davis17; papers report the unsupervised one",
+    )
+    parser.add_argument("--stability", action="store_true", help="add the variance of J and of J&F over frames")
+    parser.add_argument("--strict", action="store_true", help="fail when a prediction is missing")
+    parser.add_argument("--out", type=Path, help="folder for scores.json and CSV files by expression, object, frame")
+    parser.add_argument("--jobs", type=int, default=1, help="worker processes; -1 for all cores")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Score the predictions and print the figures."""
+    dataset = open_dataset(options.format, options.ground_truth, options.split or DEFAULT_SPLITS[options.format])
+    if options.format == "ref-davis17":
+        result = score_ref_davis(dataset, options.predictions, task=options.task, jobs=options.jobs)
+    else:
+        result = score_dataset(dataset, options.predictions, jobs=options.jobs)
+    if options.strict and result.missing:
+        raise InputError(
+            f"{options.predictions}: {len(result.missing)} predictions are missing, first "
+            f"{result.missing[0]}; make them or leave --strict out"
+        )
+    if options.out:
+        write_reports(options.out, result, stability=options.stability)
+    if options.json:
+        print(json.dumps(to_json(result, stability=options.stability), indent=1))
+    else:
+        _print(result, stability=options.stability)
+    return 0
+
+
+def _print(result: DatasetScore, *, stability: bool) -> None:
+    for title, lines in (("missing, counted as 0", result.missing), ("odd values", result.notes)):
+        if lines:
+            print(f"{title}: {len(lines)}", file=sys.stderr)
+            for line in lines[:_SHOWN]:
+                print(f"  {line}", file=sys.stderr)
+            if len(lines) > _SHOWN:
+                print(f"  and {len(lines) - _SHOWN} more; --json lists all", file=sys.stderr)
+    for name, value in to_json(result, stability=stability).items():
+        if isinstance(value, float):
+            print(f"{name:>16}  {100 * value:7.3f}" if "variance" not in name else f"{name:>16}  {value:.6f}")
+        elif isinstance(value, int):
+            print(f"{name:>16}  {value:7d}")

@@ -1,0 +1,225 @@
+"""Masks and their contours as bits, 64 pixels a word: what J and F are counted on.
+
+A chunk of T frames is cropped to the box of its foreground and laid on a grid of words `(T, rows, words)` with margins
+of more than the matching radius, so that shifts of the flat array move every frame at once and nothing reaches a
+neighbouring row or frame. The disk of the matching is a union of rectangles: the contour is widened along the rows step
+by step, and each width is added at the rows where the disk has it.
+
+Source: evaluation specification, sections 1 and 2.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+WORD = 64
+_CHUNK_WORDS = 1 << 14  # a chunk's arrays stay in the second-level cache
+
+Words = NDArray[np.uint64]
+Counts = NDArray[np.int64]
+
+
+def matching_radius(size: tuple[int, int], *, share: float = 0.008) -> int:
+    """Return the radius in pixels within which contours match, for frames (H, W)."""
+    return math.ceil(share * math.hypot(*size))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Outlines:
+    """Masks of some consecutive frames and their contours.
+
+    Args:
+        mask, contour, reach: `(T, rows, words)` uint64; `reach` is the contour widened by the radius.
+        row, word: image row of the first grid row, image word of the first grid word; both may be negative.
+        area, length: pixels of mask and contour, `(T,)`.
+    """
+
+    mask: Words
+    contour: Words
+    reach: Words
+    row: int
+    word: int
+    area: Counts
+    length: Counts
+
+
+def trace(masks: NDArray[np.bool_], *, radius: int) -> tuple[Outlines, ...]:
+    """Return the outlines of masks `(T, H, W)`, in chunks whose lengths depend on T, H and W only."""
+    n_frames, height, width = masks.shape
+    step = max(1, _CHUNK_WORDS // (height * (width // WORD + 1)))
+    pixels = np.ascontiguousarray(masks).view(np.uint8)
+    return tuple(_trace_chunk(pixels[start : start + step], radius) for start in range(0, n_frames, step))
+
+
+def _trace_chunk(pixels: NDArray[np.uint8], radius: int) -> Outlines:
+    n_frames, height, width = pixels.shape
+    packed = np.zeros((n_frames, height, (width // WORD + 1) * WORD // 8), np.uint8)
+    packed[:, :, : -(-width // 8)] = np.packbits(pixels, axis=-1, bitorder="little")
+    words: Words = packed.view("<u8")
+    columns = np.flatnonzero(np.bitwise_or.reduce(words.reshape(n_frames * height, -1), axis=0))
+    if not columns.size:
+        nothing, zero = np.zeros((n_frames, 0, 0), np.uint64), np.zeros(n_frames, np.int64)
+        return Outlines(nothing, nothing, nothing, 0, 0, zero, zero)
+    rows = np.flatnonzero(np.bitwise_or.reduce(np.bitwise_or.reduce(words, axis=2), axis=0))
+    box = words[:, rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    margin, side = radius + 1, -(-(radius + 1) // WORD)
+    grid: Words = np.zeros((n_frames, box.shape[1] + 2 * margin, box.shape[2] + 2 * side), np.uint64)
+    grid[:, margin:-margin, side:-side] = box
+    row, word = int(rows[0]) - margin, int(columns[0]) - side
+    contour = _find_contour(grid, row, word, (height, width))
+    return Outlines(grid, contour, _widen(contour, radius), row, word, _count(grid), _count(contour))
+
+
+def _find_contour(mask: Words, row: int, word: int, size: tuple[int, int]) -> Words:
+    """Return the pixels that differ from their right, lower or lower right neighbour.
+
+    The image continues its last row and column, so no contour runs along its border.
+    """
+    height, width = size
+    continued = mask.copy()
+    last = (width - 1) // WORD - word
+    if last < mask.shape[2]:
+        edge = (mask[:, :, last] >> np.uint64((width - 1) % WORD)) & np.uint64(1)
+        if width // WORD - word < mask.shape[2]:
+            continued[:, :, width // WORD - word] |= edge << np.uint64(width % WORD)
+    if 0 < height - row < mask.shape[1]:
+        continued[:, height - row] = continued[:, height - row - 1]
+    flat, lower = mask.reshape(-1), np.zeros(mask.size, np.uint64)
+    lower[: -mask.shape[2]] = continued.reshape(-1)[mask.shape[2] :]
+    contour: Words = flat ^ lower
+    contour |= flat ^ _move_left(continued.reshape(-1), 1)
+    contour |= flat ^ _move_left(lower, 1)
+    return _clip(contour.reshape(mask.shape), row, word, size)
+
+
+def _clip(grid: Words, row: int, word: int, size: tuple[int, int]) -> Words:
+    """Clear, in place, what lies outside the image."""
+    height, width = size
+    grid[:, : max(0, -row)] = 0
+    grid[:, max(0, height - row) :] = 0
+    grid[:, :, : max(0, -word)] = 0
+    last = width // WORD - word
+    if last < grid.shape[2]:
+        grid[:, :, last] &= np.uint64((1 << (width % WORD)) - 1)
+        grid[:, :, last + 1 :] = 0
+    return grid
+
+
+def _widen(contour: Words, radius: int) -> Words:
+    """Return the contour dilated with the disk `dx^2 + dy^2 <= radius^2`."""
+    stride = contour.shape[2]
+    places = _find_places(contour.reshape(-1), -(-radius // WORD))
+    wide = contour.reshape(-1)[places]
+    row = np.zeros(contour.size, np.uint64)
+    reach = np.zeros(contour.size, np.uint64)
+    reached = 0
+    for half, offsets in _slice_disk(radius):
+        for next_half in _plan_widths(reached, half):
+            wide = _spread(wide, next_half - reached)
+            reached = next_half
+        row[places] = wide
+        for offset in offsets:
+            shift = offset * stride
+            if shift >= 0:
+                reach[shift:] |= row[: row.size - shift]
+            else:
+                reach[:shift] |= row[-shift:]
+    return reach.reshape(contour.shape)
+
+
+def _find_places(words: Words, distance: int) -> NDArray[np.intp]:
+    """Return the words that hold bits or have a word with bits within `distance`.
+
+    Bits never travel farther than that, so these words alone, put side by side, can be shifted like the whole.
+    """
+    occupied = words != 0
+    near = occupied.copy()
+    for step in range(1, distance + 1):
+        near[step:] |= occupied[:-step]
+        near[:-step] |= occupied[step:]
+    return np.flatnonzero(near)
+
+
+def _slice_disk(radius: int) -> Iterator[tuple[int, list[int]]]:
+    """Yield (half width, row offsets that have it), narrowest first."""
+    halves: dict[int, list[int]] = {}
+    for offset in range(-radius, radius + 1):
+        halves.setdefault(math.isqrt(radius * radius - offset * offset), []).append(offset)
+    yield from sorted(halves.items())
+
+
+def _plan_widths(start: int, end: int) -> list[int]:
+    """Return half widths from `start` to `end`: a step of at most `h` (or 1) from `h` leaves no gaps."""
+    plan = []
+    while start < end:
+        start = min(end, start + max(1, min(start, WORD - 1)))
+        plan.append(start)
+    return plan
+
+
+def _spread(words: Words, distance: int) -> Words:
+    """Return the union of the bits moved by `distance` to both sides and, where that leaves gaps, of themselves."""
+    spread = _move_left(words, distance)
+    spread[1:] |= words[:-1] >> np.uint64(WORD - distance)
+    spread |= words << np.uint64(distance)
+    if distance == 1:
+        spread |= words
+    return spread
+
+
+def _move_left(words: Words, distance: int) -> Words:
+    """Return flat rows of bits moved by 1 to 63 pixels towards lower columns."""
+    moved: Words = words >> np.uint64(distance)
+    moved[:-1] |= words[1:] << np.uint64(WORD - distance)
+    return moved
+
+
+def _count(grid: Words) -> Counts:
+    counts: Counts = np.bitwise_count(grid).sum(axis=(1, 2), dtype=np.int64)
+    return counts
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PairCounts:
+    """Pixel counts of ground truth against prediction, each `(T,)`."""
+
+    intersection: Counts
+    union: Counts
+    truth_length: Counts
+    prediction_length: Counts
+    matched_truth: Counts
+    matched_prediction: Counts
+
+
+def count_pairs(truth: Sequence[Outlines], prediction: Sequence[Outlines]) -> PairCounts:
+    """Return the counts of two sequences of the same frames, size and radius."""
+    rows = [_count_chunk(a, b) for a, b in zip(truth, prediction, strict=True)]
+    return PairCounts(*(np.concatenate(column) for column in zip(*rows, strict=True)))
+
+
+def _count_chunk(a: Outlines, b: Outlines) -> tuple[Counts, ...]:
+    common = _count_common(a, a.mask, b, b.mask)
+    return (
+        common,
+        a.area + b.area - common,
+        a.length,
+        b.length,
+        _count_common(a, a.contour, b, b.reach),
+        _count_common(a, a.reach, b, b.contour),
+    )
+
+
+def _count_common(a: Outlines, of_a: Words, b: Outlines, of_b: Words) -> Counts:
+    """Return the bits set in both grids, where they overlap."""
+    top, bottom = max(a.row, b.row), min(a.row + of_a.shape[1], b.row + of_b.shape[1])
+    left, right = max(a.word, b.word), min(a.word + of_a.shape[2], b.word + of_b.shape[2])
+    if top >= bottom or left >= right:
+        return np.zeros(len(of_a), np.int64)
+    part_a = of_a[:, top - a.row : bottom - a.row, left - a.word : right - a.word]
+    part_b = of_b[:, top - b.row : bottom - b.row, left - b.word : right - b.word]
+    return _count(part_a & part_b)

@@ -1,0 +1,78 @@
+"""Predicted masks `<video>/<expression>/<frame>.png` in a folder or a zip archive, and what is wrong with them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rvos.mask_images import check_size, decode_index_map
+from rvos.trees import Tree, open_tree
+from rvos.videos import Expression, Video
+
+_TOP_FOLDER = "Annotations"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PredictedMasks:
+    """Masks of one expression.
+
+    Args:
+        masks: `(T, H, W)` bool, empty where a file is missing.
+        missing: frames without a file.
+        notes: files whose values are odd, though usable.
+    """
+
+    masks: NDArray[np.bool_]
+    missing: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+
+def open_predictions(path: Path) -> Tree:
+    """Return the folder of videos in a folder or archive, below `Annotations` or not.
+
+    Raises:
+        InputError: neither a folder nor an archive.
+    """
+    tree = open_tree(path)
+    return tree.below(_TOP_FOLDER) if tree.is_folder(_TOP_FOLDER) else tree
+
+
+def read_predicted(predictions: Tree, video: Video, expression: Expression, size: tuple[int, int]) -> PredictedMasks:
+    """Read the masks of one expression; any non-zero value is foreground.
+
+    Args:
+        size: (H, W) that every mask must have.
+
+    Raises:
+        InputError: a file is damaged, of another size, or no greyscale or palette image.
+    """
+    masks = np.zeros((video.n_frames, *size), bool)
+    missing: list[str] = []
+    notes: list[str] = []
+    folder = predictions.below(video.id).below(expression.id)
+    present = set(folder.children())
+    for index, frame in enumerate(video.frames):
+        if f"{frame}.png" not in present:
+            missing.append(frame)
+            continue
+        where = f"{folder.name}/{frame}.png"
+        values = decode_index_map(folder.read(f"{frame}.png"), where=where)
+        check_size(values.shape, size, where=where)
+        np.not_equal(values, 0, out=masks[index])
+        odd = _find_odd_value(values, masks[index])
+        if odd is not None:
+            notes.append(f"{where}: value {odd}, expected only 0 and 255 (or 0 and 1); counted as foreground")
+    return PredictedMasks(masks, tuple(missing), tuple(notes))
+
+
+def _find_odd_value(values: NDArray[np.uint8], foreground: NDArray[np.bool_]) -> int | None:
+    """Return a value that a binary mask should not hold."""
+    highest = int(values.max())
+    if highest not in (0, 1, 255):
+        return highest
+    if highest == 255 and int(values.sum(dtype=np.int64)) != 255 * int(np.count_nonzero(foreground)):
+        return int(values[foreground].min())
+    return None

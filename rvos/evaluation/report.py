@@ -1,0 +1,73 @@
+"""Scores as JSON and CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from rvos.evaluation.results import DatasetScore, ExpressionScore, average_objects, measure_stability
+from rvos.files import write_atomically
+
+
+def to_json(result: DatasetScore, *, stability: bool = False) -> dict[str, Any]:
+    """Return the figures of a data set, as `rvos evaluate --json` prints them."""
+    content: dict[str, Any] = {
+        "format": result.format,
+        "J": result.j,
+        "F": result.f,
+        "J&F": result.j_and_f,
+        "expressions": len(result.scores),
+        **result.extra,
+    }
+    if stability:
+        measured = measure_stability(result.scores)
+        content["variance J"] = measured.variance_j
+        content["variance J&F"] = measured.variance_j_and_f
+    return content | {"missing": list(result.missing), "notes": list(result.notes)}
+
+
+def write_reports(folder: Path, result: DatasetScore, *, stability: bool = False) -> list[Path]:
+    """Write `scores.json`, `expressions.csv`, `objects.csv` and `frames.csv`; return their paths.
+
+    Raises:
+        StoreError: the folder cannot be written.
+    """
+    objects = average_objects(result.scores).items()
+    files = {
+        "scores.json": json.dumps(to_json(result, stability=stability), indent=1) + "\n",
+        "expressions.csv": _to_csv(_EXPRESSION_HEADER, map(_expression_row, result.scores)),
+        "objects.csv": _to_csv(
+            ("object", "J", "F", "J&F", "expressions"), ((name, j, f, (j + f) / 2, n) for name, (j, f, n) in objects)
+        ),
+        "frames.csv": _to_csv(("video", "expression", "frame", "J", "F", "J&F"), _frame_rows(result.scores)),
+    }
+    for name, text in files.items():
+        write_atomically(folder / name, text.encode())
+    return [folder / name for name in files]
+
+
+_EXPRESSION_HEADER = ("video", "expression", "objects", "frames", "missing", "J", "F", "J&F")
+
+
+def _expression_row(score: ExpressionScore) -> tuple[object, ...]:
+    objects = "+".join(score.objects)
+    means = (score.j_mean, score.f_mean, score.j_and_f)
+    return (score.video, score.expression, objects, len(score.frames), len(score.missing), *means)
+
+
+def _frame_rows(scores: Iterable[ExpressionScore]) -> Iterable[tuple[object, ...]]:
+    for score in scores:
+        for frame, j, f in zip(score.frames, score.j.tolist(), score.f.tolist(), strict=True):
+            yield score.video, score.expression, frame, j, f, (j + f) / 2
+
+
+def _to_csv(header: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> str:
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    return stream.getvalue()

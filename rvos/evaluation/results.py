@@ -1,0 +1,156 @@
+"""Scores of expressions, objects and data sets, and their means."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rvos.evaluation.measures import summarise
+
+Values = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ExpressionScore:
+    """J and F of one expression (or of one object, where the benchmark averages objects).
+
+    Args:
+        video, expression: ids.
+        objects: what it refers to.
+        j, f: `(T,)`, in [0, 1]; a missing frame has 0.
+        missing: frames without a prediction.
+        has_target: whether the ground truth shows anything in any frame.
+        is_empty: whether the prediction is empty in every frame.
+        notes: oddities of the prediction.
+    """
+
+    video: str
+    expression: str
+    objects: tuple[str, ...]
+    frames: tuple[str, ...]
+    j: Values
+    f: Values
+    missing: tuple[str, ...] = ()
+    has_target: bool = True
+    is_empty: bool = False
+    notes: tuple[str, ...] = ()
+
+    @property
+    def j_mean(self) -> float:
+        """Mean J over the frames."""
+        return float(self.j.mean())
+
+    @property
+    def f_mean(self) -> float:
+        """Mean F over the frames."""
+        return float(self.f.mean())
+
+    @property
+    def j_and_f(self) -> float:
+        """(J + F) / 2."""
+        return (self.j_mean + self.f_mean) / 2
+
+
+@dataclass(frozen=True, slots=True)
+class Stability:
+    """How much the scores of an expression vary over its frames, averaged over expressions.
+
+    Source: SOC paper, temporal stability: variance of IoU and of J&F over the frames of a video.
+    """
+
+    variance_j: float
+    variance_j_and_f: float
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetScore:
+    """Means of a data set, in [0, 1].
+
+    Args:
+        scores: of every expression, in data set order.
+        extra: further figures of the benchmark, by name.
+    """
+
+    format: str
+    j: float
+    f: float
+    scores: tuple[ExpressionScore, ...]
+    extra: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def j_and_f(self) -> float:
+        """(J + F) / 2."""
+        return (self.j + self.f) / 2
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Expressions without prediction, or with frames missing, each as one text."""
+        return tuple(_describe_missing(score) for score in self.scores if score.missing)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Oddities of the predictions."""
+        return tuple(note for score in self.scores for note in score.notes)
+
+
+def _describe_missing(score: ExpressionScore) -> str:
+    name = f"{score.video}/{score.expression}"
+    if len(score.missing) == len(score.frames):
+        return f"{name}: all {len(score.frames)} frames"
+    return f"{name}: {', '.join(score.missing)}"
+
+
+def average(scores: Sequence[ExpressionScore], *, format: str) -> DatasetScore:
+    """Return the mean over frames per expression, then over expressions.
+
+    Source: evaluation specification, section 3.
+    """
+    if not scores:
+        return DatasetScore(format, float("nan"), float("nan"), ())
+    j = float(np.mean([score.j_mean for score in scores]))
+    f = float(np.mean([score.f_mean for score in scores]))
+    return DatasetScore(format, j, f, tuple(scores))
+
+
+def measure_targets(scores: Sequence[ExpressionScore], *, j_and_f: float) -> dict[str, float]:
+    """Return MeViSv2's figures: no-target accuracy, target accuracy, and Final, the mean of both and J&F.
+
+    A sentence without target is answered right by masks that are all empty, one with a target by any foreground.
+    Without sentences of either kind, the figures that need them are left out.
+    """
+    figures: dict[str, float] = {}
+    without = [score.is_empty for score in scores if not score.has_target]
+    with_target = [not score.is_empty for score in scores if score.has_target]
+    if without:
+        figures["N-acc"] = float(np.mean(without))
+    if with_target:
+        figures["T-acc"] = float(np.mean(with_target))
+    if without and with_target:
+        figures["Final"] = (j_and_f + figures["N-acc"] + figures["T-acc"]) / 3
+    return figures
+
+
+def average_objects(scores: Sequence[ExpressionScore]) -> dict[str, tuple[float, float, int]]:
+    """Return `video/object` -> (J, F, number of expressions), averaged over the expressions of an object."""
+    groups: dict[str, list[ExpressionScore]] = {}
+    for score in scores:
+        groups.setdefault(f"{score.video}/{'+'.join(score.objects)}", []).append(score)
+    return {
+        name: (
+            float(np.mean([score.j_mean for score in members])),
+            float(np.mean([score.f_mean for score in members])),
+            len(members),
+        )
+        for name, members in groups.items()
+    }
+
+
+def measure_stability(scores: Sequence[ExpressionScore]) -> Stability:
+    """Return the variances over frames, averaged over expressions."""
+    return Stability(
+        float(np.mean([summarise(score.j).variance for score in scores])),
+        float(np.mean([summarise((score.j + score.f) / 2).variance for score in scores])),
+    )
