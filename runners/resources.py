@@ -1,38 +1,19 @@
-"""What the runners of query networks need beside the network: options, tokeniser, arithmetic, memory advice."""
+"""What a runner needs beside its network: tokeniser, arithmetic, advice when memory runs out."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
-from torch import Tensor
 
-from runners.base import ModelSettings, OptionValue, Precision
+from runners.base import ModelSettings, Precision
 from runners.networks.tokenizers import RobertaTokens, SmallTokens, Tokens
-from rvos.errors import ConfigError, InputError
+from rvos.errors import ConfigError
 from rvos.videos import Video
 
 _ROBERTA_VOCABULARY = 50265
 _HALF = {"float16": torch.float16, "bfloat16": torch.bfloat16}
-
-
-def read_options(settings: ModelSettings, defaults: Mapping[str, OptionValue]) -> dict[str, OptionValue]:
-    """Return the runner's options over their defaults.
-
-    Raises:
-        ConfigError: an unknown option, or a value of another type than the default.
-    """
-    unknown = sorted(set(settings.options) - set(defaults))
-    if unknown:
-        raise ConfigError(
-            f"{settings.runner}: unknown options {', '.join(unknown)}; known are {', '.join(sorted(defaults))}"
-        )
-    for name, value in settings.options.items():
-        wanted = type(defaults[name])
-        if type(value) is not wanted:
-            raise ConfigError(f"{settings.runner}: option {name} is {value!r}; give a value of type {wanted.__name__}")
-    return {**defaults, **settings.options}
 
 
 def open_tokens(settings: ModelSettings, *, vocabulary: int, max_tokens: int) -> Tokens:
@@ -64,21 +45,6 @@ def open_tokens(settings: ModelSettings, *, vocabulary: int, max_tokens: int) ->
             "use the checkpoint that belongs to this version"
         )
     return tokens
-
-
-def encode_texts(tokens: Tokens, texts: Sequence[str], *, where: Sequence[str]) -> tuple[Tensor, Tensor]:
-    """Return ids and mask (B, L) of expressions.
-
-    Args:
-        where: what to call each expression in messages.
-
-    Raises:
-        InputError: an empty expression.
-    """
-    for name, text in zip(where, texts, strict=True):
-        if not text.strip():
-            raise InputError(f"{name}: the expression is empty; give a sentence or drop it")
-    return tokens.encode(texts)
 
 
 @contextmanager

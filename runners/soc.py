@@ -16,22 +16,37 @@ from runners.networks.soc_checkpoints import load_soc
 from runners.networks.soc_types import ChosenQuery
 from runners.networks.text_encoder import TextFeatures
 from runners.networks.tokenizers import Tokens
-from runners.resources import arithmetic, encode_texts, memory_advice, open_tokens, read_options
+from runners.options import read_options
+from runners.resources import arithmetic, memory_advice, open_tokens
 from runners.windows import join_windows, plan_windows
-from rvos.errors import ConfigError
+from rvos.errors import ConfigError, InputError
 from rvos.mask_sequences import MaskSequence
 from rvos.videos import Expression, Video
 
-OPTIONS: dict[str, OptionValue] = {"short_side": 360, "long_side": 640, "output_layer": 0}
+OPTIONS: dict[str, OptionValue] = {"short_side": 360, "long_side": 640, "output_layer": 0, "lower_case": False}
 _SMALLEST = 8
 
 
 @dataclass(frozen=True, slots=True)
-class InputSizes:
-    """Limits of the network input in pixels: the short side, less where the long one would pass its own."""
+class SOCOptions:
+    """How a loaded network is run.
 
-    short_side: int
-    long_side: int
+    Args:
+        short_side: of the network input in pixels, less where the long one would pass `long_side`.
+        output_layer: decoder layer that speaks: 0 as officially, -1 the last.
+        lower_case: lower-case expressions and collapse their blanks, as in training; officially they are read raw.
+    """
+
+    short_side: int = 360
+    long_side: int = 640
+    output_layer: int = 0
+    lower_case: bool = False
+
+    def __post_init__(self) -> None:
+        if self.short_side < 1 or self.long_side < self.short_side:
+            raise ConfigError(
+                f"soc: short_side {self.short_side} and long_side {self.long_side}; give 1 <= short_side <= long_side"
+            )
 
 
 class SOCRunner:
@@ -41,21 +56,13 @@ class SOCRunner:
         settings: window, precision and whether soft masks are kept.
         network: on `device`.
         tokens: that the network was trained with.
-        output_layer: decoder layer that speaks: 0 as officially, -1 the last.
     """
 
     def __init__(
-        self,
-        settings: ModelSettings,
-        network: SOC,
-        tokens: Tokens,
-        *,
-        sizes: InputSizes,
-        output_layer: int,
-        device: torch.device,
+        self, settings: ModelSettings, network: SOC, tokens: Tokens, options: SOCOptions, device: torch.device
     ) -> None:
         self.settings, self.network, self.tokens = settings, network, tokens
-        self.sizes, self.output_layer, self.device = sizes, output_layer, device
+        self.options, self.device = options, device
 
     def segment(self, video: Video, expressions: Sequence[Expression]) -> Iterator[MaskSequence]:
         """Yield one mask sequence for each expression; scores are the probabilities of the chosen query slot.
@@ -66,30 +73,33 @@ class SOCRunner:
         """
         if not expressions:
             return
+        if not video.frames:
+            raise InputError(f"{video.id}: no frames; drop the video or restore its frame list")
         windows = plan_windows(video.n_frames, self.settings.window, self.settings.overlap)
         parts: list[list[ChosenQuery]] = [[] for _ in expressions]
         with memory_advice(video), arithmetic(self.device, self.settings.precision):
-            texts = self._read_expressions(video, expressions)
+            # One at a time: padding to the longest would change the rounding of the others.
+            texts = [self._read(video, expression) for expression in expressions]
             for window in windows:
                 for part, chosen in zip(parts, self._segment_window(video, window, texts), strict=True):
                     part.append(chosen)
         for expression, part in zip(expressions, parts, strict=True):
             yield self._finish(video, expression, part, windows)
 
-    def _read_expressions(self, video: Video, expressions: Sequence[Expression]) -> list[TextFeatures]:
-        names = [f"{video.id}/{expression.id}" for expression in expressions]
-        # Raw text, as in official inference: case and spaces as in the expression file.
-        ids, mask = encode_texts(self.tokens, [expression.text for expression in expressions], where=names)
-        batch = self.network.encode_text(ids.to(self.device), mask.to(self.device))
-        return [batch.select(index) for index in range(len(expressions))]
+    def _read(self, video: Video, expression: Expression) -> TextFeatures:
+        text = " ".join(expression.text.lower().split()) if self.options.lower_case else expression.text
+        if not text.strip():
+            raise InputError(f"{video.id}/{expression.id}: the expression is empty; mend or drop it")
+        ids, mask = self.tokens.encode([text])
+        return self.network.encode_text(ids.to(self.device), mask.to(self.device))
 
     def _segment_window(self, video: Video, window: range, texts: Sequence[TextFeatures]) -> Iterator[ChosenQuery]:
         """Yield the chosen query of every expression; the frames are encoded once."""
-        sizes = self.sizes
+        sizes = self.options
         frames = read_clip(video, window, short_side=sizes.short_side, long_side=sizes.long_side, smallest=_SMALLEST)
         visual = self.network.encode_video(frames[None].to(self.device))
         for text in texts:
-            yield self.network.segment(visual, text, output_layer=self.output_layer)
+            yield self.network.segment(visual, text, output_layer=self.options.output_layer)
 
     def _finish(
         self, video: Video, expression: Expression, parts: Sequence[ChosenQuery], windows: Sequence[range]
@@ -104,36 +114,24 @@ class SOCRunner:
 def build(settings: ModelSettings, *, device: torch.device) -> SOCRunner:
     """Return the runner; the backbone and the number of classes are read off the checkpoint.
 
-    Options: `short_side`, `long_side` in pixels; `output_layer` 0 (official) to -1 (last).
+    Options: those of `SOCOptions`.
 
     Raises:
         CheckpointError: the checkpoint is damaged, or is not SOC's.
         ConfigError: unknown options, a decoder layer that does not exist, or a tokeniser that does not fit.
     """
-    options = {name: int(value) for name, value in read_options(settings, OPTIONS).items()}
-    if options["short_side"] < 1 or options["long_side"] < options["short_side"]:
-        raise ConfigError(
-            f"soc: short_side {options['short_side']} and long_side {options['long_side']}; "
-            "give 1 <= short_side <= long_side"
-        )
+    options = SOCOptions(**read_options(settings.runner, settings.options, OPTIONS))  # type: ignore[arg-type]
     network = load_soc(read_checkpoint(settings.checkpoint)).to(device)
     _check_backbone(settings, network.config.backbone)
     layers = network.config.decoder_layers
-    if not -layers <= options["output_layer"] < layers:
-        raise ConfigError(f"soc: output_layer {options['output_layer']}; the network has layers 0 to {layers - 1}")
+    if not -layers <= options.output_layer < layers:
+        raise ConfigError(f"soc: output_layer {options.output_layer}; the network has layers 0 to {layers - 1}")
     text = network.config.text
     tokens = open_tokens(settings, vocabulary=text.vocab_size, max_tokens=text.max_tokens)
     if settings.compile:
         network.backbone[0].compile()
         network.transformer.encoder.compile()
-    return SOCRunner(
-        settings,
-        network,
-        tokens,
-        sizes=InputSizes(options["short_side"], options["long_side"]),
-        output_layer=options["output_layer"],
-        device=device,
-    )
+    return SOCRunner(settings, network, tokens, options, device)
 
 
 def _check_backbone(settings: ModelSettings, found: BackboneConfig) -> None:
