@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -22,26 +22,6 @@ EXPRESSIONS_AT_ONCE = 8
 """How many memories are held at the same time; more expressions take more rounds over the video."""
 
 
-@dataclass(frozen=True, slots=True)
-class StartRule:
-    """Which frames a propagation starts from.
-
-    Args:
-        n_frames: reference frames at most, the key frame among them; see `pick_start_frames`.
-        skip_empty: replace a key frame whose mask is empty by the best-scored one whose mask is not.
-    """
-
-    n_frames: int = 1
-    skip_empty: bool = False
-
-    def __post_init__(self) -> None:
-        if self.n_frames < 1:
-            raise ConfigError(f"propagation from {self.n_frames} frames; give at least 1")
-
-
-KEY_FRAME_ONLY = StartRule()
-
-
 def propagate_video(
     video: Video,
     sequences: Sequence[MaskSequence],
@@ -50,13 +30,14 @@ def propagate_video(
     protocol: PropagationProtocol = "fresh",
     scales: Sequence[float] = (1.0,),
     flip: bool = False,
-    start: StartRule = KEY_FRAME_ONLY,
+    n_references: int = 1,
+    skip_empty: bool = False,
 ) -> list[MaskSequence]:
     """Return the sequences with every mask but the key frame's replaced by propagation from the key frame.
 
-    The key frame keeps its mask. Where that mask is empty, the input masks are returned as they are, unless `start`
-    says otherwise. Scores stay those of the input; the key frame is stated. Soft maps are dropped, as they belong
-    to the old masks.
+    The key frame keeps its mask. Where that mask is empty, the input masks are returned as they are, unless
+    `skip_empty` finds another. Scores stay those of the input; the key frame is stated. Soft maps are dropped, as
+    they belong to the old masks.
 
     Args:
         video: whose frames the masks belong to.
@@ -64,20 +45,30 @@ def propagate_video(
         engine: its feature cache is shared by all calls with it.
         protocol: `fresh` or `legacy`, see `propagate.passes`.
         scales, flip: augmentations whose probabilities are averaged.
-        start: frames to start from.
+        n_references: frames to start from at most, the key frame among them; see `pick_start_frames`.
+        skip_empty: replace a key frame whose mask is empty by the best-scored one whose mask is not.
 
     Raises:
         InputError: frames or sizes of masks and video differ, scores are not finite, a frame cannot be read.
         CheckpointError: the network gives values that are not finite.
-        ConfigError: an unknown protocol, or no scale.
+        ConfigError: an unknown protocol, no scale, or no reference.
 
     Source: seed paper, Sec. 3.2; the 2023 release for the two protocols.
     """
-    rules = _find_rules(protocol, scales)
+    rules = _find_rules(protocol, scales, n_references)
     check_sequences(video, sequences)
-    keys = [(pick_start_frames(s, skip_empty=start.skip_empty) or (pick_key_frame(s),))[-1] for s in sequences]
+    keys = [(pick_start_frames(s, skip_empty=skip_empty) or (pick_key_frame(s),))[-1] for s in sequences]
     runs = [list(sequence.runs) for sequence in sequences]
-    for prediction in predict(video, sequences, engine=engine, rules=rules, scales=scales, flip=flip, start=start):
+    for prediction in predict(
+        video,
+        sequences,
+        engine=engine,
+        rules=rules,
+        scales=scales,
+        flip=flip,
+        n_references=n_references,
+        skip_empty=skip_empty,
+    ):
         foreground = (prediction.labels > 0).cpu().numpy()
         runs[prediction.position][prediction.frame] = encode(foreground[None])[0]
     return [
@@ -94,10 +85,11 @@ def predict(
     rules: Rules,
     scales: Sequence[float] = (1.0,),
     flip: bool = False,
-    start: StartRule = KEY_FRAME_ONLY,
+    n_references: int = 1,
+    skip_empty: bool = False,
 ) -> Iterator[Prediction]:
     """Yield every frame of every expression but key frames and expressions whose key frame's mask is empty."""
-    starts = [pick_start_frames(s, count=start.n_frames, skip_empty=start.skip_empty) for s in sequences]
+    starts = [pick_start_frames(s, count=n_references, skip_empty=skip_empty) for s in sequences]
     augmentations = list_augmentations(scales, flip=flip)
     for tracks in _share_out(_make_tracks(sequences, starts)):
         yield from run_passes(video, tracks, engine=engine, rules=rules, augmentations=augmentations)
@@ -124,11 +116,13 @@ def check_sequences(video: Video, sequences: Sequence[MaskSequence]) -> None:
             raise InputError(f"{where}: masks of size {sequence.size} but frames of size {size}; rerun the member")
 
 
-def _find_rules(protocol: str, scales: Sequence[float]) -> Rules:
+def _find_rules(protocol: str, scales: Sequence[float], n_references: int) -> Rules:
     if protocol not in PROTOCOLS:
         raise ConfigError(f"propagation protocol {protocol!r} is unknown; choose one of {', '.join(PROTOCOLS)}")
     if not scales or min(scales) <= 0:
         raise ConfigError(f"propagation: scales {tuple(scales)}; give one or more positive numbers")
+    if n_references < 1:
+        raise ConfigError(f"propagation from {n_references} frames; give at least 1")
     return PROTOCOLS[protocol]
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from toy import ToyEngine, ToySession, write_video
 
-from propagate.bidirectional import EXPRESSIONS_AT_ONCE, StartRule, propagate_video
+from propagate.bidirectional import EXPRESSIONS_AT_ONCE, propagate_video
 from rvos.errors import CheckpointError, ConfigError, InputError
 from rvos.mask_sequences import MaskSequence
 from rvos.videos import Video
@@ -89,14 +89,14 @@ def test_empty_key_frame_mask_may_be_replaced_by_the_best_scored_one(video: Vide
     masks = np.zeros((N_FRAMES, *SIZE), dtype=np.bool_)
     masks[1] = square(side=3)
     masks[4] = square(side=5)
-    result = propagate_video(video, [sequence(2, masks=masks)], engine=engine(), start=StartRule(skip_empty=True))[0]
+    result = propagate_video(video, [sequence(2, masks=masks)], engine=engine(), skip_empty=True)[0]
     assert result.key_frame == 4
     assert result.mask(5).sum() == 25
 
 
 def test_all_masks_empty_stay_empty(video: Video) -> None:
     masks = np.zeros((N_FRAMES, *SIZE), dtype=np.bool_)
-    result = propagate_video(video, [sequence(2, masks=masks)], engine=engine(), start=StartRule(skip_empty=True))[0]
+    result = propagate_video(video, [sequence(2, masks=masks)], engine=engine(), skip_empty=True)[0]
     assert not result.masks().any()
 
 
@@ -158,14 +158,14 @@ def test_a_small_cache_shares_the_turn_and_keeps_its_bound(video: Video, frames_
 def test_several_references_are_added_before_the_key_frame(video: Video) -> None:
     toy = engine()
     masks = np.stack([square()] * N_FRAMES)
-    propagate_video(video, [sequence(2, masks=masks)], engine=toy, start=StartRule(n_frames=3))
+    propagate_video(video, [sequence(2, masks=masks)], engine=toy, n_references=3)
     assert toy.sessions[0][:3] == ["reference 5", "reference 4", "reference 2"]
     assert toy.sessions[1][:3] == ["reference 5", "reference 4", "reference 2"]
 
 
 def test_references_of_another_size_are_left_out(video: Video) -> None:
     toy = engine()
-    propagate_video(video, [sequence(2)], engine=toy, start=StartRule(n_frames=3))
+    propagate_video(video, [sequence(2)], engine=toy, n_references=3)
     assert toy.sessions[0][0] == "reference 2"
 
 
@@ -223,6 +223,6 @@ def test_scales_must_be_positive(video: Video, scales: tuple[float, ...]) -> Non
         propagate_video(video, [sequence(2)], engine=engine(), scales=scales)
 
 
-def test_no_start_frame_is_refused() -> None:
+def test_no_reference_is_refused(video: Video) -> None:
     with pytest.raises(ConfigError, match="at least 1"):
-        StartRule(n_frames=0)
+        propagate_video(video, [sequence(2)], engine=engine(), n_references=0)
