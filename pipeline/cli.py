@@ -14,6 +14,7 @@ EXIT_USAGE = 2
 COMMANDS = {
     "evaluate": "score predictions: J, F and J&F of Ref-YouTube-VOS, Ref-DAVIS17 or MeViS",
     "train": "train a network as a YAML file says",
+    "checkpoint": "tell which network a file holds and what becomes of every key",
     "parity": "compare our networks with a folder of official inputs and outputs",
     "synthesize": "draw a Ref-YouTube-VOS-shaped data set with ground truth",
 }
