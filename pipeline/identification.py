@@ -155,7 +155,11 @@ def identify_vos(file: CheckpointFile) -> Identity | None:
         "long_term_gap": config.long_term_gap,
         "max_objects": config.max_objects,
     }
-    encoder = str(getattr(config.encoder, "name", config.encoder))
+    # Networks that differ only in their memory schedule have the same shapes.
+    alike = [other.name for other, account in accounts if _n_problems(account) == _n_problems(report)]
+    if len(alike) > 1:
+        details["same shapes as"] = ", ".join(name for name in alike if name != config.name)
+    encoder = f"{config.encoder.kind} of width {config.encoder.width}"
     return Identity(config.name, encoder, "own" if stored else "official", details, report)
 
 
