@@ -51,16 +51,40 @@ class Outlines:
 def trace(masks: NDArray[np.bool_], *, radius: int) -> tuple[Outlines, ...]:
     """Return the outlines of masks `(T, H, W)`, in chunks whose lengths depend on T, H and W only."""
     n_frames, height, width = masks.shape
-    step = max(1, _CHUNK_WORDS // (height * (width // WORD + 1)))
+    step = _find_step((height, width))
     pixels = np.ascontiguousarray(masks).view(np.uint8)
-    return tuple(_trace_chunk(pixels[start : start + step], radius) for start in range(0, n_frames, step))
+    chunks = (_pack(pixels[start : start + step]) for start in range(0, n_frames, step))
+    return tuple(_trace_chunk(words, (height, width), radius) for words in chunks)
 
 
-def _trace_chunk(pixels: NDArray[np.uint8], radius: int) -> Outlines:
+def trace_words(words: Words, size: tuple[int, int], *, radius: int) -> tuple[Outlines, ...]:
+    """Return the outlines of masks that are bits already.
+
+    Args:
+        words: `(T, H, W // 64 + 1)` uint64; pixel x of a row is bit `x % 64` of word `x // 64`, spare bits are 0.
+        size: (H, W).
+    """
+    step = _find_step(size)
+    chunks = (words[start : start + step] for start in range(0, len(words), step))
+    return tuple(_trace_chunk(chunk, size, radius) for chunk in chunks)
+
+
+def _find_step(size: tuple[int, int]) -> int:
+    """Return the frames of a chunk."""
+    return max(1, _CHUNK_WORDS // (size[0] * (size[1] // WORD + 1)))
+
+
+def _pack(pixels: NDArray[np.uint8]) -> Words:
     n_frames, height, width = pixels.shape
     packed = np.zeros((n_frames, height, (width // WORD + 1) * WORD // 8), np.uint8)
     packed[:, :, : -(-width // 8)] = np.packbits(pixels, axis=-1, bitorder="little")
     words: Words = packed.view("<u8")
+    return words
+
+
+def _trace_chunk(words: Words, size: tuple[int, int], radius: int) -> Outlines:
+    n_frames = len(words)
+    height, width = size
     columns = np.flatnonzero(np.bitwise_or.reduce(words.reshape(n_frames * height, -1), axis=0))
     if not columns.size:
         nothing, zero = np.zeros((n_frames, 0, 0), np.uint64), np.zeros(n_frames, np.int64)

@@ -1,0 +1,33 @@
+"""Outlines of masks by column, as run lengths have them: J and F do not change when both masks are transposed."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from rvos.bit_masks import WORD, Words
+from rvos.evaluation.outlines import Outlines, matching_radius, trace_words
+
+
+def pack_columns(masks: NDArray[np.bool_]) -> Words:
+    """Return masks `(T, H, W)` as words `(T, W, H // 64 + 1)`, as `rvos.bit_masks.to_words` gives those of runs."""
+    n_frames, height, width = masks.shape
+    packed = np.zeros((n_frames, width, (height // WORD + 1) * WORD // 8), np.uint8)
+    for frame, mask in enumerate(np.ascontiguousarray(masks).view(np.uint8)):
+        packed[frame, :, : -(-height // 8)] = np.packbits(cv2.transpose(mask), axis=-1, bitorder="little")
+    words: Words = packed.view("<u8")
+    return words
+
+
+def trace_columns(words: Words, size: tuple[int, int], void: Words | None = None) -> tuple[Outlines, ...]:
+    """Return the outlines of masks given by column.
+
+    Args:
+        words: `(T, W, H // 64 + 1)`.
+        size: (H, W) of the masks.
+        void: pixels that do not count, as words like these.
+    """
+    height, width = size
+    counted = words if void is None else words & ~void
+    return trace_words(counted, (width, height), radius=matching_radius(size))
