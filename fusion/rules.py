@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Literal, get_args
 
@@ -77,6 +77,14 @@ class FusionRule:
             threshold = self.singles.threshold
         return total, 1 if threshold is None else threshold.needed(total, unit)
 
+    def integer_weights(self) -> tuple[int, ...]:
+        """Return the weights in the integers that votes are counted in."""
+        return scale_weights(self.weights)[0]
+
+    def with_threshold(self, threshold: Threshold) -> FusionRule:
+        """Return the same rule with another threshold."""
+        return replace(self, threshold=threshold)
+
     def can_pass(self, group_size: int) -> bool:
         """Tell whether the votes of a group of this size can reach the threshold."""
         if self.method != "votes":
@@ -117,7 +125,7 @@ def _fuse_group(rows: Sequence[Sequence[MaskSequence]], rule: FusionRule) -> lis
     if len(rows) == 1 and rule.singles is not None and rule.singles.only is not None:
         return [rows[0][rule.singles.only].runs]
     everyone = [sequence for row in rows for sequence in row]
-    weights = list(scale_weights(rule.weights)[0]) * len(rows)
+    weights = list(rule.integer_weights()) * len(rows)
     if rule.method == "average":
         runs = average(everyone, weights=weights, threshold=_probability(rule, len(rows)))
     elif rule.method == "best":

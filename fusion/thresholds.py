@@ -63,7 +63,9 @@ class Threshold:
         return -(-exact.numerator // exact.denominator)
 
     def __str__(self) -> str:
-        """Return the form that `parse` reads."""
+        """Return a form that `parse` reads."""
+        if self.kind == "share":
+            return f"{self.value.numerator} of {self.value.denominator}"
         return str(self.value)
 
 

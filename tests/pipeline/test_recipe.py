@@ -80,7 +80,7 @@ def test_set_changes_and_adds_any_value(tmp_path: Path) -> None:
     assert recipe.stages == ("one", "two")
     node = recipe.node("f")
     assert isinstance(node, FuseNode)
-    assert str(node.rule.threshold) == "1/2"
+    assert str(node.rule.threshold) == "1 of 2"
 
 
 def test_numbers_as_names_stay_text(tmp_path: Path) -> None:

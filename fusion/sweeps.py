@@ -1,0 +1,170 @@
+"""Sweeps: every threshold and every subset of members scored from one count of votes.
+
+The boundaries of all members cut the line of pixels into pieces; for each piece the votes of every member are known.
+A setting of the sweep is then one comparison per piece, and settings that keep the same pieces are scored once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fusion.rules import FusionRule
+from fusion.thresholds import Threshold
+from rvos.bit_masks import Words, to_words
+from rvos.errors import FusionError
+from rvos.evaluation.columns import trace_columns
+from rvos.evaluation.measures import score
+from rvos.evaluation.outlines import Outlines
+from rvos.runs import Runs
+
+Integers = NDArray[np.int64]
+Values = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One point of a sweep.
+
+    Args:
+        members: indices of those that vote.
+        rule: with weights for these members only.
+    """
+
+    members: tuple[int, ...]
+    rule: FusionRule
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MemberVotes:
+    """Votes of every member of a group along the line of all frames.
+
+    Args:
+        positions: `(P,)` ascending places where any member changes.
+        counts: `(M, P)` expressions that each member marks from each place to the next.
+        n_expressions: of the group.
+    """
+
+    positions: Integers
+    counts: Integers
+    n_expressions: int
+    n_frames: int
+    size: tuple[int, int]
+
+    def keep(self, setting: Setting) -> Runs:
+        """Return the runs that pass; none where no vote can reach the threshold."""
+        passes = self.passes(setting)
+        edges = self.positions[np.flatnonzero(np.diff(passes, prepend=False))]
+        return Runs(edges[0::2], edges[1::2], self.n_frames, self.size)
+
+    def passes(self, setting: Setting) -> NDArray[np.bool_]:
+        """Return which pieces pass, `(P,)`."""
+        rule, singles = setting.rule, setting.rule.singles
+        if self.n_expressions == 1 and singles is not None and singles.only is not None:
+            only: NDArray[np.bool_] = self.counts[setting.members[singles.only]] > 0
+            return only
+        weights = np.asarray(rule.integer_weights(), np.int64)
+        sums = weights @ self.counts[list(setting.members)]
+        passing: NDArray[np.bool_] = sums >= rule.count_votes(self.n_expressions)[1]
+        return passing
+
+
+def count_member_votes(members: Sequence[Sequence[Runs]]) -> MemberVotes:
+    """Return the votes of every member.
+
+    Args:
+        members: for each member the masks of the group's expressions, all of the same frames and size.
+
+    Raises:
+        FusionError: no masks, or unequal ones.
+    """
+    masks = [mask for own in members for mask in own]
+    if not masks:
+        raise FusionError("a sweep without masks; name at least one member")
+    first = masks[0]
+    if any((mask.n_frames, mask.size) != (first.n_frames, first.size) for mask in masks):
+        raise FusionError("masks of unequal frames or sizes cannot be added; check the members")
+    n_kinds = 2 * len(members)
+    codes = np.concatenate([_edge_codes(mask, m, n_kinds) for m, own in enumerate(members) for mask in own])
+    codes.sort(kind="stable")
+    positions, kind = np.divmod(codes, n_kinds)
+    settled = np.append(positions[1:] != positions[:-1], True)[: positions.size]
+    counts = np.stack([np.cumsum(_signs(kind, m))[settled] for m in range(len(members))])
+    return MemberVotes(positions[settled], counts, len(members[0]), first.n_frames, first.size)
+
+
+def list_thresholds(rule: FusionRule, thresholds: Sequence[Threshold]) -> list[Setting]:
+    """Return a setting for each threshold, with all members and the rule of the recipe for groups of one."""
+    everyone = tuple(range(len(rule.weights)))
+    return [Setting(everyone, rule.with_threshold(threshold)) for threshold in thresholds]
+
+
+def list_subsets(rule: FusionRule, group_size: int) -> list[Setting]:
+    """Return every threshold of every subset of members.
+
+    Groups of another size than `group_size` take the same share of their votes.
+    """
+    settings = []
+    for n_members in range(1, len(rule.weights) + 1):
+        for members in combinations(range(len(rule.weights)), n_members):
+            weights = tuple(rule.weights[m] for m in members)
+            settings += [
+                Setting(members, FusionRule(weights, threshold=threshold))
+                for threshold in list_shares(weights, group_size)
+            ]
+    return settings
+
+
+def list_shares(weights: Sequence[Fraction], group_size: int) -> list[Threshold]:
+    """Return all thresholds that can differ, as shares of the votes of a group."""
+    sums = {Fraction(0)}
+    for weight in weights:
+        sums = {total + count * weight for total in sums for count in range(group_size + 1)}
+    everything = max(sums)
+    return [Threshold("share", total / everything) for total in sorted(sums) if total > 0]
+
+
+def score_settings(
+    votes: MemberVotes, settings: Sequence[Setting], truths: Sequence[tuple[Outlines, ...]], void: Words | None = None
+) -> Values:
+    """Return J and F of every setting against every ground truth, `(settings, truths, 2)`, means over the frames.
+
+    Args:
+        truths: outlines of `trace_columns`, one for each expression of the group; the same object may recur.
+        void: pixels that do not count, as words by column.
+    """
+    known: dict[bytes, Values] = {}
+    rows = []
+    for setting in settings:
+        key = np.packbits(votes.passes(setting)).tobytes()
+        if key not in known:
+            outlines = trace_columns(to_words(votes.keep(setting)), votes.size, void)
+            known[key] = _score_truths(outlines, truths)
+        rows.append(known[key])
+    return np.stack(rows)
+
+
+def _score_truths(outlines: tuple[Outlines, ...], truths: Sequence[tuple[Outlines, ...]]) -> Values:
+    by_identity: dict[int, Values] = {}
+    for truth in truths:
+        if id(truth) not in by_identity:
+            j, f = score(truth, outlines)
+            by_identity[id(truth)] = np.array([j.mean(), f.mean()])
+    return np.stack([by_identity[id(truth)] for truth in truths])
+
+
+def _edge_codes(mask: Runs, member: int, n_kinds: int) -> Integers:
+    codes = np.empty(2 * mask.starts.size, np.int64)
+    codes[0::2] = mask.starts * n_kinds + 2 * member
+    codes[1::2] = mask.ends * n_kinds + 2 * member + 1
+    return codes
+
+
+def _signs(kind: Integers, member: int) -> Integers:
+    signs: Integers = (kind == 2 * member).astype(np.int64) - (kind == 2 * member + 1)
+    return signs
