@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor
 
 from runners.base import ModelSettings
 from runners.checkpoints import CheckpointFile, read_checkpoint, read_network_config
 from runners.configs import config_from
 from runners.networks.tokenizers import SmallTokens, Tokens
-from runners.networks.uninext.config import FEATURE_STRIDE, MEAN, N_LEVELS, RELEASED, STD, TextSizes, UninextConfig
+from runners.networks.uninext.association import follow
+from runners.networks.uninext.config import RELEASED, TextSizes, UninextConfig
 from runners.networks.uninext.language import Text, WordPieces, clean_expression
 from runners.networks.uninext.loading import load_network, recognise_backbone
-from runners.networks.uninext.masks import OUTPUT_STRIDE, full_size_logits
 from runners.networks.uninext.network import Selection, Uninext, pad_frames
 from runners.networks.uninext.visual import Visual
+from runners.uninext_frames import SOFT_RANGE, count_tokens, finish, normalise, quantise, resize_frame, test_size
 from rvos.errors import CheckpointError, ConfigError, InputError
 from rvos.mask_sequences import MaskSequence, SoftMaps, encode
 from rvos.videos import Expression, Video
@@ -29,71 +28,48 @@ from rvos.videos import Expression, Video
 NAME = "uninext"
 _THRESHOLD = 0.5
 _TOKENS_AT_ONCE = 36_000
+_LINKED_CANDIDATES = 5
+_RELEASED_ASSOCIATION = 2
 _PRECISIONS = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 
 
-def test_size(size: tuple[int, int], short_side: int, long_side: int) -> tuple[int, int]:
-    """Return the height and width that a frame of `size` is resized to, pixels.
-
-    The short side becomes `short_side`, unless the long one would then pass `long_side`.
-
-    Source: uninext, section 2.
-    """
-    scale = short_side / min(size)
-    height, width = (short_side, scale * size[1]) if size[0] < size[1] else (scale * size[0], short_side)
-    if max(height, width) > long_side:
-        shrink = long_side / max(height, width)
-        height, width = height * shrink, width * shrink
-    return int(height + 0.5), int(width + 0.5)
-
-
-def resize_frame(frame: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
-    """Return an RGB frame `(H, W, 3)` at `size` (H, W), by Pillow's bilinear filter on 8-bit values."""
-    if frame.shape[:2] == size:
-        return frame
-    return np.asarray(Image.fromarray(frame).resize((size[1], size[0]), Image.Resampling.BILINEAR))
-
-
-def normalise(frames: NDArray[np.uint8]) -> Tensor:
-    """Return the network input `(T, 3, H, W)` float32 of RGB frames `(T, H, W, 3)`."""
-    values = torch.from_numpy(frames.astype(np.float32))
-    return ((values - torch.tensor(MEAN)) / torch.tensor(STD)).permute(0, 3, 1, 2).contiguous()
-
-
-def finish(logits: Tensor, size: tuple[int, int], original: tuple[int, int]) -> Tensor:
-    """Return mask probabilities at the original frame size, float32 `(N, H, W)`.
+@dataclass(frozen=True, slots=True, eq=False)
+class _Candidates:
+    """The best queries of one expression in one frame, best first.
 
     Args:
-        logits: `(N, h, w)` at stride 4 of the padded frames.
-        size: of the resized frames before padding.
-        original: of the frames as read; reached by nearest neighbour, as officially.
-
-    Source: uninext, section 10, step 6.
+        runs: mask of each at the original frame size.
+        scores: `(P,)`.
+        soft: `(P, h, w)` quantised logits, or None.
+        embeddings: `(P, E)`, or None.
     """
-    probabilities = full_size_logits(logits[:, None].float(), size).sigmoid()
-    return F.interpolate(probabilities, size=original, mode="nearest")[:, 0]
+
+    runs: tuple[bytes, ...]
+    scores: NDArray[np.float32]
+    soft: NDArray[np.uint8] | None
+    embeddings: NDArray[np.float32] | None
 
 
-def quantise(logits: Tensor, size: tuple[int, int]) -> NDArray[np.uint8]:
-    """Return quantised logits `(N, h, w)` of the unpadded frames at a quarter of their `size`."""
-    quarter = (-(-size[0] // OUTPUT_STRIDE), -(-size[1] // OUTPUT_STRIDE))
-    cropped = full_size_logits(logits[:, None].float(), size)
-    soft = F.interpolate(cropped, size=quarter, mode="bilinear", align_corners=False)[:, 0]
-    return SoftMaps.quantise(soft.cpu().numpy()).values
+_Track = list[_Candidates]
 
 
-@dataclass(slots=True)
-class _Track:
-    """Results of one expression, frame by frame."""
-
-    runs: list[bytes] = field(default_factory=list)
-    scores: list[float] = field(default_factory=list)
-    soft: list[NDArray[np.uint8]] = field(default_factory=list)
-
-    def to_sequence(self, video: Video, expression: Expression, size: tuple[int, int]) -> MaskSequence:
-        soft = SoftMaps(np.stack(self.soft), -8.0, 8.0) if self.soft else None
-        scores = np.asarray(self.scores, dtype=np.float32)
-        return MaskSequence(video.id, expression.id, video.frames, size, tuple(self.runs), scores, soft=soft)
+def _to_sequence(
+    video: Video, expression: Expression, size: tuple[int, int], track: Sequence[_Candidates]
+) -> MaskSequence:
+    """Return the sequence of the candidates that were chosen: each frame's best, or the linked ones."""
+    embeddings = [frame.embeddings for frame in track if frame.embeddings is not None]
+    scores = np.stack([frame.scores for frame in track])
+    chosen = follow(scores, np.stack(embeddings)) if embeddings else np.zeros(len(track), dtype=np.intp)
+    maps = [frame.soft[index] for frame, index in zip(track, chosen, strict=True) if frame.soft is not None]
+    return MaskSequence(
+        video.id,
+        expression.id,
+        video.frames,
+        size,
+        tuple(frame.runs[index] for frame, index in zip(track, chosen, strict=True)),
+        np.ascontiguousarray(scores[np.arange(len(track)), chosen]),
+        soft=SoftMaps(np.stack(maps), *SOFT_RANGE) if maps else None,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +89,7 @@ class UninextRunner:
         precision: of the network's arithmetic.
         keep_soft: keep quantised logits.
         tokens_at_once: image tokens that run through encoder and decoder together; bounds the memory.
+        link: follow the object of the best frame by the network's embeddings, instead of taking each frame's best.
     """
 
     def __init__(
@@ -124,6 +101,7 @@ class UninextRunner:
         precision: torch.dtype = torch.float32,
         keep_soft: bool = True,
         tokens_at_once: int = _TOKENS_AT_ONCE,
+        link: bool = False,
     ) -> None:
         self.network = network.to(device).eval()
         self.tokens = tokens
@@ -131,6 +109,7 @@ class UninextRunner:
         self.precision = precision
         self.keep_soft = keep_soft
         self.tokens_at_once = tokens_at_once
+        self.n_best = _LINKED_CANDIDATES if link else 1
 
     def segment(self, video: Video, expressions: Sequence[Expression]) -> Iterator[MaskSequence]:
         """Yield one mask sequence for each expression, in their order.
@@ -145,12 +124,13 @@ class UninextRunner:
         original = video.read_size()
         tracks = self._track(video, expressions, original)
         for expression, track in zip(expressions, tracks, strict=True):
-            yield track.to_sequence(video, expression, original)
+            yield _to_sequence(video, expression, original, track)
 
     @torch.inference_mode()
     def _track(self, video: Video, expressions: Sequence[Expression], original: tuple[int, int]) -> list[_Track]:
+        """Return the candidates of every expression in every frame."""
         text = self._read(video, expressions)
-        tracks = [_Track() for _ in expressions]
+        tracks: list[_Track] = [[] for _ in expressions]
         for batch in self._batches(video, original):
             self._segment_batch(batch, text, tracks)
         return tracks
@@ -186,7 +166,8 @@ class UninextRunner:
         for chunk in torch.split(pairs, step):
             expression = chunk // n_frames
             with self._arithmetic():
-                selection = self.network.segment(visual.select(chunk % n_frames), text.select(expression))
+                frames, words = visual.select(chunk % n_frames), text.select(expression)
+                selection = self.network.segment(frames, words, self.n_best)
             self._store(selection, batch, [tracks[index] for index in expression.tolist()])
 
     def _look(self, batch: _Batch) -> Visual:
@@ -199,16 +180,19 @@ class UninextRunner:
 
     def _store(self, selection: Selection, batch: _Batch, tracks: list[_Track]) -> None:
         """Threshold, encode and keep one frame of each of `tracks`."""
-        scores = selection.scores.float().cpu()
-        if not scores.isfinite().all():
+        scores = selection.scores.float().cpu().numpy()
+        if not np.isfinite(scores).all():
             raise CheckpointError("uninext: scores are not finite; use precision float32, or check the checkpoint")
-        masks = (finish(selection.logits, batch.size, batch.original) > _THRESHOLD).cpu().numpy()
-        soft = quantise(selection.logits, batch.size) if self.keep_soft else None
-        for index, (track, run) in enumerate(zip(tracks, encode(masks), strict=True)):
-            track.runs.append(run)
-            track.scores.append(float(scores[index]))
-            if soft is not None:
-                track.soft.append(soft[index])
+        logits = selection.logits.flatten(0, 1)
+        masks = (finish(logits, batch.size, batch.original) > _THRESHOLD).cpu().numpy()
+        soft = quantise(logits, batch.size) if self.keep_soft else None
+        runs, n_best = encode(masks), scores.shape[1]
+        vectors = None if selection.embeddings is None else selection.embeddings.float().cpu().numpy()
+        for index, track in enumerate(tracks):
+            own = slice(index * n_best, (index + 1) * n_best)
+            maps = None if soft is None else soft[own]
+            embeddings = None if vectors is None else vectors[index]
+            track.append(_Candidates(runs[own], scores[index], maps, embeddings))
 
 
 def _read_frame(video: Video, index: int, original: tuple[int, int]) -> NDArray[np.uint8]:
@@ -222,11 +206,18 @@ def _read_frame(video: Video, index: int, original: tuple[int, int]) -> NDArray[
     return frame
 
 
-def count_tokens(size: tuple[int, int], multiple: int) -> int:
-    """Return how many tokens the four levels of a frame of `size` (H, W) have after padding, rounded up."""
-    height, width = (-(-side // multiple) * multiple for side in size)
-    strides = [FEATURE_STRIDE * 2**level for level in range(N_LEVELS)]
-    return sum(-(-height // stride) * -(-width // stride) for stride in strides)
+@dataclass(frozen=True, slots=True)
+class _Options:
+    """The runner's own settings in a recipe.
+
+    Args:
+        short_side, long_side: of the resized frames; 0: as the network was trained.
+    """
+
+    tokens_at_once: int = _TOKENS_AT_ONCE
+    short_side: int = 0
+    long_side: int = 0
+    link: bool = False
 
 
 def build(settings: ModelSettings, *, device: torch.device) -> UninextRunner:
@@ -236,9 +227,9 @@ def build(settings: ModelSettings, *, device: torch.device) -> UninextRunner:
         CheckpointError: the checkpoint cannot be read safely, or does not fit.
         ConfigError: settings that this network does not have, or an unusable tokeniser folder.
     """
-    tokens_at_once = _check(settings)
+    options = _check(settings)
     file = read_checkpoint(settings.checkpoint)
-    config = _config(settings, file)
+    config = _config(settings, file, options)
     tokens = _tokens(settings, config)
     network = Uninext(config)
     load_network(network, config, file)
@@ -250,27 +241,39 @@ def build(settings: ModelSettings, *, device: torch.device) -> UninextRunner:
         device,
         precision=_PRECISIONS[settings.precision],
         keep_soft=settings.keep_soft,
-        tokens_at_once=tokens_at_once,
+        tokens_at_once=options.tokens_at_once,
+        link=options.link,
     )
 
 
-def _check(settings: ModelSettings) -> int:
-    """Return the token limit of `settings`, having refused what this network does not have."""
+def _check(settings: ModelSettings) -> _Options:
+    """Return the options of `settings`, having refused what this network does not have."""
     if settings.window is not None or settings.overlap:
         raise ConfigError("uninext: works frame by frame; drop window and overlap")
-    unknown = sorted(set(settings.options) - {"tokens_at_once"})
-    if unknown:
-        raise ConfigError(f"uninext: unknown options {', '.join(unknown)}; known: tokens_at_once")
-    limit = settings.options.get("tokens_at_once", _TOKENS_AT_ONCE)
-    if isinstance(limit, bool) or not isinstance(limit, int) or limit < 1:
-        raise ConfigError(f"uninext: tokens_at_once is {limit!r}; give a whole number of at least 1")
     if settings.precision not in _PRECISIONS:
         raise ConfigError(f"uninext: precision {settings.precision!r}; choose one of {', '.join(_PRECISIONS)}")
-    return limit
+    known = {item.name: item.default for item in fields(_Options)}
+    for name, value in settings.options.items():
+        if name not in known:
+            raise ConfigError(f"uninext: unknown option {name}; known are {', '.join(known)}")
+        if type(value) is not type(known[name]) or (not isinstance(value, bool) and int(value) < 1):
+            kind = "true or false" if isinstance(known[name], bool) else "a whole number of at least 1"
+            raise ConfigError(f"uninext: option {name} is {value!r}; give {kind}")
+    return _Options(**settings.options)  # type: ignore[arg-type]
 
 
-def _config(settings: ModelSettings, file: CheckpointFile) -> UninextConfig:
-    """Return the network's sizes: from the file where it states them, else by the backbone's name."""
+def _config(settings: ModelSettings, file: CheckpointFile, options: _Options) -> UninextConfig:
+    """Return the network's sizes: the file's own with what `options` change."""
+    config = _stated_config(settings, file)
+    if options.link and not config.association_layers:
+        raise ConfigError(f"{file.path}: has no embeddings to link frames by; drop the option link")
+    short, long = options.short_side or config.short_side, options.long_side or config.long_side
+    layers = config.association_layers if options.link else 0
+    return replace(config, short_side=short, long_side=long, association_layers=layers)
+
+
+def _stated_config(settings: ModelSettings, file: CheckpointFile) -> UninextConfig:
+    """Return the sizes that the file states, else those of the backbone's name."""
     stated = read_network_config(file)
     if stated is not None:
         name, values = stated
@@ -280,7 +283,8 @@ def _config(settings: ModelSettings, file: CheckpointFile) -> UninextConfig:
     backbone = settings.backbone or recognise_backbone(file.state)
     if backbone not in RELEASED:
         raise ConfigError(f"uninext: backbone {backbone!r} is unknown; choose one of {', '.join(RELEASED)}")
-    return UninextConfig(backbone=RELEASED[backbone])
+    linkable = any(name.startswith("detr.reid_embed_head.") for name in file.state)
+    return UninextConfig(backbone=RELEASED[backbone], association_layers=_RELEASED_ASSOCIATION if linkable else 0)
 
 
 def _tokens(settings: ModelSettings, config: UninextConfig) -> Tokens:

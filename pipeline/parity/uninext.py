@@ -29,7 +29,7 @@ from runners.networks.uninext.masks import paint
 from runners.networks.uninext.network import Detections, Uninext, pad_frames
 from runners.networks.uninext.proposals import pick
 from runners.networks.uninext.visual import BackboneHolder, Visual
-from runners.uninext import finish, normalise, resize_frame, test_size
+from runners.uninext_frames import finish, normalise, resize_frame, test_size
 from rvos.errors import InputError
 
 Arrays = dict[str, NDArray[Any]]
@@ -178,15 +178,15 @@ def _run_frame(network: Uninext, image: Tensor, text: Text, original: tuple[int,
     visual = _look(network, image)
     detections = network.detect(visual, text)
     selection = network.select(detections, visual.sizes)
-    probability = finish(selection.logits, (image.shape[-2], image.shape[-1]), original)
+    probability = finish(selection.logits[:, 0], (image.shape[-2], image.shape[-1]), original)
     return {
         "pred_logits": detections.class_logits[0, :, None].numpy(),
         "pred_iou": detections.iou_logits[0, :, None].numpy(),
         "pred_boxes": detections.boxes[0].numpy(),
         "query_score": detections.scores[0].numpy(),
-        "selected_query": selection.queries[0].numpy(),
-        "frame_score": selection.scores[0].numpy(),
-        "mask_logits_selected": selection.logits[0].numpy(),
+        "selected_query": selection.queries[0, 0].numpy(),
+        "frame_score": selection.scores[0, 0].numpy(),
+        "mask_logits_selected": selection.logits[0, 0].numpy(),
         "mask_probability": probability[0].numpy(),
         "mask_binary": (probability[0] > 0.5).numpy(),
     }

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from runners.networks.deformable_transformer import Memory
 from runners.networks.heads import Perceptron
+from runners.networks.uninext.association import AssociationHead
 from runners.networks.uninext.config import UninextConfig
 from runners.networks.uninext.denoising import DenoisingQueries
 from runners.networks.uninext.fusion import Fused
@@ -52,17 +53,19 @@ class Detections:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Selection:
-    """The winning query of N frames.
+    """The best P queries of N frames, best first; the first is the official result.
 
     Args:
-        queries: `(N,)` int64.
-        scores: `(N,)` in [0, 1].
-        logits: `(N, h, w)` mask logits at stride 4 of the padded frames.
+        queries: `(N, P)` int64.
+        scores: `(N, P)` in [0, 1].
+        logits: `(N, P, h, w)` mask logits at stride 4 of the padded frames.
+        embeddings: `(N, P, E)` for association; None where the network has no such head.
     """
 
     queries: Tensor
     scores: Tensor
     logits: Tensor
+    embeddings: Tensor | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,7 +81,6 @@ class TrainingOutputs:
         proposal_logits, proposal_boxes: `(N, S)` and `(N, S, 4)` of every token.
         usable: `(N, S)` bool, tokens with a finite box.
         denoising_logits, denoising_boxes: `(layers, N, D)` and `(layers, N, D, 4)`; None without denoising queries.
-        embeddings: `(N, Q, E)` for association; None where the network has no such head.
     """
 
     class_logits: Tensor
@@ -93,7 +95,6 @@ class TrainingOutputs:
     usable: Tensor
     denoising_logits: Tensor | None
     denoising_boxes: Tensor | None
-    embeddings: Tensor | None = None
 
 
 class Detector(nn.Module):
@@ -176,6 +177,8 @@ class Segmenter(nn.Module):
         self.detr = Detector(config, auxiliary=auxiliary)
         self.controller = build_controller(config)
         self.mask_head = MaskFeatures(config)
+        if config.association_layers:
+            self.reid_embed_head = AssociationHead(config)
         if auxiliary:
             self.resizer = SentenceEmbedding(config.text.width, config.width)
 
@@ -241,14 +244,18 @@ class Uninext(nn.Module):
         centres = pick(detections.decoded.entering[-1], queries)[..., :2]
         return double_aligned(paint(features, filters, centres, sizes))
 
-    def select(self, detections: Detections, sizes: Tensor) -> Selection:
-        """Return the best query of each frame with its mask; `sizes` `(N, 2)` before padding."""
-        scores, queries = detections.scores.max(dim=1)
-        return Selection(queries, scores, self.paint(detections, queries[:, None], sizes)[:, 0])
+    def select(self, detections: Detections, sizes: Tensor, n_best: int = 1) -> Selection:
+        """Return the best queries of each frame with their masks; `sizes` `(N, 2)` before padding."""
+        scores, queries = detections.scores.topk(min(n_best, detections.scores.shape[1]), dim=1)
+        embeddings = None
+        if n_best > 1 and self.config.association_layers:
+            states = detections.decoded.states[-1]
+            embeddings = pick(self.detr.reid_embed_head(states, detections.boxes, detections.memory), queries)
+        return Selection(queries, scores, self.paint(detections, queries, sizes), embeddings)
 
-    def segment(self, visual: Visual, text: Text) -> Selection:
-        """Return the best query of each of N frames, each with its expression."""
-        return self.select(self.detect(visual, text), visual.sizes)
+    def segment(self, visual: Visual, text: Text, n_best: int = 1) -> Selection:
+        """Return the best queries of each of N frames, each with its expression."""
+        return self.select(self.detect(visual, text), visual.sizes, n_best)
 
     def forward(
         self,

@@ -96,11 +96,11 @@ class RefiningDecoder(nn.Module):
     Source: uninext, section 8.
     """
 
-    def __init__(self, config: UninextConfig) -> None:
+    def __init__(self, config: UninextConfig, n_layers: int) -> None:
         super().__init__()
         sizes = deformable_sizes(config)
         self.width = config.width
-        self.layers = nn.ModuleList(MaskedDecoderLayer(sizes) for _ in range(config.decoder_layers))
+        self.layers = nn.ModuleList(MaskedDecoderLayer(sizes) for _ in range(n_layers))
         self.ref_point_head = Perceptron(2 * config.width, config.width, config.width)
 
     def position(self, reference: Tensor) -> Tensor:
@@ -145,7 +145,7 @@ class Transformer(nn.Module):
         self.encoder = FusingEncoder(config)
         self.enc_output = nn.Linear(config.width, config.width)
         self.enc_output_norm = nn.LayerNorm(config.width)
-        self.decoder = RefiningDecoder(config)
+        self.decoder = RefiningDecoder(config, config.decoder_layers)
 
     def reset_parameters(self) -> None:
         """Xavier for all matrices, stars for the sampling offsets, unit normal level embeddings."""

@@ -1,0 +1,73 @@
+"""UNINEXT's frames: official resizing and normalisation before the network, upsampling and cropping after it."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from runners.networks.uninext.config import FEATURE_STRIDE, MEAN, N_LEVELS, STD
+from runners.networks.uninext.masks import OUTPUT_STRIDE, full_size_logits
+from rvos.mask_sequences import SoftMaps
+
+SOFT_RANGE = (-8.0, 8.0)
+
+
+def test_size(size: tuple[int, int], short_side: int, long_side: int) -> tuple[int, int]:
+    """Return the height and width that a frame of `size` is resized to, pixels.
+
+    The short side becomes `short_side`, unless the long one would then pass `long_side`.
+
+    Source: uninext, section 2.
+    """
+    scale = short_side / min(size)
+    height, width = (short_side, scale * size[1]) if size[0] < size[1] else (scale * size[0], short_side)
+    if max(height, width) > long_side:
+        shrink = long_side / max(height, width)
+        height, width = height * shrink, width * shrink
+    return int(height + 0.5), int(width + 0.5)
+
+
+def resize_frame(frame: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    """Return an RGB frame `(H, W, 3)` at `size` (H, W), by Pillow's bilinear filter on 8-bit values."""
+    if frame.shape[:2] == size:
+        return frame
+    return np.asarray(Image.fromarray(frame).resize((size[1], size[0]), Image.Resampling.BILINEAR))
+
+
+def normalise(frames: NDArray[np.uint8]) -> Tensor:
+    """Return the network input `(T, 3, H, W)` float32 of RGB frames `(T, H, W, 3)`."""
+    values = torch.from_numpy(frames.astype(np.float32))
+    return ((values - torch.tensor(MEAN)) / torch.tensor(STD)).permute(0, 3, 1, 2).contiguous()
+
+
+def finish(logits: Tensor, size: tuple[int, int], original: tuple[int, int]) -> Tensor:
+    """Return mask probabilities at the original frame size, float32 `(N, H, W)`.
+
+    Args:
+        logits: `(N, h, w)` at stride 4 of the padded frames.
+        size: of the resized frames before padding.
+        original: of the frames as read; reached by nearest neighbour, as officially.
+
+    Source: uninext, section 10, step 6.
+    """
+    probabilities = full_size_logits(logits[:, None].float(), size).sigmoid()
+    return F.interpolate(probabilities, size=original, mode="nearest")[:, 0]
+
+
+def quantise(logits: Tensor, size: tuple[int, int]) -> NDArray[np.uint8]:
+    """Return quantised logits `(N, h, w)` of the unpadded frames at a quarter of their `size`."""
+    quarter = (-(-size[0] // OUTPUT_STRIDE), -(-size[1] // OUTPUT_STRIDE))
+    cropped = full_size_logits(logits[:, None].float(), size)
+    soft = F.interpolate(cropped, size=quarter, mode="bilinear", align_corners=False)[:, 0]
+    return SoftMaps.quantise(soft.cpu().numpy(), low=SOFT_RANGE[0], high=SOFT_RANGE[1]).values
+
+
+def count_tokens(size: tuple[int, int], multiple: int) -> int:
+    """Return how many tokens the four levels of a frame of `size` (H, W) have after padding, rounded up."""
+    height, width = (-(-side // multiple) * multiple for side in size)
+    strides = [FEATURE_STRIDE * 2**level for level in range(N_LEVELS)]
+    return sum(-(-height // stride) * -(-width // stride) for stride in strides)
