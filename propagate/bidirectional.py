@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from propagate.collecting import SequenceCollector
 from propagate.engines import PropagationProtocol, VosEngine
 from propagate.key_frames import pick_key_frame, pick_start_frames
 from propagate.passes import PROTOCOLS, Prediction, Rules, Track, run_passes
 from propagate.preprocessing import list_augmentations
 from rvos.errors import ConfigError, InputError
-from rvos.mask_sequences import MaskSequence, encode
+from rvos.mask_sequences import MaskSequence
 from rvos.videos import Video
 
 EXPRESSIONS_AT_ONCE = 8
@@ -32,12 +32,13 @@ def propagate_video(
     flip: bool = False,
     n_references: int = 1,
     skip_empty: bool = False,
+    keep_soft: bool = False,
 ) -> list[MaskSequence]:
     """Return the sequences with every mask but the key frame's replaced by propagation from the key frame.
 
     The key frame keeps its mask. Where that mask is empty, the input masks are returned as they are, unless
-    `skip_empty` finds another. Scores stay those of the input; the key frame is stated. Soft maps are dropped, as
-    they belong to the old masks.
+    `skip_empty` finds another. Scores stay those of the input; the key frame is stated. The input's soft maps are
+    handed on only with unchanged masks.
 
     Args:
         video: whose frames the masks belong to.
@@ -47,6 +48,7 @@ def propagate_video(
         scales, flip: augmentations whose probabilities are averaged.
         n_references: frames to start from at most, the key frame among them; see `pick_start_frames`.
         skip_empty: replace a key frame whose mask is empty by the best-scored one whose mask is not.
+        keep_soft: also keep the averaged probabilities, in 8 bits at a quarter of the frame size.
 
     Raises:
         InputError: frames or sizes of masks and video differ, scores are not finite, a frame cannot be read.
@@ -58,7 +60,7 @@ def propagate_video(
     rules = _find_rules(protocol, scales, n_references)
     check_sequences(video, sequences)
     keys = [(pick_start_frames(s, skip_empty=skip_empty) or (pick_key_frame(s),))[-1] for s in sequences]
-    runs = [list(sequence.runs) for sequence in sequences]
+    collectors = [SequenceCollector(s, key=key, keep_soft=keep_soft) for s, key in zip(sequences, keys, strict=True)]
     for prediction in predict(
         video,
         sequences,
@@ -69,12 +71,8 @@ def propagate_video(
         n_references=n_references,
         skip_empty=skip_empty,
     ):
-        foreground = (prediction.labels > 0).cpu().numpy()
-        runs[prediction.position][prediction.frame] = encode(foreground[None])[0]
-    return [
-        replace(sequence, runs=tuple(new), key_frame=key, soft=None)
-        for sequence, new, key in zip(sequences, runs, keys, strict=True)
-    ]
+        collectors[prediction.position].add(prediction)
+    return [collector.finish() for collector in collectors]
 
 
 def predict(

@@ -33,6 +33,8 @@ class EngineSettings:
         long_term_gap: frames between long-term writes; None: as the network says.
         precision: of the network's arithmetic; probabilities are averaged in float32 always.
         cache_megabytes: bound of the features kept for sharing.
+        skip_empty: start from the best-scored frame whose mask is not empty where the key frame's is.
+        keep_soft: keep the averaged probabilities beside the masks, for fusions by average.
 
     Raises:
         ConfigError: a value that no engine can use.
@@ -48,6 +50,8 @@ class EngineSettings:
     long_term_gap: int | None = None
     precision: Literal["float32", "float16", "bfloat16"] = "float32"
     cache_megabytes: int = 1024
+    skip_empty: bool = False
+    keep_soft: bool = False
 
     def __post_init__(self) -> None:
         if not self.scales or any(scale <= 0 for scale in self.scales):

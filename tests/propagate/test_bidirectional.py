@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from toy import ToyEngine, ToySession, write_video
 
 from propagate.bidirectional import EXPRESSIONS_AT_ONCE, propagate_video
 from rvos.errors import CheckpointError, ConfigError, InputError
-from rvos.mask_sequences import MaskSequence
+from rvos.mask_sequences import MaskSequence, SoftMaps
 from rvos.videos import Video
 
 SIZE = (24, 32)
@@ -105,6 +106,24 @@ def test_one_frame_keeps_its_mask(tmp_path: Path) -> None:
     given = sequence(0, frames=("00000",))
     result = propagate_video(video, [given], engine=engine())[0]
     assert result.runs == given.runs
+
+
+def test_soft_maps_are_the_averaged_probabilities(video: Video) -> None:
+    result = propagate_video(video, [sequence(2)], engine=engine(shift=0), keep_soft=True)[0]
+    assert result.soft is not None
+    assert (result.soft.kind, result.soft.values.shape) == ("probability", (N_FRAMES, SIZE[0] // 4, SIZE[1] // 4))
+    soft = result.soft.dequantise()
+    np.testing.assert_allclose(soft[2], square().reshape(6, 4, 8, 4).mean(axis=(1, 3)), atol=0.5 / 255)
+    moved = square(5, 4).reshape(6, 4, 8, 4).mean(axis=(1, 3))
+    np.testing.assert_allclose(soft[3], moved, atol=0.01)
+
+
+def test_soft_maps_of_the_input_are_not_handed_on(video: Video) -> None:
+    soft = SoftMaps.quantise(np.zeros((N_FRAMES, 6, 8), dtype=np.float32))
+    given = replace(sequence(2), soft=soft)
+    assert propagate_video(video, [given], engine=engine())[0].soft is None
+    empty = replace(sequence(2, masks=np.zeros((N_FRAMES, *SIZE), dtype=np.bool_)), soft=soft)
+    assert propagate_video(video, [empty], engine=engine())[0].soft is soft
 
 
 def test_no_expressions_give_none(video: Video) -> None:

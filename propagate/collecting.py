@@ -1,0 +1,62 @@
+"""Predictions of one expression gathered into a mask sequence."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from propagate.passes import Prediction
+from rvos.mask_sequences import MaskSequence, SoftMaps, encode
+
+_SOFT_STRIDE = 4
+
+
+class SequenceCollector:
+    """Replaces the masks of `source`, frame by frame, by what was predicted.
+
+    Args:
+        source: the sequence that was propagated; frames without a prediction keep its masks.
+        key: the key frame that was used.
+        keep_soft: also gather the object's probability at a quarter of the frame size, in 8 bits.
+    """
+
+    def __init__(self, source: MaskSequence, *, key: int, keep_soft: bool) -> None:
+        self._source = source
+        self._key = key
+        self._runs = list(source.runs)
+        self._soft: dict[int, NDArray[np.float32]] | None = {} if keep_soft else None
+        self._is_changed = False
+
+    def add(self, prediction: Prediction) -> None:
+        """Take over one frame; every identity counts as the object."""
+        self._is_changed = True
+        foreground = (prediction.labels > 0).cpu().numpy()
+        self._runs[prediction.frame] = encode(foreground[None])[0]
+        if self._soft is not None:
+            self._soft[prediction.frame] = _shrink(1 - prediction.probabilities[0])
+
+    def finish(self) -> MaskSequence:
+        """Return the sequence; where nothing was predicted it is the source, soft maps included."""
+        if not self._is_changed:
+            return replace(self._source, key_frame=self._key)
+        return replace(self._source, runs=tuple(self._runs), key_frame=self._key, soft=self._stack_soft())
+
+    def _stack_soft(self) -> SoftMaps | None:
+        if self._soft is None:
+            return None
+        maps = [
+            self._soft[frame] if frame in self._soft else _shrink(torch.from_numpy(self._source.mask(frame)).float())
+            for frame in range(self._source.n_frames)
+        ]
+        return SoftMaps.quantise(np.stack(maps), low=0.0, high=1.0, kind="probability")
+
+
+def _shrink(probabilities: Tensor) -> NDArray[np.float32]:
+    """Return probabilities `(H, W)` averaged over squares of four pixels, `(H / 4, W / 4)` rounded up."""
+    size = tuple(-(-side // _SOFT_STRIDE) for side in probabilities.shape)
+    return np.asarray(interpolate(probabilities[None, None], size=size, mode="area")[0, 0].cpu(), dtype=np.float32)
