@@ -12,6 +12,10 @@ from rvos.errors import PipelineError
 EXIT_USAGE = 2
 
 COMMANDS = {
+    "run": "compute what is missing of a recipe: members, propagation, fusion",
+    "plan": "show the graph of a recipe, what is there already, and what the rest will cost",
+    "sweep": "score every threshold, or every subset of members, of a fusion",
+    "table": "print an ablation table with gains and intervals",
     "evaluate": "score predictions: J, F and J&F of Ref-YouTube-VOS, Ref-DAVIS17 or MeViS",
     "train": "train a network as a YAML file says",
     "checkpoint": "tell which network a file holds and what becomes of every key",

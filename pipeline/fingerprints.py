@@ -121,10 +121,20 @@ def _describe_sources(node: Node, video: Video) -> object:
     if isinstance(node, MemberNode):
         return [[expression.text for expression in video.expressions], _sizes(video)]
     if isinstance(node, ImportNode):
-        return _stamp(node.path / video.id if node.format == "png" else node.path)
+        return _stamp_import(node.path, video) if node.format != "dump" else _stamp(node.path)
     if isinstance(node, PropagateNode):
-        return _stamp(node.folder / video.id) if node.folder is not None and uses_folder(node) else _sizes(video)
+        folder = node.folder if uses_folder(node) else None
+        return _sizes(video) if folder is None else _stamp_import(folder, video)
     return None
+
+
+def _stamp_import(path: Path, video: Video) -> object:
+    """Return the stamps of what a folder or archive holds of a video, and of the key frames beside it."""
+    if not path.is_dir():
+        return _stamp(path)
+    key_frames = [path / "key_frame.json", path.parent / "key_frame.json"]
+    places = [path / video.id, path / "Annotations" / video.id, path / f"{video.id}.json", *key_frames]
+    return [_stamp(place) for place in places]
 
 
 def _sizes(video: Video) -> list[int]:

@@ -27,7 +27,7 @@ def compute(task: Task) -> Sequence[MaskSequence]:
     sources = _read_sources(task, node)
     if uses_folder(node):
         assert node.folder is not None
-        masks = import_folder(task, node.folder, sources=sources)
+        masks = import_folder(node.folder, task, sources)
         return [
             replace(mask, scores=source.scores, key_frame=source.pick_key_frame())
             for mask, source in zip(masks, sources, strict=True)
