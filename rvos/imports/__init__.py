@@ -1,0 +1,49 @@
+"""Masks that other systems made: PNG folders, dumps of the 2023 release, run lengths in JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from rvos.datasets.dataset import Dataset
+from rvos.errors import ConfigError
+from rvos.imports.dumps import DumpValues, open_dump
+from rvos.imports.png_folders import open_png_folder
+from rvos.imports.rle_json import open_rle
+from rvos.imports.source import Source, find_misfits
+from rvos.mask_sequences import MaskSequence
+
+__all__ = ["FORMATS", "Source", "find_misfits", "open_source", "read_member"]
+
+FORMATS = ("png", "dump", "rle")
+
+
+def open_source(format: str, path: Path, *, values: DumpValues = "logits", soft: bool = False) -> Source:
+    """Return a source of masks; they are read only when asked for, one video at a time.
+
+    Args:
+        format: `png`, `dump` or `rle`.
+        values: what a dump holds, `logits` or `probabilities`.
+        soft: whether to keep soft maps of a dump.
+
+    Raises:
+        ConfigError: unknown format.
+        InputError: missing, damaged, or wanting to execute code.
+    """
+    if format == "png":
+        return open_png_folder(path)
+    if format == "dump":
+        return open_dump(path, values=values, soft=soft)
+    if format == "rle":
+        return open_rle(path)
+    raise ConfigError(f"import format {format}: unknown; choose from {', '.join(FORMATS)}")
+
+
+def read_member(source: Source, dataset: Dataset) -> Iterator[tuple[str, tuple[MaskSequence, ...]]]:
+    """Yield (video, masks of its expressions) for every video of a data set.
+
+    Raises:
+        InputError: masks are missing, damaged, or do not fit.
+    """
+    for video in dataset.videos:
+        yield video.id, source.read(video)

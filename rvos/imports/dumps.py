@@ -1,0 +1,184 @@
+"""Dumps of the 2023 release: `{video: {expression: {"mask_logits": tensor, "class_info": list}}}` in `.pth` files.
+
+Source: released recipe, section 2.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from rvos.errors import InputError
+from rvos.imports.source import check_mask_size, find_frame_size
+from rvos.imports.torch_files import StoredTensor, read_torch_file
+from rvos.mask_sequences import MaskSequence, SoftMaps, encode
+from rvos.videos import Expression, Video
+
+DumpValues = Literal["logits", "probabilities"]
+
+# The smallest float32 logit whose float32 sigmoid exceeds 0.5 is the one after this: 1 + exp(-x) rounds to 2 below it.
+_LOGIT_THRESHOLD = np.float32(1.5 * 2**-24)
+_PROBABILITY_THRESHOLD = np.float32(0.5)
+_SOFT_SHRINK = 4
+
+
+@dataclass(frozen=True, slots=True)
+class DumpSource:
+    """One or several dump files; only their indices are held in memory, masks are read frame by frame.
+
+    Args:
+        videos: video -> (file, expression -> entry).
+        values: what `mask_logits` holds.
+        soft: whether to keep 8-bit soft maps, at a quarter of the frame size.
+    """
+
+    path: Path
+    videos: Mapping[str, tuple[Path, Mapping[str, Any]]]
+    values: DumpValues
+    soft: bool = False
+
+    def list_videos(self) -> tuple[str, ...]:
+        """Ids of the videos in all files."""
+        return tuple(self.videos)
+
+    def list_expressions(self, video_id: str) -> tuple[str, ...]:
+        """Ids of the expressions of a video."""
+        return tuple(self.videos[video_id][1])
+
+    def list_strays(self, video: Video) -> tuple[str, ...]:
+        """Nothing: a dump holds only entries."""
+        return ()
+
+    def read(self, video: Video) -> tuple[MaskSequence, ...]:
+        """Return the hard masks and scores of all expressions of a video.
+
+        Raises:
+            InputError: an entry is missing, malformed, cut, or does not fit the frames.
+        """
+        if video.id not in self.videos:
+            raise InputError(f"{self.path}: no video {video.id}; dump it too, or choose the split that was dumped")
+        file, entries = self.videos[video.id]
+        size = find_frame_size(video)
+        with file.open("rb") as stream:
+            return tuple(
+                self._read_expression(stream, video, expression, entries.get(expression.id), size)
+                for expression in video.expressions
+            )
+
+    def _read_expression(
+        self, stream: BinaryIO, video: Video, expression: Expression, entry: Any, size: tuple[int, int] | None
+    ) -> MaskSequence:
+        where = f"{self.path}: {video.id}/{expression.id}"
+        if not isinstance(entry, Mapping) or "mask_logits" not in entry or "class_info" not in entry:
+            raise InputError(f"{where}: no `mask_logits` and `class_info`; dump the expression again")
+        tensor = _check_tensor(entry["mask_logits"], video.n_frames, size, where=where)
+        scores = _read_scores(stream, entry["class_info"], video.n_frames, where=where)
+        runs: list[bytes] = []
+        levels: list[SoftMaps] = []
+        for index in range(video.n_frames):
+            frame = tensor.read(stream, index).astype(np.float32)
+            _check_values(frame, self.values, where=f"{where}, frame {video.frames[index]}")
+            threshold = _LOGIT_THRESHOLD if self.values == "logits" else _PROBABILITY_THRESHOLD
+            runs += encode((frame > threshold)[None])
+            if self.soft:
+                levels.append(_quantise(frame, self.values))
+        height, width = tensor.shape[1:]
+        return MaskSequence(
+            video.id,
+            expression.id,
+            video.frames,
+            (height, width),
+            tuple(runs),
+            scores.astype(np.float32),
+            int(np.argmax(scores)),  # before rounding to float32, which could make ties
+            _stack(levels) if levels else None,
+        )
+
+
+def open_dump(path: Path, *, values: DumpValues, soft: bool = False) -> DumpSource:
+    """Return the dump in a `.pth` file, or in a folder of the parts that it was split into.
+
+    Raises:
+        InputError: missing, damaged, wanting to execute code, or a video that several parts hold.
+    """
+    files = [path] if not path.is_dir() else sorted(path.glob("*.pth"), key=_natural_key)
+    if not files:
+        raise InputError(f"{path}: no .pth files in the folder; check the path")
+    videos: dict[str, tuple[Path, Mapping[str, Any]]] = {}
+    for file in files:
+        content = read_torch_file(file)
+        if not isinstance(content, Mapping):
+            raise InputError(f"{file}: holds no dictionary of videos; give a dump of masks")
+        for video, entries in content.items():
+            if not isinstance(video, str) or not isinstance(entries, Mapping):
+                raise InputError(f"{file}: {video!r} is no video with expressions; give a dump of masks")
+            if video in videos:
+                raise InputError(f"{file}: video {video} is in {videos[video][0].name} too; keep one")
+            videos[video] = (file, entries)
+    return DumpSource(path, videos, values, soft)
+
+
+def _natural_key(path: Path) -> list[tuple[int, str]]:
+    return [(int(part or 0), text) for text, part in re.findall(r"(\D*)(\d*)", path.name)]
+
+
+def _check_tensor(value: Any, n_frames: int, size: tuple[int, int] | None, *, where: str) -> StoredTensor:
+    if not isinstance(value, StoredTensor) or len(value.shape) != 3 or not value.is_contiguous:
+        raise InputError(f"{where}: mask_logits is no tensor (T, H, W) in one piece; dump the expression again")
+    if value.shape[0] != n_frames:
+        raise InputError(f"{where}: {value.shape[0]} masks, the video has {n_frames} frames; dump the expression again")
+    check_mask_size((value.shape[1], value.shape[2]), size, where=where)
+    return value
+
+
+def _read_scores(stream: BinaryIO, value: Any, n_frames: int, *, where: str) -> NDArray[np.float64]:
+    """Return one score a frame from a list of numbers or of tensors of one number, or from a tensor."""
+    if isinstance(value, StoredTensor):
+        scores = value.read(stream).astype(np.float64).reshape(-1)
+    else:
+        scores = np.array([_read_number(stream, one, where) for one in _as_list(value, where)], np.float64)
+    if scores.shape != (n_frames,) or not np.isfinite(scores).all():
+        raise InputError(f"{where}: class_info has {scores.size} finite scores, expected {n_frames}; dump it again")
+    return scores
+
+
+def _as_list(value: Any, where: str) -> Sequence[Any]:
+    if not isinstance(value, (list, tuple)):
+        raise InputError(f"{where}: class_info is no list of scores; dump the expression again")
+    return value
+
+
+def _read_number(stream: BinaryIO, value: Any, where: str) -> float:
+    if isinstance(value, StoredTensor) and int(np.prod(value.shape, dtype=np.int64)) == 1:
+        return float(value.read(stream).reshape(-1)[0])
+    if isinstance(value, (int, float)):
+        return float(value)
+    raise InputError(f"{where}: class_info holds something else than numbers; dump the expression again")
+
+
+def _check_values(frame: NDArray[np.float32], values: DumpValues, *, where: str) -> None:
+    low, high = float(frame.min()), float(frame.max())
+    if not (low == low and high == high):
+        raise InputError(f"{where}: mask_logits holds NaN; dump the expression again")
+    if values == "probabilities" and (low < 0 or high > 1):
+        raise InputError(f"{where}: values from {low:.3g} to {high:.3g} are no probabilities; say `values: logits`")
+
+
+def _quantise(frame: NDArray[np.float32], values: DumpValues) -> SoftMaps:
+    height, width = (max(1, side // _SOFT_SHRINK) for side in frame.shape)
+    small = cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA)[None].astype(np.float32)
+    if values == "logits":
+        return SoftMaps.quantise(small)
+    return SoftMaps.quantise(small, low=0.0, high=1.0, kind="probability")
+
+
+def _stack(frames: Sequence[SoftMaps]) -> SoftMaps:
+    first = frames[0]
+    return SoftMaps(np.concatenate([one.values for one in frames]), first.low, first.high, first.kind)

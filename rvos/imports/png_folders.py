@@ -1,0 +1,139 @@
+"""Folders of masks `<video>/<expression>/<frame>.png`, alone or in the layout of the 2023 release.
+
+Source: released recipe, section 5.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rvos.errors import InputError
+from rvos.imports.source import check_mask_size, find_frame_size, score_presence
+from rvos.json_files import expect_object, read_json
+from rvos.mask_images import decode_index_map
+from rvos.mask_sequences import MaskSequence, encode
+from rvos.trees import Tree, open_tree
+from rvos.videos import Expression, Video
+
+_KEY_FRAMES = "key_frame.json"
+
+
+@dataclass(frozen=True, slots=True)
+class PngSource:
+    """A folder or archive of masks.
+
+    Args:
+        masks: holds the videos.
+        key_frames: video -> expression -> index into the frames; empty where the source has none.
+    """
+
+    masks: Tree
+    key_frames: Mapping[str, Mapping[str, int]]
+
+    def list_videos(self) -> tuple[str, ...]:
+        """Names of the folders of videos."""
+        return tuple(name for name in self.masks.children() if self.masks.is_folder(name))
+
+    def list_expressions(self, video_id: str) -> tuple[str, ...]:
+        """Names of the folders of expressions."""
+        folder = self.masks.below(video_id)
+        return tuple(name for name in folder.children() if folder.is_folder(name))
+
+    def list_strays(self, video: Video) -> tuple[str, ...]:
+        """Files that are no mask of a listed frame."""
+        expected = {f"{frame}.png" for frame in video.frames}
+        folder = self.masks.below(video.id)
+        strays = [f"{name} is no expression folder" for name in folder.children() if not folder.is_folder(name)]
+        for expression in video.expressions:
+            found = folder.below(expression.id).children()
+            strays += [f"{expression.id}/{name} is no listed frame" for name in found if name not in expected]
+        return tuple(strays)
+
+    def read(self, video: Video) -> tuple[MaskSequence, ...]:
+        """Return the masks of all expressions of a video; frames follow the data set's list, not the folder.
+
+        Raises:
+            InputError: a mask is missing, damaged, of another size, or not binary.
+        """
+        size = find_frame_size(video)
+        return tuple(self._read_expression(video, expression, size) for expression in video.expressions)
+
+    def _read_expression(self, video: Video, expression: Expression, size: tuple[int, int] | None) -> MaskSequence:
+        folder = self.masks.below(video.id).below(expression.id)
+        runs: list[bytes] = []
+        empty: list[bool] = []
+        for frame in video.frames:
+            where = f"{folder.name}/{frame}.png"
+            mask = _to_mask(decode_index_map(folder.read(f"{frame}.png"), where=where), where=where)
+            size = check_mask_size((mask.shape[0], mask.shape[1]), size, where=where)
+            runs += encode(mask[None])
+            empty.append(not mask.any())
+        assert size is not None
+        key_frame = self._find_key_frame(video, expression)
+        return MaskSequence(video.id, expression.id, video.frames, size, tuple(runs), score_presence(empty), key_frame)
+
+    def _find_key_frame(self, video: Video, expression: Expression) -> int | None:
+        if not self.key_frames:
+            return None
+        index = self.key_frames.get(video.id, {}).get(expression.id)
+        where = f"{self.masks.name}: {_KEY_FRAMES}: {video.id}/{expression.id}"
+        if index is None:
+            raise InputError(f"{where}: missing; add it or remove the file")
+        if not 0 <= index < video.n_frames:
+            raise InputError(f"{where}: frame {index} of {video.n_frames}; it is an index into the frame list")
+        return index
+
+
+def open_png_folder(path: Path) -> PngSource:
+    """Return a source of masks: a folder of videos, or one that holds `Annotations` and perhaps `key_frame.json`.
+
+    Raises:
+        InputError: no such folder, or a `key_frame.json` that cannot be used.
+    """
+    tree = open_tree(path)
+    masks = tree.below("Annotations") if tree.is_folder("Annotations") else tree
+    places = (path / _KEY_FRAMES, path.parent / _KEY_FRAMES)
+    beside = places if path.name.startswith("Annotations") else places[:1]
+    found = next((place for place in beside if place.is_file()), None)
+    return PngSource(masks, read_key_frames(found) if found else {})
+
+
+def read_key_frames(path: Path) -> dict[str, dict[str, int]]:
+    """Return video -> expression -> index from `{video: {expression: {"index_info": {"class_index": k}}}}`.
+
+    Raises:
+        InputError: not of this form.
+    """
+    content = expect_object(read_json(path), where=str(path))
+    return {
+        video: {
+            name: _read_index(entry, where=f"{path}: {video}/{name}")
+            for name, entry in expect_object(entries, where=f"{path}: {video}").items()
+        }
+        for video, entries in content.items()
+    }
+
+
+def _read_index(entry: object, *, where: str) -> int:
+    info = expect_object(expect_object(entry, where=where).get("index_info"), where=f"{where}: index_info")
+    index = info.get("class_index")
+    if type(index) is not int:
+        raise InputError(f"{where}: class_index {index!r} is no whole number; correct it")
+    return index
+
+
+def _to_mask(values: NDArray[np.uint8], *, where: str) -> NDArray[np.bool_]:
+    """Return the foreground of 0/255 or 0/1 values."""
+    foreground: NDArray[np.bool_] = values != 0
+    highest = int(values.max())
+    if highest in (1, 255) and int(values.sum(dtype=np.int64)) == highest * int(np.count_nonzero(foreground)):
+        return foreground
+    if highest == 0:
+        return foreground
+    odd = sorted(set(np.unique(values).tolist()) - {0, 255})[0]
+    raise InputError(f"{where}: value {odd}, expected 0 and 255 or 0 and 1; write binary masks")
