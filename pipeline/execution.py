@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from rvos.store import Store
 from rvos.videos import Video
 
 VideoGroups = Mapping[str, tuple[Group, ...]]
+_ABANDONED = 3600.0
 Watch = Callable[[Node, Iterator[Outcome], int], Iterator[Outcome]]
 
 
@@ -223,9 +225,15 @@ def parse_shard(text: str) -> tuple[int, int]:
 
 
 def prepare_workspace(path: Path) -> None:
-    """Make the workspace and test that it can be written.
+    """Make the workspace, test that it can be written, and remove what killed runs left half written.
 
     Raises:
         StoreError: read-only, full, or no folder.
     """
     write_atomically(path / ".gitignore", b"*\n")
+    for part in path.glob("nodes/*/.*.part"):
+        try:
+            if time.time() - part.stat().st_mtime > _ABANDONED:  # younger ones may belong to a run beside this one
+                part.unlink()
+        except OSError:
+            continue

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from fusion.groups import Group
-from pipeline.graph import uses_folder
 from pipeline.recipe import EngineEntry, FuseNode, ImportNode, MemberNode, Node, PropagateNode
 from rvos.errors import InputError
 from rvos.files import write_atomically
@@ -85,7 +84,7 @@ def _describe(node: Node, checksums: Checksums) -> object:
         files = [path for path in (node.settings.checkpoint, node.settings.tokenizer) if path is not None]
         return ["member", _fields(node.settings), [checksums.get(path) for path in files]]
     if isinstance(node, PropagateNode):
-        if uses_folder(node) or node.engine is None:
+        if node.uses_folder() or node.engine is None:
             return ["propagated elsewhere"]
         engine = _describe_engine(node.engine, checksums)
         return ["propagate", node.source, node.key_frames, node.n_references, engine]
@@ -123,7 +122,7 @@ def _describe_sources(node: Node, video: Video) -> object:
     if isinstance(node, ImportNode):
         return _stamp_import(node.path, video) if node.format != "dump" else _stamp(node.path)
     if isinstance(node, PropagateNode):
-        folder = node.folder if uses_folder(node) else None
+        folder = node.folder if node.uses_folder() else None
         return _sizes(video) if folder is None else _stamp_import(folder, video)
     return None
 

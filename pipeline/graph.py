@@ -83,16 +83,11 @@ def find_missing_files(nodes: Iterable[Node]) -> list[tuple[Node, Path, str]]:
             missing.append((node, node.settings.tokenizer, "no such tokeniser folder; correct the path"))
         elif isinstance(node, ImportNode) and not node.path.exists():
             missing.append((node, node.path, "nothing to import there; correct the path"))
-        elif isinstance(node, PropagateNode) and not uses_folder(node):
+        elif isinstance(node, PropagateNode) and not node.uses_folder():
             missing += _find_missing_engine(node)
         elif isinstance(node, FuseNode) and node.groups.file is not None and not node.groups.file.exists():
             missing.append((node, node.groups.file, "no such group file; correct groups.file"))
     return missing
-
-
-def uses_folder(node: PropagateNode) -> bool:
-    """Tell whether masks that were propagated elsewhere are there to be used."""
-    return node.folder is not None and node.folder.is_dir()
 
 
 def check_reach(node: FuseNode, groups: Sequence[Group], recipe: Recipe, video: str) -> None:

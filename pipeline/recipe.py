@@ -119,6 +119,10 @@ class PropagateNode:
     key_frames: str | None = None
     n_references: int = 1
 
+    def uses_folder(self) -> bool:
+        """Tell whether masks that were propagated elsewhere are there to be used."""
+        return self.folder is not None and self.folder.is_dir()
+
     @property
     def inputs(self) -> tuple[str, ...]:
         """The nodes that it reads."""
@@ -168,3 +172,21 @@ class Recipe:
     def node(self, name: str) -> Node:
         """Return a node by its name; the caller knows that it is there."""
         return next(node for node in self.nodes if node.name == name)
+
+
+def describe_node(node: Node) -> str:
+    """Return what a node does, in a few words."""
+    if isinstance(node, MemberNode):
+        return f"runs {node.settings.runner}"
+    if isinstance(node, ImportNode):
+        return f"imports {node.format} {node.path.name}"
+    if isinstance(node, PropagateNode):
+        by = f"folder {node.folder.name}" if node.uses_folder() and node.folder else f"engine {_engine(node)}"
+        return f"propagates {node.source} by {by}"
+    assert isinstance(node, FuseNode)
+    threshold = f", threshold {node.rule.threshold}" if node.rule.threshold else ""
+    return f"fuses {', '.join(node.members)} by {node.rule.method}{threshold}, groups by {node.groups.by}"
+
+
+def _engine(node: PropagateNode) -> str:
+    return node.engine.name if node.engine is not None else "none"

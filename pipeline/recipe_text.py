@@ -6,6 +6,7 @@ YAML itself would turn the video `6031809500` into a number, `on` into a boolean
 from __future__ import annotations
 
 import difflib
+import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -145,7 +146,8 @@ class RecipeText:
         if word is None:
             return None
         base = Path.cwd() if is_override(node) else self._folder
-        return base / Path(_REFERENCE.sub(lambda match: self._get_path(node, match[1]), word)).expanduser()
+        filled = Path(_REFERENCE.sub(lambda match: self._get_path(node, match[1]), word)).expanduser()
+        return Path(os.path.normpath(base / filled))
 
     def _get_path(self, node: yaml.Node, reference: str) -> str:
         name = reference.removeprefix("paths.")

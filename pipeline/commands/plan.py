@@ -10,8 +10,8 @@ from dataclasses import asdict, dataclass
 
 from pipeline.commands.recipe_options import add_recipe_options, open_recipe
 from pipeline.execution import Plan, make_plan, select_videos
-from pipeline.graph import build_graph, choose_stage, find_missing_files, uses_folder
-from pipeline.recipe import FuseNode, ImportNode, MemberNode, Node, PropagateNode, Recipe
+from pipeline.graph import build_graph, choose_stage, find_missing_files
+from pipeline.recipe import Node, Recipe, describe_node
 from pipeline.timings import count_work, read_speeds
 from rvos.datasets import open_dataset
 from rvos.store import Store
@@ -85,24 +85,6 @@ def _estimate(speeds: Mapping[str, float], node: str, work: int) -> float | None
     if work == 0:
         return 0.0
     return speeds[node] * work if node in speeds else None
-
-
-def describe_node(node: Node) -> str:
-    """Return what a node does, in a few words."""
-    if isinstance(node, MemberNode):
-        return f"runs {node.settings.runner}"
-    if isinstance(node, ImportNode):
-        return f"imports {node.format} {node.path.name}"
-    if isinstance(node, PropagateNode):
-        by = f"folder {node.folder.name}" if uses_folder(node) and node.folder else f"engine {_engine(node)}"
-        return f"propagates {node.source} by {by}"
-    assert isinstance(node, FuseNode)
-    threshold = f", threshold {node.rule.threshold}" if node.rule.threshold else ""
-    return f"fuses {', '.join(node.members)} by {node.rule.method}{threshold}, groups by {node.groups.by}"
-
-
-def _engine(node: PropagateNode) -> str:
-    return node.engine.name if node.engine is not None else "none"
 
 
 def _print(rows: list[PlannedNode]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from pathlib import Path
 
 from pipeline.recipe import Recipe
@@ -31,3 +32,13 @@ def open_recipe(options: argparse.Namespace) -> Recipe:
     """
     workspace = options.workspace.absolute() if options.workspace is not None else None
     return read_recipe(options.recipe, options.overrides, workspace=workspace)
+
+
+def repeat_options(options: argparse.Namespace) -> str:
+    """Return recipe, workspace and `--set` as they were typed, for commands that are suggested."""
+    words = [str(options.recipe)]
+    if options.workspace is not None:
+        words += ["--workspace", str(options.workspace)]
+    for override in options.overrides:
+        words += ["--set", override]
+    return shlex.join(words)

@@ -6,11 +6,10 @@ import argparse
 import json
 import sys
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 from tqdm import tqdm
 
-from pipeline.commands.recipe_options import add_recipe_options, open_recipe
+from pipeline.commands.recipe_options import add_recipe_options, open_recipe, repeat_options
 from pipeline.execution import (
     Plan,
     Workers,
@@ -22,7 +21,7 @@ from pipeline.execution import (
     select_videos,
 )
 from pipeline.graph import build_graph, check_files, choose_stage
-from pipeline.recipe import Node, Recipe
+from pipeline.recipe import Node, Recipe, describe_node
 from pipeline.summary import find_exit_status, print_failures, print_summary, summarise
 from pipeline.tasks import Outcome
 from pipeline.timings import write_timings
@@ -77,11 +76,14 @@ class Progress:
         self._quiet = quiet
 
     def watch(self, node: Node, outcomes: Iterator[Outcome], total: int) -> Iterator[Outcome]:
-        """Pass on the outcomes of a node while its bar grows."""
-        with tqdm(total=total, desc=node.name, unit="video", disable=self._quiet, file=sys.stderr) as bar:
+        """Pass on the outcomes of a node while its bar grows; there is no bar in a log file."""
+        if not self._quiet:
+            print(f"{node.name}: {describe_node(node)}; {total} videos", file=sys.stderr)
+        hidden = True if self._quiet else None
+        with tqdm(total=total, desc=node.name, unit="video", disable=hidden, leave=False, file=sys.stderr) as bar:
             for outcome in outcomes:
                 bar.update()
-                if outcome.message and outcome.status == "done":
+                if outcome.message and outcome.status == "done" and not self._quiet:
                     tqdm.write(f"note: {outcome.message}", file=sys.stderr)
                 yield outcome
 
@@ -101,7 +103,7 @@ def _check_earlier_stages(plan: Plan, options: argparse.Namespace) -> None:
     number = plan.recipe.stages.index(stages[0]) + 1
     raise StoreError(
         f"{plan.recipe.workspace}: results of {', '.join(stages)} are missing or were made with other settings "
-        f"({', '.join(nodes)}; {videos} videos); run first: rvos run {options.recipe} --stage {number}"
+        f"({', '.join(nodes)}; {videos} videos); run first: rvos run {repeat_options(options)} --stage {number}"
     )
 
 
@@ -116,14 +118,14 @@ def _report(
         print_summary(rows)
     print_failures(outcomes)
     if not options.quiet and not options.json:
-        print(f"next: {_advise(options.recipe, recipe, outcomes, stage)}")
+        print(f"next: {_advise(repeat_options(options), recipe, outcomes, stage)}")
 
 
-def _advise(path: Path, recipe: Recipe, outcomes: Sequence[Outcome], stage: str | None) -> str:
+def _advise(words: str, recipe: Recipe, outcomes: Sequence[Outcome], stage: str | None) -> str:
     """Return the command to type next."""
     if find_exit_status(outcomes):
-        return f"mend the inputs above, then rvos run {path} again: finished results are kept"
+        return f"mend the inputs above, then rvos run {words} again: finished results are kept"
     place = len(recipe.stages) if stage is None else recipe.stages.index(stage) + 1
     if place < len(recipe.stages):
-        return f"rvos run {path} --stage {place + 1}"
-    return f"rvos submit {path}" if recipe.submission else f"rvos table {path}"
+        return f"rvos run {words} --stage {place + 1}"
+    return f"rvos submit {words}" if recipe.submission else f"rvos table {words}"

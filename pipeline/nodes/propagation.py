@@ -9,7 +9,6 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from pipeline.devices import choose_device
-from pipeline.graph import uses_folder
 from pipeline.nodes.imported import import_folder
 from pipeline.recipe import EngineEntry, PropagateNode
 from pipeline.tasks import Task, read_input
@@ -25,7 +24,7 @@ def compute(task: Task) -> Sequence[MaskSequence]:
     node = task.node
     assert isinstance(node, PropagateNode)
     sources = _read_sources(task, node)
-    if uses_folder(node):
+    if node.uses_folder():
         assert node.folder is not None
         masks = import_folder(node.folder, task, sources)
         return [
