@@ -18,7 +18,7 @@ from torch import Tensor
 
 from propagate.engines import VosEngine, VosSession
 from propagate.features import Features
-from propagate.preprocessing import Augmentation, prepare_frame, prepare_labels, to_probabilities
+from propagate.preprocessing import Augmentation, pick_labels, prepare_frame, prepare_labels, to_probabilities
 from rvos.errors import CheckpointError, InputError
 from rvos.videos import Video
 
@@ -169,7 +169,7 @@ class _State:
                 mirrored=augmentation.mirrored,
             )[0]
             if self._rules.own_labels:
-                own.append(probabilities.argmax(dim=0))
+                own.append(pick_labels(probabilities))
             total += probabilities
         mean = total / len(logits)
         if not torch.isfinite(mean).all():
@@ -177,7 +177,7 @@ class _State:
                 f"{self._video.id}: propagation to frame {self._video.frames[frame]} gives values that are not finite; "
                 "get the checkpoint again, or set precision to float32"
             )
-        labels = mean.argmax(dim=0)
+        labels = pick_labels(mean)
         fed = torch.stack(own) if own else labels.expand(len(logits), *labels.shape)
         return Prediction(track.positions[row], frame, mean, labels, fed)
 

@@ -56,3 +56,16 @@ def to_probabilities(logits: Tensor, size: tuple[int, int], *, align_corners: bo
     """
     logits = upsample_logits(logits, size, align_corners=align_corners)
     return (logits.flip(3) if mirrored else logits).softmax(dim=1)
+
+
+def pick_labels(probabilities: Tensor) -> Tensor:
+    """Return the most probable channel `(H, W)` int64 of probabilities `(C, H, W)`; ties go to the first.
+
+    Channel by channel: torch's argmax over the outermost axis is not vectorised on CPUs, 5 to 10 times slower here.
+    """
+    best = probabilities[0]
+    labels = torch.zeros(best.shape, dtype=torch.int64, device=best.device)
+    for channel, candidate in enumerate(probabilities[1:], start=1):
+        labels = torch.where(candidate > best, channel, labels)
+        best = torch.maximum(candidate, best)
+    return labels

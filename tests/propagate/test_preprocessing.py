@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 
 from propagate.preprocessing import (
     Augmentation,
     list_augmentations,
+    pick_labels,
     prepare_frame,
     prepare_labels,
     to_probabilities,
@@ -65,3 +67,11 @@ def test_probabilities_are_mirrored_back() -> None:
     logits[:, 1, :, 0] = 5
     probabilities = to_probabilities(logits, (2, 4), align_corners=True, mirrored=True)
     assert probabilities[0, 1, 0].argmax() == 3
+
+
+@pytest.mark.parametrize("channels", [2, 3, 11])
+def test_labels_are_the_argmax_and_ties_go_to_the_first(channels: int) -> None:
+    torch.manual_seed(0)
+    probabilities = torch.randint(0, 4, (channels, 40, 50)).float()
+    expected = np.argmax(probabilities.numpy(), axis=0)  # NumPy promises the first of equal values
+    np.testing.assert_array_equal(pick_labels(probabilities).numpy(), expected)
