@@ -1,0 +1,143 @@
+"""Sweeps of a recipe's fusion: every threshold or every subset of members, scored from one count of votes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import joblib
+import numpy as np
+
+from fusion.groups import Group, group_by_agreement
+from fusion.sweeps import Setting, count_member_votes, list_shares, list_subsets, list_thresholds, score_settings
+from fusion.thresholds import Threshold
+from fusion.votes import check_alike, read_runs
+from pipeline.execution import group_videos
+from pipeline.graph import build_graph
+from pipeline.recipe import FuseNode, Recipe
+from pipeline.recipe_text import nearest
+from pipeline.scoring import TracedTruth, Values
+from rvos.datasets import Dataset
+from rvos.datasets.dataset import TruthSource
+from rvos.errors import ConfigError
+from rvos.mask_sequences import MaskSequence
+from rvos.store import Store
+from rvos.videos import Video
+
+_LARGEST_GROUP = 2
+
+
+@dataclass(frozen=True, slots=True)
+class SweepRow:
+    """A setting and its scores in per cent."""
+
+    members: tuple[str, ...]
+    threshold: str
+    j: float
+    f: float
+    j_and_f: float
+
+
+def sweep_node(
+    store: Store,
+    dataset: Dataset,
+    videos: Sequence[Video],
+    node: FuseNode,
+    *,
+    thresholds: Sequence[str] = (),
+    subsets: bool = False,
+    jobs: int = 1,
+) -> list[SweepRow]:
+    """Return the scores of every setting of a fusion by votes.
+
+    Args:
+        thresholds: as in a recipe; none: all that can differ.
+        subsets: every subset of the members with every threshold instead.
+
+    Raises:
+        InputError: no ground truth, or masks that do not fit it.
+        StoreError: an input of the node is missing or damaged.
+    """
+    groups = group_videos(node.groups, videos)
+    largest = max((len(group.expressions) for own in groups.values() for group in own), default=_LARGEST_GROUP)
+    settings = list_settings(node, thresholds, subsets=subsets, group_size=largest)
+    tasks = (
+        joblib.delayed(sweep_video)(store, video, dataset.select_truth(video), node, groups.get(video.id), settings)
+        for video in videos
+    )
+    means = np.concatenate(joblib.Parallel(n_jobs=jobs)(tasks), axis=1).mean(axis=1)
+    return [_make_row(node, setting, 100 * values) for setting, values in zip(settings, means, strict=True)]
+
+
+def find_fusion(recipe: Recipe, name: str) -> FuseNode:
+    """Return a fusion by votes.
+
+    Raises:
+        ConfigError: no such node, or another kind.
+    """
+    fusions = {node.name: node for node in build_graph(recipe).nodes if isinstance(node, FuseNode)}
+    if name not in fusions:
+        raise ConfigError(f"{recipe.path}: no fusion {name!r}; {nearest(name, list(fusions))}")
+    if fusions[name].rule.method != "votes":
+        raise ConfigError(f"{name}: fuses by {fusions[name].rule.method}; only votes can be swept")
+    return fusions[name]
+
+
+def list_settings(node: FuseNode, thresholds: Sequence[str], *, subsets: bool, group_size: int) -> list[Setting]:
+    """Return the settings to score."""
+    if subsets:
+        return list_subsets(node.rule, group_size)
+    parsed = [Threshold.parse(text) for text in thresholds]
+    return list_thresholds(node.rule, parsed or list_shares(node.rule.weights, group_size))
+
+
+def sweep_video(
+    store: Store,
+    video: Video,
+    source: TruthSource,
+    node: FuseNode,
+    groups: Sequence[Group] | None,
+    settings: Sequence[Setting],
+) -> Values:
+    """Return J and F of every setting and expression of a video, `(settings, expressions, 2)`."""
+    members = [{s.expression: s for s in store.read(name, video.id, soft=False)} for name in node.members]
+    if groups is None:
+        groups = _find_groups(store, video, node)
+    truth = TracedTruth(video, source.read())
+    order = {expression.id: index for index, expression in enumerate(video.expressions)}
+    values = np.empty((len(settings), len(order), 2))
+    for group in groups:
+        places = [order[expression] for expression in group.expressions]
+        values[:, places] = _sweep_group(members, group, truth, settings, names=node.members)
+    return values
+
+
+def _sweep_group(
+    members: Sequence[dict[str, MaskSequence]],
+    group: Group,
+    truth: TracedTruth,
+    settings: Sequence[Setting],
+    *,
+    names: Sequence[str],
+) -> Values:
+    for expression in group.expressions:
+        check_alike([member[expression] for member in members], names)
+    votes = count_member_votes([[read_runs(member[e]) for e in group.expressions] for member in members])
+    truths = [truth.trace(members[0][expression]) for expression in group.expressions]
+    return score_settings(votes, settings, truths, truth.void)
+
+
+def _find_groups(store: Store, video: Video, node: FuseNode) -> tuple[Group, ...]:
+    deciding = [
+        {sequence.expression: read_runs(sequence) for sequence in store.read(name, video.id, soft=False)}
+        for name in node.groups.members
+    ]
+    ids = [expression.id for expression in video.expressions]
+    return group_by_agreement(deciding, ids, threshold=node.groups.threshold)
+
+
+def _make_row(node: FuseNode, setting: Setting, values: Values) -> SweepRow:
+    j, f = float(values[0]), float(values[1])
+    threshold = setting.rule.threshold
+    members = tuple(node.members[index] for index in setting.members)
+    return SweepRow(members, str(threshold), j, f, (j + f) / 2)

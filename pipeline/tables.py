@@ -1,0 +1,86 @@
+"""Ablation tables: nodes in an order, each with its gain over the one before."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.graph import build_graph
+from pipeline.recipe import Recipe
+from pipeline.recipe_text import nearest
+from pipeline.scoring import VideoScores, average
+from rvos.errors import ConfigError
+from rvos.store import Store
+
+_RESAMPLES = 2000
+_LIMITS = (2.5, 97.5)
+
+
+@dataclass(frozen=True, slots=True)
+class TableRow:
+    """A node's scores in per cent.
+
+    Args:
+        gain: J&F minus that of the row before; None in the first row.
+        low, high: 95 % interval of the gain, by paired resampling of videos.
+    """
+
+    node: str
+    j: float
+    f: float
+    j_and_f: float
+    gain: float | None = None
+    low: float | None = None
+    high: float | None = None
+
+
+def choose_nodes(recipe: Recipe, store: Store, names: Sequence[str], videos: Sequence[str]) -> list[str]:
+    """Return the named nodes, or all that have a result for every video, in the order of the graph.
+
+    Raises:
+        ConfigError: unknown names, or nothing is finished.
+    """
+    known = [node.name for node in build_graph(recipe).nodes]
+    for name in names:
+        if name not in known:
+            raise ConfigError(f"{recipe.path}: no node {name!r}; {nearest(name, known)}")
+    if names:
+        return list(dict.fromkeys(names))
+    finished = [name for name in known if set(videos) <= set(store.videos(name))]
+    if not finished:
+        raise ConfigError(f"{recipe.workspace}: no node is finished for all videos; run first: rvos run {recipe.path}")
+    return finished
+
+
+def make_table(nodes: Sequence[str], scores: Sequence[VideoScores]) -> list[TableRow]:
+    """Return a row for each node."""
+    means = 100 * average(scores)
+    totals = np.stack([video.values.mean(axis=2).sum(axis=1) for video in scores])  # (videos, nodes)
+    counts = np.array([video.values.shape[1] for video in scores])
+    rows = []
+    for index, node in enumerate(nodes):
+        j, f = float(means[index, 0]), float(means[index, 1])
+        gain: float | None = None
+        low: float | None = None
+        high: float | None = None
+        if index > 0:
+            gain = (j + f) / 2 - float(means[index - 1].mean())
+            low, high = (100 * limit for limit in resample_gain(totals[:, index] - totals[:, index - 1], counts))
+        rows.append(TableRow(node, j, f, (j + f) / 2, gain, low, high))
+    return rows
+
+
+def resample_gain(differences: NDArray[np.float64], counts: NDArray[np.int64], *, seed: int = 0) -> tuple[float, float]:
+    """Return the 95 % interval of a mean difference over expressions, videos drawn with replacement.
+
+    Args:
+        differences: for each video the sum over its expressions.
+        counts: expressions of each video.
+    """
+    drawn = np.random.default_rng(seed).multinomial(len(counts), np.full(len(counts), 1 / len(counts)), _RESAMPLES)
+    means = (drawn @ differences) / np.maximum(drawn @ counts, 1)
+    low, high = np.percentile(means, _LIMITS)
+    return float(low), float(high)
