@@ -23,14 +23,22 @@ class LabelledVideo:
         video: the frames; expressions know their object by its index in the masks.
         label_paths: one index mask (PNG) a frame.
         categories: object id -> category, where the data set has them.
+        kinds: expression id -> what decides it, where the data set says so.
         in_memory: keep decoded frames and masks; a read then costs nothing the second time.
     """
 
     def __init__(
-        self, video: Video, label_paths: Sequence[Path], *, categories: Mapping[str, str], in_memory: bool = False
+        self,
+        video: Video,
+        label_paths: Sequence[Path],
+        *,
+        categories: Mapping[str, str] | None = None,
+        kinds: Mapping[str, str] | None = None,
+        in_memory: bool = False,
     ) -> None:
         self.video = video
-        self.categories = categories
+        self.categories = categories or {}
+        self.kinds = kinds or {}
         self._label_paths = tuple(label_paths)
         self._in_memory = in_memory
         self._frames: dict[int, NDArray[np.uint8]] = {}
@@ -145,12 +153,13 @@ def _open_video(folder: VideoFolder, name: str, entry: Mapping[str, Any], meta: 
             Expression(str(key), str(value["exp"]), (str(value["obj_id"]),) if "obj_id" in value else ())
             for key, value in entry["expressions"].items()
         )
+        kinds = {str(key): str(value.get("kind", "")) for key, value in entry["expressions"].items()}
         categories = {str(key): str(value["category"]) for key, value in meta.get("objects", {}).items()}
     except (KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{folder.root}: video {name} of {folder.split} lacks {error}; get the file again") from None
     video = Video(name, frames, expressions, tuple(pictures / f"{frame}.jpg" for frame in frames))
     labels = [masks / f"{frame}.png" for frame in frames]
-    return LabelledVideo(video, labels, categories=categories, in_memory=folder.in_memory)
+    return LabelledVideo(video, labels, categories=categories, kinds=kinds, in_memory=folder.in_memory)
 
 
 def objects_seen(label: NDArray[np.uint8], *, least: int = 1) -> list[int]:

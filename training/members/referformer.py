@@ -1,0 +1,32 @@
+"""Training of ReferFormer. Source: referformer.md section 12."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from torch import Tensor
+
+from runners.configs import config_from
+from runners.networks.referformer import ReferFormer, ReferFormerConfig
+from training.config import TrainingConfig
+from training.criteria.referformer import ReferFormerCriterion
+from training.data.clips import ClipBatch
+from training.members.referring import MemberTask, read_member_settings
+
+
+def build(config: TrainingConfig) -> MemberTask[ReferFormerConfig]:
+    """Return the task.
+
+    Raises:
+        ConfigError: settings that do not fit.
+    """
+    settings = read_member_settings(config)
+    network_config = config_from(ReferFormerConfig, config.network)
+    network = ReferFormer(network_config)
+    criterion = ReferFormerCriterion()
+
+    def losses(batch: ClipBatch, ids: Tensor, mask: Tensor) -> Mapping[str, Tensor]:
+        outputs = network(batch.frames, batch.padding_mask, ids, mask, batch.sizes)
+        return criterion(outputs, batch.targets)
+
+    return MemberTask("referformer", network, network_config, losses, settings)

@@ -1,0 +1,143 @@
+"""What the trainings of all referring networks share: clips in, criterion, validation through the runner."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import accumulate
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from runners.checkpoints import save_network
+from runners.networks.tokenizers import RobertaTokens, SmallTokens, Tokens
+from training.config import TrainingConfig
+from training.data.clips import ClipBatch, ClipSource, VideoClips, VideoClipSettings, collate
+from training.member_scores import MemberValidation, member_scores
+from training.settings import from_mapping
+
+NetworkConfig = TypeVar("NetworkConfig")
+Losses = Callable[[ClipBatch, Tensor, Tensor], Mapping[str, Tensor]]
+
+
+@dataclass(frozen=True, slots=True)
+class ClipData:
+    """What a referring network trains on; the samples of all sources are shuffled together.
+
+    Args:
+        videos: labelled videos.
+        multiple: batches are padded to a multiple of so many pixels.
+    """
+
+    videos: tuple[VideoClipSettings, ...]
+    multiple: int = 32
+
+
+@dataclass(frozen=True, slots=True)
+class MemberOptions:
+    """Settings of the task.
+
+    Args:
+        tokenizer: folder of roberta-base's files; None: the project's small word list.
+        half_precision: write the exported checkpoint in 16 bits.
+    """
+
+    tokenizer: Path | None = None
+    half_precision: bool = False
+
+
+class Mixture:
+    """Several sources one after the other; samples are shuffled by the loop."""
+
+    def __init__(self, sources: Sequence[ClipSource]) -> None:
+        self._sources = tuple(sources)
+        self._ends = tuple(accumulate(len(source) for source in sources))
+
+    def __len__(self) -> int:
+        """Return the number of samples of all sources."""
+        return self._ends[-1]
+
+    def locate(self, index: int) -> tuple[ClipSource, int]:
+        """Return the source of a sample and its index there."""
+        number = int(np.searchsorted(self._ends, index, side="right"))
+        return self._sources[number], index - (self._ends[number - 1] if number else 0)
+
+
+class MemberTask(Generic[NetworkConfig]):
+    """Task of one referring network.
+
+    Args:
+        name: of the runner that loads the exported checkpoint.
+        losses: of a batch, given token ids and attention mask.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        network: nn.Module,
+        network_config: NetworkConfig,
+        losses: Losses,
+        settings: MemberSettings,
+    ) -> None:
+        self.network = network
+        self._name = name
+        self._network_config = network_config
+        self._losses = losses
+        self._settings = settings
+        self._clips = Mixture([VideoClips(videos) for videos in settings.data.videos])
+        self._tokens = build_tokens(settings.options.tokenizer)
+        self.n_samples = len(self._clips)
+
+    def batch(self, indices: list[int], seeds: list[int]) -> ClipBatch:
+        """Return clips with one expression each."""
+        clips = []
+        for index, seed in zip(indices, seeds, strict=True):
+            source, place = self._clips.locate(index)
+            clips.append(source.clip(place, np.random.default_rng(seed)))
+        return collate(clips, multiple=self._settings.data.multiple)
+
+    def losses(self, batch: ClipBatch, progress: float) -> Mapping[str, Tensor]:
+        """Return the criterion's losses."""
+        ids, mask = self._tokens.encode(batch.texts)
+        device = batch.frames.device
+        return self._losses(batch, ids.to(device), mask.to(device))
+
+    def validate(self, folder: Path) -> Mapping[str, float]:
+        """Return J, F and J&F of the runner with these weights, over all expressions and by their kinds."""
+        assert self._settings.validation is not None
+        checkpoint = folder / "validated.safetensors"
+        self.export(checkpoint)
+        device = next(self.network.parameters()).device
+        return member_scores(self._name, checkpoint, self._settings.validation, device=device)
+
+    def export(self, path: Path) -> None:
+        """Write the network with its configuration."""
+        dtype = torch.float16 if self._settings.options.half_precision else torch.float32
+        save_network(path, self._name, self._network_config, self.network, dtype)
+
+
+@dataclass(frozen=True, slots=True)
+class MemberSettings:
+    """Data, options and validation of a member's training."""
+
+    data: ClipData
+    options: MemberOptions = field(default_factory=MemberOptions)
+    validation: MemberValidation | None = None
+
+
+def read_member_settings(config: TrainingConfig) -> MemberSettings:
+    """Return the settings that all members share.
+
+    Raises:
+        ConfigError: settings that do not fit.
+    """
+    values: dict[str, Any] = {"data": config.data, "options": config.options, "validation": config.validation}
+    return from_mapping(MemberSettings, values, where=config.name)
+
+
+def build_tokens(folder: Path | None) -> Tokens:
+    """Return the tokeniser in `folder`, or the small one."""
+    return RobertaTokens.from_folder(folder) if folder else SmallTokens()

@@ -1,0 +1,33 @@
+"""Training of SOC. Source: soc.md section 6."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from torch import Tensor
+
+from runners.configs import config_from
+from runners.networks.soc import SOC
+from runners.networks.soc_types import SOCConfig
+from training.config import TrainingConfig
+from training.criteria.soc import SOCCriterion
+from training.data.clips import ClipBatch
+from training.members.referring import MemberTask, read_member_settings
+
+
+def build(config: TrainingConfig) -> MemberTask[SOCConfig]:
+    """Return the task.
+
+    Raises:
+        ConfigError: settings that do not fit.
+    """
+    settings = read_member_settings(config)
+    network_config = config_from(SOCConfig, config.network)
+    network = SOC(network_config)
+    criterion = SOCCriterion()
+
+    def losses(batch: ClipBatch, ids: Tensor, mask: Tensor) -> Mapping[str, Tensor]:
+        outputs = network(batch.frames, batch.padding_mask, ids, mask, batch.sizes)
+        return criterion(outputs, batch.targets)
+
+    return MemberTask("soc", network, network_config, losses, settings)
