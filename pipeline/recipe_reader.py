@@ -39,7 +39,7 @@ _MODEL_KEYS = (
 _IMPORT_KEYS = ("import", "path", "values")
 _ENGINE_KEYS = (
     "network", "checkpoint", "scales", "flip", "protocol", "long_edge", "max_memory_frames", "long_term_gap",
-    "precision", "cache_megabytes",
+    "precision", "cache_megabytes", "skip_empty", "keep_soft",
 )  # fmt: skip
 _PROPAGATE_KEYS = ("propagate", "engine", "folder", "key_frames", "references")
 _FUSE_KEYS = ("fuse", "method", "threshold", "weights", "singles", "scores", "groups")
@@ -165,6 +165,9 @@ class _Reader:
             options["protocol"] = self._text.choice(entry["protocol"], f"{what}.protocol", ("fresh", "legacy"))
         if "precision" in entry:
             options["precision"] = self._text.choice(entry["precision"], f"{what}.precision", _PRECISIONS)
+        for key in ("skip_empty", "keep_soft"):
+            if key in entry:
+                options[key] = self._text.boolean(entry[key], f"{what}.{key}")
         return {key: value for key, value in options.items() if value is not None}
 
     def _models(self, node: yaml.Node) -> list[Node]:

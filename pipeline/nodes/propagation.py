@@ -50,6 +50,8 @@ def _propagate(
         scales=settings.scales,
         flip=settings.flip,
         n_references=node.n_references,
+        skip_empty=settings.skip_empty,
+        keep_soft=settings.keep_soft,
     )
 
 

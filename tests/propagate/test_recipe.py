@@ -22,7 +22,7 @@ workspace: runs
 models:
   soc: {import: png, path: masks}
 engines:
-  aot: {network: small-aot, checkpoint: aot.safetensors, scales: [0.5], flip: true}
+  aot: {network: small-aot, checkpoint: aot.safetensors, scales: [0.5], flip: true, keep_soft: true}
   deaot: {network: small-deaot, checkpoint: deaot.safetensors, scales: [0.5], protocol: legacy}
 stages:
   stage1:
@@ -32,6 +32,7 @@ stages:
 submission: {node: soc_aot_deaot}
 """
 N_VIDEOS = 1
+NODES = ("soc", "soc_aot", "soc_aot_deaot")
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +74,7 @@ def test_both_stages_run_with_their_engines(folder: Path) -> None:
     for path in sorted((folder / "masks").iterdir()):
         if not path.is_dir():
             continue
-        sources, stage1, stage2 = (store.read(node, path.name) for node in ("soc", "soc_aot", "soc_aot_deaot"))
+        sources, stage1, stage2 = (store.read(node, path.name) for node in NODES)
         assert len(stage2) == len(list(path.iterdir()))
         for source, first, second in zip(sources, stage1, stage2, strict=True):
             assert first.key_frame == second.key_frame == 2
@@ -87,13 +88,24 @@ def _check_empty_rule(source: MaskSequence, result: MaskSequence) -> None:
         assert result.runs == source.runs
 
 
+def test_soft_maps_are_stored_where_the_engine_keeps_them(folder: Path) -> None:
+    assert run(folder) == 0
+    store = Store(folder / "runs")
+    video = next(path.name for path in sorted((folder / "masks").iterdir()) if path.is_dir())
+    for source, first, second in zip(*(store.read(n, video, soft=True) for n in NODES), strict=True):
+        assert second.soft is None
+        if source.mask(2).any():
+            assert first.soft is not None
+            assert (first.soft.kind, first.soft.values.shape) == ("probability", (source.n_frames, 32, 56))
+
+
 def test_a_second_run_computes_nothing(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run(folder)
     capsys.readouterr()
     assert run(folder, "--json") == 0
     nodes = json.loads(capsys.readouterr().out)["nodes"]
     assert [(entry["node"], entry["done"], entry["reused"]) for entry in nodes] == [
-        (node, 0, N_VIDEOS) for node in ("soc", "soc_aot", "soc_aot_deaot")
+        (node, 0, N_VIDEOS) for node in NODES
     ]
 
 
