@@ -21,6 +21,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_safetensors
 from torch import Tensor, nn
 
+from runners.plain_pickles import is_plain_pickle, read_plain_pickle
 from rvos.errors import CheckpointError
 from rvos.files import write_atomically
 
@@ -77,13 +78,15 @@ def sha256_of(path: Path) -> str:
 
 
 def read_checkpoint(path: Path) -> CheckpointFile:
-    """Return the state dict in a `.pth`, `.pt`, `.tar`, `.pkl` (torch) or `.safetensors` file.
+    """Return the state dict in a `.pth`, `.pt`, `.tar`, `.pkl` (torch, or pickled arrays) or `.safetensors` file.
 
     Raises:
         CheckpointError: missing, damaged, holding no state dict, or wanting to execute code.
     """
     if not path.is_file():
         raise CheckpointError(f"{path}: no such checkpoint; check the path in the recipe")
+    if is_plain_pickle(path):
+        return _unwrap(path, read_plain_pickle(path))
     return _read_safetensors(path) if path.suffix == ".safetensors" else _read_torch(path)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,11 +36,14 @@ class WordPieces:
     """bert-base-uncased word pieces from a folder with `vocab.txt`.
 
     Args:
+        vocabulary: word piece -> id.
         max_tokens: longest expression, special tokens included.
     """
 
-    def __init__(self, tokenizer: BertTokenizer, max_tokens: int) -> None:
-        self._tokenizer = tokenizer
+    def __init__(self, vocabulary: Mapping[str, int], max_tokens: int) -> None:
+        # The keyword `vocab_file` is ignored without a word by the library: every token would be unknown.
+        self._tokenizer = BertTokenizer(vocab=dict(vocabulary), do_lower_case=True)
+        self._vocabulary_size = len(vocabulary)
         self._max_tokens = max_tokens
 
     @classmethod
@@ -64,8 +67,7 @@ class WordPieces:
                 f"{file}: {', '.join(_SPECIAL_IDS)} have the ids {found}, expected {list(_SPECIAL_IDS.values())}; "
                 "give the vocab.txt of bert-base-uncased"
             )
-        # The keyword `vocab_file` is ignored without a word by the library: every token would be unknown.
-        tokens = cls(BertTokenizer(vocab=vocabulary, do_lower_case=True), max_tokens)
+        tokens = cls(vocabulary, max_tokens)
         for text, expected in _KNOWN_IDS.items():
             ids = tokens.pieces(text)
             if ids != expected:
@@ -78,7 +80,7 @@ class WordPieces:
     @property
     def vocabulary_size(self) -> int:
         """Number of word pieces."""
-        return len(self._tokenizer)
+        return self._vocabulary_size
 
     def pieces(self, text: str) -> list[int]:
         """Return the ids of a text alone, without [CLS] and [SEP]."""
