@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from data_folders import FRAMES, SIZE, index_map, listed, write_json, write_png, write_ref_youtube_vos
 from pycocotools import mask as coco
-from small_data import FRAMES, SIZE, index_map, listed, write_json, write_png, write_ref_youtube_vos
 
 from rvos.datasets import open_dataset
 from rvos.errors import ConfigError, InputError

@@ -11,11 +11,20 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from data_folders import (
+    FRAMES,
+    SIZE,
+    index_map,
+    listed,
+    write_json,
+    write_png,
+    write_predictions,
+    write_ref_youtube_vos,
+)
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pycocotools import mask as coco
 from reference import reference
-from small_data import FRAMES, SIZE, index_map, listed, write_json, write_png, write_predictions, write_ref_youtube_vos
 
 from rvos.datasets import Dataset, open_dataset
 from rvos.errors import ConfigError, InputError

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from data_folders import index_map, listed, write_json, write_png, write_predictions, write_ref_youtube_vos
 from numpy.typing import NDArray
 from reference import reference
-from small_data import index_map, listed, write_json, write_png, write_predictions, write_ref_youtube_vos
 
 from pipeline.cli import main
 from rvos.datasets import open_dataset
