@@ -17,6 +17,8 @@ COMMANDS = {
     "sweep": "score every threshold, or every subset of members, of a fusion",
     "table": "print an ablation table with gains and intervals",
     "evaluate": "score predictions: J, F and J&F of Ref-YouTube-VOS, Ref-DAVIS17 or MeViS",
+    "report": "write a static page with the graph, the scores and every mask",
+    "segment": "run a recipe's models on a clip of your own",
     "train": "train a network as a YAML file says",
     "checkpoint": "tell which network a file holds and what becomes of every key",
     "parity": "compare our networks with a folder of official inputs and outputs",

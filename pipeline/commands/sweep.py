@@ -1,4 +1,4 @@
-"""`rvos sweep RECIPE NODE`: every threshold, or every subset of members, of a fusion, scored from one count of votes."""
+"""`rvos sweep RECIPE NODE`: every threshold, or every subset of members, of a fusion, from one count of votes."""
 
 from __future__ import annotations
 
