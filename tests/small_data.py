@@ -1,77 +1,68 @@
-"""Small data sets on disk, in the layouts of the real ones."""
+"""A small Ref-YouTube-VOS split with ground truth, images and PNG members, written in a moment."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
-SIZE = (24, 32)
-FRAMES = ("00000", "00005", "00015")
+HEIGHT, WIDTH, N_FRAMES = 32, 48, 3
+FRAMES = tuple(f"{5 * index:05d}" for index in range(N_FRAMES))
+
+RECIPE = """\
+dataset: {format: ref-youtube-vos, root: data, split: valid}
+workspace: runs
+groups: {by: object_id}
+models:
+  a: {import: png, path: members/a}
+  b: {import: png, path: members/b}
+  c: {import: png, path: members/c}
+stages:
+  stage1:
+    ab: {fuse: [a, b, c], threshold: 0.5, singles: {threshold: 2}}
+  stage2:
+    final: {fuse: [ab, c], threshold: 2}
+submission: {node: final}
+"""
 
 
-def listed(expressions: Mapping[str, str | None], frames: tuple[str, ...] = FRAMES) -> dict[str, Any]:
-    """Return a video of an expression file: expression id -> object id or None."""
-    return {
-        "expressions": {
-            name: {"exp": f"sentence {name}"} | ({} if object_id is None else {"obj_id": object_id})
-            for name, object_id in expressions.items()
-        },
-        "frames": list(frames),
-    }
+def write_split(root: Path, n_videos: int = 3) -> None:
+    """Write `data` (two objects a video, two expressions for the first, one for the other) and three members."""
+    videos = {}
+    for index in range(n_videos):
+        video = f"video{index}"
+        expressions = {
+            "0": {"exp": "the left thing", "obj_id": "1"},
+            "1": {"exp": "a thing that moves", "obj_id": "1"},
+            "2": {"exp": "the other thing", "obj_id": "2"},
+        }
+        videos[video] = {"expressions": expressions, "frames": list(FRAMES)}
+        _write_video(root, video, index)
+    folder = root / "data" / "meta_expressions" / "valid"
+    folder.mkdir(parents=True)
+    (folder / "meta_expressions.json").write_text(json.dumps({"videos": videos}))
+    (root / "pipeline.yaml").write_text(RECIPE)
 
 
-def write_json(path: Path, content: object) -> Path:
-    """Write a JSON file and its parents."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(content))
-    return path
-
-
-def write_png(path: Path, values: NDArray[np.uint8], *, mode: str = "L") -> Path:
-    """Write an image with the given stored values."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    image = Image.fromarray(values)
-    if mode == "P":
-        image = Image.frombytes("P", (values.shape[1], values.shape[0]), values.tobytes())
-        image.putpalette([0, 0, 0, 200, 0, 0, 0, 200, 0, 0, 0, 200] + [9] * 756)
-    image.save(path)
-    return path
-
-
-def index_map(step: int) -> NDArray[np.uint8]:
-    """Return a map with object 1 moving right and object 2 at rest."""
-    values = np.zeros(SIZE, np.uint8)
-    values[4:10, 2 + 3 * step : 9 + 3 * step] = 1
-    values[15:22, 20:30] = 2
-    return values
-
-
-def write_ref_youtube_vos(
-    root: Path, videos: Mapping[str, dict[str, Any]], *, split: str = "valid", annotated: bool = True
-) -> Path:
-    """Write a Ref-YouTube-VOS split with images and, if asked, index maps; return its root."""
-    write_json(root / "meta_expressions" / split / "meta_expressions.json", {"videos": videos})
-    for video, content in videos.items():
-        for step, frame in enumerate(content["frames"]):
-            folder = root / split / "JPEGImages" / video
-            folder.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(np.full((*SIZE, 3), 90 + step, np.uint8)).save(folder / f"{frame}.jpg")
-            if annotated:
-                write_png(root / split / "Annotations" / video / f"{frame}.png", index_map(step), mode="P")
-    return root
-
-
-def write_predictions(folder: Path, videos: Mapping[str, dict[str, Any]]) -> Path:
-    """Write perfect masks `<video>/<expression>/<frame>.png` of the data above; return the folder."""
-    for video, content in videos.items():
-        for name, expression in content["expressions"].items():
-            for step, frame in enumerate(content["frames"]):
-                mask = index_map(step) == int(expression.get("obj_id", 1))
-                write_png(folder / video / name / f"{frame}.png", mask.astype(np.uint8) * 255)
-    return folder
+def _write_video(root: Path, video: str, seed: int) -> None:
+    random = np.random.default_rng(seed)
+    images = root / "data" / "valid" / "JPEGImages" / video
+    annotations = root / "data" / "valid" / "Annotations" / video
+    images.mkdir(parents=True)
+    annotations.mkdir(parents=True)
+    for t, frame in enumerate(FRAMES):
+        labels = np.zeros((HEIGHT, WIDTH), np.uint8)
+        labels[4:20, 4 + 2 * t : 18 + 2 * t] = 1
+        labels[10:28, 28:42] = 2
+        picture = random.integers(0, 255, (HEIGHT, WIDTH, 3), dtype=np.uint8)
+        Image.fromarray(picture).save(images / f"{frame}.jpg")
+        Image.fromarray(labels).save(annotations / f"{frame}.png")
+        for member in "abc":
+            for expression, value in (("0", 1), ("1", 1), ("2", 2)):
+                shift = tuple(random.integers(-2, 3, 2))
+                mask = np.roll(labels == value, shift, (0, 1)).astype(np.uint8) * 255
+                folder = root / "members" / member / video / expression
+                folder.mkdir(parents=True, exist_ok=True)
+                Image.fromarray(mask).save(folder / f"{frame}.png")
