@@ -8,4 +8,6 @@ from pathlib import Path
 import torch
 
 sys.path.insert(0, str(Path(__file__).parent))
+# Before it the packages themselves: test folders of the same names must not hide them.
+sys.path.insert(0, str(Path(__file__).parents[1]))
 torch.set_num_threads(1)

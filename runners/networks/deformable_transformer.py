@@ -116,7 +116,7 @@ class EncoderLayer(nn.Module):
         """Return the new tokens (N, S, C); the position is added to the queries only."""
         gathered = self.self_attn(tokens + position, reference, tokens, shapes, padding_mask)
         tokens = self.norm1(tokens + self.dropout(gathered))
-        hidden = self.dropout(self.linear1(tokens).relu())
+        hidden = self.dropout(self.linear1(tokens).relu_())
         result: Tensor = self.norm2(tokens + self.dropout(self.linear2(hidden)))
         return result
 
@@ -167,7 +167,7 @@ class DecoderLayer(nn.Module):
         content = self.norm2(content + self.dropout(mixed))
         gathered = self.cross_attn(content + position, reference, memory.tokens, memory.shapes, memory.padding_mask)
         content = self.norm1(content + self.dropout(gathered))
-        hidden = self.dropout(self.linear1(content).relu())
+        hidden = self.dropout(self.linear1(content).relu_())
         result: Tensor = self.norm3(content + self.dropout(self.linear2(hidden)))
         return result
 

@@ -49,7 +49,7 @@ class FeedForward(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Return the tokens (B, L, C)."""
-        hidden = self.dropout(self.linear1(tokens).relu())
+        hidden = self.dropout(self.linear1(tokens).relu_())
         result: Tensor = self.norm(tokens + self.dropout(self.linear2(hidden)))
         return result
 

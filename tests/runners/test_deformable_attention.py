@@ -10,7 +10,7 @@ from reference import reference
 from pipeline.parity.cases import read_case
 from pipeline.parity.filling import fill_state
 from runners.networks import deformable_attention
-from runners.networks.deformable_attention import DeformableAttention, sample_in_groups, sample_levels
+from runners.networks.deformable_attention import DeformableAttention, sample_levels
 from runners.networks.deformable_transformer import (
     DeformableConfig,
     DeformableTransformer,
@@ -42,15 +42,17 @@ def test_sampling_at_pixel_centres_reads_the_pixels() -> None:
     np.testing.assert_allclose(found.flatten().numpy(), [0.0, 5.0, 0.0], atol=1e-6)
 
 
-def test_frames_sampled_in_groups_give_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("rows", [1, 100, 1 << 19], ids=["single", "some", "all"])
+def test_gathering_in_pieces_gives_the_same_as_sampling(monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
     torch.manual_seed(3)
-    shapes = [(4, 5), (2, 3)]
-    value, weights = torch.rand(5, 26, 2, 4), torch.rand(5, 7, 2, 2, 3)
-    locations = torch.rand(5, 7, 2, 2, 3, 2)
-    whole = sample_levels(value, shapes, locations, weights)
-    monkeypatch.setattr(deformable_attention, "_LARGEST_SAMPLES", 2 * 2 * 4 * 7 * 3)
+    shapes = [(4, 5), (2, 3), (1, 1)]
+    value, weights = torch.randn(3, 27, 2, 4), torch.rand(3, 7, 2, 3, 3)
+    locations = 1.6 * torch.rand(3, 7, 2, 3, 3, 2) - 0.3
+    expected = sample_levels(value, shapes, locations, weights)
+    monkeypatch.setattr(deformable_attention, "_GATHERED_ROWS", rows)
     with torch.no_grad():
-        torch.testing.assert_close(sample_in_groups(value, shapes, locations, weights), whole)
+        found = deformable_attention.sample(value, shapes, locations, weights)
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_padded_pixels_count_as_zero_not_as_the_bias() -> None:

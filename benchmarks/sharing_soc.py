@@ -1,0 +1,78 @@
+"""SOC with one visual pass for four expressions against each expression alone from pixels, same weights, one run."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+
+from benchmarks.rows import Row
+from runners.networks.soc import SOC
+from runners.networks.soc_types import ChosenQuery, SOCConfig, VisualFeatures
+
+EXPRESSIONS = 4
+_WORDS = 12
+_ALONE = 2
+_LIMIT = 1e-5
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """Frames (1, T, 3, H, W) and token ids (1, L), one row an expression."""
+
+    frames: Tensor
+    ids: tuple[Tensor, ...]
+
+
+def make_workload(size: tuple[int, int], n_frames: int) -> Workload:
+    """Return random frames and expressions of twelve tokens."""
+    torch.manual_seed(0)
+    ids = tuple(torch.randint(4, SOCConfig().text.vocab_size, (1, _WORDS)) for _ in range(EXPRESSIONS))
+    return Workload(torch.randn(1, n_frames, 3, *size), ids)
+
+
+def run(size: tuple[int, int] = (360, 640), n_frames: int = 10) -> Iterator[Row]:
+    """Yield time per expression, how much of the possible gain is reached, and the largest difference of logits."""
+    work = make_workload(size, n_frames)
+    network = SOC(SOCConfig()).eval()
+    with torch.inference_mode():
+        # The first pass pays for allocations that the later ones reuse.
+        network.encode_video(work.frames[:, :1])
+        visual, visual_seconds = timed(lambda: network.encode_video(work.frames))
+        shared = [timed(partial(_segment, network, visual, ids)) for ids in work.ids]
+        alone = [timed(partial(_from_pixels, network, work.frames, ids)) for ids in work.ids[:_ALONE]]
+    per_expression = (visual_seconds + sum(seconds for _, seconds in shared)) / EXPRESSIONS
+    per_expression_alone = sum(seconds for _, seconds in alone) / _ALONE
+    share = visual_seconds / per_expression_alone
+    possible = 1 / (1 - share + share / EXPRESSIONS)
+    gain = per_expression_alone / per_expression
+    yield Row(f"SOC, visual part {share:.0%} of a pass", per_expression, per_expression_alone, gain, ">= 1.5", "s/expr")
+    yield Row("SOC, gain against what that share allows", gain, possible, gain / possible, ">= 0.85", "times")
+    pairs = zip(shared[:_ALONE], alone, strict=True)
+    difference = max(_difference(one.mask_logits, other.mask_logits) for (one, _), (other, _) in pairs)
+    yield Row("SOC, logits shared and alone", difference, _LIMIT, difference / _LIMIT, "<= 1", "of the largest")
+
+
+def timed(call: Callable[[], Result]) -> tuple[Result, float]:
+    """Return what `call` gives and the CPU seconds of this process that it took."""
+    start = time.process_time()
+    result = call()
+    return result, time.process_time() - start
+
+
+def _segment(network: SOC, visual: VisualFeatures, ids: Tensor) -> ChosenQuery:
+    return network.segment(visual, network.encode_text(ids, torch.ones_like(ids)))
+
+
+def _from_pixels(network: SOC, frames: Tensor, ids: Tensor) -> ChosenQuery:
+    return _segment(network, network.encode_video(frames), ids)
+
+
+def _difference(one: Tensor, other: Tensor) -> float:
+    return float((one - other).abs().max() / other.abs().max())
