@@ -15,6 +15,7 @@ from training.config import TrainingConfig
 TASKS = {
     "aot": "training.aot",
     "words": "training.words",
+    "grounding": "training.grounding",
     "referformer": "training.members.referformer",
     "mutr": "training.members.mutr",
     "soc": "training.members.soc",
