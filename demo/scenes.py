@@ -99,7 +99,7 @@ def _stays_in_view(path: Path) -> bool:
 
 
 def _collides(path: Path, other: Path) -> bool:
-    """Whether two things overlap by much in more than a third of the frames, or at the first frame."""
+    """Whether two things overlap by much in more than a third of the frames."""
     gap = path.centres - other.centres
     distance = np.sqrt(gap[:, 0] ** 2 + gap[:, 1] ** 2)
     overlaps = distance < 0.8 * (path.radii + other.radii)

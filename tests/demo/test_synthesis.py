@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
+import subprocess
+import sys
 from collections import Counter
 
 import numpy as np
@@ -87,6 +91,40 @@ def test_every_object_shows_itself_in_half_of_the_frames(videos: list[SyntheticV
         for index in range(1, len(video.categories) + 1):
             areas = (video.index_masks == index).sum(axis=(1, 2))
             assert np.mean(areas > 0) >= 0.5
+
+
+@pytest.mark.parametrize(
+    ("words", "axis", "sign"),
+    [
+        (("moving left", "to the left", "heading left"), 2, -1),
+        (("moving right", "to the right", "heading right"), 2, 1),
+        (("moving up", "upwards", "climbing up"), 1, -1),
+        (("moving down", "downwards", "heading down"), 1, 1),
+    ],
+    ids=["left", "right", "up", "down"],
+)
+def test_masks_move_as_the_expression_says(
+    videos: list[SyntheticVideo], words: tuple[str, ...], axis: int, sign: int
+) -> None:
+    said = [(v, e) for v in videos for e in v.expressions if e.kind == "motion" and e.text.endswith(words)]
+    assert said
+    for video, expression in said:
+        points = np.argwhere(video.index_masks == expression.object_id)
+        shown = np.unique(points[:, 0])
+        first, last = (points[points[:, 0] == frame, axis].mean() for frame in (shown[0], shown[-1]))
+        assert sign * (last - first) > 8
+
+
+def test_repeats_in_another_process(videos: list[SyntheticVideo]) -> None:
+    script = (
+        "import hashlib; from demo.synthesis import make_video; v = make_video(11, 7); "
+        "print(hashlib.sha256(v.frames.tobytes() + repr(v.expressions).encode()).hexdigest())"
+    )
+    environment = {**os.environ, "PYTHONHASHSEED": "12345"}
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment, timeout=120)
+    here = hashlib.sha256(videos[7].frames.tobytes() + repr(videos[7].expressions).encode()).hexdigest()
+    assert done.stdout.strip() == here
 
 
 @pytest.mark.parametrize(("seed", "index"), [(-1, 0), (0, -1)])
