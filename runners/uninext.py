@@ -20,7 +20,7 @@ from runners.networks.uninext.language import Text, WordPieces, clean_expression
 from runners.networks.uninext.loading import load_network, recognise_backbone
 from runners.networks.uninext.network import Selection, Uninext, pad_frames
 from runners.networks.uninext.visual import Visual
-from runners.uninext_frames import SOFT_RANGE, count_tokens, finish, normalise, quantise, resize_frame, test_size
+from runners.uninext_frames import SOFT_RANGE, count_tokens, finish, input_size, normalise, quantise, resize_frame
 from rvos.errors import CheckpointError, ConfigError, InputError
 from rvos.mask_sequences import MaskSequence, SoftMaps, encode
 from rvos.videos import Expression, Video
@@ -149,7 +149,7 @@ class UninextRunner:
     def _batches(self, video: Video, original: tuple[int, int]) -> Iterator[_Batch]:
         """Yield neighbouring frames, as many at once as the token limit allows."""
         config = self.network.config
-        size = test_size(original, config.short_side, config.long_side)
+        size = input_size(original, config.short_side, config.long_side)
         step = max(1, self.tokens_at_once // count_tokens(size, config.backbone.multiple))
         for start in range(0, video.n_frames, step):
             indices = range(start, min(start + step, video.n_frames))

@@ -16,7 +16,7 @@ from rvos.mask_sequences import SoftMaps
 SOFT_RANGE = (-8.0, 8.0)
 
 
-def test_size(size: tuple[int, int], short_side: int, long_side: int) -> tuple[int, int]:
+def input_size(size: tuple[int, int], short_side: int, long_side: int) -> tuple[int, int]:
     """Return the height and width that a frame of `size` is resized to, pixels.
 
     The short side becomes `short_side`, unless the long one would then pass `long_side`.
@@ -28,7 +28,7 @@ def test_size(size: tuple[int, int], short_side: int, long_side: int) -> tuple[i
     if max(height, width) > long_side:
         shrink = long_side / max(height, width)
         height, width = height * shrink, width * shrink
-    return int(height + 0.5), int(width + 0.5)
+    return max(int(height + 0.5), 1), max(int(width + 0.5), 1)
 
 
 def resize_frame(frame: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:

@@ -29,7 +29,7 @@ from runners.networks.uninext.masks import paint
 from runners.networks.uninext.network import Detections, Uninext, pad_frames
 from runners.networks.uninext.proposals import pick
 from runners.networks.uninext.visual import BackboneHolder, Visual
-from runners.uninext_frames import finish, normalise, resize_frame, test_size
+from runners.uninext_frames import finish, input_size, normalise, resize_frame
 from rvos.errors import InputError
 
 Arrays = dict[str, NDArray[Any]]
@@ -163,7 +163,7 @@ def _run_network(case: Case, checkpoint: Path) -> Arrays:
 
 def _preprocess(config: UninextConfig, frames: NDArray[np.uint8]) -> Arrays:
     """Return the resized frames and the network input that our runner makes of the original frames."""
-    size = test_size(frames.shape[1:3], config.short_side, config.long_side)
+    size = input_size(frames.shape[1:3], config.short_side, config.long_side)
     resized = np.stack([resize_frame(frame, size) for frame in frames])
     return {"frames_resized": resized, "images": normalise(resized).numpy()}
 
