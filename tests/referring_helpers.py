@@ -17,7 +17,7 @@ from rvos.videos import Expression, Video
 SIZES = {
     "backbone": "resnet_tiny",
     "text": TextConfig(vocab_size=160, hidden=32, layers=1, heads=2, intermediate=32, max_tokens=24),
-    "hidden_dim": 32,
+    "hidden_dim": 64,
     "heads": 4,
     "encoder_layers": 2,
     "decoder_layers": 2,
