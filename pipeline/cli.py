@@ -12,6 +12,8 @@ from rvos.errors import PipelineError
 EXIT_USAGE = 2
 
 COMMANDS = {
+    "import": "check masks of other systems against a data set, and store them",
+    "doctor": "say what a recipe needs and does not find",
     "run": "compute what is missing of a recipe: members, propagation, fusion",
     "plan": "show the graph of a recipe, what is there already, and what the rest will cost",
     "sweep": "score every threshold, or every subset of members, of a fusion",
@@ -19,11 +21,16 @@ COMMANDS = {
     "evaluate": "score predictions: J, F and J&F of Ref-YouTube-VOS, Ref-DAVIS17 or MeViS",
     "report": "write a static page with the graph, the scores and every mask",
     "segment": "run a recipe's models on a clip of your own",
+    "export": "write stored masks as PNG files",
+    "submit": "write the archive of a node, and what it was made of",
+    "check-submission": "say what is wrong with an archive",
     "train": "train a network as a YAML file says",
     "checkpoint": "tell which network a file holds and what becomes of every key",
     "parity": "compare our networks with a folder of official inputs and outputs",
     "synthesize": "draw a Ref-YouTube-VOS-shaped data set with ground truth",
 }
+
+_MODULES = {"import": "import_masks"}  # a keyword cannot name a module
 
 
 def build_parser(command: str | None) -> argparse.ArgumentParser:
@@ -35,7 +42,7 @@ def build_parser(command: str | None) -> argparse.ArgumentParser:
             name, help=summary, description=summary, formatter_class=argparse.RawDescriptionHelpFormatter
         )
         if name == command:
-            module = import_module(f"pipeline.commands.{name.replace('-', '_')}")
+            module = import_module(f"pipeline.commands.{_MODULES.get(name, name.replace('-', '_'))}")
             module.register(sub)
             sub.set_defaults(run=module.run)
     return parser

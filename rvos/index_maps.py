@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from rvos.datasets.ref_davis17 import N_ANNOTATORS, split_expression_id
 from rvos.errors import InputError
@@ -43,3 +45,25 @@ def merge_by_annotator(video: Video, probabilities: Mapping[str, NDArray[np.floa
         best[number][wins] = values[wins]
         maps[number][wins] = int(expression.object_ids[0])
     return maps
+
+
+def encode_index_map(values: NDArray[np.uint8]) -> bytes:
+    """Return the palette PNG of an index map `(H, W)`, in the colours of DAVIS."""
+    height, width = values.shape
+    image = Image.frombytes("P", (width, height), np.ascontiguousarray(values).tobytes())
+    image.putpalette(_davis_palette())
+    stream = io.BytesIO()
+    image.save(stream, "PNG")
+    return stream.getvalue()
+
+
+def _davis_palette() -> list[int]:
+    """Return 256 colours: the bits of an index go, three at a time, to the highest bits of red, green and blue."""
+    colours = []
+    for index in range(256):
+        colour = [0, 0, 0]
+        for place in range(8):
+            for channel in range(3):
+                colour[channel] |= (index >> (3 * place + channel) & 1) << (7 - place)
+        colours += colour
+    return colours

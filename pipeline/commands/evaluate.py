@@ -7,6 +7,7 @@ import json
 import sys
 from pathlib import Path
 
+from pipeline.commands.dataset_options import DEFAULT_SPLITS
 from rvos.datasets import FORMATS, open_dataset
 from rvos.errors import InputError
 from rvos.evaluation.davis import score_ref_davis
@@ -14,7 +15,6 @@ from rvos.evaluation.report import to_json, write_reports
 from rvos.evaluation.results import DatasetScore
 from rvos.evaluation.scoring import score_dataset
 
-DEFAULT_SPLITS = {"ref-youtube-vos": "valid", "ref-davis17": "valid", "mevis": "valid_u"}
 _SHOWN = 10
 
 _EPILOG = """\

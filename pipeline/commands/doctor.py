@@ -1,0 +1,45 @@
+"""`rvos doctor RECIPE`: what a recipe needs and does not find."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+
+from pipeline.commands.recipe_options import add_recipe_options, open_recipe
+from pipeline.doctor import Finding, examine
+from pipeline.provenance import list_versions
+
+
+def register(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.epilog = "example:\n  rvos doctor recipes/paper.yaml --set dataset.root=data/refer_youtube_vos --deep"
+    add_recipe_options(parser)
+    parser.add_argument("--deep", action="store_true", help="decode every image and read all ground truth")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print what was found; 1 if something is missing."""
+    findings = [*_examine_machine(), *examine(open_recipe(options), deep=options.deep)]
+    n_missing = sum(finding.level == "missing" for finding in findings)
+    if options.json:
+        content = {"ready": not n_missing, "findings": [asdict(finding) for finding in findings]}
+        print(json.dumps(content, indent=1, ensure_ascii=False))
+    else:
+        for finding in findings:
+            print(f"{finding.level:>7}  {finding.text}")
+        print(f"{options.recipe}: {f'{n_missing} things are missing' if n_missing else 'ready to run'}")
+    return int(bool(n_missing))
+
+
+def _examine_machine() -> Iterator[Finding]:
+    versions = list_versions()
+    for name, version in versions.items():
+        if version == "missing":
+            yield Finding("missing", f"package {name}: not installed; make install")
+    import torch
+
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU, networks run on the CPU"
+    yield Finding("ok", f"Python {versions['python']}, torch {versions['torch']}, {device}")

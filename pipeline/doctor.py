@@ -1,0 +1,158 @@
+"""What a recipe needs and does not find: data set, ground truth, checkpoints, masks, workspace."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from pipeline.graph import build_graph, find_missing_files
+from pipeline.recipe import FuseNode, Recipe
+from rvos.datasets import Dataset, open_dataset
+from rvos.errors import InputError
+from rvos.videos import Video
+
+Level = Literal["ok", "note", "missing"]
+_SHOWN = 5
+_LITTLE_SPACE = 2 << 30
+# Videos and expressions of the official splits.
+_OFFICIAL = {
+    ("ref-youtube-vos", "train"): (3471, 12913),
+    ("ref-youtube-vos", "valid"): (202, 834),
+    ("ref-youtube-vos", "test"): (305, 1262),
+    ("ref-davis17", "valid"): (30, 244),
+    ("mevis", "train"): (1662, 23051),
+    ("mevis", "valid_u"): (50, 793),
+    ("mevis", "valid"): (140, 2236),
+}
+_VALID_AND_TEST = 507
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at: `missing` keeps the recipe from running."""
+
+    level: Level
+    text: str
+
+
+def examine(recipe: Recipe, *, deep: bool = False) -> list[Finding]:
+    """Return everything worth knowing before a run.
+
+    Args:
+        deep: decode every image and read all ground truth.
+
+    Raises:
+        ConfigError: a graph that cannot run.
+    """
+    graph = build_graph(recipe)
+    findings = [Finding("note", warning) for warning in graph.warnings]
+    findings += [
+        Finding("missing", f"{node.name}: {path}: {advice}") for node, path, advice in find_missing_files(graph.nodes)
+    ]
+    findings += _examine_workspace(recipe.workspace)
+    entry = recipe.dataset
+    try:
+        dataset = open_dataset(entry.format, entry.root, entry.split)
+    except InputError as error:
+        return [*findings, Finding("missing", str(error))]
+    return [*findings, *examine_dataset(dataset, deep=deep), *_examine_groups(recipe, dataset)]
+
+
+def examine_dataset(dataset: Dataset, *, deep: bool = False) -> Iterator[Finding]:
+    """Yield what is there and what is missing of a data set."""
+    name = f"{dataset.root}: split {dataset.split}"
+    counts = (len(dataset.videos), dataset.n_expressions)
+    yield Finding("ok", f"{name}: {counts[0]} videos, {counts[1]} expressions")
+    official = _OFFICIAL.get((dataset.format, dataset.split))
+    if dataset.split == "valid" and counts[0] == _VALID_AND_TEST:
+        text = "valid lists the test videos too; add meta_expressions/test/meta_expressions.json to leave them out"
+        yield Finding("missing", f"{name}: {text}")
+    elif official and official != counts:
+        yield Finding("note", f"{name}: the official split has {official[0]} videos, {official[1]} expressions")
+    yield from _examine_images(dataset, deep=deep)
+    yield from _examine_truth(dataset, deep=deep)
+
+
+def _examine_images(dataset: Dataset, *, deep: bool) -> Iterator[Finding]:
+    if dataset.image_folder is None:
+        yield Finding(
+            "note", f"{dataset.root}: no images of split {dataset.split}; enough for imported masks, not for networks"
+        )
+        return
+    missing = [path for video in dataset.videos for path in video.image_paths if not path.is_file()]
+    damaged = [problem for video in dataset.videos for problem in _find_damaged(video, deep=deep)]
+    for path in missing[:_SHOWN]:
+        yield Finding("missing", f"{path}: no such frame; restore it")
+    if len(missing) > _SHOWN:
+        yield Finding("missing", f"{dataset.image_folder}: {len(missing) - _SHOWN} more frames are missing")
+    for problem in damaged[:_SHOWN]:
+        yield Finding("missing", problem)
+    if len(damaged) > _SHOWN:
+        yield Finding("missing", f"{dataset.image_folder}: {len(damaged) - _SHOWN} more problems of this kind")
+    if not missing and not damaged:
+        frames = sum(video.n_frames for video in dataset.videos)
+        yield Finding("ok", f"{dataset.image_folder}: all {frames} frames are there")
+
+
+def _find_damaged(video: Video, *, deep: bool) -> Iterator[str]:
+    """Yield what is wrong with the images that are there: the header of the first, or all of them."""
+    size: tuple[int, int] | None = None
+    for index, path in enumerate(video.image_paths):
+        if not path.is_file() or (index and not deep):
+            continue
+        try:
+            height, width = video.read_frame(index).shape[:2] if deep else video.read_size()
+        except InputError as error:
+            yield str(error)
+            continue
+        size = size or (height, width)
+        if (height, width) != size:
+            yield f"{path}: {height} x {width} pixels, other frames of the video have {size[0]} x {size[1]}"
+
+
+def _examine_truth(dataset: Dataset, *, deep: bool) -> Iterator[Finding]:
+    if dataset.truth is None:
+        text = "no ground truth, so nothing can be scored; add annotations and an expression file that names objects"
+        yield Finding("note", f"{dataset.root}: split {dataset.split}: {text}")
+        return
+    problems = []
+    for video in dataset.videos if deep else dataset.videos[:1]:
+        try:
+            truth = dataset.read_truth(video)
+            for expression in video.expressions if deep else video.expressions[:1]:
+                truth.masks(expression)
+        except InputError as error:
+            problems.append(f"{video.id}: {error}")
+    for problem in problems[:_SHOWN]:
+        yield Finding("missing", f"ground truth of {problem}")
+    if len(problems) > _SHOWN:
+        yield Finding("missing", f"ground truth: {len(problems) - _SHOWN} more videos with problems")
+    if not problems:
+        yield Finding("ok", f"ground truth: {'all' if deep else 'first'} masks can be read")
+
+
+def _examine_groups(recipe: Recipe, dataset: Dataset) -> Iterator[Finding]:
+    by = {node.groups.by for node in recipe.nodes if isinstance(node, FuseNode)}
+    lacking = [v.id for v in dataset.videos if any(not expression.object_ids for expression in v.expressions)]
+    if "object_id" in by and lacking:
+        yield Finding(
+            "missing",
+            f"groups by object_id: {len(lacking)} videos have expressions without obj_id, first {lacking[0]}; "
+            "group by agreement or neighbours",
+        )
+
+
+def _examine_workspace(workspace: Path) -> Iterator[Finding]:
+    place = workspace
+    while not place.exists() and place != place.parent:
+        place = place.parent
+    free = shutil.disk_usage(place).free
+    if not place.is_dir():
+        yield Finding("missing", f"{workspace}: {place} is a file; choose another workspace")
+    elif free < _LITTLE_SPACE:
+        yield Finding("note", f"{workspace}: {free >> 20} MiB free; a full disk stops a run, finished results stay")
+    else:
+        yield Finding("ok", f"{workspace}: {free >> 30} GiB free")

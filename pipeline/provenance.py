@@ -1,0 +1,92 @@
+"""What a submission was made of: recipe, fingerprints, checkpoints, versions; written beside the archive."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+from collections.abc import Mapping, Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from pipeline.execution import Plan
+from pipeline.fingerprints import Checksums
+from pipeline.recipe import MemberNode, PropagateNode, Recipe
+from rvos.files import write_atomically
+from rvos.submission import hash_file
+
+_PACKAGES = (
+    "rvos-fusion",
+    "torch",
+    "numpy",
+    "transformers",
+    "pycocotools",
+    "opencv-python-headless",
+    "Pillow",
+    "scipy",
+)
+
+
+def name_manifest(archive: Path) -> Path:
+    """Return where the manifest of an archive lies."""
+    return archive.with_suffix(".provenance.json")
+
+
+def write_manifest(archive: Path, plan: Plan, node: str, *, overrides: Sequence[str], n_masks: int) -> Path:
+    """Write what `archive` was made of, without times or machine names, and return the file.
+
+    Raises:
+        StoreError: it cannot be written.
+    """
+    recipe = plan.recipe
+    content = {
+        "archive": {"name": archive.name, "sha256": hash_file(archive), "masks": n_masks},
+        "dataset": {
+            "format": recipe.dataset.format,
+            "root": str(recipe.dataset.root),
+            "split": recipe.dataset.split,
+            "videos": len(plan.tasks[node]),
+        },
+        "node": node,
+        "recipe": _describe_recipe(recipe, overrides),
+        "checkpoints": _list_checkpoints(plan),
+        "fingerprints": {task.video.id: task.fingerprint for task in plan.tasks[node]},
+        "versions": list_versions(),
+    }
+    path = name_manifest(archive)
+    write_atomically(path, (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode())
+    return path
+
+
+def _describe_recipe(recipe: Recipe, overrides: Sequence[str]) -> Mapping[str, Any]:
+    text = recipe.path.read_bytes()
+    return {
+        "path": str(recipe.path),
+        "sha256": hashlib.sha256(text).hexdigest(),
+        "set": list(overrides),
+        "text": text.decode("utf-8", "replace"),
+    }
+
+
+def _list_checkpoints(plan: Plan) -> Mapping[str, str]:
+    """Return path -> sha256 of every checkpoint that a node of the plan reads."""
+    paths: list[Path] = []
+    for node in plan.nodes:
+        if isinstance(node, MemberNode):
+            paths.append(node.settings.checkpoint)
+        elif isinstance(node, PropagateNode) and node.engine is not None and not node.uses_folder():
+            paths.append(node.engine.checkpoint)
+    checksums = Checksums(plan.recipe.workspace)
+    return {str(path): checksums.get(path) for path in dict.fromkeys(paths)}
+
+
+def list_versions() -> Mapping[str, str]:
+    """Return the versions of Python and of the packages that can change a result."""
+    versions = {"python": platform.python_version()}
+    for name in _PACKAGES:
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            versions[name] = "missing"
+    return versions

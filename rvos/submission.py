@@ -1,0 +1,152 @@
+"""Submissions: one deterministic zip archive in the layout of a data set, and the check of any archive.
+
+Ref-YouTube-VOS: `Annotations/<video>/<expression>/<frame>.png`; MeViS: the same without the top folder; Ref-DAVIS17:
+`anno_0 ... anno_3/<video>/<frame>.png` with all objects of an annotation file in one index map.
+
+Source: data set specification, sections 1 to 3.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from rvos.datasets.dataset import Dataset
+from rvos.errors import InputError, StoreError
+from rvos.index_maps import encode_index_map, merge_by_annotator
+from rvos.mask_sequences import MaskSequence
+from rvos.png import encode_mask_pngs
+from rvos.runs import Runs
+from rvos.videos import Video
+
+ReadVideo = Callable[[Video], Sequence[MaskSequence]]
+TOP_FOLDERS = {"ref-youtube-vos": "Annotations/", "mevis": "", "ref-davis17": ""}
+_FIXED_TIME = (1980, 1, 1, 0, 0, 0)
+_FILE_RIGHTS = 0o100644 << 16
+_UNIX = 3
+_BLOCK = 1 << 20
+
+
+def write_submission(path: Path, dataset: Dataset, read: ReadVideo) -> int:
+    """Write the archive in one step and return its number of masks; the same masks always give the same bytes.
+
+    Args:
+        read: returns the sequences of a video; called once for each, in the order of the data set.
+
+    Raises:
+        InputError: a video lacks an expression, or its masks do not fit the frame list.
+        StoreError: a result is missing, or the archive cannot be written.
+    """
+    temporary = path.with_name(f".{path.name[:40]}.{secrets.token_hex(6)}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("xb") as stream:
+            with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
+                n_masks = _write_videos(archive, dataset, read)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        raise StoreError(
+            f"{path}: cannot be written ({error.strerror or error}); free disk space or choose another place"
+        ) from None
+    finally:
+        if temporary.parent.is_dir():
+            temporary.unlink(missing_ok=True)
+    return n_masks
+
+
+def _write_videos(archive: zipfile.ZipFile, dataset: Dataset, read: ReadVideo) -> int:
+    n_masks = 0
+    for video in dataset.videos:
+        sequences = order_sequences(video, read(video))
+        for name, content in list_files(dataset.format, video, sequences):
+            entry = zipfile.ZipInfo(TOP_FOLDERS[dataset.format] + name, _FIXED_TIME)
+            entry.external_attr, entry.create_system = _FILE_RIGHTS, _UNIX
+            archive.writestr(entry, content)
+            n_masks += 1
+    return n_masks
+
+
+def order_sequences(video: Video, sequences: Sequence[MaskSequence]) -> list[MaskSequence]:
+    """Return one sequence for each expression, in the order of the data set.
+
+    Raises:
+        InputError: an expression is missing, or its frames are not those of the list.
+    """
+    found = {sequence.expression: sequence for sequence in sequences}
+    ordered = []
+    for expression in video.expressions:
+        sequence = found.get(expression.id)
+        if sequence is None:
+            raise InputError(f"{video.id}/{expression.id}: no masks; run the node for this video again")
+        if sequence.frames != video.frames:
+            raise InputError(
+                f"{video.id}/{expression.id}: masks of {sequence.n_frames} frames, the data set lists "
+                f"{video.n_frames} or other names; run the node for this video again"
+            )
+        ordered.append(sequence)
+    return ordered
+
+
+def list_files(format: str, video: Video, sequences: Sequence[MaskSequence]) -> Iterator[tuple[str, bytes]]:
+    """Yield (name, content) of the files of a video, in the layout of a data set but for its top folder."""
+    if format == "ref-davis17":
+        yield from _list_index_maps(video, sequences)
+        return
+    yield from list_masks(sequences)
+
+
+def list_masks(sequences: Sequence[MaskSequence]) -> Iterator[tuple[str, bytes]]:
+    """Yield (`<video>/<expression>/<frame>.png`, content) of mask sequences; equal ones are encoded once."""
+    encoded: dict[tuple[bytes, ...], list[bytes]] = {}
+    for sequence in sequences:
+        if sequence.runs not in encoded:
+            encoded[sequence.runs] = encode_mask_pngs(Runs.decode(sequence.runs, sequence.size))
+        for frame, content in zip(sequence.frames, encoded[sequence.runs], strict=True):
+            yield f"{sequence.video}/{sequence.expression}/{frame}.png", content
+
+
+def _list_index_maps(video: Video, sequences: Sequence[MaskSequence]) -> Iterator[tuple[str, bytes]]:
+    probabilities = {sequence.expression: to_probabilities(sequence) for sequence in sequences}
+    for number, maps in enumerate(merge_by_annotator(video, probabilities)):
+        for frame, values in zip(video.frames, maps, strict=True):
+            yield f"anno_{number}/{video.id}/{frame}.png", encode_index_map(values)
+
+
+def to_probabilities(sequence: MaskSequence) -> NDArray[np.float32]:
+    """Return foreground probabilities `(T, H, W)`: of the soft maps inside the hard masks, else 1 in the masks."""
+    masks = sequence.masks()
+    if sequence.soft is None:
+        return masks.astype(np.float32)
+    height, width = sequence.size
+    values = sequence.soft.dequantise()
+    soft = (1 / (1 + np.exp(-values))).astype(np.float32) if sequence.soft.kind == "logit" else values
+    large = np.stack([cv2.resize(frame, (width, height), interpolation=cv2.INTER_LINEAR) for frame in soft])
+    # The hard masks are exact, the soft maps coarse: they only decide between masks that overlap.
+    probabilities: NDArray[np.float32] = np.where(masks, np.maximum(large, np.float32(0.5)), np.float32(0))
+    return probabilities
+
+
+def hash_file(path: Path) -> str:
+    """Return the SHA-256 of a file, in hexadecimal.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    digest = hashlib.sha256()
+    try:
+        with path.open("rb") as stream:
+            while block := stream.read(_BLOCK):
+                digest.update(block)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); check the file") from None
+    return digest.hexdigest()
