@@ -1,0 +1,199 @@
+"""Seconds per expression of propagation with everything shared, against one plain run per expression.
+
+Four discs move over a shaded ground; each is one expression, and their key frames differ. The networks have
+random weights, but for the last layer, which is fitted so that masks have clear outlines: with purely random
+weights every frame has pixels whose two probabilities are equal to seven digits, and "identical masks" would be
+a matter of luck. Both sides run the same network on the same frames, and all masks that both compute must agree.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import deaot_toolkit
+import numpy as np
+import torch
+from deaot_toolkit import VosNetwork
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from benchmarks.plain_propagation import propagate_plain
+from benchmarks.rows import Row
+from propagate.bidirectional import propagate_video
+from propagate.engines import EngineSettings
+from propagate.preprocessing import prepare_frame
+from propagate.toolkit import ToolkitEngine
+from rvos.mask_sequences import MaskSequence
+from rvos.videos import Video
+
+_N_FRAMES = 4
+_N_PLAIN = 2  # expressions that the plain side is timed on; it does the same work for each
+_KEYS = (1, 2, 1, 2)
+_SMALL_CACHE = 64
+_MEGABYTE = 1 << 20
+_ID_GAIN = 8.0
+_READOUT_GAIN = 8.0
+_CPU = torch.device("cpu")
+# centre and radius as shares of the frame, and colour
+_DISCS = (
+    (0.29, 0.23, 0.19, (220, 60, 40)),
+    (0.71, 0.33, 0.17, (40, 70, 210)),
+    (0.37, 0.61, 0.21, (230, 210, 60)),
+    (0.71, 0.78, 0.19, (240, 240, 240)),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One network at one frame size, and the ratio that is promised."""
+
+    network: str
+    size: tuple[int, int]
+    bound: float
+
+
+CASES = (
+    Case("r50-aotl", (480, 854), 3.5),
+    Case("r50-deaotl", (480, 854), 1.3),
+    Case("swinl-aotl", (240, 427), 2.5),
+    Case("swinl-deaotl", (240, 427), 2.5),
+)
+
+
+def run() -> Iterator[Row]:
+    """Yield the time of every network, then the memory of the sharing under a small bound."""
+    with tempfile.TemporaryDirectory() as folder:
+        for case in CASES:
+            yield measure(case, Path(folder))
+        yield measure_memory(CASES[0], Path(folder))
+
+
+def measure(case: Case, folder: Path) -> Row:
+    """Return the seconds per expression of both sides.
+
+    Raises:
+        AssertionError: a mask differs.
+    """
+    video = write_video(folder / case.network, case.size)
+    engine, images = prepare(case, video)
+    truth = [draw_masks(case.size, frame) for frame in range(_N_FRAMES)]
+    plain, plain_seconds = [], 0.0
+    for expression in range(_N_PLAIN):
+        key = _KEYS[expression]
+        start = time.perf_counter()
+        plain.append(propagate_plain(engine.network, images, key, truth[key][expression]))
+        plain_seconds += (time.perf_counter() - start) / _N_PLAIN
+    start = time.perf_counter()
+    ours = propagate_video(video, start_sequences(video, truth), engine=engine.shared)
+    our_seconds = (time.perf_counter() - start) / len(_DISCS)
+    for expected, found in zip(plain, ours, strict=False):
+        differing = int((expected != found.masks()).sum())
+        assert not differing, f"{case.network}: {differing} pixels differ from the plain propagation"
+    height, width = case.size
+    name = f"{case.network} {height}x{width}, {len(_DISCS)} expressions, time of one"
+    return Row(name, our_seconds, plain_seconds, plain_seconds / our_seconds, f">= {case.bound}", "s/expression")
+
+
+def measure_memory(case: Case, folder: Path) -> Row:
+    """Return the megabytes of shared features after a propagation, against the bound that was set."""
+    video = write_video(folder / "memory", case.size)
+    network = deaot_toolkit.build(case.network)
+    settings = EngineSettings(case.network, Path("untrained"), cache_megabytes=_SMALL_CACHE)
+    engine = ToolkitEngine(network, settings, device=_CPU)
+    truth = [draw_masks(case.size, frame) for frame in range(_N_FRAMES)]
+    propagate_video(video, start_sequences(video, truth)[:1], engine=engine)
+    held = engine.features.n_bytes / _MEGABYTE
+    name = f"{case.network}, features kept of {_N_FRAMES} frames"
+    return Row(name, held, float(_SMALL_CACHE), held / _SMALL_CACHE, "<= 1", "MiB")
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A network with a fitted last layer, and the product's engine on it."""
+
+    network: VosNetwork
+    shared: ToolkitEngine
+
+
+def prepare(case: Case, video: Video) -> tuple[Prepared, list[Tensor]]:
+    """Return the network of a case, and its input of every frame."""
+    torch.manual_seed(0)
+    network = deaot_toolkit.build(case.network)
+    engine = ToolkitEngine(network, EngineSettings(case.network, Path("untrained")), device=_CPU)
+    size = engine.input_size(case.size, 1.0)
+    images = [prepare_frame(video.read_frame(frame), size, mirrored=False, device=_CPU) for frame in range(_N_FRAMES)]
+    bank = network.patch_wise_id_bank
+    with torch.no_grad():
+        bank.weight *= _ID_GAIN * bank.kernel_size[0] ** 2
+    fit_readout(network, images[:2], [draw_masks(case.size, frame) for frame in range(2)])
+    return Prepared(network, engine), images
+
+
+@torch.inference_mode()
+def fit_readout(network: VosNetwork, images: list[Tensor], masks: list[NDArray[np.bool_]]) -> None:
+    """Fit the last layer so that the masks of the first frame lead to those of the second, by least squares."""
+    given, wanted = (torch.from_numpy(part).float() for part in masks)
+    size = (images[0].shape[2], images[0].shape[3])
+    engine = deaot_toolkit.Engine(network)
+    engine.reference(network.encode(images[0]), deaot_toolkit.resize_labels(given.long(), size))
+    seen: list[Tensor] = []
+    hook = network.decoder.conv_out.register_forward_hook(lambda module, inputs, output: seen.append(inputs[0]))
+    engine.propagate(network.encode(images[1]))
+    hook.remove()
+    target = torch.nn.functional.interpolate(wanted[:, None], seen[0].shape[2:], mode="area").flatten().double()
+    inputs = torch.nn.functional.pad(seen[0].permute(0, 2, 3, 1).flatten(0, 2).double(), (0, 1), value=1.0)
+    # Objects are small: without the weights the best answer would be background everywhere.
+    weights = torch.where(target > 0.5, 1 / target.mean(), 1.0)[:, None]
+    moments = inputs.t() @ (weights * inputs)
+    moments += 1e-4 * moments.diagonal().mean() * torch.eye(len(moments))
+    solution = torch.linalg.solve(moments, inputs.t() @ (weights * (2 * target[:, None] - 1)))[:, 0].float()
+    state = network.decoder.conv_out.state_dict()
+    for parameter, fitted in ((state["weight"][:, :, 0, 0], solution[:-1]), (state["bias"], solution[-1])):
+        parameter[0] = 0
+        parameter[1] = _READOUT_GAIN * fitted
+
+
+def draw_masks(size: tuple[int, int], frame: int) -> NDArray[np.bool_]:
+    """Return the discs (4, H, W) of a frame."""
+    rows, columns = np.mgrid[: size[0], : size[1]] / size[0]
+    shift = 0.02 * frame
+    return np.stack(
+        [
+            (rows - top) ** 2 + (columns - left * size[1] / size[0] - shift) ** 2 < radius**2
+            for top, left, radius, _ in _DISCS
+        ]
+    )
+
+
+def write_video(folder: Path, size: tuple[int, int]) -> Video:
+    """Write the frames as PNG files and return the video."""
+    folder.mkdir(parents=True)
+    names = tuple(f"{frame:05d}" for frame in range(_N_FRAMES))
+    rows, columns = np.mgrid[: size[0], : size[1]] / size[0]
+    ground = np.stack([60 + 40 * np.sin(6 * columns), 110 + 40 * np.cos(8 * rows), 70 + 0 * rows], axis=2)
+    for frame, name in enumerate(names):
+        pixels = ground.astype(np.uint8)
+        for mask, (*_, colour) in zip(draw_masks(size, frame), _DISCS, strict=True):
+            pixels[mask] = colour
+        Image.fromarray(pixels).save(folder / f"{name}.png")
+    return Video(folder.name, names, (), tuple(folder / f"{name}.png" for name in names))
+
+
+def start_sequences(video: Video, truth: list[NDArray[np.bool_]]) -> list[MaskSequence]:
+    """Return one sequence per disc, with a mask on its key frame only."""
+    sequences = []
+    for expression, key in enumerate(_KEYS):
+        masks = np.zeros((_N_FRAMES, *truth[0].shape[1:]), dtype=bool)
+        masks[key] = truth[key][expression]
+        scores = np.eye(_N_FRAMES, dtype=np.float32)[key]
+        sequences.append(
+            MaskSequence.from_masks(
+                masks, video=video.id, expression=str(expression), frames=video.frames, scores=scores
+            )
+        )
+    return sequences
