@@ -95,10 +95,10 @@ def run(case: Case, checkpoint: Path) -> Results:
     """Return our arrays for a case; the case's own absolute tolerances decide together with its gate."""
     stated = case.keys["config"]
     arrays = _run_network(case, checkpoint) if "text" in stated else _run_backbone(case, checkpoint)
-    return Results(arrays, tuple(_judge(case, arrays)))
+    return Results(arrays, tuple(judge(case, arrays)))
 
 
-def _judge(case: Case, arrays: Arrays) -> Iterator[ArrayDifference]:
+def judge(case: Case, arrays: Arrays) -> Iterator[ArrayDifference]:
     """Yield the rows of the outputs for which the case states an absolute tolerance; the stricter limit decides."""
     for name, limit in case.keys.get("tolerance", {}).get("outputs", {}).items():
         expected, found = case.outputs.get(name), arrays.get(name)

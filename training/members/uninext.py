@@ -1,8 +1,8 @@
-"""Training of a small UNINEXT on referring videos: single frames, denoising, validation as the runner segments."""
+"""Training of a small UNINEXT on referring videos: frames with several expressions each, denoising, validation."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,13 +16,33 @@ from runners.networks.uninext.config import UninextConfig
 from runners.networks.uninext.denoising import noisy_boxes
 from runners.networks.uninext.network import Uninext
 from runners.uninext import NAME, UninextRunner
-from rvos.errors import ConfigError
+from rvos.errors import ConfigError, InputError
 from rvos.evaluation import j_and_f
 from training.config import TrainingConfig
 from training.criteria.uninext import UninextCriterion, UninextWeights
-from training.data.clips import ClipBatch, VideoClips, VideoClipSettings, collate
-from training.data.videos import LabelledVideo, VideoFolder, open_videos
+from training.data.clip_augmentation import Clip, flip, resize
+from training.data.clips import ClipBatch, collate
+from training.data.videos import LabelledVideo, VideoFolder, objects_seen, open_videos
 from training.settings import from_mapping
+
+
+@dataclass(frozen=True, slots=True)
+class UninextData:
+    """Frames of labelled videos, each with some of its expressions.
+
+    Args:
+        expressions: of each frame at most so many, drawn at random.
+        short_sides: frames are resized to one of these, pixels.
+        least: pixels of an object, before the resize, from which on it is trained on.
+        multiple: frames of a batch are padded to a multiple of this.
+    """
+
+    folder: VideoFolder
+    expressions: int = 4
+    short_sides: tuple[int, ...] = (320, 352, 392, 416, 448, 480, 512, 544, 576, 608, 640)
+    flip: float = 0.5
+    least: int = 30
+    multiple: int = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +50,7 @@ class UninextOptions:
     """How the network is trained.
 
     Args:
-        denoising_groups: pairs of a noisy box to mend and one to reject, a frame; 0: no denoising.
+        denoising_groups: pairs of a noisy box to mend and one to reject, an expression; 0: no denoising.
         weights: of the losses.
     """
 
@@ -52,14 +72,19 @@ class UninextValidation:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class UninextBatch:
-    """Clips with their tokens and noisy boxes.
+    """N expressions in F frames.
 
     Args:
-        ids, mask: `(B, n)` int64.
-        noisy: `(B * T, groups, 2, 4)`, or None.
+        clips: one-frame clips, one an expression; expressions of one frame repeat it.
+        first: `(F,)` int64, an expression of each frame, whose clip is its picture.
+        owners: `(N,)` int64, the frame of each expression.
+        ids, mask: `(N, n)` int64.
+        noisy: `(N, groups, 2, 4)`, or None.
     """
 
     clips: ClipBatch
+    first: Tensor
+    owners: Tensor
     ids: Tensor
     mask: Tensor
     noisy: Tensor | None
@@ -67,60 +92,94 @@ class UninextBatch:
     def to(self, device: torch.device) -> UninextBatch:
         """Return the same batch on `device`."""
         noisy = None if self.noisy is None else self.noisy.to(device)
-        return UninextBatch(self.clips.to(device), self.ids.to(device), self.mask.to(device), noisy)
+        return UninextBatch(
+            self.clips.to(device),
+            self.first.to(device),
+            self.owners.to(device),
+            self.ids.to(device),
+            self.mask.to(device),
+            noisy,
+        )
 
 
 class UninextTask:
-    """Task of the training; one sample an expression and centre frame."""
+    """Task of the training; one sample a frame."""
 
     def __init__(
-        self, config: UninextConfig, data: VideoClips, options: UninextOptions, validation: UninextValidation | None
+        self, config: UninextConfig, data: UninextData, options: UninextOptions, validation: UninextValidation | None
     ) -> None:
         self.config = config
         self.network: Uninext = Uninext(config, auxiliary=True)
         self.network.reset_parameters()
-        self.n_samples = len(data)
         self._data = data
         self._options = options
         self._criterion = UninextCriterion(options.weights)
         self._tokens = SmallTokens(max_tokens=config.text.max_tokens)
+        self._videos = open_videos(data.folder)
+        self._samples = [(video, frame) for video in self._videos for frame in range(video.n_frames)]
+        self.n_samples = len(self._samples)
         self._limit = validation.expressions if validation else None
-        self._videos = open_videos(validation.folder) if validation else []
+        self._validation = open_videos(validation.folder) if validation else []
 
     def batch(self, indices: list[int], seeds: list[int]) -> UninextBatch:
-        """Return clips with tokens and noisy boxes; sample i draws only from `seeds[i]`."""
-        drawn = [
-            self._data.clip(index, np.random.default_rng(seed)) for index, seed in zip(indices, seeds, strict=True)
-        ]
-        clips = collate(drawn)
-        ids, mask = self._tokens.encode(clips.texts)
-        return UninextBatch(clips, ids, mask, self._noise(clips.targets.boxes, seeds))
+        """Return frames with expressions and noisy boxes; sample i draws only from `seeds[i]`.
 
-    def _noise(self, boxes: Tensor, seeds: list[int]) -> Tensor | None:
+        Raises:
+            InputError: none of the frames shows an object that an expression refers to.
+        """
+        drawn = [self._draw(index, seed) for index, seed in zip(indices, seeds, strict=True)]
+        frames = [clips for clips in drawn if clips]
+        if not frames:
+            raise InputError(f"{self._data.folder.root}: frames without any referred object; check the annotations")
+        counts = torch.tensor([len(clips) for clips in frames])
+        clips = collate([clip for group in frames for clip in group], multiple=self._data.multiple)
+        ids, mask = self._tokens.encode(clips.texts)
+        owners = torch.arange(len(frames)).repeat_interleave(counts)
+        return UninextBatch(clips, counts.cumsum(0) - counts, owners, ids, mask, self._noise(clips, seeds[0]))
+
+    def _draw(self, index: int, seed: int) -> list[Clip]:
+        """Return a one-frame clip for each drawn expression of sample `index`, all flipped and resized alike."""
+        random = np.random.default_rng(seed)
+        video, frame = self._samples[index]
+        image, label = video.frames([frame]), video.labels([frame])
+        seen = {str(name) for name in objects_seen(label, least=self._data.least)}
+        texts = [text for text in video.video.expressions if text.object_ids and seen.issuperset(text.object_ids)]
+        side, mirrored = int(random.choice(self._data.short_sides)), random.random() < self._data.flip
+        clips = []
+        for place in random.permutation(len(texts))[: self._data.expressions]:
+            mask = np.isin(label, [int(name) for name in texts[place].object_ids])
+            clip = resize(Clip(image, mask, " ".join(texts[place].text.lower().split())), side)
+            clips.append(flip(clip) if mirrored else clip)
+        return clips
+
+    def _noise(self, clips: ClipBatch, seed: int) -> Tensor | None:
         groups = self._options.denoising_groups
-        if not groups:
-            return None
-        drawn = [
-            noisy_boxes(clip, groups, torch.Generator().manual_seed(seed))
-            for clip, seed in zip(boxes, seeds, strict=True)
-        ]
-        return torch.cat(drawn)
+        boxes = clips.targets.boxes.flatten(0, 1)
+        return noisy_boxes(boxes, groups, torch.Generator().manual_seed(seed)) if groups else None
 
     def losses(self, batch: UninextBatch, progress: float) -> Mapping[str, Tensor]:
         """Return the weighted losses and their `total`."""
-        clips = batch.clips
-        outputs = self.network(clips.frames, clips.padding_mask, batch.ids, batch.mask, clips.sizes, batch.noisy)
+        clips, first = batch.clips, batch.first
+        outputs = self.network(
+            clips.frames[first, 0],
+            clips.padding_mask[first, 0],
+            batch.ids,
+            batch.mask,
+            clips.sizes[first],
+            batch.owners,
+            batch.noisy,
+        )
         return self._criterion(outputs, clips.targets)
 
     def validate(self, folder: Path) -> Mapping[str, float]:
         """Return J, F and J&F (0 to 100) over the expressions of the validation videos."""
         device = next(self.network.parameters()).device
         runner = UninextRunner(self.network, self._tokens, device, keep_soft=False)
-        scores = np.array([score for video in self._videos for score in self._score(runner, video)])
+        scores = np.array([score for video in self._validation for score in self._score(runner, video)])
         region, contour = scores.mean(0)
         return {"J": 100 * float(region), "F": 100 * float(contour), "J&F": 50 * float(region + contour)}
 
-    def _score(self, runner: UninextRunner, video: LabelledVideo) -> list[tuple[float, float]]:
+    def _score(self, runner: UninextRunner, video: LabelledVideo) -> Sequence[tuple[float, float]]:
         """Return J and F of each expression, means over frames."""
         labels = video.labels(range(video.n_frames))
         expressions = video.video.expressions[: self._limit]
@@ -141,8 +200,8 @@ class UninextTask:
 @dataclass(frozen=True, slots=True)
 class _Settings:
     network: UninextConfig
-    data: VideoClipSettings
-    options: UninextOptions
+    data: UninextData
+    options: UninextOptions = field(default_factory=UninextOptions)
     validation: UninextValidation | None = None
 
 
@@ -160,4 +219,4 @@ def build(config: TrainingConfig) -> UninextTask:
             f"{config.name}: network.text.vocabulary is {settings.network.text.vocabulary}, the tokeniser has {words} "
             "words; set at least that"
         )
-    return UninextTask(settings.network, VideoClips(settings.data), settings.options, settings.validation)
+    return UninextTask(settings.network, settings.data, settings.options, settings.validation)

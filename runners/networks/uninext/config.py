@@ -100,6 +100,7 @@ class TextSizes:
     feed_forward: int = 3072
     positions: int = 512
     max_tokens: int = 256
+    dropout: float = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +110,7 @@ class UninextConfig:
     Args:
         width: of image tokens and queries.
         fusion_width: inner width of the early fusion, all heads together.
+        fusion_scale: what the fusion's channel scales start from in training.
         mask_channels: of the mask features and of the dynamic layers.
         short_side, long_side: frames are resized to this short side unless the long one would pass its limit, pixels.
         association_layers: decoder layers of the same-object embedding head; 0: the network has none.
@@ -126,6 +128,7 @@ class UninextConfig:
     fusion_width: int = 2048
     fusion_heads: int = 8
     fusion_dropout: float = 0.1
+    fusion_scale: float = 1 / 6
     mask_channels: int = 8
     short_side: int = 480
     long_side: int = 1333

@@ -12,7 +12,6 @@ from runners.networks.uninext.language import Text
 from runners.networks.uninext.visual import Visual
 
 _LIMIT = 50000.0
-_GAMMA = 1 / 6
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -97,8 +96,8 @@ class FusionBlock(nn.Module):
         self.layer_norm_v = nn.LayerNorm(config.width)
         self.layer_norm_l = nn.LayerNorm(config.text.width)
         self.attn = BiAttention(config)
-        self.gamma_v = nn.Parameter(torch.full((config.width,), _GAMMA))
-        self.gamma_l = nn.Parameter(torch.full((config.text.width,), _GAMMA))
+        self.gamma_v = nn.Parameter(torch.full((config.width,), config.fusion_scale))
+        self.gamma_l = nn.Parameter(torch.full((config.text.width,), config.fusion_scale))
 
     def forward(self, visual: Visual, text: Text) -> Fused:
         """Return the fused tokens of N frames with their N expressions."""

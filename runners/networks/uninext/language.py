@@ -151,6 +151,8 @@ class BertHolder(nn.Module):
                 intermediate_size=sizes.feed_forward,
                 max_position_embeddings=sizes.positions,
                 layer_norm_eps=_EPS,
+                hidden_dropout_prob=sizes.dropout,
+                attention_probs_dropout_prob=sizes.dropout,
             ),
             add_pooling_layer=False,
         )

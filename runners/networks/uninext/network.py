@@ -70,7 +70,7 @@ class Selection:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrainingOutputs:
-    """Everything that the losses read, of N frames, each with its expression.
+    """Everything that the losses read, of N expressions, each in its frame.
 
     Args:
         class_logits, iou_logits: `(layers, N, Q)`.
@@ -79,7 +79,7 @@ class TrainingOutputs:
         mask_features: `(N, F, h, w)` at stride 8.
         sizes: `(N, 2)` height and width of the unpadded frames.
         proposal_logits, proposal_boxes: `(N, S)` and `(N, S, 4)` of every token.
-        usable: `(N, S)` bool, tokens with a finite box.
+        shapes: height and width of each level's map; their areas sum to S.
         denoising_logits, denoising_boxes: `(layers, N, D)` and `(layers, N, D, 4)`; None without denoising queries.
     """
 
@@ -92,7 +92,7 @@ class TrainingOutputs:
     sizes: Tensor
     proposal_logits: Tensor
     proposal_boxes: Tensor
-    usable: Tensor
+    shapes: tuple[tuple[int, int], ...]
     denoising_logits: Tensor | None
     denoising_boxes: Tensor | None
 
@@ -264,24 +264,25 @@ class Uninext(nn.Module):
         ids: Tensor,
         mask: Tensor,
         sizes: Tensor,
+        owners: Tensor,
         denoising_boxes: Tensor | None = None,
     ) -> TrainingOutputs:
-        """Return what the losses read; every frame of a clip is an entry with its clip's expression.
+        """Return what the losses read, of N expressions; those of one frame share its visual pass.
 
         Args:
-            frames: `(B, T, 3, H, W)` normalised, padded.
-            padding: `(B, T, H, W)` bool.
-            ids, mask: `(B, n)` tokens of one expression a clip.
-            sizes: `(B, 2)` height and width before padding.
-            denoising_boxes: `(B * T, groups, 2, 4)` noisy boxes, positives before negatives; None: no denoising.
+            frames: `(F, 3, H, W)` normalised, padded.
+            padding: `(F, H, W)` bool.
+            ids, mask: `(N, n)` tokens of the expressions.
+            sizes: `(F, 2)` height and width before padding.
+            owners: `(N,)` int64, the frame of each expression.
+            denoising_boxes: `(N, groups, 2, 4)` noisy boxes, positives before negatives; None: no denoising.
         """
-        clip = torch.arange(frames.shape[0], device=frames.device).repeat_interleave(frames.shape[1])
-        visual = self.look(frames.flatten(0, 1), sizes[clip], padding.flatten(0, 1))
-        plain = self.read(ids, mask).select(clip)
+        visual = self.look(frames, sizes, padding).select(owners)
+        text = self.read(ids, mask)
         denoising = None
         if denoising_boxes is not None:
-            denoising = DenoisingQueries.build(self.detr.resizer(plain.mean()), denoising_boxes)
-        return self._all_layers(visual, plain, denoising)
+            denoising = DenoisingQueries.build(self.detr.resizer(text.mean()), denoising_boxes)
+        return self._all_layers(visual, text, denoising)
 
     def _all_layers(self, visual: Visual, text: Text, denoising: DenoisingQueries | None) -> TrainingOutputs:
         inner = self.detr.detr
@@ -305,7 +306,7 @@ class Uninext(nn.Module):
             sizes=visual.sizes,
             proposal_logits=proposals.scores,
             proposal_boxes=boxes.sigmoid(),
-            usable=boxes.isfinite().all(-1),
+            shapes=visual.shapes,
             denoising_logits=logits[..., :first] if first else None,
             denoising_boxes=decoded.boxes[:, :, :first] if first else None,
         )
