@@ -67,7 +67,7 @@ def write_submission(path: Path, dataset: Dataset, read: ReadVideo) -> int:
 def _write_videos(archive: zipfile.ZipFile, dataset: Dataset, read: ReadVideo) -> int:
     n_masks = 0
     for video in dataset.videos:
-        sequences = order_sequences(video, read(video))
+        sequences = order_sequences(video, read(video), size=dataset.read_size(video))
         for name, content in list_files(dataset.format, video, sequences):
             entry = zipfile.ZipInfo(TOP_FOLDERS[dataset.format] + name, _FIXED_TIME)
             entry.external_attr, entry.create_system = _FILE_RIGHTS, _UNIX
@@ -76,11 +76,16 @@ def _write_videos(archive: zipfile.ZipFile, dataset: Dataset, read: ReadVideo) -
     return n_masks
 
 
-def order_sequences(video: Video, sequences: Sequence[MaskSequence]) -> list[MaskSequence]:
+def order_sequences(
+    video: Video, sequences: Sequence[MaskSequence], *, size: tuple[int, int] | None
+) -> list[MaskSequence]:
     """Return one sequence for each expression, in the order of the data set.
 
+    Args:
+        size: (H, W) of the frames; None where the data set has no images.
+
     Raises:
-        InputError: an expression is missing, or its frames are not those of the list.
+        InputError: an expression is missing, or its frames or size are not those of the data set.
     """
     found = {sequence.expression: sequence for sequence in sequences}
     ordered = []
@@ -92,6 +97,11 @@ def order_sequences(video: Video, sequences: Sequence[MaskSequence]) -> list[Mas
             raise InputError(
                 f"{video.id}/{expression.id}: masks of {sequence.n_frames} frames, the data set lists "
                 f"{video.n_frames} or other names; run the node for this video again"
+            )
+        if size is not None and sequence.size != size:
+            raise InputError(
+                f"{video.id}/{expression.id}: masks of {sequence.size[0]} x {sequence.size[1]} pixels, frames of "
+                f"{size[0]} x {size[1]}; run the node for this video again"
             )
         ordered.append(sequence)
     return ordered
