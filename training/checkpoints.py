@@ -132,7 +132,8 @@ def start_from(network: nn.Module, initial: InitialWeights) -> int:
         CheckpointError: nothing fits, or (strict) something that `keep` names is missing.
     """
     file = read_checkpoint(initial.path)
-    state, report = match_keys(network, file.state, renames=initial.renames, ignored=("",))
+    flat = {name: _flatten_time(value) for name, value in file.state.items()}
+    state, report = match_keys(network, flat, renames=initial.renames, ignored=("",))
     wanted = {name: value.float() for name, value in state.items() if re.search(initial.keep, name)}
     missing = [name for name in report.missing if re.search(initial.keep, name)] if initial.strict else []
     if missing or not wanted:
@@ -140,3 +141,14 @@ def start_from(network: nn.Module, initial: InitialWeights) -> int:
         raise CheckpointError(f"{initial.path}: {some} is missing or of another shape; check initial.keep and renames")
     network.load_state_dict({**network.state_dict(), **wanted})
     return len(wanted)
+
+
+def _flatten_time(kernel: Tensor) -> Tensor:
+    """Return a video kernel `(C, 3, T, h, w)` summed over time; anything else as it is.
+
+    Released Video-Swin files embed pairs of frames, the segmentation networks single ones.
+
+    Source: backbones.md section 1.5.
+    """
+    is_patch_kernel = kernel.dim() == 5 and kernel.shape[1] == 3
+    return kernel.sum(2, keepdim=True) if is_patch_kernel else kernel

@@ -84,6 +84,7 @@ class LoopSettings:
         average: part of the training over which the averaged weights look back (0.1: decay
             1 - 1 / (0.1 * steps)); None: no averaging.
         save_every, validate_every, log_every: in steps; 0: only at the end.
+        each_epoch: save and validate after every epoch as well.
         minutes: wall budget; the schedule then follows the larger of the parts of steps and of time
             that are used, and the training ends with the budget. None: steps alone count.
         workers: processes that prepare samples; 0: the training process itself.
@@ -98,6 +99,7 @@ class LoopSettings:
     save_every: int = 1000
     validate_every: int = 0
     log_every: int = 20
+    each_epoch: bool = False
     minutes: float | None = None
     workers: int = 0
     seed: int = 42

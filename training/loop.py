@@ -84,7 +84,8 @@ class Trainer:
         if loop.minutes and ranks.world > 1:
             raise ConfigError(f"{config.name}: processes would end at different steps; leave loop.minutes out")
         task.network.to(ranks.device)
-        self.n_steps = loop.steps or _steps_of_epochs(task, config, ranks.world)
+        self.n_steps = loop.steps or _steps_of_epochs(task, config, ranks.world, epochs=loop.epochs or 0)
+        self._epoch = _steps_of_epochs(task, config, ranks.world, epochs=1) if loop.each_epoch else 0
         self.optimiser = build_optimiser(task.network, config.optimiser)
         self.average = (
             AveragedWeights(task.network, decay=decay_for(loop.average, self.n_steps)) if loop.average else None
@@ -210,11 +211,12 @@ class Trainer:
     def _bookkeeping(self, records: Records | None, shown: Mapping[str, float], last: int) -> None:
         loop, step = self.config.loop, self.position.step
         at_end = step >= last or self._spent()
+        is_due = at_end or _due(step, self._epoch)
         if records and shown:
             records.write(step, {**shown, "seconds": self.position.seconds}, group="train")
-        if self.config.validation is not None and (_due(step, loop.validate_every) or at_end):
+        if self.config.validation is not None and (_due(step, loop.validate_every) or is_due):
             self._validate(records)
-        if (_due(step, loop.save_every) or at_end) and self.ranks.is_first:
+        if (_due(step, loop.save_every) or is_due) and self.ranks.is_first:
             self.save()
         if at_end:
             wait_for_all()
@@ -242,7 +244,6 @@ def _due(step: int, every: int) -> bool:
     return every > 0 and step % every == 0
 
 
-def _steps_of_epochs(task: Task, config: TrainingConfig, world: int) -> int:
-    loop = config.loop
-    per_step = loop.batch * loop.accumulate * world
-    return max((loop.epochs or 0) * task.n_samples // per_step, 1)
+def _steps_of_epochs(task: Task, config: TrainingConfig, world: int, *, epochs: int) -> int:
+    per_step = config.loop.batch * config.loop.accumulate * world
+    return max(epochs * task.n_samples // per_step, 1)

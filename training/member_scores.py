@@ -29,14 +29,20 @@ class MemberValidation:
 
 
 def member_scores(
-    runner: str, checkpoint: Path, settings: MemberValidation, *, device: torch.device
+    runner: str,
+    checkpoint: Path,
+    settings: MemberValidation,
+    *,
+    device: torch.device,
+    tokenizer: Path | None = None,
 ) -> Mapping[str, float]:
     """Return J, F and J&F (0 to 100), means over expressions; `J&F motion` and the like where expressions have kinds.
 
     Args:
         runner: name in `runners.registry`.
+        tokenizer: folder of the tokeniser's files; None: the project's small word list.
     """
-    model = ModelSettings(runner, checkpoint, keep_soft=False, options=settings.options)
+    model = ModelSettings(runner, checkpoint, tokenizer=tokenizer, keep_soft=False, options=settings.options)
     loaded = build_runner(model, device=device)
     regions, contours, kinds = [], [], []
     for video in open_videos(settings.folder):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -89,23 +89,23 @@ class VideoClips:
     def __init__(self, settings: VideoClipSettings) -> None:
         self.settings = settings
         self.videos = open_videos(settings.folder)
-        self._samples = [
-            (video, expression, place)
-            for video in range(len(self.videos))
-            for expression in range(len(self.videos[video].video.expressions))
-            for place in self._places(self.videos[video], expression)
-        ]
+        self._samples = [sample for index, video in enumerate(self.videos) for sample in self._samples_of(index, video)]
+        if not self._samples:
+            raise InputError(f"{settings.folder.root}: no expression has a visible object; check the annotations")
 
-    def _places(self, video: LabelledVideo, expression: int) -> Sequence[int]:
-        """Return what distinguishes the samples of an expression: centres or window numbers."""
-        if self.settings.sampling == "around":
-            return range(0, video.n_frames, self.settings.step)
-        if self.settings.sampling == "spread":
-            return (0,)
-        target = _object_of(video, expression)
-        shown = [target in objects_seen(video.labels([index])) for index in range(video.n_frames)]
-        cut = windows(video.n_frames, self.settings.frames)
-        return [number for number, frames in enumerate(cut) if any(shown[frame] for frame in frames)]
+    def _samples_of(self, index: int, video: LabelledVideo) -> Iterator[tuple[int, int, int]]:
+        """Yield (video, expression, place) of a video's samples; a place is a centre or the number of a window."""
+        settings = self.settings
+        if settings.sampling != "windows":
+            places = range(0, video.n_frames, settings.step) if settings.sampling == "around" else range(1)
+            yield from ((index, number, place) for number in range(len(video.video.expressions)) for place in places)
+            return
+        # Every mask is read once, whatever the number of expressions.
+        shown = [set(objects_seen(video.labels([frame]))) for frame in range(video.n_frames)]
+        cut = [set().union(*(shown[frame] for frame in frames)) for frames in windows(video.n_frames, settings.frames)]
+        for number in range(len(video.video.expressions)):
+            target = _object_of(video, number)
+            yield from ((index, number, place) for place, objects in enumerate(cut) if target in objects)
 
     def __len__(self) -> int:
         """Return the number of samples."""

@@ -14,8 +14,10 @@ from torch import Tensor, nn
 
 from runners.checkpoints import save_network
 from runners.networks.tokenizers import RobertaTokens, SmallTokens, Tokens
+from rvos.errors import ConfigError
 from training.config import TrainingConfig
 from training.data.clips import ClipBatch, ClipSource, VideoClips, VideoClipSettings, collate
+from training.data.pseudo_videos import PseudoVideos, PseudoVideoSettings
 from training.member_scores import MemberValidation, member_scores
 from training.settings import from_mapping
 
@@ -29,11 +31,17 @@ class ClipData:
 
     Args:
         videos: labelled videos.
+        images: single images as pseudo-videos.
         multiple: batches are padded to a multiple of so many pixels.
     """
 
-    videos: tuple[VideoClipSettings, ...]
+    videos: tuple[VideoClipSettings, ...] = ()
+    images: tuple[PseudoVideoSettings, ...] = ()
     multiple: int = 32
+
+    def __post_init__(self) -> None:
+        if not (self.videos or self.images):
+            raise ConfigError("data: neither videos nor images; name at least one source of clips")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +95,8 @@ class MemberTask(Generic[NetworkConfig]):
         self._network_config = network_config
         self._losses = losses
         self._settings = settings
-        self._clips = Mixture([VideoClips(videos) for videos in settings.data.videos])
+        images: list[ClipSource] = [PseudoVideos(images) for images in settings.data.images]
+        self._clips = Mixture(images + [VideoClips(videos) for videos in settings.data.videos])
         self._tokens = build_tokens(settings.options.tokenizer)
         self.n_samples = len(self._clips)
 
@@ -111,7 +120,8 @@ class MemberTask(Generic[NetworkConfig]):
         checkpoint = folder / "validated.safetensors"
         self.export(checkpoint)
         device = next(self.network.parameters()).device
-        return member_scores(self._name, checkpoint, self._settings.validation, device=device)
+        settings, tokenizer = self._settings.validation, self._settings.options.tokenizer
+        return member_scores(self._name, checkpoint, settings, device=device, tokenizer=tokenizer)
 
     def export(self, path: Path) -> None:
         """Write the network with its configuration."""
