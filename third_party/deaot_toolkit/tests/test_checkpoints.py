@@ -1,0 +1,141 @@
+"""Checkpoints load whole or not at all, and run no code."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+from deaot_toolkit import CheckpointError, NetworkConfig, VosNetwork, build, load, save
+
+CONFIG_CHANGES = {"embedding_dim": 32, "heads": 2, "feed_forward_dim": 64, "max_objects": 4, "layers": 1}
+
+
+@pytest.fixture(scope="module")
+def network() -> VosNetwork:
+    torch.manual_seed(3)
+    return build("small-aot", CONFIG_CHANGES)
+
+
+def write(network: VosNetwork, path: Path, *, envelope: str = "", prefix: str = "") -> Path:
+    state = {prefix + name: value for name, value in network.state_dict().items()}
+    torch.save({envelope: state, "optimizer": {"step": 3}} if envelope else state, path)
+    return path
+
+
+def same(first: VosNetwork, second: VosNetwork) -> bool:
+    pairs = zip(first.state_dict().items(), second.state_dict().items(), strict=True)
+    return all(one[0] == other[0] and torch.equal(one[1], other[1]) for one, other in pairs)
+
+
+@pytest.mark.parametrize("envelope", ["state_dict", "model", ""])
+@pytest.mark.parametrize("prefix", ["", "module."])
+def test_official_envelopes_load(network: VosNetwork, tmp_path: Path, envelope: str, prefix: str) -> None:
+    path = write(network, tmp_path / "file.pth", envelope=envelope, prefix=prefix)
+    assert same(load(path, network.config), network)
+
+
+def test_saved_files_carry_their_configuration(network: VosNetwork, tmp_path: Path) -> None:
+    save(network, tmp_path / "file.safetensors")
+    loaded = load(tmp_path / "file.safetensors")
+    assert loaded.config == network.config
+    assert same(loaded, network)
+    assert [path.name for path in tmp_path.iterdir()] == ["file.safetensors"]
+
+
+def test_half_precision_files_load_as_float32(network: VosNetwork, tmp_path: Path) -> None:
+    save(network, tmp_path / "file.safetensors", dtype=torch.float16)
+    loaded = load(tmp_path / "file.safetensors")
+    assert all(weight.dtype == torch.float32 for weight in loaded.parameters())
+    torch.testing.assert_close(loaded.decoder.conv_out.weight, network.decoder.conv_out.weight, atol=1e-3, rtol=1e-3)
+
+
+def test_configurations_survive_their_text_form(network: VosNetwork) -> None:
+    assert NetworkConfig.from_json(network.config.to_json()) == network.config
+
+
+def test_keys_of_another_network_are_listed(network: VosNetwork, tmp_path: Path) -> None:
+    path = write(build("small-deaot", CONFIG_CHANGES), tmp_path / "file.pth")
+    with pytest.raises(CheckpointError) as caught:
+        load(path, network.config)
+    message = str(caught.value)
+    assert "nothing was loaded" in message
+    assert "missing: " in message
+    assert "LSTT.layers.0.linear_QV.weight" in message
+    assert "of another shape: " in message
+
+
+def test_a_missing_key_is_named(network: VosNetwork, tmp_path: Path) -> None:
+    state = network.state_dict()
+    del state["decoder.conv_out.bias"]
+    torch.save(state, tmp_path / "file.pth")
+    with pytest.raises(CheckpointError, match=r"1 missing: decoder\.conv_out\.bias"):
+        load(tmp_path / "file.pth", network.config)
+
+
+def test_the_unused_mask_token_may_be_absent(network: VosNetwork, tmp_path: Path) -> None:
+    state = network.state_dict()
+    del state["LSTT.mask_token"]
+    torch.save(state, tmp_path / "file.pth")
+    assert load(tmp_path / "file.pth", network.config).config == network.config
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_values_that_are_not_finite_are_refused(network: VosNetwork, tmp_path: Path, value: float) -> None:
+    state = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    state["encoder.stem.0.weight"][0, 0, 0, 0] = value
+    torch.save(state, tmp_path / "file.pth")
+    with pytest.raises(CheckpointError, match=r"NaN or infinity in encoder\.stem\.0\.weight"):
+        load(tmp_path / "file.pth", network.config)
+
+
+def test_a_foreign_window_index_is_refused(tmp_path: Path) -> None:
+    changes = {**CONFIG_CHANGES, "align_corners": False}
+    from deaot_toolkit import EncoderConfig
+
+    encoder = EncoderConfig("swin", width=16, depths=(1, 1, 1), heads=(1, 2, 4), window=3)
+    swin = build("small-aot", {**changes, "encoder": encoder})
+    state = {name: value.clone() for name, value in swin.state_dict().items()}
+    state["encoder.layers.0.blocks.0.attn.relative_position_index"] += 1
+    torch.save(state, tmp_path / "file.pth")
+    with pytest.raises(CheckpointError, match="another index"):
+        load(tmp_path / "file.pth", swin.config)
+
+
+class _Harmful:
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.mkdir, ("harmed",)
+
+
+def test_a_file_that_wants_to_run_code_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    torch.save({"state_dict": _Harmful()}, tmp_path / "file.pth")
+    with pytest.raises(CheckpointError, match="executing code"):
+        load(tmp_path / "file.pth", "aott")
+    assert not (tmp_path / "harmed").exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"not a checkpoint", b"PK\x03\x04 cut off"])
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
+def test_damaged_files_are_named(tmp_path: Path, content: bytes, suffix: str) -> None:
+    path = tmp_path / f"file{suffix}"
+    path.write_bytes(content)
+    with pytest.raises(CheckpointError, match="file"):
+        load(path, "aott")
+
+
+@pytest.mark.parametrize("content", [[1, 2], {"state_dict": {"weight": 3}}, {}])
+def test_files_without_a_state_dict_are_refused(tmp_path: Path, content: object) -> None:
+    torch.save(content, tmp_path / "file.pth")
+    with pytest.raises(CheckpointError, match="state dict"):
+        load(tmp_path / "file.pth", "aott")
+
+
+def test_an_absent_file_and_an_unnamed_network_are_refused(network: VosNetwork, tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="no such checkpoint"):
+        load(tmp_path / "nowhere.pth", "aott")
+    path = write(network, tmp_path / "file.pth")
+    with pytest.raises(CheckpointError, match="give its name"):
+        load(path)
