@@ -13,7 +13,7 @@ from PIL import Image
 from rvos.errors import InputError
 
 _MODES = ("L", "P", "1")
-_DECODING_ERRORS = (
+DECODING_ERRORS = (
     OSError,
     SyntaxError,
     ValueError,
@@ -48,7 +48,7 @@ def decode_with_mode(content: bytes, *, where: str) -> tuple[NDArray[np.uint8], 
     try:
         with Image.open(io.BytesIO(content)) as image:
             return np.asarray(image).astype(np.uint8, copy=False), image.mode
-    except _DECODING_ERRORS as error:
+    except DECODING_ERRORS as error:
         raise InputError(f"{where}: image cannot be decoded ({error}); write the file again") from None
 
 
@@ -61,7 +61,7 @@ def read_image_size(content: bytes, *, where: str) -> tuple[int, int]:
     try:
         with Image.open(io.BytesIO(content)) as image:
             return image.height, image.width
-    except _DECODING_ERRORS as error:
+    except DECODING_ERRORS as error:
         raise InputError(f"{where}: image cannot be decoded ({error}); write the file again") from None
 
 

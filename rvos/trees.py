@@ -75,18 +75,18 @@ class FolderTree:
         return FolderTree(self.root / path)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class ZipTree:
     """A zip archive, or a folder in it; the archive is opened once in each process."""
 
-    path: Path
-    prefix: str = ""
-    archive: _Archive | None = None
+    def __init__(self, path: Path, prefix: str = "", archive: _Archive | None = None) -> None:
+        self._path = path
+        self._prefix = prefix
+        self._archive = archive
 
     @property
     def name(self) -> str:
         """Path of the archive and of the folder in it."""
-        return f"{self.path}/{self.prefix}".rstrip("/")
+        return f"{self._path}/{self._prefix}".rstrip("/")
 
     def exists(self, path: str) -> bool:
         """Whether a file or folder is there."""
@@ -105,31 +105,27 @@ class ZipTree:
         """Bytes of a file."""
         opened = self._open()
         if self._full(path) not in opened.files:
-            raise InputError(f"{self.path}: no {self._full(path)} in the archive; add it")
+            raise InputError(f"{self._path}: no {self._full(path)} in the archive; add it")
         try:
             return opened.zip.read(self._full(path))
         except _READ_ERRORS as error:
-            raise InputError(f"{self.path}: {self._full(path)} is damaged ({error}); make the archive again") from None
+            raise InputError(f"{self._path}: {self._full(path)} is damaged ({error}); make the archive again") from None
 
     def below(self, path: str) -> ZipTree:
         """The tree of a sub-folder."""
-        return ZipTree(self.path, self._full(path), self._open())
+        return ZipTree(self._path, self._full(path), self._open())
 
     def _full(self, path: str) -> str:
-        return "/".join(part for part in (self.prefix, path) if part).rstrip("/")
+        return "/".join(part for part in (self._prefix, path) if part).rstrip("/")
 
     def _open(self) -> _Archive:
-        if self.archive is None:
-            object.__setattr__(self, "archive", _Archive.open(self.path))
-        assert self.archive is not None
-        return self.archive
+        if self._archive is None:
+            self._archive = _Archive.open(self._path)
+        return self._archive
 
-    def __getstate__(self) -> tuple[Path, str]:
-        return self.path, self.prefix
-
-    def __setstate__(self, state: tuple[Path, str]) -> None:
-        for name, value in zip(("path", "prefix", "archive"), (*state, None), strict=True):
-            object.__setattr__(self, name, value)
+    def __getstate__(self) -> dict[str, object]:
+        """Leave the open archive behind: another process opens its own."""
+        return self.__dict__ | {"_archive": None}
 
 
 @dataclass(frozen=True, slots=True, eq=False)

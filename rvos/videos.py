@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from rvos.errors import InputError
+from rvos.mask_images import DECODING_ERRORS
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ class Video:
                 return np.asarray(image.convert("RGB"))
         except FileNotFoundError:
             raise InputError(f"{path}: frame is missing; restore it or drop video {self.id}") from None
-        except (UnidentifiedImageError, OSError, SyntaxError) as error:
+        except DECODING_ERRORS as error:
             raise InputError(f"{path}: frame cannot be decoded ({error}); replace the file") from None
 
     def read_size(self) -> tuple[int, int]:
@@ -82,5 +83,5 @@ class Video:
                 return image.height, image.width
         except FileNotFoundError:
             raise InputError(f"{path}: frame is missing; restore it or drop video {self.id}") from None
-        except (UnidentifiedImageError, OSError, SyntaxError) as error:
+        except DECODING_ERRORS as error:
             raise InputError(f"{path}: frame cannot be decoded ({error}); replace the file") from None
