@@ -27,7 +27,7 @@ from rvos.videos import Expression, Video
 
 NAME = "uninext"
 _THRESHOLD = 0.5
-_TOKENS_AT_ONCE = 36_000
+TOKENS_AT_ONCE = 36_000
 _LINKED_CANDIDATES = 5
 _RELEASED_ASSOCIATION = 2
 _PRECISIONS = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
@@ -100,7 +100,7 @@ class UninextRunner:
         *,
         precision: torch.dtype = torch.float32,
         keep_soft: bool = True,
-        tokens_at_once: int = _TOKENS_AT_ONCE,
+        tokens_at_once: int = TOKENS_AT_ONCE,
         link: bool = False,
     ) -> None:
         self.network = network.to(device).eval()
@@ -214,7 +214,7 @@ class _Options:
         short_side, long_side: of the resized frames; 0: as the network was trained.
     """
 
-    tokens_at_once: int = _TOKENS_AT_ONCE
+    tokens_at_once: int = TOKENS_AT_ONCE
     short_side: int = 0
     long_side: int = 0
     link: bool = False

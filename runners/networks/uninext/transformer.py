@@ -159,10 +159,9 @@ class Transformer(nn.Module):
 
     def encode(self, fused: Tensor, visual: Visual) -> Memory:
         """Return the encoded tokens of N frames."""
-        padding = visual.padding if bool(visual.padding.any()) else None
         ratios = visual.ratios
-        tokens = self.encoder(fused, visual.positions, visual.shapes, ratios, padding)
-        return Memory(tokens, visual.shapes, padding, ratios)
+        tokens = self.encoder(fused, visual.positions, visual.shapes, ratios, visual.padding)
+        return Memory(tokens, visual.shapes, visual.padding, ratios)
 
     def propose(self, memory: Memory, visual: Visual, score: ProposalScore, box: Perceptron) -> Proposals:
         """Return the best boxes among the tokens, at most as many as there are queries.

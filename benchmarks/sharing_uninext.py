@@ -1,0 +1,131 @@
+"""UNINEXT: one visual pass for several expressions against each alone from pixels; ViT-H's memory from a count."""
+
+from __future__ import annotations
+
+import time
+import weakref
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from benchmarks.rows import Row
+from runners.networks.uninext.config import RELEASED, UninextConfig
+from runners.networks.uninext.language import Text
+from runners.networks.uninext.network import Selection, Uninext, pad_frames
+from runners.uninext import TOKENS_AT_ONCE
+from runners.uninext_frames import count_tokens
+
+_WORDS = 12
+_ALONE = 2
+_FRAME = (240, 426)
+_OFFICIAL = (480, 853)
+_TOLERANCE = 1e-4
+_GPU_GIB = 8.0
+_GIB = 1 << 30
+Result = TypeVar("Result")
+
+
+def run(
+    config: UninextConfig | None = None, size: tuple[int, int] = _FRAME, expressions: tuple[int, ...] = (1, 2, 4)
+) -> Iterator[Row]:
+    """Yield time an expression at several numbers of expressions, against one at a time, and the memory of ViT-H.
+
+    Args:
+        config: the timed network; None: ConvNeXt-L, as released.
+        size: height and width of the timed frame, pixels.
+    """
+    network = Uninext(config or UninextConfig(backbone=RELEASED["convnext_large"])).eval()
+    torch.manual_seed(0)
+    frame = torch.randn(1, 3, *size)
+    ids = torch.randint(0, network.config.text.vocabulary, (max(expressions), _WORDS))
+    with torch.inference_mode():
+        # The first pass pays for allocations that the later ones reuse.
+        _segment(network, frame, ids[:1])
+        alone = [timed(partial(_segment, network, frame, row[None])) for row in ids[:_ALONE]]
+        _, visual = timed(partial(_look, network, frame))
+        together = {count: timed(partial(_segment, network, frame, ids[:count])) for count in expressions}
+    single = sum(seconds for _, seconds in alone) / len(alone)
+    share = visual / single
+    for count, (_, seconds) in together.items():
+        possible = 1 / (1 - share + share / count)
+        gain = single / (seconds / count)
+        name = f"UNINEXT, {count} expressions (visual part {share:.0%})"
+        yield Row(name, seconds / count, single, gain / possible, ">= 0.85", "s/expr, of bound")
+    both = together[max(expressions)][0].scores[: len(alone), 0]
+    difference = float((both - torch.stack([found.scores[0, 0] for found, _ in alone])).abs().max())
+    yield Row("UNINEXT, scores together and alone", difference, _TOLERANCE, difference / _TOLERANCE, "<= 1", "score")
+    config = UninextConfig(backbone=RELEASED["vit_huge"])
+    n_frames = TOKENS_AT_ONCE // count_tokens(_OFFICIAL, config.backbone.multiple)
+    weights, activations = count_memory(config, _OFFICIAL, n_frames)
+    total = (weights + activations) / _GIB
+    yield Row(f"UNINEXT ViT-H, {n_frames} frames 480x853, counted", total, _GPU_GIB, total / _GPU_GIB, "<= 1", "GiB")
+
+
+def timed(call: Callable[[], Result]) -> tuple[Result, float]:
+    """Return what `call` gives and the CPU seconds of this process that it took."""
+    start = time.process_time()
+    result = call()
+    return result, time.process_time() - start
+
+
+def _look(network: Uninext, frame: Tensor) -> Any:
+    sizes = torch.tensor([frame.shape[-2:]], device=frame.device).expand(len(frame), -1)
+    return network.look(pad_frames(frame, network.config.backbone.multiple), sizes)
+
+
+def _segment(network: Uninext, frame: Tensor, ids: Tensor) -> Selection:
+    """Return the best query of one frame for each row of token ids, the frame being encoded once."""
+    text = network.read(ids, torch.ones_like(ids))
+    return network.segment(_look(network, frame).select(torch.zeros(len(ids), dtype=torch.int64)), text)
+
+
+class LiveBytes(TorchDispatchMode):
+    """Counts the bytes of all tensors that are alive at once while it is active."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now, self.peak = 0, 0
+        self._known: set[int] = set()
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Run the operation and count the storages that it made."""
+        result = function(*args, **(kwargs or {}))
+        for tensor in tree_leaves(result):
+            if isinstance(tensor, Tensor):
+                self._count(tensor.untyped_storage())
+        return result
+
+    def _count(self, storage: torch.UntypedStorage) -> None:
+        key = storage._cdata
+        if key in self._known:
+            return
+        self._known.add(key)
+        size = storage.nbytes()
+        self.now += size
+        self.peak = max(self.peak, self.now)
+        weakref.finalize(storage, self._release, key, size)
+
+    def _release(self, key: int, size: int) -> None:
+        self._known.discard(key)
+        self.now -= size
+
+
+def count_memory(config: UninextConfig, size: tuple[int, int], n_frames: int = 1) -> tuple[int, int]:
+    """Return the bytes of the weights, and the largest number of bytes of live activations.
+
+    Nothing is computed: the network runs on tensors without data, each frame with one expression. Fused attention
+    is counted as torch does it: the table of distance scores is in memory, the softmax is not.
+    """
+    with torch.device("meta"):
+        network = Uninext(config).eval()
+        frame, words = torch.zeros(n_frames, 3, *size), torch.zeros(n_frames, _WORDS, config.text.width)
+    weights = sum(value.numel() * value.element_size() for value in network.state_dict().values())
+    counter = LiveBytes()
+    with torch.inference_mode(), torch.device("meta"), counter:
+        network.segment(_look(network, frame), Text(words, torch.ones(n_frames, _WORDS, dtype=torch.bool)))
+    return weights, counter.peak
