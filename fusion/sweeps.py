@@ -16,15 +16,16 @@ from numpy.typing import NDArray
 
 from fusion.rules import FusionRule
 from fusion.thresholds import Threshold
-from rvos.bit_masks import Words, to_words
+from rvos.bit_masks import Words
 from rvos.errors import FusionError
-from rvos.evaluation.columns import trace_columns
+from rvos.evaluation.columns import trace_runs
 from rvos.evaluation.measures import score
 from rvos.evaluation.outlines import Outlines
 from rvos.runs import Runs
 
 Integers = NDArray[np.int64]
 Values = NDArray[np.float64]
+_TOGETHER = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,15 +139,15 @@ def score_settings(
         truths: outlines of `trace_columns`, one for each expression of the group; the same object may recur.
         void: pixels that do not count, as words by column.
     """
+    keys = [np.packbits(votes.passes(setting)).tobytes() for setting in settings]
+    distinct = dict(zip(keys, settings, strict=True))
     known: dict[bytes, Values] = {}
-    rows = []
-    for setting in settings:
-        key = np.packbits(votes.passes(setting)).tobytes()
-        if key not in known:
-            outlines = trace_columns(to_words(votes.keep(setting)), votes.size, void)
-            known[key] = _score_truths(outlines, truths)
-        rows.append(known[key])
-    return np.stack(rows)
+    waiting = list(distinct)
+    for start in range(0, len(waiting), _TOGETHER):
+        part = waiting[start : start + _TOGETHER]
+        traced = trace_runs([votes.keep(distinct[key]) for key in part], void)
+        known |= {key: _score_truths(outlines, truths) for key, outlines in zip(part, traced, strict=True)}
+    return np.stack([known[key] for key in keys])
 
 
 def _score_truths(outlines: tuple[Outlines, ...], truths: Sequence[tuple[Outlines, ...]]) -> Values:

@@ -10,12 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusion.votes import read_runs
-from rvos.bit_masks import to_words
 from rvos.datasets import Dataset
 from rvos.datasets.dataset import TruthSource
 from rvos.datasets.truth import VideoTruth
 from rvos.errors import InputError
-from rvos.evaluation.columns import pack_columns, trace_columns
+from rvos.evaluation.columns import pack_columns, trace_columns, trace_runs
 from rvos.evaluation.measures import score
 from rvos.evaluation.outlines import Outlines
 from rvos.mask_sequences import MaskSequence
@@ -104,7 +103,7 @@ def _score_node(store: Store, video: Video, truth: TracedTruth, node: str) -> Va
         outlines = truth.trace(sequence)
         key = (sequence.runs, id(outlines))
         if key not in known:
-            predicted = trace_columns(to_words(read_runs(sequence)), sequence.size, truth.void)
+            predicted = trace_runs([read_runs(sequence)], truth.void)[0]
             j, f = score(outlines, predicted)
             known[key] = (float(j.mean()), float(f.mean()))
         rows.append(known[key])

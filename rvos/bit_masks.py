@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,30 +15,44 @@ _STEPS = (1, 2, 4, 8, 16, 32)
 Words = NDArray[np.uint64]
 
 
-def to_words(runs: Runs) -> Words:
+def to_words(runs: Runs, columns: tuple[int, int] | None = None) -> Words:
     """Return the masks `(T, W, H // 64 + 1)` uint64, column by column as run lengths are.
 
     Pixel (y, x) of frame t is bit `y % 64` of word `[t, x, y // 64]`; bits beyond the last row are 0. J and F do not
     change when rows and columns are swapped in both masks, so scores need no transposition.
+
+    Args:
+        columns: (first, end) of those wanted, all foreground included; None: all W.
     """
     height, width = runs.size
+    first, end = columns or (0, width)
     per_column = height // WORD + 1
-    flat = np.zeros(runs.n_frames * width * per_column + 1, np.uint64)
-    _toggle(flat, runs, per_column)
+    flat = np.zeros(runs.n_frames * (end - first) * per_column + 1, np.uint64)
+    _toggle(flat, runs, first, end - first)
     _fill_between(flat)
-    words: Words = flat[:-1].reshape(runs.n_frames, width, per_column)
+    words: Words = flat[:-1].reshape(runs.n_frames, end - first, per_column)
     words[:, :, -1] &= np.uint64((1 << (height % WORD)) - 1)
     return words
 
 
-def _toggle(flat: Words, runs: Runs, per_column: int) -> None:
+def find_columns(masks: Sequence[Runs]) -> tuple[int, int]:
+    """Return the first column with foreground in any frame of any mask, and the one after the last; (0, 0) without."""
+    filled = [mask for mask in masks if mask.starts.size]
+    if not filled:
+        return 0, 0
+    first = min(int((mask.starts % mask.stride).min()) // mask.size[0] for mask in filled)
+    last = max(int(((mask.ends - 1) % mask.stride).max()) // mask.size[0] for mask in filled)
+    return first, last + 1
+
+
+def _toggle(flat: Words, runs: Runs, first_column: int, n_columns: int) -> None:
     """Set a bit at every boundary; two at the same place cancel."""
-    height, width = runs.size
+    height = runs.size[0]
     edges = np.empty(2 * runs.starts.size, np.int64)
     edges[0::2], edges[1::2] = runs.starts, runs.ends
     frame, pixel = np.divmod(edges, runs.stride)
     column, row = np.divmod(pixel, height)
-    place = (frame * width + column) * per_column + row // WORD
+    place = (frame * n_columns + column - first_column) * (height // WORD + 1) + row // WORD
     if not place.size:
         return
     first = np.flatnonzero(np.diff(place, prepend=-1))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from rvos.bit_masks import WORD, Words
-from rvos.evaluation.outlines import Outlines, matching_radius, trace_words
+from rvos.bit_masks import WORD, Words, find_columns, to_words
+from rvos.evaluation.outlines import Outlines, matching_radius, trace_together, trace_words
+from rvos.runs import Runs
 
 
 def pack_columns(masks: NDArray[np.bool_]) -> Words:
@@ -31,3 +34,18 @@ def trace_columns(words: Words, size: tuple[int, int], void: Words | None = None
     height, width = size
     counted = words if void is None else words & ~void
     return trace_words(counted, (width, height), radius=matching_radius(size))
+
+
+def trace_runs(masks: Sequence[Runs], void: Words | None = None) -> list[tuple[Outlines, ...]]:
+    """Return the outlines of several masks of the same frames and size, traced side by side.
+
+    Args:
+        masks: at least one.
+        void: pixels that do not count, `(T, W, H // 64 + 1)`.
+    """
+    height, width = masks[0].size
+    first, end = find_columns(masks)
+    words = np.stack([to_words(mask, (first, end)) for mask in masks])
+    if void is not None:
+        words &= ~void[:, first:end]
+    return trace_together(words, (width, height), radius=matching_radius((height, width)), first_row=first)

@@ -57,16 +57,42 @@ def trace(masks: NDArray[np.bool_], *, radius: int) -> tuple[Outlines, ...]:
     return tuple(_trace_chunk(words, (height, width), radius) for words in chunks)
 
 
-def trace_words(words: Words, size: tuple[int, int], *, radius: int) -> tuple[Outlines, ...]:
+def trace_words(words: Words, size: tuple[int, int], *, radius: int, first_row: int = 0) -> tuple[Outlines, ...]:
     """Return the outlines of masks that are bits already.
 
     Args:
-        words: `(T, H, W // 64 + 1)` uint64; pixel x of a row is bit `x % 64` of word `x // 64`, spare bits are 0.
+        words: `(T, rows, W // 64 + 1)` uint64; pixel x of a row is bit `x % 64` of word `x // 64`, spare bits are 0.
         size: (H, W).
+        first_row: image row of the first of these rows; the others are empty.
     """
+    return trace_together(words[None], size, radius=radius, first_row=first_row)[0]
+
+
+def trace_together(
+    words: Words, size: tuple[int, int], *, radius: int, first_row: int = 0
+) -> list[tuple[Outlines, ...]]:
+    """Return the outlines of several masks `(K, T, rows, W // 64 + 1)`, each as `trace_words` has them, in one pass."""
+    n_masks, n_frames = words.shape[:2]
     step = _find_step(size)
-    chunks = (words[start : start + step] for start in range(0, len(words), step))
-    return tuple(_trace_chunk(chunk, size, radius) for chunk in chunks)
+    parts: list[list[Outlines]] = [[] for _ in range(n_masks)]
+    for start in range(0, n_frames, step):
+        chunk = words[:, start : start + step]
+        traced = _trace_chunk(chunk.reshape(n_masks * chunk.shape[1], *chunk.shape[2:]), size, radius, first_row)
+        for mask, part in enumerate(parts):
+            part.append(_slice(traced, mask * chunk.shape[1], (mask + 1) * chunk.shape[1]))
+    return [tuple(part) for part in parts]
+
+
+def _slice(outlines: Outlines, start: int, end: int) -> Outlines:
+    return Outlines(
+        outlines.mask[start:end],
+        outlines.contour[start:end],
+        outlines.reach[start:end],
+        outlines.row,
+        outlines.word,
+        outlines.area[start:end],
+        outlines.length[start:end],
+    )
 
 
 def _find_step(size: tuple[int, int]) -> int:
@@ -82,19 +108,20 @@ def _pack(pixels: NDArray[np.uint8]) -> Words:
     return words
 
 
-def _trace_chunk(words: Words, size: tuple[int, int], radius: int) -> Outlines:
+def _trace_chunk(words: Words, size: tuple[int, int], radius: int, first_row: int = 0) -> Outlines:
     n_frames = len(words)
     height, width = size
-    columns = np.flatnonzero(np.bitwise_or.reduce(words.reshape(n_frames * height, -1), axis=0))
+    anywhere = np.bitwise_or.reduce(words, axis=0)
+    columns = np.flatnonzero(np.bitwise_or.reduce(anywhere, axis=0))
     if not columns.size:
         nothing, zero = np.zeros((n_frames, 0, 0), np.uint64), np.zeros(n_frames, np.int64)
         return Outlines(nothing, nothing, nothing, 0, 0, zero, zero)
-    rows = np.flatnonzero(np.bitwise_or.reduce(np.bitwise_or.reduce(words, axis=2), axis=0))
+    rows = np.flatnonzero(np.bitwise_or.reduce(anywhere, axis=1))
     box = words[:, rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     margin, side = radius + 1, -(-(radius + 1) // WORD)
     grid: Words = np.zeros((n_frames, box.shape[1] + 2 * margin, box.shape[2] + 2 * side), np.uint64)
     grid[:, margin:-margin, side:-side] = box
-    row, word = int(rows[0]) - margin, int(columns[0]) - side
+    row, word = first_row + int(rows[0]) - margin, int(columns[0]) - side
     contour = _find_contour(grid, row, word, (height, width))
     return Outlines(grid, contour, _widen(contour, radius), row, word, _count(grid), _count(contour))
 

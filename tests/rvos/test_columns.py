@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from rvos.bit_masks import to_words
 from rvos.evaluation import j_and_f, score
-from rvos.evaluation.columns import pack_columns, trace_columns
+from rvos.evaluation.columns import pack_columns, trace_columns, trace_runs
 from rvos.mask_sequences import encode
 from rvos.runs import Runs
 
@@ -31,3 +31,21 @@ def test_scores_by_column_equal_those_by_row(seed: int, share: float, has_void: 
     expected = j_and_f(truth, masks, void)
     assert np.array_equal(j, expected[0])
     assert np.array_equal(f, expected[1])
+
+
+@given(st.integers(0, 2**32 - 1))
+@settings(max_examples=60, deadline=None)
+def test_masks_traced_side_by_side_score_as_alone(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    shape = (int(random.integers(1, 4)), int(random.integers(1, 90)), int(random.integers(1, 150)))
+    left, right = np.sort(random.integers(0, shape[2] + 1, 2))
+    truth, void = random.random(shape) < 0.3, random.random(shape) < 0.1
+    several = [random.random(shape) < share for share in (0.0, 0.02, 0.6, 1.0)]
+    for masks in several:
+        masks[:, :, :left] = masks[:, :, right:] = False
+    words = pack_columns(void)
+    traced = trace_columns(pack_columns(truth), shape[1:], words)
+    together = trace_runs([Runs.decode(encode(masks), shape[1:]) for masks in several], words)
+    for masks, outlines in zip(several, together, strict=True):
+        for found, expected in zip(score(traced, outlines), j_and_f(truth, masks, void), strict=True):
+            assert np.array_equal(found, expected)
