@@ -11,13 +11,11 @@ from torch import Tensor, nn
 
 from pipeline.parity.adapters import Results
 from pipeline.parity.cases import Case, summarise
-from pipeline.parity.soc_naming import network_inputs, official_outputs, time_first
+from pipeline.parity.soc_naming import config_of, main_layer, network_inputs, official_outputs, time_first
 from pipeline.parity.soc_training import run_criterion, run_training_step
 from runners.checkpoints import read_checkpoint
 from runners.networks.soc import SOC
 from runners.networks.soc_checkpoints import load_soc
-
-_MAIN = 0
 
 
 def run(case: Case, checkpoint: Path) -> Results:
@@ -26,7 +24,8 @@ def run(case: Case, checkpoint: Path) -> Results:
         return run_criterion(case)
     if "target_masks" in case.inputs:
         return run_training_step(case, checkpoint)
-    return _run_network(case, load_soc(read_checkpoint(checkpoint)))
+    file = read_checkpoint(checkpoint)
+    return _run_network(case, load_soc(file, config_of(case, file)))
 
 
 @torch.no_grad()
@@ -35,7 +34,7 @@ def _run_network(case: Case, network: SOC) -> Results:
     watch(network, stages)
     inputs = network_inputs(case)
     outputs = network(*inputs)
-    arrays = {name: value.float().numpy() for name, value in official_outputs(outputs, case, _MAIN).items()}
+    arrays = {name: value.float().numpy() for name, value in official_outputs(outputs, case, main_layer(case)).items()}
     stages |= {f"mask_logits.{index}": time_first(layer.mask_logits) for index, layer in enumerate(outputs.layers)}
     for name, value in stages.items():
         _add_stage(arrays, case, name, value)
@@ -48,7 +47,7 @@ def _dump(case: Case, network: SOC, inputs: tuple[Tensor, ...]) -> dict[str, np.
     """Return the challenge's dump, through the staged calls that inference uses."""
     frames, padding_mask, ids, attention_mask, sizes = inputs
     visual = network.encode_video(frames, padding_mask, sizes)
-    chosen = network.segment(visual, network.encode_text(ids, attention_mask), output_layer=_MAIN)
+    chosen = network.segment(visual, network.encode_text(ids, attention_mask), output_layer=main_layer(case))
     height, width = (int(side) for side in case.inputs["origin_size"])
     resized = F.interpolate(chosen.mask_logits[:, None], (height, width), mode="bilinear", align_corners=False)
     return {

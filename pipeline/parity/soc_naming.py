@@ -1,12 +1,36 @@
-"""Between the axes and names of SOC's parity cases and ours."""
+"""Between the axes, names and sizes of SOC's parity cases and ours."""
 
 from __future__ import annotations
+
+import dataclasses
 
 import torch
 from torch import Tensor
 
 from pipeline.parity.cases import Case
-from runners.networks.soc_types import SOCOutputs
+from runners.checkpoints import CheckpointFile
+from runners.networks.soc_checkpoints import read_config
+from runners.networks.soc_types import SOCConfig, SOCOutputs
+
+
+def config_of(case: Case, file: CheckpointFile) -> SOCConfig:
+    """Return the sizes that the shapes tell, with the numbers of heads and points that only the case knows."""
+    config, stated = read_config(file), case.keys["config"]
+    text_heads = stated.get("text_encoder", {}).get("num_attention_heads", config.text.heads)
+    heads = tuple(stated.get("backbone_config", {}).get("num_heads", config.backbone.heads))
+    return dataclasses.replace(
+        config,
+        backbone=dataclasses.replace(config.backbone, heads=heads),
+        text=dataclasses.replace(config.text, heads=text_heads),
+        heads=stated.get("nheads", config.heads),
+        points=stated.get("dec_n_points", config.points),
+        dynamic_channels=stated.get("dynamic_mask_channels", config.dynamic_channels),
+    )
+
+
+def main_layer(case: Case) -> int:
+    """Return the decoder layer that the case's network returns in evaluation."""
+    return int(case.keys["config"].get("eval_decoder_level", 0))
 
 
 def network_inputs(case: Case) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:

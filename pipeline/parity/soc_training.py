@@ -15,10 +15,10 @@ from torch import Tensor
 
 from pipeline.parity.adapters import Results
 from pipeline.parity.cases import ArrayDifference, Case, summarise
-from pipeline.parity.soc_naming import network_inputs, official_outputs
+from pipeline.parity.soc_naming import config_of, network_inputs, official_outputs
 from runners.checkpoints import read_checkpoint
 from runners.networks.soc import SOC
-from runners.networks.soc_checkpoints import load_soc, read_config
+from runners.networks.soc_checkpoints import load_soc
 from runners.networks.soc_types import LayerOutput, SOCConfig, SOCOutputs
 from training.config import GroupRule, OptimiserSettings
 from training.criteria.soc import SOCCriterion
@@ -50,7 +50,7 @@ def run_criterion(case: Case) -> Results:
 def run_training_step(case: Case, checkpoint: Path) -> Results:
     """Return outputs, losses, gradients and the optimiser's step of one training step without dropout."""
     file = read_checkpoint(checkpoint)
-    network = load_soc(file, _without_dropout(read_config(file))).train()
+    network = load_soc(file, _without_dropout(config_of(case, file))).train()
     training = case.keys["training"]
     if training["freeze_text_encoder"]:
         network.freeze_text_encoder()
