@@ -1,0 +1,111 @@
+"""Tables and sweeps: the numbers of the ordinary evaluation, and intervals over videos."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from small_data import write_split
+
+from pipeline.cli import main
+from pipeline.scoring import VideoScores
+from pipeline.tables import make_table, resample_gain
+from rvos.datasets import open_dataset
+from rvos.evaluation.scoring import score_sequences
+from rvos.store import Store
+
+
+@pytest.fixture
+def finished(tmp_path: Path) -> Path:
+    write_split(tmp_path)
+    assert main(["run", str(tmp_path / "pipeline.yaml"), "--quiet"]) == 0
+    return tmp_path
+
+
+def call(finished: Path, capsys: pytest.CaptureFixture[str], command: str, *words: str) -> dict[str, list[dict]]:
+    capsys.readouterr()
+    assert main([command, str(finished / "pipeline.yaml"), *words, "--json"]) == 0
+    content: dict[str, list[dict]] = json.loads(capsys.readouterr().out)
+    return content
+
+
+def evaluate(finished: Path, node: str) -> float:
+    """Return J&F in per cent by the evaluation of mask sequences."""
+    dataset = open_dataset("ref-youtube-vos", finished / "data", "valid")
+    store = Store(finished / "runs")
+    rows = [
+        score
+        for video in dataset.videos
+        for score in score_sequences(video, dataset.select_truth(video), store.read(node, video.id))
+    ]
+    return 100 * float(np.mean([score.j_and_f for score in rows]))
+
+
+def test_the_table_has_the_scores_of_the_evaluation(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = call(finished, capsys, "table", "a", "ab", "final")["rows"]
+    assert [row["node"] for row in rows] == ["a", "ab", "final"]
+    for row in rows:
+        assert row["j_and_f"] == pytest.approx(evaluate(finished, row["node"]), abs=1e-9)
+    assert rows[0]["gain"] is None
+    assert rows[1]["gain"] == pytest.approx(rows[1]["j_and_f"] - rows[0]["j_and_f"])
+    assert rows[1]["low"] <= rows[1]["gain"] <= rows[1]["high"]
+
+
+def test_without_names_all_finished_nodes_are_shown(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (finished / "runs/nodes/b/video0.masks").unlink()
+    assert [row["node"] for row in call(finished, capsys, "table")["rows"]] == ["a", "c", "ab", "final"]
+
+
+def test_the_sweep_has_the_score_of_each_threshold_run_alone(
+    finished: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = call(finished, capsys, "sweep", "ab", "--thresholds", "1", "3", "0.9")["settings"]
+    for row in rows:
+        override = ["--set", f"stages.stage1.ab.threshold={row['threshold'].replace('9/10', '0.9')}"]
+        assert main(["run", str(finished / "pipeline.yaml"), "--stage", "1", "--quiet", *override]) == 0
+        assert row["j_and_f"] == pytest.approx(evaluate(finished, "ab"), abs=1e-9)
+
+
+def test_the_sweep_of_members_lists_every_subset_best_first(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = call(finished, capsys, "sweep", "ab", "--members", "--jobs", "2")["settings"]
+    assert {tuple(row["members"]) for row in rows} >= {("a",), ("b", "c"), ("a", "b", "c")}
+    assert len(rows) == 3 * 2 + 3 * 4 + 6
+    values = [row["j_and_f"] for row in rows]
+    assert values == sorted(values, reverse=True)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["table", "aa"], "no node 'aa'; did you mean 'a'"),
+        (["sweep", "a"], "no fusion 'a'"),
+        (["sweep", "ab", "--thresholds", "none"], "threshold 'none'"),
+        (["sweep", "ab", "--videos", "nobody"], "nobody"),
+        (["sweep", "ab", "--workspace", "elsewhere"], "no such result"),
+        (["table", "--workspace", "elsewhere"], "run first: rvos run"),
+    ],
+)
+def test_wrong_words_are_told(
+    finished: Path, capsys: pytest.CaptureFixture[str], words: list[str], message: str
+) -> None:
+    assert main([words[0], str(finished / "pipeline.yaml"), *words[1:]]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_gain_that_every_video_shows_has_a_narrow_interval() -> None:
+    low, high = resample_gain(np.full(40, 0.2), np.full(40, 2))
+    assert low == pytest.approx(0.1)
+    assert high == pytest.approx(0.1)
+
+
+def test_the_interval_of_noise_holds_zero() -> None:
+    noise = np.random.default_rng(1).normal(0, 1, 60)
+    low, high = resample_gain(noise - noise.mean(), np.ones(60, np.int64))
+    assert low < 0 < high
+
+
+def test_expressions_count_alike_whatever_their_video() -> None:
+    scores = [VideoScores("v", np.full((1, 1, 2), 0.0)), VideoScores("w", np.full((1, 3, 2), 1.0))]
+    assert make_table(["n"], scores)[0].j_and_f == 75
