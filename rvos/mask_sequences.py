@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from pycocotools import mask as coco
 
 from rvos.errors import InputError
+from rvos.runs import Runs
 
 SoftKind = Literal["logit", "probability"]
 _LEVELS = 255
@@ -117,8 +118,7 @@ class MaskSequence:
 
 def encode(masks: NDArray[np.bool_]) -> tuple[bytes, ...]:
     """Return the COCO compressed run lengths of masks `(T, H, W)`, one a frame."""
-    columns_first = np.asfortranarray(np.moveaxis(masks, 0, -1).astype(np.uint8))
-    return tuple(rle["counts"] for rle in coco.encode(columns_first))
+    return Runs.from_masks(masks.astype(np.bool_, copy=False)).encode()
 
 
 def decode(runs: tuple[bytes, ...], size: tuple[int, int]) -> NDArray[np.bool_]:

@@ -63,6 +63,15 @@ class Runs:
         kept = np.delete(edges, (first + per_frame - 1)[odd])
         return cls(kept[0::2], kept[1::2], len(counts), size)
 
+    @classmethod
+    def from_masks(cls, masks: NDArray[np.bool_]) -> Runs:
+        """Return the runs of masks `(T, H, W)`."""
+        n_frames, height, width = masks.shape
+        stride = height * width + 1
+        edges = [_find_edges(mask) + frame * stride for frame, mask in enumerate(masks)]
+        line = np.concatenate(edges) if edges else np.zeros(0, np.int64)
+        return cls(line[0::2], line[1::2], n_frames, (height, width))
+
     @property
     def stride(self) -> int:
         """Distance between the first pixels of neighbouring frames."""
@@ -87,6 +96,21 @@ class Runs:
     def area(self) -> int:
         """Return the foreground pixels of all frames."""
         return int(np.sum(self.ends - self.starts))
+
+
+def _find_edges(mask: NDArray[np.bool_]) -> Integers:
+    """Return where a mask `(H, W)` changes on its way down the columns, an even number of places.
+
+    The mask is compared row by row as it lies in memory; only the few places of change are brought into column order.
+    """
+    height, width = mask.shape
+    changes = np.empty((height, width), np.bool_)
+    np.not_equal(mask[1:], mask[:-1], out=changes[1:])
+    np.not_equal(mask[0, 1:], mask[-1, :-1], out=changes[0, 1:])
+    changes[0, 0] = mask[0, 0]
+    row, column = np.divmod(np.flatnonzero(changes), width)
+    edges = np.sort(column * height + row)
+    return np.append(edges, height * width) if edges.size & 1 else edges
 
 
 def intersect(a: Runs, b: Runs) -> int:

@@ -83,7 +83,7 @@ class DumpSource:
         runs: list[bytes] = []
         levels: list[SoftMaps] = []
         for index in range(video.n_frames):
-            frame = tensor.read(stream, index).astype(np.float32)
+            frame = tensor.read(stream, index).astype(np.float32, copy=False)
             _check_values(frame, self.values, where=f"{where}, frame {video.frames[index]}")
             threshold = _LOGIT_THRESHOLD if self.values == "logits" else _PROBABILITY_THRESHOLD
             runs += encode((frame > threshold)[None])
@@ -164,9 +164,10 @@ def _read_number(stream: BinaryIO, value: Any, where: str) -> float:
 
 
 def _check_values(frame: NDArray[np.float32], values: DumpValues, *, where: str) -> None:
-    low, high = float(frame.min()), float(frame.max())
-    if not (low == low and high == high):
+    low = float(frame.min())
+    if np.isnan(low):  # the minimum is NaN where any value is
         raise InputError(f"{where}: mask_logits holds NaN; dump the expression again")
+    high = float(frame.max()) if values == "probabilities" else 1.0
     if values == "probabilities" and (low < 0 or high > 1):
         raise InputError(f"{where}: values from {low:.3g} to {high:.3g} are no probabilities; say `values: logits`")
 
