@@ -1,4 +1,4 @@
-"""Softmax attention over all memory tokens, without ever holding the whole attention matrix."""
+"""Softmax attention over all memory tokens, a band of queries at a time."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from torch.nn.functional import scaled_dot_product_attention
 from deaot_toolkit.tokens import split_axis
 
 _SCRATCH_ELEMENTS = 1 << 19
+_LEAST_ROWS = 256  # fewer rows make slow matrix products
 
 
 def attend_heads(query: Tensor, key: Tensor, value: Tensor, *, heads: int) -> Tensor:
@@ -42,7 +43,7 @@ def attend_wide(query: Tensor, key: Tensor, values: Sequence[Tensor]) -> list[Te
     """
     scaled = query * query.shape[2] ** -0.5
     transposed = key.transpose(1, 2)
-    rows = max(32, _SCRATCH_ELEMENTS // (key.shape[1] * max(query.shape[0], key.shape[0])))
+    rows = max(_LEAST_ROWS, _SCRATCH_ELEMENTS // key.shape[1])
     chunks: list[list[Tensor]] = [[] for _ in values]
     for part in scaled.split(rows, dim=1):
         weights = torch.matmul(part, transposed).softmax(dim=-1)

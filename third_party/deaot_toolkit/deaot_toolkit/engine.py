@@ -10,7 +10,7 @@ from torch import Tensor
 
 from deaot_toolkit.errors import EngineError
 from deaot_toolkit.features import FrameFeatures, Looked
-from deaot_toolkit.memory import FrameEntry, LayerMemory, stack_frames
+from deaot_toolkit.memory import FrameEntry, LayerMemory, pick_frames, stack_frames
 from deaot_toolkit.network import VosNetwork
 
 VOID = 255
@@ -25,12 +25,6 @@ class _Current:
     features: FrameFeatures
     tokens: Tensor
     seen: list[Looked]
-
-
-@dataclass(frozen=True, slots=True)
-class _Remembered:
-    entry: FrameEntry
-    is_reference: bool
 
 
 class Engine:
@@ -74,7 +68,7 @@ class Engine:
         self.active_objects = self._initial_objects
         self._counter = 0
         self._last_write = 0
-        self._frames: tuple[_Remembered, ...] = ()
+        self._frames_are_references: tuple[bool, ...] = ()  # newest first, as in `_long`
         self._long: FrameEntry = ()
         self._short: FrameEntry = ()
         self._current: _Current | None = None
@@ -86,15 +80,12 @@ class Engine:
     @property
     def n_memory_frames(self) -> int:
         """Frames in the long-term memory."""
-        return len(self._frames)
+        return len(self._frames_are_references)
 
     @property
     def n_bytes(self) -> int:
-        """Memory of the long- and short-term memories (the stacked form and its frames)."""
-        entries = [*self._long, *self._short]
-        if len(self._frames) > 1:
-            entries += [layer for frame in self._frames for layer in frame.entry]
-        return sum(entry.n_bytes for entry in entries)
+        """Size of the long- and short-term memories."""
+        return sum(entry.n_bytes for entry in (*self._long, *self._short))
 
     @property
     def long_term(self) -> FrameEntry:
@@ -137,7 +128,7 @@ class Engine:
         Raises:
             EngineError: no reference yet, or a frame of another size.
         """
-        if not self._frames:
+        if not self._short:
             raise EngineError("propagate: the engine has no reference; call reference first")
         self._check_features(features)
         memory = [LayerMemory(long, short) for long, short in zip(self._long, self._short, strict=True)]
@@ -179,14 +170,16 @@ class Engine:
 
     def _write(self, entry: FrameEntry, *, is_reference: bool) -> None:
         """Put a frame in front of the long-term memory and drop what the cap leaves no room for."""
-        frames = [_Remembered(entry, is_reference), *self._frames]
-        while self.max_memory_frames is not None and len(frames) > self.max_memory_frames:
-            droppable = [index for index, frame in enumerate(frames) if not frame.is_reference]
+        kinds = [is_reference, *self._frames_are_references]
+        kept = list(range(len(kinds)))
+        while self.max_memory_frames is not None and len(kept) > self.max_memory_frames:
+            droppable = [index for index in kept if not kinds[index]]
             if not droppable:
                 break
-            del frames[droppable[-1]]
-        self._frames = tuple(frames)
-        self._long = stack_frames([frame.entry for frame in frames])
+            kept.remove(droppable[-1])
+        old = pick_frames(self._long, [index - 1 for index in kept if index], frames=len(kinds) - 1)
+        self._long = stack_frames([entry, *old] if 0 in kept else old)
+        self._frames_are_references = tuple(kinds[index] for index in kept)
 
     def _check_objects(self, objects: int) -> None:
         largest = self.network.config.max_objects
@@ -203,7 +196,7 @@ class Engine:
             raise EngineError(f"labels: identity {largest}, but n_objects is {n_objects}; give the right number")
 
     def _check_features(self, features: FrameFeatures) -> None:
-        if not self._frames:
+        if not self._short:
             return
         if self._current is not None and self._current.features.size != features.size:
             height, width = features.size
@@ -223,7 +216,7 @@ class Engine:
         rows = labels.shape[0]
         if features.n_frames not in (1, rows):
             raise EngineError(f"labels: {rows} rows for features of {features.n_frames} frames; give as many")
-        if self._frames and self._short[0].values[-1].shape[0] != rows:
+        if self._short and self._short[0].values[-1].shape[0] != rows:
             expected = self._short[0].values[-1].shape[0]
             raise EngineError(f"labels: {rows} rows, the memory has {expected}; give as many or reset")
 

@@ -77,3 +77,19 @@ def stack_frames(frames: Sequence[FrameEntry]) -> FrameEntry:
         )
         for layers in zip(*frames, strict=True)
     )
+
+
+def pick_frames(stack: FrameEntry, indices: Sequence[int], *, frames: int) -> list[FrameEntry]:
+    """Return parts of a stack of `frames` frames, in order: runs of neighbouring frames stay together as views."""
+    parts, start = [], 0
+    for position, index in enumerate(indices):
+        if position + 1 == len(indices) or indices[position + 1] != index + 1:
+            parts.append(tuple(_rows(layer, indices[start], index + 1, frames) for layer in stack))
+            start = position + 1
+    return parts
+
+
+def _rows(layer: LayerEntry, first: int, end: int, frames: int) -> LayerEntry:
+    cells = layer.key.shape[1] // frames
+    part = slice(first * cells, end * cells)
+    return LayerEntry(layer.key[:, part], tuple(value[:, part] for value in layer.values))
