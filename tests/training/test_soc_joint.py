@@ -20,6 +20,8 @@ from training.config import InitialWeights, TrainingConfig, read_config
 from training.data.clip_augmentation import Augmentation
 from training.data.clips import VideoClips, VideoClipSettings
 from training.data.videos import VideoFolder
+from training.distributed import Ranks
+from training.loop import Trainer
 from training.members.referring import MemberTask, read_member_settings
 from training.optimiser import build_optimiser, set_rates
 from training.run import run_training
@@ -127,6 +129,30 @@ def test_an_epoch_trains_validates_and_saves(config: TrainingConfig, tmp_path: P
     assert (folder / "best.safetensors").is_file()
     curves = [row for path in folder.glob("*.csv") for row in csv.reader(path.open())]
     assert curves
+
+
+def test_a_training_cut_in_an_epoch_goes_on_with_the_same_losses(config: TrainingConfig, tmp_path: Path) -> None:
+    config = dataclasses.replace(config, validation=None, loop=dataclasses.replace(config.loop, epochs=1))
+    ranks = Ranks(0, 1, torch.device("cpu"))
+
+    def losses(folder: Path) -> dict[str, str]:
+        rows = csv.DictReader((folder / "curve.csv").open())
+        return {row["step"]: row["value"] for row in rows if row["name"] == "train/total"}
+
+    def trainer(folder: Path) -> Trainer:
+        task = task_of(config)
+        torch.manual_seed(3)
+        return Trainer(task, config, folder, ranks=ranks, quiet=True)
+
+    trainer(tmp_path / "whole").run()
+    trainer(tmp_path / "cut").run(until=3)
+    resumed = trainer(tmp_path / "cut")
+    torch.manual_seed(99)
+    assert resumed.resume()
+    resumed.run()
+    whole = losses(tmp_path / "whole")
+    assert len(whole) == 7
+    assert losses(tmp_path / "cut") == whole
 
 
 def test_video_swin_files_start_the_backbone(config: TrainingConfig, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from runners.frames import resized_size
 from rvos.errors import InputError
 
 
@@ -119,13 +120,10 @@ def _change_colours(image: NDArray[np.float32], random: np.random.Generator) -> 
 def resize(clip: Clip, short_side: int, *, longest: int | None = None) -> Clip:
     """Return the clip with its short side at `short_side`, or smaller so that the long side keeps to `longest`.
 
-    Frames: bilinear with antialiasing, masks: nearest.
+    Sizes are those of inference. Frames: bilinear with antialiasing, masks: nearest.
     """
     height, width = clip.masks.shape[1:]
-    scale = short_side / min(height, width)
-    if longest:
-        scale = min(scale, longest / max(height, width))
-    size = (max(1, round(height * scale)), max(1, round(width * scale)))
+    size = resized_size((height, width), short_side, longest)
     if size == (height, width):
         return clip
     frames = [np.asarray(Image.fromarray(frame).resize(size[::-1], Image.Resampling.BILINEAR)) for frame in clip.frames]
