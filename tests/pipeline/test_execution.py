@@ -10,9 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from killable import PRELOADED, run_released
-from reference import reference
-from release import write_release
+from killable import PRELOADED, run_recipe
 from small_data import write_split
 
 from pipeline.cli import main
@@ -230,38 +228,47 @@ def test_a_full_disk_stops_the_run_and_keeps_what_is_finished(
     assert kept.items() <= stored(split / "runs").items()
 
 
+def submit(split: Path, workspace: Path) -> bytes:
+    assert main(["submit", str(split / "pipeline.yaml"), "--workspace", str(workspace)]) == 0
+    return (workspace / "submission.zip").read_bytes()
+
+
 def _identify(workspace: Path) -> dict[Path, tuple[int, int]]:
     """Return inode and time of change of every finished result: both change when it is written again."""
     return {path: (path.stat().st_ino, path.stat().st_mtime_ns) for path in workspace.glob("nodes/*/*.masks")}
 
 
 def test_killed_runs_resume_to_the_same_bytes_and_repeat_nothing(tmp_path: Path) -> None:
-    release = write_release(reference("parity/fusion"), tmp_path)
+    write_split(tmp_path, n_videos=9)
     processes = multiprocessing.get_context("forkserver")
     processes.set_forkserver_preload(PRELOADED)
     whole, broken = tmp_path / "whole", tmp_path / "broken"
-    process = processes.Process(target=run_released, args=(str(whole), release.overrides))
-    process.start()
+
+    def start(workspace: Path) -> multiprocessing.process.BaseProcess:
+        process = processes.Process(target=run_recipe, args=(str(tmp_path / "pipeline.yaml"), str(workspace)))
+        process.start()
+        return process
+
+    process = start(whole)
     process.join()
     assert process.exitcode == 0
     expected = stored(whole)
     moments = random.Random(7)
     finished: dict[Path, tuple[int, int]] = {}
-    for goal in sorted(moments.sample(range(len(expected) - 8), N_KILLS)):
-        process = processes.Process(target=run_released, args=(str(broken), release.overrides))
-        process.start()
+    for goal in sorted(moments.sample(range(len(expected) - 5), N_KILLS)):
+        process = start(broken)
         while process.is_alive() and len(_identify(broken)) < goal:
-            time.sleep(0.001)
-        time.sleep(moments.random() * 0.01)
+            time.sleep(0.0005)
+        time.sleep(moments.random() * 0.005)
         process.kill()
         process.join()
         current = _identify(broken)
         assert finished.items() <= current.items()
         finished = current
     assert 0 < len(finished) < len(expected)
-    process = processes.Process(target=run_released, args=(str(broken), release.overrides))
-    process.start()
+    process = start(broken)
     process.join()
     assert process.exitcode == 0
     assert finished.items() <= _identify(broken).items()
     assert stored(broken) == expected
+    assert submit(tmp_path, broken) == submit(tmp_path, whole)
