@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from pycocotools import mask as coco
@@ -125,5 +126,8 @@ def decode(runs: tuple[bytes, ...], size: tuple[int, int]) -> NDArray[np.bool_]:
     """Return the masks `(T, H, W)` bool of COCO compressed run lengths."""
     height, width = size
     rles = [{"size": [height, width], "counts": counts} for counts in runs]
-    columns_first: NDArray[np.uint8] = coco.decode(rles)
-    return np.ascontiguousarray(np.moveaxis(columns_first, -1, 0)).astype(np.bool_)
+    columns: NDArray[np.uint8] = np.asarray(coco.decode(rles)).T
+    masks = np.empty((len(runs), height, width), np.uint8)
+    for column_major, mask in zip(columns, masks, strict=True):
+        cv2.transpose(column_major, dst=mask)
+    return masks.view(np.bool_)

@@ -189,3 +189,15 @@ def open_tree(path: Path) -> Tree:
     tree = ZipTree(path)
     tree.children()
     return tree
+
+
+def open_data(path: Path) -> Tree:
+    """Return the tree of a data set; in an archive, below folders that hold nothing but one folder.
+
+    Raises:
+        InputError: neither a folder nor a zip archive.
+    """
+    tree = open_tree(path)
+    while isinstance(tree, ZipTree) and len(tree.children()) == 1 and tree.is_folder(tree.children()[0]):
+        tree = tree.below(tree.children()[0])
+    return tree

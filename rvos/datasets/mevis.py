@@ -13,7 +13,7 @@ from rvos.datasets.expressions import find_expression_file, read_annotation_ids,
 from rvos.datasets.truth import RunLengthTruth
 from rvos.errors import InputError
 from rvos.json_files import expect_list, expect_object, parse_json
-from rvos.trees import Tree, open_tree
+from rvos.trees import Tree, open_data
 from rvos.videos import Video
 
 
@@ -23,7 +23,7 @@ def open_split(root: Path, split: str) -> Dataset:
     Raises:
         InputError: no expression file, or one that cannot be used.
     """
-    tree = open_tree(root)
+    tree = open_data(root)
     listed = read_expressions(tree, find_expression_file(tree, split), object_ids=read_annotation_ids)
     folders = (root / split / "JPEGImages", root / "JPEGImages")
     images = next((folder for folder in folders if folder.is_dir()), None)

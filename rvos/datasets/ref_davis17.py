@@ -9,7 +9,7 @@ from rvos.datasets.dataset import Dataset, IndexReader, TruthReader
 from rvos.datasets.expressions import ListedVideo, find_expression_file, read_expressions
 from rvos.datasets.ref_youtube_vos import find_truth, read_categories
 from rvos.errors import InputError
-from rvos.trees import Tree, open_tree
+from rvos.trees import Tree, open_data
 from rvos.videos import Expression, Video
 
 N_ANNOTATORS = 4
@@ -23,7 +23,7 @@ def open_split(root: Path, split: str) -> Dataset:
     Raises:
         InputError: no expression file, or one that cannot be used.
     """
-    tree = open_tree(root)
+    tree = open_data(root)
     listed = [_name_objects(video) for video in read_expressions(tree, find_expression_file(tree, split))]
     folders = [root / place.format(split=split) for place in _IMAGE_FOLDERS]
     images = next((folder for folder in folders if folder.is_dir()), None)

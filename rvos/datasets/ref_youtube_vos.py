@@ -9,7 +9,7 @@ from rvos.datasets.dataset import Dataset, IndexReader, PerExpressionReader, Tru
 from rvos.datasets.expressions import ListedVideo, find_expression_file, list_video_ids, read_expressions
 from rvos.errors import InputError
 from rvos.json_files import expect_object, parse_json
-from rvos.trees import FolderTree, Tree, ZipTree, open_tree
+from rvos.trees import FolderTree, Tree, ZipTree, open_data
 from rvos.videos import Video
 
 _SEARCH_DEPTH = 3
@@ -24,7 +24,7 @@ def open_split(root: Path, split: str) -> Dataset:
     Raises:
         InputError: no expression file, or one that cannot be used.
     """
-    tree = open_tree(root)
+    tree = open_data(root)
     listed = _read_listed(tree, split)
     images = root / split / "JPEGImages"
     videos = tuple(video.with_images(images) for video in listed)

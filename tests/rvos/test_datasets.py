@@ -41,13 +41,13 @@ def test_valid_with_only_test_videos_is_refused(tmp_path: Path) -> None:
         open_dataset("ref-youtube-vos", tmp_path, "valid")
 
 
-@pytest.mark.parametrize("packed", [False, True], ids=["folder", "archive"])
-def test_index_maps_give_the_masks_of_an_expression(tmp_path: Path, packed: bool) -> None:
+@pytest.mark.parametrize("packed", [None, "", "truth/2026"], ids=["folder", "archive", "archive below folders"])
+def test_index_maps_give_the_masks_of_an_expression(tmp_path: Path, packed: str | None) -> None:
     root = write_ref_youtube_vos(tmp_path / "data", TWO)
-    if packed:
+    if packed is not None:
         with zipfile.ZipFile(tmp_path / "truth.zip", "w") as archive:
             for path in sorted(root.rglob("*")):
-                archive.write(path, path.relative_to(root))
+                archive.write(path, packed / path.relative_to(root))
         root = tmp_path / "truth.zip"
     dataset = open_dataset("ref-youtube-vos", root, "valid")
     video = dataset.video("b")
