@@ -89,7 +89,7 @@ def _describe(node: Node, checksums: Checksums) -> object:
         engine = _describe_engine(node.engine, checksums)
         return ["propagate", node.source, node.key_frames, node.n_references, engine]
     if isinstance(node, ImportNode):
-        return ["import", node.format, node.values]
+        return ["import", node.format, node.values, node.keep_soft]
     return _describe_fusion(node)
 
 

@@ -83,6 +83,7 @@ class ImportNode:
         format: `png`: folders `<video>/<exp>/<frame>.png`; `dump`: a `.pth` of the 2023 release; `rle`: JSON.
         path: folder or file.
         values: what a dump's `mask_logits` hold.
+        keep_soft: keep soft maps of a dump beside the hard masks, for fusion by average.
     """
 
     name: str
@@ -90,6 +91,7 @@ class ImportNode:
     format: ImportFormat
     path: Path
     values: DumpValues = "logits"
+    keep_soft: bool = False
     stage: str | None = None
 
     @property

@@ -36,7 +36,7 @@ _MODEL_KEYS = (
     "runner", "checkpoint", "backbone", "tokenizer", "window", "overlap", "precision", "compile", "keep_soft",
     "options",
 )  # fmt: skip
-_IMPORT_KEYS = ("import", "path", "values")
+_IMPORT_KEYS = ("import", "path", "values", "keep_soft")
 _ENGINE_KEYS = (
     "network", "checkpoint", "scales", "flip", "protocol", "long_edge", "max_memory_frames", "long_term_gap",
     "precision", "cache_megabytes", "skip_empty", "keep_soft",
@@ -224,9 +224,10 @@ class _Reader:
         values: Any = "logits"
         if "values" in entry:
             values = self._text.choice(entry["values"], f"{what}.values", DUMP_VALUES)
+        keep_soft = self._text.boolean(entry["keep_soft"], f"{what}.keep_soft") if "keep_soft" in entry else False
         if kind is None or path is None or values is None:
             return None
-        return ImportNode(name, _line(node), kind, path, values)
+        return ImportNode(name, _line(node), kind, path, values, bool(keep_soft))
 
     def _stages(self, node: yaml.Node, groups: GroupsEntry) -> tuple[tuple[str, ...], list[Node]]:
         nodes: list[Node | None] = []

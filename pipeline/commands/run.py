@@ -21,6 +21,7 @@ from pipeline.execution import (
     select_videos,
 )
 from pipeline.graph import build_graph, check_files, choose_stage
+from pipeline.group_review import write_review
 from pipeline.recipe import Node, Recipe, describe_node
 from pipeline.summary import find_exit_status, print_failures, print_summary, summarise
 from pipeline.tasks import Outcome
@@ -117,6 +118,10 @@ def _report(
     elif not options.quiet:
         print_summary(rows)
     print_failures(outcomes)
+    review = write_review(recipe.workspace)
+    if review is not None and not options.quiet:
+        table, doubtful = review
+        print(f"groups: {doubtful} doubtful; {table} lists them first", file=sys.stderr)
     if not options.quiet and not options.json:
         print(f"next: {_advise(repeat_options(options), recipe, outcomes, stage)}")
 

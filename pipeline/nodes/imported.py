@@ -17,7 +17,7 @@ def compute(task: Task) -> Sequence[MaskSequence]:
     """Return the masks of all expressions."""
     node = task.node
     assert isinstance(node, ImportNode)
-    return _open(node.format, node.path, node.values).read(task.video)
+    return _open(node.format, node.path, node.values, node.keep_soft).read(task.video)
 
 
 def import_folder(folder: Path, task: Task, sources: Sequence[MaskSequence]) -> Sequence[MaskSequence]:
@@ -26,7 +26,7 @@ def import_folder(folder: Path, task: Task, sources: Sequence[MaskSequence]) -> 
     Raises:
         InputError: masks are missing, damaged, or of another size than those they were made from.
     """
-    found = {mask.expression: mask for mask in _open("png", folder, "logits").read(task.video)}
+    found = {mask.expression: mask for mask in _open("png", folder, "logits", False).read(task.video)}
     for source in sources:
         mask = found[source.expression]
         if mask.size != source.size:
@@ -38,6 +38,6 @@ def import_folder(folder: Path, task: Task, sources: Sequence[MaskSequence]) -> 
 
 
 @lru_cache(maxsize=1)
-def _open(format: ImportFormat, path: Path, values: DumpValues) -> Source:
+def _open(format: ImportFormat, path: Path, values: DumpValues, keep_soft: bool) -> Source:
     """Return the opened source: once for each node and worker."""
-    return open_source(format, path, values=values)
+    return open_source(format, path, values=values, soft=keep_soft)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from pipeline.devices import choose_device
 from pipeline.nodes.imported import import_folder
+from pipeline.nodes.loaded import NETWORK
 from pipeline.recipe import EngineEntry, PropagateNode
 from pipeline.tasks import Task, read_input
 from rvos.errors import ConfigError
@@ -41,7 +40,7 @@ def _propagate(
 ) -> Sequence[MaskSequence]:
     from propagate.bidirectional import propagate_video
 
-    settings, engine = _load(pickle.dumps(entry), task.device)
+    settings, engine = NETWORK.get((entry, task.device), lambda: _load(entry, task.device))
     return propagate_video(
         task.video,
         sources,
@@ -55,12 +54,10 @@ def _propagate(
     )
 
 
-@lru_cache(maxsize=1)
-def _load(pickled: bytes, device: str) -> tuple[EngineSettings, VosEngine]:
-    """Return the loaded engine: once for each node and worker, and only one at a time."""
+def _load(entry: EngineEntry, device: str) -> tuple[EngineSettings, VosEngine]:
+    """Return the loaded engine."""
     from propagate.engines import EngineSettings, build_engine
 
-    entry: EngineEntry = pickle.loads(pickled)
     options = dict(entry.options)
     settings = EngineSettings(entry.network, entry.checkpoint, entry.scales, entry.flip, **options)  # type: ignore[arg-type]
     return settings, build_engine(settings, device=choose_device(device))
