@@ -1,0 +1,108 @@
+"""ReferFormer as its authors run it, on the weights of our network: the other side of the comparison.
+
+Every expression starts from pixels; attention weights are formed as whole matrices and averaged over heads, window
+masks are added for each window, all sampled values are stacked before they are weighed, feed-forward layers see all
+tokens at once, and masks are drawn for every query of every decoder layer from a copy of the mask features.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from unittest.mock import patch
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from runners.networks import broadcast_attention, deformable_attention, pyramid, referformer
+from runners.networks.dynamic_masks import split_filters
+from runners.networks.referformer import ReferFormer
+from runners.networks.referring import Predictions
+from runners.networks.shifted_windows import WindowAttention
+
+
+def plain_predict(network: ReferFormer, frames: Tensor, ids: Tensor) -> Predictions:
+    """Return all predictions for one expression, from pixels: frames (1, T, 3, H, W), ids (1, L)."""
+    with plain_arithmetic():
+        predictions: Predictions = network(frames, None, ids, torch.ones_like(ids))
+    return predictions
+
+
+@contextmanager
+def plain_arithmetic() -> Iterator[None]:
+    """Replace the fused and sliced parts of the network by the plain ones below."""
+    with ExitStack() as stack:
+        stack.enter_context(patch.object(WindowAttention, "forward", _attend_windows))
+        stack.enter_context(patch.object(deformable_attention, "sample", _sample_levels))
+        stack.enter_context(patch.object(referformer, "dynamic_masks", _dynamic_masks))
+        stack.enter_context(patch.object(pyramid, "feed_forward", _feed_forward))
+        for module in (broadcast_attention, pyramid):
+            stack.enter_context(patch.object(module, "attend", _attend))
+        yield
+
+
+def _attend(
+    module: nn.MultiheadAttention, query: Tensor, key: Tensor, value: Tensor, padding_mask: Tensor | None = None
+) -> Tensor:
+    result: Tensor = module(query, key, value, key_padding_mask=padding_mask, need_weights=True)[0]
+    return result
+
+
+def _feed_forward(first: nn.Linear, second: nn.Linear, dropout: nn.Module, tokens: Tensor) -> Tensor:
+    result: Tensor = second(dropout(F.relu(first(tokens))))
+    return result
+
+
+def _attend_windows(self: WindowAttention, windows: Tensor, groups: list[tuple[Tensor, Tensor]]) -> Tensor:
+    batch, count, tokens, channels = windows.shape
+    index = self.relative_position_index[:tokens, :tokens].reshape(-1)
+    bias = self.relative_position_bias_table[index].view(tokens, tokens, -1).permute(2, 0, 1)
+    qkv = self.qkv(windows).view(batch * count, tokens, 3, self.heads, channels // self.heads)
+    query, key, value = qkv.permute(2, 0, 3, 1, 4)
+    logits = (query * (channels // self.heads) ** -0.5) @ key.transpose(-2, -1) + bias
+    if len(groups) > 1:
+        masks = logits.new_zeros(count, tokens, tokens)
+        for members, mask in groups:
+            masks[members] = mask
+        logits = (logits.view(batch, count, self.heads, tokens, tokens) + masks[:, None]).flatten(0, 1)
+    mixed = (logits.softmax(-1) @ value).transpose(1, 2).reshape(windows.shape)
+    result: Tensor = self.proj(mixed)
+    return result
+
+
+def _sample_levels(value: Tensor, shapes: Sequence[tuple[int, int]], locations: Tensor, weights: Tensor) -> Tensor:
+    images, _, heads, channels = value.shape
+    queries, levels, points = locations.shape[1], *locations.shape[3:5]
+    samples = []
+    for level, part in enumerate(value.split_with_sizes([height * width for height, width in shapes], dim=1)):
+        maps = part.flatten(2).transpose(1, 2).reshape(images * heads, channels, *shapes[level])
+        grid = (2 * locations[:, :, :, level] - 1).transpose(1, 2).flatten(0, 1)
+        samples.append(F.grid_sample(maps, grid, "bilinear", "zeros", align_corners=False))
+    shares = weights.transpose(1, 2).reshape(images * heads, 1, queries, levels * points)
+    total = (torch.stack(samples, dim=-2).flatten(-2) * shares).sum(-1)
+    return total.view(images, heads * channels, queries).transpose(1, 2)
+
+
+def _dynamic_masks(
+    features: Tensor, filters: Tensor, references: Tensor, image_sizes: Tensor, *, channels: int = 8, stride: int = 4
+) -> Tensor:
+    images, queries = filters.shape[:2]
+    height, width = features.shape[-2:]
+    columns = torch.arange(width) * stride + stride // 2
+    rows = torch.arange(height) * stride + stride // 2
+    centres = torch.stack((columns.expand(height, -1), rows[:, None].expand(-1, width)))
+    relative = (references * image_sizes.flip(-1)[:, None])[..., None, None] - centres
+    weights, biases = split_filters(filters, features.shape[1], channels)
+    # Layer by layer of the decoder, as each has its own copy of the features.
+    masks = []
+    for part in torch.arange(queries).chunk(max(1, queries // 5)):
+        copies = features[:, None].expand(-1, len(part), -1, -1, -1)
+        hidden = torch.cat((copies, relative[:, part]), dim=2).reshape(1, -1, height, width)
+        for index, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
+            kernel = weight[:, part].flatten(0, 1)
+            groups = len(kernel)
+            hidden = F.conv2d(hidden, kernel.flatten(0, 1)[..., None, None], bias[:, part].flatten(), groups=groups)
+            hidden = hidden.relu() if index < len(weights) - 1 else hidden
+        masks.append(hidden.view(images, len(part), height, width))
+    return torch.cat(masks, dim=1)

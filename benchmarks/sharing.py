@@ -1,0 +1,164 @@
+"""ReferFormer: one visual pass for four expressions against each expression alone; memory of long videos in windows.
+
+"Alone" has two meanings, and both are measured in the same run on the same weights: our own path from pixels, which
+decides the bound that sharing allows, and the official procedure written plainly (`plain_referring`).
+"""
+
+from __future__ import annotations
+
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from benchmarks.plain_referring import plain_predict
+from benchmarks.rows import Row
+from runners.networks.referformer import ReferFormer, ReferFormerConfig
+from runners.networks.referring import Selection, VisualFeatures
+from runners.networks.text_encoder import TextConfig
+
+EXPRESSIONS = 4
+WINDOW, LONG = 36, 300
+_WORDS = 12
+_LIMIT = 1e-5
+_GIB = 1 << 20
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class Timed:
+    """Seconds of processor time: the shared visual part, each expression after it, one alone, one done plainly."""
+
+    visual: float
+    expression: float
+    alone: float
+    plain: float
+
+    @property
+    def per_expression(self) -> float:
+        """Seconds for each of the expressions that share the visual part."""
+        return self.visual / EXPRESSIONS + self.expression
+
+    @property
+    def possible(self) -> float:
+        """The gain over `alone` that the measured share of the visual part allows."""
+        share = self.visual / self.alone
+        return 1 / (1 - share + share / EXPRESSIONS)
+
+
+def run(size: tuple[int, int] = (360, 640), n_frames: int = 10) -> Iterator[Row]:
+    """Yield time per expression, the largest difference of logits, and peak memory."""
+    torch.manual_seed(0)
+    network = ReferFormer(ReferFormerConfig()).eval()
+    frames = torch.randn(1, n_frames, 3, *size)
+    ids = [torch.randint(4, TextConfig().vocab_size, (1, _WORDS)) for _ in range(EXPRESSIONS)]
+    with torch.inference_mode():
+        times, difference = measure(network, frames, ids)
+    own = times.alone / times.per_expression
+    share = times.visual / times.alone
+    yield Row(
+        "ReferFormer, four expressions against the official way",
+        times.per_expression,
+        times.plain,
+        times.plain / times.per_expression,
+        ">= 2",
+        "s/expression",
+    )
+    yield Row(
+        f"  against ours alone; {share:.0%} is visual", own, times.possible, own / times.possible, ">= 0.85", "times"
+    )
+    yield Row("  logits, shared and alone", difference, _LIMIT, difference / _LIMIT, "<= 1", "difference")
+    yield Row("  peak memory of this process", peak_gib(), 8.0, peak_gib(), "<= 8", "GiB")
+    one, long = windowed_peaks()
+    yield Row(f"  peak memory, {LONG} frames against one window of {WINDOW}", long, one, long / one, "<= 1.25", "GiB")
+
+
+def measure(network: ReferFormer, frames: Tensor, ids: list[Tensor]) -> tuple[Timed, float]:
+    """Return the times, and the largest difference of the mask logits of the last expression."""
+    # The first pass pays for allocations that later ones reuse.
+    network.encode_video(frames[:, :1])
+    visual, visual_seconds = timed(lambda: network.encode_video(frames))
+    shared = [timed(partial(segment, network, visual, row)) for row in ids]
+    alone, alone_seconds = timed(lambda: segment(network, network.encode_video(frames), ids[-1]))
+    difference = float((shared[-1][0].masks - alone.masks).abs().max())
+    del visual
+    predictions, plain_seconds = timed(lambda: plain_predict(network, frames, ids[-1]))
+    check_same(predictions.masks[-1], alone)
+    expression = sum(seconds for _, seconds in shared) / len(shared)
+    return Timed(visual_seconds, expression, alone_seconds, plain_seconds), difference
+
+
+def check_same(masks: Tensor, chosen: Selection) -> None:
+    """Refuse to compare times of different results.
+
+    Raises:
+        RuntimeError: the plain masks (1, T, Q, h, w) of the chosen query differ by more than rounding.
+    """
+    plain = masks[:, :, int(chosen.query)]
+    distance = float((plain - chosen.masks).abs().max() / plain.abs().max())
+    if distance > 1e-4:
+        raise RuntimeError(f"plain and shared masks differ by {distance:.2g} of the largest; the comparison is void")
+
+
+def segment(network: ReferFormer, visual: VisualFeatures, ids: Tensor) -> Selection:
+    """Return the chosen masks of one expression."""
+    return network.segment(visual, network.encode_text(ids, torch.ones_like(ids)))
+
+
+def timed(call: Callable[[], Result]) -> tuple[Result, float]:
+    """Return what `call` gives and the processor seconds of this process that it took."""
+    start = time.process_time()
+    result = call()
+    return result, time.process_time() - start
+
+
+def peak_gib() -> float:
+    """Return the largest memory that this process has held, GiB."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        # Unlike the figure below, this one does not start from the parent's.
+        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+        return int(line.split()[1]) / _GIB
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / _GIB
+
+
+def windowed_peaks() -> tuple[float, float]:
+    """Return the peak memory of a process after one window and after a video of 300 frames, GiB."""
+    command = [sys.executable, "-c", "from benchmarks.sharing import print_windowed_peaks as p; p()"]
+    found = subprocess.run(command, check=True, capture_output=True, text=True)
+    one, long = found.stdout.split()
+    return float(one), float(long)
+
+
+def print_windowed_peaks() -> None:
+    """Print both peaks of a small network on frames of 180x320; run in a process of its own."""
+    from runners.networks.tokenizers import SmallTokens
+    from runners.referring import ReferringOptions, ReferringRunner
+    from rvos.videos import Expression, Video
+
+    text = TextConfig(vocab_size=256, hidden=64, layers=2, heads=2, intermediate=64, max_tokens=32)
+    config = ReferFormerConfig(
+        backbone="resnet_tiny", text=text, hidden_dim=64, encoder_layers=2, decoder_layers=2, feedforward=128
+    )
+    options = ReferringOptions(short_side=180, window=WINDOW, overlap=4, keep_soft=False)
+    runner = ReferringRunner(ReferFormer(config), SmallTokens(), torch.device("cpu"), options)
+    expressions = (Expression("0", "the red circle"), Expression("1", "the star"))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "frame.png"
+        Image.fromarray(np.random.default_rng(0).integers(0, 256, (180, 320, 3), dtype=np.uint8)).save(path)
+        for n_frames in (WINDOW, LONG):
+            video = Video("video", tuple(map(str, range(n_frames))), expressions, (path,) * n_frames)
+            for _ in runner.segment(video, expressions):
+                pass
+            print(peak_gib())
