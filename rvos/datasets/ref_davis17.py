@@ -1,4 +1,4 @@
-"""Ref-DAVIS17 in the converted form: four expressions an object, one of each annotation file."""
+"""Ref-DAVIS17: four expressions an object, one of each annotation file."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from rvos.datasets.dataset import Dataset, IndexReader, TruthReader
+from rvos.datasets.davis_folders import find_sequences, list_sequences
 from rvos.datasets.expressions import ListedVideo, find_expression_file, read_expressions
 from rvos.datasets.ref_youtube_vos import find_truth, read_categories
 from rvos.errors import InputError
@@ -18,13 +19,13 @@ _IMAGE_FOLDERS = ("{split}/JPEGImages", "DAVIS/JPEGImages/480p", "JPEGImages/480
 
 
 def open_split(root: Path, split: str) -> Dataset:
-    """Return a split of Ref-DAVIS17.
+    """Return a split of Ref-DAVIS17: the converted form, or DAVIS as it is distributed, with its text files or not.
 
     Raises:
-        InputError: no expression file, or one that cannot be used.
+        InputError: neither form is there, or files that cannot be used.
     """
     tree = open_data(root)
-    listed = [_name_objects(video) for video in read_expressions(tree, find_expression_file(tree, split))]
+    listed = _read_listed(tree, split)
     folders = [root / place.format(split=split) for place in _IMAGE_FOLDERS]
     images = next((folder for folder in folders if folder.is_dir()), None)
     videos = tuple(video.with_images(images or folders[0]) for video in listed)
@@ -33,12 +34,29 @@ def open_split(root: Path, split: str) -> Dataset:
     )
 
 
+def _read_listed(tree: Tree, split: str) -> tuple[ListedVideo, ...]:
+    try:
+        name = find_expression_file(tree, split)
+    except InputError:
+        sequences = find_sequences(tree)
+        if sequences is None:
+            raise
+        return list_sequences(tree, sequences, split)
+    return tuple(_name_objects(video) for video in read_expressions(tree, name))
+
+
 def _find_truth(tree: Tree, split: str, videos: tuple[Video, ...]) -> TruthReader | None:
     """Return the unsupervised annotations, whose 255 is void, or else the converted ones."""
     for place in _VOID_FOLDERS:
         if tree.is_folder(place):
             return IndexReader(tree.below(place), has_void=True)
-    return find_truth(tree, split, videos)
+    return find_truth(tree, split, videos) or _find_plain_folders(tree)
+
+
+def _find_plain_folders(tree: Tree) -> TruthReader | None:
+    """Return the index maps of a folder that holds nothing but sequences."""
+    sequences = find_sequences(tree)
+    return None if sequences is None else IndexReader(sequences, has_void=True)
 
 
 def split_expression_id(expression: Expression, *, where: str) -> tuple[int, int]:

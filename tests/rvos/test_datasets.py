@@ -275,3 +275,35 @@ def test_davis_void_is_known_and_objects_follow_the_expression_ids(tmp_path: Pat
     assert truth.masks(video.expressions[5]).sum() == 3 * 70
     assert truth.void is not None
     assert truth.void.sum() == 3
+
+
+def test_davis_as_it_is_distributed_needs_no_conversion(tmp_path: Path) -> None:
+    for video in ("dogs-scale", "train-only"):
+        for frame in ("00000", "00001"):
+            write_png(tmp_path / f"DAVIS/Annotations_unsupervised/480p/{video}/{frame}.png", index_map(0), mode="P")
+    lists = tmp_path / "DAVIS/ImageSets/2017"
+    lists.mkdir(parents=True)
+    (lists / "val.txt").write_text("dogs-scale\n")
+    for name, text in (("1", "a dög"), ("1_full_video", "first"), ("2", "a d\xf6g"), ("2_full_video", "last")):
+        content = f'dog-scale 2 "{text} two"\ndog-scale 1 "{text} one"\n\ntrain-only 1 "x"\n'
+        encoding = "utf-8" if name.startswith("1") else "latin-1"
+        (tmp_path / f"Davis17_annot{name}.txt").write_bytes(content.encode(encoding))
+    dataset = open_dataset("ref-davis17", tmp_path, "valid")
+    (video,) = dataset.videos
+    assert (video.id, video.frames) == ("dogs-scale", ("00000", "00001"))
+    assert [(e.id, e.text, e.object_ids) for e in video.expressions][:5] == [
+        ("0", "a dög one", ("1",)),
+        ("1", "first one", ("1",)),
+        ("2", "a dög one", ("1",)),
+        ("3", "last one", ("1",)),
+        ("4", "a dög two", ("2",)),
+    ]
+    assert dataset.read_truth(video).masks(video.expressions[4]).sum() == 2 * 70
+
+
+def test_broken_lines_of_text_files_are_named(tmp_path: Path) -> None:
+    write_png(tmp_path / "Annotations_unsupervised/480p/dog/00000.png", index_map(0), mode="P")
+    for name in ("1", "1_full_video", "2", "2_full_video"):
+        (tmp_path / f"Davis17_annot{name}.txt").write_text('dog 1 "x"\ndog one "y"\n')
+    with pytest.raises(InputError, match=r"Davis17_annot1\.txt:2: expected <video> <object>"):
+        open_dataset("ref-davis17", tmp_path, "valid")

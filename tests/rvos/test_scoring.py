@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -99,10 +100,15 @@ def write_davis(root: Path) -> dict[str, Any]:
     return content
 
 
+@pytest.mark.parametrize("layout", ["converted", "distributed", "plain"])
 @pytest.mark.parametrize("task", ["unsupervised", "semi-supervised"])
-def test_ref_davis_equals_the_official_means(tmp_path: Path, task: Any) -> None:
+def test_ref_davis_equals_the_official_means(tmp_path: Path, task: Any, layout: str) -> None:
     expected = write_davis(tmp_path)["expected"][task]
-    dataset = open_dataset("ref-davis17", tmp_path, "valid")
+    if layout != "converted":
+        shutil.rmtree(tmp_path / "meta_expressions")
+    if layout == "plain":
+        (tmp_path / "DAVIS/Annotations_unsupervised/480p").rename(tmp_path / "truth")
+    dataset = open_dataset("ref-davis17", tmp_path / "truth" if layout == "plain" else tmp_path, "valid")
     result = score_ref_davis(dataset, tmp_path / "predictions", task=task, jobs=1)
     means = expected["mean_of_4"]
     assert (result.j, result.f, result.j_and_f) == pytest.approx(
