@@ -195,3 +195,12 @@ def test_two_processes_train_as_one_with_their_batches_together(tmp_path: Path) 
     shared = read_checkpoint(tmp_path / "two" / LAST).state
     for name, value in weights(alone).items():
         torch.testing.assert_close(shared[f"network.{name}"], value, rtol=1e-5, atol=1e-6)
+
+
+def test_each_epoch_is_validated(tmp_path: Path) -> None:
+    loop = replace(CONFIG.loop, steps=None, epochs=3, batch=2, validate_every=0, each_epoch=True, save_every=0)
+    made = Trainer(ToyTask(), replace(CONFIG, loop=loop), tmp_path, ranks=ALONE, quiet=True)
+    made.run()
+    # Seven samples in batches of two: an epoch has three steps, and the training 21 samples in ten.
+    steps = [step for step, name, _ in read_curve(tmp_path / "curve.csv") if name == "validation/J&F"]
+    assert steps == [3, 6, 9, 10]
