@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor
@@ -221,7 +223,7 @@ def test_training_reaches_every_weight(network: VosNetwork) -> None:
             logits = engine.propagate(features.select([index, 3 + index]))
             loss = loss + logits.logsumexp(dim=1).mean() - logits[:, 1].mean()
             engine.remember(logits.softmax(dim=1).repeat_interleave(4, 2).repeat_interleave(4, 3)[..., :49, :65])
-        loss.backward()
+        torch.autograd.backward(loss)
         unread = {name for name, weight in network.named_parameters() if weight.grad is None}
         assert unread <= {"LSTT.mask_token"}
         assert all(weight.grad.isfinite().all() for weight in network.parameters() if weight.grad is not None)
@@ -282,6 +284,6 @@ def test_images_off_the_grid_are_refused(network: VosNetwork, shape: tuple[int, 
 
 
 @pytest.mark.parametrize("options", [{"long_term_gap": 0}, {"max_memory_frames": 0}, {"active_objects": 0}])
-def test_settings_that_mean_nothing_are_refused(network: VosNetwork, options: dict[str, int]) -> None:
+def test_settings_that_mean_nothing_are_refused(network: VosNetwork, options: dict[str, Any]) -> None:
     with pytest.raises(EngineError, match="at least"):
         Engine(network, **options)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -78,11 +80,11 @@ def test_values_of_a_batch_share_the_weights_of_one_query() -> None:
     query, key = torch.randn(2, 1, 30, 8)
     shared, own = torch.randn(1, 30, 4), torch.randn(3, 30, 6)
     relative = torch.randn(1, 30, 49)
-    options = {"grid": (5, 6), "heads": 1, "radius": 3, "size": (2, 4)}
-    first, second = local_attention(query, key, [shared, own], relative, **options)
+    attend = partial(local_attention, query, key, relative=relative, grid=(5, 6), heads=1, radius=3, size=(2, 4))
+    first, second = attend([shared, own])
     assert first.shape == (1, 30, 4)
     for row in range(3):
-        (alone,) = local_attention(query, key, [own[row : row + 1]], relative, **options)
+        (alone,) = attend([own[row : row + 1]])
         torch.testing.assert_close(second[row : row + 1], alone)
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import conv2d
 
 _EPSILON = 1e-5
 
@@ -31,16 +34,7 @@ class FrozenBatchNorm(nn.Module):
 
 def convolve_and_norm(convolution: nn.Module, norm: nn.Module, inputs: Tensor) -> Tensor:
     """Return `norm(convolution(inputs))` in one convolution; kernels are scaled on the fly, which costs little."""
-    assert isinstance(convolution, nn.Conv2d)
-    assert isinstance(norm, FrozenBatchNorm)
-    scale, shift = norm.scale_and_shift()
-    weight = convolution.weight * scale[:, None, None, None]
-    return torch.nn.functional.conv2d(
-        inputs,
-        weight,
-        shift,
-        convolution.stride,
-        convolution.padding,
-        convolution.dilation,
-        convolution.groups,
-    )
+    layer, frozen = cast(nn.Conv2d, convolution), cast(FrozenBatchNorm, norm)
+    scale, shift = frozen.scale_and_shift()
+    weight = layer.weight * scale[:, None, None, None]
+    return conv2d(inputs, weight, shift, layer.stride, layer.padding, layer.dilation, layer.groups)
