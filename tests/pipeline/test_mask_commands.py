@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -241,3 +243,40 @@ def test_doctor_asks_for_object_ids_where_groups_need_them(folder: Path, capsys:
     printed = capsys.readouterr().out
     assert "groups by object_id: 3 videos have expressions without obj_id" in printed
     assert "no ground truth" in printed
+
+
+@pytest.mark.parametrize("name", ["../../outside", "/outside", "a/../../outside"])
+@pytest.mark.parametrize("place", ["video", "expression", "frame"])
+def test_ids_never_leave_the_workspace(folder: Path, capsys: pytest.CaptureFixture[str], place: str, name: str) -> None:
+    path = folder / "data/meta_expressions/valid/meta_expressions.json"
+    content = json.loads(path.read_text())
+    video = content["videos"].pop("video0")
+    if place == "expression":
+        video["expressions"][name] = video["expressions"].pop("0")
+    elif place == "frame":
+        video["frames"][0] = name
+    content["videos"][name if place == "video" else "video0"] = video
+    path.write_text(json.dumps(content))
+    before = sorted(folder.parent.rglob("*"))
+    for command in (["run", "pipeline.yaml"], ["submit", "pipeline.yaml"], ["import", "members/a", "--root", "data"]):
+        line = fail(command, capsys)
+        assert f"{place} id" in line
+        assert "meta_expressions.json" in line
+    assert sorted(folder.parent.rglob("*")) == before
+
+
+def test_a_full_disk_leaves_no_half_archive(folder: Path) -> None:
+    """A limit on the size of files makes the system refuse the write, as a full disk does."""
+    assert main(["submit", "pipeline.yaml", "--out", "s.zip"]) == 0
+    before = Path("s.zip").read_bytes()
+    program = (
+        "import resource, sys; from pipeline.cli import main; "
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000)); "
+        "sys.exit(main(['submit', 'pipeline.yaml', '--out', 's.zip']))"
+    )
+    result = subprocess.run([sys.executable, "-c", program], check=False, capture_output=True, text=True)
+    assert result.returncode == 2
+    assert "s.zip: cannot be written" in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
+    assert Path("s.zip").read_bytes() == before
+    assert not list(folder.glob(".*part"))
