@@ -28,6 +28,8 @@ from pipeline.parity.aot_stages import StageTape
 from pipeline.parity.cases import Case
 from rvos.errors import CheckpointError, InputError
 
+_INPUTS = ("images", "reference_label", "fed_labels", "output_size")
+
 
 def network_config(case: Case) -> NetworkConfig:
     """Return the configuration of the network that a case names.
@@ -91,7 +93,15 @@ class Propagation:
 
 
 def run(case: Case, checkpoint: Path) -> Results:
-    """Return our arrays for an `aot` or `deaot` case."""
+    """Return our arrays for an `aot` or `deaot` case.
+
+    Raises:
+        InputError: the case lacks an input array, or names a network that cannot be built.
+        CheckpointError: the checkpoint does not fit.
+    """
+    missing = [name for name in _INPUTS if name not in case.inputs]
+    if missing:
+        raise InputError(f"{case.folder}: inputs.npz lacks {', '.join(missing)}; copy the case again")
     network = load_network(case, checkpoint)
     images = torch.from_numpy(case.inputs["images"])
     grid = (-(-images.shape[2] // 16), -(-images.shape[3] // 16))
