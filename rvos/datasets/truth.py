@@ -43,10 +43,12 @@ class IndexTruth:
     Args:
         maps: `(T, H, W)` uint8.
         has_void: whether 255 marks pixels that do not count.
+        where: what messages call the maps.
     """
 
     maps: NDArray[np.uint8]
     has_void: bool = False
+    where: str = "index maps"
 
     @property
     def size(self) -> tuple[int, int]:
@@ -67,16 +69,16 @@ class IndexTruth:
         """
         if not expression.object_ids:
             raise InputError(
-                f"expression {expression.id}: no obj_id, so its mask is unknown; "
+                f"{self.where}: expression {expression.id}: no obj_id, so its mask is unknown; "
                 "use the expression file that comes with the ground truth"
             )
-        values = [_to_index(name, expression) for name in expression.object_ids]
+        values = [_to_index(name, f"{self.where}: expression {expression.id}") for name in expression.object_ids]
         return self.maps == values[0] if len(values) == 1 else np.isin(self.maps, values)
 
 
-def _to_index(name: str, expression: Expression) -> int:
+def _to_index(name: str, where: str) -> int:
     if not name.isdecimal() or not 0 < int(name) <= VOID:
-        raise InputError(f"expression {expression.id}: object {name!r} is no index from 1 to {VOID}; correct obj_id")
+        raise InputError(f"{where}: object {name!r} is no index from 1 to {VOID}; correct obj_id")
     return int(name)
 
 
@@ -97,7 +99,7 @@ def read_index_maps(
             height, width = maps[0].shape
             check_size(values.shape, (height, width), where=f"{annotations.name}/{name}")
         maps.append(values)
-    return IndexTruth(np.stack(maps), has_void)
+    return IndexTruth(np.stack(maps), has_void, f"{annotations.name}/{video.id}")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

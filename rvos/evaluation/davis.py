@@ -13,7 +13,6 @@ from typing import Literal
 import numpy as np
 from joblib import Parallel, delayed
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 
 from rvos.datasets.dataset import Dataset, IndexReader
 from rvos.datasets.ref_davis17 import N_ANNOTATORS
@@ -134,6 +133,8 @@ def _count_predicted(maps: Maps, n_objects: int, task: Task, *, where: str) -> i
 
 def _match(truth: Sequence[tuple[Outlines, ...]], predicted: Sequence[tuple[Outlines, ...]]) -> list[Pair]:
     """Return the pairs that maximise the mean over frames of (J + F) / 2, in the order of the ground truth."""
+    from scipy.optimize import linear_sum_assignment  # slow to import, and only this protocol needs it
+
     pairs = [[score(one, other) for other in predicted] for one in truth]
     gains = np.array([[float(np.mean((j + f) / 2)) for j, f in row] for row in pairs]).reshape(len(truth), -1)
     rows, columns = linear_sum_assignment(-gains)

@@ -96,6 +96,14 @@ def test_without_object_ids_there_is_no_ground_truth(tmp_path: Path) -> None:
         dataset.read_truth(dataset.videos[0])
 
 
+@pytest.mark.parametrize(("object_id", "message"), [(None, "v: expression 1: no obj_id"), ("left", "object 'left'")])
+def test_expressions_without_a_usable_object_are_named(tmp_path: Path, object_id: str | None, message: str) -> None:
+    root = write_ref_youtube_vos(tmp_path, {"v": listed({"0": "1", "1": object_id})})
+    dataset = open_dataset("ref-youtube-vos", root, "valid")
+    with pytest.raises(InputError, match=message):
+        dataset.read_truth(dataset.videos[0]).masks(dataset.videos[0].expressions[1])
+
+
 def test_an_expression_file_alone_is_a_data_set(tmp_path: Path) -> None:
     write_json(tmp_path / "meta_expressions/test/meta_expressions.json", {"videos": TWO})
     dataset = open_dataset("ref-youtube-vos", tmp_path, "test")
