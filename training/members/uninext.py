@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor
 
 from runners.checkpoints import save_network
@@ -23,6 +25,7 @@ from training.criteria.uninext import UninextCriterion, UninextWeights
 from training.data.clip_augmentation import Clip, flip, resize
 from training.data.clips import ClipBatch, collate
 from training.data.videos import LabelledVideo, VideoFolder, objects_seen, open_videos
+from training.members.uninext_words import WordTargets, gather, single_words, word_loss, words_of
 from training.settings import from_mapping
 
 
@@ -51,10 +54,12 @@ class UninextOptions:
 
     Args:
         denoising_groups: pairs of a noisy box to mend and one to reject, an expression; 0: no denoising.
-        weights: of the losses.
+        words: weight of the loss that teaches the early fusion single words; 0, as officially: none.
+        weights: of the other losses.
     """
 
     denoising_groups: int = 10
+    words: float = 0.0
     weights: UninextWeights = field(default_factory=UninextWeights)
 
 
@@ -80,6 +85,7 @@ class UninextBatch:
         owners: `(N,)` int64, the frame of each expression.
         ids, mask: `(N, n)` int64.
         noisy: `(N, groups, 2, 4)`, or None.
+        words: what the objects of the frames are called, or None.
     """
 
     clips: ClipBatch
@@ -88,6 +94,7 @@ class UninextBatch:
     ids: Tensor
     mask: Tensor
     noisy: Tensor | None
+    words: WordTargets | None
 
     def to(self, device: torch.device) -> UninextBatch:
         """Return the same batch on `device`."""
@@ -99,7 +106,17 @@ class UninextBatch:
             self.ids.to(device),
             self.mask.to(device),
             noisy,
+            None if self.words is None else self.words.to(device),
         )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Sample:
+    """One frame: clips of its expressions, its label map `(h, w)`, the words of objects 1, 2, ..."""
+
+    clips: list[Clip]
+    label: NDArray[np.uint8]
+    words: list[Tensor]
 
 
 class UninextTask:
@@ -115,6 +132,7 @@ class UninextTask:
         self._options = options
         self._criterion = UninextCriterion(options.weights)
         self._tokens = SmallTokens(max_tokens=config.text.max_tokens)
+        self._words = single_words(self._tokens)
         self._videos = open_videos(data.folder)
         self._samples = [(video, frame) for video in self._videos for frame in range(video.n_frames)]
         self.n_samples = len(self._samples)
@@ -128,16 +146,22 @@ class UninextTask:
             InputError: none of the frames shows an object that an expression refers to.
         """
         drawn = [self._draw(index, seed) for index, seed in zip(indices, seeds, strict=True)]
-        frames = [clips for clips in drawn if clips]
+        shown = [sample for sample in drawn if sample.clips]
+        frames = [sample.clips for sample in shown]
         if not frames:
             raise InputError(f"{self._data.folder.root}: frames without any referred object; check the annotations")
         counts = torch.tensor([len(clips) for clips in frames])
         clips = collate([clip for group in frames for clip in group], multiple=self._data.multiple)
         ids, mask = self._tokens.encode(clips.texts)
         owners = torch.arange(len(frames)).repeat_interleave(counts)
-        return UninextBatch(clips, counts.cumsum(0) - counts, owners, ids, mask, self._noise(clips, seeds[0]))
+        words = None
+        if self._options.words:
+            size = (clips.frames.shape[-2], clips.frames.shape[-1])
+            words = gather([sample.label for sample in shown], [sample.words for sample in shown], size)
+        noise = self._noise(clips, seeds[0])
+        return UninextBatch(clips, counts.cumsum(0) - counts, owners, ids, mask, noise, words)
 
-    def _draw(self, index: int, seed: int) -> list[Clip]:
+    def _draw(self, index: int, seed: int) -> _Sample:
         """Return a one-frame clip for each drawn expression of sample `index`, all flipped and resized alike."""
         random = np.random.default_rng(seed)
         video, frame = self._samples[index]
@@ -150,7 +174,13 @@ class UninextTask:
             mask = np.isin(label, [int(name) for name in texts[place].object_ids])
             clip = resize(Clip(image, mask, " ".join(texts[place].text.lower().split())), side)
             clips.append(flip(clip) if mirrored else clip)
-        return clips
+        height, width = clips[0].masks.shape[1:] if clips else label.shape[1:]
+        small = np.asarray(Image.fromarray(label[0]).resize((width, height), Image.Resampling.NEAREST))
+        rows = [
+            words_of(video, name, self._tokens, mirrored=mirrored)
+            for name in range(1, max(objects_seen(label), default=0) + 1)
+        ]
+        return _Sample(clips, small[:, ::-1].copy() if mirrored else small, rows)
 
     def _noise(self, clips: ClipBatch, seed: int) -> Tensor | None:
         groups = self._options.denoising_groups
@@ -168,8 +198,13 @@ class UninextTask:
             clips.sizes[first],
             batch.owners,
             batch.noisy,
+            None if batch.words is None else self._words.to(batch.ids.device),
         )
-        return self._criterion(outputs, clips.targets)
+        losses = self._criterion(outputs, clips.targets)
+        if batch.words is not None and outputs.word_scores is not None:
+            losses["words"] = self._options.words * word_loss(outputs.word_scores, outputs.shapes, batch.words)
+            losses["total"] = losses["total"] + losses["words"]
+        return losses
 
     def validate(self, folder: Path) -> Mapping[str, float]:
         """Return J, F and J&F (0 to 100) over the expressions of the validation videos."""

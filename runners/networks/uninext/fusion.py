@@ -60,11 +60,21 @@ class BiAttention(nn.Module):
         """Return a projection's weight `(heads * c, C)` as `(heads, c, C)`."""
         return torch.unflatten(weight, 0, (self.heads, -1))
 
+    def _keys(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what image tokens are multiplied with, `(N, heads, n, C)`, and what is added, `(N, heads, n)`."""
+        keys = self._split(self.l_proj(tokens)) * self.scale
+        folded = torch.einsum("bhnc,hcd->bhnd", keys, self._by_head(self.v_proj.weight))
+        return folded, torch.einsum("bhnc,hc->bhn", keys, self._by_head(self.v_proj.bias))
+
+    def word_scores(self, visual: Tensor, words: Tensor) -> Tensor:
+        """Return the scores `(N, S, V)`, mean over heads, of image tokens `(N, S, C)` with words `(V, D)`."""
+        folded, offsets = self._keys(words[None])
+        scores: Tensor = visual @ folded[0].mean(0).T + offsets[0].mean(0)
+        return scores
+
     def _scores(self, visual: Tensor, text: Text) -> Tensor:
         """Return the scores `(N, S, heads, n)`, clamped."""
-        keys = self._split(self.l_proj(text.tokens)) * self.scale
-        folded = torch.einsum("bhnc,hcd->bhnd", keys, self._by_head(self.v_proj.weight))
-        offsets = torch.einsum("bhnc,hc->bhn", keys, self._by_head(self.v_proj.bias))
+        folded, offsets = self._keys(text.tokens)
         scores = torch.baddbmm(offsets.flatten(1)[:, None], visual, folded.flatten(1, 2).transpose(1, 2))
         return torch.unflatten(scores, -1, (self.heads, -1)).clamp(-_LIMIT, _LIMIT)
 
@@ -107,6 +117,10 @@ class FusionBlock(nn.Module):
         fused_text = Text(words.tokens + self.gamma_l * delta_text, text.mask)
         return Fused(image + self.gamma_v * delta_visual, fused_text, delta_visual, delta_text)
 
+    def score_words(self, visual: Visual, words: Tensor) -> Tensor:
+        """Return how much each image token of F frames attends to each of V words `(V, D)`: `(F, S, V)`."""
+        return self.attn.word_scores(self.layer_norm_v(visual.tokens), self.layer_norm_l(words))
+
 
 class FusionLayer(nn.Module):
     """Carries the name `b_attn` of the released state dicts."""
@@ -119,3 +133,8 @@ class FusionLayer(nn.Module):
         """Return the fused tokens."""
         result: Fused = self.b_attn(visual, text)
         return result
+
+    def score_words(self, visual: Visual, words: Tensor) -> Tensor:
+        """Return how much each image token attends to each of V single words `(V, D)`: `(F, S, V)`."""
+        scores: Tensor = self.b_attn.score_words(visual, words)
+        return scores

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -81,6 +81,7 @@ class TrainingOutputs:
         proposal_logits, proposal_boxes: `(N, S)` and `(N, S, 4)` of every token.
         shapes: height and width of each level's map; their areas sum to S.
         denoising_logits, denoising_boxes: `(layers, N, D)` and `(layers, N, D, 4)`; None without denoising queries.
+        word_scores: `(F, S, V)` of the early fusion with single words; None unless they were asked for.
     """
 
     class_logits: Tensor
@@ -95,6 +96,7 @@ class TrainingOutputs:
     shapes: tuple[tuple[int, int], ...]
     denoising_logits: Tensor | None
     denoising_boxes: Tensor | None
+    word_scores: Tensor | None = None
 
 
 class Detector(nn.Module):
@@ -266,6 +268,7 @@ class Uninext(nn.Module):
         sizes: Tensor,
         owners: Tensor,
         denoising_boxes: Tensor | None = None,
+        words: Tensor | None = None,
     ) -> TrainingOutputs:
         """Return what the losses read, of N expressions; those of one frame share its visual pass.
 
@@ -276,13 +279,20 @@ class Uninext(nn.Module):
             sizes: `(F, 2)` height and width before padding.
             owners: `(N,)` int64, the frame of each expression.
             denoising_boxes: `(N, groups, 2, 4)` noisy boxes, positives before negatives; None: no denoising.
+            words: `(V, 3)` ids of words one by one, between special tokens, to score at every pixel; None: none.
         """
-        visual = self.look(frames, sizes, padding).select(owners)
-        text = self.read(ids, mask)
+        seen = self.look(frames, sizes, padding)
+        visual, text = seen.select(owners), self.read(ids, mask)
         denoising = None
         if denoising_boxes is not None:
             denoising = DenoisingQueries.build(self.detr.resizer(text.mean()), denoising_boxes)
-        return self._all_layers(visual, text, denoising)
+        outputs = self._all_layers(visual, text, denoising)
+        return outputs if words is None else replace(outputs, word_scores=self._score_words(seen, words))
+
+    def _score_words(self, visual: Visual, words: Tensor) -> Tensor:
+        """Return the early fusion's scores `(F, S, V)` of all image tokens with single words `(V, 3)`."""
+        tokens = self.read(words, torch.ones_like(words)).tokens[:, 1]
+        return self.detr.detr.transformer.encoder.score_words(visual, tokens)
 
     def _all_layers(self, visual: Visual, text: Text, denoising: DenoisingQueries | None) -> TrainingOutputs:
         inner = self.detr.detr

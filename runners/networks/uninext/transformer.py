@@ -54,6 +54,12 @@ class FusingEncoder(Encoder):
         result: Fused = self.vl_layers[0](visual, text)
         return result
 
+    def score_words(self, visual: Visual, words: Tensor) -> Tensor:
+        """Return how much each image token attends to each of V single words `(V, D)`: `(F, S, V)`."""
+        layer = self.vl_layers[0]
+        assert isinstance(layer, FusionLayer)
+        return layer.score_words(visual, words)
+
 
 class MaskedDecoderLayer(DecoderLayer):
     """Decoder layer whose self-attention can be kept within groups of queries."""
