@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from deaot_toolkit import CheckpointError, NetworkConfig, VosNetwork, build, load, save
+from deaot_toolkit import CheckpointError, EncoderConfig, NetworkConfig, VosNetwork, build, load, save
 
 CONFIG_CHANGES = {"embedding_dim": 32, "heads": 2, "feed_forward_dim": 64, "max_objects": 4, "layers": 1}
 
@@ -93,8 +93,6 @@ def test_values_that_are_not_finite_are_refused(network: VosNetwork, tmp_path: P
 
 def test_a_foreign_window_index_is_refused(tmp_path: Path) -> None:
     changes = {**CONFIG_CHANGES, "align_corners": False}
-    from deaot_toolkit import EncoderConfig
-
     encoder = EncoderConfig("swin", width=16, depths=(1, 1, 1), heads=(1, 2, 4), window=3)
     swin = build("small-aot", {**changes, "encoder": encoder})
     state = {name: value.clone() for name, value in swin.state_dict().items()}
