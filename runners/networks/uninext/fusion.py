@@ -66,6 +66,12 @@ class BiAttention(nn.Module):
         folded = torch.einsum("bhnc,hcd->bhnd", keys, self._by_head(self.v_proj.weight))
         return folded, torch.einsum("bhnc,hc->bhn", keys, self._by_head(self.v_proj.bias))
 
+    def align(self) -> None:
+        """Start both sides with one projection where their widths agree: like attends to like from the first step."""
+        if self.l_proj.weight.shape == self.v_proj.weight.shape:
+            with torch.no_grad():
+                self.l_proj.weight.copy_(self.v_proj.weight)
+
     def word_scores(self, visual: Tensor, words: Tensor) -> Tensor:
         """Return the scores `(N, S, V)`, mean over heads, of image tokens `(N, S, C)` with words `(V, D)`."""
         folded, offsets = self._keys(words[None])

@@ -19,7 +19,7 @@ from runners.networks.deformable_transformer import (
 from runners.networks.heads import Perceptron
 from runners.networks.positions import interleaved_sine
 from runners.networks.uninext.config import N_LEVELS, UninextConfig
-from runners.networks.uninext.fusion import Fused, FusionLayer
+from runners.networks.uninext.fusion import BiAttention, Fused, FusionLayer
 from runners.networks.uninext.heads import ProposalScore
 from runners.networks.uninext.language import Text
 from runners.networks.uninext.proposals import Proposals, anchor_boxes, anchor_logits, pick, usable_anchors
@@ -161,6 +161,8 @@ class Transformer(nn.Module):
         for module in self.modules():
             if isinstance(module, DeformableAttention):
                 module.reset_parameters()
+            elif isinstance(module, BiAttention):
+                module.align()
         nn.init.normal_(self.level_embed)
 
     def encode(self, fused: Tensor, visual: Visual) -> Memory:
