@@ -15,7 +15,6 @@ from runners.base import ModelSettings, OptionValue
 from runners.checkpoints import CheckpointFile, read_network_config
 from runners.frames import read_clip, to_mask_sequence
 from runners.networks.backbones import find_backbone
-from runners.networks.pyramid import SMALLEST_SIDE
 from runners.networks.recognition import infer_backbone, name_backbone
 from runners.networks.referformer import ReferFormer
 from runners.networks.text_encoder import TextConfig, TextFeatures, stack_texts
@@ -113,7 +112,9 @@ class ReferringRunner:
 
     def _segment_window(self, video: Video, window: range, texts: Sequence[TextFeatures]) -> tuple[Tensor, Tensor]:
         """Return mask logits `(E, T, h, w)` and scores `(E, T)` of one window, float32 on the CPU."""
-        clip = read_clip(video, window, short_side=self.options.short_side, smallest=SMALLEST_SIDE)
+        # The pyramid needs 8 pixels a side at stride 4.
+        smallest = 32 if self.network.visual_backbone.rounds_down else 29
+        clip = read_clip(video, window, short_side=self.options.short_side, smallest=smallest)
         masks, scores = [], []
         with self._arithmetic():
             visual = self.network.encode_video(clip[None].to(self.device))

@@ -105,6 +105,11 @@ class Backbone(nn.Module):
             self.norm_layers = nn.ModuleList(ChannelNorm(channels) for channels in self.channels)
 
     @property
+    def rounds_down(self) -> bool:
+        """Whether sides that are no multiple of the stride lose their remainder, instead of being padded."""
+        return self.config.kind in ("convnext", "convmae")
+
+    @property
     def mixes_frames(self) -> bool:
         """Whether the maps of a frame depend on the other frames of its clip."""
         return self.config.kind == "video_swin"

@@ -19,7 +19,6 @@ from runners.networks.text_encoder import TextFeatures
 # Stage k attends over maps that are 2 ** (4 - k) times smaller.
 _REDUCTIONS = {4: 1, 3: 2, 2: 4, 1: 8}
 _GROUPS = 8
-SMALLEST_SIDE = 29
 
 
 class NormedConv(nn.Conv2d):

@@ -342,14 +342,16 @@ class ReferFormer(nn.Module):
                 above[:, rows].flatten(0, 1),
                 visual.finest_size,
             )
-            masks = draw_masks(
-                features,
-                self.pixel_decoder.mask_features,
-                filters[:, rows].flatten(0, 1),
-                choice.references[:, rows].flatten(0, 1),
-                sizes[:, rows].flatten(0, 1),
-                channels=self.config.mask_channels,
-            )
+            # Coordinates in pixels do not survive half precision.
+            with torch.autocast(features.device.type, enabled=False):
+                masks = draw_masks(
+                    features.float(),
+                    self.pixel_decoder.mask_features,
+                    filters[:, rows].flatten(0, 1).float(),
+                    choice.references[:, rows].flatten(0, 1).float(),
+                    sizes[:, rows].flatten(0, 1),
+                    channels=self.config.mask_channels,
+                )
             drawn.append(by_clip(masks, clips))
         return torch.cat(drawn, 1)
 

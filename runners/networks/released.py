@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from torch import Tensor
+
 from runners.checkpoints import CheckpointFile, LoadReport, load_strict
 from runners.networks.referformer import ReferFormer
 from runners.networks.text_encoder import IGNORED_TEXT_KEYS
+from rvos.errors import CheckpointError
 
 # Constants that the networks compute themselves, and leftovers of a profiler.
 IGNORED_KEYS = (
@@ -20,6 +23,18 @@ def load_released(network: ReferFormer, file: CheckpointFile) -> LoadReport:
     """Load every key of a file into the network, or nothing.
 
     Raises:
-        CheckpointError: the file does not fit the network.
+        CheckpointError: the file does not fit the network, or has other window indices than the released backbones.
     """
+    for name, value in file.state.items():
+        if name.endswith("relative_position_index") and not _is_ours(network, name, value):
+            raise CheckpointError(f"{file.path}: {name} is not that of a 7x7 window; give a released backbone")
     return load_strict(network, file, ignored=IGNORED_KEYS)
+
+
+def _is_ours(network: ReferFormer, name: str, value: Tensor) -> bool:
+    """Return whether a stored index is the computed one; entries of other backbones are refused by their names."""
+    try:
+        ours = network.get_buffer(name)
+    except AttributeError:
+        return True
+    return ours.shape == value.shape and bool((ours.cpu() == value).all())

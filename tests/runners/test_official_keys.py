@@ -13,13 +13,16 @@ from pathlib import Path
 import pytest
 import torch
 from reference import reference
+from referring_helpers import SIZES
 from torch import Tensor
 
 from pipeline.identification import identify
 from runners.checkpoints import CheckpointFile, match_keys
+from runners.networks.backbones import BackboneConfig
 from runners.networks.mutr import Mutr, MutrConfig
 from runners.networks.referformer import ReferFormer, ReferFormerConfig
-from runners.networks.released import IGNORED_KEYS
+from runners.networks.released import IGNORED_KEYS, load_released
+from rvos.errors import CheckpointError
 
 Shapes = dict[str, tuple[int, ...]]
 BODY = "backbone.0.body."
@@ -147,3 +150,17 @@ def test_every_key_of_a_released_file_has_its_place(network: str, backbone: str)
     assert found is not None
     assert (found.network, found.backbone) == (network, backbone)
     assert found.report.is_complete
+
+
+def test_window_indices_of_another_network_are_refused() -> None:
+    config = ReferFormerConfig(
+        **{**SIZES, "backbone_sizes": BackboneConfig("swin", 16, (1, 1, 1, 1), (1, 2, 4, 8))},
+    )
+    network = ReferFormer(config)
+    name = "backbone.0.body.layers.0.blocks.0.attn.relative_position_index"
+    index = network.get_buffer(name)
+    good = CheckpointFile(Path("good.pth"), network.state_dict() | {name: index})
+    assert load_released(network, good).ignored == (name,)
+    bad = CheckpointFile(Path("bad.pth"), network.state_dict() | {name: index.flip(0)})
+    with pytest.raises(CheckpointError, match="relative_position_index is not that of a 7x7 window"):
+        load_released(network, bad)

@@ -7,13 +7,21 @@ import torch
 from referring_helpers import SIZES, small_network
 from torch import Tensor
 
+from runners.networks.backbones import BackboneConfig
 from runners.networks.mutr import Mutr, MutrConfig
-from runners.networks.referformer import ReferFormer
+from runners.networks.referformer import ReferFormer, ReferFormerConfig
 from runners.networks.referring import Predictions
 from runners.networks.text_encoder import TextFeatures, stack_texts
 from runners.networks.tokenizers import SmallTokens
 
 KINDS = ("referformer", "mutr")
+BACKBONES = (
+    BackboneConfig("resnet", 8, (1, 1, 1, 1), norm="group"),
+    BackboneConfig("swin", 16, (1, 2, 1, 1), (1, 2, 4, 8)),
+    BackboneConfig("video_swin", 16, (1, 2, 1, 1), (1, 2, 4, 8)),
+    BackboneConfig("convnext", 8, (1, 1, 1, 1)),
+    BackboneConfig("convmae", 32, (1, 1, 2), (2,)),
+)
 TEXTS = ("the red circle", "the small square on the left", "the star")
 
 
@@ -75,6 +83,24 @@ def test_any_number_of_frames_and_any_shape(kind: str, frames: int, height: int,
     network = small_network(kind)
     chosen = network.segment(network.encode_video(clip(frames, height, width)), read(network, TEXTS[0]))
     assert chosen.masks.shape == (1, frames, -(-height // 4), -(-width // 4))
+    assert chosen.masks.isfinite().all()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("backbone", BACKBONES, ids=lambda config: config.kind)
+@torch.inference_mode()
+def test_every_kind_of_backbone_takes_padded_batches_and_odd_sizes(kind: str, backbone: BackboneConfig) -> None:
+    sizes = SIZES | {"backbone_sizes": backbone}
+    network = Mutr(MutrConfig(**sizes)) if kind == "mutr" else ReferFormer(ReferFormerConfig(**sizes))
+    ids, mask = SmallTokens().encode(TEXTS[:2])
+    padding = torch.zeros(2, 2, 64, 96, dtype=torch.bool)
+    padding[0, :, 50:], padding[1, ..., 70:] = True, True
+    frames = torch.randn(2, 2, 3, 64, 96)
+    found = network.eval()(frames, padding, ids, mask, torch.tensor([[50, 96], [64, 70]]))
+    assert found.masks.shape[-2:] == (16, 24)
+    chosen = network.segment(network.encode_video(clip(2, 45, 67)), read(network, TEXTS[0]))
+    assert chosen.masks.shape == ((1, 2, 11, 16) if network.visual_backbone.rounds_down else (1, 2, 12, 17))
+    assert found.masks.isfinite().all()
     assert chosen.masks.isfinite().all()
 
 
