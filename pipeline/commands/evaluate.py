@@ -68,7 +68,8 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _print(result: DatasetScore, *, stability: bool) -> None:
-    for title, lines in (("missing, counted as 0", result.missing), ("odd values", result.notes)):
+    kinds = (("missing, counted as 0", result.missing), ("odd values", result.notes), ("not scored", result.strays))
+    for title, lines in kinds:
         if lines:
             print(f"{title}: {len(lines)}", file=sys.stderr)
             for line in lines[:_SHOWN]:

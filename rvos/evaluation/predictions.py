@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,6 +67,23 @@ def read_predicted(predictions: Tree, video: Video, expression: Expression, size
         if odd is not None:
             notes.append(f"{where}: value {odd}, expected only 0 and 255 (or 0 and 1); counted as foreground")
     return PredictedMasks(masks, tuple(missing), tuple(notes))
+
+
+def find_strays(predictions: Tree, videos: Sequence[Video]) -> tuple[str, ...]:
+    """Return what lies among the predictions and belongs to no listed video, expression or frame."""
+    known = {video.id for video in videos}
+    strays = [f"{name}: not in this split" for name in predictions.children() if name not in known]
+    for video in videos:
+        folder = predictions.below(video.id)
+        expressions = {expression.id for expression in video.expressions}
+        files = {f"{frame}.png" for frame in video.frames}
+        for name in folder.children():
+            if name not in expressions:
+                strays.append(f"{video.id}/{name}: no expression of the video")
+                continue
+            extra = [file for file in folder.below(name).children() if file not in files]
+            strays += [f"{video.id}/{name}/{file}: no listed frame" for file in extra]
+    return tuple(strays)
 
 
 def _find_odd_value(values: NDArray[np.uint8], foreground: NDArray[np.bool_]) -> int | None:

@@ -27,7 +27,7 @@ def to_json(result: DatasetScore, *, stability: bool = False) -> dict[str, Any]:
         measured = measure_stability(result.scores)
         content["variance J"] = measured.variance_j
         content["variance J&F"] = measured.variance_j_and_f
-    return content | {"missing": list(result.missing), "notes": list(result.notes)}
+    return content | {"missing": list(result.missing), "notes": list(result.notes), "strays": list(result.strays)}
 
 
 def write_reports(folder: Path, result: DatasetScore, *, stability: bool = False) -> list[Path]:

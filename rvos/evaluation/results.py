@@ -72,6 +72,7 @@ class DatasetScore:
     Args:
         scores: of every expression, in data set order.
         extra: further figures of the benchmark, by name.
+        strays: what lies among the predictions and was not scored.
     """
 
     format: str
@@ -79,6 +80,7 @@ class DatasetScore:
     f: float
     scores: tuple[ExpressionScore, ...]
     extra: Mapping[str, float] = field(default_factory=dict)
+    strays: tuple[str, ...] = ()
 
     @property
     def j_and_f(self) -> float:

@@ -15,7 +15,7 @@ from rvos.datasets.truth import VideoTruth
 from rvos.errors import InputError
 from rvos.evaluation.measures import outline, score
 from rvos.evaluation.outlines import Outlines
-from rvos.evaluation.predictions import PredictedMasks, open_predictions, read_predicted
+from rvos.evaluation.predictions import PredictedMasks, find_strays, open_predictions, read_predicted
 from rvos.evaluation.results import DatasetScore, ExpressionScore, average, measure_targets
 from rvos.mask_sequences import MaskSequence
 from rvos.trees import Tree
@@ -39,7 +39,8 @@ def score_dataset(dataset: Dataset, predictions: Path, *, jobs: int = 1) -> Data
     tree = open_predictions(predictions)
     check_some(tree, dataset.videos)
     tasks = (delayed(score_video)(video, dataset.select_truth(video), tree) for video in dataset.videos)
-    return combine(Parallel(n_jobs=jobs)(tasks), format=dataset.format)
+    result = combine(Parallel(n_jobs=jobs)(tasks), format=dataset.format)
+    return replace(result, strays=find_strays(tree, dataset.videos))
 
 
 def combine(rows: Sequence[Sequence[ExpressionScore]], *, format: str) -> DatasetScore:

@@ -177,6 +177,21 @@ def test_any_value_is_foreground_and_odd_ones_are_noted(tmp_path: Path, value: i
     assert (result.j, len(result.notes)) == (1, n_notes)
 
 
+def test_what_is_not_scored_is_listed(tmp_path: Path) -> None:
+    root = write_ref_youtube_vos(tmp_path / "data", VIDEOS)
+    folder = write_predictions(tmp_path / "predictions", VIDEOS)
+    for name in ("test-video", "a/9"):
+        (folder / name).mkdir()
+    (folder / "a/0/00099.png").write_bytes(b"")
+    result = score_dataset(open_dataset("ref-youtube-vos", root, "valid"), folder)
+    assert result.strays == (
+        "test-video: not in this split",
+        "a/0/00099.png: no listed frame",
+        "a/9: no expression of the video",
+    )
+    assert to_json(result)["strays"] == list(result.strays)
+
+
 def test_masks_of_another_size_are_named(tmp_path: Path) -> None:
     root = write_ref_youtube_vos(tmp_path / "data", VIDEOS)
     folder = write_predictions(tmp_path / "predictions", VIDEOS)
