@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import joblib
 
 from fusion.groups import Group, group_by_object, group_neighbours, group_none, read_group_file
@@ -54,7 +55,6 @@ class Plan:
 def make_plan(
     recipe: Recipe,
     graph: Graph,
-    dataset: Dataset,
     videos: Sequence[Video],
     *,
     device: str = "auto",
@@ -83,8 +83,7 @@ def make_plan(
             known[node.name] = fingerprint_task(node, video, inputs=known, groups=own, checksums=checksums)
             inputs = tuple((name, known[name]) for name in node.inputs)
             if node.name in names:
-                has_images = dataset.image_folder is not None
-                task = Task(node, video, inputs, own, known[node.name], recipe.workspace, has_images, device)
+                task = Task(node, video, inputs, own, known[node.name], recipe.workspace, device)
                 tasks[node.name].append(task)
             elif node.name in graph.assumed:
                 assumed.append((node.name, video.id, known[node.name]))
@@ -190,26 +189,43 @@ def _run_node(tasks: Sequence[Task], workers: Workers) -> Iterator[Outcome]:
         yield from map(run_task, tasks)
         return
     parallel = joblib.Parallel(n_jobs=workers.jobs, return_as="generator_unordered", batch_size=1)
-    yield from parallel(joblib.delayed(run_task)(task) for task in tasks)
+    yield from parallel(joblib.delayed(_run_beside_others)(task) for task in tasks)
 
 
-def _open_backend(workers: Workers) -> AbstractContextManager[object]:
-    """Return the context in which joblib runs tasks: this process, loky, or a dask cluster."""
-    if workers.cluster is None:
-        if workers.jobs == 1:
-            return nullcontext()
-        context: AbstractContextManager[object] = joblib.parallel_config(backend="loky", inner_max_num_threads=1)
-        return context
+def _run_beside_others(task: Task) -> Outcome:
+    """Run a task with one thread, as the processes beside it need the other cores; joblib sees to BLAS."""
+    cv2.setNumThreads(1)
+    return run_task(task)
+
+
+@contextmanager
+def _open_backend(workers: Workers) -> Iterator[None]:
+    """Be in the context in which joblib runs tasks: this process, loky, or a dask cluster."""
+    if workers.cluster is not None:
+        with _connect(workers.cluster) as client, joblib.parallel_config(backend="dask", client=client):
+            yield
+    elif workers.jobs > 1:
+        with joblib.parallel_config(backend="loky", inner_max_num_threads=1):
+            yield
+    else:
+        yield
+
+
+def _connect(address: str) -> AbstractContextManager[object]:
+    """Return a client of a dask scheduler.
+
+    Raises:
+        ConfigError: dask is not installed, or nothing answers.
+    """
     try:
         from distributed import Client
     except ImportError:
         raise ConfigError("--cluster needs dask; install the extra with pip install 'rvos-fusion[cluster]'") from None
     try:
-        client = Client(workers.cluster, timeout=20)
+        client: AbstractContextManager[object] = Client(address, timeout=20)
     except (OSError, TimeoutError, ValueError) as error:
-        raise ConfigError(f"--cluster {workers.cluster}: no scheduler answers ({error}); check the address") from None
-    context = joblib.parallel_config(backend="dask", client=client)
-    return context
+        raise ConfigError(f"--cluster {address}: no scheduler answers ({error}); check the address") from None
+    return client
 
 
 def parse_shard(text: str) -> tuple[int, int]:

@@ -34,7 +34,6 @@ class Task:
     Args:
         inputs: name and fingerprint of every node that is read.
         groups: of the video; empty where the node needs none or finds them by agreement.
-        has_images: whether the data set comes with images.
         device: `auto`, `cpu`, `cuda`, `cuda:1`.
     """
 
@@ -44,7 +43,6 @@ class Task:
     groups: tuple[Group, ...]
     fingerprint: str
     workspace: Path
-    has_images: bool = True
     device: str = "auto"
 
 

@@ -41,7 +41,7 @@ def register(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--videos", nargs="+", default=[], metavar="VIDEO", help="only these videos")
     parser.add_argument("--shard", metavar="I/N", help="every N-th video from the I-th: N machines share a data set")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="processes side by side")
-    parser.add_argument("--cluster", metavar="ADDRESS", help="dask scheduler that runs the tasks")
+    parser.add_argument("--cluster", metavar="ADDRESS", help="dask scheduler; workers of one thread, same paths")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     parser.add_argument("--quiet", action="store_true", help="no progress, only failures")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of the table")
@@ -61,7 +61,7 @@ def run(options: argparse.Namespace) -> int:
     prepare_workspace(recipe.workspace)
     for warning in graph.warnings:
         print(f"warning: {warning}", file=sys.stderr)
-    plan = make_plan(recipe, graph, dataset, videos, device=options.device)
+    plan = make_plan(recipe, graph, videos, device=options.device)
     _check_earlier_stages(plan, options)
     progress = Progress(quiet=options.quiet)
     outcomes = run_plan(plan, workers=Workers(options.jobs, options.cluster, options.device), watch=progress.watch)

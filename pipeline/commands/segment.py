@@ -61,7 +61,7 @@ def run(options: argparse.Namespace) -> int:
     dataset = open_dataset("ref-youtube-vos", data, SPLIT)
     prepare_workspace(recipe.workspace)
     video = dataset.video(video_id)
-    plan = make_plan(recipe, graph, dataset, (video,), device=options.device)
+    plan = make_plan(recipe, graph, (video,), device=options.device)
     workers = Workers(options.jobs, None, options.device)
     outcomes = run_plan(plan, workers=workers, watch=Progress(quiet=options.quiet).watch)
     write_timings(recipe.workspace, plan, outcomes)

@@ -87,6 +87,11 @@ def test_processes_and_shards_give_the_same_results(split: Path) -> None:
     assert stored(split / "runs") == stored(split / "two") == stored(split / "shards")
 
 
+def test_a_cluster_without_dask_or_scheduler_is_told(split: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(split, "--cluster", "tcp://127.0.0.1:1") == 2
+    assert "--cluster" in capsys.readouterr().err
+
+
 def test_chosen_videos_run_alone(split: Path) -> None:
     assert run(split, "--videos", "video2") == 0
     assert Store(split / "runs").videos("final") == ("video2",)
