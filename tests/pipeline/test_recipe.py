@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.graph import build_graph
 from pipeline.recipe import FuseNode, ImportNode, MemberNode, PropagateNode, Recipe
 from pipeline.recipe_reader import read_recipe
 from rvos.errors import ConfigError
@@ -175,3 +176,9 @@ def test_a_missing_file_and_a_wrong_encoding_are_named(tmp_path: Path) -> None:
 def test_our_own_recipes_can_be_read(name: str) -> None:
     folder = Path(__file__).parents[2] / "recipes"
     assert read_recipe(folder / f"{name}.yaml").stages == ("stage1", "stage2")
+
+
+def test_the_example_of_the_documentation_can_be_read(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "recipes.md").read_text()
+    recipe = read(tmp_path, text.split("```yaml\n")[1].split("```")[0])
+    assert [node.name for node in build_graph(recipe).nodes] == ["soc", "other", "soc_aot", "fused", "final"]
