@@ -34,6 +34,7 @@ from training.settings import from_mapping
 _STRIDES = (8, 16, 32)
 _POSITIVE_WEIGHT = 4.0
 _LEAST_PIXELS = 30
+_EPSILON = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,8 @@ class GroundingBatch:
         owners: `(E,)` int64, the frame of each expression.
         ids, mask: `(E, L)` tokens.
         masks: `(E, H, W)` float32, 0 or 1.
+        objects: `(B, H, W)` int64, index masks of the frames.
+        targets: `(E,)` int64, the object of each expression.
     """
 
     frames: Tensor
@@ -67,10 +70,12 @@ class GroundingBatch:
     ids: Tensor
     mask: Tensor
     masks: Tensor
+    objects: Tensor
+    targets: Tensor
 
     def to(self, device: torch.device) -> GroundingBatch:
         """Return the same batch on `device`."""
-        values = (self.frames, self.owners, self.ids, self.mask, self.masks)
+        values = (self.frames, self.owners, self.ids, self.mask, self.masks, self.objects, self.targets)
         return GroundingBatch(*(value.to(device) for value in values))
 
 
@@ -81,6 +86,10 @@ class GroundingNetwork(nn.Module):
         super().__init__()
         self.referformer = ReferFormer(config)
         self.readouts = nn.ModuleList(nn.Conv2d(config.hidden_dim, 1, 1) for _ in _STRIDES)
+        # The usual start, deviation 0.02, lets position and type drown the words, and a step of Adam at the
+        # rates used here would replace a word altogether.
+        words = self.referformer.text_encoder.get_parameter("embeddings.word_embeddings.weight")
+        nn.init.normal_(words.data)
 
     def forward(self, batch: GroundingBatch) -> list[Tensor]:
         """Return logits `(E, h, w)` at strides 8, 16 and 32."""
@@ -143,19 +152,21 @@ class GroundingTask:
         owners = torch.tensor([row for row, clips in enumerate(found) for _ in clips])
         ids, mask = self._tokens.encode([clip.text for clips in found for clip in clips])
         masks = torch.from_numpy(np.concatenate([clip.masks for clips in found for clip in clips])).float()
-        return GroundingBatch(frames, owners, ids, mask, masks)
+        objects, targets = _index_masks(found)
+        return GroundingBatch(frames, owners, ids, mask, masks, objects, targets)
 
     def losses(self, batch: GroundingBatch, progress: float) -> Mapping[str, Tensor]:
-        """Return cross-entropy and dice losses of the three strides and their sum."""
+        """Return cross-entropy and dice losses of the three strides, the choice among objects, and their sum."""
         outputs = self.network(batch)
+        choice = choice_loss(outputs[0].float(), batch)
         entropy, dice = [], []
         for stride, logits in zip(_STRIDES, outputs, strict=True):
             targets = _shrunk(batch.masks, stride, logits)
             weight = torch.tensor(_POSITIVE_WEIGHT, device=logits.device)
             entropy.append(F.binary_cross_entropy_with_logits(logits.float(), targets, pos_weight=weight))
             dice.append((1 - dice_coefficient(logits.float().sigmoid(), targets)).mean())
-        both = {"entropy": torch.stack(entropy).mean(), "dice": torch.stack(dice).mean()}
-        return both | {"total": 3 * both["entropy"] + both["dice"]}
+        terms = {"entropy": torch.stack(entropy).mean(), "dice": torch.stack(dice).mean(), "choice": choice}
+        return terms | {"total": 3 * terms["entropy"] + terms["dice"] + terms["choice"]}
 
     def validate(self, folder: Path) -> Mapping[str, float]:
         """Return, as `J&F` (0 to 100), how often the most likely stride-8 pixel lies on the referred object."""
@@ -180,6 +191,40 @@ def _shrunk(masks: Tensor, stride: int, like: Tensor | None) -> Tensor:
         (like.shape[-2], like.shape[-1]) if like is not None else (masks.shape[1] // stride, masks.shape[2] // stride)
     )
     return F.adaptive_avg_pool2d(masks[:, None], size)[:, 0]
+
+
+def _index_masks(found: Sequence[Sequence[Clip]]) -> tuple[Tensor, Tensor]:
+    """Return index masks `(B, H, W)` of the frames' referred objects, and the object of each expression.
+
+    Expressions of one object share its mask, so equal masks are one object.
+    """
+    maps, targets = [], []
+    for clips in found:
+        labels = np.zeros(clips[0].masks.shape[1:], np.int64)
+        for clip in clips:
+            shown = clip.masks[0]
+            number = int(labels[shown].max(initial=0)) or int(labels.max()) + 1
+            labels[shown] = number
+            targets.append(number)
+        maps.append(labels)
+    return torch.from_numpy(np.stack(maps)), torch.tensor(targets)
+
+
+def choice_loss(logits: Tensor, batch: GroundingBatch) -> Tensor:
+    """Return the cross-entropy of the referred object among the frame's objects and its background.
+
+    An object's score is the mean logit over its pixels. Telling objects apart is what the words are for;
+    the losses of the mask spend most of their gradient on telling objects from background.
+
+    Args:
+        logits: `(E, h, w)` at stride 8.
+    """
+    n_objects = int(batch.objects.max()) + 1
+    regions = F.one_hot(batch.objects, n_objects).permute(0, 3, 1, 2).float()
+    regions = F.adaptive_avg_pool2d(regions, logits.shape[-2:]).flatten(2)[batch.owners]
+    area = regions.sum(2)
+    scores = (regions @ logits.flatten(1)[..., None])[..., 0] / area.clamp(min=_EPSILON)
+    return F.cross_entropy(scores.masked_fill(area == 0, float("-inf")), batch.targets)
 
 
 @dataclass(frozen=True, slots=True)

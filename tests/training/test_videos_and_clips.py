@@ -143,3 +143,27 @@ def test_frames_and_masks_of_unequal_sizes_are_refused() -> None:
     clip = clip_of()
     with pytest.raises(InputError, match="check the annotation"):
         replace(clip, masks=clip.masks[:, 1:])
+
+
+@pytest.mark.parametrize("layout", ["youtube-vos", "davis17", "images"])
+def test_layouts_without_expressions(tmp_path: Path, layout: str) -> None:
+    root = write_small_videos(tmp_path / "source", n_videos=1)
+    pictures, masks = (root / "train" / part for part in ("JPEGImages", "Annotations"))
+    if layout == "davis17":
+        for part in (pictures, masks):
+            (root / part.name).mkdir()
+            part.rename(root / part.name / "480p")
+        (root / "ImageSets/2017").mkdir(parents=True)
+        (root / "ImageSets/2017/train.txt").write_text("video0\n", encoding="utf-8")
+    elif layout == "images":
+        (pictures / "video0").rename(root / "JPEGImages")
+        (masks / "video0").rename(root / "Annotations")
+    found = open_videos(VideoFolder(root, layout=layout))  # type: ignore[arg-type]
+    assert [video.n_frames for video in found] == ([1] * 6 if layout == "images" else [6])
+    assert objects_seen(found[-1].labels([found[-1].n_frames - 1])) == [1, 2]
+    assert found[0].frames([0]).shape == (1, *SIZE, 3)
+
+
+def test_missing_layout_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"train\.txt: cannot be read"):
+        open_videos(VideoFolder(tmp_path, layout="davis17"))

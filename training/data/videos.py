@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,8 @@ from PIL import Image, UnidentifiedImageError
 
 from rvos.errors import InputError
 from rvos.videos import Expression, Video
+
+Layout = Literal["ref-youtube-vos", "youtube-vos", "davis17", "images"]
 
 
 class LabelledVideo:
@@ -105,14 +107,17 @@ class VideoFolder:
     """Where labelled videos are.
 
     Args:
-        root: folder with `meta_expressions` and one folder a split.
+        root: folder with `meta_expressions` and one folder a split, or of another layout.
         split: name of the split; it needs `Annotations`.
+        layout: "ref-youtube-vos", or, without expressions: "youtube-vos" (`<split>/JPEGImages/<video>`),
+            "davis17" (`ImageSets/2017/<split>.txt`) or "images" (`JPEGImages/<name>.jpg`, one-frame videos).
         videos: at most so many, the first by name; None: all.
         in_memory: keep decoded frames (about 1 MB for twelve frames of 128x224).
     """
 
     root: Path
     split: str = "train"
+    layout: Layout = "ref-youtube-vos"
     videos: int | None = None
     in_memory: bool = False
 
@@ -123,6 +128,10 @@ def open_videos(folder: VideoFolder) -> list[LabelledVideo]:
     Raises:
         InputError: annotation files are missing or damaged, or there are no videos.
     """
+    if folder.layout != "ref-youtube-vos":
+        from training.data.layouts import open_plain_videos
+
+        return open_plain_videos(folder)
     expressions = _read_json(folder.root / "meta_expressions" / folder.split / "meta_expressions.json")
     meta = _read_json(folder.root / folder.split / "meta.json", optional=True)
     names = sorted(expressions)[: folder.videos]

@@ -9,9 +9,10 @@ from torch import Tensor
 from runners.configs import config_from
 from runners.networks.referformer import ReferFormer, ReferFormerConfig
 from training.config import TrainingConfig
-from training.criteria.referformer import ReferFormerCriterion
+from training.criteria.referformer import ReferFormerCriterion, ReferFormerWeights
 from training.data.clips import ClipBatch
 from training.members.referring import MemberTask, read_member_settings
+from training.settings import from_mapping
 
 
 def build(config: TrainingConfig) -> MemberTask[ReferFormerConfig]:
@@ -23,7 +24,8 @@ def build(config: TrainingConfig) -> MemberTask[ReferFormerConfig]:
     settings = read_member_settings(config)
     network_config = config_from(ReferFormerConfig, config.network)
     network = ReferFormer(network_config)
-    criterion = ReferFormerCriterion()
+    weights = from_mapping(ReferFormerWeights, settings.options.weights, where=f"{config.name}: options.weights")
+    criterion = ReferFormerCriterion(weights)
 
     def losses(batch: ClipBatch, ids: Tensor, mask: Tensor) -> Mapping[str, Tensor]:
         outputs = network(batch.frames, batch.padding_mask, ids, mask, batch.sizes)

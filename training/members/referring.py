@@ -51,10 +51,12 @@ class MemberOptions:
     Args:
         tokenizer: folder of roberta-base's files; None: the project's small word list.
         half_precision: write the exported checkpoint in 16 bits.
+        weights: coefficients of the criterion other than the official ones.
     """
 
     tokenizer: Path | None = None
     half_precision: bool = False
+    weights: Mapping[str, float] = field(default_factory=dict)
 
 
 class Mixture:

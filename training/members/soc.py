@@ -10,9 +10,10 @@ from runners.configs import config_from
 from runners.networks.soc import SOC
 from runners.networks.soc_types import SOCConfig
 from training.config import TrainingConfig
-from training.criteria.soc import SOCCriterion
+from training.criteria.soc import SOCCriterion, SOCWeights
 from training.data.clips import ClipBatch
 from training.members.referring import MemberTask, read_member_settings
+from training.settings import from_mapping
 
 
 def build(config: TrainingConfig) -> MemberTask[SOCConfig]:
@@ -24,7 +25,8 @@ def build(config: TrainingConfig) -> MemberTask[SOCConfig]:
     settings = read_member_settings(config)
     network_config = config_from(SOCConfig, config.network)
     network = SOC(network_config)
-    criterion = SOCCriterion()
+    weights = from_mapping(SOCWeights, settings.options.weights, where=f"{config.name}: options.weights")
+    criterion = SOCCriterion(weights)
 
     def losses(batch: ClipBatch, ids: Tensor, mask: Tensor) -> Mapping[str, Tensor]:
         outputs = network(batch.frames, batch.padding_mask, ids, mask, batch.sizes)

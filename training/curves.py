@@ -1,0 +1,48 @@
+"""Pictures of training curves: `python -m training.curves FOLDER ... --out PICTURE.png`."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from training.records import read_curve
+
+_SMOOTHED = 5
+
+
+def plot_curves(folders: Sequence[Path], out: Path) -> None:
+    """Write a PNG with the loss and the validation score of each training against its wall time in minutes."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, 2.2 * len(folders)), dpi=70, layout="constrained")
+    for row, folder in enumerate(folders):
+        curve = read_curve(folder / "curve.csv")
+        loss, score = figure.add_subplot(len(folders), 2, 2 * row + 1), figure.add_subplot(len(folders), 2, 2 * row + 2)
+        minutes = {step: value / 60 for step, name, value in curve if name == "train/seconds"}
+        steps, losses = _series(curve, "train/total")
+        kernel = np.ones(_SMOOTHED) / _SMOOTHED
+        if len(losses) >= _SMOOTHED:
+            loss.plot([minutes[step] for step in steps[_SMOOTHED - 1 :]], np.convolve(losses, kernel, "valid"))
+        loss.set(title=f"{folder.name}: loss", xlabel="minutes")
+        steps, scores = _series(curve, "validation/J&F")
+        score.plot(np.interp(steps, list(minutes), list(minutes.values())), scores, marker="o", markersize=3)
+        score.set(title=f"{folder.name}: validation J&F", xlabel="minutes")
+        for axes in (loss, score):
+            axes.grid(alpha=0.3)
+    figure.savefig(out)
+
+
+def _series(curve: Sequence[tuple[int, str, float]], name: str) -> tuple[list[int], list[float]]:
+    rows = [(step, value) for step, found, value in curve if found == name]
+    return [step for step, _ in rows], [value for _, value in rows]
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folders", nargs="+", type=Path, metavar="FOLDER")
+    parser.add_argument("--out", required=True, type=Path)
+    options = parser.parse_args()
+    plot_curves(options.folders, options.out)

@@ -1,0 +1,69 @@
+"""Labelled videos and images without expressions, as mask propagation is trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from rvos.errors import InputError
+from rvos.videos import Video
+from training.data.videos import LabelledVideo, VideoFolder
+
+
+def open_plain_videos(folder: VideoFolder) -> list[LabelledVideo]:
+    """Return the videos of a folder whose layout has no expressions, sorted by name, as far as frames have masks.
+
+    Raises:
+        InputError: the folder or its list is missing, or there are no videos.
+    """
+    listers: dict[str, Callable[[VideoFolder], list[tuple[str, list[Path], list[Path]]]]] = {
+        "youtube-vos": _youtube_vos,
+        "davis17": _davis17,
+        "images": _images,
+    }
+    listed = listers[folder.layout](folder)[: folder.videos]
+    if not listed:
+        raise InputError(f"{folder.root}: no videos of layout {folder.layout}; check data.folders")
+    return [_open(folder, *entry) for entry in listed]
+
+
+def _open(folder: VideoFolder, name: str, pictures: list[Path], masks: list[Path]) -> LabelledVideo:
+    frames = tuple(path.stem for path in masks)
+    return LabelledVideo(Video(name, frames, (), tuple(pictures)), masks, in_memory=folder.in_memory)
+
+
+def _youtube_vos(folder: VideoFolder) -> list[tuple[str, list[Path], list[Path]]]:
+    """`<split>/{JPEGImages,Annotations}/<video>/<frame>`."""
+    root = folder.root / folder.split
+    return [_folders(path.name, root / "JPEGImages", root / "Annotations") for path in _inside(root / "Annotations")]
+
+
+def _davis17(folder: VideoFolder) -> list[tuple[str, list[Path], list[Path]]]:
+    """`ImageSets/2017/<split>.txt` and `{JPEGImages,Annotations}/480p/<video>/<frame>`."""
+    listing = folder.root / "ImageSets" / "2017" / f"{folder.split}.txt"
+    try:
+        names = sorted(listing.read_text(encoding="utf-8").split())
+    except OSError as error:
+        raise InputError(f"{listing}: cannot be read ({error.strerror}); check data.folders") from None
+    pictures, masks = (folder.root / part / "480p" for part in ("JPEGImages", "Annotations"))
+    return [_folders(name, pictures, masks) for name in names]
+
+
+def _images(folder: VideoFolder) -> list[tuple[str, list[Path], list[Path]]]:
+    """`{JPEGImages,Annotations}/<name>`: every image is a video of one frame."""
+    masks = [path for path in _inside(folder.root / "Annotations") if path.suffix == ".png"]
+    return [(path.stem, [folder.root / "JPEGImages" / f"{path.stem}.jpg"], [path]) for path in masks]
+
+
+def _folders(name: str, pictures: Path, masks: Path) -> tuple[str, list[Path], list[Path]]:
+    found = [path for path in _inside(masks / name) if path.suffix == ".png"]
+    if not found:
+        raise InputError(f"{masks / name}: no masks; restore them or drop the video")
+    return name, [pictures / name / f"{path.stem}.jpg" for path in found], found
+
+
+def _inside(folder: Path) -> list[Path]:
+    try:
+        return sorted(folder.iterdir())
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be read ({error.strerror}); check data.folders") from None
