@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from pipeline.recipe import DumpValues, ImportFormat, ImportNode
 from pipeline.tasks import Task
 from rvos.errors import InputError
 from rvos.imports import Source, open_source
+from rvos.imports.png_folders import open_png_folder
 from rvos.mask_sequences import MaskSequence
 
 
@@ -26,7 +28,7 @@ def import_folder(folder: Path, task: Task, sources: Sequence[MaskSequence]) -> 
     Raises:
         InputError: masks are missing, damaged, or of another size than those they were made from.
     """
-    found = {mask.expression: mask for mask in _open("png", folder, "logits", False).read(task.video)}
+    found = {mask.expression: mask for mask in _open_masks(folder).read(task.video)}
     for source in sources:
         mask = found[source.expression]
         if mask.size != source.size:
@@ -41,3 +43,9 @@ def import_folder(folder: Path, task: Task, sources: Sequence[MaskSequence]) -> 
 def _open(format: ImportFormat, path: Path, values: DumpValues, keep_soft: bool) -> Source:
     """Return the opened source: once for each node and worker."""
     return open_source(format, path, values=values, soft=keep_soft)
+
+
+@lru_cache(maxsize=1)
+def _open_masks(folder: Path) -> Source:
+    """Return a folder's masks without the key frames beside it: propagation keeps those that it started from."""
+    return replace(open_png_folder(folder), key_frames={})

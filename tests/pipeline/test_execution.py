@@ -87,6 +87,19 @@ def test_processes_and_shards_give_the_same_results(split: Path) -> None:
     assert stored(split / "runs") == stored(split / "two") == stored(split / "shards")
 
 
+def test_propagated_masks_keep_the_key_frames_they_started_from(split: Path) -> None:
+    (split / "members/key_frame.json").write_text("{}")
+    (split / "members/a").rename(split / "members/Annotations_AOT")
+    stages = "stages={stage1: {p: {propagate: b, folder: members/Annotations_AOT}}}"
+    words = ["--set", stages.replace("members", str(split / "members")), "--set", "submission={node: p}"]
+    models = f"models={{b: {{import: png, path: {split}/members/b}}}}"
+    assert run(split, *words, "--set", models) == 0
+    store = Store(split / "runs")
+    for before, after in zip(store.read("b", "video0"), store.read("p", "video0"), strict=True):
+        assert after.key_frame == before.pick_key_frame()
+        assert after.runs != before.runs
+
+
 def test_a_cluster_without_dask_or_scheduler_is_told(split: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(split, "--cluster", "tcp://127.0.0.1:1") == 2
     assert "--cluster" in capsys.readouterr().err
