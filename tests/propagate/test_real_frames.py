@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from reference import reference
 
 LIMIT = 900
@@ -13,7 +14,7 @@ LIMIT = 900
 CACHE = 256
 
 SCRIPT = """
-import resource, sys
+import re, sys
 from pathlib import Path
 import deaot_toolkit, numpy as np, torch
 from PIL import Image
@@ -47,10 +48,13 @@ results = propagate_video(video, sequences, engine=engine, scales=(480 / 360,))
 assert engine.input_size((360, 640), 480 / 360) == (481, 849)
 assert [r.runs[r.key_frame] == s.runs[s.key_frame] for r, s in zip(results, sequences)] == [True, True]
 assert engine.features.n_bytes <= cache << 20
-print(engine.features.n_made, engine.features.n_bytes >> 20, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+# Not ru_maxrss: a new process starts with that of the one that made it.
+peak = int(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1]) // 1024
+print(engine.features.n_made, engine.features.n_bytes >> 20, peak)
 """
 
 
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the peak memory is read from Linux's /proc")
 def test_480p_runs_both_ways_within_the_stated_memory(tmp_path: Path) -> None:
     clip = reference("data/demo_frames/1001_3iEIq5HBY1s")
     command = [sys.executable, "-c", SCRIPT, str(clip), str(tmp_path / "deaott.safetensors"), str(CACHE)]
