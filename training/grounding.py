@@ -221,7 +221,7 @@ def choice_loss(logits: Tensor, batch: GroundingBatch) -> Tensor:
     """
     n_objects = int(batch.objects.max()) + 1
     regions = F.one_hot(batch.objects, n_objects).permute(0, 3, 1, 2).float()
-    regions = F.adaptive_avg_pool2d(regions, logits.shape[-2:]).flatten(2)[batch.owners]
+    regions = F.adaptive_avg_pool2d(regions, (logits.shape[1], logits.shape[2])).flatten(2)[batch.owners]
     area = regions.sum(2)
     scores = (regions @ logits.flatten(1)[..., None])[..., 0] / area.clamp(min=_EPSILON)
     return F.cross_entropy(scores.masked_fill(area == 0, float("-inf")), batch.targets)
