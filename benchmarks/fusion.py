@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from functools import cache
@@ -20,14 +20,18 @@ from benchmarks.masks import HEIGHT, WIDTH, draw_object
 from benchmarks.rows import Row
 from fusion.groups import Group
 from fusion.rules import FusionRule, fuse_video
-from fusion.sweeps import count_member_votes, list_thresholds, score_settings
+from fusion.sweeps import Setting, list_thresholds
 from fusion.thresholds import Threshold
 from fusion.votes import read_runs
-from rvos.evaluation.columns import pack_columns, trace_columns
+from pipeline.recipe import FuseNode, GroupsEntry
+from pipeline.sweeping import sweep_video
+from rvos.datasets.dataset import IndexSource
 from rvos.files import write_atomically
 from rvos.mask_sequences import MaskSequence, SoftMaps
-from rvos.png import encode_mask_pngs
+from rvos.png import encode_mask_pngs, write_mask_png
 from rvos.store import Store
+from rvos.trees import FolderTree
+from rvos.videos import Expression, Video
 
 _FRAMES = 12
 _DENSE_FRAMES = 4
@@ -53,7 +57,7 @@ def run() -> Iterable[Row]:
         folder = Path(temporary)
         store = _fill_store(folder)
         yield _compare_votes(folder, store)
-        yield _compare_sweep(store)
+        yield _compare_sweep(folder, store)
         yield from _measure_sizes(folder)
         yield from _measure_memory(folder)
 
@@ -111,19 +115,23 @@ def _check_equal(folder: Path) -> None:
                 raise AssertionError(f"{name}: votes on runs and dense votes differ")
 
 
-def _compare_sweep(store: Store) -> Row:
-    """Score 20 thresholds from one count of votes, and one threshold in the same way."""
-    truth = draw_object(_FRAMES, seed=1, member=99) > 0
+def _compare_sweep(folder: Path, store: Store) -> Row:
+    """Sweep 20 thresholds and one as `rvos sweep` does, ground truth and stored masks read from disk."""
+    frames = _sequence(_PAIR[0], 0).frames
+    for frame, mask in zip(frames, draw_object(_FRAMES, seed=1, member=99) > 0, strict=True):
+        write_mask_png(folder / "truth" / "video" / f"{frame}.png", mask)
+    objects = tuple(Expression(e, "a thing", ("255",)) for e in _PAIR)
+    video = Video("video", frames, objects, tuple(folder / frame for frame in frames))
     rule = FusionRule((Fraction(1),) * len(_MODELS), threshold=Threshold.parse("3"))
-    thresholds = [Threshold("fraction", Fraction(k, 20)) for k in range(1, 21)]
+    node = FuseNode("smr", 0, "stage1", _MODELS, rule, GroupsEntry("object_id"))
+    settings = list_thresholds(rule, [Threshold("fraction", Fraction(k, 20)) for k in range(1, 21)])
+    source = IndexSource(FolderTree(folder / "truth"), video)
 
-    def score(chosen: list[Threshold]) -> None:
-        members = [[read_runs(s) for s in store.read(name, "video", soft=False)] for name in _MODELS]
-        traced = trace_columns(pack_columns(truth), (HEIGHT, WIDTH))
-        score_settings(count_member_votes(members), list_thresholds(rule, chosen), [traced, traced])
+    def sweep(chosen: Sequence[Setting]) -> None:
+        sweep_video(store, video, source, node, [Group(_PAIR)], chosen)
 
-    one = _time(lambda: score(thresholds[9:10]), repeats=3)
-    twenty = _time(lambda: score(thresholds), repeats=3)
+    one = _time(lambda: sweep(settings[9:10]), repeats=3)
+    twenty = _time(lambda: sweep(settings), repeats=3)
     return Row("sweep of 20 thresholds against one", 1e3 * twenty, 1e3 * one, twenty / one, "<= 2", "ms")
 
 
