@@ -19,7 +19,7 @@ $(VENV)/.test-installed: $(VENV)/.installed
 	touch $@
 
 demo: install
-	scripts/run_demo.sh
+	scripts/run_demo.sh --jobs 2
 
 test: test-install
 	$(BIN)/ruff check .
