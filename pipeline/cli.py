@@ -33,26 +33,34 @@ COMMANDS = {
 _MODULES = {"import": "import_masks"}  # a keyword cannot name a module
 
 
-def build_parser(command: str | None) -> argparse.ArgumentParser:
-    """Return the parser; only the options of `command` are loaded, so that `rvos --help` stays quick."""
+def build_overview() -> argparse.ArgumentParser:
+    """Return the parser of `rvos` alone: it lists the commands and loads none of them."""
     parser = argparse.ArgumentParser(prog="rvos", description="Referring video object segmentation by ensembles.")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, summary in COMMANDS.items():
-        sub = commands.add_parser(
-            name, help=summary, description=summary, formatter_class=argparse.RawDescriptionHelpFormatter
-        )
-        if name == command:
-            module = import_module(f"pipeline.commands.{_MODULES.get(name, name.replace('-', '_'))}")
-            module.register(sub)
-            sub.set_defaults(run=module.run)
+        commands.add_parser(name, help=summary)
+    return parser
+
+
+def build_parser(command: str) -> argparse.ArgumentParser:
+    """Return the parser of one command; no other command is loaded, so that each starts quickly."""
+    summary = COMMANDS[command]
+    parser = argparse.ArgumentParser(
+        prog=f"rvos {command}", description=summary, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    module = import_module(f"pipeline.commands.{command.replace('-', '_')}")
+    module.register(parser)
+    parser.set_defaults(run=module.run, command=command)
     return parser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one sub-command and return its exit status."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    parser = build_parser(words[0] if words else None)
-    options = parser.parse_args(words)
+    if not words or words[0] not in COMMANDS:
+        build_overview().parse_args(words)
+    # Intermixed: names may stand before and after options, as in `rvos table RECIPE --jobs 2 NODE NODE`.
+    options = build_parser(words[0]).parse_intermixed_args(words[1:])
     try:
         status: int = options.run(options)
     except PipelineError as error:
