@@ -48,7 +48,7 @@ def build_parser(command: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=f"rvos {command}", description=summary, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    module = import_module(f"pipeline.commands.{command.replace('-', '_')}")
+    module = import_module(f"pipeline.commands.{_MODULES.get(command, command.replace('-', '_'))}")
     module.register(parser)
     parser.set_defaults(run=module.run, command=command)
     return parser
