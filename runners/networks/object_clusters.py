@@ -4,54 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-
-class SelfAttention(nn.Module):
-    """Self-attention with residual and norm; the position, if any, joins queries and keys."""
-
-    def __init__(self, channels: int, heads: int, dropout: float) -> None:
-        super().__init__()
-        self.self_attn = nn.MultiheadAttention(channels, heads, dropout=dropout, batch_first=True)
-        self.norm = nn.LayerNorm(channels)
-        self.dropout = nn.Dropout(dropout)
-
-    def forward(self, tokens: Tensor, position: Tensor | None = None) -> Tensor:
-        """Return the tokens (B, L, C)."""
-        query = tokens if position is None else tokens + position
-        result: Tensor = self.norm(tokens + self.dropout(self.self_attn(query, query, tokens, need_weights=False)[0]))
-        return result
-
-
-class CrossAttention(nn.Module):
-    """Attention of queries to frame tokens, with residual and norm."""
-
-    def __init__(self, channels: int, heads: int, dropout: float) -> None:
-        super().__init__()
-        self.multihead_attn = nn.MultiheadAttention(channels, heads, dropout=dropout, batch_first=True)
-        self.norm = nn.LayerNorm(channels)
-        self.dropout = nn.Dropout(dropout)
-
-    def forward(self, queries: Tensor, position: Tensor, keys: Tensor, values: Tensor) -> Tensor:
-        """Return the queries (B, Q, C)."""
-        attended = self.multihead_attn(queries + position, keys, values, need_weights=False)[0]
-        result: Tensor = self.norm(queries + self.dropout(attended))
-        return result
-
-
-class FeedForward(nn.Module):
-    """Two linear layers with residual and norm."""
-
-    def __init__(self, channels: int, width: int, dropout: float) -> None:
-        super().__init__()
-        self.linear1 = nn.Linear(channels, width)
-        self.linear2 = nn.Linear(width, channels)
-        self.norm = nn.LayerNorm(channels)
-        self.dropout = nn.Dropout(dropout)
-
-    def forward(self, tokens: Tensor) -> Tensor:
-        """Return the tokens (B, L, C)."""
-        hidden = self.dropout(self.linear1(tokens).relu_())
-        result: Tensor = self.norm(tokens + self.dropout(self.linear2(hidden)))
-        return result
+from runners.networks.post_norm import CrossAttention, PostNormFeedForward, SelfAttention
 
 
 class ObjectClusters(nn.Module):
@@ -80,11 +33,11 @@ class ObjectClusters(nn.Module):
         super().__init__()
         sizes = (channels, heads, dropout)
         self.enc_self_attn = nn.ModuleList(SelfAttention(*sizes) for _ in range(encoder_layers))
-        self.enc_ffn = nn.ModuleList(FeedForward(channels, feedforward, dropout) for _ in range(encoder_layers))
+        self.enc_ffn = nn.ModuleList(PostNormFeedForward(channels, feedforward, dropout) for _ in range(encoder_layers))
         self.transformer_cross_attention_layers = nn.ModuleList(CrossAttention(*sizes) for _ in range(decoder_layers))
         self.transformer_self_attention_layers = nn.ModuleList(SelfAttention(*sizes) for _ in range(decoder_layers))
         self.transformer_ffn_layers = nn.ModuleList(
-            FeedForward(channels, feedforward, dropout) for _ in range(decoder_layers)
+            PostNormFeedForward(channels, feedforward, dropout) for _ in range(decoder_layers)
         )
         self.decoder_norm = nn.LayerNorm(channels)
         self.fq_pos = nn.Embedding(queries, channels)
