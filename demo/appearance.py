@@ -10,11 +10,11 @@ SHAPES = ("circle", "square", "triangle", "star", "ring", "cross", "moon")
 COLOURS = ("red", "green", "blue", "yellow", "purple", "orange", "pink", "white")
 TEXTURES = ("plain", "striped", "dotted", "checkered")
 SIZES = ("small", "medium", "big")
-RADII = {"small": (9.5, 11.5), "medium": (13.5, 16.5), "big": (19.0, 23.0)}
+RADII = {"small": (10.5, 12.5), "medium": (15.0, 18.0), "big": (21.0, 25.0)}
 """Ranges of the radius in pixels; the gaps between them keep the words true."""
 
 _TWINS = (1, 2, 3)
-_TWIN_CHANCES = (0.35, 0.55, 0.1)
+_TWIN_CHANCES = (0.5, 0.45, 0.05)
 _TEXTURE_CHANCES = (0.4, 0.2, 0.2, 0.2)
 _SIZE_CHANCES = (0.25, 0.45, 0.3)
 _SAME_SHAPE, _SAME_COLOUR = 0.4, 0.7

@@ -12,7 +12,7 @@ from demo.appearance import RADII, Look, sample_looks
 from demo.motion import FRAME_SIZE, Path, leaves_view, sample_camera, sample_motion, sample_path
 
 _N_THINGS = (3, 4, 5, 6)
-_N_THINGS_CHANCES = (0.35, 0.35, 0.2, 0.1)
+_N_THINGS_CHANCES = (0.55, 0.3, 0.1, 0.05)
 _FEWEST_FRAMES, _MOST_FRAMES = 8, 16
 _LAYOUTS = 60
 _HIDDEN_SHARE = 0.35

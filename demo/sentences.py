@@ -16,8 +16,8 @@ from demo.scenes import Scene
 
 Kind = Literal["appearance", "place", "relation", "motion"]
 KINDS: tuple[Kind, ...] = ("appearance", "place", "relation", "motion")
-_KIND_CHANCES = {"appearance": 0.3, "place": 0.17, "relation": 0.28, "motion": 0.25}
-_OTHER_KIND = 0.8
+_KIND_CHANCES = {"appearance": 0.45, "place": 0.2, "relation": 0.35, "motion": 0.1}
+_OTHER_KIND = 0.6
 
 NOUNS = {
     "circle": ("circle", "ball"),
