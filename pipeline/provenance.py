@@ -13,6 +13,7 @@ from typing import Any
 from pipeline.execution import Plan
 from pipeline.fingerprints import Checksums
 from pipeline.recipe import MemberNode, PropagateNode, Recipe
+from runners.windows import describe_setting
 from rvos.files import write_atomically
 from rvos.submission import hash_file
 
@@ -51,6 +52,7 @@ def write_manifest(archive: Path, plan: Plan, node: str, *, overrides: Sequence[
         "node": node,
         "recipe": _describe_recipe(recipe, overrides),
         "checkpoints": _list_checkpoints(plan),
+        "protocols": _list_protocols(plan),
         "fingerprints": {task.video.id: task.fingerprint for task in plan.tasks[node]},
         "versions": list_versions(),
     }
@@ -67,6 +69,12 @@ def _describe_recipe(recipe: Recipe, overrides: Sequence[str]) -> Mapping[str, A
         "set": list(overrides),
         "text": text.decode("utf-8", "replace"),
     }
+
+
+def _list_protocols(plan: Plan) -> Mapping[str, str]:
+    """Return, for every member of the plan, which frames of a video it saw together."""
+    members = [node for node in plan.nodes if isinstance(node, MemberNode)]
+    return {node.name: describe_setting(node.settings.window, node.settings.overlap) for node in members}
 
 
 def _list_checkpoints(plan: Plan) -> Mapping[str, str]:

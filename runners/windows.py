@@ -35,7 +35,14 @@ def describe_protocol(n_frames: int, window: int | None, overlap: int = 0) -> st
     n_windows = len(plan_windows(n_frames, window, overlap))
     if n_windows == 1:
         return f"all {n_frames} frames in one clip"
-    return f"{n_windows} windows of at most {window} frames, neighbours share {overlap}"
+    return f"{n_windows} {describe_setting(window, overlap)}"
+
+
+def describe_setting(window: int | None, overlap: int = 0) -> str:
+    """Return the protocol that the settings ask for, whatever the length of a video."""
+    if window is None:
+        return "official: all frames of a video at once"
+    return f"windows of at most {window} frames, neighbours share {overlap}"
 
 
 def join_windows(parts: Sequence[Tensor], windows: Sequence[range], n_frames: int) -> Tensor:
