@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from runners.networks.backbones import Backbone, BackboneConfig, build_backbone, level_masks
+from runners.networks.backbones import Backbone, BackboneConfig, build_backbone, level_masks, repeat_clips
 from runners.networks.broadcast_attention import LanguageFusion
 from runners.networks.deformable_transformer import (
     DecoderStates,
@@ -146,19 +146,28 @@ class ReferFormer(nn.Module):
         self.controller.reset_xavier()
 
     def encode_video(
-        self, frames: Tensor, padding_mask: Tensor | None = None, sizes: Tensor | None = None
+        self,
+        frames: Tensor,
+        padding_mask: Tensor | None = None,
+        sizes: Tensor | None = None,
+        *,
+        expressions: int = 1,
     ) -> VisualFeatures:
         """Return what all expressions of a clip share.
 
         Args:
             frames: `(B, T, 3, H, W)` normalised, zero-padded.
             padding_mask: `(B, T, H, W)` bool, true = padding, the same for all frames of a clip; None: no padding.
-            sizes: `(B, 2)` unpadded (height, width); None: (H, W).
+            sizes: `(B * E, 2)` unpadded (height, width); None: (H, W).
+            expressions: E; the features of every clip are repeated so often, one after the other.
         """
         clips, n_frames, _, height, width = frames.shape
+        levels = [repeat_clips(level, clips, expressions) for level in self.visual_backbone(frames)]
+        if padding_mask is not None:
+            padding_mask = padding_mask.repeat_interleave(expressions, 0)
+        clips *= expressions
         if sizes is None:
             sizes = torch.tensor([[height, width]], device=frames.device).expand(clips, -1)
-        levels = self.visual_backbone(frames)
         maps = [project(level) for project, level in zip(self.input_proj, (*levels[1:], levels[-1]), strict=True)]
         is_padded = padding_mask is not None and bool(padding_mask.any())
         whole = padding_mask[:, 0] if padding_mask is not None else frames.new_zeros((1, height, width)).bool()
@@ -190,16 +199,16 @@ class ReferFormer(nn.Module):
         attention_mask: Tensor,
         sizes: Tensor | None = None,
     ) -> Predictions:
-        """Return the predictions of all queries, one expression a clip.
+        """Return the predictions of all queries, E expressions a clip.
 
         Args:
             frames: `(B, T, 3, H, W)` normalised, zero-padded.
             padding_mask: `(B, T, H, W)` bool; None: no padding.
-            ids: `(B, L)` int64, padded with 1.
-            attention_mask: `(B, L)`, 1 = token.
-            sizes: `(B, 2)` unpadded (height, width); None: (H, W).
+            ids: `(B * E, L)` int64, padded with 1; those of a clip next to each other.
+            attention_mask: `(B * E, L)`, 1 = token.
+            sizes: `(B * E, 2)` unpadded (height, width); None: (H, W).
         """
-        visual = self.encode_video(frames, padding_mask, sizes)
+        visual = self.encode_video(frames, padding_mask, sizes, expressions=len(ids) // len(frames))
         return self.predict(visual, self.encode_text(ids, attention_mask))
 
     def predict(self, visual: VisualFeatures, text: TextFeatures) -> Predictions:

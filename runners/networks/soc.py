@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from runners.networks.attention import MultiplicativeFusion
-from runners.networks.backbones import Backbone, level_masks, resize_mask
+from runners.networks.backbones import Backbone, level_masks, repeat_clips, resize_mask
 from runners.networks.deformable_transformer import DeformableTransformer, Memory, refine
 from runners.networks.dynamic_masks import count_parameters, dynamic_masks
 from runners.networks.heads import Perceptron
@@ -87,17 +87,26 @@ class SOC(nn.Module):
         self.text_encoder.requires_grad_(False)
 
     def encode_video(
-        self, frames: Tensor, padding_mask: Tensor | None = None, sizes: Tensor | None = None
+        self,
+        frames: Tensor,
+        padding_mask: Tensor | None = None,
+        sizes: Tensor | None = None,
+        *,
+        expressions: int = 1,
     ) -> VisualFeatures:
         """Return what all expressions of a clip share.
 
         Args:
             frames: (B, T, 3, H, W) normalised, padded at the bottom and right.
             padding_mask: bool (B, T, H, W), true = padding; None: nothing is padded.
-            sizes: (B, 2) unpadded (height, width); None: (H, W).
+            sizes: (B * E, 2) unpadded (height, width); None: (H, W).
+            expressions: E; the features of every clip are repeated so often, one after the other.
         """
         clips, steps, _, height, width = frames.shape
-        levels: list[Tensor] = self.backbone[0](frames)
+        levels = [repeat_clips(level, clips, expressions) for level in self.backbone[0](frames)]
+        if padding_mask is not None:
+            padding_mask = padding_mask.repeat_interleave(expressions, 0)
+        clips *= expressions
         maps = [project(level) for project, level in zip(self.input_proj, [*levels[1:], levels[-1]], strict=True)]
         if sizes is None:
             sizes = torch.tensor([(height, width)] * clips, device=frames.device)
@@ -174,10 +183,10 @@ class SOC(nn.Module):
         Args:
             frames: (B, T, 3, H, W) normalised, padded at the bottom and right.
             padding_mask: bool (B, T, H, W), true = padding; None: nothing is padded.
-            ids, attention_mask: (B, L) tokens of one expression a clip.
-            sizes: (B, 2) unpadded (height, width).
+            ids, attention_mask: (B * E, L) tokens of E expressions a clip, those of a clip next to each other.
+            sizes: (B * E, 2) unpadded (height, width).
         """
-        visual = self.encode_video(frames, padding_mask, sizes)
+        visual = self.encode_video(frames, padding_mask, sizes, expressions=len(ids) // len(frames))
         text = self.encode_text(ids, attention_mask)
         states = self.decode(visual, text)
         layers = tuple(

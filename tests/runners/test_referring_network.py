@@ -61,6 +61,18 @@ def test_expressions_in_one_batch_do_not_change_each_other(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 @torch.inference_mode()
+def test_expressions_of_a_training_batch_can_share_clips(kind: str) -> None:
+    network = small_network(kind)
+    frames = torch.cat([clip(), clip().flip(-1)])
+    ids, mask = SmallTokens().encode([*TEXTS, TEXTS[0]])
+    shared = network(frames, None, ids, mask)
+    repeated = network(frames.repeat_interleave(2, 0), None, ids, mask)
+    torch.testing.assert_close(shared.masks, repeated.masks, atol=1e-4, rtol=1e-4)
+    assert len(shared.boxes[0]) == 4
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@torch.inference_mode()
 def test_the_selection_is_the_best_query_of_the_full_prediction(kind: str) -> None:
     network, frames = small_network(kind), clip()
     text = read(network, TEXTS[1])

@@ -141,6 +141,18 @@ def test_clips_of_a_batch_do_not_mix() -> None:
 
 
 @torch.no_grad()
+def test_expressions_of_a_batch_can_share_clips() -> None:
+    network = make_network()
+    frames, ids, mask, sizes = inputs(clips=2)
+    ids = torch.cat([ids, ids.flip(1)])
+    shared = network(frames, None, ids, mask.repeat(2, 1), sizes.repeat(2, 1)).layers[0]
+    repeated = network(frames.repeat_interleave(2, 0), None, ids, mask.repeat(2, 1), sizes.repeat(2, 1)).layers[0]
+    torch.testing.assert_close(shared.boxes, repeated.boxes, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(shared.mask_logits, repeated.mask_logits, atol=1e-2, rtol=1e-2)
+    assert not torch.allclose(shared.boxes[0], shared.boxes[1])
+
+
+@torch.no_grad()
 def test_text_padding_changes_nothing() -> None:
     network = make_network()
     frames, ids, mask, sizes = inputs()

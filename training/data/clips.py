@@ -14,25 +14,25 @@ from torch.nn import functional as F
 
 from rvos.errors import InputError
 from training.data.clip_augmentation import Augmentation, Clip, augment
-from training.data.sampling import around, spread, windows
+from training.data.sampling import around, spread, stretch, windows
 from training.data.videos import LabelledVideo, VideoFolder, objects_seen, open_videos
 from training.targets import ClipTargets, targets_of
 
-Sampling = Literal["around", "windows", "spread"]
+Sampling = Literal["around", "windows", "spread", "stretch"]
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _TRIES = 20
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ClipBatch:
-    """B clips of T frames, padded on the right and at the bottom.
+    """B clips of T frames with E expressions each, padded on the right and at the bottom.
 
     Args:
         frames: `(B, T, 3, H, W)` float32, normalised; padding is 0.
         padding_mask: `(B, T, H, W)` bool, true = padding.
-        texts: one expression a clip.
-        sizes: `(B, 2)` int64, height and width without padding.
-        targets: the referred objects.
+        texts: `B * E` expressions, those of a clip next to each other.
+        sizes: `(B * E, 2)` int64, height and width without padding.
+        targets: the `B * E` referred objects.
     """
 
     frames: Tensor
@@ -63,6 +63,10 @@ class ClipSource(Protocol):
         """Return sample `index`, augmented; drawn from `random` alone."""
         ...
 
+    def clips(self, index: int, random: np.random.Generator, *, expressions: int) -> list[Clip]:
+        """Return sample `index` and further expressions with the same frames, augmented alike."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class VideoClipSettings:
@@ -71,8 +75,10 @@ class VideoClipSettings:
     Args:
         folder: the videos.
         frames: of a clip.
+        longest: clips of a "stretch" have `frames` to so many frames; a batch is cut to its shortest clip.
         sampling: "around": every `step`-th frame is the centre of a sample; "windows": consecutive
-            windows in which the object appears; "spread": one sample an expression, over the whole video.
+            windows in which the object appears; "spread": one sample an expression, over the whole video;
+            "stretch": one sample an expression, consecutive frames from a random one on.
         step: of the centres, in annotated frames.
     """
 
@@ -81,6 +87,7 @@ class VideoClipSettings:
     sampling: Sampling
     augmentation: Augmentation
     step: int = 5
+    longest: int | None = None
 
 
 class VideoClips:
@@ -119,23 +126,43 @@ class VideoClips:
         Raises:
             InputError: a file cannot be read, or no sample shows its target.
         """
+        return self.clips(index, random, expressions=1)[0]
+
+    def clips(self, index: int, random: np.random.Generator, *, expressions: int) -> list[Clip]:
+        """Return sample `index` as `clip` does, then other expressions of the video with the same frames.
+
+        Expressions repeat where the video has fewer; the others' objects may be out of view.
+        """
         for _ in range(_TRIES):
             video_index, expression, place = self._samples[index]
-            clip = self._draw(self.videos[video_index], expression, place, random)
-            clip = augment(clip, self.settings.augmentation, random)
-            if clip.masks.any():
-                return clip
+            video = self.videos[video_index]
+            indices = self._indices(video.n_frames, place, random)
+            others = random.permutation(len(video.video.expressions)).tolist() if expressions > 1 else []
+            numbers = [expression, *(other for other in others if other != expression)]
+            numbers = [numbers[place % len(numbers)] for place in range(expressions)]
+            state = random.bit_generator.state
+            drawn = []
+            for number in numbers:
+                # Every expression gets the same flip and the same size.
+                random.bit_generator.state = state
+                drawn.append(augment(self._draw(video, number, indices), self.settings.augmentation, random))
+            if drawn[0].masks.any():
+                return drawn
             index = int(random.integers(len(self._samples)))
         raise InputError(f"{self.settings.folder.root}: {_TRIES} samples without their object; check the annotations")
 
-    def _draw(self, video: LabelledVideo, expression: int, place: int, random: np.random.Generator) -> Clip:
+    def _indices(self, n_frames: int, place: int, random: np.random.Generator) -> list[int]:
         settings = self.settings
         if settings.sampling == "around":
-            indices = around(video.n_frames, place, settings.frames, random)
-        elif settings.sampling == "spread":
-            indices = spread(video.n_frames, settings.frames, random)
-        else:
-            indices = windows(video.n_frames, settings.frames)[place]
+            return around(n_frames, place, settings.frames, random)
+        if settings.sampling == "spread":
+            return spread(n_frames, settings.frames, random)
+        if settings.sampling == "stretch":
+            longest = max(settings.longest or settings.frames, settings.frames)
+            return stretch(n_frames, int(random.integers(settings.frames, longest, endpoint=True)), random)
+        return windows(n_frames, settings.frames)[place]
+
+    def _draw(self, video: LabelledVideo, expression: int, indices: Sequence[int]) -> Clip:
         text = " ".join(video.video.expressions[expression].text.lower().split())
         return Clip(video.frames(indices), video.labels(indices) == _object_of(video, expression), text)
 
@@ -151,21 +178,26 @@ def _object_of(video: LabelledVideo, expression: int) -> int:
         ) from None
 
 
-def collate(clips: Sequence[Clip], *, multiple: int = 32) -> ClipBatch:
-    """Return clips of equal length as one batch, padded to a common multiple of `multiple` pixels.
+def collate(clips: Sequence[Clip], *, multiple: int = 32, expressions: int = 1) -> ClipBatch:
+    """Return clips as one batch, cut to the shortest and padded to a common multiple of `multiple` pixels.
+
+    Args:
+        expressions: so many clips next to each other have the same frames, which are kept once.
 
     Source: referformer.md section 2 (padding with zeros after normalisation).
     """
     sizes = torch.tensor([clip.masks.shape[1:] for clip in clips], dtype=torch.int64)
     height, width = (-(-int(side) // multiple) * multiple for side in sizes.amax(0))
+    length = min(len(clip.frames) for clip in clips)
     frames, padding, masks = [], [], []
-    for clip in clips:
+    for number, clip in enumerate(clips):
         rows, columns = height - clip.masks.shape[1], width - clip.masks.shape[2]
         margin = (0, columns, 0, rows)
-        frames.append(F.pad(normalise(clip.frames), margin))
-        inside = torch.zeros(clip.masks.shape, dtype=torch.bool)
-        padding.append(F.pad(inside, margin, value=True))
-        masks.append(F.pad(torch.from_numpy(clip.masks), margin))
+        masks.append(F.pad(torch.from_numpy(clip.masks[:length]), margin))
+        if number % expressions == 0:
+            frames.append(F.pad(normalise(clip.frames[:length]), margin))
+            inside = torch.zeros((length, *clip.masks.shape[1:]), dtype=torch.bool)
+            padding.append(F.pad(inside, margin, value=True))
     targets = targets_of(torch.stack(masks), sizes)
     return ClipBatch(torch.stack(frames), torch.stack(padding), tuple(clip.text for clip in clips), sizes, targets)
 

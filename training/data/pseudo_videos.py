@@ -125,6 +125,16 @@ class PseudoVideos:
             index = int(random.integers(len(self._pictures)))
         raise InputError(f"images: {_TRIES} samples without their object; check the annotations and the crop")
 
+    def clips(self, index: int, random: np.random.Generator, *, expressions: int) -> list[Clip]:
+        """Return sample `index` in a list; an image is warped anew for every expression.
+
+        Raises:
+            ConfigError: more than one expression is asked for.
+        """
+        if expressions > 1:
+            raise ConfigError("data.expressions: images have one expression a clip; set it to 1 or leave images out")
+        return [self.clip(index, random)]
+
 
 def find_stills(videos: Sequence[LabelledVideo], step: int) -> list[Still]:
     """Return every frame (each `step`-th) with every expression that a single frame can decide and whose object shows.

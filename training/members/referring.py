@@ -33,11 +33,13 @@ class ClipData:
         videos: labelled videos.
         images: single images as pseudo-videos.
         multiple: batches are padded to a multiple of so many pixels.
+        expressions: of each clip; they share its visual features. A batch then has so many times as many samples.
     """
 
     videos: tuple[VideoClipSettings, ...] = ()
     images: tuple[PseudoVideoSettings, ...] = ()
     multiple: int = 32
+    expressions: int = 1
 
     def __post_init__(self) -> None:
         if not (self.videos or self.images):
@@ -103,12 +105,12 @@ class MemberTask(Generic[NetworkConfig]):
         self.n_samples = len(self._clips)
 
     def batch(self, indices: list[int], seeds: list[int]) -> ClipBatch:
-        """Return clips with one expression each."""
-        clips = []
+        """Return clips with one expression each, or several (`data.expressions`)."""
+        clips, data = [], self._settings.data
         for index, seed in zip(indices, seeds, strict=True):
             source, place = self._clips.locate(index)
-            clips.append(source.clip(place, np.random.default_rng(seed)))
-        return collate(clips, multiple=self._settings.data.multiple)
+            clips += source.clips(place, np.random.default_rng(seed), expressions=data.expressions)
+        return collate(clips, multiple=data.multiple, expressions=data.expressions)
 
     def losses(self, batch: ClipBatch, progress: float) -> Mapping[str, Tensor]:
         """Return the criterion's losses."""
