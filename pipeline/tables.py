@@ -16,6 +16,7 @@ from rvos.errors import ConfigError
 from rvos.store import Store
 
 _RESAMPLES = 2000
+_RIGHT = 0.5
 _LIMITS = (2.5, 97.5)
 
 
@@ -71,6 +72,18 @@ def make_table(nodes: Sequence[str], scores: Sequence[VideoScores]) -> list[Tabl
             low, high = (100 * limit for limit in resample_gain(totals[:, index] - totals[:, index - 1], counts))
         rows.append(TableRow(node, j, f, (j + f) / 2, gain, low, high))
     return rows
+
+
+def compare_pairs(scores: Sequence[VideoScores]) -> NDArray[np.float64]:
+    """Return, for all pairs of nodes, the part of the expressions that exactly one of the two gets right.
+
+    An expression counts as right from J&F 0.5 on. The result is `(nodes, nodes)` in [0, 1] with a zero diagonal;
+    members that fail together have small values, and voting cannot mend what all of them get wrong.
+    """
+    values = np.concatenate([video.values for video in scores], axis=1).mean(axis=2)
+    is_right = values >= _RIGHT
+    differs: NDArray[np.float64] = (is_right[:, None] != is_right[None]).mean(axis=2)
+    return differs
 
 
 def resample_gain(differences: NDArray[np.float64], counts: NDArray[np.int64], *, seed: int = 0) -> tuple[float, float]:

@@ -8,10 +8,12 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 
+from numpy.typing import NDArray
+
 from pipeline.commands.recipe_options import add_recipe_options, open_recipe
 from pipeline.execution import select_videos
 from pipeline.scoring import score_nodes
-from pipeline.tables import TableRow, choose_nodes, make_table
+from pipeline.tables import TableRow, choose_nodes, compare_pairs, make_table
 from rvos.datasets import open_dataset
 from rvos.store import Store
 
@@ -23,6 +25,9 @@ def register(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("nodes", nargs="*", metavar="NODE", help="rows, in this order; default: all that are finished")
     parser.add_argument("--videos", nargs="+", default=[], metavar="VIDEO", help="only these videos")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="processes side by side")
+    parser.add_argument(
+        "--pairs", action="store_true", help="print too which part of the expressions only one of two nodes gets right"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
@@ -33,13 +38,27 @@ def run(options: argparse.Namespace) -> int:
     videos = select_videos(dataset, names=options.videos)
     store = Store(recipe.workspace)
     nodes = choose_nodes(recipe, store, options.nodes, [video.id for video in videos])
-    rows = make_table(nodes, score_nodes(store, dataset, videos, nodes, jobs=options.jobs))
+    scores = score_nodes(store, dataset, videos, nodes, jobs=options.jobs)
+    rows, pairs = make_table(nodes, scores), compare_pairs(scores)
     if options.json:
-        json.dump({"videos": len(videos), "rows": [asdict(row) for row in rows]}, sys.stdout, indent=1)
+        content = {"videos": len(videos), "rows": [asdict(row) for row in rows]}
+        json.dump(content | ({"pairs": pairs.tolist()} if options.pairs else {}), sys.stdout, indent=1)
         print()
-    else:
-        print_table(rows)
+        return 0
+    print_table(rows)
+    if options.pairs:
+        print_pairs(nodes, pairs)
     return 0
+
+
+def print_pairs(nodes: Sequence[str], pairs: NDArray[np.float64]) -> None:
+    """Print how differently the nodes fail."""
+    width = max(len(node) for node in nodes)
+    print("\nexpressions that only one of the two gets right (J&F from 50 on), %")
+    print(" " * width + "".join(f"  {node:>{max(len(node), 5)}}" for node in nodes))
+    for node, row in zip(nodes, pairs, strict=True):
+        cells = (f"  {100 * value:>{max(len(other), 5)}.1f}" for other, value in zip(nodes, row, strict=True))
+        print(f"{node:{width}}{''.join(cells)}")
 
 
 def print_table(rows: Sequence[TableRow]) -> None:

@@ -11,7 +11,7 @@ from small_data import write_split
 
 from pipeline.cli import main
 from pipeline.scoring import VideoScores
-from pipeline.tables import make_table, resample_gain
+from pipeline.tables import compare_pairs, make_table, resample_gain
 from rvos.datasets import open_dataset
 from rvos.evaluation.scoring import score_sequences
 from rvos.store import Store
@@ -51,6 +51,19 @@ def test_the_table_has_the_scores_of_the_evaluation(finished: Path, capsys: pyte
     assert rows[0]["gain"] is None
     assert rows[1]["gain"] == pytest.approx(rows[1]["j_and_f"] - rows[0]["j_and_f"])
     assert rows[1]["low"] <= rows[1]["gain"] <= rows[1]["high"]
+
+
+def test_pairs_count_what_only_one_of_two_gets_right(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    values = np.zeros((2, 4, 2))
+    values[0, :3] = 0.8
+    values[1, 2:] = 0.6
+    # Both are right on the third expression only; the first is alone on two, the second on one.
+    assert compare_pairs([VideoScores("v", values)]).tolist() == [[0, 0.75], [0.75, 0]]
+    pairs = np.array(call(finished, capsys, "table", "a", "ab", "--pairs")["pairs"])
+    assert pairs.shape == (2, 2)
+    assert np.array_equal(pairs, pairs.T)
+    assert main(["table", str(finished / "pipeline.yaml"), "a", "ab", "--pairs"]) == 0
+    assert "only one of the two gets right" in capsys.readouterr().out
 
 
 def test_without_names_all_finished_nodes_are_shown(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
