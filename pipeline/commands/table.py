@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 
+import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.commands.recipe_options import add_recipe_options, open_recipe
