@@ -10,7 +10,7 @@ below them start ReferFormer, and from there MUTR and SOC.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -44,36 +44,28 @@ class GroundingData:
     Args:
         expressions: of each frame at most so many, drawn at random.
         short_side: frames are resized to it, pixels; the result must be a multiple of 8 both ways.
-        frames, longest: consecutive frames of the clip that a backbone sees, drawn anew for every batch between the
-            two; more than one only where the backbone mixes frames.
-        grounded: frames of the clip in which the expressions are looked for.
     """
 
     folder: VideoFolder
     validation: VideoFolder
     expressions: int = 6
     short_side: int = 96
-    frames: int = 1
-    longest: int = 1
-    grounded: int = 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class GroundingBatch:
-    """B clips of T frames; E times an expression is looked for in one of N of these frames.
+    """B frames with E expressions in all.
 
     Args:
-        frames: `(B, T, 3, H, W)` float32, normalised.
-        picked: `(N,)` int64, the frames in which expressions are looked for, indices into `B * T`.
-        owners: `(E,)` int64, which of the N frames.
+        frames: `(B, 1, 3, H, W)` float32, normalised.
+        owners: `(E,)` int64, the frame of each expression.
         ids, mask: `(E, L)` tokens.
         masks: `(E, H, W)` float32, 0 or 1.
-        objects: `(N, H, W)` int64, index masks of the N frames.
+        objects: `(B, H, W)` int64, index masks of the frames.
         targets: `(E,)` int64, the object of each expression.
     """
 
     frames: Tensor
-    picked: Tensor
     owners: Tensor
     ids: Tensor
     mask: Tensor
@@ -83,7 +75,7 @@ class GroundingBatch:
 
     def to(self, device: torch.device) -> GroundingBatch:
         """Return the same batch on `device`."""
-        values = (getattr(self, name.name) for name in fields(self))
+        values = (self.frames, self.owners, self.ids, self.mask, self.masks, self.objects, self.targets)
         return GroundingBatch(*(value.to(device) for value in values))
 
 
@@ -105,7 +97,7 @@ class GroundingNetwork(nn.Module):
         levels = network.visual_backbone(batch.frames)
         inputs = (*levels[1:], levels[-1])
         maps = [project(level) for project, level in zip(network.input_proj, inputs, strict=True)]
-        maps = [level[batch.picked[batch.owners]] for level in maps]
+        maps = [level[batch.owners] for level in maps]
         text = network.encode_text(batch.ids, batch.mask)
         keys, padding = text.words + text.position, key_padding(text)
         fused = []
@@ -119,23 +111,8 @@ class GroundingNetwork(nn.Module):
         return [readout(level)[:, 0] for readout, level in zip(self.readouts, encoded[:-1], strict=True)]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _View:
-    """One clip and what is looked for in it.
-
-    Args:
-        frames: `(T, 3, H, W)`, normalised.
-        picked: frames in which expressions are looked for.
-        found: a one-frame clip for each expression, a list for each of `picked`.
-    """
-
-    frames: Tensor
-    picked: tuple[int, ...]
-    found: list[list[Clip]]
-
-
 class GroundingTask:
-    """Task of the pre-training; one sample a frame, which is the first of its clip."""
+    """Task of the pre-training; one sample a frame."""
 
     def __init__(self, config: ReferFormerConfig, data: GroundingData) -> None:
         self.network: nn.Module = GroundingNetwork(config)
@@ -148,41 +125,15 @@ class GroundingTask:
 
     def batch(self, indices: list[int], seeds: list[int]) -> GroundingBatch:
         """Return frames, half of them mirrored, with randomly drawn expressions."""
-        samples = [self._samples[index] for index in indices]
-        data, first_random = self._data, np.random.default_rng(seeds[0])
-        length = int(first_random.integers(data.frames, data.longest, endpoint=True))
-        length = min(length, *(self._videos[number].n_frames for number, _ in samples))
-        views = []
-        for (number, frame), seed in zip(samples, seeds, strict=True):
-            random = np.random.default_rng(seed)
-            picked = sorted(int(place) for place in random.permutation(length)[: data.grounded])
-            views.append(self._view(self._videos[number], (frame, length), picked, random))
-        return self._assemble(views)
-
-    def _view(
-        self,
-        video: LabelledVideo,
-        span: tuple[int, int],
-        picked: Sequence[int],
-        random: np.random.Generator | None,
-    ) -> _View:
-        """Return a clip of `span` (first frame, length) and, for its frames `picked`, one-frame clips of expressions.
-
-        Args:
-            random: draws the expressions, and whether the clip is mirrored; None: all of them, as it is.
-        """
-        first = min(span[0], video.n_frames - span[1])
-        frames = video.frames(range(first, first + span[1]))
-        nothing = np.zeros(frames.shape[:3], bool)
-        whole = resize(Clip(frames, nothing, ""), self._data.short_side)
-        mirrored = random is not None and random.random() < 0.5
         found = []
-        for place in picked:
-            clips = self._clips(video, first + place)
-            if random is not None:
-                clips = [clips[i] for i in random.permutation(len(clips))[: self._data.expressions]]
-            found.append([flip(clip) if mirrored else clip for clip in clips])
-        return _View(normalise(flip(whole).frames if mirrored else whole.frames), tuple(picked), found)
+        for index, seed in zip(indices, seeds, strict=True):
+            random = np.random.default_rng(seed)
+            number, frame = self._samples[index]
+            clips = self._clips(self._videos[number], frame)
+            order = random.permutation(len(clips))[: self._data.expressions]
+            mirrored = random.random() < 0.5
+            found.append([flip(clips[i]) if mirrored else clips[i] for i in order])
+        return self._assemble(found)
 
     def _clips(self, video: LabelledVideo, frame: int) -> list[Clip]:
         """Return a one-frame clip for every expression whose object is in the frame."""
@@ -195,21 +146,14 @@ class GroundingTask:
         ]
         return [resize(clip, self._data.short_side) for clip in clips]
 
-    def _assemble(self, views: Sequence[_View]) -> GroundingBatch:
-        length = len(views[0].frames)
-        places = [
-            (row * length + place, clips)
-            for row, view in enumerate(views)
-            for place, clips in zip(view.picked, view.found, strict=True)
-            if clips
-        ]
-        found = [clips for _, clips in places]
+    def _assemble(self, found: Sequence[Sequence[Clip]]) -> GroundingBatch:
+        found = [clips for clips in found if clips]
+        frames = torch.stack([normalise(clips[0].frames) for clips in found])
         owners = torch.tensor([row for row, clips in enumerate(found) for _ in clips])
         ids, mask = self._tokens.encode([clip.text for clips in found for clip in clips])
         masks = torch.from_numpy(np.concatenate([clip.masks for clips in found for clip in clips])).float()
         objects, targets = _index_masks(found)
-        frames, picked = torch.stack([view.frames for view in views]), torch.tensor([place for place, _ in places])
-        return GroundingBatch(frames, picked, owners, ids, mask, masks, objects, targets)
+        return GroundingBatch(frames, owners, ids, mask, masks, objects, targets)
 
     def losses(self, batch: GroundingBatch, progress: float) -> Mapping[str, Tensor]:
         """Return cross-entropy and dice losses of the three strides, the choice among objects, and their sum."""
@@ -228,10 +172,9 @@ class GroundingTask:
         """Return, as `J&F` (0 to 100), how often the most likely stride-8 pixel lies on the referred object."""
         hits = []
         for video in self._validation:
-            length = min(self._data.longest, video.n_frames)
-            view = self._view(video, ((video.n_frames - length) // 2, length), [length // 2], None)
-            if view.found[0]:
-                batch = self._assemble([view])
+            clips = self._clips(video, video.n_frames // 2)
+            if clips:
+                batch = self._assemble([clips])
                 best = self.network(batch)[0].flatten(1).argmax(1)
                 hits += (_shrunk(batch.masks, _STRIDES[0], None).flatten(1).gather(1, best[:, None]) > 0).tolist()
         return {"J&F": 100 * float(np.mean(hits))}

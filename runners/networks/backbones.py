@@ -17,7 +17,7 @@ from runners.networks.convmae import ConvMae
 from runners.networks.convnext import ChannelNorm, ConvNext
 from runners.networks.resnet import NormKind, ResNet
 from runners.networks.swin import Swin
-from runners.networks.video_swin import WINDOW, VideoSwin
+from runners.networks.video_swin import VideoSwin
 from rvos.errors import ConfigError
 
 BackboneKind = Literal["resnet", "swin", "video_swin", "convnext", "convmae"]
@@ -33,7 +33,6 @@ class BackboneConfig:
         depths: blocks of each stage; three stages for ConvMAE, four for the others.
         heads: attention heads of each stage (Swin, Video-Swin); the last counts for ConvMAE.
         drop_path: largest rate of stochastic depth in training.
-        window: frames, rows and columns of Video-Swin's windows, as released; networks for small frames take less.
         norm: of a ResNet: "frozen" moments as released, "group" for training from scratch.
     """
 
@@ -42,7 +41,6 @@ class BackboneConfig:
     depths: tuple[int, ...]
     heads: tuple[int, ...] = ()
     drop_path: float = 0.0
-    window: tuple[int, ...] = WINDOW
     norm: NormKind = "frozen"
 
     def __post_init__(self) -> None:
@@ -54,8 +52,6 @@ class BackboneConfig:
             )
         if self.kind in ("swin", "video_swin") and len(self.heads) != stages:
             raise ConfigError(f"backbone {self.kind}: heads {self.heads}; give {stages} numbers of heads")
-        if len(self.window) != 3 or min(self.window) < 2:
-            raise ConfigError(f"backbone {self.kind}: window {self.window}; give frames, rows and columns, 2 or more")
 
 
 def _swins(kind: BackboneKind, prefix: str, drops: Sequence[float]) -> dict[str, BackboneConfig]:
@@ -134,8 +130,7 @@ def _build_body(config: BackboneConfig) -> ResNet | Swin | VideoSwin | ConvNext 
     if config.kind == "swin":
         return Swin(config.width, config.depths, config.heads, drop_path=drop)
     if config.kind == "video_swin":
-        frames, rows, columns = config.window
-        return VideoSwin(config.width, config.depths, config.heads, drop_path=drop, window=(frames, rows, columns))
+        return VideoSwin(config.width, config.depths, config.heads, drop_path=drop)
     if config.kind == "convnext":
         return ConvNext(config.width, config.depths, drop_path=drop)
     widths = (config.width, config.width * 3 // 2, config.width * 3)

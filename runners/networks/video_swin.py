@@ -10,10 +10,11 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from runners.networks.drop_path import linear_rates
-from runners.networks.shifted_windows import PatchMerging, Sizes, WindowBlock, pad_to_patches, start_linear
+from runners.networks.shifted_windows import PatchMerging, WindowBlock, pad_to_patches, start_linear
 
 PATCH = 4
 WINDOW = (8, 7, 7)
+SHIFT = (4, 3, 3)
 
 
 class PatchEmbedding3d(nn.Module):
@@ -34,15 +35,14 @@ class PatchEmbedding3d(nn.Module):
 class VideoStage(nn.Module):
     """The blocks of one resolution; every second one is shifted."""
 
-    def __init__(self, channels: int, heads: int, rates: Sequence[float], *, window: Sizes = WINDOW) -> None:
+    def __init__(self, channels: int, heads: int, rates: Sequence[float]) -> None:
         super().__init__()
-        shift = (window[0] // 2, window[1] // 2, window[2] // 2)
         self.blocks = nn.ModuleList(
             WindowBlock(
                 channels,
                 heads,
-                window=window,
-                shift=shift if index % 2 else (0, 0, 0),
+                window=WINDOW,
+                shift=SHIFT if index % 2 else (0, 0, 0),
                 shrinks=True,
                 drop_path=rate,
             )
@@ -63,25 +63,15 @@ class VideoSwin(nn.Module):
         width: channels of the first level; the next have twice as many.
         depths, heads: blocks and attention heads of each stage.
         drop_path: largest rate of stochastic depth, reached by the last block.
-        window: frames, rows and columns of a window; the released networks have the default.
     """
 
-    def __init__(
-        self,
-        width: int,
-        depths: Sequence[int],
-        heads: Sequence[int],
-        *,
-        drop_path: float = 0.2,
-        window: Sizes = WINDOW,
-    ) -> None:
+    def __init__(self, width: int, depths: Sequence[int], heads: Sequence[int], *, drop_path: float = 0.2) -> None:
         super().__init__()
         self.channels = tuple(width * 2**stage for stage in range(len(depths)))
         rates = linear_rates(drop_path, tuple(depths))
         self.patch_embed = PatchEmbedding3d(width)
         self.layers = nn.ModuleList(
-            VideoStage(channels, count, rate, window=window)
-            for channels, count, rate in zip(self.channels, heads, rates, strict=True)
+            VideoStage(channels, count, rate) for channels, count, rate in zip(self.channels, heads, rates, strict=True)
         )
         self.downsamples = nn.ModuleList(PatchMerging(channels) for channels in self.channels[:-1])
         self.apply(start_linear)

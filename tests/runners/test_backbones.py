@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from runners.networks.backbones import BACKBONES, Backbone, BackboneConfig, build_backbone, find_backbone, level_masks
+from runners.networks.backbones import BACKBONES, BackboneConfig, build_backbone, find_backbone, level_masks
 from runners.networks.recognition import infer_backbone, name_backbone
 from runners.networks.shifted_windows import window_groups
 from rvos.errors import ConfigError
@@ -148,14 +148,6 @@ def test_another_spelling_of_a_name_is_understood() -> None:
 def test_an_unknown_backbone_lists_the_choices() -> None:
     with pytest.raises(ConfigError, match="swin_l_p4w7"):
         find_backbone("swin_xl")
-
-
-def test_windows_of_another_size_stay_within_the_map() -> None:
-    config = BackboneConfig("video_swin", 16, (1, 2, 1, 1), (1, 2, 4, 8), window=(4, 3, 3))
-    levels = Backbone(config)(torch.randn(1, 6, 3, 40, 56))
-    assert [tuple(level.shape[-2:]) for level in levels] == [(10, 14), (5, 7), (3, 4), (2, 2)]
-    with pytest.raises(ConfigError, match="give frames, rows and columns"):
-        BackboneConfig("video_swin", 16, (1, 2, 1, 1), (1, 2, 4, 8), window=(4, 1, 3))
 
 
 def test_level_masks_take_the_nearest_pixel() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +20,6 @@ from training.checkpoints import start_from
 from training.config import InitialWeights
 from training.data.videos import VideoFolder
 from training.grounding import GroundingBatch, GroundingData, GroundingTask, choice_loss
-from training.object_motion import VALUES, object_motion
 from training.words import WordData, WordNetwork, WordNetworkConfig, WordTask
 
 BACKBONE = BackboneConfig("resnet", 8, (1, 1, 1, 1), norm="group")
@@ -63,48 +61,12 @@ def test_pixels_are_told_the_words_of_their_object(folder: VideoFolder) -> None:
     assert 0 <= task.validate(Path("unused"))["J&F"] <= 100
 
 
-VIDEO = BackboneConfig("video_swin", 8, (1, 1, 1, 1), (1, 1, 1, 1), window=(4, 4, 4))
-
-
-def test_backbone_that_mixes_frames_learns_motion_too(folder: VideoFolder) -> None:
-    torch.manual_seed(0)
-    data = WordData(folder, folder, frames=3, longest=4, short_side=48)
-    task = WordTask(WordNetwork(WordNetworkConfig(VIDEO, channels=16, words=160)), data)
-    batch = task.batch([0, 8], [0, 1])
-    n_frames = batch.frames.shape[1]
-    assert n_frames in (3, 4)
-    assert batch.objects.shape[0] == 2 * n_frames
-    assert batch.motion.shape == (len(batch.words), n_frames, VALUES)
-    losses = task.losses(batch, 0.0)
-    losses["total"].backward()
-    assert float(losses["motion"].detach()) > 0
-    assert all(value.grad is not None for value in task.network.parameters())
-    assert 0 <= task.validate(Path("unused"))["J&F"] <= 100
-
-
-def test_motion_is_the_way_of_the_centroid_and_the_growth() -> None:
-    label = np.zeros((5, 12, 20), np.uint8)
-    for frame in range(5):
-        label[frame, 4:8, 2 * frame : 2 * frame + 4] = 1
-    label[:2, 0:2, 16:18] = 2
-    label[4, 0:4, 16:18] = 2
-    moves = object_motion(label, n_objects=3)
-    # Two cells a frame: over four frames in the middle, over two at the ends.
-    assert moves[0, :, 0].tolist() == [4, 6, 8, 6, 4]
-    assert moves[0, :, 1].tolist() == [0] * 5
-    assert moves[0, 2, 2:].tolist() == [8, 0, 0]
-    assert moves[1, 0, 3:].tolist() == pytest.approx([1, math.log(2)])
-    # Gone in frames 2 and 3, and there is no object 3.
-    assert np.isnan(moves[1, 0, :2]).all()
-    assert np.isnan(moves[2]).all()
-
-
 def test_choice_is_a_cross_entropy_over_objects_and_background() -> None:
     objects = torch.zeros(1, 16, 16, dtype=torch.int64)
     objects[0, :8, :8] = 1
     objects[0, 8:, 8:] = 2
     empty = torch.zeros(0)
-    batch = GroundingBatch(empty, empty, torch.tensor([0, 0]), empty, empty, empty, objects, torch.tensor([1, 2]))
+    batch = GroundingBatch(empty, torch.tensor([0, 0]), empty, empty, empty, objects, torch.tensor([1, 2]))
     logits = torch.tensor([[[3.0, 0.5], [-0.5, 1.0]], [[3.0, 0.5], [-0.5, 1.0]]])
     # Cells: object 1, background, background, object 2; their scores 3, 0 (the mean) and 1.
     total = math.log(math.exp(3) + math.exp(0) + math.exp(1))
@@ -117,7 +79,7 @@ def test_objects_of_other_frames_cannot_be_chosen() -> None:
     objects[1, :, 8:] = 1
     objects[1, :, :8] = 2
     empty = torch.zeros(0)
-    batch = GroundingBatch(empty, empty, torch.tensor([0]), empty, empty, empty, objects, torch.tensor([1]))
+    batch = GroundingBatch(empty, torch.tensor([0]), empty, empty, empty, objects, torch.tensor([1]))
     found = choice_loss(torch.tensor([[[2.0, 1.0]]]), batch)
     assert float(found) == pytest.approx(math.log(1 + math.exp(-1)), rel=1e-5)
 
@@ -135,20 +97,6 @@ def test_grounding_batches_hold_many_expressions_of_a_frame(folder: VideoFolder)
     losses["total"].backward()
     reached = {name.split(".")[1] for name, value in task.network.named_parameters() if value.grad is not None}
     assert {"backbone", "text_encoder", "resizer", "fusion_module", "input_proj", "transformer"} <= reached
-    assert 0 <= task.validate(Path("unused"))["J&F"] <= 100
-
-
-def test_clips_are_grounded_in_some_of_their_frames(folder: VideoFolder) -> None:
-    torch.manual_seed(0)
-    config = replace(CONFIG, backbone_sizes=VIDEO)
-    task = GroundingTask(config, GroundingData(folder, folder, short_side=96, frames=4, longest=4, grounded=2))
-    batch = task.batch([2, 9], [0, 1])
-    assert batch.frames.shape[:2] == (2, 4)
-    assert len(batch.picked) == len(batch.objects) == 4
-    assert batch.picked.tolist() == sorted(set(batch.picked.tolist()))
-    for row, frame in enumerate(batch.owners):
-        assert torch.equal(batch.objects[frame] == batch.targets[row], batch.masks[row].bool())
-    task.losses(batch, 0.0)["total"].backward()
     assert 0 <= task.validate(Path("unused"))["J&F"] <= 100
 
 

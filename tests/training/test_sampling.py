@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.data.sampling import around, reflect, spread, stretch, walk, windows
+from training.data.sampling import around, reflect, spread, walk, windows
 
 SEEDS = st.integers(0, 10_000)
 
@@ -47,14 +47,6 @@ def test_spread_frames_are_one_from_each_part(n_frames: int, n_picked: int, seed
     assert picked == sorted(picked)
     for part, frame in enumerate(picked):
         assert int(part * n_frames / n_picked) <= frame <= (part + 1) * n_frames / n_picked
-
-
-@given(n_frames=st.integers(1, 40), n_picked=st.integers(1, 12), seed=SEEDS)
-def test_stretches_are_consecutive_frames(n_frames: int, n_picked: int, seed: int) -> None:
-    picked = stretch(n_frames, n_picked, np.random.default_rng(seed))
-    assert len(picked) == min(n_frames, n_picked)
-    assert picked == list(range(picked[0], picked[0] + len(picked)))
-    assert 0 <= picked[0] <= picked[-1] < n_frames
 
 
 @given(n_frames=st.integers(1, 30), most=st.integers(1, 12), seed=SEEDS)

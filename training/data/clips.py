@@ -14,11 +14,11 @@ from torch.nn import functional as F
 
 from rvos.errors import InputError
 from training.data.clip_augmentation import Augmentation, Clip, augment
-from training.data.sampling import around, spread, stretch, windows
+from training.data.sampling import around, spread, windows
 from training.data.videos import LabelledVideo, VideoFolder, objects_seen, open_videos
 from training.targets import ClipTargets, targets_of
 
-Sampling = Literal["around", "windows", "spread", "stretch"]
+Sampling = Literal["around", "windows", "spread"]
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _TRIES = 20
 
@@ -75,10 +75,8 @@ class VideoClipSettings:
     Args:
         folder: the videos.
         frames: of a clip.
-        longest: clips of a "stretch" have `frames` to so many frames; a batch is cut to its shortest clip.
         sampling: "around": every `step`-th frame is the centre of a sample; "windows": consecutive
-            windows in which the object appears; "spread": one sample an expression, over the whole video;
-            "stretch": one sample an expression, consecutive frames from a random one on.
+            windows in which the object appears; "spread": one sample an expression, over the whole video.
         step: of the centres, in annotated frames.
     """
 
@@ -87,7 +85,6 @@ class VideoClipSettings:
     sampling: Sampling
     augmentation: Augmentation
     step: int = 5
-    longest: int | None = None
 
 
 class VideoClips:
@@ -157,9 +154,6 @@ class VideoClips:
             return around(n_frames, place, settings.frames, random)
         if settings.sampling == "spread":
             return spread(n_frames, settings.frames, random)
-        if settings.sampling == "stretch":
-            longest = max(settings.longest or settings.frames, settings.frames)
-            return stretch(n_frames, int(random.integers(settings.frames, longest, endpoint=True)), random)
         return windows(n_frames, settings.frames)[place]
 
     def _draw(self, video: LabelledVideo, expression: int, indices: Sequence[int]) -> Clip:
@@ -179,7 +173,7 @@ def _object_of(video: LabelledVideo, expression: int) -> int:
 
 
 def collate(clips: Sequence[Clip], *, multiple: int = 32, expressions: int = 1) -> ClipBatch:
-    """Return clips as one batch, cut to the shortest and padded to a common multiple of `multiple` pixels.
+    """Return clips of equal length as one batch, padded to a common multiple of `multiple` pixels.
 
     Args:
         expressions: so many clips next to each other have the same frames, which are kept once.
@@ -188,15 +182,14 @@ def collate(clips: Sequence[Clip], *, multiple: int = 32, expressions: int = 1) 
     """
     sizes = torch.tensor([clip.masks.shape[1:] for clip in clips], dtype=torch.int64)
     height, width = (-(-int(side) // multiple) * multiple for side in sizes.amax(0))
-    length = min(len(clip.frames) for clip in clips)
     frames, padding, masks = [], [], []
     for number, clip in enumerate(clips):
         rows, columns = height - clip.masks.shape[1], width - clip.masks.shape[2]
         margin = (0, columns, 0, rows)
-        masks.append(F.pad(torch.from_numpy(clip.masks[:length]), margin))
+        masks.append(F.pad(torch.from_numpy(clip.masks), margin))
         if number % expressions == 0:
-            frames.append(F.pad(normalise(clip.frames[:length]), margin))
-            inside = torch.zeros((length, *clip.masks.shape[1:]), dtype=torch.bool)
+            frames.append(F.pad(normalise(clip.frames), margin))
+            inside = torch.zeros(clip.masks.shape, dtype=torch.bool)
             padding.append(F.pad(inside, margin, value=True))
     targets = targets_of(torch.stack(masks), sizes)
     return ClipBatch(torch.stack(frames), torch.stack(padding), tuple(clip.text for clip in clips), sizes, targets)

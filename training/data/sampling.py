@@ -51,13 +51,6 @@ def spread(n_frames: int, n_picked: int, random: np.random.Generator) -> list[in
     return [min(int(random.uniform(low, high)), n_frames - 1) for low, high in pairwise(edges)]
 
 
-def stretch(n_frames: int, n_picked: int, random: np.random.Generator) -> list[int]:
-    """Return `n_picked` consecutive frames from a random one on; of a shorter video all frames."""
-    length = min(n_frames, n_picked)
-    first = int(random.integers(n_frames - length, endpoint=True))
-    return list(range(first, first + length))
-
-
 def walk(n_frames: int, start: int, n_picked: int, random: np.random.Generator, *, most: int) -> list[int]:
     """Return `n_picked` frames from `start` on with gaps uniform in 1 to `most`; the index is reflected at the ends.
 
