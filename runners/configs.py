@@ -41,8 +41,11 @@ def _convert(hint: Any, value: Any) -> Any:
     parts: tuple[Any, ...] = typing.get_args(hint) if is_union else (hint,)
     choices: list[Any] = [part for part in parts if dataclasses.is_dataclass(part)]
     fitting = [choice for choice in choices if set(value) <= _fields(choice)]
-    if not fitting:
+    if not choices:
         return dict(value)
+    if not fitting:
+        # The one that is nearest names the entries that it lacks.
+        return config_from(min(choices, key=lambda choice: len(set(value) - _fields(choice))), value)
     best = next((choice for choice in fitting if set(value) == _fields(choice)), fitting[0])
     return config_from(best, value)
 

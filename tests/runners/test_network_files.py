@@ -46,6 +46,8 @@ def test_a_configuration_survives_json(config: Outer) -> None:
 def test_an_unknown_entry_is_named() -> None:
     with pytest.raises(ConfigError, match=r"Outer: no entry widht"):
         config_from(Outer, {"widht": 3})
+    with pytest.raises(ConfigError, match=r"Inner: no entry window"):
+        config_from(Outer, {"inner": {"depths": [1], "heads": 2, "window": [8, 7, 7]}})
 
 
 def test_a_saved_network_loads_with_its_configuration(tmp_path: Path) -> None:
