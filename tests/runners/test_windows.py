@@ -9,7 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runners.windows import describe_protocol, join_windows, plan_windows
+from runners.windows import describe_protocol, describe_setting, join_windows, plan_windows
 from rvos.errors import ConfigError
 
 
@@ -33,6 +33,8 @@ def test_without_a_window_all_frames_are_one_clip() -> None:
 
 def test_the_protocol_says_how_frames_are_shared() -> None:
     assert describe_protocol(10, 4, 1) == "3 windows of at most 4 frames, neighbours share 1"
+    assert describe_setting(4, 1) == "windows of at most 4 frames, neighbours share 1"
+    assert describe_setting(None).startswith("official")
 
 
 @pytest.mark.parametrize(("window", "overlap"), [(0, 0), (4, 4), (4, -1), (None, 2)])
