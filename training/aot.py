@@ -105,7 +105,7 @@ def propagate_batch(
     length = batch.frames.shape[1]
     features = network.encode(batch.frames.transpose(0, 1).flatten(0, 1))
     engine = Engine(network, active_objects=None)
-    engine.reference(_moment(features, 0, batch), _shuffled(batch.labels[:, 0], batch.orders))
+    engine.reference(_moment(features, 0, batch), _shuffled(batch.references, batch.orders))
     outputs = [_in_order(engine.decode(), batch, network)]
     for index in range(1, length):
         logits = _in_order(engine.propagate(_moment(features, index, batch)), batch, network)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields, replace
 from pathlib import Path
 
 import deaot_toolkit
@@ -49,7 +50,7 @@ def sequences(tmp_path: Path) -> Sequences:
 def test_identities_in_their_own_order_equal_the_plain_engine(sequences: Sequences) -> None:
     network = network_of("aot")
     batch = sequences.batch([0, 1], [1, 2])
-    plain = SequenceBatch(batch.frames, batch.labels, batch.n_objects, torch.arange(5).expand(2, -1))
+    plain = replace(batch, orders=torch.arange(5).expand(2, -1))
     reference, frames = propagate_batch(network, plain, with_predictions=False)
     engine = Engine(network, active_objects=None)
     engine.reference(network.encode(batch.frames[:, 0]), batch.labels[:, 0])
@@ -63,16 +64,24 @@ def test_identities_in_their_own_order_equal_the_plain_engine(sequences: Sequenc
         torch.testing.assert_close(found, whole, rtol=1e-4, atol=1e-4)
 
 
+def test_the_memory_reads_the_reference_and_the_loss_the_label(sequences: Sequences) -> None:
+    network = network_of("aot")
+    batch = sequences.batch([0, 1], [1, 2])
+    assert torch.equal(batch.references, batch.labels[:, 0])
+    rough = replace(batch, references=batch.references * (torch.arange(49) % 2))
+    _, fine = propagate_batch(network, batch, with_predictions=False)
+    _, coarse = propagate_batch(network, rough, with_predictions=False)
+    assert not torch.allclose(fine[0], coarse[0])
+
+
 @pytest.mark.parametrize("family", ["aot", "deaot"])
 def test_shuffled_identities_come_back_in_order(sequences: Sequences, family: str) -> None:
     network = network_of(family)
     batch = sequences.batch([0, 1], [1, 2])
-    mixed = SequenceBatch(batch.frames, batch.labels, batch.n_objects, torch.tensor([[0, 3, 1, 4, 2], [0, 2, 4, 3, 1]]))
+    mixed = replace(batch, orders=torch.tensor([[0, 3, 1, 4, 2], [0, 2, 4, 3, 1]]))
     # Shuffling the network's own identities the other way must give the same logits.
     for row in range(2):
-        one = SequenceBatch(
-            *(value[row : row + 1] for value in (mixed.frames, mixed.labels, mixed.n_objects, mixed.orders))
-        )
+        one = SequenceBatch(*(getattr(mixed, field.name)[row : row + 1] for field in fields(mixed)))
         found, _ = propagate_batch(network, one, with_predictions=False)
         renamed = network_of(family)
         order = one.orders[0]
@@ -80,7 +89,7 @@ def test_shuffled_identities_come_back_in_order(sequences: Sequences, family: st
             renamed.patch_wise_id_bank.weight.copy_(network.patch_wise_id_bank.weight[:, order])
             renamed.decoder.conv_out.weight.copy_(network.decoder.conv_out.weight[order])
             renamed.decoder.conv_out.bias.copy_(network.decoder.conv_out.bias[order])
-        plain = SequenceBatch(one.frames, one.labels, one.n_objects, torch.arange(5)[None])
+        plain = replace(one, orders=torch.arange(5)[None])
         expected, _ = propagate_batch(renamed, plain, with_predictions=False)
         torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from training.data.sequence_augmentation import (
     Photometric,
     Sequence,
     Warp,
+    coarsen,
     paste,
     recolour,
     renumber,
@@ -124,3 +126,27 @@ def test_one_object_alone(settings: SequenceSettings) -> None:
 
     batch = Sequences(replace(settings, alone=1.0)).batch([0, 1], [4, 5])
     assert batch.n_objects.tolist() == [1, 1]
+
+
+def test_coarse_references_are_rough_forms_of_the_labels(settings: SequenceSettings) -> None:
+    sequences = Sequences(replace(settings, coarse=1.0))
+    batch = sequences.batch(list(range(len(sequences))), list(range(len(sequences))))
+    assert not torch.equal(batch.references, batch.labels[:, 0])
+    overlaps = []
+    for reference, label in zip(batch.references, batch.labels[:, 0], strict=True):
+        assert set(reference.unique().tolist()) <= set(label.unique().tolist()) | {0}
+        assert torch.equal(reference == 255, label == 255)
+        shown, true = (reference > 0) & (reference < 255), (label > 0) & (label < 255)
+        overlaps.append(float((shown & true).sum() / (shown | true).sum().clamp(min=1)))
+    assert 0.4 < sum(overlaps) / len(overlaps) < 1
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_coarse_masks_never_lose_an_object(seed: int) -> None:
+    label = np.zeros((40, 60), np.uint8)
+    label[5:20, 5:25] = 1
+    label[30:32, 50:52] = 2
+    label[:, 58:] = 255
+    rough = coarsen(label, np.random.default_rng(seed))
+    assert {1, 2} <= set(np.unique(rough).tolist())
+    assert (rough[:, 58:] != 0).all()

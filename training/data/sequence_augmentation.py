@@ -18,6 +18,12 @@ IGNORED = 255
 _CROP_TRIES = 5
 
 
+_CELLS = (3.5, 8.0)
+_FAULTS = 0.15
+_LEVELS = (0.35, 0.6)
+_IGNORED = 255
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Sequence:
     """T frames `(T, H, W, 3)` uint8 RGB and their index masks `(T, H, W)` uint8."""
@@ -209,3 +215,25 @@ def renumber(labels: NDArray[np.uint8], *, most_objects: int) -> tuple[NDArray[n
     table[names] = np.arange(1, len(names) + 1)
     table[IGNORED] = IGNORED
     return table[labels], len(names)
+
+
+def coarsen(label: NDArray[np.uint8], random: np.random.Generator) -> NDArray[np.uint8]:
+    """Return a label map whose objects look like the up-sampled masks of a coarse grid, with random faults.
+
+    An object that would vanish keeps its mask; where two meet, the one with the smaller number stays on top.
+
+    Args:
+        label: `(H, W)`, 0 = background, 255 = ignored.
+    """
+    height, width = label.shape
+    cell = random.uniform(*_CELLS)
+    grid = (max(round(width / cell), 2), max(round(height / cell), 2))
+    rough = np.zeros_like(label)
+    for name in sorted({int(value) for value in np.unique(label)} - {0, _IGNORED}, reverse=True):
+        shown = (label == name).astype(np.float32)
+        small = cv2.resize(shown, grid, interpolation=cv2.INTER_AREA)
+        small = small + random.normal(0, _FAULTS, small.shape).astype(np.float32) * (cv2.blur(small, (3, 3)) > 0)
+        large = cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR)
+        marked = large > random.uniform(*_LEVELS)
+        rough[marked if marked.any() else shown > 0] = name
+    return np.where(label == _IGNORED, label, rough)

@@ -16,6 +16,7 @@ from training.data.sequence_augmentation import (
     Photometric,
     Sequence,
     Warp,
+    coarsen,
     paste,
     recolour,
     renumber,
@@ -42,6 +43,8 @@ class SequenceSettings:
         merge: probability of pasting the objects of a second sequence (1 in the static stage).
         alone: probability of keeping one object only, as masks travel when each expression is propagated by
             itself: its look-alikes are background then.
+        coarse: probability of a reference mask as rough as a referring network draws it; a propagation that only
+            ever saw true masks keeps the faults of its key frame.
         most_objects: identities of the network.
     """
 
@@ -59,6 +62,7 @@ class SequenceSettings:
     least_object: int = 100
     merge: float = 0.3
     alone: float = 0.0
+    coarse: float = 0.0
     most_objects: int = 10
     photometric: Photometric = field(default_factory=Photometric)
     warp: Warp = field(default_factory=Warp)
@@ -71,6 +75,7 @@ class SequenceBatch:
     Args:
         frames: `(B, T, 3, H, W)` float32, normalised.
         labels: `(B, T, H, W)` int64; the objects of the first frame are 1 to n, 255 is ignored.
+        references: `(B, H, W)` int64, what is fed as the mask of the first frame: its label, or a coarse form of it.
         n_objects: `(B,)` int64.
         orders: `(B, 1 + ids)` int64, a random order of the identities that keeps the background first;
             identity i of the label goes to channel `orders[b, i]` of the network.
@@ -78,12 +83,14 @@ class SequenceBatch:
 
     frames: Tensor
     labels: Tensor
+    references: Tensor
     n_objects: Tensor
     orders: Tensor
 
     def to(self, device: torch.device) -> SequenceBatch:
         """Return the same batch on `device`."""
-        return SequenceBatch(*(value.to(device) for value in (self.frames, self.labels, self.n_objects, self.orders)))
+        values = (self.frames, self.labels, self.references, self.n_objects, self.orders)
+        return SequenceBatch(*(value.to(device) for value in values))
 
 
 class Sequences:
@@ -107,17 +114,21 @@ class Sequences:
 
     def batch(self, indices: Items[int], seeds: Items[int]) -> SequenceBatch:
         """Return a batch; sample i is drawn from `seeds[i]` alone."""
-        frames, labels, counts, orders = [], [], [], []
+        frames, labels, references, counts, orders = [], [], [], [], []
         for index, seed in zip(indices, seeds, strict=True):
             random = np.random.default_rng(seed)
             sequence = self.sample(index, random)
             numbered, n_objects = renumber(sequence.labels, most_objects=self.settings.most_objects)
             frames.append(normalise(sequence.frames))
             labels.append(torch.from_numpy(numbered.astype(np.int64)))
+            is_coarse = bool(self.settings.coarse) and random.random() < self.settings.coarse
+            reference = coarsen(numbered[0], random) if is_coarse else numbered[0]
+            references.append(torch.from_numpy(reference.astype(np.int64)))
             counts.append(n_objects)
             shuffled = 1 + random.permutation(self.settings.most_objects)
             orders.append(torch.from_numpy(np.concatenate([[0], shuffled])))
-        return SequenceBatch(torch.stack(frames), torch.stack(labels), torch.tensor(counts), torch.stack(orders))
+        pictures, masks, fed = (torch.stack(values) for values in (frames, labels, references))
+        return SequenceBatch(pictures, masks, fed, torch.tensor(counts), torch.stack(orders))
 
     def sample(self, index: int, random: np.random.Generator) -> Sequence:
         """Return one augmented sequence; objects are not renumbered yet."""
