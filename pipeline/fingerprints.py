@@ -87,7 +87,9 @@ def _describe(node: Node, checksums: Checksums) -> object:
         if node.uses_folder() or node.engine is None:
             return ["propagated elsewhere"]
         engine = _describe_engine(node.engine, checksums)
-        return ["propagate", node.source, node.key_frames, node.n_references, engine]
+        # Only what differs from the default is added: results of older versions stay valid.
+        rule = [] if node.key_rule == "scores" else [node.key_rule]
+        return ["propagate", node.source, node.key_frames, node.n_references, engine, *rule]
     if isinstance(node, ImportNode):
         return ["import", node.format, node.values, node.keep_soft]
     return _describe_fusion(node)

@@ -110,6 +110,8 @@ class PropagateNode:
         folder: masks that were propagated elsewhere; used instead of the engine where the folder exists.
         key_frames: node whose key frames are taken; None: those of `source`.
         n_references: frames that an engine starts from; the key frame alone, or further well-scored ones.
+        key_rule: "scores": the key frame is what the source states, or its best-scored frame (Eq. 2); "steady": see
+            `propagate.key_frames.pick_steady_frame`.
     """
 
     name: str
@@ -120,6 +122,7 @@ class PropagateNode:
     folder: Path | None = None
     key_frames: str | None = None
     n_references: int = 1
+    key_rule: str = "scores"
 
     def uses_folder(self) -> bool:
         """Tell whether masks that were propagated elsewhere are there to be used."""

@@ -41,7 +41,8 @@ _ENGINE_KEYS = (
     "network", "checkpoint", "scales", "flip", "protocol", "long_edge", "max_memory_frames", "long_term_gap",
     "precision", "cache_megabytes", "skip_empty", "keep_soft",
 )  # fmt: skip
-_PROPAGATE_KEYS = ("propagate", "engine", "folder", "key_frames", "references")
+_PROPAGATE_KEYS = ("propagate", "engine", "folder", "key_frames", "references", "key_rule")
+_KEY_RULES = ("scores", "steady")
 _FUSE_KEYS = ("fuse", "method", "threshold", "weights", "singles", "scores", "groups")
 _GROUP_KEYS = ("by", "file", "members", "threshold")
 _PRECISIONS = ("float32", "float16", "bfloat16")
@@ -264,9 +265,12 @@ class _Reader:
         references: int | None = 1
         if "references" in entry:
             references = self._text.convert(entry["references"], f"{what}.references", _count, "a whole number above 0")
-        if source is None or references is None:
+        rule: str | None = _KEY_RULES[0]
+        if "key_rule" in entry:
+            rule = self._text.choice(entry["key_rule"], f"{what}.key_rule", _KEY_RULES)
+        if source is None or references is None or rule is None:
             return None
-        return PropagateNode(name, _line(node), stage, source, engine, folder, key_frames, references)
+        return PropagateNode(name, _line(node), stage, source, engine, folder, key_frames, references, rule)
 
     def _fuse(self, stage: str, name: str, node: yaml.Node, groups: GroupsEntry) -> FuseNode | None:
         what = f"stages.{stage}.{name}"

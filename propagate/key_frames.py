@@ -1,17 +1,24 @@
 """Key frames: where the propagation of a mask sequence starts.
 
-A fusion states its key frames by its own score rule (`fusion.scores`), a member by its scores.
+A fusion states its key frames by its own score rule (`fusion.scores`), a member by its scores. `KEY_RULES` names the
+rules that a recipe can ask for.
 """
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
+from numpy.typing import NDArray
 
 from rvos.errors import InputError
-from rvos.mask_sequences import MaskSequence
+from rvos.mask_sequences import MaskSequence, SoftMaps
 from rvos.runs import Runs
 
+KeyRule = Literal["scores", "steady"]
+KEY_RULES: tuple[KeyRule, ...] = ("scores", "steady")
 _LARGEST_RATIO = 2.0
+_FOREGROUND = 0.5
 
 
 def pick_key_frame(sequence: MaskSequence) -> int:
@@ -25,6 +32,35 @@ def pick_key_frame(sequence: MaskSequence) -> int:
     if not np.isfinite(sequence.scores).all():
         raise InputError(f"{sequence.video}/{sequence.expression}: scores are not finite; rerun the member")
     return sequence.pick_key_frame()
+
+
+def pick_steady_frame(sequence: MaskSequence) -> int:
+    """Return the frame that scores well, is sure of its mask, and marks about as much as the other frames do.
+
+    The frame with the best score often shows two objects as one, or half of one; its faults travel through the
+    whole video. A frame's merit is its score, times the squared mean probability inside its mask where soft maps
+    are there, times the ratio of its area to the median area (or the inverse, whichever is below 1).
+    Frames without a mask are out; if all are, this is `pick_key_frame`.
+    """
+    key = pick_key_frame(sequence)
+    areas = Runs.decode(sequence.runs, sequence.size).areas().astype(np.float64)
+    if not areas.any():
+        return key
+    ratio = np.maximum(areas, 1) / np.median(areas[areas > 0])
+    merit = np.where(areas > 0, sequence.scores * np.minimum(ratio, 1 / ratio), -np.inf)
+    if sequence.soft is not None:
+        merit = merit * _confidence(sequence.soft) ** 2
+    return int(np.where(areas > 0, merit, -np.inf).argmax())
+
+
+def _confidence(soft: SoftMaps) -> NDArray[np.float64]:
+    """Return the mean probability inside the mask of every frame, `(T,)`; 0 without a mask."""
+    values = soft.dequantise().astype(np.float64)
+    probability = values if soft.kind == "probability" else 1 / (1 + np.exp(-values))
+    marked = probability > _FOREGROUND
+    inside = (probability * marked).sum(axis=(1, 2)) / np.maximum(marked.sum(axis=(1, 2)), 1)
+    confidence: NDArray[np.float64] = inside
+    return confidence
 
 
 def pick_start_frames(sequence: MaskSequence, *, count: int = 1, skip_empty: bool = False) -> tuple[int, ...]:

@@ -65,8 +65,18 @@ def _load(entry: EngineEntry, device: str) -> tuple[EngineSettings, VosEngine]:
 
 def _read_sources(task: Task, node: PropagateNode) -> list[MaskSequence]:
     """Return the masks to start from, with the key frames of the node that states them."""
-    sources = list(read_input(task, node.source))
+    is_steady = node.key_rule == "steady"
+    sources = list(read_input(task, node.source, soft=is_steady))
     if node.key_frames in (None, node.source):
-        return sources
-    stated = {sequence.expression: sequence for sequence in read_input(task, str(node.key_frames))}
-    return [replace(source, key_frame=stated[source.expression].pick_key_frame()) for source in sources]
+        return [_restate(source, source, is_steady=is_steady) for source in sources]
+    stated = {sequence.expression: sequence for sequence in read_input(task, str(node.key_frames), soft=is_steady)}
+    return [_restate(source, stated[source.expression], is_steady=is_steady) for source in sources]
+
+
+def _restate(source: MaskSequence, stated: MaskSequence, *, is_steady: bool) -> MaskSequence:
+    """Return `source` with the key frame of `stated`, without the soft maps that only the rule needs."""
+    from propagate.key_frames import pick_steady_frame
+
+    if is_steady:
+        return replace(source, key_frame=pick_steady_frame(stated), soft=None)
+    return source if stated is source else replace(source, key_frame=stated.pick_key_frame())

@@ -123,6 +123,7 @@ BROKEN = {
         r"yaml:12: .*already defined at line 5",
     ),
     "unknown path": (BASE.replace("a.pth", "'${paths.x}/a.pth'"), r"yaml:5: \$\{paths.x\} is not defined"),
+    "key rule": (BASE.replace("key_frames: b", "key_rule: best"), r"yaml:\d+: stages\.\w+\.p\.key_rule"),
     "neither kind": (BASE.replace("propagate: a, engine: e, key_frames: b", "engine: e"), r"yaml:11: .*neither"),
     "two rests": (BASE.replace("{only: b}", "{only: b, threshold: 1}"), r"yaml:12: .*either a threshold or"),
     "not yaml": ("dataset: {a: [}\n", r"yaml:1: not YAML"),

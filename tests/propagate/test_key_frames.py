@@ -1,0 +1,54 @@
+"""The steady key frame: good score, sure mask, usual size."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from propagate.key_frames import pick_key_frame, pick_steady_frame
+from rvos.errors import InputError
+from rvos.mask_sequences import MaskSequence, SoftMaps
+
+SIDE = 16
+
+
+def sequence(sides: tuple[int, ...], scores: tuple[float, ...], *, soft: SoftMaps | None = None) -> MaskSequence:
+    """Return squares of the given sides; 0 is an empty mask."""
+    masks = np.zeros((len(sides), SIDE, SIDE), np.bool_)
+    for mask, side in zip(masks, sides, strict=True):
+        mask[:side, :side] = True
+    frames = tuple(str(index) for index in range(len(sides)))
+    values = np.array(scores, np.float32)
+    return MaskSequence.from_masks(masks, video="v", expression="0", frames=frames, scores=values, soft=soft)
+
+
+def soft_maps(levels: tuple[float, ...]) -> SoftMaps:
+    """Return maps with one probability a frame everywhere."""
+    values: NDArray[np.float32] = np.ones((len(levels), 4, 4), np.float32) * np.array(levels, np.float32)[:, None, None]
+    return SoftMaps.quantise(values, low=0.0, high=1.0, kind="probability")
+
+
+def test_a_mask_of_unusual_size_is_no_key_frame() -> None:
+    odd = sequence((4, 4, 8, 4), (0.5, 0.6, 0.9, 0.5))
+    assert pick_key_frame(odd) == 2
+    assert pick_steady_frame(odd) == 1
+
+
+def test_equal_sizes_leave_the_best_score() -> None:
+    assert pick_steady_frame(sequence((4, 4, 4), (0.5, 0.9, 0.6))) == 1
+
+
+def test_the_surer_mask_wins_between_like_scores() -> None:
+    soft = soft_maps((0.6, 0.95, 0.6))
+    assert pick_steady_frame(sequence((4, 4, 4), (0.81, 0.8, 0.79), soft=soft)) == 1
+
+
+def test_empty_masks_are_out_unless_all_are_empty() -> None:
+    assert pick_steady_frame(sequence((0, 4, 4), (0.9, 0.2, 0.1))) == 1
+    assert pick_steady_frame(sequence((0, 0), (0.2, 0.9))) == 1
+
+
+def test_scores_that_are_not_finite_are_refused() -> None:
+    with pytest.raises(InputError, match="not finite"):
+        pick_steady_frame(sequence((4, 4), (float("nan"), 0.5)))
