@@ -7,11 +7,14 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 
 from pipeline.commands.recipe_options import add_recipe_options, open_recipe
 from pipeline.execution import select_videos
+from pipeline.sweep_plot import plot_sweep
 from pipeline.sweeping import SweepRow, find_fusion, sweep_node
 from rvos.datasets import open_dataset
+from rvos.errors import ConfigError
 from rvos.store import Store
 
 _SHOWN = 20
@@ -20,20 +23,25 @@ _SHOWN = 20
 def register(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.epilog = (
-        "examples:\n  rvos sweep pipeline.yaml stage1\n  rvos sweep pipeline.yaml stage1 --members\n"
+        "examples:\n  rvos sweep pipeline.yaml stage1 --plot sweep.png\n  rvos sweep pipeline.yaml stage1 --members\n"
         "  rvos sweep pipeline.yaml smr --thresholds 2 3 4 0.6"
     )
     add_recipe_options(parser)
     parser.add_argument("node", metavar="NODE", help="a fusion by votes; its inputs must be finished")
     parser.add_argument("--thresholds", nargs="+", default=[], metavar="T", help="default: all that can differ")
     parser.add_argument("--members", action="store_true", help="every subset of the members, with every threshold")
+    parser.add_argument("--plot", type=Path, metavar="PNG", help="draw the thresholds and their scores into this file")
     parser.add_argument("--videos", nargs="+", default=[], metavar="VIDEO", help="only these videos")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="processes side by side")
     parser.add_argument("--json", action="store_true", help="print one JSON object with all settings")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print the settings, best first for subsets."""
+    """Print the settings, best first for subsets; draw them where a picture is asked for."""
+    if options.plot and options.members:
+        raise ConfigError(
+            f"{options.plot}: a plot shows the thresholds of one set of members; drop --members or --plot"
+        )
     recipe = open_recipe(options)
     node = find_fusion(recipe, options.node)
     dataset = open_dataset(recipe.dataset.format, recipe.dataset.root, recipe.dataset.split)
@@ -50,6 +58,8 @@ def run(options: argparse.Namespace) -> int:
     if options.members:
         rows.sort(key=lambda row: -row.j_and_f)
     _print(node.name, rows, as_json=options.json)
+    if options.plot:
+        plot_sweep(node.name, rows, options.plot)
     return 0
 
 

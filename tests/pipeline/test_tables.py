@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from small_data import write_split
 
 from pipeline.cli import main
@@ -122,3 +123,13 @@ def test_the_interval_of_noise_holds_zero() -> None:
 def test_expressions_count_alike_whatever_their_video() -> None:
     scores = [VideoScores("v", np.full((1, 1, 2), 0.0)), VideoScores("w", np.full((1, 3, 2), 1.0))]
     assert make_table(["n"], scores)[0].j_and_f == 75
+
+
+def test_a_sweep_can_be_drawn(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    picture = finished / "sweep.png"
+    call(finished, capsys, "sweep", "ab", "--plot", str(picture))
+    with Image.open(picture) as image:
+        assert image.format == "PNG"
+        assert image.width > image.height > 200
+    assert main(["sweep", str(finished / "pipeline.yaml"), "ab", "--members", "--plot", str(picture)]) == 2
+    assert "drop --members" in capsys.readouterr().err
