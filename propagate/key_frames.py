@@ -1,12 +1,9 @@
 """Key frames: where the propagation of a mask sequence starts.
 
-A fusion states its key frames by its own score rule (`fusion.scores`), a member by its scores. `KEY_RULES` names the
-rules that a recipe can ask for.
+A fusion states its key frames by its own score rule (`fusion.scores`), a member by its scores.
 """
 
 from __future__ import annotations
-
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,10 +12,9 @@ from rvos.errors import InputError
 from rvos.mask_sequences import MaskSequence, SoftMaps
 from rvos.runs import Runs
 
-KeyRule = Literal["scores", "steady"]
-KEY_RULES: tuple[KeyRule, ...] = ("scores", "steady")
 _LARGEST_RATIO = 2.0
 _FOREGROUND = 0.5
+_EPSILON = 1e-6
 
 
 def pick_key_frame(sequence: MaskSequence) -> int:
@@ -40,14 +36,14 @@ def pick_steady_frame(sequence: MaskSequence) -> int:
     The frame with the best score often shows two objects as one, or half of one; its faults travel through the
     whole video. A frame's merit is its score, times the squared mean probability inside its mask where soft maps
     are there, times the ratio of its area to the median area (or the inverse, whichever is below 1).
-    Frames without a mask are out; if all are, this is `pick_key_frame`.
+    Frames without a mask are out; if all are, this is `pick_key_frame`. Scores are taken to be positive.
     """
     key = pick_key_frame(sequence)
     areas = Runs.decode(sequence.runs, sequence.size).areas().astype(np.float64)
     if not areas.any():
         return key
     ratio = np.maximum(areas, 1) / np.median(areas[areas > 0])
-    merit = np.where(areas > 0, sequence.scores * np.minimum(ratio, 1 / ratio), -np.inf)
+    merit = sequence.scores * np.minimum(ratio, 1 / np.maximum(ratio, _EPSILON))
     if sequence.soft is not None:
         merit = merit * _confidence(sequence.soft) ** 2
     return int(np.where(areas > 0, merit, -np.inf).argmax())
