@@ -43,7 +43,7 @@ def pick_steady_frame(sequence: MaskSequence) -> int:
     if not areas.any():
         return key
     ratio = np.maximum(areas, 1) / np.median(areas[areas > 0])
-    merit = sequence.scores * np.minimum(ratio, 1 / np.maximum(ratio, _EPSILON))
+    merit = sequence.scores.astype(np.float64) * np.minimum(ratio, 1 / np.maximum(ratio, _EPSILON))
     if sequence.soft is not None:
         merit = merit * _confidence(sequence.soft) ** 2
     return int(np.where(areas > 0, merit, -np.inf).argmax())
