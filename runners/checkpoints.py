@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from zipfile import is_zipfile
 
 import numpy as np
 import torch
@@ -119,7 +120,8 @@ def _allowed() -> Iterator[None]:
 def _read_torch(path: Path) -> CheckpointFile:
     try:
         with _allowed():
-            content = torch.load(path, map_location="cpu", weights_only=True)
+            # Mapped, so that the parts of a file that the network never reads cost no memory.
+            content = torch.load(path, map_location="cpu", weights_only=True, mmap=is_zipfile(path))
     except pickle.UnpicklingError as error:
         refused = re.search(r"GLOBAL (\S+)|Unsupported (?:global|class) (\S+)", str(error))
         what = next((name for name in refused.groups() if name), "an object") if refused else "an object"
