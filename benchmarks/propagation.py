@@ -24,7 +24,7 @@ from torch import Tensor
 
 from benchmarks.plain_propagation import propagate_plain
 from benchmarks.rows import Row
-from propagate.bidirectional import propagate_video
+from propagate.bidirectional import Source, propagate_sources, propagate_video
 from propagate.engines import EngineSettings
 from propagate.preprocessing import prepare_frame
 from propagate.toolkit import ToolkitEngine
@@ -65,11 +65,16 @@ CASES = (
 )
 
 
+SOURCES = Case("swinl-aotl", (240, 427), 1.5)
+"""Timed with several mask sources, as when a stage propagates three members and their fusion."""
+
+
 def run() -> Iterator[Row]:
-    """Yield the time of every network, then the memory of the sharing under a small bound."""
+    """Yield the time of every network, that of several mask sources, and the memory of the sharing."""
     with tempfile.TemporaryDirectory() as folder:
         for case in CASES:
             yield measure(case, Path(folder))
+        yield measure_sources(SOURCES, Path(folder))
         yield measure_memory(CASES[0], Path(folder))
 
 
@@ -97,6 +102,35 @@ def measure(case: Case, folder: Path) -> Row:
     height, width = case.size
     name = f"{case.network} {height}x{width}, {len(_DISCS)} expressions, time of one"
     return Row(name, our_seconds, plain_seconds, plain_seconds / our_seconds, f">= {case.bound}", "s/expression")
+
+
+def measure_sources(case: Case, folder: Path) -> Row:
+    """Return the seconds per source of all sources in one pass, against one after the other.
+
+    One after the other, features are shared by directions only: with many videos in between, those of the source
+    before are gone.
+
+    Raises:
+        AssertionError: a mask differs.
+    """
+    video = write_video(folder / "sources", case.size)
+    engine, _ = prepare(case, video)
+    truth = [draw_masks(case.size, frame) for frame in range(_N_FRAMES)]
+    sources = [Source([sequence]) for sequence in start_sequences(video, truth)]
+    start = time.perf_counter()
+    together = propagate_sources(video, sources, engine=engine.shared)
+    joint_seconds = (time.perf_counter() - start) / len(sources)
+    apart, plain_seconds = [], 0.0
+    for source in sources[:_N_PLAIN]:
+        engine.shared.features.clear()
+        start = time.perf_counter()
+        apart.append(propagate_sources(video, [source], engine=engine.shared)[0])
+        plain_seconds += (time.perf_counter() - start) / _N_PLAIN
+    for (expected,), (found,) in zip(apart, together, strict=False):
+        assert expected.runs == found.runs, f"{case.network}: masks differ from those of the source alone"
+    height, width = case.size
+    name = f"{case.network} {height}x{width}, {len(sources)} mask sources, time of one"
+    return Row(name, joint_seconds, plain_seconds, plain_seconds / joint_seconds, f">= {case.bound}", "s/source")
 
 
 def measure_memory(case: Case, folder: Path) -> Row:

@@ -1,4 +1,7 @@
-"""Runs the tasks of a graph: node after node, all videos of a node side by side."""
+"""Runs the tasks of a graph: step after step, all videos of a step side by side.
+
+A step is one node, or the propagations by one engine that can run at the same time: these go over a video together.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +17,8 @@ import joblib
 from fusion.groups import Group, group_by_object, group_neighbours, group_none, read_group_file
 from pipeline.fingerprints import Checksums, fingerprint_task
 from pipeline.graph import Graph, check_reach
-from pipeline.recipe import FuseNode, GroupsEntry, Node, Recipe
-from pipeline.tasks import Outcome, Task, run_task
+from pipeline.recipe import FuseNode, GroupsEntry, Node, PropagateNode, Recipe
+from pipeline.tasks import Outcome, Task, run_together
 from rvos.datasets import Dataset
 from rvos.errors import ConfigError, StoreError
 from rvos.files import write_atomically
@@ -24,7 +27,8 @@ from rvos.videos import Video
 
 VideoGroups = Mapping[str, tuple[Group, ...]]
 _ABANDONED = 3600.0
-Watch = Callable[[Node, Iterator[Outcome], int], Iterator[Outcome]]
+Step = tuple[Node, ...]
+Watch = Callable[[Step, Iterator[Outcome], int], Iterator[Outcome]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +100,7 @@ def run_plan(plan: Plan, *, workers: Workers, watch: Watch) -> list[Outcome]:
     """Run all tasks and return what became of each; a failed video only blocks what depends on it.
 
     Args:
-        watch: passes on the outcomes of a node as they come, for a progress bar.
+        watch: passes on the outcomes of a step as they come, for a progress bar.
 
     Raises:
         StoreError: results cannot be written, such as on a full disk.
@@ -104,16 +108,39 @@ def run_plan(plan: Plan, *, workers: Workers, watch: Watch) -> list[Outcome]:
     outcomes: list[Outcome] = []
     lost: set[tuple[str, str]] = set()
     with _open_backend(workers):
-        for node in plan.nodes:
-            ready, blocked = _split(plan.tasks[node.name], lost)
-            arriving = _run_node(ready, workers)
-            for outcome in watch(node, arriving, len(ready)):
+        for step in list_steps(plan.nodes):
+            ready, blocked = _split([task for node in step for task in plan.tasks[node.name]], lost)
+            arriving = _run_step(ready, workers)
+            for outcome in watch(step, arriving, len(ready)):
                 if outcome.status == "unwritable":
                     raise StoreError(f"{outcome.message}; finished results are kept, run the same command again")
                 outcomes.append(outcome)
             outcomes += blocked
             lost |= {(o.node, o.video) for o in outcomes if o.status in ("failed", "blocked")}
     return outcomes
+
+
+def list_steps(nodes: Sequence[Node]) -> list[Step]:
+    """Return the nodes in the order in which they run, those that run together as one step.
+
+    Propagations wait until nothing else can run, so that as many as possible go together.
+
+    Args:
+        nodes: in an order in which every node comes after its inputs.
+    """
+    waiting, steps = list(nodes), []
+    while waiting:
+        names = {node.name for node in waiting}
+        ready = [node for node in waiting if not names.intersection(node.inputs)]
+        single = [node for node in ready if _engine_of(node) is None][:1]
+        step = tuple(single or [node for node in ready if _engine_of(node) == _engine_of(ready[0])])
+        steps.append(step)
+        waiting = [node for node in waiting if node not in step]
+    return steps
+
+
+def _engine_of(node: Node) -> str | None:
+    return node.working_engine() if isinstance(node, PropagateNode) else None
 
 
 def find_missing_inputs(plan: Plan) -> list[tuple[str, str]]:
@@ -184,18 +211,24 @@ def _split(tasks: Sequence[Task], lost: set[tuple[str, str]]) -> tuple[list[Task
     return ready, blocked
 
 
-def _run_node(tasks: Sequence[Task], workers: Workers) -> Iterator[Outcome]:
+def _run_step(tasks: Sequence[Task], workers: Workers) -> Iterator[Outcome]:
+    """Yield the outcomes of a step; the tasks of one video run together."""
+    videos: dict[str, list[Task]] = {}
+    for task in tasks:
+        videos.setdefault(task.video.id, []).append(task)
     if workers.jobs == 1 and workers.cluster is None:
-        yield from map(run_task, tasks)
+        for of_video in videos.values():
+            yield from run_together(of_video)
         return
     parallel = joblib.Parallel(n_jobs=workers.jobs, return_as="generator_unordered", batch_size=1)
-    yield from parallel(joblib.delayed(_run_beside_others)(task) for task in tasks)
+    for outcomes in parallel(joblib.delayed(_run_beside_others)(of_video) for of_video in videos.values()):
+        yield from outcomes
 
 
-def _run_beside_others(task: Task) -> Outcome:
-    """Run a task with one thread, as the processes beside it need the other cores; joblib sees to BLAS."""
+def _run_beside_others(tasks: Sequence[Task]) -> list[Outcome]:
+    """Run tasks with one thread, as the processes beside them need the other cores; joblib sees to BLAS."""
     cv2.setNumThreads(1)
-    return run_task(task)
+    return run_together(tasks)
 
 
 @contextmanager

@@ -128,6 +128,10 @@ class PropagateNode:
         """Tell whether masks that were propagated elsewhere are there to be used."""
         return self.folder is not None and self.folder.is_dir()
 
+    def working_engine(self) -> str | None:
+        """Return the name of the engine that will work; None where masks were propagated elsewhere."""
+        return None if self.engine is None or self.uses_folder() else self.engine.name
+
     @property
     def inputs(self) -> tuple[str, ...]:
         """The nodes that it reads."""

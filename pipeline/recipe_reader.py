@@ -159,9 +159,12 @@ class _Reader:
 
     def _engine_options(self, what: str, entry: Mapping[str, yaml.Node]) -> dict[str, str | int | float]:
         options: dict[str, str | int | float | None] = {}
-        for key in ("long_edge", "max_memory_frames", "long_term_gap", "cache_megabytes"):
+        for key in ("long_edge", "max_memory_frames", "long_term_gap"):
             if key in entry:
                 options[key] = self._text.convert(entry[key], f"{what}.{key}", _count, "a whole number above 0")
+        if "cache_megabytes" in entry:
+            where = f"{what}.cache_megabytes"
+            options["cache_megabytes"] = self._text.convert(entry["cache_megabytes"], where, _natural, "0 or more")
         if "protocol" in entry:
             options["protocol"] = self._text.choice(entry["protocol"], f"{what}.protocol", ("fresh", "legacy"))
         if "precision" in entry:

@@ -68,26 +68,68 @@ class Outcome:
 
 def run_task(task: Task) -> Outcome:
     """Compute and store a result unless it is there already; never raises for one video's sake."""
-    store = Store(task.workspace)
-    name, video = task.node.name, task.video.id
-    path = store.path(name, video)
-    note = ""
-    if path.exists():
-        if store.has(name, video, task.fingerprint):
-            return Outcome(name, video, "reused", n_bytes=path.stat().st_size)
-        note = find_damage(store, name, video)
+    stored, note = _find_stored(task)
+    if stored is not None:
+        return stored
     start = time.perf_counter()
     try:
         sequences = compute(task)
     except PipelineError as error:
-        return Outcome(name, video, "failed", time.perf_counter() - start, message=str(error))
+        return Outcome(task.node.name, task.video.id, "failed", time.perf_counter() - start, message=str(error))
     except Exception as error:  # one video must not stop the others; its traceback is kept
         return _keep_traceback(task, error, time.perf_counter() - start)
+    return _store(task, sequences, time.perf_counter() - start, note)
+
+
+def run_together(tasks: Sequence[Task]) -> list[Outcome]:
+    """Run tasks of one video, propagations by one engine; results that are there already are left out.
+
+    The results are those of `run_task`. Each of them is charged an equal part of the time.
+    """
+    missing = [task for task in tasks if len(tasks) > 1 and _find_stored(task)[0] is None]
+    if len(missing) < 2:
+        return [run_task(task) for task in tasks]
+    start = time.perf_counter()
+    try:
+        together = compute_together(missing)
+    except Exception:  # which of them is to blame, or that a device is too small for all, shows one by one
+        return [run_task(task) for task in tasks]
+    seconds = (time.perf_counter() - start) / len(missing)
+    found = dict(zip((task.node.name for task in missing), together, strict=True))
+    outcomes = []
+    for task in tasks:
+        stored, note = _find_stored(task)
+        outcomes.append(stored or _store(task, found[task.node.name], seconds, note))
+    return outcomes
+
+
+def compute_together(tasks: Sequence[Task]) -> Sequence[Sequence[MaskSequence]]:
+    """Return the mask sequences of every task; they are propagations of one video by one engine."""
+    function: Callable[[Sequence[Task]], Sequence[Sequence[MaskSequence]]]
+    function = import_module(_MODULES[PropagateNode]).compute_together
+    return function(tasks)
+
+
+def _find_stored(task: Task) -> tuple[Outcome | None, str]:
+    """Return the outcome where the result is there already, else None and what was wrong with the stored file."""
+    store = Store(task.workspace)
+    name, video = task.node.name, task.video.id
+    path = store.path(name, video)
+    if not path.exists():
+        return None, ""
+    if store.has(name, video, task.fingerprint):
+        return Outcome(name, video, "reused", n_bytes=path.stat().st_size), ""
+    return None, find_damage(store, name, video)
+
+
+def _store(task: Task, sequences: Sequence[MaskSequence], seconds: float, note: str) -> Outcome:
+    """Write a result and return the task's outcome."""
+    store, name, video = Store(task.workspace), task.node.name, task.video.id
     try:
         store.write(name, video, sequences, task.fingerprint)
     except StoreError as error:
         return Outcome(name, video, "unwritable", message=str(error))
-    return Outcome(name, video, "done", time.perf_counter() - start, path.stat().st_size, note)
+    return Outcome(name, video, "done", seconds, store.path(name, video).stat().st_size, note)
 
 
 def compute(task: Task) -> Sequence[MaskSequence]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -22,6 +23,19 @@ EXPRESSIONS_AT_ONCE = 8
 """How many memories are held at the same time; more expressions take more rounds over the video."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Source:
+    """Where masks come from: a member or a fusion.
+
+    Args:
+        sequences: one or more expressions of the video, each propagated alone.
+        n_references: frames to start from at most, the key frame among them; see `pick_start_frames`.
+    """
+
+    sequences: Sequence[MaskSequence]
+    n_references: int = 1
+
+
 def propagate_video(
     video: Video,
     sequences: Sequence[MaskSequence],
@@ -34,19 +48,41 @@ def propagate_video(
     skip_empty: bool = False,
     keep_soft: bool = False,
 ) -> list[MaskSequence]:
-    """Return the sequences with every mask but the key frame's replaced by propagation from the key frame.
+    """Return the sequences of one source, propagated; see `propagate_sources`."""
+    return propagate_sources(
+        video,
+        [Source(sequences, n_references)],
+        engine=engine,
+        protocol=protocol,
+        scales=scales,
+        flip=flip,
+        skip_empty=skip_empty,
+        keep_soft=keep_soft,
+    )[0]
+
+
+def propagate_sources(
+    video: Video,
+    sources: Sequence[Source],
+    *,
+    engine: VosEngine,
+    protocol: PropagationProtocol = "fresh",
+    scales: Sequence[float] = (1.0,),
+    flip: bool = False,
+    skip_empty: bool = False,
+    keep_soft: bool = False,
+) -> list[list[MaskSequence]]:
+    """Return the sequences of every source with every mask but the key frame's replaced by propagation from there.
 
     The key frame keeps its mask. Where that mask is empty, the input masks are returned as they are, unless
     `skip_empty` finds another. Scores stay those of the input; the key frame is stated. The input's soft maps are
-    handed on only with unchanged masks.
+    handed on only with unchanged masks. A source gives to the bit what it gives alone: only image features are shared.
 
     Args:
         video: whose frames the masks belong to.
-        sequences: one or more expressions of it, each propagated alone.
         engine: its feature cache is shared by all calls with it.
         protocol: `fresh` or `legacy`, see `propagate.passes`.
         scales, flip: augmentations whose probabilities are averaged.
-        n_references: frames to start from at most, the key frame among them; see `pick_start_frames`.
         skip_empty: replace a key frame whose mask is empty by the best-scored one whose mask is not.
         keep_soft: also keep the averaged probabilities, in 8 bits at a quarter of the frame size.
 
@@ -57,40 +93,48 @@ def propagate_video(
 
     Source: seed paper, Sec. 3.2; the 2023 release for the two protocols.
     """
-    rules = _find_rules(protocol, scales, n_references)
-    check_sequences(video, sequences)
-    keys = [(pick_start_frames(s, skip_empty=skip_empty) or (pick_key_frame(s),))[-1] for s in sequences]
-    collectors = [SequenceCollector(s, key=key, keep_soft=keep_soft) for s, key in zip(sequences, keys, strict=True)]
+    rules = _find_rules(protocol, scales, [source.n_references for source in sources])
+    collectors: list[list[SequenceCollector]] = []
+    for source in sources:
+        check_sequences(video, source.sequences)
+        keys = [(pick_start_frames(s, skip_empty=skip_empty) or (pick_key_frame(s),))[-1] for s in source.sequences]
+        collectors.append(
+            [
+                SequenceCollector(sequence, key=key, keep_soft=keep_soft)
+                for sequence, key in zip(source.sequences, keys, strict=True)
+            ]
+        )
+    every = [collector for of_source in collectors for collector in of_source]
     for prediction in predict(
-        video,
-        sequences,
-        engine=engine,
-        rules=rules,
-        scales=scales,
-        flip=flip,
-        n_references=n_references,
-        skip_empty=skip_empty,
+        video, sources, engine=engine, rules=rules, scales=scales, flip=flip, skip_empty=skip_empty
     ):
-        collectors[prediction.position].add(prediction)
-    return [collector.finish() for collector in collectors]
+        every[prediction.position].add(prediction)
+    return [[collector.finish() for collector in of_source] for of_source in collectors]
 
 
 def predict(
     video: Video,
-    sequences: Sequence[MaskSequence],
+    sources: Sequence[Source],
     *,
     engine: VosEngine,
     rules: Rules,
     scales: Sequence[float] = (1.0,),
     flip: bool = False,
-    n_references: int = 1,
     skip_empty: bool = False,
 ) -> Iterator[Prediction]:
-    """Yield every frame of every expression but key frames and expressions whose key frame's mask is empty."""
-    starts = [pick_start_frames(s, count=n_references, skip_empty=skip_empty) for s in sequences]
+    """Yield every frame of every expression but key frames and expressions whose key frame's mask is empty.
+
+    Positions count through the sequences of all sources.
+    """
+    tracks: list[Track] = []
+    first = 0
+    for source in sources:
+        starts = [pick_start_frames(s, count=source.n_references, skip_empty=skip_empty) for s in source.sequences]
+        tracks += _make_tracks(source.sequences, starts, first)
+        first += len(source.sequences)
     augmentations = list_augmentations(scales, flip=flip)
-    for tracks in _share_out(_make_tracks(sequences, starts)):
-        yield from run_passes(video, tracks, engine=engine, rules=rules, augmentations=augmentations)
+    for together in _share_out(tracks):
+        yield from run_passes(video, together, engine=engine, rules=rules, augmentations=augmentations)
 
 
 def check_sequences(video: Video, sequences: Sequence[MaskSequence]) -> None:
@@ -114,24 +158,28 @@ def check_sequences(video: Video, sequences: Sequence[MaskSequence]) -> None:
             raise InputError(f"{where}: masks of size {sequence.size} but frames of size {size}; rerun the member")
 
 
-def _find_rules(protocol: str, scales: Sequence[float], n_references: int) -> Rules:
+def _find_rules(protocol: str, scales: Sequence[float], n_references: Sequence[int]) -> Rules:
     if protocol not in PROTOCOLS:
         raise ConfigError(f"propagation protocol {protocol!r} is unknown; choose one of {', '.join(PROTOCOLS)}")
     if not scales or min(scales) <= 0:
         raise ConfigError(f"propagation: scales {tuple(scales)}; give one or more positive numbers")
-    if n_references < 1:
-        raise ConfigError(f"propagation from {n_references} frames; give at least 1")
+    if min(n_references, default=1) < 1:
+        raise ConfigError(f"propagation from {min(n_references)} frames; give at least 1")
     return PROTOCOLS[protocol]
 
 
-def _make_tracks(sequences: Sequence[MaskSequence], starts: Sequence[tuple[int, ...]]) -> list[Track]:
-    """Return the expressions grouped by the frames they start from; those without any are left out."""
+def _make_tracks(sequences: Sequence[MaskSequence], starts: Sequence[tuple[int, ...]], first: int) -> list[Track]:
+    """Return one source's expressions grouped by the frames they start from; those without any are left out.
+
+    Args:
+        first: position of the first sequence among those of all sources.
+    """
     groups: dict[tuple[int, ...], list[int]] = defaultdict(list)
     for position, frames in enumerate(starts):
         if frames:
             groups[frames].append(position)
     return [
-        Track(frames, chunk, _starting_masks(sequences, frames, chunk))
+        Track(frames, tuple(first + index for index in chunk), _starting_masks(sequences, frames, chunk))
         for frames, positions in sorted(groups.items())
         for chunk in _chunks(positions)
     ]

@@ -12,6 +12,7 @@ from tqdm import tqdm
 from pipeline.commands.recipe_options import add_recipe_options, open_recipe, repeat_options
 from pipeline.execution import (
     Plan,
+    Step,
     Workers,
     find_missing_inputs,
     make_plan,
@@ -22,7 +23,7 @@ from pipeline.execution import (
 )
 from pipeline.graph import build_graph, check_files, choose_stage
 from pipeline.group_review import write_review
-from pipeline.recipe import Node, Recipe, describe_node
+from pipeline.recipe import PropagateNode, Recipe, describe_node
 from pipeline.summary import find_exit_status, print_failures, print_summary, summarise
 from pipeline.tasks import Outcome
 from pipeline.timings import write_timings
@@ -71,22 +72,30 @@ def run(options: argparse.Namespace) -> int:
 
 
 class Progress:
-    """One line and one bar for each node, on standard error."""
+    """One line and one bar for each step, on standard error."""
 
     def __init__(self, *, quiet: bool) -> None:
         self._quiet = quiet
 
-    def watch(self, node: Node, outcomes: Iterator[Outcome], total: int) -> Iterator[Outcome]:
-        """Pass on the outcomes of a node while its bar grows; there is no bar in a log file."""
+    def watch(self, step: Step, outcomes: Iterator[Outcome], total: int) -> Iterator[Outcome]:
+        """Pass on the outcomes of a step while its bar grows; there is no bar in a log file."""
+        name = " + ".join(node.name for node in step)
         if not self._quiet:
-            print(f"{node.name}: {describe_node(node)}; {total} videos", file=sys.stderr)
+            print(f"{name}: {_describe_step(step)}; {total} results", file=sys.stderr)
         hidden = True if self._quiet else None
-        with tqdm(total=total, desc=node.name, unit="video", disable=hidden, leave=False, file=sys.stderr) as bar:
+        with tqdm(total=total, desc=name, unit="result", disable=hidden, leave=False, file=sys.stderr) as bar:
             for outcome in outcomes:
                 bar.update()
                 if outcome.message and outcome.status == "done" and not self._quiet:
                     tqdm.write(f"note: {outcome.message}", file=sys.stderr)
                 yield outcome
+
+
+def _describe_step(step: Step) -> str:
+    node = step[0]
+    if len(step) > 1 and isinstance(node, PropagateNode):
+        return f"propagate by engine {node.working_engine()}, in one pass over each video"
+    return describe_node(node)
 
 
 def _check_earlier_stages(plan: Plan, options: argparse.Namespace) -> None:

@@ -22,33 +22,37 @@ def compute(task: Task) -> Sequence[MaskSequence]:
     """Return the propagated masks of all expressions; scores and key frames are those it started from."""
     node = task.node
     assert isinstance(node, PropagateNode)
-    sources = _read_sources(task, node)
     if node.uses_folder():
         assert node.folder is not None
+        sources = _read_sources(task, node)
         masks = import_folder(node.folder, task, sources)
         return [
             replace(mask, scores=source.scores, key_frame=source.pick_key_frame())
             for mask, source in zip(masks, sources, strict=True)
         ]
-    if node.engine is None:
-        raise ConfigError(f"{node.name}: no folder {node.folder} and no engine; give one of them")
-    return _propagate(task, node, node.engine, sources)
+    return compute_together([task])[0]
 
 
-def _propagate(
-    task: Task, node: PropagateNode, entry: EngineEntry, sources: Sequence[MaskSequence]
-) -> Sequence[MaskSequence]:
-    from propagate.bidirectional import propagate_video
+def compute_together(tasks: Sequence[Task]) -> Sequence[Sequence[MaskSequence]]:
+    """Return the propagated masks of several nodes of one video that have one engine; it reads the frames once.
 
-    settings, engine = NETWORK.get((entry, task.device), lambda: _load(entry, task.device))
-    return propagate_video(
-        task.video,
-        sources,
+    Raises:
+        ConfigError: a node without an engine.
+    """
+    from propagate.bidirectional import Source, propagate_sources
+
+    nodes = [task.node for task in tasks if isinstance(task.node, PropagateNode)]
+    entry, device = nodes[0].engine, tasks[0].device
+    if entry is None:
+        raise ConfigError(f"{nodes[0].name}: no folder {nodes[0].folder} and no engine; give one of them")
+    settings, engine = NETWORK.get((entry, device), lambda: _load(entry, device))
+    return propagate_sources(
+        tasks[0].video,
+        [Source(_read_sources(task, node), node.n_references) for task, node in zip(tasks, nodes, strict=True)],
         engine=engine,
         protocol=settings.protocol,
         scales=settings.scales,
         flip=settings.flip,
-        n_references=node.n_references,
         skip_empty=settings.skip_empty,
         keep_soft=settings.keep_soft,
     )

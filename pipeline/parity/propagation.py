@@ -16,7 +16,7 @@ from pipeline.parity.adapters import Results
 from pipeline.parity.aot import load_network
 from pipeline.parity.cases import ArrayDifference, Case
 from pipeline.parity.forced_labels import ForcedEngine
-from propagate.bidirectional import predict
+from propagate.bidirectional import Source, predict
 from propagate.engines import EngineSettings, VosEngine
 from propagate.passes import PROTOCOLS, Prediction, Rules
 from propagate.preprocessing import list_augmentations, prepare_frame
@@ -93,7 +93,7 @@ def _propagate(case: Case, video: Video, engine: VosEngine, rules: Rules) -> lis
         masks, video=video.id, expression="0", frames=video.frames, scores=scores, key_frame=key
     )
     scales, flip = case.inputs["scales"].tolist(), bool(case.inputs["flip"])
-    return list(predict(video, [sequence], engine=engine, rules=rules, scales=scales, flip=flip))
+    return list(predict(video, [Source([sequence])], engine=engine, rules=rules, scales=scales, flip=flip))
 
 
 def _official_labels(case: Case, variant: str) -> NDArray[np.int64] | None:

@@ -56,3 +56,9 @@ def test_the_feature_cache_keeps_its_bound(tmp_path: Path) -> None:
     row = propagation.measure_memory(propagation.Case("small-deaot", (96, 150), 1.0), tmp_path)
     assert row.passes
     assert row.ours > 0
+
+
+def test_sources_together_are_compared_with_the_same_masks(tmp_path: Path) -> None:
+    row = propagation.measure_sources(propagation.Case("small-deaot", (96, 150), 1.0), tmp_path)
+    assert row.ours > 0
+    assert row.ratio == pytest.approx(row.baseline / row.ours)

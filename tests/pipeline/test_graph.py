@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from fusion.groups import Group
+from pipeline.execution import list_steps
 from pipeline.graph import build_graph, check_files, check_reach, choose_stage
 from pipeline.recipe import FuseNode, Recipe
 from pipeline.recipe_reader import read_recipe
@@ -45,6 +46,18 @@ TWO_STAGES = """\
 
 def test_nodes_come_after_their_inputs(tmp_path: Path) -> None:
     assert names(make(tmp_path, TWO_STAGES)) == ["a", "b", "p", "f", "g"]
+
+
+def test_propagations_by_one_engine_wait_for_each_other(tmp_path: Path) -> None:
+    stages = (
+        "  one:\n    p: {propagate: a, engine: e}\n    q: {propagate: b, engine: d}\n"
+        "    f: {fuse: [a, b], threshold: 2}\n    r: {propagate: f, engine: e}\n"
+        "    g: {fuse: [p, q, r], threshold: 2}\n  two:\n    s: {propagate: g, engine: e}\n"
+    )
+    steps = list_steps(build_graph(make(tmp_path, stages)).nodes)
+    assert [[node.name for node in step] for step in steps] == [
+        ["a"], ["b"], ["f"], ["p", "r"], ["q"], ["g"], ["s"],
+    ]  # fmt: skip
 
 
 def test_a_stage_brings_its_models_and_assumes_earlier_results(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import deaot_toolkit
@@ -13,6 +14,10 @@ from PIL import Image
 
 from demo.files import write_dataset
 from pipeline.cli import main
+from pipeline.nodes import propagation
+from pipeline.nodes.propagation import compute_together
+from pipeline.tasks import Task
+from rvos.errors import InputError
 from rvos.mask_sequences import MaskSequence
 from rvos.store import Store
 
@@ -47,21 +52,21 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def _write_masks(folder: Path) -> None:
-    """Write the true masks as an imported member, with the third frame as key frame."""
+def _write_masks(folder: Path, member: str = "masks", key_frame: int = 2) -> None:
+    """Write the true masks as an imported member that states its key frame."""
     listed = json.loads((folder / "data/meta_expressions/valid/meta_expressions.json").read_text())["videos"]
     keys: dict[str, dict[str, object]] = {}
     for video, entry in listed.items():
         keys[video] = {}
         for expression, content in entry["expressions"].items():
-            target = folder / "masks" / video / expression
-            target.mkdir(parents=True)
-            keys[video][expression] = {"index_info": {"class_index": 2}}
+            target = folder / member / video / expression
+            target.mkdir(parents=True, exist_ok=True)
+            keys[video][expression] = {"index_info": {"class_index": key_frame}}
             for frame in entry["frames"]:
                 labels = np.asarray(Image.open(folder / f"data/valid/Annotations/{video}/{frame}.png"))
                 mask = (labels == int(content["obj_id"])).astype(np.uint8) * 255
                 Image.fromarray(mask).save(target / f"{frame}.png")
-    (folder / "masks/key_frame.json").write_text(json.dumps(keys))
+    (folder / member / "key_frame.json").write_text(json.dumps(keys))
 
 
 def run(folder: Path, *words: str) -> int:
@@ -107,6 +112,75 @@ def test_a_second_run_computes_nothing(folder: Path, capsys: pytest.CaptureFixtu
     assert [(entry["node"], entry["done"], entry["reused"]) for entry in nodes] == [
         (node, 0, N_VIDEOS) for node in NODES
     ]
+
+
+TOGETHER = """
+dataset: {format: ref-youtube-vos, root: data, split: valid}
+workspace: together
+models:
+  soc: {import: png, path: masks}
+  mutr: {import: png, path: other_masks}
+engines:
+  aot: {network: small-aot, checkpoint: aot.safetensors, scales: [0.5], cache_megabytes: 0}
+stages:
+  stage1:
+    soc_aot: {propagate: soc, engine: aot}
+    mutr_aot: {propagate: mutr, engine: aot, references: 2}
+submission: {node: mutr_aot}
+"""
+
+
+@pytest.fixture
+def two_sources(folder: Path) -> Path:
+    _write_masks(folder, "other_masks", key_frame=4)
+    recipe = folder / "together.yaml"
+    recipe.write_text(TOGETHER)
+    return recipe
+
+
+def run_sources(recipe: Path, workspace: Path) -> int:
+    return main(["run", str(recipe), "--quiet", "--device", "cpu", "--workspace", str(workspace)])
+
+
+def results(workspace: Path) -> dict[str, bytes]:
+    return {f"{path.parent.name}/{path.name}": path.read_bytes() for path in workspace.glob("nodes/*_aot/*")}
+
+
+def test_sources_of_one_engine_give_together_what_they_give_alone(
+    two_sources: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    passes: list[int] = []
+
+    def count(tasks: Sequence[Task]) -> Sequence[Sequence[MaskSequence]]:
+        passes.append(len(tasks))
+        return compute_together(tasks)
+
+    monkeypatch.setattr("pipeline.nodes.propagation.compute_together", count)
+    assert run_sources(two_sources, tmp_path / "together") == 0
+    assert passes == [2] * N_VIDEOS
+    found = results(tmp_path / "together")
+    for lost in sorted(found):
+        # Without one of the results the other propagation runs alone.
+        (tmp_path / "together/nodes" / lost).unlink()
+        assert run_sources(two_sources, tmp_path / "together") == 0
+        assert results(tmp_path / "together") == found
+    assert passes == [2] * N_VIDEOS + [1] * len(found)
+
+
+def test_a_source_that_fails_does_not_stop_the_other(
+    two_sources: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    read_input = propagation.read_input
+
+    def refuse(task: Task, name: str, *, soft: bool = False) -> tuple[MaskSequence, ...]:
+        if name == "mutr":
+            raise InputError("mutr: masks of another video")
+        return read_input(task, name, soft=soft)
+
+    monkeypatch.setattr("pipeline.nodes.propagation.read_input", refuse)
+    assert run_sources(two_sources, tmp_path / "broken") == 2
+    assert {name.split("/")[0] for name in results(tmp_path / "broken")} == {"soc_aot"}
+    assert "masks of another video" in capsys.readouterr().err
 
 
 def test_a_missing_checkpoint_is_an_error_of_the_user(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

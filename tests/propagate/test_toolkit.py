@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from propagate.bidirectional import predict, propagate_video
+from propagate.bidirectional import Source, predict, propagate_sources, propagate_video
 from propagate.engines import EngineSettings, VosEngine, build_engine
 from propagate.passes import PROTOCOLS
 from rvos.errors import CheckpointError, ConfigError
@@ -65,10 +65,11 @@ def test_a_batch_is_as_one_by_one(checkpoints: dict[str, Path], tmp_path: Path, 
     engine = build(EngineSettings(name, checkpoints[name]))
     sequences = [make_sequence(video, str(n), key=key) for n, key in ((0, 1), (9, 1), (20, 2))]
     rules = PROTOCOLS[protocol]
-    together = {(p.position, p.frame): p.probabilities for p in predict(video, sequences, engine=engine, rules=rules)}
+    predictions = predict(video, [Source(sequences)], engine=engine, rules=rules)
+    together = {(p.position, p.frame): p.probabilities for p in predictions}
     assert len(together) == len(sequences) * (N_FRAMES - 1)
     for position, sequence in enumerate(sequences):
-        for alone in predict(video, [sequence], engine=engine, rules=rules):
+        for alone in predict(video, [Source([sequence])], engine=engine, rules=rules):
             expected = together[position, alone.frame]
             torch.testing.assert_close(alone.probabilities, expected, atol=2e-5, rtol=0)
 
@@ -79,7 +80,7 @@ def test_probabilities_have_the_frame_size_and_sum_to_one(checkpoints: dict[str,
     for protocol, channels in (("fresh", 2), ("legacy", 11)):
         for prediction in predict(
             video,
-            [make_sequence(video, "0", key=1)],
+            [Source([make_sequence(video, "0", key=1)])],
             engine=engine,
             rules=PROTOCOLS[protocol],
             scales=(0.8, 1.2),
@@ -96,6 +97,29 @@ def test_directions_and_sources_share_features(checkpoints: dict[str, Path], tmp
     for key in (1, 2):
         propagate_video(video, [make_sequence(video, "0", key=key)], engine=engine, flip=True)
     assert engine.features.n_made == 2 * N_FRAMES
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_sources_go_together_and_give_what_they_give_alone(
+    checkpoints: dict[str, Path], tmp_path: Path, name: str
+) -> None:
+    video = make_video(tmp_path)
+    engine = build(EngineSettings(name, checkpoints[name], cache_megabytes=0))
+    many = [make_sequence(video, str(n), key=n % 3) for n in range(5)]
+    sources = [Source(many, n_references=2), Source(many[::-1]), Source(many[:1])]
+    alone = [
+        propagate_video(video, source.sequences, engine=engine, n_references=source.n_references, keep_soft=True)
+        for source in sources
+    ]
+    made = engine.features.n_made
+    together = propagate_sources(video, sources, engine=engine, keep_soft=True)
+    assert engine.features.n_made - made < made
+    for found, expected in zip(together, alone, strict=True):
+        for one, other in zip(found, expected, strict=True):
+            assert (one.runs, one.expression, one.key_frame) == (other.runs, other.expression, other.key_frame)
+            assert one.soft is not None
+            assert other.soft is not None
+            np.testing.assert_array_equal(one.soft.values, other.soft.values)
 
 
 def test_cached_features_do_not_change_the_result(checkpoints: dict[str, Path], tmp_path: Path) -> None:
@@ -122,11 +146,11 @@ def test_very_small_frames_run(checkpoints: dict[str, Path], tmp_path: Path, siz
 
 def test_half_precision_is_near_to_full(checkpoints: dict[str, Path], tmp_path: Path) -> None:
     video = make_video(tmp_path)
-    sequence = make_sequence(video, "0", key=0)
+    source = [Source([make_sequence(video, "0", key=0)])]
     rules = PROTOCOLS["fresh"]
     settings = EngineSettings("small-aot", checkpoints["small-aot"])
-    full = next(predict(video, [sequence], engine=build(settings), rules=rules))
-    half = next(predict(video, [sequence], engine=build(replace(settings, precision="bfloat16")), rules=rules))
+    full = next(predict(video, source, engine=build(settings), rules=rules))
+    half = next(predict(video, source, engine=build(replace(settings, precision="bfloat16")), rules=rules))
     assert half.probabilities.dtype == torch.float32
     torch.testing.assert_close(half.probabilities, full.probabilities, atol=0.1, rtol=0)
 
