@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import time
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -14,6 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from benchmarks.rows import Row
+from benchmarks.timing import fastest
 from runners.networks.uninext.config import RELEASED, UninextConfig
 from runners.networks.uninext.language import Text
 from runners.networks.uninext.network import Selection, Uninext, pad_frames
@@ -28,7 +28,6 @@ _OFFICIAL = (480, 853)
 _TOLERANCE = 1e-4
 _GPU_GIB = 8.0
 _GIB = 1 << 30
-Result = TypeVar("Result")
 
 
 def run(
@@ -47,9 +46,9 @@ def run(
     with torch.inference_mode():
         # The first pass pays for allocations that the later ones reuse.
         _segment(network, frame, ids[:1])
-        alone = [fastest(partial(_segment, network, frame, row[None])) for row in ids[:_ALONE]]
-        _, visual = fastest(partial(_look, network, frame))
-        together = {count: fastest(partial(_segment, network, frame, ids[:count])) for count in expressions}
+        alone = [fastest(partial(_segment, network, frame, row[None]), _REPEATS) for row in ids[:_ALONE]]
+        _, visual = fastest(partial(_look, network, frame), _REPEATS)
+        together = {count: fastest(partial(_segment, network, frame, ids[:count]), _REPEATS) for count in expressions}
     single = sum(seconds for _, seconds in alone) / len(alone)
     share = visual / single
     for count, (_, seconds) in together.items():
@@ -65,16 +64,6 @@ def run(
     weights, activations = count_memory(config, _OFFICIAL, n_frames)
     total = (weights + activations) / _GIB
     yield Row(f"UNINEXT ViT-H, {n_frames} frames 480x853, counted", total, _GPU_GIB, total / _GPU_GIB, "<= 1", "GiB")
-
-
-def fastest(call: Callable[[], Result]) -> tuple[Result, float]:
-    """Return what `call` gives, and the fewest CPU seconds of this process that it took in a few repeats."""
-    seconds = []
-    for _ in range(_REPEATS):
-        start = time.process_time()
-        result = call()
-        seconds.append(time.process_time() - start)
-    return result, min(seconds)
 
 
 def _look(network: Uninext, frame: Tensor) -> Any:
