@@ -86,21 +86,21 @@ def run_together(tasks: Sequence[Task]) -> list[Outcome]:
 
     The results are those of `run_task`. Each of them is charged an equal part of the time.
     """
-    missing = [task for task in tasks if len(tasks) > 1 and _find_stored(task)[0] is None]
+    if len(tasks) == 1:
+        return [run_task(tasks[0])]
+    found = [_find_stored(task) for task in tasks]
+    missing = [task for task, (stored, _) in zip(tasks, found, strict=True) if stored is None]
     if len(missing) < 2:
         return [run_task(task) for task in tasks]
     start = time.perf_counter()
     try:
-        together = compute_together(missing)
+        together = iter(compute_together(missing))
     except Exception:  # which of them is to blame, or that a device is too small for all, shows one by one
         return [run_task(task) for task in tasks]
     seconds = (time.perf_counter() - start) / len(missing)
-    found = dict(zip((task.node.name for task in missing), together, strict=True))
-    outcomes = []
-    for task in tasks:
-        stored, note = _find_stored(task)
-        outcomes.append(stored or _store(task, found[task.node.name], seconds, note))
-    return outcomes
+    return [
+        stored or _store(task, next(together), seconds, note) for task, (stored, note) in zip(tasks, found, strict=True)
+    ]
 
 
 def compute_together(tasks: Sequence[Task]) -> Sequence[Sequence[MaskSequence]]:

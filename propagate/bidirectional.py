@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 import torch
@@ -94,22 +95,16 @@ def propagate_sources(
     Source: seed paper, Sec. 3.2; the 2023 release for the two protocols.
     """
     rules = _find_rules(protocol, scales, [source.n_references for source in sources])
-    collectors: list[list[SequenceCollector]] = []
-    for source in sources:
-        check_sequences(video, source.sequences)
-        keys = [(pick_start_frames(s, skip_empty=skip_empty) or (pick_key_frame(s),))[-1] for s in source.sequences]
-        collectors.append(
-            [
-                SequenceCollector(sequence, key=key, keep_soft=keep_soft)
-                for sequence, key in zip(source.sequences, keys, strict=True)
-            ]
-        )
-    every = [collector for of_source in collectors for collector in of_source]
+    sequences = [sequence for source in sources for sequence in source.sequences]
+    check_sequences(video, sequences)
+    keys = [(pick_start_frames(s, skip_empty=skip_empty) or (pick_key_frame(s),))[-1] for s in sequences]
+    collectors = [SequenceCollector(s, key=key, keep_soft=keep_soft) for s, key in zip(sequences, keys, strict=True)]
     for prediction in predict(
         video, sources, engine=engine, rules=rules, scales=scales, flip=flip, skip_empty=skip_empty
     ):
-        every[prediction.position].add(prediction)
-    return [[collector.finish() for collector in of_source] for of_source in collectors]
+        collectors[prediction.position].add(prediction)
+    finished = (collector.finish() for collector in collectors)
+    return [list(islice(finished, len(source.sequences))) for source in sources]
 
 
 def predict(

@@ -64,7 +64,7 @@ def test_identities_in_their_own_order_equal_the_plain_engine(sequences: Sequenc
         torch.testing.assert_close(found, whole, rtol=1e-4, atol=1e-4)
 
 
-def test_the_memory_reads_the_reference_and_the_loss_the_label(sequences: Sequences) -> None:
+def test_the_memory_reads_the_reference(sequences: Sequences) -> None:
     network = network_of("aot")
     batch = sequences.batch([0, 1], [1, 2])
     assert torch.equal(batch.references, batch.labels[:, 0])

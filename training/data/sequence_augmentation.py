@@ -16,12 +16,9 @@ from training.data.videos import objects_seen
 FILL = (124, 116, 104)
 IGNORED = 255
 _CROP_TRIES = 5
-
-
 _CELLS = (3.5, 8.0)
 _FAULTS = 0.15
 _LEVELS = (0.35, 0.6)
-_IGNORED = 255
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -229,11 +226,11 @@ def coarsen(label: NDArray[np.uint8], random: np.random.Generator) -> NDArray[np
     cell = random.uniform(*_CELLS)
     grid = (max(round(width / cell), 2), max(round(height / cell), 2))
     rough = np.zeros_like(label)
-    for name in sorted({int(value) for value in np.unique(label)} - {0, _IGNORED}, reverse=True):
+    for name in sorted({int(value) for value in np.unique(label)} - {0, IGNORED}, reverse=True):
         shown = (label == name).astype(np.float32)
         small = cv2.resize(shown, grid, interpolation=cv2.INTER_AREA)
         small = small + random.normal(0, _FAULTS, small.shape).astype(np.float32) * (cv2.blur(small, (3, 3)) > 0)
         large = cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR)
         marked = large > random.uniform(*_LEVELS)
         rough[marked if marked.any() else shown > 0] = name
-    return np.where(label == _IGNORED, label, rough)
+    return np.where(label == IGNORED, label, rough)
