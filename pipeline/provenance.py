@@ -10,8 +10,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from pipeline.execution import Plan
 from pipeline.fingerprints import Checksums
+from pipeline.plan import Plan
 from pipeline.recipe import MemberNode, PropagateNode, Recipe
 from runners.windows import describe_setting
 from rvos.files import write_atomically

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pipeline.execution import Plan
+from pipeline.plan import Plan
 from pipeline.tasks import Outcome
 
 _SHOWN = 20

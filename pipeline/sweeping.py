@@ -12,8 +12,8 @@ from fusion.groups import Group, group_by_agreement
 from fusion.sweeps import Setting, count_member_votes, list_shares, list_subsets, list_thresholds, score_settings
 from fusion.thresholds import Threshold
 from fusion.votes import check_alike, read_runs
-from pipeline.execution import group_videos
 from pipeline.graph import build_graph
+from pipeline.plan import group_videos
 from pipeline.recipe import FuseNode, Recipe
 from pipeline.recipe_text import nearest
 from pipeline.scoring import TracedTruth, Values

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from pipeline.execution import Plan
+from pipeline.plan import Plan
 from pipeline.tasks import Outcome
 from rvos.errors import StoreError
 from rvos.videos import Video

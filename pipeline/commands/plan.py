@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 from pipeline.commands.recipe_options import add_recipe_options, open_recipe
-from pipeline.execution import Plan, make_plan, select_videos
 from pipeline.graph import build_graph, choose_stage, find_missing_files
+from pipeline.plan import Plan, make_plan, select_videos
 from pipeline.recipe import Node, Recipe, describe_node
 from pipeline.timings import count_work, read_speeds
 from rvos.datasets import open_dataset

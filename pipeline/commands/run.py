@@ -10,23 +10,15 @@ from collections.abc import Iterator, Sequence
 from tqdm import tqdm
 
 from pipeline.commands.recipe_options import add_recipe_options, open_recipe, repeat_options
-from pipeline.execution import (
-    Plan,
-    Step,
-    Workers,
-    find_missing_inputs,
-    make_plan,
-    parse_shard,
-    prepare_workspace,
-    run_plan,
-    select_videos,
-)
+from pipeline.executors.steps import Step, Workers, run_plan
 from pipeline.graph import build_graph, check_files, choose_stage
 from pipeline.group_review import write_review
+from pipeline.plan import Plan, find_missing_inputs, make_plan, parse_shard, select_videos
 from pipeline.recipe import PropagateNode, Recipe, describe_node
 from pipeline.summary import find_exit_status, print_failures, print_summary, summarise
 from pipeline.tasks import Outcome
 from pipeline.timings import write_timings
+from pipeline.workspace import prepare_workspace
 from rvos.datasets import open_dataset
 from rvos.errors import ConfigError, StoreError
 

@@ -10,15 +10,17 @@ from pathlib import Path
 from fusion.votes import read_runs
 from pipeline.commands.report import make_report
 from pipeline.commands.run import Progress
-from pipeline.execution import Plan, Workers, make_plan, prepare_workspace, run_plan
+from pipeline.executors.steps import Workers, run_plan
 from pipeline.graph import build_graph, check_files
 from pipeline.overlays import draw_video, write_video
 from pipeline.own_videos import SPLIT, write_own_video
+from pipeline.plan import Plan, make_plan
 from pipeline.recipe import ImportNode, Recipe
 from pipeline.recipe_reader import read_recipe
 from pipeline.report.page import render
 from pipeline.summary import find_exit_status, print_failures
 from pipeline.timings import write_timings
+from pipeline.workspace import prepare_workspace
 from rvos.datasets import Dataset, open_dataset
 from rvos.errors import ConfigError
 from rvos.files import write_atomically

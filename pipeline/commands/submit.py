@@ -9,8 +9,8 @@ from functools import partial
 from pathlib import Path
 
 from pipeline.commands.recipe_options import add_recipe_options, open_recipe
-from pipeline.execution import Plan, make_plan
 from pipeline.graph import build_graph
+from pipeline.plan import Plan, make_plan
 from pipeline.provenance import write_manifest
 from pipeline.recipe import Recipe
 from pipeline.recipe_text import nearest

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from pipeline.commands.recipe_options import add_recipe_options, open_recipe
-from pipeline.execution import select_videos
+from pipeline.plan import select_videos
 from pipeline.sweep_plot import plot_sweep
 from pipeline.sweeping import SweepRow, find_fusion, sweep_node
 from rvos.datasets import open_dataset

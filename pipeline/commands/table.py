@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.commands.recipe_options import add_recipe_options, open_recipe
-from pipeline.execution import select_videos
+from pipeline.plan import select_videos
 from pipeline.scoring import score_nodes
 from pipeline.tables import TableRow, choose_nodes, compare_pairs, make_table
 from rvos.datasets import open_dataset

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusion.thresholds import scale_weights
-from pipeline.execution import Plan
 from pipeline.nodes.fusion import find_groups
+from pipeline.plan import Plan
 from pipeline.recipe import FuseNode, ImportNode, MemberNode, Node, PropagateNode
 from pipeline.report.content import ExpressionView, NodeKind, NodeState, ReportNode, SequenceView, VideoView, VoteView
 from pipeline.report.pictures import data_address, picture_size, shrink_masks, shrink_runs

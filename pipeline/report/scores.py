@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pipeline.execution import Plan
+from pipeline.plan import Plan
 from pipeline.recipe import FuseNode
 from pipeline.report.content import LadderRow, SweepPoint
 from pipeline.scoring import score_nodes

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from fusion.groups import Group
-from pipeline.execution import list_steps
+from pipeline.executors.steps import list_steps
 from pipeline.graph import build_graph, check_files, check_reach, choose_stage
 from pipeline.recipe import FuseNode, Recipe
 from pipeline.recipe_reader import read_recipe

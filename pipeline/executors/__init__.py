@@ -1,0 +1,1 @@
+"""How the tasks of a plan run: in this process, in processes beside it, or on a cluster."""
