@@ -116,7 +116,8 @@ class WindowAttention(nn.Module):
         bias = self.relative_position_bias_table[index.reshape(-1)].view(tokens, tokens, -1).permute(2, 0, 1)
         qkv = self.qkv(windows).view(batch, count, tokens, 3, self.heads, channels // self.heads)
         if len(groups) == 1:
-            whole: Tensor = self.proj(self._attend(qkv, bias))
+            # A lone window of a shifted block has a mask too.
+            whole: Tensor = self.proj(self._attend(qkv, bias + groups[0][1]))
             return whole
         out = torch.empty_like(windows)
         parts = [(members, self._attend(qkv[:, members], bias + mask)) for members, mask in groups]
