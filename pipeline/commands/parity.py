@@ -6,13 +6,12 @@ import argparse
 import json
 import math
 import sys
-import tempfile
 from pathlib import Path
 
 import torch
 
-from pipeline.parity.adapters import run_case
-from pipeline.parity.cases import ArrayDifference, compare, read_case
+from parity.cases import ArrayDifference
+from parity.checking import check_case
 
 
 def register(parser: argparse.ArgumentParser) -> None:
@@ -39,26 +38,6 @@ def run(options: argparse.Namespace) -> int:
         json.dump({folder: _as_json(*rows) for folder, rows in results.items()}, sys.stdout, indent=1)
         print()
     return int(failed)
-
-
-def check_case(folder: Path) -> tuple[list[ArrayDifference], list[ArrayDifference]]:
-    """Return the differences of the outputs and of those stages that our network has."""
-    case = read_case(folder)
-    with tempfile.TemporaryDirectory() as temporary:
-        checkpoint = Path(temporary) / "checkpoint.pth"
-        case.write_checkpoint(checkpoint)
-        results = run_case(case, checkpoint)
-    judged = {row.name: row for row in results.judged}
-    outputs = [
-        judged.pop(name) if name in judged else compare(case.gate, name, expected, results.arrays.get(name))
-        for name, expected in case.outputs.items()
-    ]
-    stages = [
-        compare(case.gate, name, expected, results.arrays[name])
-        for name, expected in case.stages.items()
-        if name in results.arrays
-    ]
-    return outputs + list(judged.values()), stages
 
 
 def print_case(folder: str, outputs: list[ArrayDifference], stages: list[ArrayDifference], *, passed: bool) -> None:

@@ -7,8 +7,8 @@ import pytest
 import torch
 from reference import reference
 
-from pipeline.parity.cases import read_case
-from pipeline.parity.filling import fill_state
+from parity.cases import read_case
+from parity.filling import fill_state
 from runners.networks import deformable_attention
 from runners.networks.deformable_attention import DeformableAttention, sample_levels
 from runners.networks.deformable_transformer import (

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from reference import reference
 
-from pipeline.parity.cases import read_case
+from parity.cases import read_case
 from runners.networks.dynamic_masks import count_parameters, dynamic_masks
 
 

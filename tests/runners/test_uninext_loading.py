@@ -12,7 +12,7 @@ import torch
 from reference import reference
 from torch import Tensor
 
-from pipeline.parity.uninext import network_config
+from parity.uninext import network_config
 from runners.checkpoints import CheckpointFile, match_keys, read_checkpoint
 from runners.networks.uninext.config import RELEASED, ResNetSizes, TextSizes, UninextConfig
 from runners.networks.uninext.loading import backbone_renames, load_network, recognise_backbone, unread_keys, untie

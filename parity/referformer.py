@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pipeline.parity.adapters import Results
-from pipeline.parity.cases import Case
-from pipeline.parity.referring import config_of, run_network
+from parity.adapters import Results
+from parity.cases import Case
+from parity.referring import config_of, run_network
 from runners.networks.referformer import ReferFormer
 
 

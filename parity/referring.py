@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from pipeline.parity.adapters import Results
-from pipeline.parity.cases import Case, summarise
+from parity.adapters import Results
+from parity.cases import Case, summarise
 from runners.checkpoints import read_checkpoint
 from runners.networks.referformer import ReferFormer, ReferFormerConfig, by_clip
 from runners.networks.referring import Predictions, VisualFeatures

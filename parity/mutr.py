@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pipeline.parity.adapters import Results
-from pipeline.parity.cases import Case
-from pipeline.parity.referring import run_network, sizes_of
+from parity.adapters import Results
+from parity.cases import Case
+from parity.referring import run_network, sizes_of
 from runners.networks.mutr import Mutr, MutrConfig
 
 

@@ -10,18 +10,18 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from pipeline.parity.cases import ArrayDifference, Case
+from parity.cases import ArrayDifference, Case
 from rvos.errors import InputError
 
 ADAPTERS = {
-    "referformer": "pipeline.parity.referformer",
-    "mutr": "pipeline.parity.mutr",
-    "common": "pipeline.parity.common",
-    "soc": "pipeline.parity.soc",
-    "uninext": "pipeline.parity.uninext",
-    "aot": "pipeline.parity.aot",
-    "deaot": "pipeline.parity.aot",
-    "propagation": "pipeline.parity.propagation",
+    "referformer": "parity.referformer",
+    "mutr": "parity.mutr",
+    "common": "parity.common",
+    "soc": "parity.soc",
+    "uninext": "parity.uninext",
+    "aot": "parity.aot",
+    "deaot": "parity.aot",
+    "propagation": "parity.propagation",
 }
 
 

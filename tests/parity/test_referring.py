@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from reference import reference
 
-from pipeline.commands.parity import check_case
+from parity.checking import check_case
 
 # The other whole networks differ in backbone, frames and sizes only; `rvos parity` runs them.
 CASES = (

@@ -13,9 +13,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pipeline.parity.adapters import Results
-from pipeline.parity.cases import ArrayDifference, Case, summarise
-from pipeline.parity.soc_naming import config_of, network_inputs, official_outputs
+from parity.adapters import Results
+from parity.cases import ArrayDifference, Case, summarise
+from parity.soc_naming import config_of, network_inputs, official_outputs
 from runners.checkpoints import read_checkpoint
 from runners.networks.soc import SOC
 from runners.networks.soc_checkpoints import load_soc

@@ -7,8 +7,8 @@ import pytest
 import torch
 from reference import reference
 
-from pipeline.commands.parity import check_case
-from pipeline.parity.forced_labels import ForcedEngine
+from parity.checking import check_case
+from parity.forced_labels import ForcedEngine
 from propagate.features import FeatureCache
 
 CASES = {

@@ -7,7 +7,7 @@ import dataclasses
 import torch
 from torch import Tensor
 
-from pipeline.parity.cases import Case
+from parity.cases import Case
 from runners.checkpoints import CheckpointFile
 from runners.networks.soc_checkpoints import read_config
 from runners.networks.soc_types import SOCConfig, SOCOutputs

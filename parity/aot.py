@@ -23,9 +23,9 @@ from deaot_toolkit import (
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pipeline.parity.adapters import Results
-from pipeline.parity.aot_stages import StageTape
-from pipeline.parity.cases import Case
+from parity.adapters import Results
+from parity.aot_stages import StageTape
+from parity.cases import Case
 from rvos.errors import CheckpointError, InputError
 
 _INPUTS = ("images", "reference_label", "fed_labels", "output_size")

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from reference import reference
 
-from pipeline.commands.parity import check_case
-from pipeline.parity import uninext
-from pipeline.parity.cases import read_case
+from parity import uninext
+from parity.cases import read_case
+from parity.checking import check_case
 from runners.uninext_frames import input_size, normalise, resize_frame
 from rvos.errors import InputError
 

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pipeline.parity.adapters import Results
-from pipeline.parity.cases import ArrayDifference, Case
-from pipeline.parity.referring import Arrays, as_stored
+from parity.adapters import Results
+from parity.cases import ArrayDifference, Case
+from parity.referring import Arrays, as_stored
 from runners.checkpoints import load_strict, read_checkpoint
 from runners.networks.backbones import build_backbone, resize_mask
 from runners.networks.deformable_attention import DeformableAttention

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from reference import reference
 
-from pipeline.commands.parity import check_case
-from pipeline.parity.cases import Case, read_case
-from pipeline.parity.soc import run_criterion
+from parity.cases import Case, read_case
+from parity.checking import check_case
+from parity.soc import run_criterion
 
 CASES = ("swin_t_challenge_odd", "swin_t_batch_padded", "train_step_swin_t", "criterion")
 

@@ -9,10 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pipeline.parity.adapters import Results
-from pipeline.parity.cases import Case, summarise
-from pipeline.parity.soc_naming import config_of, main_layer, network_inputs, official_outputs, time_first
-from pipeline.parity.soc_training import run_criterion, run_training_step
+from parity.adapters import Results
+from parity.cases import Case, summarise
+from parity.soc_naming import config_of, main_layer, network_inputs, official_outputs, time_first
+from parity.soc_training import run_criterion, run_training_step
 from runners.checkpoints import read_checkpoint
 from runners.networks.soc import SOC
 from runners.networks.soc_checkpoints import load_soc

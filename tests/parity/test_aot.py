@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from reference import reference
 
-from pipeline.commands.parity import check_case
+from parity.checking import check_case
 from rvos.errors import InputError
 
 CASES = (

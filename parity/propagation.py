@@ -12,10 +12,10 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from pipeline.parity.adapters import Results
-from pipeline.parity.aot import load_network
-from pipeline.parity.cases import ArrayDifference, Case
-from pipeline.parity.forced_labels import ForcedEngine
+from parity.adapters import Results
+from parity.aot import load_network
+from parity.cases import ArrayDifference, Case
+from parity.forced_labels import ForcedEngine
 from propagate.bidirectional import Source, predict
 from propagate.engines import EngineSettings, VosEngine
 from propagate.passes import PROTOCOLS, Prediction, Rules
