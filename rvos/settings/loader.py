@@ -1,0 +1,294 @@
+"""Reads a tree of settings into frozen dataclasses, driven by their annotations; every problem is noted, none ends it.
+
+Why not pydantic: with it, unknown keys of a standard dataclass pass unless each class is marked, a union of dataclasses
+then takes whichever fits with everything left out, `on` becomes true, an error class of ours in `__post_init__` ends
+the collection, and a message knows neither the line nor the folder that a path is relative to. Making up for that takes
+more than what stands here. `rvos.settings.schema` gives the JSON schema from the same annotations.
+
+What an annotation may be: `str`, `int`, `float`, `bool`, `Path`, `Fraction`, a class with `parse(text)`, `Literal`,
+`tuple[X, ...]` or `tuple[X, Y]`, `Mapping[str, X]`, a dataclass, a union of them with or without None, `Any`, and a
+node of the tree (`Section`, `Node`) for what is read later. `Annotated` adds a `Range`, a `Key` or a `Line`. Further
+conditions are the dataclass's own: its `__post_init__` raises an error of `rvos.errors` or ValueError.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+from collections.abc import Callable, Mapping, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+
+from rvos.errors import PipelineError
+from rvos.settings.bounds import Key, Line, Range
+from rvos.settings.document import Listing, Node, Section, SettingsTree, Text, Value, describe, wrap
+from rvos.settings.paths import UnknownReferenceError, read_path
+from rvos.settings.problems import Place, Problems, nearest, show
+from rvos.settings.scalars import EXPECTED, ScalarError, guess, read_scalar
+
+Settings = TypeVar("Settings")
+INVALID: Any = object()
+"""Stands for a value whose problem is noted."""
+
+
+def load(settings: type[Settings], values: Mapping[str, Any] | Node, *, where: str, what: str = "settings") -> Settings:
+    """Return the dataclass `settings` filled from a mapping.
+
+    Args:
+        values: plain values as JSON gives them, a tree, or a `SettingsTree`.
+        where: file or place that the values come from.
+        what: name of the mapping in messages.
+
+    Raises:
+        ConfigError: everything that does not fit, in one message.
+    """
+    problems = Problems(where)
+    result = Loader(problems).read(settings, wrap(values, Place(where)), what, is_top=True)
+    problems.check()
+    return cast(Settings, result)
+
+
+def field_key(field: dataclasses.Field[Any], hint: Any) -> str:
+    """Return the key of a field in the file."""
+    return next((note.name for note in _notes(hint) if isinstance(note, Key)), field.name)
+
+
+def is_settings_class(hint: Any) -> bool:
+    """Tell whether values of a type are read from mappings, key by key."""
+    return (
+        isinstance(hint, type) and dataclasses.is_dataclass(hint) and not _is_node(hint) and not hasattr(hint, "parse")
+    )
+
+
+class Loader:
+    """Reads values and notes what is wrong with them.
+
+    Args:
+        problems: where to.
+        paths: what `${paths.NAME}` stands for; None: paths hold no such references.
+    """
+
+    def __init__(self, problems: Problems, *, paths: Mapping[str, Path] | None = None) -> None:
+        self.problems = problems
+        self._paths = paths
+
+    def read(
+        self, hint: Any, node: Node, what: str, *, given: Mapping[str, object] | None = None, is_top: bool = False
+    ) -> Any:
+        """Return a value as an annotation wants it; `INVALID` where a problem was noted.
+
+        Args:
+            what: name of the value in messages, such as `engines.aot.scales`.
+            given: fields of a dataclass that are not read from the file.
+            is_top: the value is the whole file, whose name does not stand before those of its keys.
+        """
+        if get_origin(hint) is Annotated:
+            hint, *notes = get_args(hint)
+            return self._check_range(self.read(hint, node, what, given=given), notes, node, what)
+        if is_settings_class(hint):
+            return self._fill(hint, node, what, given=given or {}, prefix="" if is_top else f"{what}.")
+        return self._find_reader(hint)(hint, node, what)
+
+    def entries(self, node: Node, what: str) -> dict[str, Node]:
+        """Return the values of a mapping by key; repeated keys and other forms are problems."""
+        if not isinstance(node, Section):
+            self.problems.add(node.place, f"{what} must be a mapping (key: value); found {describe(node)}")
+            return {}
+        found: dict[str, Node] = {}
+        for key, value in node.entries:
+            if not isinstance(key, Text):
+                self.problems.add(key.place, f"{what}: a key must be a single word; found {describe(key)}")
+            elif key.text in found:
+                self.problems.add(key.place, f"{what}: {show(key.text)} is given twice; keep one")
+            else:
+                found[key.text] = value
+        return found
+
+    def _find_reader(self, hint: Any) -> Callable[[Any, Node, str], Any]:
+        origin = get_origin(hint)
+        if hint is Any:
+            return self._read_any
+        if _is_node(hint):
+            return self._keep
+        if origin in (Union, types.UnionType):
+            return self._read_union
+        if origin is tuple:
+            return self._read_tuple
+        if isinstance(origin, type) and issubclass(origin, Mapping):
+            return self._read_mapping
+        return self._read_scalar
+
+    def _fill(self, cls: type, node: Node, what: str, *, given: Mapping[str, object], prefix: str) -> Any:
+        hints = get_type_hints(cls, include_extras=True)
+        fields = [field for field in dataclasses.fields(cls) if field.init and field.name not in given]
+        values: dict[str, object] = dict(given)
+        for field in [field for field in fields if _has_line(hints[field.name])]:
+            values[field.name] = node.place.line
+            fields.remove(field)
+        by_key = {field_key(field, hints[field.name]): field for field in fields}
+        entries = self.entries(node, what)
+        if not isinstance(node, Section):
+            return INVALID
+        self._refuse_unknown(node, by_key, what)
+        for key, field in by_key.items():
+            if key in entries:
+                values[field.name] = self.read(hints[field.name], entries[key], f"{prefix}{key}")
+            elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
+                self.problems.add(node.place, f"{what}: {key!r} is missing; add it")
+                values[field.name] = INVALID
+        return INVALID if any(value is INVALID for value in values.values()) else self._make(cls, values, node, what)
+
+    def _refuse_unknown(self, node: Section, known: Mapping[str, object], what: str) -> None:
+        for key, _ in node.entries:
+            if isinstance(key, Text) and key.text not in known:
+                self.problems.add(key.place, f"{what}: unknown key {show(key.text)}; {nearest(key.text, known)}")
+
+    def _make(self, cls: type, values: dict[str, object], node: Node, what: str) -> Any:
+        try:
+            return cls(**values)
+        except (PipelineError, ValueError, ArithmeticError) as error:
+            self.problems.add(node.place, f"{what}: {error}")
+            return INVALID
+
+    def _read_union(self, hint: Any, node: Node, what: str) -> Any:
+        choices = [choice for choice in get_args(hint) if choice is not type(None)]
+        if len(choices) < len(get_args(hint)) and not isinstance(node, Section | Listing) and node.is_null:
+            return None
+        fitting = [choice for choice in choices if _is_of_form(choice, node)]
+        if isinstance(node, Section) and len(fitting) > 1:
+            return self.read(_nearest_class(fitting, set(node.keys())), node, what)
+        if len(fitting) > 1 and isinstance(node, Text | Value):
+            return self._read_first(fitting, node, what)
+        return self.read((fitting or choices)[0], node, what)
+
+    def _read_first(self, choices: Sequence[Any], node: Text | Value, what: str) -> Any:
+        """Return the value as the choice that it looks like, else as the first that can hold it; text comes last."""
+        looks = type(guess(node))
+        for choice in sorted(choices, key=lambda choice: (choice is not looks, choice is str)):
+            quiet = Loader(Problems(""), paths=self._paths)
+            value = quiet.read(choice, node, what)
+            if value is not INVALID and not len(quiet.problems):
+                return value
+        expected = " or ".join(_describe_hint(choice) for choice in choices)
+        self.problems.add(node.place, f"{what} {describe(node)} is not {expected}")
+        return INVALID
+
+    def _read_tuple(self, hint: Any, node: Node, what: str) -> Any:
+        if not isinstance(node, Listing):
+            self.problems.add(node.place, f"{what} must be a list [a, b]; found {describe(node)}")
+            return INVALID
+        hints = get_args(hint)
+        if hints[-1] is Ellipsis:
+            hints = (hints[0],) * len(node.items)
+        if len(hints) != len(node.items):
+            self.problems.add(node.place, f"{what} has {len(node.items)} values; give {len(hints)}")
+            return INVALID
+        pairs = enumerate(zip(hints, node.items, strict=True))
+        found = tuple(self.read(item_hint, item, f"{what}.{index}") for index, (item_hint, item) in pairs)
+        return INVALID if any(value is INVALID for value in found) else found
+
+    def _read_mapping(self, hint: Any, node: Node, what: str) -> Any:
+        item_hint = get_args(hint)[1]
+        entries = self.entries(node, what)
+        found = {key: self.read(item_hint, value, f"{what}.{key}") for key, value in entries.items()}
+        if not isinstance(node, Section) or any(value is INVALID for value in found.values()):
+            return INVALID
+        return SettingsTree(node, found) if item_hint is Any else found
+
+    def _read_any(self, _: Any, node: Node, what: str) -> Any:
+        """Return plain values: lists, mappings, and scalars as they look."""
+        if isinstance(node, Section):
+            return {key: self._read_any(Any, value, f"{what}.{key}") for key, value in self.entries(node, what).items()}
+        if isinstance(node, Listing):
+            return [self._read_any(Any, item, f"{what}.{index}") for index, item in enumerate(node.items)]
+        return guess(node)
+
+    def _keep(self, hint: Any, node: Node, what: str) -> Any:
+        if hint is not Section or isinstance(node, Section):
+            return node
+        self.problems.add(node.place, f"{what} must be a mapping (key: value); found {describe(node)}")
+        return INVALID
+
+    def _read_scalar(self, hint: Any, node: Node, what: str) -> Any:
+        if isinstance(node, Section | Listing):
+            self.problems.add(node.place, f"{what} must be a single value; found {describe(node)}")
+            return INVALID
+        try:
+            if get_origin(hint) is Literal:
+                return _choose(get_args(hint), node)
+            if hint is Path:
+                return read_path(node, self._paths)
+            return read_scalar(hint, node)
+        except UnknownReferenceError as error:
+            self.problems.add(node.place, str(error))
+        except ScalarError as error:
+            self.problems.add(node.place, f"{what} {error}")
+        except PipelineError as error:
+            self.problems.add(node.place, f"{what}: {error}")
+        return INVALID
+
+    def _check_range(self, value: Any, notes: Sequence[object], node: Node, what: str) -> Any:
+        if not isinstance(value, int | float | Fraction):
+            return value
+        for note in notes:
+            if isinstance(note, Range) and not note.holds(value):
+                kind = "a whole number" if isinstance(value, int) else "a number"
+                self.problems.add(node.place, f"{what} {describe(node)} is not {kind} {note}")
+                return INVALID
+        return value
+
+
+def _choose(choices: Sequence[Any], node: Text | Value) -> Any:
+    word = node.text if isinstance(node, Text) else node.value
+    for choice in choices:
+        if word == choice or (isinstance(node, Text) and word == str(choice)):
+            return choice
+    raise ScalarError(f"{describe(node)} is unknown; {nearest(str(word), map(str, choices))}")
+
+
+def _is_node(hint: Any) -> bool:
+    return hint is Node or hint in (Text, Value, Listing, Section)
+
+
+def _is_of_form(hint: Any, node: Node) -> bool:
+    """Tell whether a choice of a union reads mappings, lists or single values as the node is one."""
+    hint = get_args(hint)[0] if get_origin(hint) is Annotated else hint
+    origin = get_origin(hint)
+    if hint is Any or _is_node(hint):
+        return True
+    if is_settings_class(hint) or (isinstance(origin, type) and issubclass(origin, Mapping)):
+        return isinstance(node, Section)
+    return isinstance(node, Listing) if origin is tuple else isinstance(node, Text | Value)
+
+
+def _nearest_class(choices: Sequence[Any], keys: set[str]) -> Any:
+    """Return the choice that knows the most of the keys, of those the one with the fewest others."""
+
+    def distance(choice: Any) -> tuple[int, int]:
+        known = _keys(choice)
+        return (len(keys - known), len(known - keys)) if known is not None else (0, len(keys) + 1)
+
+    return min(choices, key=distance)
+
+
+def _keys(choice: Any) -> set[str] | None:
+    if not is_settings_class(choice):
+        return None
+    hints = get_type_hints(choice, include_extras=True)
+    return {field_key(field, hints[field.name]) for field in dataclasses.fields(choice) if field.init}
+
+
+def _notes(hint: Any) -> tuple[object, ...]:
+    return get_args(hint)[1:] if get_origin(hint) is Annotated else ()
+
+
+def _has_line(hint: Any) -> bool:
+    return any(isinstance(note, Line) or note is Line for note in _notes(hint))
+
+
+def _describe_hint(hint: Any) -> str:
+    hint = get_args(hint)[0] if get_origin(hint) is Annotated else hint
+    if get_origin(hint) is Literal:
+        return f"one of {', '.join(map(str, get_args(hint)))}"
+    return EXPECTED.get(hint, getattr(hint, "__name__", str(hint)).lower())
