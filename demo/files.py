@@ -65,8 +65,8 @@ def _frame_names(index: int, n_frames: int) -> tuple[str, ...]:
 
 def _write_pictures(folder: Path, video: SyntheticVideo, frames: tuple[str, ...]) -> None:
     for name, picture, mask in zip(frames, video.frames, video.index_masks, strict=True):
-        _write(folder / "JPEGImages" / video.id / f"{name}.jpg", _jpeg(picture))
-        _write(folder / "Annotations" / video.id / f"{name}.png", _palette_png(mask))
+        write_atomically(folder / "JPEGImages" / video.id / f"{name}.jpg", _jpeg(picture))
+        write_atomically(folder / "Annotations" / video.id / f"{name}.png", _palette_png(mask))
 
 
 def _jpeg(picture: NDArray[np.uint8]) -> bytes:
@@ -114,8 +114,3 @@ def _object_entry(video: SyntheticVideo, frames: tuple[str, ...]) -> dict[str, A
 
 def _to_json(content: dict[str, Any]) -> bytes:
     return (json.dumps(content, indent=1) + "\n").encode()
-
-
-def _write(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -11,6 +10,7 @@ from statistics import median
 from typing import Literal, get_args
 
 from rvos.errors import InputError
+from rvos.json_files import read_json
 from rvos.runs import Runs, tracklet_iou
 from rvos.videos import Video
 
@@ -106,12 +106,7 @@ def read_group_file(path: Path, videos: Sequence[Video]) -> dict[str, tuple[Grou
     Raises:
         InputError: no such file, no JSON of this form, unknown, repeated or missing ids.
     """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{path}: group file cannot be read ({error.strerror}); check groups.file") from None
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path}: not JSON ({error}); write {{video: [[expression, ...], ...]}}") from None
+    content = read_json(path)
     if not isinstance(content, dict):
         raise InputError(f"{path}: {type(content).__name__}, expected {{video: [[expression, ...], ...]}}")
     return {video.id: _check_file_groups(path, video, content.get(video.id)) for video in videos}

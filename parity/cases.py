@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 
 from parity.filling import fill_state
 from rvos.errors import InputError
+from rvos.json_files import read_json
 
 DEFAULT_GATE = {"float": 1e-4, "mask_pixels": 2e-4, "not_compared": [], "integer_slack": {}}
 _SMALLEST_SCALE = 1e-6
@@ -75,7 +75,7 @@ def read_case(folder: Path) -> Case:
         InputError: not a case folder, or a damaged file.
     """
     try:
-        keys = json.loads((folder / "keys.json").read_text())
+        keys = read_json(folder / "keys.json")
         arrays = [_read_arrays(folder / name) for name in ("inputs.npz", "outputs.npz")]
         stages = _read_arrays(folder / "stages.npz") if (folder / "stages.npz").exists() else {}
     except FileNotFoundError as error:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
-from rvos.errors import PipelineError
+from pipeline.hidden_packages import find_hidden_package
 
 EXIT_USAGE = 2
 
@@ -56,7 +56,16 @@ def build_parser(command: str) -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one sub-command and return its exit status."""
-    words = list(sys.argv[1:] if arguments is None else arguments)
+    hidden = find_hidden_package()
+    if hidden is not None:
+        print(f"rvos: {hidden}", file=sys.stderr)
+        return EXIT_USAGE
+    return _run(list(sys.argv[1:] if arguments is None else arguments))
+
+
+def _run(words: list[str]) -> int:
+    from rvos.errors import PipelineError  # not at the top: another rvos may hide ours
+
     if not words or words[0] not in COMMANDS:
         build_overview().parse_args(words)
     # Intermixed: names may stand before and after options, as in `rvos table RECIPE --jobs 2 NODE NODE`.

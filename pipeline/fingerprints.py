@@ -12,11 +12,11 @@ from typing import Any
 from fusion.groups import Group
 from pipeline.recipe import EngineEntry, FuseNode, ImportNode, MemberNode, Node, PropagateNode
 from rvos.errors import InputError
-from rvos.files import write_atomically
+from rvos.files import hash_file, write_atomically
+from rvos.json_files import read_json
 from rvos.store import FORMAT_VERSION
 from rvos.videos import Video
 
-_BLOCK = 1 << 20
 _WITHOUT_EFFECT = frozenset({"compile", "cache_megabytes", "checkpoint", "tokenizer"})
 
 
@@ -40,7 +40,7 @@ class Checksums:
             key = [status.st_size, status.st_mtime_ns]
             known = self._known.get(str(path.resolve()), [])
             if known[:2] != key:
-                known = [*key, _hash_file(path)]
+                known = [*key, hash_file(path)]
                 self._known[str(path.resolve())] = known
         except OSError as error:
             raise InputError(f"{path}: cannot be read ({error.strerror}); check the file") from None
@@ -159,18 +159,10 @@ def _hash(content: object) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _hash_file(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while block := stream.read(_BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
-
-
 def _read_cache(path: Path) -> dict[str, list[Any]]:
     try:
-        content = json.loads(path.read_bytes())
-    except (OSError, ValueError):
+        content = read_json(path)
+    except InputError:
         return {}
     rows = content.items() if isinstance(content, dict) else ()
     return {name: row for name, row in rows if isinstance(row, list) and len(row) == 3}

@@ -8,8 +8,9 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from rvos.errors import StoreError
+from rvos.errors import InputError, StoreError
 from rvos.files import write_atomically
+from rvos.json_files import read_json
 
 DOUBTFUL = 0.3
 _COLUMNS = ("confidence", "video", "expressions", "texts")
@@ -52,7 +53,7 @@ def write_review(workspace: Path) -> tuple[Path, int] | None:
 
 def _read(path: Path) -> list[ReviewedGroup]:
     try:
-        rows = json.loads(path.read_bytes())
+        rows = read_json(path)
         return [ReviewedGroup(path.stem, dict(row["expressions"]), float(row["confidence"])) for row in rows]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (InputError, ValueError, KeyError, TypeError) as error:
         raise StoreError(f"{path}: cannot be read ({error}); delete it and the fusions of this video") from None

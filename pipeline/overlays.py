@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rvos.errors import InputError
+from rvos.files import replacing
 from rvos.mask_sequences import MaskSequence
 from rvos.videos import Video
 
@@ -54,23 +54,19 @@ def write_video(path: Path, frames: Iterable[NDArray[np.uint8]], *, frames_per_s
 
     Odd sides are cropped by one pixel: the colour planes have half the resolution.
     """
-    temporary = path.with_name(f".{path.stem}.partial.mp4")
-    try:
-        with av.open(str(temporary), "w", options={"movflags": "faststart"}) as container:
-            stream = None
-            for frame in frames:
-                height, width = (side - side % 2 for side in frame.shape[:2])
-                if stream is None:
-                    rate = Fraction(frames_per_second).limit_denominator(1000)
-                    stream = container.add_stream("libx264", rate=rate, options=_CODEC_OPTIONS)
-                    stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-                picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame[:height, :width]), format="rgb24")
-                container.mux(stream.encode(picture))
-            if stream is not None:
-                container.mux(stream.encode())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    options = {"movflags": "faststart"}
+    with replacing(path) as temporary, av.open(str(temporary), "w", format="mp4", options=options) as container:
+        stream = None
+        for frame in frames:
+            height, width = (side - side % 2 for side in frame.shape[:2])
+            if stream is None:
+                rate = Fraction(frames_per_second).limit_denominator(1000)
+                stream = container.add_stream("libx264", rate=rate, options=_CODEC_OPTIONS)
+                stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+            picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame[:height, :width]), format="rgb24")
+            container.mux(stream.encode(picture))
+        if stream is not None:
+            container.mux(stream.encode())
 
 
 def read_video(path: Path) -> Iterable[NDArray[np.uint8]]:

@@ -14,8 +14,7 @@ from pipeline.fingerprints import Checksums
 from pipeline.plan import Plan
 from pipeline.recipe import MemberNode, PropagateNode, Recipe
 from runners.windows import describe_setting
-from rvos.files import write_atomically
-from rvos.submission import hash_file
+from rvos.files import hash_file, write_atomically
 
 _PACKAGES = (
     "rvos-fusion",

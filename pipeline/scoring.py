@@ -59,11 +59,7 @@ class TracedTruth:
             masks = self._truth.masks(expression)
             self._size = (masks.shape[1], masks.shape[2])
             self._traced[key] = trace_columns(pack_columns(masks), self._size, self.void)
-        if sequence.frames != self._video.frames or sequence.size != self._size:
-            raise InputError(
-                f"{sequence.video}/{sequence.expression}: masks of {sequence.n_frames} frames, size {sequence.size}; "
-                f"ground truth has {self._video.n_frames} of {self._size}; make the masks again"
-            )
+        sequence.check_fits(self._video, self._size, advice="make the masks again")
         return self._traced[key]
 
 

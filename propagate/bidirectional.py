@@ -16,7 +16,7 @@ from propagate.engines import PropagationProtocol, VosEngine
 from propagate.key_frames import pick_key_frame, pick_start_frames
 from propagate.passes import PROTOCOLS, Prediction, Rules, Track, run_passes
 from propagate.preprocessing import list_augmentations
-from rvos.errors import ConfigError, InputError
+from rvos.errors import ConfigError
 from rvos.mask_sequences import MaskSequence
 from rvos.videos import Video
 
@@ -140,17 +140,8 @@ def check_sequences(video: Video, sequences: Sequence[MaskSequence]) -> None:
     """
     size = video.read_size() if sequences else None
     for sequence in sequences:
-        where = f"{sequence.video}/{sequence.expression}"
         pick_key_frame(sequence)
-        if sequence.video != video.id:
-            raise InputError(f"{where}: masks of another video than {video.id}; give each video its own masks")
-        if sequence.frames != video.frames:
-            raise InputError(
-                f"{where}: masks of {sequence.n_frames} frames but the video lists {video.n_frames}, or other names; "
-                "rerun the member on this data set"
-            )
-        if sequence.size != size:
-            raise InputError(f"{where}: masks of size {sequence.size} but frames of size {size}; rerun the member")
+        sequence.check_fits(video, size, advice="rerun the member on this data set")
 
 
 def _find_rules(protocol: str, scales: Sequence[float], n_references: Sequence[int]) -> Rules:

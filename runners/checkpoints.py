@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import collections
 import dataclasses
-import hashlib
 import json
 import pickle
 import re
@@ -23,12 +22,12 @@ from safetensors.torch import save as to_safetensors
 from torch import Tensor, nn
 
 from runners.plain_pickles import is_plain_pickle, read_plain_pickle
-from rvos.errors import CheckpointError
+from rvos.errors import CheckpointError, InputError
 from rvos.files import write_atomically
+from rvos.json_files import parse_json
 
 ENVELOPES = ("model", "model_state_dict", "state_dict")
 _SHOWN_KEYS = 8
-_BLOCK = 1 << 20
 _NETWORK_ENTRY, _CONFIG_ENTRY = "rvos_network", "config"
 _ARRAY_TYPES = ("float64", "float32", "float16", "int64", "int32", "uint8", "bool")
 
@@ -67,15 +66,6 @@ class LoadReport:
     def is_complete(self) -> bool:
         """Whether nothing is missing, unexpected or of another shape."""
         return not (self.missing or self.unexpected or self.mismatched)
-
-
-def sha256_of(path: Path) -> str:
-    """Return the sha256 of a file, in hexadecimal."""
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while block := stream.read(_BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def read_checkpoint(path: Path) -> CheckpointFile:
@@ -263,8 +253,8 @@ def read_network_config(file: CheckpointFile) -> tuple[str, dict[str, Any]] | No
     if _NETWORK_ENTRY not in file.metadata:
         return None
     try:
-        config = json.loads(file.metadata.get(_CONFIG_ENTRY, ""))
-    except json.JSONDecodeError as error:
+        config = parse_json(file.metadata.get(_CONFIG_ENTRY, "").encode(), where=str(file.path))
+    except InputError as error:
         raise CheckpointError(f"{file.path}: its network configuration is damaged ({error}); copy it again") from None
     if not isinstance(config, dict):
         raise CheckpointError(f"{file.path}: its network configuration is no mapping; copy it again")

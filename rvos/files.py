@@ -1,13 +1,23 @@
-"""Files that are either whole or absent: written under a temporary name, synchronised, renamed."""
+"""Files that are either whole or absent, read with a bound, named by their checksum."""
 
 from __future__ import annotations
 
+import hashlib
 import os
+import re
 import secrets
-from collections.abc import Iterable
+import stat
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from rvos.errors import StoreError
+from rvos.errors import InputError, StoreError
+
+_BLOCK = 1 << 20
+_ABANDONED = 3600.0
+_PART = re.compile(r"\..*\.[0-9a-f]{12}\.part", re.DOTALL)
+LARGEST_FILE = 1 << 30
 
 
 def write_atomically(path: Path, blocks: Iterable[bytes] | bytes) -> None:
@@ -16,12 +26,25 @@ def write_atomically(path: Path, blocks: Iterable[bytes] | bytes) -> None:
     Raises:
         StoreError: the disk is full, the folder is read-only, or a parent is no folder.
     """
+    with replacing(path) as temporary, temporary.open("wb") as stream:
+        stream.writelines([blocks] if isinstance(blocks, bytes) else blocks)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a name to write to; what stands there at the end takes the place of `path` in one step.
+
+    After an error `path` is as it was. A link at `path` is replaced, not followed.
+
+    Raises:
+        StoreError: the disk is full, the folder is read-only, or a parent is no folder.
+    """
+    _check_name(path)
     temporary = path.with_name(f".{path.name[:40]}.{secrets.token_hex(6)}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("xb") as stream:
-            stream.writelines([blocks] if isinstance(blocks, bytes) else blocks)
-            stream.flush()
+        yield temporary
+        with temporary.open("rb+") as stream:
             os.fsync(stream.fileno())
         temporary.replace(path)
         _synchronise_folder(path.parent)
@@ -31,6 +54,74 @@ def write_atomically(path: Path, blocks: Iterable[bytes] | bytes) -> None:
         ) from None
     finally:
         _remove(temporary)
+    clear_leftovers(path.parent)
+
+
+def clear_leftovers(folder: Path) -> None:
+    """Remove what killed writers left in a folder; younger parts may belong to a run beside this one."""
+    try:
+        with os.scandir(folder) as entries:
+            parts = [entry for entry in entries if _PART.fullmatch(entry.name)]
+    except OSError:
+        return
+    for part in parts:
+        try:
+            is_old = time.time() - part.stat(follow_symlinks=False).st_mtime > _ABANDONED
+            if is_old and part.is_file(follow_symlinks=False):
+                os.unlink(part)
+        except OSError:
+            continue
+
+
+def read_whole(path: Path, *, most: int = LARGEST_FILE) -> bytes:
+    """Return the content of a regular file of at most `most` bytes; pipes and devices are never waited for.
+
+    Raises:
+        InputError: missing, no regular file, too large, or it cannot be read.
+    """
+    try:
+        # Without O_NONBLOCK, opening a pipe waits for a writer that may never come.
+        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+        with os.fdopen(handle, "rb") as stream:
+            status = os.fstat(handle)
+            if not stat.S_ISREG(status.st_mode):
+                raise InputError(f"{path}: not a file; check the path")
+            if status.st_size > most:
+                raise InputError(f"{path}: {status.st_size} bytes, at most {most} are read; check the file")
+            return stream.read(most)
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; check the path") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"{path}: cannot be read ({reason}); check the path and its rights") from None
+
+
+def hash_file(path: Path) -> str:
+    """Return the SHA-256 of a regular file, in hexadecimal.
+
+    Raises:
+        InputError: missing, no regular file, or it cannot be read.
+    """
+    digest = hashlib.sha256()
+    try:
+        if not path.is_file():
+            raise InputError(f"{path}: no such file; check the path")
+        with path.open("rb") as stream:
+            while block := stream.read(_BLOCK):
+                digest.update(block)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"{path}: cannot be read ({reason}); check the file") from None
+    return digest.hexdigest()
+
+
+def _check_name(path: Path) -> None:
+    try:
+        name = os.fsencode(path)
+    except UnicodeEncodeError:
+        name = b"\0"
+    if b"\0" in name:
+        raise StoreError(f"{str(path)!a}: no name of a file; leave the odd characters out")
 
 
 def _remove(path: Path) -> None:

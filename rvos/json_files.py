@@ -1,48 +1,86 @@
-"""Strict JSON: errors name the file and line, and an object must not repeat a key."""
+"""Strict JSON: bounded, errors name the file and line, and an object must not repeat a key."""
 
 from __future__ import annotations
 
 import json
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
+
+import numpy as np
 
 from rvos.errors import InputError
+from rvos.files import read_whole
 
 _TOKENS = re.compile(r'("(?:[^"\\]|\\.)*")(?=\s*:)|"(?:[^"\\]|\\.)*"|[{}\[\]]')
+_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+# Only such digits can make an integer beyond 64 bits or a number beyond float64.
+_LARGE_NUMBER = re.compile(rb"[0-9]{19}|[0-9][eE]\+?[0-9]{3}")
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+_DEEPEST = 100
+_LARGEST_FILE = 1 << 28
+_LARGEST_INTEGER = 1 << 63
 
 
-def read_json(path: Path) -> Any:
-    """Return the content of a JSON file.
+def read_json(path: Path, *, most: int = _LARGEST_FILE) -> Any:
+    """Return the content of a JSON file of at most `most` bytes.
 
     Raises:
-        InputError: missing, unreadable, not JSON, or an object repeats a key; with the line.
+        InputError: missing, unreadable, too large, or what `parse_json` refuses.
     """
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; check the path") from None
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); check the path and its rights") from None
-    return parse_json(content, where=str(path))
+    return parse_json(read_whole(path, most=most), where=str(path))
 
 
 def parse_json(content: bytes, *, where: str) -> Any:
     """Return the value of JSON text in UTF-8; `where` names its file in errors.
 
     Raises:
-        InputError: not JSON, or an object repeats a key; with the line.
+        InputError: not JSON, an object repeats a key (both with the line), nesting deeper than 100, not a number or
+            infinite, integers beyond 64 bits, or text that no file can hold (half a surrogate pair).
     """
     try:
         text = content.decode("utf-8-sig")
-        return json.loads(text, object_pairs_hook=_refuse_repeats)
+        value = json.loads(text, object_pairs_hook=_refuse_repeats, parse_constant=_refuse_constant)
     except _RepeatedKeyError as error:
         line = _find_repeat(text)
         raise InputError(f"{where}:{line}: {error.key!r} is given twice in one object; keep one") from None
     except json.JSONDecodeError as error:
         raise InputError(f"{where}:{error.lineno}: not JSON ({error.msg}); correct the file") from None
-    except (UnicodeDecodeError, RecursionError, ValueError) as error:
+    except RecursionError:
+        raise InputError(f"{where}: nested deeper than {_DEEPEST} levels; correct the file") from None
+    except (UnicodeDecodeError, ValueError) as error:
         raise InputError(f"{where}: not JSON ({error}); correct the file") from None
+    _check_depth(content, where)
+    if _LARGE_NUMBER.search(content) or _SURROGATE.search(content):
+        _check_values(value, where)
+    return value
+
+
+def _check_depth(content: bytes, where: str) -> None:
+    """Check the nesting on the brackets alone: what reads the value after us may recurse."""
+    brackets = np.frombuffer(_STRING.sub(b"", content).translate(None, _NO_BRACKETS), np.uint8)
+    opens = (brackets == ord("[")) | (brackets == ord("{"))
+    if int(np.cumsum(np.where(opens, 1, -1)).max(initial=0)) > _DEEPEST:
+        raise InputError(f"{where}: nested deeper than {_DEEPEST} levels; correct the file")
+
+
+def _check_values(value: Any, where: str) -> None:
+    """Check every number and text; only content that holds something suspicious is walked."""
+    waiting = [value]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, dict):
+            waiting += [*one.keys(), *one.values()]
+        elif isinstance(one, list):
+            waiting += one
+        elif isinstance(one, str):
+            if not one.isprintable() and any("\ud800" <= letter <= "\udfff" for letter in one):
+                raise InputError(f"{where}: half a character in {ascii(one)[:60]}; write the text anew")
+        elif isinstance(one, float) and one in (float("inf"), float("-inf")):
+            raise InputError(f"{where}: a number beyond 1.8e308; correct the file")
+        elif isinstance(one, int) and not -_LARGEST_INTEGER <= one < _LARGEST_INTEGER:
+            raise InputError(f"{where}: an integer of more than 64 bits; correct the file")
 
 
 def expect_object(value: object, *, where: str) -> dict[str, Any]:
@@ -86,6 +124,10 @@ def _refuse_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
                 raise _RepeatedKeyError(key)
             seen.add(key)
     return result
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no number of JSON")
 
 
 def _find_repeat(text: str) -> int:

@@ -12,6 +12,7 @@ from pycocotools import mask as coco
 
 from rvos.errors import InputError
 from rvos.runs import Runs
+from rvos.videos import Video
 
 SoftKind = Literal["logit", "probability"]
 _LEVELS = 255
@@ -102,6 +103,30 @@ class MaskSequence:
     def n_frames(self) -> int:
         """Number of frames."""
         return len(self.frames)
+
+    def check_fits(self, video: Video, size: tuple[int, int] | None, *, advice: str) -> None:
+        """Check that the masks belong to the frames of a video.
+
+        Args:
+            size: (H, W) of the frames; None where it is not known.
+            advice: what to do about masks that do not fit.
+
+        Raises:
+            InputError: another video, other frames, or another size.
+        """
+        where = f"{self.video}/{self.expression}"
+        if self.video != video.id:
+            raise InputError(f"{where}: masks of another video than {video.id}; {advice}")
+        if self.frames != video.frames:
+            names = ", or other names" if self.n_frames == video.n_frames else ""
+            raise InputError(
+                f"{where}: masks of {self.n_frames} frames, the data set lists {video.n_frames}{names}; {advice}"
+            )
+        if size is not None and self.size != size:
+            raise InputError(
+                f"{where}: masks of {self.size[0]} x {self.size[1]} pixels (H x W), frames of {size[0]} x {size[1]}; "
+                f"{advice}"
+            )
 
     def masks(self) -> NDArray[np.bool_]:
         """Return the masks `(T, H, W)` bool."""

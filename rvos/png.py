@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from rvos.files import write_atomically
 from rvos.runs import Runs
 
 Integers = NDArray[np.int64]
@@ -65,8 +66,7 @@ def encode_mask_png(mask: NDArray[np.bool_] | bytes, size: tuple[int, int] | Non
 
 def write_mask_png(path: Path, mask: NDArray[np.bool_] | bytes, size: tuple[int, int] | None = None) -> None:
     """Write one mask `(H, W)`, or COCO run lengths with their size, as 8-bit greyscale with 0 and 255."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(encode_mask_png(mask, size))
+    write_atomically(path, encode_mask_png(mask, size))
 
 
 def _chunk(kind: bytes, content: bytes) -> bytes:

@@ -8,9 +8,6 @@ Source: data set specification, sections 1 to 3.
 
 from __future__ import annotations
 
-import hashlib
-import os
-import secrets
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -20,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rvos.datasets.dataset import Dataset
-from rvos.errors import InputError, StoreError
+from rvos.errors import InputError
+from rvos.files import replacing
 from rvos.index_maps import encode_index_map, merge_by_annotator
 from rvos.mask_sequences import MaskSequence
 from rvos.png import encode_mask_pngs
@@ -32,7 +30,6 @@ TOP_FOLDERS = {"ref-youtube-vos": "Annotations/", "mevis": "", "ref-davis17": ""
 _FIXED_TIME = (1980, 1, 1, 0, 0, 0)
 _FILE_RIGHTS = 0o100644 << 16
 _UNIX = 3
-_BLOCK = 1 << 20
 
 
 def write_submission(path: Path, dataset: Dataset, read: ReadVideo) -> int:
@@ -45,22 +42,8 @@ def write_submission(path: Path, dataset: Dataset, read: ReadVideo) -> int:
         InputError: a video lacks an expression, or its masks do not fit the frame list.
         StoreError: a result is missing, or the archive cannot be written.
     """
-    temporary = path.with_name(f".{path.name[:40]}.{secrets.token_hex(6)}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("xb") as stream:
-            with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
-                n_masks = _write_videos(archive, dataset, read)
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        raise StoreError(
-            f"{path}: cannot be written ({error.strerror or error}); free disk space or choose another place"
-        ) from None
-    finally:
-        if temporary.parent.is_dir():
-            temporary.unlink(missing_ok=True)
+    with replacing(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
+        n_masks = _write_videos(archive, dataset, read)
     return n_masks
 
 
@@ -93,16 +76,7 @@ def order_sequences(
         sequence = found.get(expression.id)
         if sequence is None:
             raise InputError(f"{video.id}/{expression.id}: no masks; run the node for this video again")
-        if sequence.frames != video.frames:
-            raise InputError(
-                f"{video.id}/{expression.id}: masks of {sequence.n_frames} frames, the data set lists "
-                f"{video.n_frames} or other names; run the node for this video again"
-            )
-        if size is not None and sequence.size != size:
-            raise InputError(
-                f"{video.id}/{expression.id}: masks of {sequence.size[0]} x {sequence.size[1]} pixels, frames of "
-                f"{size[0]} x {size[1]}; run the node for this video again"
-            )
+        sequence.check_fits(video, size, advice="run the node for this video again")
         ordered.append(sequence)
     return ordered
 
@@ -144,19 +118,3 @@ def to_probabilities(sequence: MaskSequence) -> NDArray[np.float32]:
     # The hard masks are exact, the soft maps coarse: they only decide between masks that overlap.
     probabilities: NDArray[np.float32] = np.where(masks, np.maximum(large, np.float32(0.5)), np.float32(0))
     return probabilities
-
-
-def hash_file(path: Path) -> str:
-    """Return the SHA-256 of a file, in hexadecimal.
-
-    Raises:
-        InputError: it cannot be read.
-    """
-    digest = hashlib.sha256()
-    try:
-        with path.open("rb") as stream:
-            while block := stream.read(_BLOCK):
-                digest.update(block)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); check the file") from None
-    return digest.hexdigest()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from torch import Tensor, nn
 
 from runners.checkpoints import CheckpointFile, match_keys, read_checkpoint
 from rvos.errors import CheckpointError
+from rvos.files import replacing
 from training.averaging import AveragedWeights
 from training.config import InitialWeights
 
@@ -73,16 +73,13 @@ def save_state(path: Path, parts: Trainable, position: Position, *, name: str, s
 
 
 def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
-    """Write a safetensors file under a temporary name and rename it when it is on the disk."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
+    """Write a safetensors file atomically.
+
+    Raises:
+        StoreError: it cannot be written.
+    """
+    with replacing(path) as temporary:
         save_file(tensors, temporary, metadata)
-        with temporary.open("rb") as stream:
-            os.fsync(stream.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def load_state(path: Path, parts: Trainable, *, name: str) -> tuple[Position, float]:

@@ -28,7 +28,8 @@ from training.config import TrainingConfig
 from training.criteria.terms import dice_coefficient
 from training.data.clip_augmentation import Clip, flip, resize
 from training.data.clips import normalise
-from training.data.videos import LabelledVideo, VideoFolder, objects_seen, open_videos
+from training.data.layouts import open_videos
+from training.data.videos import LabelledVideo, VideoFolder, objects_seen
 from training.settings import from_mapping
 
 _STRIDES = (8, 16, 32)

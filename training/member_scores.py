@@ -12,7 +12,8 @@ import torch
 from runners.base import ModelSettings, OptionValue
 from runners.registry import build_runner
 from rvos.evaluation import j_and_f
-from training.data.videos import LabelledVideo, VideoFolder, open_videos
+from training.data.layouts import open_videos
+from training.data.videos import LabelledVideo, VideoFolder
 
 
 @dataclass(frozen=True, slots=True)

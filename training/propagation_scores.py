@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rvos.evaluation import j_and_f
-from training.data.videos import LabelledVideo, VideoFolder, objects_seen, open_videos
+from training.data.layouts import open_videos
+from training.data.videos import LabelledVideo, VideoFolder, objects_seen
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,8 @@ from runners.networks.tokenizers import SmallTokens
 from training.checkpoints import write_tensors
 from training.config import TrainingConfig
 from training.data.clips import normalise
-from training.data.videos import LabelledVideo, VideoFolder, open_videos
+from training.data.layouts import open_videos
+from training.data.videos import LabelledVideo, VideoFolder
 from training.settings import from_mapping
 
 _SPECIAL_IDS = 4

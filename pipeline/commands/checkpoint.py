@@ -12,7 +12,8 @@ from typing import Any
 from torch import Tensor
 
 from pipeline.identification import FAMILIES, Identity, common_prefixes, identify
-from runners.checkpoints import CheckpointFile, read_checkpoint, sha256_of
+from runners.checkpoints import CheckpointFile, read_checkpoint
+from rvos.files import hash_file
 
 _SHOWN = 12
 
@@ -47,7 +48,7 @@ def describe(path: Path) -> dict[str, Any]:
     identity = identify(file)
     broken = [name for name, value in file.state.items() if not _is_finite(value)]
     description: dict[str, Any] = {
-        "sha256": sha256_of(path),
+        "sha256": hash_file(path),
         "bytes": path.stat().st_size,
         "envelope": file.envelope or "none",
         "entries": len(file.state),

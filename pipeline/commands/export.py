@@ -68,14 +68,9 @@ def export_video(store: Store, node: str, video: str, out: Path) -> tuple[str, i
     sequences = store.read(node, video, soft=False)
     _check_names(store.path(node, video), sequences)
     count = 0
-    try:
-        for name, content in list_masks(sequences):
-            path = out / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content)
-            count += 1
-    except OSError as error:
-        raise StoreError(f"{out}: cannot be written ({error.strerror}); free disk space or choose a folder") from None
+    for name, content in list_masks(sequences):
+        write_atomically(out / name, content)
+        count += 1
     return video, count, {sequence.expression: sequence.pick_key_frame() for sequence in sequences}
 
 

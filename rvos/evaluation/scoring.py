@@ -84,11 +84,7 @@ def score_sequences(video: Video, source: TruthSource, sequences: Sequence[MaskS
         sequence = by_expression.get(expression.id)
         if sequence is None:
             return PredictedMasks(np.zeros((video.n_frames, *size), bool), video.frames)
-        if sequence.frames != video.frames or sequence.size != size:
-            raise InputError(
-                f"{video.id}/{expression.id}: {sequence.n_frames} frames of {sequence.size}, ground truth has "
-                f"{video.n_frames} of {size}; make the masks again"
-            )
+        sequence.check_fits(video, size, advice="make the masks again")
         return PredictedMasks(sequence.masks(), ())
 
     return score_expressions(video, source.read(), read)

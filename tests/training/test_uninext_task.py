@@ -15,7 +15,8 @@ from runners.networks.tokenizers import SmallTokens
 from runners.registry import build_runner
 from rvos.errors import ConfigError
 from training.config import LoopSettings, OptimiserSettings, TrainingConfig, read_config
-from training.data.videos import VideoFolder, open_videos
+from training.data.layouts import open_videos
+from training.data.videos import VideoFolder
 from training.members.uninext import UninextBatch, UninextTask, build
 from training.members.uninext_words import WordTargets, gather, single_words, word_loss, words_of
 

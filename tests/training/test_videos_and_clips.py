@@ -13,7 +13,8 @@ from small_videos import SIZE, write_small_videos
 from rvos.errors import InputError
 from training.data.clip_augmentation import Augmentation, Clip, augment, crop, distort, flip, resize
 from training.data.clips import VideoClips, VideoClipSettings, collate
-from training.data.videos import VideoFolder, objects_seen, open_videos
+from training.data.layouts import open_videos
+from training.data.videos import VideoFolder, objects_seen
 from training.targets import ClipTargets, boxes_of
 
 

@@ -14,8 +14,9 @@ from torch.nn import functional as F
 
 from rvos.errors import InputError
 from training.data.clip_augmentation import Augmentation, Clip, augment
+from training.data.layouts import open_videos
 from training.data.sampling import around, spread, windows
-from training.data.videos import LabelledVideo, VideoFolder, objects_seen, open_videos
+from training.data.videos import LabelledVideo, VideoFolder, objects_seen
 from training.targets import ClipTargets, targets_of
 
 Sampling = Literal["around", "windows", "spread"]

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from rvos.errors import ConfigError, InputError
 from training.data.clip_augmentation import Augmentation, Clip, augment
+from training.data.layouts import open_videos
 from training.data.refcoco import ReferFolder, read_refer
-from training.data.videos import LabelledVideo, VideoFolder, objects_seen, open_videos
+from training.data.videos import LabelledVideo, VideoFolder, objects_seen
 
 _MOTION = "motion"
 _LARGEST_INSET = 0.49

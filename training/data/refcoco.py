@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +14,10 @@ from PIL import Image, UnidentifiedImageError
 from pycocotools import mask as coco
 
 from rvos.errors import InputError
+from rvos.json_files import read_json
 from training.data.clip_augmentation import Clip
+
+_LARGEST_INSTANCES = 1 << 31  # the official file of train2014 has 0.3 GB
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,12 +145,10 @@ def _read_references(path: Path) -> list[Mapping[str, Any]]:
 def _read_instances(path: Path, wanted: set[int]) -> tuple[dict[int, Mapping[str, Any]], dict[int, Mapping[str, Any]]]:
     """Return the wanted annotations and all images, by id."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json(path, most=_LARGEST_INSTANCES)
         annotations = {entry["id"]: entry for entry in content["annotations"] if entry["id"] in wanted}
         images = {entry["id"]: entry for entry in content["images"]}
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); put the COCO instances there") from None
-    except (ValueError, KeyError, TypeError) as error:
+    except (KeyError, TypeError) as error:
         raise InputError(f"{path}: no COCO instances ({error}); get the file again") from None
     return annotations, images
 

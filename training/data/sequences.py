@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from training.data.clips import normalise
+from training.data.layouts import open_videos
 from training.data.sampling import walk
 from training.data.sequence_augmentation import (
     Photometric,
@@ -23,7 +24,7 @@ from training.data.sequence_augmentation import (
     scale_and_crop,
     warp,
 )
-from training.data.videos import LabelledVideo, VideoFolder, objects_seen, open_videos
+from training.data.videos import LabelledVideo, VideoFolder, objects_seen
 
 _TRIES = 5
 

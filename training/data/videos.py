@@ -1,19 +1,18 @@
-"""Labelled videos in the layout of Ref-YouTube-VOS, read frame by frame or kept in memory."""
+"""Labelled videos, read frame by frame or kept in memory."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from rvos.errors import InputError
-from rvos.videos import Expression, Video
+from rvos.videos import Video
 
 Layout = Literal["ref-youtube-vos", "youtube-vos", "davis17", "images"]
 
@@ -120,55 +119,6 @@ class VideoFolder:
     layout: Layout = "ref-youtube-vos"
     videos: int | None = None
     in_memory: bool = False
-
-
-def open_videos(folder: VideoFolder) -> list[LabelledVideo]:
-    """Return the labelled videos of a split, sorted by name.
-
-    Raises:
-        InputError: annotation files are missing or damaged, or there are no videos.
-    """
-    if folder.layout != "ref-youtube-vos":
-        from training.data.layouts import open_plain_videos
-
-        return open_plain_videos(folder)
-    expressions = _read_json(folder.root / "meta_expressions" / folder.split / "meta_expressions.json")
-    meta = _read_json(folder.root / folder.split / "meta.json", optional=True)
-    names = sorted(expressions)[: folder.videos]
-    if not names:
-        raise InputError(f"{folder.root}: split {folder.split} has no videos; check the folder")
-    return [_open_video(folder, name, expressions[name], meta.get(name, {})) for name in names]
-
-
-def _read_json(path: Path, *, optional: bool = False) -> dict[str, Any]:
-    if optional and not path.is_file():
-        return {}
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))["videos"]
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); check data.root and data.split") from None
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path}: holds no videos ({error}); get the file again") from None
-    if not isinstance(content, dict):
-        raise InputError(f"{path}: `videos` is no mapping; get the file again")
-    return content
-
-
-def _open_video(folder: VideoFolder, name: str, entry: Mapping[str, Any], meta: Mapping[str, Any]) -> LabelledVideo:
-    pictures, masks = (folder.root / folder.split / part / name for part in ("JPEGImages", "Annotations"))
-    try:
-        frames = tuple(str(frame) for frame in entry["frames"])
-        expressions = tuple(
-            Expression(str(key), str(value["exp"]), (str(value["obj_id"]),) if "obj_id" in value else ())
-            for key, value in entry["expressions"].items()
-        )
-        kinds = {str(key): str(value.get("kind", "")) for key, value in entry["expressions"].items()}
-        categories = {str(key): str(value["category"]) for key, value in meta.get("objects", {}).items()}
-    except (KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{folder.root}: video {name} of {folder.split} lacks {error}; get the file again") from None
-    video = Video(name, frames, expressions, tuple(pictures / f"{frame}.jpg" for frame in frames))
-    labels = [masks / f"{frame}.png" for frame in frames]
-    return LabelledVideo(video, labels, categories=categories, kinds=kinds, in_memory=folder.in_memory)
 
 
 def objects_seen(label: NDArray[np.uint8], *, least: int = 1) -> list[int]:

@@ -24,7 +24,8 @@ from training.config import TrainingConfig
 from training.criteria.uninext import UninextCriterion, UninextWeights
 from training.data.clip_augmentation import Clip, flip, resize
 from training.data.clips import ClipBatch, collate
-from training.data.videos import LabelledVideo, VideoFolder, objects_seen, open_videos
+from training.data.layouts import open_videos
+from training.data.videos import LabelledVideo, VideoFolder, objects_seen
 from training.members.uninext_words import WordTargets, gather, single_words, word_loss, words_of
 from training.settings import from_mapping
 
