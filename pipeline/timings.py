@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import csv
+import io
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from pipeline.plan import Plan
 from pipeline.tasks import Outcome
-from rvos.errors import StoreError
+from rvos.errors import InputError
+from rvos.files import append_text, read_whole
 from rvos.videos import Video
 
+_COUNT = re.compile("[0-9]{1,15}")
+_SECONDS = re.compile(r"[0-9]{1,15}(\.[0-9]{1,9})?")
 _COLUMNS = ("node", "video", "expression_frames", "seconds")
 
 
@@ -22,16 +27,13 @@ def write_timings(workspace: Path, plan: Plan, outcomes: Sequence[Outcome]) -> N
         StoreError: the file cannot be written.
     """
     work = {(task.node.name, task.video.id): count_work(task.video) for tasks in plan.tasks.values() for task in tasks}
-    path = workspace / "timings.csv"
-    try:
-        with path.open("a", newline="", encoding="utf-8") as stream:
-            writer = csv.writer(stream)
-            for outcome in outcomes:
-                if outcome.status == "done":
-                    key = (outcome.node, outcome.video)
-                    writer.writerow([*key, work[key], f"{outcome.seconds:.4f}"])
-    except OSError as error:
-        raise StoreError(f"{path}: cannot be written ({error.strerror}); results are kept") from None
+    stream = io.StringIO()
+    writer = csv.writer(stream)
+    for outcome in outcomes:
+        if outcome.status == "done":
+            key = (outcome.node, outcome.video)
+            writer.writerow([*key, work[key], f"{outcome.seconds:.4f}"])
+    append_text(workspace / "timings.csv", stream.getvalue())
 
 
 def read_speeds(workspace: Path) -> Mapping[str, float]:
@@ -55,12 +57,15 @@ def read_seconds(workspace: Path) -> Mapping[str, float]:
 
 def _read_rows(workspace: Path) -> Iterator[tuple[str, str, int, float]]:
     """Yield the lines that are whole; a run that was killed may have left half of one."""
+    path = workspace / "timings.csv"
+    if path.is_symlink():
+        return
     try:
-        lines = (workspace / "timings.csv").read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
+        lines = read_whole(path).decode("utf-8", "replace").splitlines()
+    except InputError:
         return
     for row in csv.reader(lines):
-        if len(row) == len(_COLUMNS) and row[2].isdecimal() and row[3].replace(".", "", 1).isdecimal():
+        if len(row) == len(_COLUMNS) and _COUNT.fullmatch(row[2]) and _SECONDS.fullmatch(row[3]):
             yield row[0], row[1], int(row[2]), float(row[3])
 
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
-from rvos.files import write_atomically
-
-_ABANDONED = 3600.0
+from rvos.errors import StoreError
+from rvos.files import clear_leftovers, write_atomically
 
 
 def prepare_workspace(path: Path) -> None:
@@ -16,10 +14,16 @@ def prepare_workspace(path: Path) -> None:
     Raises:
         StoreError: read-only, full, or no folder.
     """
-    write_atomically(path / ".gitignore", b"*\n")
-    for part in path.glob("nodes/*/.*.part"):
-        try:
-            if time.time() - part.stat().st_mtime > _ABANDONED:  # younger ones may belong to a run beside this one
-                part.unlink()
-        except OSError:
-            continue
+    try:
+        # A folder of the user's, such as `workspace: .`, keeps its own rules for git.
+        is_new = not path.exists() or not any(path.iterdir())
+    except OSError as error:
+        raise StoreError(f"{path}: no folder that can be read ({error.strerror}); choose another workspace") from None
+    probe = path / "nodes" / ".writable"
+    write_atomically(probe, b"x")
+    probe.unlink(missing_ok=True)
+    if is_new:
+        write_atomically(path / ".gitignore", b"*\n")
+    for folder in (path, path / "groups", *path.glob("nodes/*"), *path.glob("failures/*")):
+        if not folder.is_symlink():
+            clear_leftovers(folder)

@@ -57,6 +57,22 @@ def replacing(path: Path) -> Iterator[Path]:
     clear_leftovers(path.parent)
 
 
+def append_text(path: Path, text: str) -> None:
+    """Add text to the end of a file; a link, pipe or device that stands there is replaced by a file.
+
+    Raises:
+        StoreError: it cannot be written.
+    """
+    try:
+        if path.is_symlink() or (path.exists() and not path.is_file()):
+            path.unlink()
+        handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666)
+        with os.fdopen(handle, "w", encoding="utf-8", newline="") as stream:
+            stream.write(text)
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be written ({error.strerror}); results are kept") from None
+
+
 def clear_leftovers(folder: Path) -> None:
     """Remove what killed writers left in a folder; younger parts may belong to a run beside this one."""
     try:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from rvos.errors import InputError, StoreError
-from rvos.files import clear_leftovers, hash_file, read_whole, write_atomically
+from rvos.files import append_text, clear_leftovers, hash_file, read_whole, write_atomically
 
 
 def list_names(folder: Path) -> list[str]:
@@ -84,3 +84,12 @@ def test_a_file_beyond_the_bound_is_refused(tmp_path: Path) -> None:
 def test_hash_is_sha256(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"abc")  # FIPS 180-2, appendix B.1
     assert hash_file(tmp_path / "a") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+@pytest.mark.parametrize("target", ["victim", "/dev/zero", "link"], ids=["file", "device", "itself"])
+def test_text_is_not_added_through_a_link(tmp_path: Path, target: str) -> None:
+    (tmp_path / "victim").write_text("kept")
+    (tmp_path / "link").symlink_to(target)
+    for text in ("a\n", "b\n"):
+        append_text(tmp_path / "link", text)
+    assert ((tmp_path / "victim").read_text(), (tmp_path / "link").read_text()) == ("kept", "a\nb\n")
