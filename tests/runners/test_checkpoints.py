@@ -12,8 +12,9 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from runners.checkpoints import load_strict, read_checkpoint, sha256_of
+from runners.checkpoints import load_strict, read_checkpoint
 from rvos.errors import CheckpointError
+from rvos.files import hash_file
 
 
 class Malicious:
@@ -111,4 +112,4 @@ def test_renamed_and_ignored_keys_are_accounted_for(tmp_path: Path) -> None:
 def test_sha256_is_that_of_the_bytes(tmp_path: Path) -> None:
     path = tmp_path / "abc"
     path.write_bytes(b"abc")
-    assert sha256_of(path) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    assert hash_file(path) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
