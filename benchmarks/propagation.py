@@ -24,10 +24,10 @@ from torch import Tensor
 
 from benchmarks.plain_propagation import propagate_plain
 from benchmarks.rows import Row
-from propagate.bidirectional import Source, propagate_sources, propagate_video
-from propagate.engines import EngineSettings
-from propagate.preprocessing import prepare_frame
-from propagate.toolkit import ToolkitEngine
+from propagate.engines.aot import AotEngine
+from propagate.engines.aot_frames import prepare_frame
+from propagate.engines.settings import EngineSettings
+from propagate.propagator import Propagator, Source
 from rvos.mask_sequences import MaskSequence
 from rvos.videos import Video
 
@@ -94,7 +94,7 @@ def measure(case: Case, folder: Path) -> Row:
         plain.append(propagate_plain(engine.network, images, key, truth[key][expression]))
         plain_seconds += (time.perf_counter() - start) / _N_PLAIN
     start = time.perf_counter()
-    ours = propagate_video(video, start_sequences(video, truth), engine=engine.shared)
+    ours = Propagator(engine.shared).propagate(video, [Source(start_sequences(video, truth))])[0]
     our_seconds = (time.perf_counter() - start) / len(_DISCS)
     for expected, found in zip(plain, ours, strict=False):
         differing = int((expected != found.masks()).sum())
@@ -118,13 +118,13 @@ def measure_sources(case: Case, folder: Path) -> Row:
     truth = [draw_masks(case.size, frame) for frame in range(_N_FRAMES)]
     sources = [Source([sequence]) for sequence in start_sequences(video, truth)]
     start = time.perf_counter()
-    together = propagate_sources(video, sources, engine=engine.shared)
+    together = Propagator(engine.shared).propagate(video, sources)
     joint_seconds = (time.perf_counter() - start) / len(sources)
     apart, plain_seconds = [], 0.0
     for source in sources[:_N_PLAIN]:
         engine.shared.features.clear()
         start = time.perf_counter()
-        apart.append(propagate_sources(video, [source], engine=engine.shared)[0])
+        apart.append(Propagator(engine.shared).propagate(video, [source])[0])
         plain_seconds += (time.perf_counter() - start) / _N_PLAIN
     for (expected,), (found,) in zip(apart, together, strict=False):
         assert expected.runs == found.runs, f"{case.network}: masks differ from those of the source alone"
@@ -138,9 +138,9 @@ def measure_memory(case: Case, folder: Path) -> Row:
     video = write_video(folder / "memory", case.size)
     network = deaot_toolkit.build(case.network)
     settings = EngineSettings(case.network, Path("untrained"), cache_megabytes=_SMALL_CACHE)
-    engine = ToolkitEngine(network, settings, device=_CPU)
+    engine = AotEngine(network, settings, device=_CPU)
     truth = [draw_masks(case.size, frame) for frame in range(_N_FRAMES)]
-    propagate_video(video, start_sequences(video, truth)[:1], engine=engine)
+    Propagator(engine).propagate(video, [Source(start_sequences(video, truth)[:1])])
     held = engine.features.n_bytes / _MEGABYTE
     name = f"{case.network}, features kept of {_N_FRAMES} frames"
     return Row(name, held, float(_SMALL_CACHE), held / _SMALL_CACHE, "<= 1", "MiB")
@@ -151,14 +151,14 @@ class Prepared:
     """A network with a fitted last layer, and the product's engine on it."""
 
     network: VosNetwork
-    shared: ToolkitEngine
+    shared: AotEngine
 
 
 def prepare(case: Case, video: Video) -> tuple[Prepared, list[Tensor]]:
     """Return the network of a case, and its input of every frame."""
     torch.manual_seed(0)
     network = deaot_toolkit.build(case.network)
-    engine = ToolkitEngine(network, EngineSettings(case.network, Path("untrained")), device=_CPU)
+    engine = AotEngine(network, EngineSettings(case.network, Path("untrained")), device=_CPU)
     size = engine.input_size(case.size, 1.0)
     images = [prepare_frame(video.read_frame(frame), size, mirrored=False, device=_CPU) for frame in range(_N_FRAMES)]
     bank = network.patch_wise_id_bank

@@ -1,47 +1,64 @@
-"""Parity cases of bidirectional propagation: frames and a key mask in, both passes through the real driver."""
+"""Parity cases of bidirectional propagation: frames and a key mask in, both passes through the real propagator."""
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from deaot_toolkit import VosNetwork
 from numpy.typing import NDArray
 from PIL import Image
+from torch import Tensor
 
 from parity.adapters import Results
 from parity.aot import load_network
 from parity.cases import ArrayDifference, Case
-from parity.forced_labels import ForcedEngine
-from propagate.bidirectional import Source, predict
-from propagate.engines import EngineSettings, VosEngine
-from propagate.passes import PROTOCOLS, Prediction, Rules
-from propagate.preprocessing import list_augmentations, prepare_frame
-from propagate.toolkit import ToolkitEngine
+from parity.recording import RecordingEngine
+from propagate.engines.aot import AOT_PROTOCOLS, AotEngine, AotRules
+from propagate.engines.aot_frames import pick_labels, prepare_frame
+from propagate.engines.protocol import Augmentation, list_augmentations
+from propagate.engines.settings import EngineSettings
+from propagate.propagator import Propagator, Source
 from rvos.mask_sequences import MaskSequence
 from rvos.videos import Video
 
-VARIANTS: Mapping[str, Rules] = {
-    **PROTOCOLS,
-    "carry": Rules(carry_memory=True, active_objects=1),
-    "own": Rules(carry_memory=False, active_objects=1, own_labels=True),
+VARIANTS: Mapping[str, AotRules] = {
+    **AOT_PROTOCOLS,
+    "carry": AotRules(carry_memory=True, active_objects=1),
+    "own": AotRules(carry_memory=False, active_objects=1),
 }
+_OWN = "own"
+"""Every augmentation is fed its own labels: each goes through the video alone, and only the outcomes are averaged."""
 _INPUT_LIMIT = 1e-5
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One run over the T frames of a case, zeros at the key frame.
+
+    Args:
+        probabilities: `(T, 1 + identities, H, W)` float32.
+        fed: `(T, augmentations, H, W)` int64, what each memory was given.
+    """
+
+    probabilities: Tensor
+    fed: Tensor
 
 
 def run(case: Case, checkpoint: Path) -> Results:
     """Return our arrays for a `propagation` case: every variant that its outputs name."""
-    settings = EngineSettings(str(case.keys["config"]["name"]), checkpoint)
-    engine = ToolkitEngine(load_network(case, checkpoint), settings, device=torch.device("cpu"))
+    network = load_network(case, checkpoint)
     arrays: dict[str, NDArray[Any]] = {}
     with tempfile.TemporaryDirectory() as folder:
         video = write_video(Path(folder), case.inputs["frames"])
         for variant in sorted({name.partition(".")[0] for name in case.outputs} & VARIANTS.keys()):
-            arrays.update(_run_variant(case, video, engine, variant))
-    return Results(arrays, tuple(compare_inputs(case, engine)))
+            arrays.update(_run_variant(case, video, network, variant))
+    return Results(arrays, tuple(compare_inputs(case, network)))
 
 
 def write_video(folder: Path, frames: NDArray[np.uint8]) -> Video:
@@ -53,10 +70,11 @@ def write_video(folder: Path, frames: NDArray[np.uint8]) -> Video:
     return Video("case", names, (), paths)
 
 
-def compare_inputs(case: Case, engine: VosEngine) -> list[ArrayDifference]:
+def compare_inputs(case: Case, network: VosNetwork) -> list[ArrayDifference]:
     """Return the differences of network sizes and of the first network input from the case's."""
+    engine = AotEngine(network, _settings(case), device=torch.device("cpu"))
     frame = case.inputs["frames"][int(case.inputs["key_index"])]
-    augmentations = list_augmentations(case.inputs["scales"].tolist(), flip=bool(case.inputs["flip"]))
+    augmentations = _augmentations(case)
     sizes = [engine.input_size(frame.shape[:2], augmentation.scale) for augmentation in augmentations]
     same = np.array_equal(sizes, case.inputs["input_sizes"])
     rows = [ArrayDifference("input_sizes", float(not same), float(not same), 0.0)]
@@ -67,24 +85,51 @@ def compare_inputs(case: Case, engine: VosEngine) -> list[ArrayDifference]:
     return rows
 
 
-def _run_variant(case: Case, video: Video, engine: VosEngine, variant: str) -> dict[str, NDArray[Any]]:
+def _settings(case: Case) -> EngineSettings:
+    return EngineSettings(str(case.keys["config"]["name"]), Path("untrained"))
+
+
+def _augmentations(case: Case) -> tuple[Augmentation, ...]:
+    return list_augmentations(case.inputs["scales"].tolist(), flip=bool(case.inputs["flip"]))
+
+
+def _run_variant(case: Case, video: Video, network: VosNetwork, variant: str) -> dict[str, NDArray[Any]]:
     """Return a variant's arrays; where a label flips, the probabilities are those of a run with the case's labels.
 
     A pixel at a tie may flip by rounding; it then changes the memory of all later frames.
     """
-    free = _propagate(case, video, engine, VARIANTS[variant])
+    free = _propagate(case, video, network, variant)
     arrays = _collect(case, free, variant)
     official = _official_labels(case, variant)
     if official is None or np.array_equal(official, _fed(case, free)):
         return arrays
-    mirrored = tuple(case.inputs["mirrored"].tolist())
-    forcing = ForcedEngine(engine, official, int(case.inputs["key_index"]), mirrored=mirrored)
-    forced = _propagate(case, video, forcing, VARIANTS[variant])
-    probabilities = _collect(case, forced, variant)
+    probabilities = _collect(case, _propagate(case, video, network, variant, official), variant)
     return {name: probabilities[name] if array.dtype == np.float32 else array for name, array in arrays.items()}
 
 
-def _propagate(case: Case, video: Video, engine: VosEngine, rules: Rules) -> list[Prediction]:
+def _propagate(
+    case: Case, video: Video, network: VosNetwork, variant: str, labels: NDArray[np.int64] | None = None
+) -> Outcome:
+    """Return a run of all augmentations together, or of each alone; `labels` are fed instead of their own."""
+    augmentations = _augmentations(case)
+    parts = [[number] for number in range(len(augmentations))] if variant == _OWN else [[*range(len(augmentations))]]
+    outcomes = []
+    for numbers in parts:
+        engine = RecordingEngine(
+            network,
+            _settings(case),
+            rules=VARIANTS[variant],
+            augmentations=[augmentations[number] for number in numbers],
+            key=int(case.inputs["key_index"]),
+            labels=None if labels is None else labels[:, numbers],
+        )
+        outcomes.append(_propagate_key(case, video, engine))
+    mean = torch.stack([outcome.probabilities for outcome in outcomes]).sum(dim=0) / len(outcomes)
+    return Outcome(mean, torch.cat([outcome.fed for outcome in outcomes], dim=1))
+
+
+def _propagate_key(case: Case, video: Video, engine: RecordingEngine) -> Outcome:
+    """Return what one engine makes of the case's key mask."""
     key = int(case.inputs["key_index"])
     masks = np.zeros(case.inputs["frames"].shape[:3], dtype=np.bool_)
     masks[key] = case.inputs["key_mask"] > 0
@@ -92,8 +137,13 @@ def _propagate(case: Case, video: Video, engine: VosEngine, rules: Rules) -> lis
     sequence = MaskSequence.from_masks(
         masks, video=video.id, expression="0", frames=video.frames, scores=scores, key_frame=key
     )
-    scales, flip = case.inputs["scales"].tolist(), bool(case.inputs["flip"])
-    return list(predict(video, [Source([sequence])], engine=engine, rules=rules, scales=scales, flip=flip))
+    frames = [prediction.frame for prediction in Propagator(engine).predict(video, [Source([sequence])])]
+    probabilities = torch.zeros(video.n_frames, *engine.means[0].shape)
+    fed = torch.zeros(video.n_frames, len(engine.augmentations), *masks.shape[1:], dtype=torch.int64)
+    for frame, mean in zip(frames, engine.means, strict=True):
+        probabilities[frame] = mean
+        fed[frame] = pick_labels(mean)
+    return Outcome(probabilities, fed)
 
 
 def _official_labels(case: Case, variant: str) -> NDArray[np.int64] | None:
@@ -106,32 +156,23 @@ def _official_labels(case: Case, variant: str) -> NDArray[np.int64] | None:
     return None
 
 
-def _fed(case: Case, predictions: Sequence[Prediction]) -> NDArray[np.int64]:
+def _fed(case: Case, outcome: Outcome) -> NDArray[np.int64]:
     """Return the labels `(T, augmentations, H, W)` that our memories were fed; the key mask at the key frame."""
-    shape = (len(case.inputs["frames"]), len(case.inputs["mirrored"]), *case.inputs["key_mask"].shape)
-    fed = np.zeros(shape, dtype=np.int64)
+    fed: NDArray[np.int64] = outcome.fed.numpy().copy()
     fed[int(case.inputs["key_index"])] = case.inputs["key_mask"]
-    for prediction in predictions:
-        fed[prediction.frame] = prediction.fed.numpy()
     return fed
 
 
-def _collect(case: Case, predictions: Sequence[Prediction], variant: str) -> dict[str, NDArray[Any]]:
+def _collect(case: Case, outcome: Outcome, variant: str) -> dict[str, NDArray[Any]]:
     """Return the arrays of one run under the names of `outputs.npz`."""
-    n_frames, key = len(case.inputs["frames"]), int(case.inputs["key_index"])
-    key_mask = case.inputs["key_mask"]
-    n_channels = predictions[0].probabilities.shape[0] if predictions else 2
-    labels = np.zeros((n_frames, *key_mask.shape), dtype=np.uint8)
-    probabilities = np.zeros((n_frames, n_channels, *key_mask.shape), dtype=np.float32)
-    labels[key] = key_mask
-    for prediction in predictions:
-        labels[prediction.frame] = prediction.labels.numpy()
-        probabilities[prediction.frame] = prediction.probabilities.numpy()
+    probabilities = outcome.probabilities.numpy()
+    labels = np.stack([pick_labels(frame).numpy().astype(np.uint8) for frame in outcome.probabilities])
+    labels[int(case.inputs["key_index"])] = case.inputs["key_mask"]
     named = {
         "labels": labels,
         "masks": (labels > 0).astype(np.uint8),
         "written": (labels > 0).astype(np.uint8),
-        "fed_labels": _fed(case, predictions).astype(np.uint8),
+        "fed_labels": _fed(case, outcome).astype(np.uint8),
         "foreground_every4": probabilities[:, 1, ::4, ::4],
         "foreground_frame0": probabilities[0, 1],
         "probs_every8": probabilities[:, :, ::8, ::8],

@@ -19,6 +19,9 @@ _SOFT_STRIDE = 4
 class SequenceCollector:
     """Replaces the masks of `source`, frame by frame, by what was predicted.
 
+    The propagation probability of a frame is the mean foreground probability inside its mask: 0 without a mask, and 1
+    on the key frame, whose mask was given.
+
     Args:
         source: the sequence that was propagated; frames without a prediction keep its masks.
         key: the key frame that was used.
@@ -29,22 +32,32 @@ class SequenceCollector:
         self._source = source
         self._key = key
         self._runs = list(source.runs)
+        self._propagation = np.zeros(source.n_frames, np.float32)
+        self._propagation[key] = source.mask(key).any()
         self._soft: dict[int, NDArray[np.float32]] | None = {} if keep_soft else None
         self._is_changed = False
 
     def add(self, prediction: Prediction) -> None:
-        """Take over one frame; every identity counts as the object."""
+        """Take over one frame."""
         self._is_changed = True
-        foreground = (prediction.labels > 0).cpu().numpy()
-        self._runs[prediction.frame] = encode(foreground[None])[0]
+        self._runs[prediction.frame] = encode(prediction.mask.cpu().numpy()[None])[0]
+        self._propagation[prediction.frame] = _mean_inside(prediction.probability, prediction.mask)
         if self._soft is not None:
-            self._soft[prediction.frame] = _shrink(1 - prediction.probabilities[0])
+            self._soft[prediction.frame] = _shrink(prediction.probability)
 
     def finish(self) -> MaskSequence:
         """Return the sequence; where nothing was predicted it is the source, soft maps included."""
         if not self._is_changed:
-            return replace(self._source, key_frame=self._key)
-        return replace(self._source, runs=tuple(self._runs), key_frame=self._key, soft=self._stack_soft())
+            # A video of one frame has nothing to predict, and yet its mask starts a propagation.
+            alone = self._propagation if self._propagation.any() else None
+            return replace(self._source, key_frame=self._key, propagation=alone)
+        return replace(
+            self._source,
+            runs=tuple(self._runs),
+            key_frame=self._key,
+            soft=self._stack_soft(),
+            propagation=self._propagation,
+        )
 
     def _stack_soft(self) -> SoftMaps | None:
         if self._soft is None:
@@ -54,6 +67,12 @@ class SequenceCollector:
             for frame in range(self._source.n_frames)
         ]
         return SoftMaps.quantise(np.stack(maps), low=0.0, high=1.0, kind="probability")
+
+
+def _mean_inside(probability: Tensor, mask: Tensor) -> float:
+    """Return the mean probability over the pixels of a mask, both `(H, W)`; 0 without any."""
+    n_pixels = int(mask.sum())
+    return float((probability * mask).sum(dtype=torch.float64)) / n_pixels if n_pixels else 0.0
 
 
 def _shrink(probabilities: Tensor) -> NDArray[np.float32]:

@@ -5,10 +5,14 @@ A fusion states its key frames by its own score rule (`fusion.scores`), a member
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
 import numpy as np
 from numpy.typing import NDArray
 
-from rvos.errors import InputError
+from rvos.errors import ConfigError, InputError
 from rvos.mask_sequences import MaskSequence, SoftMaps
 from rvos.runs import Runs
 
@@ -28,6 +32,31 @@ def pick_key_frame(sequence: MaskSequence) -> int:
     if not np.isfinite(sequence.scores).all():
         raise InputError(f"{sequence.video}/{sequence.expression}: scores are not finite; rerun the member")
     return sequence.pick_key_frame()
+
+
+def pick_confident_frame(sequence: MaskSequence) -> int:
+    """Return the frame that is surest of its mask: the highest mean probability inside it, the first on ties.
+
+    Raises:
+        InputError: no soft maps, or scores that are not finite.
+    """
+    if sequence.soft is None:
+        raise InputError(
+            f"{sequence.video}/{sequence.expression}: key frames by confidence need soft maps; set keep_soft: true "
+            "where these masks are made"
+        )
+    confidence = _confidence(sequence.soft)
+    return int(confidence.argmax()) if confidence.any() else pick_key_frame(sequence)
+
+
+def pick_largest_frame(sequence: MaskSequence) -> int:
+    """Return the frame with the largest mask, the first on ties; without any mask it is `pick_key_frame`.
+
+    Raises:
+        InputError: scores that are not finite.
+    """
+    areas = Runs.decode(sequence.runs, sequence.size).areas()
+    return int(areas.argmax()) if areas.any() else pick_key_frame(sequence)
 
 
 def pick_steady_frame(sequence: MaskSequence) -> int:
@@ -78,3 +107,50 @@ def pick_start_frames(sequence: MaskSequence, *, count: int = 1, skip_empty: boo
     lowest, highest = areas[key] / _LARGEST_RATIO, areas[key] * _LARGEST_RATIO
     fitting = [frame for frame in ranked if frame != key and lowest <= areas[frame] <= highest]
     return (*fitting[: count - 1], key)
+
+
+KeyRule = Literal["scores", "confidence", "steady", "largest"]
+KEY_RULES: Mapping[KeyRule, Callable[[MaskSequence], int]] = {
+    "scores": pick_key_frame,
+    "confidence": pick_confident_frame,
+    "steady": pick_steady_frame,
+    "largest": pick_largest_frame,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class KeySettings:
+    """`key:` of a propagation: which frames it starts from.
+
+    Args:
+        rule: `scores`: the key frame that the masks state, or the best-scored frame (Eq. 2); `confidence`: the frame
+            that is surest of its mask; `steady`: see `pick_steady_frame`; `largest`: the frame with the largest mask.
+        of: node whose sequences decide; None: those that are propagated.
+        references: frames to start from at most, the key frame among them; see `pick_start_frames`.
+
+    Raises:
+        ConfigError: an unknown rule, or no reference.
+    """
+
+    rule: KeyRule = "scores"
+    of: str | None = None
+    references: int = 1
+
+    def __post_init__(self) -> None:
+        if self.rule not in KEY_RULES:
+            raise ConfigError(f"key: rule {self.rule!r} is unknown; choose one of {', '.join(KEY_RULES)}")
+        if self.references < 1:
+            raise ConfigError(f"key: {self.references} references; give at least 1")
+
+    @property
+    def reads_soft(self) -> bool:
+        """Whether the rule looks at soft maps."""
+        return self.rule in ("confidence", "steady")
+
+    def pick(self, sequence: MaskSequence) -> int:
+        """Return the key frame of a sequence by the rule.
+
+        Raises:
+            InputError: scores that are not finite, or soft maps that the rule needs are not there.
+        """
+        return KEY_RULES[self.rule](sequence)

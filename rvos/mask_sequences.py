@@ -58,6 +58,8 @@ class MaskSequence:
         scores: `(T,)` float32, higher is better; constant scores are allowed.
         key_frame: index chosen by an explicit rule; None: the first maximum of the scores.
         soft: soft masks at network resolution, or None.
+        propagation: `(T,)` float32 in [0, 1], mean foreground probability inside the propagated mask of a frame: 1 on
+            the key frame, 0 without a mask; None: the masks were not propagated.
     """
 
     video: str
@@ -68,6 +70,7 @@ class MaskSequence:
     scores: NDArray[np.float32]
     key_frame: int | None = None
     soft: SoftMaps | None = None
+    propagation: NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
         where = f"{self.video}/{self.expression}"
@@ -80,6 +83,13 @@ class MaskSequence:
             )
         if self.scores.dtype != np.float32:
             raise InputError(f"{where}: scores are {self.scores.dtype}; give float32")
+        if self.propagation is not None and (
+            self.propagation.shape != self.scores.shape or self.propagation.dtype != np.float32
+        ):
+            raise InputError(
+                f"{where}: propagation probabilities are {self.propagation.dtype} of shape {self.propagation.shape}; "
+                f"give one float32 for each of the {len(self.frames)} frames"
+            )
         if self.key_frame is not None and not 0 <= self.key_frame < len(self.frames):
             raise InputError(f"{where}: key frame {self.key_frame} is outside the {len(self.frames)} frames")
 

@@ -15,7 +15,7 @@ from rvos.errors import ConfigError
 from rvos.mask_sequences import MaskSequence
 
 if TYPE_CHECKING:
-    from propagate.engines import EngineSettings, VosEngine
+    from propagate.propagator import Propagator
 
 
 def compute(task: Task) -> Sequence[MaskSequence]:
@@ -39,32 +39,29 @@ def compute_together(tasks: Sequence[Task]) -> Sequence[Sequence[MaskSequence]]:
     Raises:
         ConfigError: a node without an engine.
     """
-    from propagate.bidirectional import Source, propagate_sources
+    from propagate.propagator import Source
 
     nodes = [task.node for task in tasks if isinstance(task.node, PropagateNode)]
     entry, device = nodes[0].engine, tasks[0].device
     if entry is None:
         raise ConfigError(f"{nodes[0].name}: no folder {nodes[0].folder} and no engine; give one of them")
-    settings, engine = NETWORK.get((entry, device), lambda: _load(entry, device))
-    return propagate_sources(
+    propagator: Propagator = NETWORK.get((entry, device), lambda: _load(entry, device))
+    return propagator.propagate(
         tasks[0].video,
         [Source(_read_sources(task, node), node.n_references) for task, node in zip(tasks, nodes, strict=True)],
-        engine=engine,
-        protocol=settings.protocol,
-        scales=settings.scales,
-        flip=settings.flip,
-        skip_empty=settings.skip_empty,
-        keep_soft=settings.keep_soft,
     )
 
 
-def _load(entry: EngineEntry, device: str) -> tuple[EngineSettings, VosEngine]:
-    """Return the loaded engine."""
-    from propagate.engines import EngineSettings, build_engine
+def _load(entry: EngineEntry, device: str) -> Propagator:
+    """Return a propagator with the loaded engine."""
+    from propagate.engines.settings import EngineSettings
+    from propagate.engines.table import build_engine
+    from propagate.propagator import PropagationSettings, Propagator
 
     options = dict(entry.options)
     settings = EngineSettings(entry.network, entry.checkpoint, entry.scales, entry.flip, **options)  # type: ignore[arg-type]
-    return settings, build_engine(settings, device=choose_device(device))
+    engine = build_engine(settings, device=choose_device(device))
+    return Propagator(engine, PropagationSettings(settings.skip_empty, settings.keep_soft))
 
 
 def _read_sources(task: Task, node: PropagateNode) -> list[MaskSequence]:

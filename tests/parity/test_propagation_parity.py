@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from reference import reference
+from torch import Tensor
 
 from parity.checking import check_case
-from parity.forced_labels import ForcedEngine
-from propagate.features import FeatureCache
+from parity.propagation import write_video
+from parity.recording import RecordingEngine
+from propagate.engines.aot import AotRules
+from propagate.engines.protocol import list_augmentations
+from propagate.engines.settings import EngineSettings
+from propagate.propagator import Propagator, Source
+from rvos.mask_sequences import MaskSequence
 
 CASES = {
     "bidirectional_r50_aotl": {"fresh.masks", "carry.masks", "legacy.labels", "legacy.written"},
@@ -27,41 +38,60 @@ def test_every_variant_is_within_its_limits(name: str) -> None:
     assert all(found[mask].absolute == 0 for mask in CASES[name])
 
 
-class _Recorder:
-    """An engine whose sessions write down what they are fed."""
+class _Core:
+    """A memory that writes down what it is fed."""
 
-    device = torch.device("cpu")
+    def __init__(self, fed: list[int]) -> None:
+        self._fed = fed
+
+    def reference(self, features: Any, labels: Tensor, n_objects: int | None = None) -> None:
+        self._fed.append(-1)
+
+    def propagate(self, features: Any) -> Tensor:
+        return torch.zeros(1, 2, 4, 4)
+
+    def remember(self, labels: Tensor) -> None:
+        self._fed.append(int(labels.max()))
+
+
+class _Recorder(RecordingEngine):
+    """Makes memories without a network."""
+
     align_corners = False
 
-    def __init__(self) -> None:
-        self.features = FeatureCache(0)
+    def __init__(self, rules: AotRules, labels: NDArray[np.int64]) -> None:
+        both = list_augmentations([1.0], flip=True)
+        super().__init__(
+            None, EngineSettings("toy", Path("toy")), rules=rules, augmentations=both, key=2, labels=labels
+        )
         self.fed: list[list[int]] = []
 
-    def open(self, *, active_objects: int | None, legacy: bool) -> _Recorder._Session:
+    def open_core(self) -> _Core:
         self.fed.append([])
-        return _Recorder._Session(self.fed[-1])
+        return _Core(self.fed[-1])
 
-    class _Session:
-        def __init__(self, fed: list[int]) -> None:
-            self._fed = fed
+    def encode(self, image: Tensor) -> Any:
+        return SimpleNamespace(size=image.shape[2:], n_bytes=1)
 
-        def remember(self, labels: torch.Tensor) -> None:
-            self._fed.append(int(labels.max()))
+    def input_size(self, frame_size: tuple[int, int], scale: float) -> tuple[int, int]:
+        return frame_size
 
 
 @pytest.mark.parametrize(
-    ("sessions", "expected"),
-    [(2, [[3, 4, 1, 0], [13, 14, 11, 10]]), (4, [[3, 4], [13, 14], [1, 0], [11, 10]])],
+    ("carry", "expected"),
+    [
+        (True, [[-1, 3, 4, -1, 1, 0], [-1, 13, 14, -1, 11, 10]]),
+        (False, [[-1, 3, 4], [-1, 13, 14], [-1, 1, 0], [-1, 11, 10]]),
+    ],
     ids=["memory carried over", "a session for each direction"],
 )
-def test_forced_sessions_are_fed_the_given_labels(sessions: int, expected: list[list[int]]) -> None:
+def test_recorded_sessions_are_fed_the_given_labels(tmp_path: Path, carry: bool, expected: list[list[int]]) -> None:
     labels = np.zeros((5, 2, 4, 4), dtype=np.int64)
     labels[:, 0] += np.arange(5)[:, None, None]
     labels[:, 1] += np.arange(10, 15)[:, None, None]
-    recorder = _Recorder()
-    engine = ForcedEngine(recorder, labels, 2, mirrored=(False, True))  # type: ignore[arg-type]
-    opened = [engine.open(active_objects=1, legacy=sessions == 2) for _ in range(sessions)]
-    for session, frames in zip(opened, expected, strict=True):
-        for _ in frames:
-            session.remember(torch.zeros(1, 4, 4, dtype=torch.int64))
-    assert recorder.fed == expected
+    engine = _Recorder(AotRules(carry, active_objects=1), labels)
+    video = write_video(tmp_path, np.zeros((5, 4, 4, 3), np.uint8))
+    masks, scores = np.ones((5, 4, 4), np.bool_), np.eye(5, dtype=np.float32)[2]
+    sequence = MaskSequence.from_masks(masks, video=video.id, expression="0", frames=video.frames, scores=scores)
+    assert len(list(Propagator(engine).predict(video, [Source([sequence])]))) == len(engine.means) == 4
+    assert engine.fed == expected

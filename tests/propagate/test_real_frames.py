@@ -18,8 +18,9 @@ import re, sys
 from pathlib import Path
 import deaot_toolkit, numpy as np, torch
 from PIL import Image
-from propagate.bidirectional import propagate_video
-from propagate.engines import EngineSettings, build_engine
+from propagate.engines.settings import EngineSettings
+from propagate.engines.table import build_engine
+from propagate.propagator import Propagator, Source
 from rvos.mask_sequences import MaskSequence
 from rvos.videos import Video
 
@@ -28,7 +29,7 @@ torch.set_num_threads(1)
 torch.manual_seed(0)
 deaot_toolkit.save(deaot_toolkit.build("deaott"), checkpoint)
 engine = build_engine(
-    EngineSettings("deaott", checkpoint, cache_megabytes=cache), device=torch.device("cpu")
+    EngineSettings("deaott", checkpoint, scales=(480 / 360,), cache_megabytes=cache), device=torch.device("cpu")
 )
 paths = sorted((folder / "images").glob("*.jpg"))[:5]
 frames = tuple(path.stem for path in paths)
@@ -44,7 +45,7 @@ for expression, (identity, key) in {"child": (10, 0), "woman": (11, 2)}.items():
             masks, video=video.id, expression=expression, frames=frames, scores=scores, key_frame=key
         )
     )
-results = propagate_video(video, sequences, engine=engine, scales=(480 / 360,))
+results = Propagator(engine).propagate(video, [Source(sequences)])[0]
 assert engine.input_size((360, 640), 480 / 360) == (481, 849)
 assert [r.runs[r.key_frame] == s.runs[s.key_frame] for r, s in zip(results, sequences)] == [True, True]
 assert engine.features.n_bytes <= cache << 20

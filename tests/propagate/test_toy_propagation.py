@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 from reference import reference
-from toy import ToyEngine, write_video
+from toy import ToyEngine, propagate_video, write_video
 
-from propagate.bidirectional import propagate_video
 from rvos.mask_sequences import MaskSequence
 
 VIDEOS = ("aa01", "bb02", "cc03", "dd04")
@@ -44,9 +43,9 @@ def test_no_pixel_differs(tmp_path: Path, name: str, together: bool) -> None:
     case, arrays = load()
     sequences = make_sequences(case, arrays, name)
     video = write_video(tmp_path, name, sequences[0].frames, (case["height"], case["width"]))
-    engine = ToyEngine(arrays[f"{name}/shift"])
+    engine = ToyEngine(arrays[f"{name}/shift"], protocol="legacy")
     calls = [sequences] if together else [[sequence] for sequence in sequences]
-    results = [r for call in calls for r in propagate_video(video, call, engine=engine, protocol="legacy")]
+    results = [r for call in calls for r in propagate_video(video, call, engine=engine)]
     for result in results:
         expected = np.unpackbits(arrays[f"expected/{name}/{result.expression}"], axis=-1, count=case["width"])
         assert int((result.masks() != expected.astype(bool)).sum()) == 0
@@ -57,8 +56,8 @@ def test_order_of_calls_is_that_of_the_release(tmp_path: Path) -> None:
     sequence = make_sequences(case, arrays, "aa01")[2]
     key, last = 2, 5
     video = write_video(tmp_path, "aa01", sequence.frames, (case["height"], case["width"]))
-    engine = ToyEngine(arrays["aa01/shift"])
-    propagate_video(video, [sequence], engine=engine, protocol="legacy")
+    engine = ToyEngine(arrays["aa01/shift"], protocol="legacy")
+    propagate_video(video, [sequence], engine=engine)
     forward = [f"{verb} {t}" for t in range(key + 1, last + 1) for verb in ("propagate", "remember")]
     backward = [f"{verb} {t}" for t in range(key - 1, -1, -1) for verb in ("propagate", "remember")]
     reference_call = f"reference {key}"

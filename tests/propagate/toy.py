@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,7 +12,12 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from propagate.features import FeatureCache
+from propagate.engines.aot import AotEngine
+from propagate.engines.features import FeatureCache
+from propagate.engines.protocol import Engine
+from propagate.engines.settings import EngineSettings, PropagationProtocol
+from propagate.propagator import PropagationSettings, Propagator, Source
+from rvos.mask_sequences import MaskSequence
 from rvos.videos import Video
 
 _MEAN, _STD = 0.485, 0.229
@@ -24,6 +30,7 @@ class ToyFeatures:
     """The number of the frame, read from its pixels."""
 
     frame: int
+    size: tuple[int, int]
     n_bytes: int = 1000
 
 
@@ -37,7 +44,7 @@ class ToySession:
     labels: Tensor = field(default_factory=lambda: torch.zeros(0))
     frame: int = -1
 
-    def reference(self, features: ToyFeatures, labels: Tensor) -> None:
+    def reference(self, features: ToyFeatures, labels: Tensor, n_objects: int | None = None) -> None:
         self.calls.append(f"reference {features.frame}")
         self.labels = labels
 
@@ -60,13 +67,22 @@ class ToySession:
         self.labels = labels
 
 
-class ToyEngine:
-    """Reads the number of a frame from its red channel."""
+class ToyEngine(AotEngine):
+    """The AOT engine with a network that reads the number of a frame from its red channel."""
 
-    device = torch.device("cpu")
     align_corners = False
 
-    def __init__(self, shifts: NDArray[np.int64], *, cache_bytes: int = 1 << 20) -> None:
+    def __init__(
+        self,
+        shifts: NDArray[np.int64],
+        *,
+        cache_bytes: int = 1 << 20,
+        protocol: PropagationProtocol = "fresh",
+        scales: tuple[float, ...] = (1.0,),
+        flip: bool = False,
+    ) -> None:
+        settings = EngineSettings("toy", Path("toy"), scales, flip, protocol)
+        super().__init__(None, settings, device=torch.device("cpu"))
         self.shifts = shifts
         self.features = FeatureCache(cache_bytes)
         self.encoded: list[int] = []
@@ -78,11 +94,19 @@ class ToyEngine:
     def encode(self, image: Tensor) -> ToyFeatures:
         frame = round(float((image[0, 0, 0, 0] * _STD + _MEAN) * 255))
         self.encoded.append(frame)
-        return ToyFeatures(frame)
+        return ToyFeatures(frame, (image.shape[2], image.shape[3]))
 
-    def open(self, *, active_objects: int | None, legacy: bool) -> ToySession:
+    def open_core(self) -> ToySession:
         self.sessions.append([])
-        return ToySession(self.shifts, active_objects is None, self.sessions[-1])
+        return ToySession(self.shifts, self.rules.active_objects is None, self.sessions[-1])
+
+
+def propagate_video(
+    video: Video, sequences: Sequence[MaskSequence], *, engine: Engine, n_references: int = 1, **settings: bool
+) -> list[MaskSequence]:
+    """Return the sequences of one source, propagated."""
+    propagator = Propagator(engine, PropagationSettings(**settings))
+    return propagator.propagate(video, [Source(sequences, n_references)])[0]
 
 
 def write_video(folder: Path, name: str, frames: tuple[str, ...], size: tuple[int, int]) -> Video:

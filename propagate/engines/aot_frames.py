@@ -1,9 +1,6 @@
-"""Between frames and network inputs for every augmentation, and the way back to probabilities at frame size."""
+"""AOT and DeAOT: from frames and labels to network inputs, and the way back to probabilities at frame size."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
-from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -11,20 +8,6 @@ import torch
 from deaot_toolkit import prepare_image, resize_labels, upsample_logits
 from numpy.typing import NDArray
 from torch import Tensor
-
-
-@dataclass(frozen=True, slots=True)
-class Augmentation:
-    """One version of the input: a scale, mirrored left to right or not."""
-
-    scale: float
-    mirrored: bool
-
-
-def list_augmentations(scales: Sequence[float], *, flip: bool) -> tuple[Augmentation, ...]:
-    """Return the inputs in order: each scale plain, then mirrored if `flip`."""
-    both = (False, True) if flip else (False,)
-    return tuple(Augmentation(scale, mirrored) for scale in scales for mirrored in both)
 
 
 def prepare_frame(frame: NDArray[np.uint8], size: tuple[int, int], *, mirrored: bool, device: torch.device) -> Tensor:

@@ -6,14 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from propagate.preprocessing import (
-    Augmentation,
-    list_augmentations,
-    pick_labels,
-    prepare_frame,
-    prepare_labels,
-    to_probabilities,
-)
+from propagate.engines.aot_frames import pick_labels, prepare_frame, prepare_labels, to_probabilities
+from propagate.engines.protocol import Augmentation, list_augmentations
 
 CPU = torch.device("cpu")
 

@@ -1,7 +1,8 @@
-"""The toolkit's networks behind the driver: small ones with fixed random weights."""
+"""The toolkit's networks behind the propagator: small ones with fixed random weights."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,9 +12,11 @@ import pytest
 import torch
 from PIL import Image
 
-from propagate.bidirectional import Source, predict, propagate_sources, propagate_video
-from propagate.engines import EngineSettings, VosEngine, build_engine
-from propagate.passes import PROTOCOLS
+from propagate.engines.protocol import Engine
+from propagate.engines.settings import EngineSettings, PropagationProtocol
+from propagate.engines.table import build_engine
+from propagate.passes import Prediction
+from propagate.propagator import PropagationSettings, Propagator, Source
 from rvos.errors import CheckpointError, ConfigError
 from rvos.mask_sequences import MaskSequence
 from rvos.videos import Video
@@ -54,48 +57,51 @@ def make_sequence(video: Video, expression: str, *, key: int, size: tuple[int, i
     )
 
 
-def build(settings: EngineSettings) -> VosEngine:
+def build(settings: EngineSettings) -> Engine:
     return build_engine(settings, device=CPU)
+
+
+def predict(video: Video, sequences: Sequence[MaskSequence], engine: Engine) -> Iterator[Prediction]:
+    return Propagator(engine).predict(video, [Source(sequences)])
+
+
+def propagate_video(video: Video, sequences: Sequence[MaskSequence], engine: Engine) -> list[MaskSequence]:
+    return Propagator(engine).propagate(video, [Source(sequences)])[0]
 
 
 @pytest.mark.parametrize("protocol", ["fresh", "legacy"])
 @pytest.mark.parametrize("name", NETWORKS)
-def test_a_batch_is_as_one_by_one(checkpoints: dict[str, Path], tmp_path: Path, name: str, protocol: str) -> None:
+def test_a_batch_is_as_one_by_one(
+    checkpoints: dict[str, Path], tmp_path: Path, name: str, protocol: PropagationProtocol
+) -> None:
     video = make_video(tmp_path)
-    engine = build(EngineSettings(name, checkpoints[name]))
+    engine = build(EngineSettings(name, checkpoints[name], protocol=protocol))
     sequences = [make_sequence(video, str(n), key=key) for n, key in ((0, 1), (9, 1), (20, 2))]
-    rules = PROTOCOLS[protocol]
-    predictions = predict(video, [Source(sequences)], engine=engine, rules=rules)
-    together = {(p.position, p.frame): p.probabilities for p in predictions}
+    together = {(p.position, p.frame): p.probability for p in predict(video, sequences, engine)}
     assert len(together) == len(sequences) * (N_FRAMES - 1)
     for position, sequence in enumerate(sequences):
-        for alone in predict(video, [Source([sequence])], engine=engine, rules=rules):
+        for alone in predict(video, [sequence], engine):
             expected = together[position, alone.frame]
-            torch.testing.assert_close(alone.probabilities, expected, atol=2e-5, rtol=0)
+            torch.testing.assert_close(alone.probability, expected, atol=2e-5, rtol=0)
 
 
-def test_probabilities_have_the_frame_size_and_sum_to_one(checkpoints: dict[str, Path], tmp_path: Path) -> None:
+def test_probabilities_have_the_frame_size_and_lie_between_0_and_1(
+    checkpoints: dict[str, Path], tmp_path: Path
+) -> None:
     video = make_video(tmp_path)
-    engine = build(EngineSettings("small-aot", checkpoints["small-aot"]))
-    for protocol, channels in (("fresh", 2), ("legacy", 11)):
-        for prediction in predict(
-            video,
-            [Source([make_sequence(video, "0", key=1)])],
-            engine=engine,
-            rules=PROTOCOLS[protocol],
-            scales=(0.8, 1.2),
-            flip=True,
-        ):
-            assert prediction.probabilities.shape == (channels, *SIZE)
-            torch.testing.assert_close(prediction.probabilities.sum(dim=0), torch.ones(SIZE))
-            assert prediction.fed.shape == (4, *SIZE)
+    settings = EngineSettings("small-aot", checkpoints["small-aot"], scales=(0.8, 1.2), flip=True)
+    for protocol in ("fresh", "legacy"):
+        engine = build(replace(settings, protocol=protocol))
+        for prediction in predict(video, [make_sequence(video, "0", key=1)], engine):
+            assert prediction.probability.shape == prediction.mask.shape == SIZE
+            assert ((prediction.probability >= 0) & (prediction.probability <= 1)).all()
 
 
 def test_directions_and_sources_share_features(checkpoints: dict[str, Path], tmp_path: Path) -> None:
     video = make_video(tmp_path)
-    engine = build(EngineSettings("small-deaot", checkpoints["small-deaot"]))
+    engine = build(EngineSettings("small-deaot", checkpoints["small-deaot"], flip=True))
     for key in (1, 2):
-        propagate_video(video, [make_sequence(video, "0", key=key)], engine=engine, flip=True)
+        propagate_video(video, [make_sequence(video, "0", key=key)], engine)
     assert engine.features.n_made == 2 * N_FRAMES
 
 
@@ -105,14 +111,12 @@ def test_sources_go_together_and_give_what_they_give_alone(
 ) -> None:
     video = make_video(tmp_path)
     engine = build(EngineSettings(name, checkpoints[name], cache_megabytes=0))
+    propagator = Propagator(engine, PropagationSettings(keep_soft=True))
     many = [make_sequence(video, str(n), key=n % 3) for n in range(5)]
     sources = [Source(many, n_references=2), Source(many[::-1]), Source(many[:1])]
-    alone = [
-        propagate_video(video, source.sequences, engine=engine, n_references=source.n_references, keep_soft=True)
-        for source in sources
-    ]
+    alone = [propagator.propagate(video, [source])[0] for source in sources]
     made = engine.features.n_made
-    together = propagate_sources(video, sources, engine=engine, keep_soft=True)
+    together = propagator.propagate(video, sources)
     assert engine.features.n_made - made < made
     for found, expected in zip(together, alone, strict=True):
         for one, other in zip(found, expected, strict=True):
@@ -127,10 +131,8 @@ def test_cached_features_do_not_change_the_result(checkpoints: dict[str, Path], 
     sequence = make_sequence(video, "0", key=1)
     settings = EngineSettings("small-deaot", checkpoints["small-deaot"])
     shared, engine = build(settings), build(replace(settings, cache_megabytes=0))
-    propagate_video(video, [sequence], engine=shared)
-    assert propagate_video(video, [sequence], engine=shared)[0].runs == (
-        propagate_video(video, [sequence], engine=engine)[0].runs
-    )
+    propagate_video(video, [sequence], shared)
+    assert propagate_video(video, [sequence], shared)[0].runs == propagate_video(video, [sequence], engine)[0].runs
     assert engine.features.n_bytes == 0
 
 
@@ -141,18 +143,17 @@ def test_very_small_frames_run(checkpoints: dict[str, Path], tmp_path: Path, siz
     masks = np.ones((N_FRAMES, *size), dtype=np.bool_)
     scores = np.zeros(N_FRAMES, dtype=np.float32)
     sequence = MaskSequence.from_masks(masks, video="v", expression="0", frames=video.frames, scores=scores)
-    assert propagate_video(video, [sequence], engine=engine)[0].masks().shape == (N_FRAMES, *size)
+    assert propagate_video(video, [sequence], engine)[0].masks().shape == (N_FRAMES, *size)
 
 
 def test_half_precision_is_near_to_full(checkpoints: dict[str, Path], tmp_path: Path) -> None:
     video = make_video(tmp_path)
-    source = [Source([make_sequence(video, "0", key=0)])]
-    rules = PROTOCOLS["fresh"]
+    sequences = [make_sequence(video, "0", key=0)]
     settings = EngineSettings("small-aot", checkpoints["small-aot"])
-    full = next(predict(video, source, engine=build(settings), rules=rules))
-    half = next(predict(video, source, engine=build(replace(settings, precision="bfloat16")), rules=rules))
-    assert half.probabilities.dtype == torch.float32
-    torch.testing.assert_close(half.probabilities, full.probabilities, atol=0.1, rtol=0)
+    full = next(predict(video, sequences, build(settings)))
+    half = next(predict(video, sequences, build(replace(settings, precision="bfloat16"))))
+    assert half.probability.dtype == torch.float32
+    torch.testing.assert_close(half.probability, full.probability, atol=0.1, rtol=0)
 
 
 def test_missing_checkpoint_is_named(tmp_path: Path) -> None:

@@ -1,18 +1,19 @@
-"""The driver with the toy propagator: what is kept, what is shared, what is refused."""
+"""The propagator with the toy propagator: what is kept, what is shared, what is refused."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from toy import ToyEngine, ToySession, write_video
+from toy import ToyEngine, ToySession, propagate_video, write_video
 
-from propagate.bidirectional import EXPRESSIONS_AT_ONCE, propagate_video
+from propagate.propagator import EXPRESSIONS_AT_ONCE, Source
 from rvos.errors import CheckpointError, ConfigError, InputError
 from rvos.mask_sequences import MaskSequence, SoftMaps
 from rvos.videos import Video
@@ -43,7 +44,7 @@ def sequence(
     return MaskSequence.from_masks(masks, video="v", expression=expression, frames=frames, scores=scores, key_frame=key)
 
 
-def engine(shift: int = 1, **options: int) -> ToyEngine:
+def engine(shift: int = 1, **options: Any) -> ToyEngine:
     return ToyEngine(np.full(N_FRAMES, shift), **options)
 
 
@@ -106,6 +107,8 @@ def test_one_frame_keeps_its_mask(tmp_path: Path) -> None:
     given = sequence(0, frames=("00000",))
     result = propagate_video(video, [given], engine=engine())[0]
     assert result.runs == given.runs
+    assert result.propagation is not None
+    assert result.propagation.tolist() == [1]
 
 
 def test_soft_maps_are_the_averaged_probabilities(video: Video) -> None:
@@ -189,8 +192,8 @@ def test_references_of_another_size_are_left_out(video: Video) -> None:
 
 
 def test_augmentations_have_a_memory_each(video: Video) -> None:
-    toy = engine(shift=0)
-    result = propagate_video(video, [sequence(0)], engine=toy, scales=(0.8, 1.2), flip=True)[0]
+    toy = engine(shift=0, scales=(0.8, 1.2), flip=True)
+    result = propagate_video(video, [sequence(0)], engine=toy)[0]
     assert len(toy.sessions) == 4
     np.testing.assert_array_equal(result.mask(3), square(7, 4))
 
@@ -231,17 +234,42 @@ def test_a_network_that_gives_nan_is_refused(video: Video, monkeypatch: pytest.M
         propagate_video(video, [sequence(2)], engine=engine())
 
 
-def test_unknown_protocol_lists_the_choices(video: Video) -> None:
+def test_unknown_protocol_lists_the_choices() -> None:
     with pytest.raises(ConfigError, match="choose one of fresh, legacy"):
-        propagate_video(video, [sequence(2)], engine=engine(), protocol="old")  # type: ignore[arg-type]
+        engine(protocol="old")
 
 
 @pytest.mark.parametrize("scales", [(), (0.0,), (1.0, -1.0)])
-def test_scales_must_be_positive(video: Video, scales: tuple[float, ...]) -> None:
+def test_scales_must_be_positive(scales: tuple[float, ...]) -> None:
     with pytest.raises(ConfigError, match="positive"):
-        propagate_video(video, [sequence(2)], engine=engine(), scales=scales)
+        engine(scales=scales)
 
 
-def test_no_reference_is_refused(video: Video) -> None:
+def test_no_reference_is_refused() -> None:
     with pytest.raises(ConfigError, match="at least 1"):
-        propagate_video(video, [sequence(2)], engine=engine(), n_references=0)
+        Source([sequence(2)], n_references=0)
+
+
+def test_propagation_probability_is_the_mean_inside_the_mask(video: Video) -> None:
+    # One-hot logits of 9: the object's probability is e^9 / (e^9 + 1) wherever the toy puts its mask.
+    found = propagate_video(video, [sequence(2)], engine=engine())[0].propagation
+    sure = np.exp(9) / (np.exp(9) + 1)
+    np.testing.assert_allclose(found, [sure, sure, 1, sure, sure, sure], rtol=1e-6)
+
+
+def test_propagation_probability_of_a_lost_object_is_0(video: Video) -> None:
+    masks = np.zeros((N_FRAMES, *SIZE), dtype=np.bool_)
+    masks[0, SIZE[0] - 2 :] = True
+    result = propagate_video(video, [sequence(0, masks=masks)], engine=engine())[0]
+    assert result.propagation is not None
+    assert (result.propagation > 0).tolist() == [True, True, False, False, False, False]
+
+
+def test_masks_that_were_not_propagated_have_no_propagation_probability(video: Video) -> None:
+    empty = np.zeros((N_FRAMES, *SIZE), dtype=np.bool_)
+    assert propagate_video(video, [sequence(2, masks=empty)], engine=engine())[0].propagation is None
+
+
+def test_boxes_are_refused_by_aot(video: Video) -> None:
+    with pytest.raises(ConfigError, match="start from masks"):
+        engine().open().start([], boxes=torch.zeros(1, 4))

@@ -1,0 +1,1 @@
+"""Propagation engines: the protocol, the table of their networks, and one file for each family."""

@@ -1,0 +1,103 @@
+"""What the propagator needs of an engine, whatever network it is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from torch import Tensor
+
+from propagate.engines.features import FeatureCache
+from propagate.frames import Frame
+
+
+@dataclass(frozen=True, slots=True)
+class Augmentation:
+    """One version of the input: a scale, mirrored left to right or not."""
+
+    scale: float
+    mirrored: bool
+
+
+def list_augmentations(scales: Sequence[float], *, flip: bool) -> tuple[Augmentation, ...]:
+    """Return the inputs in order: each scale plain, then mirrored if `flip`."""
+    both = (False, True) if flip else (False,)
+    return tuple(Augmentation(scale, mirrored) for scale in scales for mirrored in both)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Step:
+    """What an engine makes of one frame, for the B expressions of a session.
+
+    Args:
+        probability: of the foreground, `(B, H, W)` float32 in [0, 1] at frame size.
+        masks: `(B, H, W)` bool, what the engine takes for the object; not always `probability > 0.5`: where several
+            identities compete, the background may lose without any of them reaching a half.
+        presence: `(B,)` float32 in [0, 1], how sure the engine is that the object is there; None: it does not say.
+    """
+
+    probability: Tensor
+    masks: Tensor
+    presence: Tensor | None = None
+
+
+class Session(Protocol):
+    """The memory of one batch of independent expressions.
+
+    `features` are those of one frame for every augmentation of the engine, in its order: the session averages over
+    them.
+    """
+
+    def start(self, features: Sequence[Any], *, masks: Tensor | None = None, boxes: Tensor | None = None) -> Step:
+        """Remember a frame with what is given for it, any frame of the video, and return its masks.
+
+        Repeated calls add to the memory.
+
+        Args:
+            masks: `(B, H, W)` at frame size, 1 = object.
+            boxes: `(B, 4)` float32, x0, y0, x1, y1 in pixels of the frame; exactly one of both.
+
+        Raises:
+            ConfigError: the engine does not take this kind of prompt.
+        """
+        ...
+
+    def step(self, features: Sequence[Any]) -> Step:
+        """Return the outcome for the next frame in the direction of travel."""
+        ...
+
+    def commit(self, masks: Tensor) -> None:
+        """Remember the frame stepped to last with the masks `(B, H, W)` that were decided for it."""
+        ...
+
+
+class Engine(Protocol):
+    """A loaded propagation network; image features are computed once a frame and augmentation, for all sessions."""
+
+    @property
+    def augmentations(self) -> tuple[Augmentation, ...]:
+        """Versions of the input that every session averages over."""
+        ...
+
+    @property
+    def carries_memory(self) -> bool:
+        """Whether a session goes on with the backward pass after the forward pass; else each opens its own."""
+        ...
+
+    @property
+    def features(self) -> FeatureCache:
+        """Features shared by directions, expressions, sources and sessions."""
+        ...
+
+    def read(self, frame: Frame, augmentation: Augmentation) -> Any:
+        """Return the image features of a frame, from the cache where it has them.
+
+        Raises:
+            InputError: the frame cannot be read or is of another size than its video.
+        """
+        ...
+
+    def open(self) -> Session:
+        """Return a session without memory."""
+        ...

@@ -1,0 +1,53 @@
+"""One frame of a video, read from disk at most once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rvos.errors import InputError
+from rvos.videos import Video
+
+
+class Frame:
+    """A frame whose pixels are read when the first engine or augmentation asks for them.
+
+    Args:
+        video: that it belongs to.
+        index: its place there.
+        size: (H, W) of the video's frames.
+    """
+
+    def __init__(self, video: Video, index: int, size: tuple[int, int]) -> None:
+        self._video = video
+        self._pixels: NDArray[np.uint8] | None = None
+        self.index = index
+        self.size = size
+
+    @property
+    def path(self) -> Path:
+        """Its file."""
+        return self._video.image_paths[self.index]
+
+    @property
+    def n_frames(self) -> int:
+        """Frames of the whole video."""
+        return self._video.n_frames
+
+    def pixels(self) -> NDArray[np.uint8]:
+        """Return RGB `(H, W, 3)`.
+
+        Raises:
+            InputError: it cannot be read or has another size than its video.
+        """
+        if self._pixels is None:
+            pixels = self._video.read_frame(self.index)
+            if pixels.shape[:2] != self.size:
+                raise InputError(
+                    f"{self.path}: frame of size {pixels.shape[:2]} in a video of size "
+                    f"{self.size}; bring all frames of the video to one size"
+                )
+            self._pixels = pixels
+        return self._pixels

@@ -1,0 +1,169 @@
+"""Key-frame masks carried forwards and backwards through a video, many expressions at a time."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from propagate.collecting import SequenceCollector
+from propagate.engines.protocol import Engine
+from propagate.key_frames import pick_key_frame, pick_start_frames
+from propagate.passes import Prediction, Track, run_passes
+from rvos.errors import ConfigError
+from rvos.mask_sequences import MaskSequence
+from rvos.videos import Video
+
+EXPRESSIONS_AT_ONCE = 8
+"""How many memories are held at the same time; more expressions take more rounds over the video."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Source:
+    """Where masks come from: a member or a fusion.
+
+    Args:
+        sequences: one or more expressions of the video, each propagated alone.
+        n_references: frames to start from at most, the key frame among them; see `pick_start_frames`.
+
+    Raises:
+        ConfigError: no reference.
+    """
+
+    sequences: Sequence[MaskSequence]
+    n_references: int = 1
+
+    def __post_init__(self) -> None:
+        if self.n_references < 1:
+            raise ConfigError(f"propagation from {self.n_references} frames; give at least 1")
+
+
+@dataclass(frozen=True, slots=True)
+class PropagationSettings:
+    """What is asked of a propagation, whatever engine does it.
+
+    Args:
+        skip_empty: replace a key frame whose mask is empty by the best-scored one whose mask is not.
+        keep_soft: also keep the averaged probabilities, in 8 bits at a quarter of the frame size.
+    """
+
+    skip_empty: bool = False
+    keep_soft: bool = False
+
+
+class Propagator:
+    """Carries key-frame masks through videos with one engine.
+
+    Args:
+        engine: its feature cache is shared by all calls.
+    """
+
+    def __init__(self, engine: Engine, settings: PropagationSettings = PropagationSettings()) -> None:
+        self._engine = engine
+        self._settings = settings
+
+    def propagate(self, video: Video, sources: Sequence[Source]) -> list[list[MaskSequence]]:
+        """Return the sequences of every source with every mask but the key frame's replaced by propagation from there.
+
+        The key frame keeps its mask. Where that mask is empty, the input masks are returned as they are, unless
+        `skip_empty` finds another. Scores stay those of the input; the key frame is stated. The input's soft maps are
+        handed on only with unchanged masks. A source gives to the bit what it gives alone: only image features are
+        shared.
+
+        Args:
+            video: whose frames the masks belong to.
+
+        Raises:
+            InputError: frames or sizes of masks and video differ, scores are not finite, a frame cannot be read.
+            CheckpointError: the network gives values that are not finite.
+
+        Source: seed paper, Sec. 3.2; the 2023 release for the protocols of AOT and DeAOT.
+        """
+        sequences = [sequence for source in sources for sequence in source.sequences]
+        check_sequences(video, sequences)
+        collectors = [
+            SequenceCollector(sequence, key=self._pick_key(sequence), keep_soft=self._settings.keep_soft)
+            for sequence in sequences
+        ]
+        for prediction in self.predict(video, sources):
+            collectors[prediction.position].add(prediction)
+        finished = (collector.finish() for collector in collectors)
+        return [list(islice(finished, len(source.sequences))) for source in sources]
+
+    def predict(self, video: Video, sources: Sequence[Source]) -> Iterator[Prediction]:
+        """Yield every frame of every expression but key frames and expressions whose key frame's mask is empty.
+
+        Positions count through the sequences of all sources.
+        """
+        tracks: list[Track] = []
+        first = 0
+        for source in sources:
+            starts = [self._pick_starts(sequence, source.n_references) for sequence in source.sequences]
+            tracks += _make_tracks(source.sequences, starts, first)
+            first += len(source.sequences)
+        for together in _share_out(tracks):
+            yield from run_passes(video, together, self._engine)
+
+    def _pick_starts(self, sequence: MaskSequence, n_references: int) -> tuple[int, ...]:
+        return pick_start_frames(sequence, count=n_references, skip_empty=self._settings.skip_empty)
+
+    def _pick_key(self, sequence: MaskSequence) -> int:
+        starts = self._pick_starts(sequence, 1)
+        return starts[-1] if starts else pick_key_frame(sequence)
+
+
+def check_sequences(video: Video, sequences: Sequence[MaskSequence]) -> None:
+    """Check that masks and video have the same frames and size.
+
+    Raises:
+        InputError: they differ, or scores are not finite.
+    """
+    size = video.read_size() if sequences else None
+    for sequence in sequences:
+        pick_key_frame(sequence)
+        sequence.check_fits(video, size, advice="rerun the member on this data set")
+
+
+def _make_tracks(sequences: Sequence[MaskSequence], starts: Sequence[tuple[int, ...]], first: int) -> list[Track]:
+    """Return one source's expressions grouped by the frames they start from; those without any are left out.
+
+    Args:
+        first: position of the first sequence among those of all sources.
+    """
+    groups: dict[tuple[int, ...], list[int]] = defaultdict(list)
+    for position, frames in enumerate(starts):
+        if frames:
+            groups[frames].append(position)
+    return [
+        Track(frames, tuple(first + index for index in chunk), _starting_masks(sequences, frames, chunk))
+        for frames, positions in sorted(groups.items())
+        for chunk in _chunks(positions)
+    ]
+
+
+def _starting_masks(sequences: Sequence[MaskSequence], frames: tuple[int, ...], chunk: tuple[int, ...]) -> Tensor:
+    """Return the masks `(frames, expressions, H, W)` uint8 that a track starts from."""
+    masks = [[sequences[position].mask(frame) for position in chunk] for frame in frames]
+    return torch.from_numpy(np.asarray(masks, dtype=np.uint8))
+
+
+def _chunks(positions: Sequence[int]) -> Iterator[tuple[int, ...]]:
+    for begin in range(0, len(positions), EXPRESSIONS_AT_ONCE):
+        yield tuple(positions[begin : begin + EXPRESSIONS_AT_ONCE])
+
+
+def _share_out(tracks: Sequence[Track]) -> Iterator[list[Track]]:
+    """Yield rounds of tracks with at most `EXPRESSIONS_AT_ONCE` expressions each."""
+    current: list[Track] = []
+    for track in tracks:
+        if current and sum(len(t.positions) for t in [*current, track]) > EXPRESSIONS_AT_ONCE:
+            yield current
+            current = []
+        current.append(track)
+    if current:
+        yield current
