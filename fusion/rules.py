@@ -7,15 +7,19 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Literal, get_args
 
+import numpy as np
+
+from fusion.assignment import WEIGHT_UNIT, Candidate, ScoreFit, assign
 from fusion.averages import average
 from fusion.groups import Group
 from fusion.scores import ScoreRule, combine_scores
 from fusion.thresholds import Threshold, scale_weights
-from fusion.votes import check_alike, vote
+from fusion.votes import check_alike, read_runs, vote
 from rvos.errors import FusionError
 from rvos.mask_sequences import MaskSequence
+from rvos.runs import Runs
 
-FusionMethod = Literal["votes", "average", "best"]
+FusionMethod = Literal["votes", "average", "best", "assign"]
 FUSION_METHODS: tuple[str, ...] = get_args(FusionMethod)
 Member = Mapping[str, MaskSequence]
 
@@ -44,10 +48,13 @@ class FusionRule:
     Args:
         weights: one for each member, above 0.
         method: `votes` (paper Eq. 3); `average` of probabilities; `best`: the sequence with the highest mean score,
-            weight times score, of all members and expressions of the group.
+            weight times score, of all members and expressions of the group; `assign`: different groups get different
+            objects (`fusion.assignment`).
         threshold: votes needed, or for `average` the probability to exceed.
         singles: rule of groups of one; None: like the others.
         scores: rule of the result's scores and key frame.
+        fits: one for each member, which make mean scores into chances that can be compared; None: not fitted.
+        capacity: for `assign`, groups that may share an object; None: any number.
     """
 
     weights: tuple[Fraction, ...]
@@ -55,18 +62,22 @@ class FusionRule:
     threshold: Threshold | None = None
     singles: SinglesRule | None = None
     scores: ScoreRule = "first"
+    fits: tuple[ScoreFit, ...] | None = None
+    capacity: int | None = 1
 
     def __post_init__(self) -> None:
         if not self.weights:
             raise FusionError("a fusion without members; name at least one member")
         scale_weights(self.weights)
+        if self.fits is not None and len(self.fits) != len(self.weights):
+            raise FusionError(f"fits of {len(self.fits)} members for {len(self.weights)}; fit these members again")
         if self.method == "votes" and self.threshold is None:
             raise FusionError("a vote needs a threshold")
         stated = (self.threshold, self.singles.threshold if self.singles else None)
         if self.method == "average" and any(t is not None and t.kind == "count" for t in stated):
             raise FusionError("an average needs a probability such as 0.5 as threshold, not a count")
-        if self.method == "best" and (self.threshold is not None or self.singles is not None):
-            raise FusionError("best takes one sequence as it is and has no threshold; remove threshold and singles")
+        if self.method in ("best", "assign") and (self.threshold is not None or self.singles is not None):
+            raise FusionError(f"{self.method} has no threshold; remove threshold and singles")
 
     def count_votes(self, group_size: int) -> tuple[int, int]:
         """Return the votes that a group of this size has, and those that it needs, in units of the weights."""
@@ -76,6 +87,12 @@ class FusionRule:
         if group_size == 1 and self.singles is not None:
             threshold = self.singles.threshold
         return total, 1 if threshold is None else threshold.needed(total, unit)
+
+    def count(self, member: int, sequence: MaskSequence) -> int:
+        """Return what a sequence of a member counts where its own mean score does: an integer above 0."""
+        if self.fits is None:
+            return self.integer_weights()[member]
+        return round(WEIGHT_UNIT * self.fits[member].weight(float(sequence.scores.mean(dtype=np.float64))))
 
     def integer_weights(self) -> tuple[int, ...]:
         """Return the weights in the integers that votes are counted in."""
@@ -106,34 +123,75 @@ def fuse_video(
     Raises:
         FusionError: an expression is missing, frames or sizes differ, or no vote can reach the threshold.
     """
-    for group in groups:
-        rows = [
-            [_get(member, name, expression) for member, name in zip(members, names, strict=True)]
-            for expression in group.expressions
-        ]
-        for row in rows:
-            check_alike(row, names)
-        runs = _fuse_group(rows, rule)
-        for row, own_runs in zip(rows, runs, strict=True):
+    rows = [
+        [[_get(member, name, expression) for member, name in zip(members, names, strict=True)] for expression in group]
+        for group in (group.expressions for group in groups)
+    ]
+    for row in (row for own in rows for row in own):
+        check_alike(row, names)
+    masks = _assign_groups(rows, rule) if rule.method == "assign" else (_fuse_group(own, rule) for own in rows)
+    for own, runs in zip(rows, masks, strict=True):
+        for row in own:
             scores, key_frame = combine_scores(row, rule.scores)
             first = row[0]
-            yield MaskSequence(first.video, first.expression, first.frames, first.size, own_runs, scores, key_frame)
+            yield MaskSequence(first.video, first.expression, first.frames, first.size, runs, scores, key_frame)
 
 
-def _fuse_group(rows: Sequence[Sequence[MaskSequence]], rule: FusionRule) -> list[tuple[bytes, ...]]:
-    """Return the run lengths of each expression of a group; `rows` holds its members' sequences."""
+def _assign_groups(groups: Sequence[Sequence[Sequence[MaskSequence]]], rule: FusionRule) -> list[tuple[bytes, ...]]:
+    """Return the run lengths of each group; empty where no member marks anything for it."""
+    sequences = [
+        (group, member, sequence)
+        for group, rows in enumerate(groups)
+        for row in rows
+        for member, sequence in enumerate(row)
+    ]
+    ranks = _rank_within_members([(member, float(sequence.scores.mean())) for _, member, sequence in sequences])
+    candidates = []
+    for (group, member, sequence), rank in zip(sequences, ranks, strict=True):
+        runs = read_runs(sequence)
+        if runs.area():
+            candidates.append(Candidate(group, rule.count(member, sequence), rank, runs))
+    found = assign(candidates, len(groups), capacity=rule.capacity)
+    return [_erase(rows[0][0]) if runs is None else runs.encode() for rows, runs in zip(groups, found, strict=True)]
+
+
+def _erase(sequence: MaskSequence) -> tuple[bytes, ...]:
+    """Return the run lengths of masks of the same frames and size that mark nothing."""
+    nothing = np.zeros(0, np.int64)
+    return Runs(nothing, nothing, sequence.n_frames, sequence.size).encode()
+
+
+def _rank_within_members(scores: Sequence[tuple[int, float]]) -> list[int]:
+    """Return for each (member, mean score) how many sequences of the same member score higher."""
+    own: dict[int, list[float]] = {}
+    for member, score in scores:
+        own.setdefault(member, []).append(score)
+    return [sum(other > score for other in own[member]) for member, score in scores]
+
+
+def _fuse_group(rows: Sequence[Sequence[MaskSequence]], rule: FusionRule) -> tuple[bytes, ...]:
+    """Return the run lengths that the expressions of a group share; `rows` holds its members' sequences."""
     if len(rows) == 1 and rule.singles is not None and rule.singles.only is not None:
-        return [rows[0][rule.singles.only].runs]
+        return rows[0][rule.singles.only].runs
     everyone = [sequence for row in rows for sequence in row]
     weights = list(rule.integer_weights()) * len(rows)
     if rule.method == "average":
-        runs = average(everyone, weights=weights, threshold=_probability(rule, len(rows)))
-    elif rule.method == "best":
-        ranked = [weight * float(s.scores.mean()) for s, weight in zip(everyone, weights, strict=True)]
-        runs = everyone[ranked.index(max(ranked))].runs
+        return average(everyone, weights=weights, threshold=_probability(rule, len(rows)))
+    if rule.method == "best":
+        return everyone[_find_best(everyone, rule)].runs
+    return vote(everyone, needed=rule.count_votes(len(rows))[1], weights=weights).encode()
+
+
+def _find_best(sequences: Sequence[MaskSequence], rule: FusionRule) -> int:
+    """Return the place of the surest sequence, the first of equals; members alternate in `sequences`."""
+    n_members = len(rule.weights)
+    means = [float(sequence.scores.mean()) for sequence in sequences]
+    if rule.fits is not None:
+        ranked = [rule.fits[place % n_members].chance(mean) for place, mean in enumerate(means)]
     else:
-        runs = vote(everyone, needed=rule.count_votes(len(rows))[1], weights=weights).encode()
-    return [runs] * len(rows)
+        weights = rule.integer_weights()
+        ranked = [weights[place % n_members] * mean for place, mean in enumerate(means)]
+    return ranked.index(max(ranked))
 
 
 def _probability(rule: FusionRule, group_size: int) -> float:

@@ -11,9 +11,13 @@ from typing import Literal
 from rvos.errors import FusionError
 
 ThresholdKind = Literal["count", "share", "fraction"]
-_COUNT = re.compile(r"\d+")
-_SHARE = re.compile(r"(\d+)\s*of\s*(\d+)")
-_DECIMAL = re.compile(r"\d*\.\d+|\d+/0*[1-9]\d*")
+_COUNT = re.compile(r"\d{1,9}")
+_SHARE = re.compile(r"(\d{1,9})\s*of\s*(\d{1,9})")
+_DECIMAL = re.compile(r"\d{0,9}\.\d{1,18}|\d{1,9}/0{0,8}[1-9]\d{0,8}")
+_SHOWN = 40
+
+LARGEST_WEIGHT = 10**9
+"""Of a member, in the integers that votes are counted in: sums over any group stay far below 2 ** 63."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +54,8 @@ class Threshold:
             return cls("share", Fraction(int(share[1]), int(share[2])))
         if _DECIMAL.fullmatch(text):
             return cls("fraction", Fraction(text))
-        raise FusionError(f"threshold {text!r} is not understood; write a count (3), k of n (3 of 6) or a part (0.5)")
+        shown = text if len(text) <= _SHOWN else text[:_SHOWN] + "..."
+        raise FusionError(f"threshold {shown!r} is not understood; write a count (3), k of n (3 of 6) or a part (0.5)")
 
     def needed(self, votes: int, unit: int = 1) -> int:
         """Return the smallest sum of votes that passes, in the integers of the weights.
@@ -73,9 +78,23 @@ def scale_weights(weights: tuple[Fraction, ...]) -> tuple[tuple[int, ...], int]:
     """Return the weights as integers, and the integer that stands for weight 1.
 
     Raises:
-        FusionError: a weight of zero or less.
+        FusionError: a weight of zero or less, or weights that need integers beyond a thousand million.
     """
     if any(weight <= 0 for weight in weights):
-        raise FusionError(f"weights {', '.join(map(str, weights))}: each must be above 0; drop the member instead")
+        raise FusionError(f"weights {_show(weights)}: each must be above 0; drop the member instead")
     unit = lcm(*(weight.denominator for weight in weights))
-    return tuple(int(weight * unit) for weight in weights), unit
+    scaled = tuple(int(weight * unit) for weight in weights)
+    if max(*scaled, unit) > LARGEST_WEIGHT:
+        raise FusionError(
+            f"weights {_show(weights)}: votes are counted exactly, in integers up to {LARGEST_WEIGHT}; "
+            "give weights of fewer digits"
+        )
+    return scaled, unit
+
+
+def _show(weights: tuple[Fraction, ...]) -> str:
+    """Return weights as text; a huge one, which Python refuses to write out, in powers of ten."""
+    return ", ".join(
+        str(weight) if max(abs(weight.numerator), weight.denominator) < 10**_SHOWN else "with too many digits"
+        for weight in weights
+    )

@@ -1,4 +1,4 @@
-"""Fusion of a whole video: votes, rest, average, best, scores."""
+"""Fusion of a whole video: votes, rest, average, best, assignment, scores."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
+from fusion.assignment import ScoreFit
 from fusion.groups import Group
 from fusion.rules import FusionRule, SinglesRule, fuse_video
 from fusion.thresholds import Threshold
@@ -97,6 +98,51 @@ def test_average_needs_soft_maps() -> None:
         fuse([member([1])], FusionRule((ONE,), method="average"), "0")
 
 
+def test_assignment_gives_different_groups_different_objects() -> None:
+    # Both sentences of m0 lie on one place, and m1 knows another one for the second.
+    members = [member([0b0011], [0b0011]), member([0b0011], [0b1100])]
+    fused = fuse(members, FusionRule((ONE, ONE), method="assign"), "0", "1")
+    assert [bits(fused[e]) for e in "01"] == [[0b0011], [0b1100]]
+
+
+def test_assignment_shares_an_object_within_a_group_and_by_capacity() -> None:
+    members = [member([0b0011], [0b0011]), member([0b0011], [0b1100])]
+    together = fuse(members, FusionRule((ONE, ONE), method="assign"), "01")
+    assert [bits(together[e]) for e in "01"] == [[0b0011], [0b0011]]
+    twice = fuse(members, FusionRule((Fraction(2), ONE), method="assign", capacity=2), "0", "1")
+    assert [bits(twice[e]) for e in "01"] == [[0b0011], [0b0011]]
+
+
+def test_assignment_of_empty_masks_is_empty() -> None:
+    fused = fuse([member([0, 0], [0b0110, 0])], FusionRule((ONE,), method="assign"), "0", "1")
+    assert [bits(fused[e]) for e in "01"] == [[0, 0], [0b0110, 0]]
+
+
+def test_assignment_breaks_ties_by_rank_within_a_member() -> None:
+    # The scores of m1 are larger throughout; only the order within each member counts.
+    members = [
+        {"0": sequence([0b0001], "0", [0.2])} | {"1": sequence([0b0010], "1", [0.3])},
+        {"0": sequence([0b0010], "0", [0.9])} | {"1": sequence([0b0100], "1", [0.8])},
+    ]
+    rule = FusionRule((ONE, ONE), method="assign")
+    fused = fuse(members, rule, "01")
+    assert bits(fused["0"]) == [0b0010]
+
+
+def test_fitted_scores_decide_an_assignment() -> None:
+    members = [{"0": sequence([0b0001], "0", [0.9])}, {"0": sequence([0b0010], "0", [0.1])}]
+    fits = (ScoreFit(-5.0, 0.0), ScoreFit(5.0, 3.0))
+    fused = fuse(members, FusionRule((ONE, ONE), method="assign", fits=fits), "0")
+    assert bits(fused["0"]) == [0b0010]
+
+
+def test_best_compares_fitted_chances_where_members_score_differently() -> None:
+    members = [{"0": sequence([0b0001], "0", [0.9])}, {"0": sequence([0b0010], "0", [0.2])}]
+    fits = (ScoreFit(1.0, -1.0), ScoreFit(10.0, 0.0))
+    fused = fuse(members, FusionRule((ONE, ONE), method="best", fits=fits), "0")
+    assert bits(fused["0"]) == [0b0010]
+
+
 def test_best_takes_the_sequence_with_the_highest_mean_score() -> None:
     members = [member([1, 1], [2, 2], scores=[0.9, 0.1]), member([4, 4], [8, 8], scores=[0.6, 0.6])]
     fused = fuse(members, FusionRule((ONE, ONE), method="best"), "01")
@@ -137,10 +183,21 @@ def test_reach_is_known_before_any_vote() -> None:
         lambda: FusionRule((ONE,)),
         lambda: FusionRule((ONE,), method="average", threshold=Threshold.parse("2")),
         lambda: FusionRule((ONE,), method="best", threshold=Threshold.parse("2")),
+        lambda: FusionRule((ONE,), method="assign", threshold=Threshold.parse("2")),
+        lambda: FusionRule((ONE,), method="assign", fits=()),
         lambda: SinglesRule(),
         lambda: SinglesRule(Threshold.parse("1"), 0),
     ],
-    ids=["no member", "no threshold", "count of an average", "threshold of best", "empty rest", "two rests"],
+    ids=[
+        "no member",
+        "no threshold",
+        "count of an average",
+        "threshold of best",
+        "threshold of assign",
+        "no fits",
+        "empty rest",
+        "two rests",
+    ],
 )
 def test_contradictory_rules_are_refused(make: object) -> None:
     with pytest.raises(FusionError):

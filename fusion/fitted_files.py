@@ -1,0 +1,119 @@
+"""Files of fitted numbers: small JSON that names its members and says how it was made."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from fusion.assignment import ScoreFit
+from fusion.fitting import Logistic, PairFit
+from rvos.errors import InputError
+from rvos.files import write_atomically
+from rvos.json_files import read_json
+
+FORMAT = "rvos-fusion fit"
+VERSION = 1
+_LARGEST = 1e6
+
+
+@dataclass(frozen=True, slots=True)
+class FittedFile:
+    """What was fitted for a node.
+
+    Args:
+        members: nodes that it was fitted for, in their order.
+        scores: by member, the chance of the right object from the mean score.
+        pairs: what hits say about two sentences.
+        gate: by feature, the weights of the chance that a sentence has a target; with its intercept.
+        features: names of the gate's features.
+        made: how: videos, gains and so on; only for readers.
+    """
+
+    members: tuple[str, ...]
+    scores: Mapping[str, ScoreFit] = field(default_factory=dict)
+    pairs: PairFit | None = None
+    gate: Logistic | None = None
+    features: tuple[str, ...] = ()
+    made: Mapping[str, Any] = field(default_factory=dict)
+
+    def fits_of(self, members: Sequence[str], where: str) -> tuple[ScoreFit, ...]:
+        """Return the fits of members.
+
+        Raises:
+            InputError: fitted for other members.
+        """
+        if set(members) - set(self.scores):
+            raise InputError(
+                f"{where}: fitted for {', '.join(self.scores) or 'no members'}, not for {', '.join(members)}; fit again"
+            )
+        return tuple(self.scores[member] for member in members)
+
+
+def write_fitted(path: Path, fitted: FittedFile) -> None:
+    """Write the file.
+
+    Raises:
+        StoreError: it cannot be written.
+    """
+    content: dict[str, Any] = {"format": FORMAT, "version": VERSION, "members": list(fitted.members)}
+    if fitted.scores:
+        content["scores"] = {
+            name: {"slope": fit.slope, "intercept": fit.intercept} for name, fit in fitted.scores.items()
+        }
+    if fitted.pairs is not None:
+        content["pairs"] = {"slope": fitted.pairs.slope, "even": fitted.pairs.even}
+    if fitted.gate is not None:
+        weights = dict(zip(fitted.features, fitted.gate.weights, strict=True))
+        content["gate"] = {"weights": weights, "intercept": fitted.gate.intercept}
+    content["made"] = dict(fitted.made)
+    write_atomically(path, (json.dumps(content, indent=1) + "\n").encode())
+
+
+def read_fitted(path: Path) -> FittedFile:
+    """Return what a file holds.
+
+    Raises:
+        InputError: no such file, not of this form, or of another version.
+    """
+    content = _expect(read_json(path), dict, f"{path}")
+    if content.get("format") != FORMAT:
+        raise InputError(f"{path}: not a file of `rvos fit`; fit again or name another file")
+    if content.get("version") != VERSION:
+        raise InputError(f"{path}: version {content.get('version')!r} of fitted files, expected {VERSION}; fit again")
+    members = tuple(_expect(name, str, f"{path}: members") for name in _expect(content.get("members"), list, f"{path}"))
+    scores = {
+        name: ScoreFit(_number(fit, "slope", f"{path}: {name}"), _number(fit, "intercept", f"{path}: {name}"))
+        for name, fit in _expect(content.get("scores", {}), dict, f"{path}: scores").items()
+    }
+    pairs = content.get("pairs")
+    gate = content.get("gate")
+    weights = _expect(_expect(gate, dict, f"{path}: gate").get("weights"), dict, f"{path}: gate") if gate else {}
+    return FittedFile(
+        members,
+        scores,
+        PairFit(_number(pairs, "slope", f"{path}: pairs"), _number(pairs, "even", f"{path}: pairs")) if pairs else None,
+        Logistic(
+            tuple(_number(weights, name, f"{path}: gate") for name in weights),
+            _number(gate, "intercept", f"{path}: gate"),
+        )
+        if gate
+        else None,
+        tuple(weights),
+        _expect(content.get("made", {}), dict, f"{path}: made"),
+    )
+
+
+def _expect(value: Any, kind: type, where: str) -> Any:
+    if not isinstance(value, kind):
+        raise InputError(f"{where}: {type(value).__name__}, expected {kind.__name__}; fit again")
+    return value
+
+
+def _number(values: Any, name: str, where: str) -> float:
+    value = _expect(values, dict, where).get(name)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= _LARGEST:
+        raise InputError(f"{where}: {name} is {value!r}, expected a finite number; fit again")
+    return float(value)
