@@ -23,7 +23,8 @@ from fusion.rules import FusionRule, fuse_video
 from fusion.sweeps import Setting, list_thresholds
 from fusion.thresholds import Threshold
 from fusion.votes import read_runs
-from pipeline.recipe import FuseNode, GroupsEntry
+from pipeline.kinds.fuse import FuseNode
+from pipeline.recipe.values import GroupsEntry
 from pipeline.sweeping import sweep_video
 from rvos.datasets.dataset import IndexSource
 from rvos.files import write_atomically

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from pipeline.graph import build_graph, find_missing_files
-from pipeline.recipe import FuseNode, Recipe
+from pipeline.kinds.base import Node
+from pipeline.recipe.graph import build_graph, find_missing_files
+from pipeline.recipe.recipe import Recipe
 from rvos.datasets import Dataset, open_dataset
 from rvos.errors import InputError
 from rvos.videos import Video
@@ -49,16 +50,14 @@ def examine(recipe: Recipe, *, deep: bool = False) -> list[Finding]:
     """
     graph = build_graph(recipe)
     findings = [Finding("note", warning) for warning in graph.warnings]
-    findings += [
-        Finding("missing", f"{node.name}: {path}: {advice}") for node, path, advice in find_missing_files(graph.nodes)
-    ]
+    findings += _examine_files(graph.nodes)
     findings += _examine_workspace(recipe.workspace)
     entry = recipe.dataset
     try:
         dataset = open_dataset(entry.format, entry.root, entry.split)
     except InputError as error:
         return [*findings, Finding("missing", str(error))]
-    return [*findings, *examine_dataset(dataset, deep=deep), *_examine_groups(recipe, dataset)]
+    return [*findings, *examine_dataset(dataset, deep=deep), *_examine_videos(recipe, dataset.videos)]
 
 
 def examine_dataset(dataset: Dataset, *, deep: bool = False) -> Iterator[Finding]:
@@ -134,15 +133,29 @@ def _examine_truth(dataset: Dataset, *, deep: bool) -> Iterator[Finding]:
         yield Finding("ok", f"ground truth: {'all' if deep else 'first'} masks can be read")
 
 
-def _examine_groups(recipe: Recipe, dataset: Dataset) -> Iterator[Finding]:
-    by = {node.groups.by for node in recipe.nodes if isinstance(node, FuseNode)}
-    lacking = [v.id for v in dataset.videos if any(not expression.object_ids for expression in v.expressions)]
-    if "object_id" in by and lacking:
-        yield Finding(
-            "missing",
-            f"groups by object_id: {len(lacking)} videos have expressions without obj_id, first {lacking[0]}; "
-            "group by agreement or neighbours",
-        )
+def _examine_files(nodes: Sequence[Node]) -> Iterator[Finding]:
+    """Yield what every node lacks, then each file that is there with the nodes that read it."""
+    missing = find_missing_files(nodes)
+    for node, file in missing:
+        yield Finding("missing", f"{node.name}: {file.path}: {file.advice}")
+    lacking = {file.path for _, file in missing}
+    readers: dict[tuple[Path, str], list[str]] = {}
+    for node in nodes:
+        for file in node.files():
+            if file.path not in lacking:
+                readers.setdefault((file.path, file.what), []).append(node.name)
+    for (path, what), names in readers.items():
+        yield Finding("ok", f"{path}: {what} of {', '.join(names)}")
+
+
+def _examine_videos(recipe: Recipe, videos: Sequence[Video]) -> Iterator[Finding]:
+    """Yield what a run would refuse before its first task."""
+    for node in recipe.nodes:
+        try:
+            for problem in node.check_videos(videos):
+                yield Finding("missing", f"{node.name}: {problem}")
+        except InputError as error:
+            yield Finding("missing", f"{node.name}: {error}")
 
 
 def _examine_workspace(workspace: Path) -> Iterator[Finding]:

@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from fusion.groups import Group, group_by_object, group_neighbours, group_none, read_group_file
-from pipeline.fingerprints import Checksums, fingerprint_task
-from pipeline.graph import Graph, check_reach
-from pipeline.recipe import FuseNode, GroupsEntry, Node, Recipe
-from pipeline.tasks import Task
+from pipeline.checksums import Checksums
+from pipeline.fingerprints import fingerprint_task
+from pipeline.kinds.base import Node, Task
+from pipeline.recipe.graph import Graph
+from pipeline.recipe.recipe import Recipe
+from pipeline.recipe_text import Problems
 from rvos.datasets import Dataset
 from rvos.errors import ConfigError
 from rvos.store import Store
 from rvos.videos import Video
-
-VideoGroups = Mapping[str, tuple[Group, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,18 +35,17 @@ def make_plan(
     device: str = "auto",
     remember: bool = True,
 ) -> Plan:
-    """Return the tasks of a run; only file sizes, times and checkpoints' checksums are read.
+    """Return the tasks of a run; of files that did not change since they were last read, only size and time are read.
 
     Args:
         remember: keep the checksums in the workspace.
 
     Raises:
-        ConfigError: a threshold that no vote of a group can reach.
-        InputError: groups that the data set does not give, or checkpoints that cannot be read.
+        ConfigError: nodes that cannot work with these videos, such as a threshold that no vote of a group can reach.
+        InputError: checkpoints or group files that cannot be read.
     """
     checksums = Checksums(recipe.workspace)
-    groups = {node.name: group_videos(node.groups, videos) for node in recipe.nodes if isinstance(node, FuseNode)}
-    _check_groups(recipe, groups)
+    _check_videos(recipe, videos)
     ordered = _add_ancestors(recipe, graph)
     names = {node.name for node in graph.nodes}
     tasks: dict[str, list[Task]] = {node.name: [] for node in graph.nodes}
@@ -55,11 +53,10 @@ def make_plan(
     for video in videos:
         known: dict[str, str] = {}
         for node in ordered:
-            own = groups.get(node.name, {}).get(video.id, ())
-            known[node.name] = fingerprint_task(node, video, inputs=known, groups=own, checksums=checksums)
-            inputs = tuple((name, known[name]) for name in node.inputs)
+            known[node.name] = fingerprint_task(node, video, inputs=known, checksums=checksums)
+            inputs = tuple((name, known[name]) for name in node.inputs())
             if node.name in names:
-                task = Task(node, video, inputs, own, known[node.name], recipe.workspace, device)
+                task = Task(node, video, inputs, known[node.name], recipe.workspace, device)
                 tasks[node.name].append(task)
             elif node.name in graph.assumed:
                 assumed.append((node.name, video.id, known[node.name]))
@@ -72,21 +69,6 @@ def find_missing_inputs(plan: Plan) -> list[tuple[str, str]]:
     """Return node and video of every result of an earlier stage that is not there, or made with other settings."""
     store = Store(plan.recipe.workspace)
     return [(name, video) for name, video, fingerprint in plan.assumed if not store.has(name, video, fingerprint)]
-
-
-def group_videos(entry: GroupsEntry, videos: Sequence[Video]) -> VideoGroups:
-    """Return the groups of every video where they are given by the data, and none where masks decide.
-
-    Raises:
-        InputError: the data set or the group file does not give them.
-    """
-    if entry.by == "agreement":
-        return {}
-    if entry.by == "file":
-        assert entry.file is not None
-        return read_group_file(entry.file, videos)
-    group = {"object_id": group_by_object, "neighbours": group_neighbours, "none": group_none}[entry.by]
-    return {video.id: group(video) for video in videos}
 
 
 def select_videos(
@@ -113,11 +95,12 @@ def parse_shard(text: str) -> tuple[int, int]:
     raise ConfigError(f"--shard {text}: expected i/n with 1 <= i <= n, such as 2/8")
 
 
-def _check_groups(recipe: Recipe, groups: Mapping[str, VideoGroups]) -> None:
+def _check_videos(recipe: Recipe, videos: Sequence[Video]) -> None:
+    problems = Problems(recipe.path)
     for node in recipe.nodes:
-        if isinstance(node, FuseNode):
-            for video, found in groups[node.name].items():
-                check_reach(node, found, recipe, video)
+        for problem in node.check_videos(videos):
+            problems.add_at(node.line, f"{node.name}: {problem}")
+    problems.check()
 
 
 def _add_ancestors(recipe: Recipe, graph: Graph) -> list[Node]:
@@ -126,7 +109,7 @@ def _add_ancestors(recipe: Recipe, graph: Graph) -> list[Node]:
 
     def visit(node: Node) -> None:
         if node.name not in ordered:
-            for name in node.inputs:
+            for name in node.inputs():
                 visit(recipe.node(name))
             ordered[node.name] = node
 

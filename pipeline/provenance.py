@@ -10,10 +10,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from pipeline.fingerprints import Checksums
+from pipeline.checksums import Checksums
 from pipeline.plan import Plan
-from pipeline.recipe import MemberNode, PropagateNode, Recipe
-from runners.windows import describe_setting
+from pipeline.recipe.recipe import Recipe
 from rvos.files import hash_file, write_atomically
 
 _PACKAGES = (
@@ -71,19 +70,13 @@ def _describe_recipe(recipe: Recipe, overrides: Sequence[str]) -> Mapping[str, A
 
 
 def _list_protocols(plan: Plan) -> Mapping[str, str]:
-    """Return, for every member of the plan, which frames of a video it saw together."""
-    members = [node for node in plan.nodes if isinstance(node, MemberNode)]
-    return {node.name: describe_setting(node.settings.window, node.settings.overlap) for node in members}
+    """Return, for every network of the plan, which frames of a video it saw together."""
+    return {node.name: protocol for node in plan.nodes if (protocol := node.protocol()) is not None}
 
 
 def _list_checkpoints(plan: Plan) -> Mapping[str, str]:
     """Return path -> sha256 of every checkpoint that a node of the plan reads."""
-    paths: list[Path] = []
-    for node in plan.nodes:
-        if isinstance(node, MemberNode):
-            paths.append(node.settings.checkpoint)
-        elif isinstance(node, PropagateNode) and node.engine is not None and not node.uses_folder():
-            paths.append(node.engine.checkpoint)
+    paths = [file.path for node in plan.nodes for file in node.files() if file.use == "checkpoint"]
     checksums = Checksums(plan.recipe.workspace)
     return {str(path): checksums.get(path) for path in dict.fromkeys(paths)}
 

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import joblib
 import numpy as np
 
-from fusion.groups import Group, group_by_agreement
+from fusion.groups import Group
 from fusion.sweeps import Setting, count_member_votes, list_shares, list_subsets, list_thresholds, score_settings
 from fusion.thresholds import Threshold
 from fusion.votes import check_alike, read_runs
-from pipeline.graph import build_graph
-from pipeline.plan import group_videos
-from pipeline.recipe import FuseNode, Recipe
+from pipeline.kinds.base import Ballot
+from pipeline.recipe.graph import build_graph
+from pipeline.recipe.recipe import Recipe
 from pipeline.recipe_text import nearest
 from pipeline.scoring import TracedTruth, Values
 from rvos.datasets import Dataset
@@ -42,7 +42,7 @@ def sweep_node(
     store: Store,
     dataset: Dataset,
     videos: Sequence[Video],
-    node: FuseNode,
+    node: Ballot,
     *,
     thresholds: Sequence[str] = (),
     subsets: bool = False,
@@ -58,32 +58,31 @@ def sweep_node(
         InputError: no ground truth, or masks that do not fit it.
         StoreError: an input of the node is missing or damaged.
     """
-    groups = group_videos(node.groups, videos)
-    largest = max((len(group.expressions) for own in groups.values() for group in own), default=_LARGEST_GROUP)
+    groups = {video.id: node.given_groups(video) for video in videos}
+    given = [group for own in groups.values() for group in own or ()]
+    largest = max((len(group.expressions) for group in given), default=_LARGEST_GROUP)
     settings = list_settings(node, thresholds, subsets=subsets, group_size=largest)
     tasks = (
-        joblib.delayed(sweep_video)(store, video, dataset.select_truth(video), node, groups.get(video.id), settings)
+        joblib.delayed(sweep_video)(store, video, dataset.select_truth(video), node, groups[video.id], settings)
         for video in videos
     )
     means = np.concatenate(joblib.Parallel(n_jobs=jobs)(tasks), axis=1).mean(axis=1)
     return [_make_row(node, setting, 100 * values) for setting, values in zip(settings, means, strict=True)]
 
 
-def find_fusion(recipe: Recipe, name: str) -> FuseNode:
+def find_fusion(recipe: Recipe, name: str) -> Ballot:
     """Return a fusion by votes.
 
     Raises:
-        ConfigError: no such node, or another kind.
+        ConfigError: no such node, or one that does not vote.
     """
-    fusions = {node.name: node for node in build_graph(recipe).nodes if isinstance(node, FuseNode)}
-    if name not in fusions:
-        raise ConfigError(f"{recipe.path}: no fusion {name!r}; {nearest(name, list(fusions))}")
-    if fusions[name].rule.method != "votes":
-        raise ConfigError(f"{name}: fuses by {fusions[name].rule.method}; only votes can be swept")
-    return fusions[name]
+    ballots = {node.name: ballot for node in build_graph(recipe).nodes if (ballot := node.ballot()) is not None}
+    if name not in ballots:
+        raise ConfigError(f"{recipe.path}: no fusion {name!r} by votes; {nearest(name, list(ballots))}")
+    return ballots[name]
 
 
-def list_settings(node: FuseNode, thresholds: Sequence[str], *, subsets: bool, group_size: int) -> list[Setting]:
+def list_settings(node: Ballot, thresholds: Sequence[str], *, subsets: bool, group_size: int) -> list[Setting]:
     """Return the settings to score."""
     if subsets:
         return list_subsets(node.rule, group_size)
@@ -95,14 +94,14 @@ def sweep_video(
     store: Store,
     video: Video,
     source: TruthSource,
-    node: FuseNode,
+    node: Ballot,
     groups: Sequence[Group] | None,
     settings: Sequence[Setting],
 ) -> Values:
     """Return J and F of every setting and expression of a video, `(settings, expressions, 2)`."""
     members = [{s.expression: s for s in store.read(name, video.id, soft=False)} for name in node.members]
     if groups is None:
-        groups = _find_groups(store, video, node)
+        groups = node.find_groups(video, lambda name: store.read(name, video.id, soft=False))
     truth = TracedTruth(video, source.read())
     order = {expression.id: index for index, expression in enumerate(video.expressions)}
     values = np.empty((len(settings), len(order), 2))
@@ -127,16 +126,7 @@ def _sweep_group(
     return score_settings(votes, settings, truths, truth.void)
 
 
-def _find_groups(store: Store, video: Video, node: FuseNode) -> tuple[Group, ...]:
-    deciding = [
-        {sequence.expression: read_runs(sequence) for sequence in store.read(name, video.id, soft=False)}
-        for name in node.groups.members
-    ]
-    ids = [expression.id for expression in video.expressions]
-    return group_by_agreement(deciding, ids, threshold=node.groups.threshold)
-
-
-def _make_row(node: FuseNode, setting: Setting, values: Values) -> SweepRow:
+def _make_row(node: Ballot, setting: Setting, values: Values) -> SweepRow:
     j, f = float(values[0]), float(values[1])
     threshold = setting.rule.threshold
     members = tuple(node.members[index] for index in setting.members)

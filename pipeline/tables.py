@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.graph import build_graph
-from pipeline.recipe import Recipe
+from pipeline.kinds.artefacts import MASKS
+from pipeline.recipe.graph import build_graph
+from pipeline.recipe.recipe import Recipe
 from pipeline.recipe_text import nearest
 from pipeline.scoring import VideoScores, average
 from rvos.errors import ConfigError
@@ -44,7 +45,7 @@ def choose_nodes(recipe: Recipe, store: Store, names: Sequence[str], videos: Seq
     Raises:
         ConfigError: unknown names, or nothing is finished.
     """
-    known = [node.name for node in build_graph(recipe).nodes]
+    known = [node.name for node in build_graph(recipe).nodes if node.artefact is MASKS]
     for name in names:
         if name not in known:
             raise ConfigError(f"{recipe.path}: no node {name!r}; {nearest(name, known)}")

@@ -1,49 +1,19 @@
-"""One task: one node of one video. Tasks carry ids and paths, never arrays."""
+"""Runs one task, or several of one video together, and stores what comes out."""
 
 from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import import_module
-from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from fusion.groups import Group
-from pipeline.recipe import FuseNode, ImportNode, MemberNode, Node, PropagateNode
+from pipeline.kinds.base import Task
 from rvos.errors import PipelineError, StoreError
 from rvos.files import write_atomically
-from rvos.mask_sequences import MaskSequence
 from rvos.store import Store
-from rvos.videos import Video
 
 Status = Literal["done", "reused", "failed", "blocked", "unwritable"]
-_MODULES = {
-    MemberNode: "pipeline.nodes.member",
-    ImportNode: "pipeline.nodes.imported",
-    PropagateNode: "pipeline.nodes.propagation",
-    FuseNode: "pipeline.nodes.fusion",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Task:
-    """What a worker needs to compute a node for a video.
-
-    Args:
-        inputs: name and fingerprint of every node that is read.
-        groups: of the video; empty where the node needs none or finds them by agreement.
-        device: `auto`, `cpu`, `cuda`, `cuda:1`.
-    """
-
-    node: Node
-    video: Video
-    inputs: tuple[tuple[str, str], ...]
-    groups: tuple[Group, ...]
-    fingerprint: str
-    workspace: Path
-    device: str = "auto"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,16 +43,16 @@ def run_task(task: Task) -> Outcome:
         return stored
     start = time.perf_counter()
     try:
-        sequences = compute(task)
+        result = compute([task])[0]
     except PipelineError as error:
         return Outcome(task.node.name, task.video.id, "failed", time.perf_counter() - start, message=str(error))
     except Exception as error:  # one video must not stop the others; its traceback is kept
         return _keep_traceback(task, error, time.perf_counter() - start)
-    return _store(task, sequences, time.perf_counter() - start, note)
+    return _store(task, result, time.perf_counter() - start, note)
 
 
 def run_together(tasks: Sequence[Task]) -> list[Outcome]:
-    """Run tasks of one video, propagations by one engine; results that are there already are left out.
+    """Run tasks of one video whose nodes share what a worker loads; results that are there already are left out.
 
     The results are those of `run_task`. Each of them is charged an equal part of the time.
     """
@@ -94,7 +64,7 @@ def run_together(tasks: Sequence[Task]) -> list[Outcome]:
         return [run_task(task) for task in tasks]
     start = time.perf_counter()
     try:
-        together = iter(compute_together(missing))
+        together = iter(compute(missing))
     except Exception:  # which of them is to blame, or that a device is too small for all, shows one by one
         return [run_task(task) for task in tasks]
     seconds = (time.perf_counter() - start) / len(missing)
@@ -103,11 +73,9 @@ def run_together(tasks: Sequence[Task]) -> list[Outcome]:
     ]
 
 
-def compute_together(tasks: Sequence[Task]) -> Sequence[Sequence[MaskSequence]]:
-    """Return the mask sequences of every task; they are propagations of one video by one engine."""
-    function: Callable[[Sequence[Task]], Sequence[Sequence[MaskSequence]]]
-    function = import_module(_MODULES[PropagateNode]).compute_together
-    return function(tasks)
+def compute(tasks: Sequence[Task]) -> Sequence[Any]:
+    """Return the artefact of every task; they are of one video, with nodes of equal worker keys."""
+    return tasks[0].node.compute(tasks)
 
 
 def _find_stored(task: Task) -> tuple[Outcome | None, str]:
@@ -122,29 +90,14 @@ def _find_stored(task: Task) -> tuple[Outcome | None, str]:
     return None, find_damage(store, name, video)
 
 
-def _store(task: Task, sequences: Sequence[MaskSequence], seconds: float, note: str) -> Outcome:
+def _store(task: Task, result: Any, seconds: float, note: str) -> Outcome:
     """Write a result and return the task's outcome."""
     store, name, video = Store(task.workspace), task.node.name, task.video.id
     try:
-        store.write(name, video, sequences, task.fingerprint)
+        task.node.artefact.write(store, name, task.video, result, task.fingerprint)
     except StoreError as error:
         return Outcome(name, video, "unwritable", message=str(error))
     return Outcome(name, video, "done", seconds, store.path(name, video).stat().st_size, note)
-
-
-def compute(task: Task) -> Sequence[MaskSequence]:
-    """Return the mask sequences of all expressions of the task's video."""
-    function: Callable[[Task], Sequence[MaskSequence]] = import_module(_MODULES[type(task.node)]).compute
-    return function(task)
-
-
-def read_input(task: Task, name: str, *, soft: bool = False) -> tuple[MaskSequence, ...]:
-    """Return the result of one of the task's inputs.
-
-    Raises:
-        StoreError: missing, damaged, or made with other settings.
-    """
-    return Store(task.workspace).read(name, task.video.id, dict(task.inputs)[name], soft=soft)
 
 
 def find_damage(store: Store, node: str, video: str) -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from rvos.errors import ConfigError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def plan_windows(n_frames: int, window: int | None, overlap: int = 0) -> tuple[range, ...]:
@@ -54,7 +55,7 @@ def join_windows(parts: Sequence[Tensor], windows: Sequence[range], n_frames: in
     if len(parts) == 1:
         return parts[0]
     total = parts[0].new_zeros((n_frames, *parts[0].shape[1:]))
-    count = torch.zeros(n_frames, device=total.device, dtype=total.dtype)
+    count = total.new_zeros(n_frames)
     for part, window in zip(parts, windows, strict=True):
         total[window.start : window.stop] += part
         count[window.start : window.stop] += 1

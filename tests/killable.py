@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pipeline.cli import main
 
-PRELOADED = ["killable", "pipeline.commands.run", "pipeline.nodes.fusion", "pipeline.nodes.imported"]
+PRELOADED = ["killable", "pipeline.commands.run", "pipeline.kinds.fuse", "pipeline.kinds.imported"]
 
 
 def run_recipe(recipe: str, workspace: str) -> None:

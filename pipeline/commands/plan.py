@@ -9,9 +9,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 from pipeline.commands.recipe_options import add_recipe_options, open_recipe
-from pipeline.graph import build_graph, choose_stage, find_missing_files
+from pipeline.kinds.base import Node
 from pipeline.plan import Plan, make_plan, select_videos
-from pipeline.recipe import Node, Recipe, describe_node
+from pipeline.recipe.graph import build_graph, choose_stage, find_missing_files
+from pipeline.recipe.recipe import Recipe
 from pipeline.timings import count_work, read_speeds
 from rvos.datasets import open_dataset
 from rvos.store import Store
@@ -50,8 +51,8 @@ def run(options: argparse.Namespace) -> int:
     recipe = open_recipe(options)
     graph = build_graph(recipe, stage=choose_stage(recipe, options.stage))
     missing: dict[str, list[str]] = {}
-    for node, path, message in find_missing_files(graph.nodes):
-        missing.setdefault(node.name, []).append(f"{path}: {message}")
+    for node, file in find_missing_files(graph.nodes):
+        missing.setdefault(node.name, []).append(f"{file.path}: {file.advice}")
     for warning in graph.warnings:
         print(f"warning: {warning}", file=sys.stderr)
     plan = None if missing else _make_full_plan(recipe, options)
@@ -77,7 +78,7 @@ def _describe(recipe: Recipe, node: Node, plan: Plan | None, missing: list[str])
     work = sum(count_work(task.video) for task in tasks if task.video.id not in cached)
     seconds = _estimate(read_speeds(recipe.workspace), node.name, work) if plan is not None else None
     return PlannedNode(
-        node.name, node.stage, describe_node(node), node.inputs, len(tasks), len(cached), seconds, tuple(missing)
+        node.name, node.stage, node.describe(), node.inputs(), len(tasks), len(cached), seconds, tuple(missing)
     )
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from tqdm import tqdm
 
 from pipeline.commands.recipe_options import add_recipe_options, open_recipe
-from pipeline.graph import build_graph
 from pipeline.plan import Plan, make_plan, select_videos
+from pipeline.recipe.graph import build_graph
 from pipeline.report.collect import collect_nodes, collect_video
 from pipeline.report.content import Report
 from pipeline.report.page import render

@@ -11,10 +11,10 @@ from tqdm import tqdm
 
 from pipeline.commands.recipe_options import add_recipe_options, open_recipe, repeat_options
 from pipeline.executors.steps import Step, Workers, run_plan
-from pipeline.graph import build_graph, check_files, choose_stage
 from pipeline.group_review import write_review
 from pipeline.plan import Plan, find_missing_inputs, make_plan, parse_shard, select_videos
-from pipeline.recipe import PropagateNode, Recipe, describe_node
+from pipeline.recipe.graph import build_graph, check_files, choose_stage
+from pipeline.recipe.recipe import Recipe
 from pipeline.summary import find_exit_status, print_failures, print_summary, summarise
 from pipeline.tasks import Outcome
 from pipeline.timings import write_timings
@@ -85,9 +85,10 @@ class Progress:
 
 def _describe_step(step: Step) -> str:
     node = step[0]
-    if len(step) > 1 and isinstance(node, PropagateNode):
-        return f"propagate by engine {node.working_engine()}, in one pass over each video"
-    return describe_node(node)
+    key = node.worker_key()
+    if len(step) > 1 and key is not None:
+        return f"{node.keyword} by {key.label}, in one pass over each video"
+    return node.describe()
 
 
 def _check_earlier_stages(plan: Plan, options: argparse.Namespace) -> None:

@@ -11,11 +11,11 @@ from fusion.votes import read_runs
 from pipeline.commands.report import make_report
 from pipeline.commands.run import Progress
 from pipeline.executors.steps import Workers, run_plan
-from pipeline.graph import build_graph, check_files
 from pipeline.overlays import draw_video, write_video
 from pipeline.own_videos import SPLIT, write_own_video
 from pipeline.plan import Plan, make_plan
-from pipeline.recipe import ImportNode, Recipe
+from pipeline.recipe.graph import build_graph, check_files
+from pipeline.recipe.recipe import Recipe
 from pipeline.recipe_reader import read_recipe
 from pipeline.report.page import render
 from pipeline.summary import find_exit_status, print_failures
@@ -83,7 +83,7 @@ def open_own_recipe(options: argparse.Namespace, data: Path) -> Recipe:
     own = ["dataset.format=ref-youtube-vos", f"dataset.root={data}", f"dataset.split={SPLIT}", "groups.by=none"]
     workspace = options.out.absolute() / "workspace"
     recipe = read_recipe(options.recipe, [*own, *options.overrides], workspace=workspace)
-    imported = [node.name for node in recipe.nodes if isinstance(node, ImportNode)]
+    imported = [node.name for node in recipe.nodes if node.is_bound()]
     if imported:
         raise ConfigError(f"{options.recipe}: {', '.join(imported)} import masks of other videos; use networks only")
     names = [node.name for node in recipe.nodes]

@@ -9,10 +9,11 @@ from functools import partial
 from pathlib import Path
 
 from pipeline.commands.recipe_options import add_recipe_options, open_recipe
-from pipeline.graph import build_graph
+from pipeline.kinds.artefacts import MASKS
 from pipeline.plan import Plan, make_plan
 from pipeline.provenance import write_manifest
-from pipeline.recipe import Recipe
+from pipeline.recipe.graph import build_graph
+from pipeline.recipe.recipe import Recipe
 from pipeline.recipe_text import nearest
 from rvos.datasets import open_dataset
 from rvos.errors import ConfigError, StoreError
@@ -55,7 +56,7 @@ def choose_node(recipe: Recipe, name: str | None) -> str:
     Raises:
         ConfigError: none is given, or the recipe has no such node.
     """
-    known = [node.name for node in recipe.nodes]
+    known = [node.name for node in recipe.nodes if node.artefact is MASKS]
     chosen = name or recipe.submission
     if chosen is None:
         raise ConfigError(f"{recipe.path}: no submission.node; add it, or give --node")

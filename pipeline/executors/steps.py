@@ -1,6 +1,7 @@
 """Runs the tasks of a plan: step after step, all videos of a step side by side.
 
-A step is one node, or the propagations by one engine that can run at the same time: these go over a video together.
+A step is one node, or the nodes that share what a worker loads and can run at the same time, such as the propagations
+by one engine: these go over a video together.
 """
 
 from __future__ import annotations
@@ -12,9 +13,9 @@ from dataclasses import dataclass
 import cv2
 import joblib
 
+from pipeline.kinds.base import Node, Task, WorkerKey
 from pipeline.plan import Plan
-from pipeline.recipe import Node, PropagateNode
-from pipeline.tasks import Outcome, Task, run_together
+from pipeline.tasks import Outcome, run_together
 from rvos.errors import ConfigError, StoreError
 
 Step = tuple[Node, ...]
@@ -63,7 +64,7 @@ def run_plan(plan: Plan, *, workers: Workers, watch: Watch) -> list[Outcome]:
 def list_steps(nodes: Sequence[Node]) -> list[Step]:
     """Return the nodes in the order in which they run, those that run together as one step.
 
-    Propagations wait until nothing else can run, so that as many as possible go together.
+    Nodes that share a load wait until nothing else can run, so that as many as possible go together.
 
     Args:
         nodes: in an order in which every node comes after its inputs.
@@ -71,16 +72,18 @@ def list_steps(nodes: Sequence[Node]) -> list[Step]:
     waiting, steps = list(nodes), []
     while waiting:
         names = {node.name for node in waiting}
-        ready = [node for node in waiting if not names.intersection(node.inputs)]
-        single = [node for node in ready if _engine_of(node) is None][:1]
-        step = tuple(single or [node for node in ready if _engine_of(node) == _engine_of(ready[0])])
+        ready = [node for node in waiting if not names.intersection(node.inputs())]
+        single = [node for node in ready if _shared_key(node) is None][:1]
+        step = tuple(single or [node for node in ready if _shared_key(node) == _shared_key(ready[0])])
         steps.append(step)
         waiting = [node for node in waiting if node not in step]
     return steps
 
 
-def _engine_of(node: Node) -> str | None:
-    return node.working_engine() if isinstance(node, PropagateNode) else None
+def _shared_key(node: Node) -> WorkerKey | None:
+    """Return what nodes have in common that run together; None for a node that runs alone."""
+    key = node.worker_key()
+    return key if key is not None and key.shares else None
 
 
 def _split(tasks: Sequence[Task], lost: set[tuple[str, str]]) -> tuple[list[Task], list[Outcome]]:

@@ -8,13 +8,11 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from fusion.thresholds import scale_weights
-from pipeline.nodes.fusion import find_groups
+from pipeline.kinds.artefacts import MASKS
+from pipeline.kinds.base import Node, Task
 from pipeline.plan import Plan
-from pipeline.recipe import FuseNode, ImportNode, MemberNode, Node, PropagateNode
-from pipeline.report.content import ExpressionView, NodeKind, NodeState, ReportNode, SequenceView, VideoView, VoteView
+from pipeline.report.content import ExpressionView, NodeState, ReportNode, SequenceView, VideoView, VoteView
 from pipeline.report.pictures import data_address, picture_size, shrink_masks, shrink_runs
-from pipeline.tasks import Task
 from pipeline.timings import read_seconds
 from rvos.datasets import Dataset
 from rvos.datasets.truth import VideoTruth
@@ -26,12 +24,6 @@ from rvos.videos import Expression, Video
 
 LONGEST_SIDE = 480
 PERCENT = 100.0
-_KINDS: dict[type, NodeKind] = {
-    MemberNode: "member",
-    ImportNode: "import",
-    PropagateNode: "propagate",
-    FuseNode: "fuse",
-}
 Sequences = Mapping[str, Mapping[str, MaskSequence]]
 
 
@@ -57,7 +49,7 @@ def collect_video(plan: Plan, dataset: Dataset, video: Video) -> VideoView:
     truth = dataset.read_truth(video) if dataset.truth is not None else None
     frame_size = next(iter(next(iter(stored.values())).values())).size
     size = picture_size(frame_size, longest=LONGEST_SIDE)
-    members = [name for name in stored if isinstance(tasks[name].node, MemberNode | ImportNode)]
+    members = [name for name in stored if not tasks[name].node.inputs()]
     views = tuple(_view_expression(one, stored, votes, truth, size, members) for one in video.expressions)
     return VideoView(video.id, video.frames, size, _take_pictures(dataset, video, size), views)
 
@@ -65,28 +57,17 @@ def collect_video(plan: Plan, dataset: Dataset, video: Video) -> VideoView:
 def _describe_node(node: Node, tasks: Sequence[Task], store: Store, seconds: float | None) -> ReportNode:
     present = all(store.has(node.name, task.video.id, task.fingerprint) for task in tasks)
     state: NodeState = "done" if present else "missing"
-    votes = isinstance(node, FuseNode) and node.rule.method == "votes"
+    ballot = node.ballot()
     return ReportNode(
         node.name,
-        _KINDS[type(node)],
+        node.kind,
         node.stage or "models",
-        node.members if isinstance(node, FuseNode) else node.inputs,
+        node.inputs(),
         state,
         seconds,
-        _describe_settings(node),
-        scale_weights(node.rule.weights)[0] if isinstance(node, FuseNode) and votes else (),
+        node.detail(),
+        ballot.rule.integer_weights() if ballot is not None else (),
     )
-
-
-def _describe_settings(node: Node) -> str:
-    """Return a node's own settings in a few words."""
-    if isinstance(node, MemberNode):
-        return node.settings.runner
-    if isinstance(node, ImportNode):
-        return f"{node.format} import"
-    if isinstance(node, PropagateNode):
-        return node.engine.network if node.engine is not None else "imported"
-    return f"{node.rule.method}, threshold {node.rule.threshold}" if node.rule.threshold else node.rule.method
 
 
 def _read_stored(plan: Plan, tasks: Mapping[str, Task]) -> dict[str, dict[str, MaskSequence]]:
@@ -94,7 +75,7 @@ def _read_stored(plan: Plan, tasks: Mapping[str, Task]) -> dict[str, dict[str, M
     store = Store(plan.recipe.workspace)
     found = {}
     for name, task in tasks.items():
-        if store.has(name, task.video.id, task.fingerprint):
+        if task.node.artefact is MASKS and store.has(name, task.video.id, task.fingerprint):
             sequences = store.read(name, task.video.id, task.fingerprint, soft=False)
             found[name] = {sequence.expression: sequence for sequence in sequences}
     return found
@@ -104,11 +85,11 @@ def _find_votes(tasks: Mapping[str, Task]) -> dict[str, dict[str, VoteView]]:
     """Return for every voting node how it voted on each expression."""
     votes: dict[str, dict[str, VoteView]] = {}
     for name, task in tasks.items():
-        node = task.node
-        if isinstance(node, FuseNode) and node.rule.method == "votes":
+        ballot = task.node.ballot()
+        if ballot is not None:
             votes[name] = {
-                expression: VoteView(group.expressions, node.rule.count_votes(len(group.expressions))[1])
-                for group in find_groups(task, node)
+                expression: VoteView(group.expressions, ballot.rule.count_votes(len(group.expressions))[1])
+                for group in ballot.find_groups(task.video, task.read)
                 for expression in group.expressions
             }
     return votes

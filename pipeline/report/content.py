@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-NodeKind = Literal["member", "import", "propagate", "fuse"]
 NodeState = Literal["done", "reused", "failed", "missing"]
 
 
@@ -20,11 +19,11 @@ class ReportNode:
         state: what the last run did with it.
         seconds: time of its last computation; None where nothing was recorded.
         detail: its own settings in words, for example "threshold 3 of 6".
-        weights: votes of each of the first inputs; empty for nodes that do not vote.
+        weights: votes of each of the first inputs (further ones only decide groups); empty where nothing is counted.
     """
 
     name: str
-    kind: NodeKind
+    kind: str
     stage: str
     inputs: tuple[str, ...] = ()
     state: NodeState = "done"

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pipeline.plan import Plan
-from pipeline.recipe import FuseNode
 from pipeline.report.content import LadderRow, SweepPoint
 from pipeline.scoring import score_nodes
 from pipeline.sweeping import find_fusion, sweep_node
@@ -33,9 +32,10 @@ def collect_sweep(plan: Plan, dataset: Dataset, videos: Sequence[Video]) -> list
     store = Store(plan.recipe.workspace)
     points = []
     for node in plan.nodes:
-        if not isinstance(node, FuseNode) or node.rule.method != "votes" or set(node.rule.weights) != {1}:
+        ballot = node.ballot()
+        if ballot is None or set(ballot.rule.weights) != {1}:
             continue
-        if not all(store.has(name, video.id) for name in node.members for video in videos):
+        if not all(store.has(name, video.id) for name in ballot.members for video in videos):
             continue
         rows = sweep_node(store, dataset, videos, find_fusion(plan.recipe, node.name))
         points += [SweepPoint(node.name, votes, row.j_and_f) for votes, row in enumerate(rows, start=1)]

@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import random
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,8 @@ from killable import PRELOADED, run_recipe
 from small_data import write_split
 
 from pipeline.cli import main
+from pipeline.kinds.base import Task
+from pipeline.kinds.fuse import FuseNode
 from rvos.store import Store
 
 N_KILLS = 20
@@ -139,16 +142,14 @@ def test_a_failing_video_does_not_stop_the_others(split: Path, capsys: pytest.Ca
 def test_an_unforeseen_error_keeps_its_traceback_and_the_other_videos(
     split: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from pipeline.nodes import fusion
+    original = FuseNode.compute
 
-    original = fusion.compute
-
-    def fail_on_one(task: object) -> object:
-        if task.video.id == "video0":  # type: ignore[attr-defined]
+    def fail_on_one(node: FuseNode, tasks: Sequence[Task]) -> object:
+        if tasks[0].video.id == "video0":
             raise ValueError("no such luck")
-        return original(task)  # type: ignore[arg-type]
+        return original(node, tasks)
 
-    monkeypatch.setattr(fusion, "compute", fail_on_one)
+    monkeypatch.setattr(FuseNode, "compute", fail_on_one)
     assert run(split) == 1
     assert "video0: ValueError: no such luck; details in" in capsys.readouterr().err
     assert "Traceback" in (split / "runs/failures/ab/video0.txt").read_text()

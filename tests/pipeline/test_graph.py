@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from fusion.groups import Group
 from pipeline.executors.steps import list_steps
-from pipeline.graph import build_graph, check_files, check_reach, choose_stage
-from pipeline.recipe import FuseNode, Recipe
+from pipeline.plan import make_plan
+from pipeline.recipe.graph import build_graph, check_files, choose_stage
+from pipeline.recipe.recipe import Recipe
 from pipeline.recipe_reader import read_recipe
 from rvos.errors import ConfigError
+from rvos.videos import Expression, Video
 
 HEAD = """\
 dataset: {format: ref-youtube-vos, root: data, split: valid}
@@ -111,11 +112,17 @@ def test_impossible_graphs_are_refused_with_the_line(tmp_path: Path, stages: str
 
 def test_a_threshold_is_checked_against_the_groups_of_the_data(tmp_path: Path) -> None:
     recipe = make(tmp_path, "  one:\n    f: {fuse: [a, b], threshold: 3}\n")
-    node = recipe.node("f")
-    assert isinstance(node, FuseNode)
-    check_reach(node, [Group(("0", "1"))], recipe, "v")
+    make_plan_of(recipe, {"u": 2})
     with pytest.raises(ConfigError, match=r":10: f: .*as in video v, has 2 votes but needs 3; .*rule for singles"):
-        check_reach(node, [Group(("0", "1")), Group(("2",))], recipe, "v")
+        make_plan_of(recipe, {"u": 2, "v": 3})
+
+
+def make_plan_of(recipe: Recipe, n_expressions: dict[str, int]) -> None:
+    videos = [
+        Video(name, ("0",), tuple(Expression(str(index), "it") for index in range(count)), (Path("0.jpg"),))
+        for name, count in n_expressions.items()
+    ]
+    make_plan(recipe, build_graph(recipe), videos, remember=False)
 
 
 def test_the_same_engine_twice_in_a_chain_is_a_warning(tmp_path: Path) -> None:

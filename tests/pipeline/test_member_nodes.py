@@ -10,8 +10,8 @@ from referring_helpers import small_network
 from small_data import write_split
 
 from pipeline.cli import main
-from pipeline.nodes import member
-from pipeline.nodes.loaded import Loaded
+from pipeline.kinds import member
+from pipeline.kinds.loaded import Loaded
 from runners.checkpoints import save_network
 from rvos.store import Store
 

@@ -7,8 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.graph import build_graph
-from pipeline.recipe import FuseNode, ImportNode, MemberNode, PropagateNode, Recipe
+from pipeline.kinds.fuse import FuseNode
+from pipeline.kinds.imported import ImportNode
+from pipeline.kinds.member import MemberNode
+from pipeline.kinds.propagate import PropagateNode
+from pipeline.recipe.graph import build_graph
+from pipeline.recipe.recipe import Recipe
 from pipeline.recipe_reader import read_recipe
 from rvos.errors import ConfigError
 
@@ -45,13 +49,13 @@ def test_every_value_arrives_typed(tmp_path: Path) -> None:
     assert isinstance(a, ImportNode)
     assert a.values == "probabilities"
     assert isinstance(b, MemberNode)
-    assert b.settings.window == 8
-    assert b.settings.options == {"limit": 0.001, "name": "007x", "on": True}
+    assert b.model.window == 8
+    assert b.model.options == {"limit": 0.001, "name": "007x", "on": True}
     assert isinstance(p, PropagateNode)
     assert p.engine is not None
     assert p.engine.scales == (0.8, 1.0)
     assert p.engine.options == {"protocol": "legacy"}
-    assert p.inputs == ("a", "b")
+    assert p.inputs() == ("a", "b")
     assert isinstance(f, FuseNode)
     assert f.rule.weights == (Fraction(1, 2), Fraction(1))
     assert f.rule.singles is not None

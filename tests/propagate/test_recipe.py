@@ -14,9 +14,8 @@ from PIL import Image
 
 from demo.files import write_dataset
 from pipeline.cli import main
-from pipeline.nodes import propagation
-from pipeline.nodes.propagation import compute_together
-from pipeline.tasks import Task
+from pipeline.kinds.base import Task
+from pipeline.kinds.propagate import PropagateNode
 from rvos.errors import InputError
 from rvos.mask_sequences import MaskSequence
 from rvos.store import Store
@@ -150,12 +149,13 @@ def test_sources_of_one_engine_give_together_what_they_give_alone(
     two_sources: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     passes: list[int] = []
+    compute = PropagateNode.compute
 
-    def count(tasks: Sequence[Task]) -> Sequence[Sequence[MaskSequence]]:
+    def count(node: PropagateNode, tasks: Sequence[Task]) -> Sequence[Sequence[MaskSequence]]:
         passes.append(len(tasks))
-        return compute_together(tasks)
+        return compute(node, tasks)
 
-    monkeypatch.setattr("pipeline.nodes.propagation.compute_together", count)
+    monkeypatch.setattr(PropagateNode, "compute", count)
     assert run_sources(two_sources, tmp_path / "together") == 0
     assert passes == [2] * N_VIDEOS
     found = results(tmp_path / "together")
@@ -170,14 +170,14 @@ def test_sources_of_one_engine_give_together_what_they_give_alone(
 def test_a_source_that_fails_does_not_stop_the_other(
     two_sources: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    read_input = propagation.read_input
+    read = Task.read
 
     def refuse(task: Task, name: str, *, soft: bool = False) -> tuple[MaskSequence, ...]:
         if name == "mutr":
             raise InputError("mutr: masks of another video")
-        return read_input(task, name, soft=soft)
+        return read(task, name, soft=soft)
 
-    monkeypatch.setattr("pipeline.nodes.propagation.read_input", refuse)
+    monkeypatch.setattr(Task, "read", refuse)
     assert run_sources(two_sources, tmp_path / "broken") == 2
     assert {name.split("/")[0] for name in results(tmp_path / "broken")} == {"soc_aot"}
     assert "masks of another video" in capsys.readouterr().err

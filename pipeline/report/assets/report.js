@@ -61,7 +61,7 @@ function allExpressions() {
 }
 
 function bestScore(expression) {
-  const members = report.nodes.filter((node) => node.kind === "member" || node.kind === "import");
+  const members = report.nodes.filter((node) => node.inputs.length === 0);
   const scores = members.flatMap((node) => expression.sequences[node.name]?.scores ?? []);
   return scores.length ? Math.max(...scores) : 1;
 }
@@ -248,7 +248,7 @@ function drawScores(video, expression) {
   }
   svg.append(element("line", { class: "now", x1: x(state.frame), x2: x(state.frame), y1: top, y2: height - 30 }));
   let label = left;
-  for (const node of report.nodes.filter((other) => other.kind === "member" || other.kind === "import")) {
+  for (const node of report.nodes.filter((other) => other.inputs.length === 0)) {
     const sequence = expression.sequences[node.name];
     if (!sequence) continue;
     const colour = colourOf.get(node.name);

@@ -1,0 +1,242 @@
+"""What every kind of node states; a new kind is one file with a class of this form and one line in `kinds/table.py`."""
+
+from __future__ import annotations
+
+import dataclasses
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Protocol
+
+from fusion.groups import Group
+from fusion.rules import FusionRule
+from pipeline.checksums import Checksums
+from pipeline.kinds.artefacts import Artefact
+from pipeline.recipe.entry import NodeEntry
+from rvos.mask_sequences import MaskSequence
+from rvos.store import Store
+from rvos.videos import Video
+
+FileUse = Literal["checkpoint", "settings", "data"]
+
+
+@dataclass(frozen=True, slots=True)
+class NodeFile:
+    """A file or folder that must be there before a node can run.
+
+    Args:
+        what: in a word or two, such as "tokeniser".
+        advice: what to say and do where it is missing.
+        use: `checkpoint`: its content enters the fingerprint and the manifest; `settings`: the fingerprint alone;
+            `data`: neither, as the node's `sources` tell what of it a video needs.
+    """
+
+    path: Path
+    what: str
+    advice: str
+    use: FileUse
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerKey:
+    """What a worker must have loaded for a node: nodes with equal keys need one load.
+
+    Args:
+        label: in words, such as "engine aot".
+        content: everything that the load depends on.
+        shares: several nodes of one video cost less in one call of `compute`.
+    """
+
+    label: str
+    content: str
+    shares: bool
+
+
+class Ballot(Protocol):
+    """How a node votes: what sweeps and the report count."""
+
+    @property
+    def name(self) -> str:
+        """The node."""
+        ...
+
+    @property
+    def members(self) -> tuple[str, ...]:
+        """The nodes that vote, in the order of the rule's weights."""
+        ...
+
+    @property
+    def rule(self) -> FusionRule:
+        """Weights and thresholds."""
+        ...
+
+    def given_groups(self, video: Video) -> tuple[Group, ...] | None:
+        """Return the groups that vote together; None where they can only be found from masks.
+
+        Raises:
+            InputError: the data set or a file should give them and does not.
+        """
+        ...
+
+    def find_groups(self, video: Video, read: Callable[[str], Iterable[MaskSequence]]) -> tuple[Group, ...]:
+        """Return the groups that vote together; `read` returns the stored masks of a node for this video.
+
+        Raises:
+            InputError: the data set or a file should give them and does not.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Node(ABC):
+    """One named result of a recipe; the further fields of a kind are its settings.
+
+    Args:
+        line: of the recipe, for messages; 0 where it comes from the command line.
+        stage: None for models, which belong to every stage that reads them.
+    """
+
+    keyword: ClassVar[str]
+    """The key of the recipe that says that an entry is of this kind, such as `propagate`."""
+    kind: ClassVar[str]
+    """The kind in a word, for people."""
+    section: ClassVar[Literal["models", "stages"]]
+    """Where such entries stand."""
+    artefact: ClassVar[Artefact]
+    """What is stored."""
+
+    name: str
+    line: int
+    stage: str | None
+
+    @classmethod
+    @abstractmethod
+    def read(cls, entry: NodeEntry) -> Node | None:
+        """Return the node of an entry; None where problems were noted in `entry.text`."""
+
+    @abstractmethod
+    def inputs(self) -> tuple[str, ...]:
+        """Return the nodes whose results it reads, each once."""
+
+    @abstractmethod
+    def files(self) -> tuple[NodeFile, ...]:
+        """Return what must be on disk; with alternatives (a folder or an engine), what will be used."""
+
+    @abstractmethod
+    def sources(self, video: Video, checksums: Checksums) -> object:
+        """Return, for the fingerprint, what identifies everything that it reads of a video; plain values for JSON."""
+
+    @abstractmethod
+    def describe(self) -> str:
+        """Return what it does, in a few words, for plans and progress."""
+
+    @abstractmethod
+    def detail(self) -> str:
+        """Return its own settings in a word or two, for the report."""
+
+    @abstractmethod
+    def worker_key(self) -> WorkerKey | None:
+        """Return what must be loaded; None: nothing that is worth keeping."""
+
+    @abstractmethod
+    def compute(self, tasks: Sequence[Task]) -> Sequence[Any]:
+        """Return one artefact for each task.
+
+        Args:
+            tasks: of one video; their nodes have equal worker keys, and this node is the first one's.
+        """
+
+    # What most kinds have nothing to say about.
+
+    def settings(self) -> object:
+        """Return, for the fingerprint, the settings that change the result; plain values for JSON.
+
+        All fields, so that a forgotten one cannot let an old result pass for a new one. Paths are left out: moving a
+        file changes nothing, and `files` or `sources` stand for what is in it. A kind whose settings have fields
+        without effect on the result says here which.
+        """
+        return plain_fields(self, without=("name", "line", "stage"))
+
+    def check(self, nodes: Mapping[str, Node]) -> Iterable[str]:
+        """Yield what cannot work, as far as the recipe alone tells.
+
+        Args:
+            nodes: of the recipe by name; the inputs are there, and there is no cycle.
+        """
+        return ()
+
+    def warn(self, nodes: Mapping[str, Node]) -> Iterable[str]:
+        """Yield what is allowed but looks like a mistake; `nodes` as in `check`."""
+        return ()
+
+    def check_videos(self, videos: Sequence[Video]) -> Iterable[str]:
+        """Yield what cannot work with these videos, as far as shows without reading pixels.
+
+        Raises:
+            InputError: a file that the node takes from them cannot be read.
+        """
+        return ()
+
+    def is_bound(self) -> bool:
+        """Tell whether its masks were made elsewhere, so that it has none for any other video."""
+        return False
+
+    def protocol(self) -> str | None:
+        """Return which frames of a video a network sees together, for the manifest; None without such a choice."""
+        return None
+
+    def ballot(self) -> Ballot | None:
+        """Return how it votes; None where nothing is counted."""
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What a worker needs to compute a node for a video: ids and paths, never arrays.
+
+    Args:
+        inputs: name and fingerprint of every node that is read.
+        device: `auto`, `cpu`, `cuda`, `cuda:1`.
+    """
+
+    node: Node
+    video: Video
+    inputs: tuple[tuple[str, str], ...]
+    fingerprint: str
+    workspace: Path
+    device: str = "auto"
+
+    def read(self, name: str, *, soft: bool = False) -> tuple[MaskSequence, ...]:
+        """Return the masks of one of the inputs.
+
+        Raises:
+            StoreError: missing, damaged, or made with other settings.
+        """
+        return Store(self.workspace).read(name, self.video.id, dict(self.inputs)[name], soft=soft)
+
+
+def plain_fields(value: Any, *, without: Sequence[str] = ()) -> dict[str, object]:
+    """Return the fields of a dataclass as plain values; paths are left out."""
+    fields = ((field.name, getattr(value, field.name)) for field in dataclasses.fields(value))
+    return {name: plain(content) for name, content in fields if name not in without and not isinstance(content, Path)}
+
+
+def plain(value: object) -> object:
+    """Return a setting as JSON can write it, always in the same way.
+
+    Raises:
+        TypeError: a value that has no such form; the kind must say itself what it means.
+    """
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, Fraction):
+        return str(value)
+    if isinstance(value, Mapping):
+        return {str(key): plain(content) for key, content in value.items()}
+    if isinstance(value, Sequence):
+        return [plain(content) for content in value if not isinstance(content, Path)]
+    if dataclasses.is_dataclass(value):
+        return plain_fields(value)
+    raise TypeError(f"a setting of type {type(value).__name__} has no plain form")

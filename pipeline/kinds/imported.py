@@ -1,0 +1,126 @@
+"""Masks of other systems as a node."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, ClassVar, Literal, get_args
+
+from pipeline.checksums import Checksums
+from pipeline.kinds.artefacts import MASKS, Artefact
+from pipeline.kinds.base import Node, NodeFile, Task, WorkerKey
+from pipeline.kinds.stamps import stamp, stamp_masks
+from pipeline.recipe.entry import NodeEntry
+from rvos.errors import InputError
+from rvos.imports import Source, open_source
+from rvos.imports.png_folders import open_png_folder
+from rvos.mask_sequences import MaskSequence
+from rvos.videos import Video
+
+ImportFormat = Literal["png", "dump", "rle"]
+IMPORT_FORMATS: tuple[str, ...] = get_args(ImportFormat)
+DumpValues = Literal["logits", "probabilities"]
+DUMP_VALUES: tuple[str, ...] = get_args(DumpValues)
+_KEYS = ("import", "path", "values", "keep_soft")
+
+
+@dataclass(frozen=True, slots=True)
+class ImportNode(Node):
+    """Masks that another system made.
+
+    Args:
+        format: `png`: folders `<video>/<exp>/<frame>.png`; `dump`: a `.pth` of the 2023 release; `rle`: JSON.
+        path: folder or file.
+        values: what a dump's `mask_logits` hold.
+        keep_soft: keep soft maps of a dump beside the hard masks, for fusion by average.
+    """
+
+    keyword: ClassVar[str] = "import"
+    kind: ClassVar[str] = "import"
+    section: ClassVar[Literal["models", "stages"]] = "models"
+    artefact: ClassVar[Artefact] = MASKS
+
+    format: ImportFormat
+    path: Path
+    values: DumpValues = "logits"
+    keep_soft: bool = False
+
+    @classmethod
+    def read(cls, entry: NodeEntry) -> Node | None:
+        """Read the entry."""
+        values, text, where = entry.read_keys(_KEYS, needed=("import", "path")), entry.text, entry.where
+        if "import" not in values or "path" not in values:
+            return None
+        kind: Any = text.choice(values["import"], f"{where}.import", IMPORT_FORMATS)
+        path = text.path(values["path"], f"{where}.path")
+        held: Any = "logits"
+        if "values" in values:
+            held = text.choice(values["values"], f"{where}.values", DUMP_VALUES)
+        keep_soft = text.boolean(values["keep_soft"], f"{where}.keep_soft") if "keep_soft" in values else False
+        if kind is None or path is None or held is None:
+            return None
+        return cls(entry.name, entry.line, entry.stage, kind, path, held, bool(keep_soft))
+
+    def inputs(self) -> tuple[str, ...]:
+        """No node."""
+        return ()
+
+    def files(self) -> tuple[NodeFile, ...]:
+        """The masks."""
+        return (NodeFile(self.path, "masks", "nothing to import there; correct the path", "data"),)
+
+    def sources(self, video: Video, checksums: Checksums) -> object:
+        """What the folder holds of the video; a dump of a whole split is one file."""
+        return stamp(self.path) if self.format == "dump" else stamp_masks(self.path, video)
+
+    def describe(self) -> str:
+        """Form and name."""
+        return f"imports {self.format} {self.path.name}"
+
+    def detail(self) -> str:
+        """The form."""
+        return f"{self.format} import"
+
+    def is_bound(self) -> bool:
+        """Always."""
+        return True
+
+    def worker_key(self) -> WorkerKey | None:
+        """Nothing: an opened folder is small."""
+        return None
+
+    def compute(self, tasks: Sequence[Task]) -> Sequence[Sequence[MaskSequence]]:
+        """Return the masks of all expressions."""
+        source = _open(self.format, self.path, self.values, self.keep_soft)
+        return [source.read(task.video) for task in tasks]
+
+
+def import_folder(folder: Path, task: Task, sources: Sequence[MaskSequence]) -> Sequence[MaskSequence]:
+    """Return masks of a folder that was made from `sources`, in their order.
+
+    Raises:
+        InputError: masks are missing, damaged, or of another size than those they were made from.
+    """
+    found = {mask.expression: mask for mask in _open_masks(folder).read(task.video)}
+    for source in sources:
+        mask = found[source.expression]
+        if mask.size != source.size:
+            raise InputError(
+                f"{folder / task.video.id / source.expression}: masks of {mask.size[0]} x {mask.size[1]} pixels, "
+                f"{source.size[0]} x {source.size[1]} before propagation; propagate these masks again"
+            )
+    return [found[source.expression] for source in sources]
+
+
+@lru_cache(maxsize=1)
+def _open(format: ImportFormat, path: Path, values: DumpValues, keep_soft: bool) -> Source:
+    """Return the opened source: once for each node and worker."""
+    return open_source(format, path, values=values, soft=keep_soft)
+
+
+@lru_cache(maxsize=1)
+def _open_masks(folder: Path) -> Source:
+    """Return a folder's masks without the key frames beside it: propagation keeps those that it started from."""
+    return replace(open_png_folder(folder), key_frames={})

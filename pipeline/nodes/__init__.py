@@ -1,1 +1,0 @@
-"""What each kind of node computes for one video."""

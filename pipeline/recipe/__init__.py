@@ -1,0 +1,1 @@
+"""What a `pipeline.yaml` says: its values, its nodes as one graph."""

@@ -1,0 +1,33 @@
+"""A recipe as a value: data set, workspace and the nodes of all stages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.kinds.base import Node
+from pipeline.recipe.values import DatasetEntry, GroupsEntry
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """A checked `pipeline.yaml`.
+
+    Args:
+        path: the file.
+        nodes: in the order of the file, models first.
+        stages: names, in order; `--stage 1` is the first.
+        submission: node whose masks are submitted.
+    """
+
+    path: Path
+    dataset: DatasetEntry
+    workspace: Path
+    groups: GroupsEntry
+    nodes: tuple[Node, ...]
+    stages: tuple[str, ...]
+    submission: str | None
+
+    def node(self, name: str) -> Node:
+        """Return a node by its name; the caller knows that it is there."""
+        return next(node for node in self.nodes if node.name == name)

@@ -1,0 +1,52 @@
+"""The values that the nodes of a recipe share: data set, engines, groups."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from fusion.groups import SAME_OBJECT, GroupingRule
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetEntry:
+    """`dataset:` of a recipe."""
+
+    format: str
+    root: Path
+    split: str
+
+
+@dataclass(frozen=True, slots=True)
+class GroupsEntry:
+    """`groups:` of a recipe.
+
+    Args:
+        file: JSON file, for `by: file`.
+        members: nodes whose masks decide, for `by: agreement`.
+        threshold: smallest tracklet IoU inside a group, for `by: agreement`.
+    """
+
+    by: GroupingRule = "none"
+    file: Path | None = None
+    members: tuple[str, ...] = ()
+    threshold: float = SAME_OBJECT
+    line: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class EngineEntry:
+    """One entry of `engines:`; the values are those of `propagate.engines.EngineSettings`.
+
+    Args:
+        options: further fields of EngineSettings.
+    """
+
+    name: str
+    line: int
+    network: str
+    checkpoint: Path
+    scales: tuple[float, ...] = (1.0,)
+    flip: bool = False
+    options: Mapping[str, str | int | float] = field(default_factory=dict)
