@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
@@ -11,21 +12,25 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from pipeline.overlays import read_video
 from rvos.errors import InputError
-from rvos.files import write_atomically
+from rvos.files import read_whole, write_atomically
 from rvos.ids import check_id
+from rvos.images import LARGEST_IMAGE_FILE, decode_frame
+from rvos.trees import is_system_name
 
 SPLIT = "valid"
 _IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp"})
 _JPEG_QUALITY = 95
+_LONGEST_NAME = 80
 
 
 def name_video(source: Path) -> str:
     """Return a video id made of the source's name: letters, digits, `-` and `_` only."""
-    return re.sub(r"[^A-Za-z0-9_-]+", "_", source.resolve().stem).strip("_") or "video"
+    stem = Path(os.path.abspath(source)).stem
+    return re.sub(r"[^A-Za-z0-9_-]+", "_", stem).strip("_")[:_LONGEST_NAME] or "video"
 
 
 def write_own_video(
@@ -34,14 +39,16 @@ def write_own_video(
     """Write `source` as a Ref-YouTube-VOS-shaped data set below `root` and return the video's id.
 
     Args:
-        source: a video file, or a folder of images in natural name order.
+        source: a video file, or a folder of images in natural name order; both are turned as their metadata says.
         texts: one expression each.
         every: take each n-th frame.
         max_frames: take no more frames than this.
 
     Raises:
-        InputError: nothing to read, an unreadable frame, or frames of unequal size.
+        InputError: nothing to read, an unreadable frame, frames of unequal size, or a sentence that is no text.
     """
+    for text in texts:
+        _check_text(text)
     video = check_id(name_video(source), where=str(source), what="video")
     frames = list(
         _write_frames(root / SPLIT / "JPEGImages" / video, islice(_read_frames(source), 0, None, every), max_frames)
@@ -69,20 +76,23 @@ def _write_frames(folder: Path, frames: Iterable[NDArray[np.uint8]], limit: int 
         yield f"{index:05d}"
 
 
-def _read_frames(source: Path) -> Iterator[NDArray[np.uint8]]:
-    if source.is_dir():
-        paths = sorted((path for path in source.iterdir() if path.suffix.lower() in _IMAGE_SUFFIXES), key=_natural)
-        yield from map(_read_image, paths)
-    else:
-        yield from read_video(source)
-
-
-def _read_image(path: Path) -> NDArray[np.uint8]:
+def _check_text(text: str) -> None:
     try:
-        with Image.open(path) as image:
-            return np.asarray(image.convert("RGB"))
-    except (UnidentifiedImageError, OSError, SyntaxError) as error:
-        raise InputError(f"{path}: frame cannot be decoded ({error}); replace or remove the file") from None
+        text.encode()
+    except UnicodeEncodeError:
+        raise InputError(f"sentence {ascii(text)[:60]}: holds bytes that are no UTF-8; type it again") from None
+
+
+def _read_frames(source: Path) -> Iterator[NDArray[np.uint8]]:
+    if not os.path.isdir(source):
+        yield from read_video(source)
+        return
+    try:
+        names = [path for path in source.iterdir() if path.suffix.lower() in _IMAGE_SUFFIXES]
+    except OSError as error:
+        raise InputError(f"{source}: cannot be read ({error.strerror}); check its rights") from None
+    for path in sorted((path for path in names if not is_system_name(path.name)), key=_natural):
+        yield decode_frame(read_whole(path, most=LARGEST_IMAGE_FILE), where=str(path), upright=True)
 
 
 def _natural(path: Path) -> list[tuple[int, str]]:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from rvos.errors import InputError, StoreError
 
@@ -96,20 +97,33 @@ def read_whole(path: Path, *, most: int = LARGEST_FILE) -> bytes:
         InputError: missing, no regular file, too large, or it cannot be read.
     """
     try:
+        with open_regular(path) as stream:
+            size = os.fstat(stream.fileno()).st_size
+            if size > most:
+                raise InputError(f"{path}: {size} bytes, at most {most} are read; check the file")
+            return stream.read(size)  # `read(most)` would set aside that much
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); check the file") from None
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """Return a regular file, opened for reading; pipes and devices are never waited for.
+
+    Raises:
+        InputError: missing, no regular file, or it cannot be opened.
+    """
+    try:
         # Without O_NONBLOCK, opening a pipe waits for a writer that may never come.
-        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
-        with os.fdopen(handle, "rb") as stream:
-            status = os.fstat(handle)
-            if not stat.S_ISREG(status.st_mode):
-                raise InputError(f"{path}: not a file; check the path")
-            if status.st_size > most:
-                raise InputError(f"{path}: {status.st_size} bytes, at most {most} are read; check the file")
-            return stream.read(most)
+        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; check the path") from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise InputError(f"{path}: cannot be read ({reason}); check the path and its rights") from None
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise InputError(f"{path}: not a file; check the path")
+    return os.fdopen(handle, "rb")
 
 
 def hash_file(path: Path) -> str:
@@ -120,14 +134,11 @@ def hash_file(path: Path) -> str:
     """
     digest = hashlib.sha256()
     try:
-        if not path.is_file():
-            raise InputError(f"{path}: no such file; check the path")
-        with path.open("rb") as stream:
+        with open_regular(path) as stream:
             while block := stream.read(_BLOCK):
                 digest.update(block)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise InputError(f"{path}: cannot be read ({reason}); check the file") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); check the file") from None
     return digest.hexdigest()
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import zipfile
-import zlib
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
@@ -14,11 +13,15 @@ from numpy.typing import NDArray
 from rvos.datasets.dataset import Dataset
 from rvos.datasets.ref_davis17 import N_ANNOTATORS
 from rvos.errors import InputError
+from rvos.images import LARGEST_IMAGE_FILE
+from rvos.json_files import expect_object, parse_json
 from rvos.mask_images import decode_with_mode
 from rvos.submission import TOP_FOLDERS
+from rvos.trees import is_system_path, open_archive, read_member
 from rvos.videos import Video
 
-_JUNK = ("__MACOSX/", ".DS_Store", "Thumbs.db")
+TEAM_FILE = "team.json"
+_LARGEST_TEAM_FILE = 1 << 20
 
 
 def check_submission(path: Path, dataset: Dataset) -> list[str]:
@@ -30,19 +33,14 @@ def check_submission(path: Path, dataset: Dataset) -> list[str]:
     Raises:
         InputError: no whole zip archive.
     """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return list(_find_faults(archive, dataset))
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; check the path") from None
-    except (zipfile.BadZipFile, OSError, NotImplementedError, ValueError) as error:
-        raise InputError(f"{path}: not a whole zip archive ({error}); write it again") from None
+    with open_archive(path) as archive:
+        return list(_find_faults(archive, dataset))
 
 
 def _find_faults(archive: zipfile.ZipFile, dataset: Dataset) -> Iterator[str]:
     names = [name for name in archive.namelist() if not name.endswith("/")]
     expected = _list_expected(dataset)
-    level = _find_wrong_level(names, expected, dataset.format)
+    level = _find_backslashes(names) or _find_wrong_level(names, expected, dataset.format)
     if level:
         yield level
         return
@@ -51,9 +49,30 @@ def _find_faults(archive: zipfile.ZipFile, dataset: Dataset) -> Iterator[str]:
         repeated = Counter(names).most_common(1)[0][0]
         yield f"{repeated}: in the archive twice; write each mask once"
     yield from _find_strays(names, expected)
+    if TEAM_FILE in present:
+        yield from _find_bad_team(archive)
     yield from _find_missing(present, expected, dataset)
     for video in dataset.videos:
         yield from _find_bad_masks(archive, video, dataset, expected, present)
+
+
+def _find_backslashes(names: list[str]) -> str | None:
+    named = [name for name in names if "\\" in name]
+    if not named:
+        return None
+    return (
+        f"{named[0]}: {len(named)} names hold backslashes, which servers do not take for folders; "
+        "pack the archive again with a program that writes / between folders"
+    )
+
+
+def _find_bad_team(archive: zipfile.ZipFile) -> Iterator[str]:
+    """Yield what is wrong with the description of the team, which some servers ask for beside the masks."""
+    try:
+        content = read_member(archive, TEAM_FILE, where=TEAM_FILE, most=_LARGEST_TEAM_FILE)
+        expect_object(parse_json(content, where=TEAM_FILE), where=TEAM_FILE)
+    except InputError as error:
+        yield str(error)
 
 
 def _list_expected(dataset: Dataset) -> dict[str, str]:
@@ -71,8 +90,9 @@ def _list_expected(dataset: Dataset) -> dict[str, str]:
 
 def _find_wrong_level(names: list[str], expected: dict[str, str], format: str) -> str | None:
     """Return what is wrong when nothing lies where it should but much lies elsewhere."""
+    names = [name for name in names if not is_system_path(name) and name != TEAM_FILE]
     if not names:
-        return "the archive is empty; write the masks into it"
+        return "the archive holds no masks; write the masks into it"
     if any(name in expected for name in names):
         return None
     wanted = next(iter(expected), "")
@@ -84,11 +104,11 @@ def _find_wrong_level(names: list[str], expected: dict[str, str], format: str) -
 
 def _find_strays(names: list[str], expected: dict[str, str]) -> Iterator[str]:
     for name in names:
-        if name in expected:
+        if name in expected or name == TEAM_FILE:
             continue
         if name.startswith("/") or "\\" in name or ".." in PurePosixPath(name).parts:
             yield f"{name}: unsafe name; write names below the top folder"
-        elif any(junk in name for junk in _JUNK):
+        elif is_system_path(name):
             yield f"{name}: left by the operating system; leave it out"
         else:
             yield f"{name}: not expected (another video, expression or frame); leave it out"
@@ -114,12 +134,10 @@ def _find_bad_masks(
     size = dataset.read_size(video)
     for name in (name for name, owner in expected.items() if owner == video.id and name in present):
         try:
-            values, mode = decode_with_mode(archive.read(name), where=name)
+            content = read_member(archive, name, where=name, most=LARGEST_IMAGE_FILE)
+            values, mode = decode_with_mode(content, where=name)
         except InputError as error:
             yield str(error)
-            continue
-        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
-            yield f"{name}: damaged in the archive ({error}); write it again"
             continue
         found = (values.shape[0], values.shape[1])
         size = size or found

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterable, Mapping
@@ -10,8 +12,53 @@ from pathlib import Path, PurePosixPath
 from typing import Protocol
 
 from rvos.errors import InputError
+from rvos.files import LARGEST_FILE, open_regular, read_whole
 
-_READ_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError, ValueError)
+ZIP_ERRORS = (
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    EOFError,
+    NotImplementedError,
+    RuntimeError,
+    OSError,
+    ValueError,
+    LookupError,
+    OverflowError,
+    MemoryError,
+)
+# LZMA is left out: the header of a member may ask for gigabytes of memory.
+_METHODS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2})
+# No mask and no JSON file of this size packs so well; what does is made to fill the memory.
+_LARGEST_DENSE = 1 << 24
+_MOST_PACKED = 200
+_TOP_FOLDER = "Annotations"
+_MASK_DEPTH = 3
+_MOST_WRAPPED = 4
+_SYSTEM_NAMES = frozenset(
+    {
+        "__macosx",
+        "thumbs.db",
+        "ehthumbs.db",
+        "desktop.ini",
+        "@eadir",
+        "#recycle",
+        "$recycle.bin",
+        "system volume information",
+        "lost+found",
+        "icon\r",
+    }
+)
+
+
+def is_system_name(name: str) -> bool:
+    """Return whether an operating system or file server left a file or folder of this name; no id starts with a dot."""
+    return name.startswith((".", "~$")) or name.lower() in _SYSTEM_NAMES
+
+
+def is_system_path(path: str) -> bool:
+    """Return whether a part of a path with `/` is what systems leave behind."""
+    return any(is_system_name(part) for part in path.split("/") if part not in ("", ".", ".."))
 
 
 class Tree(Protocol):
@@ -28,10 +75,10 @@ class Tree(Protocol):
         """Whether a folder is there."""
 
     def children(self, path: str = "") -> tuple[str, ...]:
-        """Names in a folder, sorted; empty where there is no such folder."""
+        """Names in a folder, sorted, without what systems leave; empty where there is no such folder."""
 
-    def read(self, path: str) -> bytes:
-        """Bytes of a file; InputError where it is missing or damaged."""
+    def read(self, path: str, *, most: int = LARGEST_FILE) -> bytes:
+        """Bytes of a file; InputError where it is missing, damaged or of more than `most` bytes."""
 
     def below(self, path: str) -> Tree:
         """The tree of a sub-folder."""
@@ -50,25 +97,31 @@ class FolderTree:
 
     def exists(self, path: str) -> bool:
         """Whether a file or folder is there."""
-        return (self.root / path).exists()
+        return os.path.exists(self.root / path)
 
     def is_folder(self, path: str) -> bool:
         """Whether a folder is there."""
-        return (self.root / path).is_dir()
+        return os.path.isdir(self.root / path)
 
     def children(self, path: str = "") -> tuple[str, ...]:
-        """Names in a folder, sorted."""
-        folder = self.root / path
-        return tuple(sorted(child.name for child in folder.iterdir())) if folder.is_dir() else ()
+        """Names in a folder, sorted, without what systems leave.
 
-    def read(self, path: str) -> bytes:
-        """Bytes of a file."""
+        Raises:
+            InputError: the folder cannot be read.
+        """
         try:
-            return (self.root / path).read_bytes()
-        except FileNotFoundError:
-            raise InputError(f"{self.root / path}: no such file; restore it") from None
+            names = os.listdir(self.root / path)
+        except (FileNotFoundError, NotADirectoryError, ValueError):
+            return ()
         except OSError as error:
-            raise InputError(f"{self.root / path}: cannot be read ({error.strerror}); check the file") from None
+            raise InputError(f"{self.root / path}: cannot be read ({error.strerror}); check its rights") from None
+        return tuple(sorted(name for name in names if not is_system_name(name)))
+
+    def read(self, path: str, *, most: int = LARGEST_FILE) -> bytes:
+        """Bytes of a file."""
+        if not os.path.lexists(self.root / path):
+            raise InputError(f"{self.root / path}: no such file; restore it")
+        return read_whole(self.root / path, most=most)
 
     def below(self, path: str) -> FolderTree:
         """The tree of a sub-folder."""
@@ -98,18 +151,15 @@ class ZipTree:
         return self._full(path) in self._open().folders
 
     def children(self, path: str = "") -> tuple[str, ...]:
-        """Names in a folder, sorted."""
+        """Names in a folder, sorted, without what systems leave."""
         return tuple(sorted(self._open().folders.get(self._full(path), ())))
 
-    def read(self, path: str) -> bytes:
+    def read(self, path: str, *, most: int = LARGEST_FILE) -> bytes:
         """Bytes of a file."""
         opened = self._open()
         if self._full(path) not in opened.files:
             raise InputError(f"{self._path}: no {self._full(path)} in the archive; add it")
-        try:
-            return opened.zip.read(self._full(path))
-        except _READ_ERRORS as error:
-            raise InputError(f"{self._path}: {self._full(path)} is damaged ({error}); make the archive again") from None
+        return read_member(opened.zip, self._full(path), where=f"{self._path}: {self._full(path)}", most=most)
 
     def below(self, path: str) -> ZipTree:
         """The tree of a sub-folder."""
@@ -143,22 +193,50 @@ class _Archive:
         Raises:
             InputError: missing, no archive, or names that are absolute, climb out or repeat.
         """
-        try:
-            archive = zipfile.ZipFile(path)
-        except FileNotFoundError:
-            raise InputError(f"{path}: no such file; check the path") from None
-        except _READ_ERRORS as error:
-            raise InputError(f"{path}: not a whole zip archive ({error}); make it again") from None
-        names = [name for name in archive.namelist() if not name.endswith("/")]
+        archive = open_archive(path)
+        listed = [name for name in archive.namelist() if not is_system_path(name)]
+        names = [name for name in listed if not name.endswith("/")]
         check_names(names, where=str(path))
         folders: dict[str, set[str]] = {"": set()}
-        for name in archive.namelist():
+        for name in listed:
             parts = name.strip("/").split("/")
             for depth in range(len(parts)):
                 folders.setdefault("/".join(parts[:depth]), set()).add(parts[depth])
             if name.endswith("/"):
                 folders.setdefault(name.strip("/"), set())
         return cls(archive, frozenset(names), folders)
+
+
+def open_archive(path: Path) -> zipfile.ZipFile:
+    """Return an opened zip archive.
+
+    Raises:
+        InputError: missing, no file, or not a whole archive.
+    """
+    stream = open_regular(path)
+    try:
+        return zipfile.ZipFile(stream)
+    except ZIP_ERRORS as error:
+        stream.close()
+        raise InputError(f"{path}: not a whole zip archive ({error}); make it again") from None
+
+
+def read_member(archive: zipfile.ZipFile, name: str, *, where: str, most: int = LARGEST_FILE) -> bytes:
+    """Return the bytes of a file in an archive; what it unpacks to is looked at before it is unpacked.
+
+    Raises:
+        InputError: damaged, packed by LZMA, of more than `most` bytes, or packed as only a zip bomb is.
+    """
+    info = archive.getinfo(name)
+    if info.compress_type not in _METHODS:
+        raise InputError(f"{where}: packed by method {info.compress_type}; pack with deflate, or without compression")
+    dense = info.file_size > _LARGEST_DENSE and info.file_size > _MOST_PACKED * info.compress_size
+    if info.file_size > most or dense:
+        raise InputError(f"{where}: unpacks to {info.file_size} bytes, which no such file has; make the archive again")
+    try:
+        return archive.read(info)
+    except ZIP_ERRORS as error:
+        raise InputError(f"{where}: damaged in the archive ({error}); make it again") from None
 
 
 def check_names(names: Iterable[str], *, where: str) -> None:
@@ -169,7 +247,12 @@ def check_names(names: Iterable[str], *, where: str) -> None:
     """
     seen: set[str] = set()
     for name in names:
-        if name.startswith("/") or "\\" in name or ".." in PurePosixPath(name).parts or ":" in name:
+        if "\\" in name:
+            raise InputError(
+                f"{where}: {name!r} is named with backslashes, so it lies in no folder; pack it again with a program "
+                "that writes / between folders"
+            )
+        if name.startswith("/") or ".." in PurePosixPath(name).parts or ":" in name:
             raise InputError(f"{where}: unsafe name {name!r}; make the archive again with names below its root")
         if name in seen:
             raise InputError(f"{where}: {name} is in the archive twice; make it again")
@@ -182,22 +265,59 @@ def open_tree(path: Path) -> Tree:
     Raises:
         InputError: neither a folder nor a zip archive.
     """
-    if path.is_dir():
+    if os.path.isdir(path):
         return FolderTree(path)
-    if not path.exists():
+    if not os.path.lexists(path):
         raise InputError(f"{path}: no such folder or zip archive; check the path")
     tree = ZipTree(path)
     tree.children()
     return tree
 
 
-def open_data(path: Path) -> Tree:
-    """Return the tree of a data set; in an archive, below folders that hold nothing but one folder.
+def open_data(path: Path, *, known: frozenset[str] = frozenset()) -> Tree:
+    """Return the tree of a data set, below folders that hold nothing but one folder.
+
+    Args:
+        known: names of folders that belong to the data set, and are not one too many.
 
     Raises:
         InputError: neither a folder nor a zip archive.
     """
     tree = open_tree(path)
-    while isinstance(tree, ZipTree) and len(tree.children()) == 1 and tree.is_folder(tree.children()[0]):
-        tree = tree.below(tree.children()[0])
+    for _ in range(_MOST_WRAPPED):
+        names = tree.children()
+        if len(names) != 1 or not tree.is_folder(names[0]) or (isinstance(tree, FolderTree) and names[0] in known):
+            break
+        tree = tree.below(names[0])
     return tree
+
+
+def open_masks(path: Path) -> Tree:
+    """Return the folder of videos in a folder or archive of `<video>/<expression>/<frame>`.
+
+    It may lie below `Annotations`, and below one folder too many.
+
+    Raises:
+        InputError: neither a folder nor a zip archive.
+    """
+    tree = open_tree(path)
+    for _ in range(_MOST_WRAPPED):
+        names = tree.children()
+        if _TOP_FOLDER in names and tree.is_folder(_TOP_FOLDER):
+            return tree.below(_TOP_FOLDER)
+        if len(names) != 1 or not tree.is_folder(names[0]) or _measure_depth(tree) <= _MASK_DEPTH:
+            break
+        tree = tree.below(names[0])
+    return tree
+
+
+def _measure_depth(tree: Tree) -> int:
+    """Return how many names lead to the first file, at most one more than masks need."""
+    depth = 0
+    while (names := tree.children()) and depth <= _MASK_DEPTH:
+        depth += 1
+        folder = next((name for name in names if tree.is_folder(name)), None)
+        if folder is None:
+            break
+        tree = tree.below(folder)
+    return depth

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from rvos.errors import InputError
-from rvos.mask_images import DECODING_ERRORS
+from rvos.files import read_whole
+from rvos.images import LARGEST_IMAGE_FILE, decode_frame, read_image_size
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,16 +61,10 @@ class Video:
         """Return frame `index` as RGB `(H, W, 3)`, values 0 to 255.
 
         Raises:
-            InputError: the file is missing or cannot be decoded.
+            InputError: the file is missing, too large, or cannot be decoded.
         """
         path = self.image_paths[index]
-        try:
-            with Image.open(path) as image:
-                return np.asarray(image.convert("RGB"))
-        except FileNotFoundError:
-            raise InputError(f"{path}: frame is missing; restore it or drop video {self.id}") from None
-        except DECODING_ERRORS as error:
-            raise InputError(f"{path}: frame cannot be decoded ({error}); replace the file") from None
+        return decode_frame(self._read_file(path), where=str(path))
 
     def read_size(self) -> tuple[int, int]:
         """Return `(H, W)` of the first frame, read from its header.
@@ -78,10 +73,9 @@ class Video:
             InputError: the file is missing or is no image.
         """
         path = self.image_paths[0]
-        try:
-            with Image.open(path) as image:
-                return image.height, image.width
-        except FileNotFoundError:
-            raise InputError(f"{path}: frame is missing; restore it or drop video {self.id}") from None
-        except DECODING_ERRORS as error:
-            raise InputError(f"{path}: frame cannot be decoded ({error}); replace the file") from None
+        return read_image_size(self._read_file(path), where=str(path))
+
+    def _read_file(self, path: Path) -> bytes:
+        if not os.path.lexists(path):
+            raise InputError(f"{path}: frame is missing; restore it or drop video {self.id}")
+        return read_whole(path, most=LARGEST_IMAGE_FILE)

@@ -15,8 +15,8 @@ def render(report: Report) -> str:
     """Return the whole page: markup, style, script and data in one text."""
     assets = resources.files("pipeline.report") / "assets"
     page = (assets / "page.html").read_text(encoding="utf-8")
-    # "</" would end the script element early, wherever it stands in the data.
-    data = json.dumps(dataclasses.asdict(report), separators=(",", ":")).replace("</", "<\\/")
+    # "</script" would end the script element early, and "<!--<script" would make it swallow the rest of the page.
+    data = json.dumps(dataclasses.asdict(report), separators=(",", ":")).replace("<", "\\u003c")
     parts = {
         "title": html.escape(report.title),
         "style": (assets / "style.css").read_text(encoding="utf-8"),

@@ -36,7 +36,7 @@ class Dataset:
         root: folder or archive as the user gave it.
         split: train, valid, test, valid_u.
         videos: in the order of the expression file.
-        image_folder: holds `<video>/<frame>.jpg`; None where there are no images.
+        image_folder: holds `<video>/<frame>.jpg` (or `.png`); None where there are no images.
         truth: ground truth; None where the split has none.
         categories: (video, object) -> category name, where the data set tells.
     """

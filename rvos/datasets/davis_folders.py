@@ -29,7 +29,7 @@ def find_sequences(tree: Tree) -> Tree | None:
     """Return the folder whose children are folders of index maps; None without one."""
     for place in _ANNOTATIONS:
         folder = tree.below(place) if place else tree
-        if any(_list_frames(folder, name) for name in folder.children()[:3]):
+        if any(_list_frames(folder, name) for name in folder.children()):
             return folder
     return None
 

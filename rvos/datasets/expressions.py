@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,10 +12,12 @@ from typing import Any
 from rvos.errors import InputError
 from rvos.ids import check_id
 from rvos.json_files import expect_list, expect_object, parse_json
-from rvos.trees import Tree
+from rvos.trees import Tree, is_system_name
 from rvos.videos import Expression, Video
 
 ObjectIds = Callable[[Mapping[str, Any], str], tuple[str, ...]]
+# Of several files of a frame, the first of these; in any case of letters.
+_IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +29,41 @@ class ListedVideo:
     expressions: tuple[Expression, ...]
 
     def with_images(self, folder: Path) -> Video:
-        """Return the video whose frames are `folder/<video>/<frame>.jpg`."""
-        paths = tuple(folder / self.id / f"{frame}.jpg" for frame in self.frames)
+        """Return the video whose frames are `folder/<video>/<frame>.jpg`, or `.jpeg` or `.png` where such files are."""
+        found = _list_images(folder / self.id)
+        paths = tuple(folder / self.id / found.get(frame, f"{frame}.jpg") for frame in self.frames)
         return Video(self.id, self.frames, self.expressions, paths)
+
+
+def choose_image_folder(folders: Sequence[Path], videos: Sequence[ListedVideo]) -> Path | None:
+    """Return the folder that has the most of the videos, of equal ones the first; None where none is there.
+
+    Converters leave empty folders behind, which must not hide the full one.
+    """
+    best: Path | None = None
+    most = -1
+    for folder in folders:
+        n_found = sum(1 for video in videos if _list_images(folder / video.id)) if os.path.isdir(folder) else -1
+        if n_found > most:
+            best, most = folder, n_found
+        if n_found == len(videos):
+            break
+    return best
+
+
+def _list_images(folder: Path) -> dict[str, str]:
+    """Return frame -> file name of the images in a folder; nothing where it cannot be read."""
+    try:
+        names = sorted(os.listdir(folder))
+    except OSError:
+        return {}
+    found: dict[str, str] = {}
+    for suffix in _IMAGE_SUFFIXES:
+        for name in names:
+            stem, given = os.path.splitext(name)
+            if given.lower() == suffix and not is_system_name(name):
+                found.setdefault(stem, name)
+    return found
 
 
 def find_expression_file(tree: Tree, split: str) -> str:
@@ -39,6 +75,7 @@ def find_expression_file(tree: Tree, split: str) -> str:
     places = (
         f"meta_expressions/{split}/meta_expressions.json",
         f"{split}/meta_expressions.json",
+        f"meta_expressions/{split}.json",
         f"meta_expressions_{split}.json",
         "meta_expressions.json",
     )
@@ -97,7 +134,7 @@ def read_frames(value: object, *, where: str) -> tuple[str, ...]:
     if not frames:
         raise InputError(f"{where}: empty list; drop the video or list its frames")
     if len(set(frames)) != len(frames):
-        repeated = next(frame for frame in frames if frames.count(frame) > 1)
+        repeated = Counter(frames).most_common(1)[0][0]
         raise InputError(f"{where}: frame {repeated} is listed twice; keep one")
     return frames
 
@@ -108,6 +145,8 @@ def _read_expression(name: str, value: object, where: str, object_ids: ObjectIds
     text = entry.get("exp")
     if not isinstance(text, str):
         raise InputError(f"{where}: no sentence under `exp`; add it")
+    if "\0" in text:
+        raise InputError(f"{where}: the sentence {ascii(text)[:60]} holds a zero byte; correct it")
     return Expression(name, text, object_ids(entry, where))
 
 
@@ -127,7 +166,7 @@ def read_object_id(entry: Mapping[str, Any], where: str) -> tuple[str, ...]:
 
 def _read_one(value: object, where: str) -> str:
     if isinstance(value, bool) or not isinstance(value, (str, int)):
-        raise InputError(f"{where}: object id {value!r} is neither text nor a whole number; correct it")
+        raise InputError(f"{where}: object id {ascii(value)[:60]} is neither text nor a whole number; correct it")
     return str(value)
 
 

@@ -9,12 +9,20 @@ from pathlib import Path
 from typing import Any
 
 from rvos.datasets.dataset import Dataset, TruthReader
-from rvos.datasets.expressions import find_expression_file, read_annotation_ids, read_expressions
+from rvos.datasets.expressions import (
+    choose_image_folder,
+    find_expression_file,
+    read_annotation_ids,
+    read_expressions,
+)
 from rvos.datasets.truth import RunLengthTruth
 from rvos.errors import InputError
+from rvos.images import check_area
 from rvos.json_files import expect_list, expect_object, parse_json
-from rvos.trees import Tree, open_data
+from rvos.trees import FolderTree, Tree, open_data
 from rvos.videos import Video
+
+_LARGEST_MASK_DICT = 1 << 32
 
 
 def open_split(root: Path, split: str) -> Dataset:
@@ -23,10 +31,11 @@ def open_split(root: Path, split: str) -> Dataset:
     Raises:
         InputError: no expression file, or one that cannot be used.
     """
-    tree = open_data(root)
+    tree = open_data(root, known=frozenset({split, "JPEGImages", "meta_expressions"}))
+    place = tree.root if isinstance(tree, FolderTree) else root
     listed = read_expressions(tree, find_expression_file(tree, split), object_ids=read_annotation_ids)
-    folders = (root / split / "JPEGImages", root / "JPEGImages")
-    images = next((folder for folder in folders if folder.is_dir()), None)
+    folders = (place / split / "JPEGImages", place / "JPEGImages" / split, place / "JPEGImages")
+    images = choose_image_folder(folders, listed)
     videos = tuple(video.with_images(images or folders[0]) for video in listed)
     return Dataset("mevis", root, split, videos, images, _find_truth(tree, split, images is not None))
 
@@ -48,7 +57,7 @@ class MaskDictReader:
     @cached_property
     def _annotations(self) -> dict[str, Any]:
         where = f"{self._tree.name}/{self._name}"
-        return expect_object(parse_json(self._tree.read(self._name), where=where), where=where)
+        return expect_object(parse_json(self._tree.read(self._name, most=_LARGEST_MASK_DICT), where=where), where=where)
 
     def select(self, video: Video) -> MaskDictSource:
         """The run lengths of one video.
@@ -92,4 +101,5 @@ def _read_size(rle: object, *, where: str) -> tuple[int, int]:
     size = expect_object(rle, where=where).get("size")
     if not isinstance(size, list) or len(size) != 2 or not all(type(side) is int and side > 0 for side in size):
         raise InputError(f"{where}: run lengths without a size [H, W]; encode the mask again")
+    check_area((size[0], size[1]), where=where)
     return size[0], size[1]

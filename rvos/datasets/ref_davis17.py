@@ -7,15 +7,16 @@ from pathlib import Path
 
 from rvos.datasets.dataset import Dataset, IndexReader, TruthReader
 from rvos.datasets.davis_folders import find_sequences, list_sequences
-from rvos.datasets.expressions import ListedVideo, find_expression_file, read_expressions
-from rvos.datasets.ref_youtube_vos import find_truth, read_categories
+from rvos.datasets.expressions import ListedVideo, choose_image_folder, find_expression_file, read_expressions
+from rvos.datasets.ref_youtube_vos import count_videos, find_truth, read_categories
 from rvos.errors import InputError
-from rvos.trees import Tree, open_data
+from rvos.trees import FolderTree, Tree, open_data
 from rvos.videos import Expression, Video
 
 N_ANNOTATORS = 4
 _VOID_FOLDERS = ("DAVIS/Annotations_unsupervised/480p", "Annotations_unsupervised/480p")
-_IMAGE_FOLDERS = ("{split}/JPEGImages", "DAVIS/JPEGImages/480p", "JPEGImages/480p")
+_IMAGE_FOLDERS = ("{split}/JPEGImages", "DAVIS/JPEGImages/480p", "JPEGImages/480p", "JPEGImages")
+_PARTS = frozenset({"DAVIS", "Annotations_unsupervised", "JPEGImages", "meta_expressions", "davis_text_annotations"})
 
 
 def open_split(root: Path, split: str) -> Dataset:
@@ -24,10 +25,11 @@ def open_split(root: Path, split: str) -> Dataset:
     Raises:
         InputError: neither form is there, or files that cannot be used.
     """
-    tree = open_data(root)
+    tree = open_data(root, known=_PARTS | {split})
+    place = tree.root if isinstance(tree, FolderTree) else root
     listed = _read_listed(tree, split)
-    folders = [root / place.format(split=split) for place in _IMAGE_FOLDERS]
-    images = next((folder for folder in folders if folder.is_dir()), None)
+    folders = [place / name.format(split=split) for name in _IMAGE_FOLDERS]
+    images = choose_image_folder(folders, listed)
     videos = tuple(video.with_images(images or folders[0]) for video in listed)
     return Dataset(
         "ref-davis17", root, split, videos, images, _find_truth(tree, split, videos), read_categories(tree, split)
@@ -46,11 +48,14 @@ def _read_listed(tree: Tree, split: str) -> tuple[ListedVideo, ...]:
 
 
 def _find_truth(tree: Tree, split: str, videos: tuple[Video, ...]) -> TruthReader | None:
-    """Return the unsupervised annotations, whose 255 is void, or else the converted ones."""
+    """Return the unsupervised annotations, whose 255 is void, or the converted ones: what has more of the videos."""
+    ids = frozenset(video.id for video in videos)
+    converted = find_truth(tree, split, videos)
+    most = count_videos(converted.annotations, ids) if converted else 0
     for place in _VOID_FOLDERS:
-        if tree.is_folder(place):
+        if count_videos(tree.below(place), ids) >= max(most, 1):
             return IndexReader(tree.below(place), has_void=True)
-    return find_truth(tree, split, videos) or _find_plain_folders(tree)
+    return converted or _find_plain_folders(tree)
 
 
 def _find_plain_folders(tree: Tree) -> TruthReader | None:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pycocotools import mask as coco
 
 from rvos.errors import InputError
+from rvos.images import LARGEST_IMAGE_FILE
 from rvos.json_files import expect_object
 from rvos.mask_images import check_size, decode_index_map
 from rvos.mask_sequences import decode
@@ -19,6 +20,7 @@ from rvos.trees import Tree
 from rvos.videos import Expression, Video
 
 VOID = 255
+_MOST_DIGITS = 9
 
 
 class VideoTruth(Protocol):
@@ -77,8 +79,8 @@ class IndexTruth:
 
 
 def _to_index(name: str, where: str) -> int:
-    if not name.isdecimal() or not 0 < int(name) <= VOID:
-        raise InputError(f"{where}: object {name!r} is no index from 1 to {VOID}; correct obj_id")
+    if not (name.isascii() and name.isdecimal() and len(name) <= _MOST_DIGITS) or not 0 < int(name) <= VOID:
+        raise InputError(f"{where}: object {ascii(name)[:40]} is no index from 1 to {VOID}; correct obj_id")
     return int(name)
 
 
@@ -94,7 +96,7 @@ def read_index_maps(
     maps: list[NDArray[np.uint8]] = []
     for index in chosen:
         name = f"{video.id}/{video.frames[index]}.png"
-        values = decode_index_map(annotations.read(name), where=f"{annotations.name}/{name}")
+        values = decode_index_map(annotations.read(name, most=LARGEST_IMAGE_FILE), where=f"{annotations.name}/{name}")
         if maps:
             height, width = maps[0].shape
             check_size(values.shape, (height, width), where=f"{annotations.name}/{name}")
@@ -128,7 +130,10 @@ class PerExpressionTruth:
         """
         folder = self.annotations.below(self.video.id).below(expression.id)
         frames = [f"{self.video.frames[index]}.png" for index in self.indices]
-        maps = [decode_index_map(folder.read(name), where=f"{folder.name}/{name}") for name in frames]
+        maps = [
+            decode_index_map(folder.read(name, most=LARGEST_IMAGE_FILE), where=f"{folder.name}/{name}")
+            for name in frames
+        ]
         height, width = maps[0].shape
         for name, values in zip(frames, maps, strict=True):
             check_size(values.shape, (height, width), where=f"{folder.name}/{name}")
@@ -192,8 +197,10 @@ def check_run_length(rle: object, size: tuple[int, int], *, where: str) -> bytes
         InputError: malformed, or of another size.
     """
     entry = expect_object(rle, where=where)
-    if list(entry.get("size") or []) != list(size):
-        raise InputError(f"{where}: size {entry.get('size')}, expected {list(size)}; write masks at the frame size")
+    found = entry.get("size")
+    if found != list(size):
+        text = ascii(found)[:60]
+        raise InputError(f"{where}: size {text}, expected {list(size)}; write masks at the frame size")
     counts = entry.get("counts")
     try:
         if isinstance(counts, list):

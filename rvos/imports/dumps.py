@@ -5,6 +5,7 @@ Source: released recipe, section 2.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,9 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rvos.errors import InputError
+from rvos.files import open_regular
 from rvos.imports.source import check_mask_size, find_frame_size
 from rvos.imports.torch_files import StoredTensor, read_torch_file
 from rvos.mask_sequences import MaskSequence, SoftMaps, encode
+from rvos.trees import is_system_name
 from rvos.videos import Expression, Video
 
 DumpValues = Literal["logits", "probabilities"]
@@ -27,6 +30,7 @@ DumpValues = Literal["logits", "probabilities"]
 _LOGIT_THRESHOLD = np.float32(1.5 * 2**-24)
 _PROBABILITY_THRESHOLD = np.float32(0.5)
 _SOFT_SHRINK = 4
+_LARGEST_SCORE = float(np.finfo(np.float32).max)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,15 +70,23 @@ class DumpSource:
             raise InputError(f"{self.path}: no video {video.id}; dump it too, or choose the split that was dumped")
         file, entries = self.videos[video.id]
         size = find_frame_size(video)
-        with file.open("rb") as stream:
-            return tuple(
+        with open_regular(file) as stream:
+            rows = [
                 self._read_expression(stream, video, expression, entries.get(expression.id), size)
                 for expression in video.expressions
+            ]
+        # One sentence may name the whole picture, but not all of them.
+        if self.values == "logits" and rows and not any(is_mixed for _, is_mixed in rows):
+            raise InputError(
+                f"{self.path}: {video.id}: no value is negative, as probabilities are and logits are not; "
+                "say `values: probabilities` (`--values probabilities`)"
             )
+        return tuple(sequence for sequence, _ in rows)
 
     def _read_expression(
         self, stream: BinaryIO, video: Video, expression: Expression, entry: Any, size: tuple[int, int] | None
-    ) -> MaskSequence:
+    ) -> tuple[MaskSequence, bool]:
+        """Return the masks, and whether the values can be logits: some are negative, or they are masks."""
         where = f"{self.path}: {video.id}/{expression.id}"
         if not isinstance(entry, Mapping) or "mask_logits" not in entry or "class_info" not in entry:
             raise InputError(f"{where}: no `mask_logits` and `class_info`; dump the expression again")
@@ -82,15 +94,18 @@ class DumpSource:
         scores = _read_scores(stream, entry["class_info"], video.n_frames, where=where)
         runs: list[bytes] = []
         levels: list[SoftMaps] = []
+        is_negative, is_binary = False, True
         for index in range(video.n_frames):
             frame = tensor.read(stream, index).astype(np.float32, copy=False)
-            _check_values(frame, self.values, where=f"{where}, frame {video.frames[index]}")
+            low, high = _check_values(frame, self.values, where=f"{where}, frame {video.frames[index]}")
+            is_negative = is_negative or low < 0
+            is_binary = is_binary and low >= 0 and bool(np.all((frame == 0) | (frame == high)))
             threshold = _LOGIT_THRESHOLD if self.values == "logits" else _PROBABILITY_THRESHOLD
             runs += encode((frame > threshold)[None])
             if self.soft:
                 levels.append(_quantise(frame, self.values))
         height, width = tensor.shape[1:]
-        return MaskSequence(
+        sequence = MaskSequence(
             video.id,
             expression.id,
             video.frames,
@@ -100,6 +115,7 @@ class DumpSource:
             int(np.argmax(scores)),  # before rounding to float32, which could make ties
             _stack(levels) if levels else None,
         )
+        return sequence, is_negative or is_binary
 
 
 def open_dump(path: Path, *, values: DumpValues, soft: bool = False) -> DumpSource:
@@ -108,7 +124,7 @@ def open_dump(path: Path, *, values: DumpValues, soft: bool = False) -> DumpSour
     Raises:
         InputError: missing, damaged, wanting to execute code, or a video that several parts hold.
     """
-    files = [path] if not path.is_dir() else sorted(path.glob("*.pth"), key=_natural_key)
+    files = [path] if not os.path.isdir(path) else _list_parts(path)
     if not files:
         raise InputError(f"{path}: no .pth files in the folder; check the path")
     videos: dict[str, tuple[Path, Mapping[str, Any]]] = {}
@@ -118,11 +134,16 @@ def open_dump(path: Path, *, values: DumpValues, soft: bool = False) -> DumpSour
             raise InputError(f"{file}: holds no dictionary of videos; give a dump of masks")
         for video, entries in content.items():
             if not isinstance(video, str) or not isinstance(entries, Mapping):
-                raise InputError(f"{file}: {video!r} is no video with expressions; give a dump of masks")
+                raise InputError(f"{file}: a {type(video).__name__} is no video with expressions; give a dump of masks")
             if video in videos:
                 raise InputError(f"{file}: video {video} is in {videos[video][0].name} too; keep one")
             videos[video] = (file, entries)
     return DumpSource(path, videos, values, soft)
+
+
+def _list_parts(path: Path) -> list[Path]:
+    found = (file for file in path.glob("*.pth") if not is_system_name(file.name))
+    return sorted(found, key=_natural_key)
 
 
 def _natural_key(path: Path) -> list[tuple[int, str]]:
@@ -140,12 +161,15 @@ def _check_tensor(value: Any, n_frames: int, size: tuple[int, int] | None, *, wh
 
 def _read_scores(stream: BinaryIO, value: Any, n_frames: int, *, where: str) -> NDArray[np.float64]:
     """Return one score a frame from a list of numbers or of tensors of one number, or from a tensor."""
+    n_found = value.n_values if isinstance(value, StoredTensor) else len(_as_list(value, where))
+    if n_found != n_frames:
+        raise InputError(f"{where}: class_info has {n_found} scores, expected {n_frames}; dump it again")
     if isinstance(value, StoredTensor):
         scores = value.read(stream).astype(np.float64).reshape(-1)
     else:
-        scores = np.array([_read_number(stream, one, where) for one in _as_list(value, where)], np.float64)
-    if scores.shape != (n_frames,) or not np.isfinite(scores).all():
-        raise InputError(f"{where}: class_info has {scores.size} finite scores, expected {n_frames}; dump it again")
+        scores = np.array([_read_number(stream, one, where) for one in value], np.float64)
+    if not (np.abs(scores) <= _LARGEST_SCORE).all():
+        raise InputError(f"{where}: class_info holds scores that are not finite; dump it again")
     return scores
 
 
@@ -156,20 +180,21 @@ def _as_list(value: Any, where: str) -> Sequence[Any]:
 
 
 def _read_number(stream: BinaryIO, value: Any, where: str) -> float:
-    if isinstance(value, StoredTensor) and int(np.prod(value.shape, dtype=np.int64)) == 1:
+    if isinstance(value, StoredTensor) and value.n_values == 1:
         return float(value.read(stream).reshape(-1)[0])
-    if isinstance(value, (int, float)):
+    if isinstance(value, (int, float)) and abs(value) <= _LARGEST_SCORE:
         return float(value)
-    raise InputError(f"{where}: class_info holds something else than numbers; dump the expression again")
+    raise InputError(f"{where}: class_info holds something else than finite numbers; dump the expression again")
 
 
-def _check_values(frame: NDArray[np.float32], values: DumpValues, *, where: str) -> None:
-    low = float(frame.min())
+def _check_values(frame: NDArray[np.float32], values: DumpValues, *, where: str) -> tuple[float, float]:
+    """Return the least and the largest value."""
+    low, high = float(frame.min()), float(frame.max())
     if np.isnan(low):  # the minimum is NaN where any value is
         raise InputError(f"{where}: mask_logits holds NaN; dump the expression again")
-    high = float(frame.max()) if values == "probabilities" else 1.0
     if values == "probabilities" and (low < 0 or high > 1):
         raise InputError(f"{where}: values from {low:.3g} to {high:.3g} are no probabilities; say `values: logits`")
+    return low, high
 
 
 def _quantise(frame: NDArray[np.float32], values: DumpValues) -> SoftMaps:

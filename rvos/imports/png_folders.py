@@ -5,6 +5,7 @@ Source: released recipe, section 5.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,11 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rvos.errors import InputError
+from rvos.images import LARGEST_IMAGE_FILE
 from rvos.imports.source import check_mask_size, find_frame_size, score_presence
 from rvos.json_files import expect_object, read_json
 from rvos.mask_images import decode_index_map
 from rvos.mask_sequences import MaskSequence, encode
-from rvos.trees import Tree, open_tree
+from rvos.trees import Tree, open_masks
 from rvos.videos import Expression, Video
 
 _KEY_FRAMES = "key_frame.json"
@@ -69,7 +71,9 @@ class PngSource:
         empty: list[bool] = []
         for frame in video.frames:
             where = f"{folder.name}/{frame}.png"
-            mask = _to_mask(decode_index_map(folder.read(f"{frame}.png"), where=where), where=where)
+            mask = _to_mask(
+                decode_index_map(folder.read(f"{frame}.png", most=LARGEST_IMAGE_FILE), where=where), where=where
+            )
             size = check_mask_size((mask.shape[0], mask.shape[1]), size, where=where)
             runs += encode(mask[None])
             empty.append(not mask.any())
@@ -95,11 +99,10 @@ def open_png_folder(path: Path) -> PngSource:
     Raises:
         InputError: no such folder, or a `key_frame.json` that cannot be used.
     """
-    tree = open_tree(path)
-    masks = tree.below("Annotations") if tree.is_folder("Annotations") else tree
+    masks = open_masks(path)
     places = (path / _KEY_FRAMES, path.parent / _KEY_FRAMES)
     beside = places if path.name.startswith("Annotations") else places[:1]
-    found = next((place for place in beside if place.is_file()), None)
+    found = next((place for place in beside if os.path.lexists(place)), None)
     return PngSource(masks, read_key_frames(found) if found else {})
 
 
@@ -123,7 +126,7 @@ def _read_index(entry: object, *, where: str) -> int:
     info = expect_object(expect_object(entry, where=where).get("index_info"), where=f"{where}: index_info")
     index = info.get("class_index")
     if type(index) is not int:
-        raise InputError(f"{where}: class_index {index!r} is no whole number; correct it")
+        raise InputError(f"{where}: class_index {ascii(index)[:40]} is no whole number; correct it")
     return index
 
 

@@ -7,6 +7,7 @@ name -> rle or null), and perhaps `scores` (one a frame) and `key_frame` (index)
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,11 @@ from rvos.imports.source import check_mask_size, find_frame_size, score_presence
 from rvos.json_files import expect_list, expect_object, read_json
 from rvos.mask_sequences import MaskSequence, encode
 from rvos.runs import Runs
+from rvos.trees import is_system_name
 from rvos.videos import Expression, Video
+
+_LARGEST_FILE = 1 << 32
+_LARGEST = float(np.finfo(np.float32).max)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +44,7 @@ class RleSource:
         """Ids of the videos."""
         if self.content is not None:
             return tuple(self.content)
-        return tuple(sorted(file.stem for file in self.path.glob("*.json")))
+        return tuple(sorted(file.stem for file in self.path.glob("*.json") if not is_system_name(file.name)))
 
     def list_expressions(self, video_id: str) -> tuple[str, ...]:
         """Ids of the expressions of a video."""
@@ -103,9 +108,9 @@ def open_rle(path: Path) -> RleSource:
     Raises:
         InputError: missing, or not JSON.
     """
-    if path.is_dir():
+    if os.path.isdir(path):
         return RleSource(path, None)
-    return RleSource(path, expect_object(read_json(path), where=str(path)))
+    return RleSource(path, expect_object(read_json(path, most=_LARGEST_FILE), where=str(path)))
 
 
 def _list_masks(entry: Any, video: Video, *, where: str) -> list[Any]:
@@ -128,8 +133,8 @@ def _read_scores(value: Any, runs: tuple[bytes, ...], size: tuple[int, int], *, 
     if value is None:
         return score_presence((Runs.decode(runs, size).areas() == 0).tolist())
     scores = expect_list(value, where=f"{where}: scores")
-    if len(scores) != len(runs) or not all(type(one) in (int, float) for one in scores):
-        raise InputError(f"{where}: scores must be {len(runs)} numbers, one a frame; correct them")
+    if len(scores) != len(runs) or not all(type(one) in (int, float) and abs(one) <= _LARGEST for one in scores):
+        raise InputError(f"{where}: scores must be {len(runs)} finite numbers, one a frame; correct them")
     return np.array(scores, np.float32)
 
 
@@ -138,5 +143,7 @@ def _read_key_frame(details: Mapping[str, Any], video: Video, *, where: str) -> 
     if index is None:
         return None
     if type(index) is not int or not 0 <= index < video.n_frames:
-        raise InputError(f"{where}: key_frame {index!r} is no index into the {video.n_frames} frames; correct it")
+        raise InputError(
+            f"{where}: key_frame {ascii(index)[:40]} is no index into the {video.n_frames} frames; correct it"
+        )
     return index

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rvos.errors import InputError
+from rvos.images import check_area
 from rvos.mask_sequences import MaskSequence
 from rvos.videos import Video
 
@@ -56,14 +58,14 @@ def find_frame_size(video: Video) -> tuple[int, int] | None:
     Raises:
         InputError: the image is damaged.
     """
-    return video.read_size() if video.image_paths and video.image_paths[0].is_file() else None
+    return video.read_size() if video.image_paths and os.path.exists(video.image_paths[0]) else None
 
 
 def check_mask_size(found: tuple[int, int], expected: tuple[int, int] | None, *, where: str) -> tuple[int, int]:
     """Return the size of masks, if it is that of the frames.
 
     Raises:
-        InputError: they differ, or a side is 0.
+        InputError: they differ, a side is 0, or they are too large to be held.
     """
     if min(found) < 1 or (expected is not None and found != expected):
         wanted = "at least 1 x 1" if expected is None else f"{expected[0]} x {expected[1]}"
@@ -71,6 +73,7 @@ def check_mask_size(found: tuple[int, int], expected: tuple[int, int] | None, *,
             f"{where}: masks of {found[0]} x {found[1]} pixels (H x W), expected {wanted}; "
             "write them at the original frame size"
         )
+    check_area(found, where=where)
     return found
 
 

@@ -54,5 +54,5 @@ def test_unequal_frames_and_empty_folders_are_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"frame 1 is \(16, 26\)"):
         write_own_video(tmp_path / "data", source, ["a thing"])
     (source / "1.png").write_bytes(b"damaged")
-    with pytest.raises(InputError, match=r"1\.png: frame cannot be decoded"):
+    with pytest.raises(InputError, match=r"1\.png: image cannot be decoded"):
         write_own_video(tmp_path / "data", source, ["a thing"])

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from rvos.errors import InputError
-from rvos.mask_images import decode_index_map, decode_with_mode, read_image_size
+from rvos.images import read_image_size
+from rvos.mask_images import decode_index_map, decode_with_mode
 from rvos.videos import Video
 
 NOISE = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)

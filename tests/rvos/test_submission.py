@@ -175,7 +175,7 @@ MASK = (index_map(0) == 2).astype(np.uint8) * 255
         (lambda f: [f.update({n.removeprefix("Annotations/"): f.pop(n)}) for n in list(f)], "wrong folder level"),
         (lambda f: [f.update({f"x/{n}": f.pop(n)}) for n in list(f)], "wrong folder level"),
         (lambda f: [f.update({n.replace("/a/", "/c/").replace("/b/", "/d/"): f.pop(n)}) for n in list(f)], "no mask"),
-        (lambda f: f.clear(), "the archive is empty"),
+        (lambda f: f.clear(), "the archive holds no masks"),
     ],
 )
 def test_each_fault_is_one_line(
