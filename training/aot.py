@@ -5,6 +5,7 @@ Source: aot.md section 12, deaot.md section 7.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,15 +13,16 @@ from typing import Any
 
 import deaot_toolkit
 import torch
-from deaot_toolkit import EncoderConfig, Engine, FrameFeatures, VosNetwork, upsample_logits
+from deaot_toolkit import EncoderConfig, Engine, FrameFeatures, NetworkConfig, VosNetwork, upsample_logits
 from torch import Tensor, nn
 
 from rvos.errors import ConfigError
+from rvos.settings import load
+from training.building import build_network
 from training.config import TrainingConfig
 from training.data.sequences import SequenceBatch, Sequences, SequenceSettings
 from training.propagation_scores import PropagationValidation, propagation_scores
 from training.schedules import falling
-from training.settings import from_mapping
 from training.vos_losses import IGNORED, frame_loss, kept_fraction
 
 
@@ -171,12 +173,21 @@ def build(config: TrainingConfig) -> VosTask:
         ConfigError: settings that do not fit.
     """
     values: dict[str, Any] = {"network": config.network, "data": config.data, "options": config.options}
-    settings = from_mapping(_Settings, values | {"validation": config.validation}, where=config.name)
-    changes = dict(settings.network.changes)
-    if settings.network.encoder:
-        changes["encoder"] = settings.network.encoder
-    try:
-        network = deaot_toolkit.build(settings.network.name, changes)
-    except deaot_toolkit.ToolkitError as error:
-        raise ConfigError(f"{config.name}: {error}") from None
+    settings = load(_Settings, values | {"validation": config.validation}, where=config.name)
+    network_config = _read_network(settings.network, config.name)
+    network = build_network(lambda: deaot_toolkit.build(network_config.name, network_config), where=config.name)
     return VosTask(network, Sequences(settings.data), settings.options, settings.validation)
+
+
+def _read_network(settings: _NetworkSettings, where: str) -> NetworkConfig:
+    """Return the named configuration with its changes.
+
+    Raises:
+        ConfigError: no such name, or fields or values that the configuration does not have.
+    """
+    try:
+        named = dataclasses.asdict(deaot_toolkit.find_config(settings.name))
+    except deaot_toolkit.ToolkitError as error:
+        raise ConfigError(f"{where}: {error}") from None
+    encoder = {"encoder": dataclasses.asdict(settings.encoder)} if settings.encoder else {}
+    return load(NetworkConfig, {**named, **settings.changes, **encoder}, where=where, part="network.changes")

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from rvos.errors import ConfigError
-from training.settings import from_mapping, override, read_yaml
+from rvos.settings import Chance, Positive, Range, load, read_document, show
 
+_WHAT = "training configuration"
+Natural = Annotated[int, Range(least=0)]
 ScheduleKind = Literal["constant", "step", "polynomial", "cosine"]
 TrainingPrecision = Literal["float32", "float16", "bfloat16"]
 
@@ -28,13 +31,14 @@ class GroupRule:
 
     match: str
     scale: float = 1.0
-    rate: float | None = None
-    weight_decay: float | None = None
+    rate: Positive | None = None
+    weight_decay: Annotated[float, Range(least=0)] | None = None
     frozen: bool = False
 
     def __post_init__(self) -> None:
+        _check_pattern(self.match)
         if self.scale <= 0:
-            raise ConfigError(f"optimiser.rules: scale of {self.match!r} is {self.scale}; write frozen: true instead")
+            raise ConfigError(f"scale of {self.match!r} is {self.scale}; write frozen: true instead")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +50,10 @@ class OptimiserSettings:
         clip: limit of the total gradient norm; None: no clipping.
     """
 
-    rate: float
-    weight_decay: float = 1e-4
-    betas: tuple[float, float] = (0.9, 0.999)
-    clip: float | None = 0.1
+    rate: Positive
+    weight_decay: Annotated[float, Range(least=0)] = 1e-4
+    betas: tuple[Annotated[float, Range(least=0, below=1)], Annotated[float, Range(least=0, below=1)]] = (0.9, 0.999)
+    clip: Positive | None = 0.1
     rules: tuple[GroupRule, ...] = ()
 
 
@@ -66,11 +70,11 @@ class ScheduleSettings:
     """
 
     kind: ScheduleKind = "constant"
-    minimum: float = 0.0
-    warm_up: float = 0.0
+    minimum: Annotated[float, Range(least=0)] = 0.0
+    warm_up: Chance = 0.0
     milestones: tuple[float, ...] = ()
-    factor: float = 0.1
-    power: float = 0.9
+    factor: Positive = 0.1
+    power: Positive = 0.9
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,20 +99,20 @@ class LoopSettings:
     batch: int = 1
     accumulate: int = 1
     precision: TrainingPrecision = "float32"
-    average: float | None = None
-    save_every: int = 1000
-    validate_every: int = 0
-    log_every: int = 20
+    average: Annotated[float, Range(above=0, most=1)] | None = None
+    save_every: Natural = 1000
+    validate_every: Natural = 0
+    log_every: Natural = 20
     each_epoch: bool = False
-    minutes: float | None = None
-    workers: int = 0
-    seed: int = 42
+    minutes: Positive | None = None
+    workers: Annotated[int, Range(least=0, most=1000)] = 0
+    seed: Natural = 42
 
     def __post_init__(self) -> None:
         if (self.epochs is None) == (self.steps is None):
-            raise ConfigError("loop: give exactly one of epochs and steps")
+            raise ConfigError("give exactly one of epochs and steps")
         if min(self.batch, self.accumulate, self.epochs or 1, self.steps or 1) < 1:
-            raise ConfigError("loop: epochs, steps, batch and accumulate must be at least 1")
+            raise ConfigError("epochs, steps, batch and accumulate must be at least 1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +130,11 @@ class InitialWeights:
     keep: str = ""
     renames: tuple[tuple[str, str], ...] = ()
     strict: bool = True
+
+    def __post_init__(self) -> None:
+        _check_pattern(self.keep)
+        for pattern, replacement in self.renames:
+            _check_pattern(pattern, replacement)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,9 +161,20 @@ class TrainingConfig:
 
 
 def read_config(path: Path, assignments: Sequence[str] = ()) -> TrainingConfig:
-    """Return the configuration in a YAML file, with `--set` assignments applied.
+    """Return the configuration in a YAML file, with `--set` assignments applied; paths are of the current folder.
 
     Raises:
         ConfigError: the file cannot be read or does not fit; all problems are named.
     """
-    return from_mapping(TrainingConfig, override(read_yaml(path), assignments), where=str(path))
+    root = read_document(path, assignments, what=_WHAT, folder=Path())
+    return load(TrainingConfig, root, where=str(path), what=_WHAT)
+
+
+def _check_pattern(pattern: str, replacement: str | None = None) -> None:
+    try:
+        re.compile(pattern)
+        if replacement is not None:
+            # A replacement is read when something matches, and nothing always does.
+            re.compile(f"{pattern}|").sub(replacement, "", count=1)
+    except (re.error, OverflowError, RecursionError, IndexError) as error:
+        raise ConfigError(f"{show(pattern)} is no regular expression ({error}); correct it") from None

@@ -19,18 +19,18 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from runners.checkpoints import save_network
-from runners.configs import config_from
 from runners.networks.positions import sine_encoding_2d
 from runners.networks.pyramid import key_padding, to_maps, to_tokens
 from runners.networks.referformer import ReferFormer, ReferFormerConfig
 from runners.networks.tokenizers import SmallTokens
+from rvos.settings import Count, Size, load
+from training.building import build_network
 from training.config import TrainingConfig
 from training.criteria.terms import dice_coefficient
 from training.data.clip_augmentation import Clip, flip, resize
 from training.data.clips import normalise
 from training.data.layouts import open_videos
 from training.data.videos import LabelledVideo, VideoFolder, objects_seen
-from training.settings import from_mapping
 
 _STRIDES = (8, 16, 32)
 _POSITIVE_WEIGHT = 4.0
@@ -49,8 +49,8 @@ class GroundingData:
 
     folder: VideoFolder
     validation: VideoFolder
-    expressions: int = 6
-    short_side: int = 96
+    expressions: Count = 6
+    short_side: Size = 96
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -116,7 +116,7 @@ class GroundingTask:
     """Task of the pre-training; one sample a frame."""
 
     def __init__(self, config: ReferFormerConfig, data: GroundingData) -> None:
-        self.network: nn.Module = GroundingNetwork(config)
+        self.network: nn.Module = build_network(lambda: GroundingNetwork(config), where="grounding")
         self._config, self._data = config, data
         self._tokens = SmallTokens()
         self._videos = open_videos(data.folder)
@@ -235,5 +235,5 @@ class _Settings:
 
 def build(config: TrainingConfig) -> GroundingTask:
     """Return the task."""
-    settings = from_mapping(_Settings, {"data": config.data}, where=config.name)
-    return GroundingTask(config_from(ReferFormerConfig, config.network), settings.data)
+    settings = load(_Settings, {"data": config.data}, where=config.name)
+    return GroundingTask(load(ReferFormerConfig, config.network, where=config.name, part="network"), settings.data)

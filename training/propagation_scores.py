@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rvos.evaluation import j_and_f
+from rvos.settings import Count
 from training.data.layouts import open_videos
 from training.data.videos import LabelledVideo, VideoFolder, objects_seen
 
@@ -26,7 +27,7 @@ class PropagationValidation:
     """
 
     folder: VideoFolder
-    objects: int | None = None
+    objects: Count | None = None
 
 
 def propagation_scores(network: VosNetwork, settings: PropagationValidation) -> Mapping[str, float]:

@@ -21,12 +21,13 @@ from torch.nn import functional as F
 from runners.frames import resized_size
 from runners.networks.backbones import Backbone, BackboneConfig
 from runners.networks.tokenizers import SmallTokens
+from rvos.settings import Size, load
+from training.building import build_network
 from training.checkpoints import write_tensors
 from training.config import TrainingConfig
 from training.data.clips import normalise
 from training.data.layouts import open_videos
 from training.data.videos import LabelledVideo, VideoFolder
-from training.settings import from_mapping
 
 _SPECIAL_IDS = 4
 _FIRST_BIAS = -4.0
@@ -38,8 +39,8 @@ class WordNetworkConfig:
     """Sizes: the backbone, and the channels of the pyramid that reads it."""
 
     backbone: BackboneConfig
-    channels: int = 64
-    words: int = 256
+    channels: Size = 64
+    words: Size = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,7 @@ class WordData:
 
     folder: VideoFolder
     validation: VideoFolder | None = None
-    short_side: int | None = None
+    short_side: Size | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -208,5 +209,5 @@ class _Settings:
 
 def build(config: TrainingConfig) -> WordTask:
     """Return the task."""
-    settings = from_mapping(_Settings, {"network": config.network, "data": config.data}, where=config.name)
-    return WordTask(WordNetwork(settings.network), settings.data)
+    settings = load(_Settings, {"network": config.network, "data": config.data}, where=config.name)
+    return WordTask(build_network(lambda: WordNetwork(settings.network), where=config.name), settings.data)

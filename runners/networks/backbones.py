@@ -19,6 +19,7 @@ from runners.networks.resnet import NormKind, ResNet
 from runners.networks.swin import Swin
 from runners.networks.video_swin import VideoSwin
 from rvos.errors import ConfigError
+from rvos.settings import Chance, Count, Size
 
 BackboneKind = Literal["resnet", "swin", "video_swin", "convnext", "convmae"]
 
@@ -37,10 +38,10 @@ class BackboneConfig:
     """
 
     kind: BackboneKind
-    width: int
-    depths: tuple[int, ...]
-    heads: tuple[int, ...] = ()
-    drop_path: float = 0.0
+    width: Size
+    depths: tuple[Count, ...]
+    heads: tuple[Count, ...] = ()
+    drop_path: Chance = 0.0
     norm: NormKind = "frozen"
 
     def __post_init__(self) -> None:

@@ -6,6 +6,7 @@ Source: mutr.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 from torch import Tensor
@@ -16,6 +17,9 @@ from runners.networks.referformer import HeadStates, ReferFormer, ReferFormerCon
 from runners.networks.referring import VisualFeatures
 from runners.networks.temporal import MultiScaleAggregation, TemporalInteraction
 from runners.networks.text_encoder import TextFeatures
+from rvos.settings import Chance, Range, Size
+
+_CountOrNone = Annotated[int, Range(least=0, most=1000)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +35,13 @@ class MutrConfig(ReferFormerConfig):
             those of the last decoder layer, -1 takes the heads of the last layer.
     """
 
-    aggregation_layers: int = 1
-    window: int = 4
-    interaction_layers: tuple[int, int] = (3, 3)
-    interaction_dropout: float = 0.2
+    aggregation_layers: _CountOrNone = 1
+    window: Size = 4
+    interaction_layers: tuple[_CountOrNone, _CountOrNone] = (
+        3,
+        3,
+    )
+    interaction_dropout: Chance = 0.2
     eval_layer: int = 0
 
 

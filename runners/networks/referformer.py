@@ -33,6 +33,7 @@ from runners.networks.pyramid import (
 )
 from runners.networks.referring import Choice, Predictions, Selection, VisualFeatures, draw_masks, select_query
 from runners.networks.text_encoder import Resizer, TextConfig, TextFeatures, build_roberta, encode_text
+from rvos.settings import Chance, Count, Size
 
 _LEVELS = 4
 _GROUPS = 32
@@ -57,18 +58,18 @@ class ReferFormerConfig:
     backbone: str = "video_swin_t_p4w7"
     backbone_sizes: BackboneConfig | None = None
     text: TextConfig = field(default_factory=TextConfig)
-    hidden_dim: int = 256
-    heads: int = 8
-    encoder_layers: int = 4
-    decoder_layers: int = 4
-    feedforward: int = 2048
-    queries: int = 5
-    points: int = 4
-    mask_dim: int = 256
-    mask_channels: int = 8
-    controller_layers: int = 3
-    classes: int = 1
-    dropout: float = 0.1
+    hidden_dim: Size = 256
+    heads: Count = 8
+    encoder_layers: Count = 4
+    decoder_layers: Count = 4
+    feedforward: Size = 2048
+    queries: Size = 5
+    points: Count = 4
+    mask_dim: Size = 256
+    mask_channels: Size = 8
+    controller_layers: Count = 3
+    classes: Size = 1
+    dropout: Chance = 0.1
 
     def transformer(self) -> DeformableConfig:
         """Return the sizes of the deformable transformer."""

@@ -10,6 +10,7 @@ from runners.networks.backbones import BACKBONES, BackboneConfig
 from runners.networks.deformable_transformer import DecoderStates, DeformableConfig
 from runners.networks.text_encoder import TextConfig
 from rvos.errors import ConfigError
+from rvos.settings import Chance, Count, Size
 
 PROJECTION_GROUPS = 32
 _LEVELS = 4
@@ -30,20 +31,20 @@ class SOCConfig:
 
     backbone: BackboneConfig = field(default_factory=lambda: BACKBONES["video_swin_t_p4w7"])
     text: TextConfig = field(default_factory=TextConfig)
-    channels: int = 256
-    heads: int = 8
-    queries: int = 20
-    classes: int = 1
-    encoder_layers: int = 3
-    decoder_layers: int = 3
-    feedforward: int = 2048
-    points: int = 4
-    dropout: float = 0.1
-    voc_encoder_layers: int = 3
-    voc_decoder_layers: int = 3
-    mask_channels: int = 8
-    dynamic_channels: int = 8
-    pyramid_widths: tuple[int, ...] = (256, 128, 64, 32, 16)
+    channels: Size = 256
+    heads: Count = 8
+    queries: Size = 20
+    classes: Size = 1
+    encoder_layers: Count = 3
+    decoder_layers: Count = 3
+    feedforward: Size = 2048
+    points: Count = 4
+    dropout: Chance = 0.1
+    voc_encoder_layers: Count = 3
+    voc_decoder_layers: Count = 3
+    mask_channels: Size = 8
+    dynamic_channels: Size = 8
+    pyramid_widths: tuple[Size, ...] = (256, 128, 64, 32, 16)
 
     def __post_init__(self) -> None:
         if self.channels % PROJECTION_GROUPS or self.channels % self.heads:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from runners.networks.positions import sine_encoding_1d
+from rvos.settings import Chance, Count, Size
 
 _RESIZER_EPSILON = 1e-12
 # Buffers that older library versions stored with the text encoder; they are constants.
@@ -27,13 +28,13 @@ class TextConfig:
         max_tokens: longest expression in tokens, `<s>` and `</s>` included; the position table has two rows more.
     """
 
-    vocab_size: int = 50265
-    hidden: int = 768
-    layers: int = 12
-    heads: int = 12
-    intermediate: int = 3072
-    max_tokens: int = 512
-    dropout: float = 0.1
+    vocab_size: Size = 50265
+    hidden: Size = 768
+    layers: Count = 12
+    heads: Count = 12
+    intermediate: Size = 3072
+    max_tokens: Size = 512
+    dropout: Chance = 0.1
 
 
 @dataclass(frozen=True, slots=True, eq=False)

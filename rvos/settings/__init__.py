@@ -1,24 +1,29 @@
 """Settings: YAML text, JSON or plain mappings, read strictly into frozen dataclasses by their annotations."""
 
-from rvos.settings.bounds import Key, Line, Range
+from rvos.settings.bounds import Chance, Count, Key, Line, Positive, Range, Size
 from rvos.settings.document import Node, Section, SettingsTree, read_document
 from rvos.settings.loader import INVALID, Loader, load
-from rvos.settings.problems import Place, Problems, nearest
+from rvos.settings.problems import Place, Problems, nearest, show
 from rvos.settings.schema import json_schema
 
 __all__ = [
     "INVALID",
+    "Chance",
+    "Count",
     "Key",
     "Line",
     "Loader",
     "Node",
     "Place",
+    "Positive",
     "Problems",
     "Range",
     "Section",
     "SettingsTree",
+    "Size",
     "json_schema",
     "load",
     "nearest",
     "read_document",
+    "show",
 ]

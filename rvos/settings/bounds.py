@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Annotated
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +32,8 @@ class Range:
 
     def __str__(self) -> str:
         """Return the range in words that follow "a number"."""
-        ends = [(self.above, "above {:g}"), (self.least, "of at least {:g}")]
-        ends += [(self.below, "below {:g}"), (self.most, "of at most {:g}")]
+        ends = [(self.above, "above {}"), (self.least, "of at least {}")]
+        ends += [(self.below, "below {}"), (self.most, "of at most {}")]
         return " and ".join(words.format(end) for end, words in ends if end is not None)
 
 
@@ -46,3 +47,13 @@ class Key:
 @dataclass(frozen=True, slots=True)
 class Line:
     """Marks the field that takes the line of its mapping, 0 where there is none: `Annotated[int, Line()]`."""
+
+
+Count = Annotated[int, Range(least=1, most=1000)]
+"""Of layers, heads and other things that are made one by one."""
+Size = Annotated[int, Range(least=1, most=1_000_000)]
+"""A width, a number of rows, or a side in pixels."""
+Positive = Annotated[float, Range(above=0)]
+"""A number above 0."""
+Chance = Annotated[float, Range(least=0, most=1)]
+"""A probability or part."""

@@ -32,19 +32,27 @@ INVALID: Any = object()
 """Stands for a value whose problem is noted."""
 
 
-def load(settings: type[Settings], values: Mapping[str, Any] | Node, *, where: str, what: str = "settings") -> Settings:
+def load(
+    settings: type[Settings],
+    values: Mapping[str, Any] | Node,
+    *,
+    where: str,
+    what: str = "settings",
+    part: str = "",
+) -> Settings:
     """Return the dataclass `settings` filled from a mapping.
 
     Args:
         values: plain values as JSON gives them, a tree, or a `SettingsTree`.
         where: file or place that the values come from.
-        what: name of the mapping in messages.
+        what: the kind of file that the mapping is.
+        part: name of the mapping, where it is a part of a file.
 
     Raises:
         ConfigError: everything that does not fit, in one message.
     """
     problems = Problems(where)
-    result = Loader(problems).read(settings, wrap(values, Place(where)), what, is_top=True)
+    result = Loader(problems).read(settings, wrap(values, Place(where)), part or what, is_top=not part)
     problems.check()
     return cast(Settings, result)
 

@@ -12,6 +12,7 @@ from PIL import Image
 
 from runners.frames import resized_size
 from rvos.errors import InputError
+from rvos.settings import Chance, Size
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,13 +48,13 @@ class Augmentation:
         crop: probability of resizing to `crop_from`, cropping with sides in `crop_sides`, then resizing as above.
     """
 
-    flip: float = 0.0
+    flip: Chance = 0.0
     photometric: bool = False
-    short_sides: tuple[int, ...] = ()
-    longest: int = 640
-    crop: float = 0.0
-    crop_from: tuple[int, ...] = (400, 500, 600)
-    crop_sides: tuple[int, int] = (384, 600)
+    short_sides: tuple[Size, ...] = ()
+    longest: Size = 640
+    crop: Chance = 0.0
+    crop_from: tuple[Size, ...] = (400, 500, 600)
+    crop_sides: tuple[Size, Size] = (384, 600)
 
 
 def augment(clip: Clip, settings: Augmentation, random: np.random.Generator) -> Clip:

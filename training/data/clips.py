@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from rvos.errors import InputError
+from rvos.settings import Count, Size
 from training.data.clip_augmentation import Augmentation, Clip, augment
 from training.data.layouts import open_videos
 from training.data.sampling import around, spread, windows
@@ -82,10 +83,10 @@ class VideoClipSettings:
     """
 
     folder: VideoFolder
-    frames: int
+    frames: Count
     sampling: Sampling
     augmentation: Augmentation
-    step: int = 5
+    step: Size = 5
 
 
 class VideoClips:

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Annotated, Protocol
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from rvos.errors import ConfigError, InputError
+from rvos.settings import Chance, Count, Range, Size
 from training.data.clip_augmentation import Augmentation, Clip, augment
 from training.data.layouts import open_videos
 from training.data.refcoco import ReferFolder, read_refer
@@ -36,12 +37,12 @@ class Warp:
         blur: probability of motion blur; `blur_sizes`: lengths of its path, pixels.
     """
 
-    brightness: int = 40
-    perspective: float = 0.08
+    brightness: Annotated[int, Range(least=0, most=255)] = 40
+    perspective: Chance = 0.08
     rotation: float = 20.0
-    translation: float = 0.1
-    blur: float = 0.25
-    blur_sizes: tuple[int, ...] = (9, 11)
+    translation: Chance = 0.1
+    blur: Chance = 0.25
+    blur_sizes: tuple[Count, ...] = (9, 11)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +61,8 @@ class PseudoVideoSettings:
     augmentation: Augmentation
     refer: tuple[ReferFolder, ...] = ()
     stills: VideoFolder | None = None
-    step: int = 1
-    frames: int = 8
+    step: Size = 1
+    frames: Count = 8
     warp: Warp = field(default_factory=Warp)
 
     def __post_init__(self) -> None:

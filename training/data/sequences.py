@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence as Items
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from rvos.settings import Chance, Count, Positive, Range, Size
 from training.data.clips import normalise
 from training.data.layouts import open_videos
 from training.data.sampling import walk
@@ -50,21 +51,21 @@ class SequenceSettings:
     """
 
     folders: tuple[VideoFolder, ...]
-    repeats: tuple[int, ...] = ()
+    repeats: tuple[Count, ...] = ()
     kind: Literal["video", "static"] = "video"
-    frames: int = 5
-    size: tuple[int, int] = (465, 465)
-    short_edge: int = 480
-    scale: tuple[float, float] = (0.7, 1.3)
-    most_gap: tuple[int, ...] = (3,)
-    reverse: float = 0.5
-    flip: float = 0.5
-    least_reference: int = 200
-    least_object: int = 100
-    merge: float = 0.3
-    alone: float = 0.0
-    coarse: float = 0.0
-    most_objects: int = 10
+    frames: Count = 5
+    size: tuple[Size, Size] = (465, 465)
+    short_edge: Size = 480
+    scale: tuple[Positive, Positive] = (0.7, 1.3)
+    most_gap: tuple[Count, ...] = (3,)
+    reverse: Chance = 0.5
+    flip: Chance = 0.5
+    least_reference: Annotated[int, Range(least=0)] = 200
+    least_object: Annotated[int, Range(least=0)] = 100
+    merge: Chance = 0.3
+    alone: Chance = 0.0
+    coarse: Chance = 0.0
+    most_objects: Count = 10
     photometric: Photometric = field(default_factory=Photometric)
     warp: Warp = field(default_factory=Warp)
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from rvos.errors import InputError
+from rvos.settings import Size
 from rvos.videos import Video
 
 Layout = Literal["ref-youtube-vos", "youtube-vos", "davis17", "images"]
@@ -117,7 +118,7 @@ class VideoFolder:
     root: Path
     split: str = "train"
     layout: Layout = "ref-youtube-vos"
-    videos: int | None = None
+    videos: Size | None = None
     in_memory: bool = False
 
 

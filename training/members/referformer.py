@@ -6,13 +6,13 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from runners.configs import config_from
 from runners.networks.referformer import ReferFormer, ReferFormerConfig
+from rvos.settings import load
+from training.building import build_network
 from training.config import TrainingConfig
 from training.criteria.referformer import ReferFormerCriterion, ReferFormerWeights
 from training.data.clips import ClipBatch
 from training.members.referring import MemberTask, read_member_settings
-from training.settings import from_mapping
 
 
 def build(config: TrainingConfig) -> MemberTask[ReferFormerConfig]:
@@ -22,9 +22,9 @@ def build(config: TrainingConfig) -> MemberTask[ReferFormerConfig]:
         ConfigError: settings that do not fit.
     """
     settings = read_member_settings(config)
-    network_config = config_from(ReferFormerConfig, config.network)
-    network = ReferFormer(network_config)
-    weights = from_mapping(ReferFormerWeights, settings.options.weights, where=f"{config.name}: options.weights")
+    network_config = load(ReferFormerConfig, config.network, where=config.name, part="network")
+    network = build_network(lambda: ReferFormer(network_config), where=config.name)
+    weights = load(ReferFormerWeights, settings.options.weights, where=config.name, part="options.weights")
     criterion = ReferFormerCriterion(weights)
 
     def losses(batch: ClipBatch, ids: Tensor, mask: Tensor) -> Mapping[str, Tensor]:

@@ -15,11 +15,11 @@ from torch import Tensor, nn
 from runners.checkpoints import save_network
 from runners.networks.tokenizers import RobertaTokens, SmallTokens, Tokens
 from rvos.errors import ConfigError
+from rvos.settings import Count, Size, load
 from training.config import TrainingConfig
 from training.data.clips import ClipBatch, ClipSource, VideoClips, VideoClipSettings, collate
 from training.data.pseudo_videos import PseudoVideos, PseudoVideoSettings
 from training.member_scores import MemberValidation, member_scores
-from training.settings import from_mapping
 
 NetworkConfig = TypeVar("NetworkConfig")
 Losses = Callable[[ClipBatch, Tensor, Tensor], Mapping[str, Tensor]]
@@ -38,8 +38,8 @@ class ClipData:
 
     videos: tuple[VideoClipSettings, ...] = ()
     images: tuple[PseudoVideoSettings, ...] = ()
-    multiple: int = 32
-    expressions: int = 1
+    multiple: Size = 32
+    expressions: Count = 1
 
     def __post_init__(self) -> None:
         if not (self.videos or self.images):
@@ -58,7 +58,7 @@ class MemberOptions:
 
     tokenizer: Path | None = None
     half_precision: bool = False
-    weights: Mapping[str, float] = field(default_factory=dict)
+    weights: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Mixture:
@@ -149,7 +149,7 @@ def read_member_settings(config: TrainingConfig) -> MemberSettings:
         ConfigError: settings that do not fit.
     """
     values: dict[str, Any] = {"data": config.data, "options": config.options, "validation": config.validation}
-    return from_mapping(MemberSettings, values, where=config.name)
+    return load(MemberSettings, values, where=config.name)
 
 
 def build_tokens(folder: Path | None) -> Tokens:

@@ -6,14 +6,14 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from runners.configs import config_from
 from runners.networks.soc import SOC
 from runners.networks.soc_types import SOCConfig
+from rvos.settings import load
+from training.building import build_network
 from training.config import TrainingConfig
 from training.criteria.soc import SOCCriterion, SOCWeights
 from training.data.clips import ClipBatch
 from training.members.referring import MemberTask, read_member_settings
-from training.settings import from_mapping
 
 
 def build(config: TrainingConfig) -> MemberTask[SOCConfig]:
@@ -23,9 +23,9 @@ def build(config: TrainingConfig) -> MemberTask[SOCConfig]:
         ConfigError: settings that do not fit.
     """
     settings = read_member_settings(config)
-    network_config = config_from(SOCConfig, config.network)
-    network = SOC(network_config)
-    weights = from_mapping(SOCWeights, settings.options.weights, where=f"{config.name}: options.weights")
+    network_config = load(SOCConfig, config.network, where=config.name, part="network")
+    network = build_network(lambda: SOC(network_config), where=config.name)
+    weights = load(SOCWeights, settings.options.weights, where=config.name, part="options.weights")
     criterion = SOCCriterion(weights)
 
     def losses(batch: ClipBatch, ids: Tensor, mask: Tensor) -> Mapping[str, Tensor]:

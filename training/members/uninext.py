@@ -20,6 +20,8 @@ from runners.networks.uninext.network import Uninext
 from runners.uninext import NAME, UninextRunner
 from rvos.errors import ConfigError, InputError
 from rvos.evaluation import j_and_f
+from rvos.settings import Chance, Count, Size, load
+from training.building import build_network
 from training.config import TrainingConfig
 from training.criteria.uninext import UninextCriterion, UninextWeights
 from training.data.clip_augmentation import Clip, flip, resize
@@ -27,7 +29,6 @@ from training.data.clips import ClipBatch, collate
 from training.data.layouts import open_videos
 from training.data.videos import LabelledVideo, VideoFolder, objects_seen
 from training.members.uninext_words import WordTargets, gather, single_words, word_loss, words_of
-from training.settings import from_mapping
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +43,11 @@ class UninextData:
     """
 
     folder: VideoFolder
-    expressions: int = 4
-    short_sides: tuple[int, ...] = (320, 352, 392, 416, 448, 480, 512, 544, 576, 608, 640)
-    flip: float = 0.5
+    expressions: Count = 4
+    short_sides: tuple[Size, ...] = (320, 352, 392, 416, 448, 480, 512, 544, 576, 608, 640)
+    flip: Chance = 0.5
     least: int = 30
-    multiple: int = 32
+    multiple: Size = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +128,7 @@ class UninextTask:
         self, config: UninextConfig, data: UninextData, options: UninextOptions, validation: UninextValidation | None
     ) -> None:
         self.config = config
-        self.network: Uninext = Uninext(config, auxiliary=True)
+        self.network = build_network(lambda: Uninext(config, auxiliary=True), where=NAME)
         self.network.reset_parameters()
         self._data = data
         self._options = options
@@ -248,7 +249,7 @@ def build(config: TrainingConfig) -> UninextTask:
         ConfigError: settings that do not fit, or a network that knows fewer words than the tokeniser.
     """
     values = {"network": config.network, "data": config.data, "options": config.options}
-    settings = from_mapping(_Settings, {**values, "validation": config.validation}, where=config.name)
+    settings = load(_Settings, {**values, "validation": config.validation}, where=config.name)
     words = SmallTokens().vocabulary_size
     if settings.network.text.vocabulary < words:
         raise ConfigError(

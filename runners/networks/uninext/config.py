@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Annotated
 
 from runners.networks.resnet import NormKind
 from rvos.errors import ConfigError
+from rvos.settings import Chance, Count, Range, Size
 
 MEAN = (123.675, 116.28, 103.53)
 STD = (58.395, 57.12, 57.375)
@@ -22,8 +24,8 @@ class ResNetSizes:
         norm: "frozen" batch norm as released, or "group" norm for training from scratch.
     """
 
-    blocks: tuple[int, ...] = (3, 4, 6, 3)
-    width: int = 64
+    blocks: tuple[Count, ...] = (3, 4, 6, 3)
+    width: Size = 64
     norm: NormKind = "frozen"
 
     @property
@@ -41,8 +43,8 @@ class ResNetSizes:
 class ConvNextSizes:
     """ConvNeXt with blocks and widths of its four stages."""
 
-    depths: tuple[int, ...] = (3, 3, 27, 3)
-    widths: tuple[int, ...] = (192, 384, 768, 1536)
+    depths: tuple[Count, ...] = (3, 3, 27, 3)
+    widths: tuple[Size, ...] = (192, 384, 768, 1536)
 
     @property
     def channels(self) -> tuple[int, ...]:
@@ -65,15 +67,15 @@ class VitSizes:
         relative_grid: side for which the global blocks' relative tables are stored, in tokens.
     """
 
-    width: int = 1280
-    depth: int = 32
-    heads: int = 16
-    mlp_ratio: int = 4
-    patch: int = 16
-    window: int = 14
+    width: Size = 1280
+    depth: Count = 32
+    heads: Count = 16
+    mlp_ratio: Count = 4
+    patch: Size = 16
+    window: Size = 14
     windowed: tuple[int, ...] = (0, 1, 3, 4, 6, 7, 9, 10)
-    pretrain_grid: int = 14
-    relative_grid: int = 64
+    pretrain_grid: Size = 14
+    relative_grid: Size = 64
 
     @property
     def channels(self) -> tuple[int, ...]:
@@ -93,14 +95,14 @@ BackboneSizes = ResNetSizes | ConvNextSizes | VitSizes
 class TextSizes:
     """BERT; defaults are bert-base-uncased."""
 
-    vocabulary: int = 30522
-    width: int = 768
-    layers: int = 12
-    heads: int = 12
-    feed_forward: int = 3072
-    positions: int = 512
-    max_tokens: int = 256
-    dropout: float = 0.1
+    vocabulary: Size = 30522
+    width: Size = 768
+    layers: Count = 12
+    heads: Count = 12
+    feed_forward: Size = 3072
+    positions: Size = 512
+    max_tokens: Size = 256
+    dropout: Chance = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,21 +120,21 @@ class UninextConfig:
 
     backbone: BackboneSizes = field(default_factory=ResNetSizes)
     text: TextSizes = field(default_factory=TextSizes)
-    width: int = 256
-    heads: int = 8
-    encoder_layers: int = 6
-    decoder_layers: int = 6
-    feed_forward: int = 2048
-    points: int = 4
-    queries: int = 900
-    fusion_width: int = 2048
-    fusion_heads: int = 8
-    fusion_dropout: float = 0.1
+    width: Size = 256
+    heads: Count = 8
+    encoder_layers: Count = 6
+    decoder_layers: Count = 6
+    feed_forward: Size = 2048
+    points: Count = 4
+    queries: Size = 900
+    fusion_width: Size = 2048
+    fusion_heads: Count = 8
+    fusion_dropout: Chance = 0.1
     fusion_scale: float = 1 / 6
-    mask_channels: int = 8
-    short_side: int = 480
-    long_side: int = 1333
-    association_layers: int = 0
+    mask_channels: Size = 8
+    short_side: Size = 480
+    long_side: Size = 1333
+    association_layers: Annotated[int, Range(least=0, most=1000)] = 0
 
     def __post_init__(self) -> None:
         if self.width % (2 * self.heads) or self.width % _GROUPS or self.fusion_width % self.fusion_heads:

@@ -7,7 +7,7 @@ class ToolkitError(Exception):
     """Anything wrong that a caller can mend."""
 
 
-class NetworkConfigError(ToolkitError):
+class NetworkConfigError(ToolkitError, ValueError):
     """A network name or configuration that cannot be built."""
 
 
