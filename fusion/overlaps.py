@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +14,8 @@ from rvos.runs import Runs
 Integers = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 
-_TOGETHER = 12
-"""Sequences whose states are counted in one table of 2 ** 12 places."""
+_TOGETHER = 16
+"""Sequences that are compared in one pass: which of them mark a piece fits an integer of 16 bits."""
 
 
 def are_near(masks: Sequence[Runs]) -> Flags:
@@ -33,65 +34,51 @@ def are_near(masks: Sequence[Runs]) -> Flags:
 def intersect_all(masks: Sequence[Runs]) -> Integers:
     """Return the number of pixels that both sequences of each pair mark, `(N, N)`; on the diagonal the areas.
 
-    The boundaries of all sequences cut the line of pixels into pieces. A piece is marked by a set of sequences, and
-    few sets occur, so the pieces are added up by their set before any pair is looked at.
-
     Raises:
         FusionError: unequal frames or sizes.
     """
-    if not masks:
-        return np.zeros((0, 0), np.int64)
-    first = masks[0]
-    if any((mask.n_frames, mask.size) != (first.n_frames, first.size) for mask in masks):
-        raise FusionError("masks of unequal frames or sizes cannot be compared; check the members")
-    owners, lengths = _cut_into_pieces(masks)
-    states, marked = _tell_states(owners, len(masks))
-    totals = np.bincount(states, weights=lengths, minlength=len(marked))
-    # Sums of whole numbers far below 2 ** 53: float64 is exact.
-    shared = marked.T @ (marked * totals[:, None])
-    return np.asarray(np.rint(shared), np.int64)
-
-
-def _cut_into_pieces(masks: Sequence[Runs]) -> tuple[Integers, NDArray[np.float64]]:
-    """Return for every boundary in order whose it is, `(P,)`, and the pixels from it to the next."""
     n_masks = len(masks)
-    sizes = [2 * mask.starts.size for mask in masks]
-    codes = np.empty(sum(sizes), np.int64)
+    if any((mask.n_frames, mask.size) != (masks[0].n_frames, masks[0].size) for mask in masks):
+        raise FusionError("masks of unequal frames or sizes cannot be compared; check the members")
+    if n_masks <= _TOGETHER:
+        return _intersect_few(masks)
+    common = np.zeros((n_masks, n_masks), np.int64)
+    half = _TOGETHER // 2
+    blocks = [range(first, min(first + half, n_masks)) for first in range(0, n_masks, half)]
+    for pair in combinations(blocks, 2):
+        places = [place for block in pair for place in block]
+        common[np.ix_(places, places)] = _intersect_few([masks[place] for place in places])
+    return common
+
+
+def _intersect_few(masks: Sequence[Runs]) -> Integers:
+    """Return the common pixels of at most 16 sequences, `(N, N)`.
+
+    The boundaries of all sequences cut the line of pixels into pieces. A piece is marked by a set of sequences, and
+    few sets occur, so the pieces are added up by their set before any pair is looked at.
+    """
+    owners, lengths = _cut_into_pieces(masks)
+    # Every boundary of a sequence switches its bit on or off.
+    sets = np.bitwise_xor.accumulate(np.uint16(1) << owners.astype(np.uint16))
+    totals = np.bincount(sets, weights=lengths) if sets.size else np.zeros(0)
+    occurring = np.flatnonzero(totals)
+    marked = ((occurring[:, None] >> np.arange(len(masks))) & 1).astype(np.float64)
+    # Sums of whole numbers far below 2 ** 53: float64 is exact.
+    return np.asarray(np.rint(marked.T @ (marked * totals[occurring, None])), np.int64)
+
+
+def _cut_into_pieces(masks: Sequence[Runs]) -> tuple[NDArray[np.signedinteger], NDArray[np.signedinteger]]:
+    """Return for every boundary in order whose it is, `(P,)`, and the pixels from it to the next."""
+    shift = max(len(masks) - 1, 0).bit_length()
+    line = masks[0].n_frames * masks[0].stride if masks else 0
+    codes = np.empty(sum(2 * mask.starts.size for mask in masks), np.int32 if line << shift < 1 << 31 else np.int64)
     place = 0
-    for index, (mask, size) in enumerate(zip(masks, sizes, strict=True)):
-        own = codes[place : place + size]
-        np.multiply(mask.starts, n_masks, out=own[0::2])
-        np.multiply(mask.ends, n_masks, out=own[1::2])
-        own += index
-        place += size
+    for index, mask in enumerate(masks):
+        own = codes[place : place + 2 * mask.starts.size]
+        own[0::2], own[1::2] = mask.starts, mask.ends
+        own <<= shift
+        own |= index
+        place += own.size
     codes.sort(kind="stable")  # merges the ascending parts
-    positions, owners = np.divmod(codes, n_masks)
-    return owners, np.diff(positions, append=positions[-1:]).astype(np.float64)
-
-
-def _tell_states(owners: Integers, n_masks: int) -> tuple[Integers, NDArray[np.float64]]:
-    """Return the set that marks each piece as a number, `(P,)`, and the sets themselves, `(S, N)` of 0 and 1."""
-    states = np.zeros(owners.size, np.int64)
-    marked = np.zeros((1, 0))
-    for first in range(0, n_masks, _TOGETHER):
-        count = min(_TOGETHER, n_masks - first)
-        bits = np.zeros(n_masks, np.uint16)
-        bits[first : first + count] = 1 << np.arange(count)
-        # Every boundary of a sequence switches it on or off.
-        part, values = _renumber(np.bitwise_xor.accumulate(bits[owners]).astype(np.int64), 1 << count)
-        states, pairs = _renumber(states * len(values) + part, len(marked) * len(values))
-        earlier, later = np.divmod(pairs, len(values))
-        marked = np.hstack([marked[earlier], (values[later][:, None] >> np.arange(count)) & 1])
-    return states, marked
-
-
-def _renumber(numbers: Integers, limit: int) -> tuple[Integers, Integers]:
-    """Return numbers below `limit` as places in the list of those that occur, and that list, ascending."""
-    if limit > max(4 * numbers.size, 1 << _TOGETHER):  # a table would be larger than what it sorts
-        values, places = np.unique(numbers, return_inverse=True)
-        return places.astype(np.int64), values
-    occurs = np.zeros(limit, np.bool_)
-    occurs[numbers] = True
-    values = np.flatnonzero(occurs)
-    table = np.cumsum(occurs) - 1
-    return table[numbers], values
+    positions = codes >> shift
+    return codes & ((1 << shift) - 1), np.diff(positions, append=positions[-1:])

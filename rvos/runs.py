@@ -45,23 +45,28 @@ class Runs:
         Raises:
             InputError: malformed run lengths, or not `H * W` pixels each.
         """
-        lengths, per_frame = _read_numbers(counts)
-        _undo_differences(lengths, per_frame)
+        numbers, per_frame = _read_numbers(counts)
+        foreground, background, rest = _undo_differences(numbers, per_frame)
+        per_frame = per_frame // 2  # from here on runs, not numbers
         pixels = size[0] * size[1]
-        if lengths.size and lengths.min() < 0:
+        if min(foreground.min(initial=0), background.min(initial=0), rest.min(initial=0)) < 0:
             raise InputError("run lengths: a negative run; encode the mask again")
-        totals = _add_segments(lengths, per_frame)
+        edges = np.empty(2 * foreground.size, np.int64)
+        edges[0::2], edges[1::2] = background, foreground
+        covered = _add_segments(edges, 2 * per_frame)
+        totals = covered + rest
         if np.any(totals != pixels):
             frame = int(np.flatnonzero(totals != pixels)[0])
             raise InputError(
                 f"run lengths of frame {frame}: {int(totals[frame])} pixels, expected {size[0]} x {size[1]} = {pixels}"
             )
-        first = np.cumsum(per_frame) - per_frame
-        lengths[first[1:]] += 1  # the background pixel between two frames
-        edges = np.cumsum(lengths)
-        odd = (per_frame & 1) == 1  # a last run of background: its end closes no foreground
-        kept = np.delete(edges, (first + per_frame - 1)[odd])
-        return cls(kept[0::2], kept[1::2], len(counts), size)
+        filled = np.flatnonzero(per_frame)
+        frame_start = filled * (pixels + 1)
+        first = 2 * (np.cumsum(per_frame) - per_frame)[filled]
+        edges[first] += np.diff(frame_start, prepend=0)  # from the end of a frame's runs to the next frame's first
+        edges[first[1:]] -= covered[filled[:-1]]
+        np.cumsum(edges, out=edges)
+        return cls(edges[0::2], edges[1::2], len(counts), size)
 
     @classmethod
     def from_masks(cls, masks: NDArray[np.bool_]) -> Runs:
@@ -136,30 +141,48 @@ def tracklet_iou(a: Runs, b: Runs) -> float:
 def _read_numbers(counts: Sequence[bytes]) -> tuple[Integers, Integers]:
     """Return the stored numbers of all frames in one array, and how many each frame has `(T,)`."""
     bounds = np.cumsum([len(text) for text in counts])
-    digits = np.frombuffer(b"".join(counts), np.uint8).astype(np.int64) - _OFFSET
+    digits = np.frombuffer(b"".join(counts), np.uint8) - np.uint8(_OFFSET)  # what lies below wraps to above
     if min((len(text) for text in counts), default=0) == 0:
         raise InputError("run lengths: a frame has none; encode the mask again")
-    if digits.min() < 0 or digits.max() >= 2 * _MORE or np.any(digits[bounds - 1] & _MORE):
+    if digits.max() >= 2 * _MORE or np.any(digits[bounds - 1] & _MORE):
         raise InputError("run lengths: characters outside the COCO alphabet or a cut end; encode the mask again")
-    last = np.flatnonzero(digits < _MORE)
-    first = np.concatenate(([0], last[:-1] + 1))
-    n_digits = last - first + 1
-    if n_digits.max() > _MAX_DIGITS:
+    is_last = digits < _MORE
+    # The fifth bit of the last digit is the sign: shifted to the top of a byte and back, it fills the bits above.
+    numbers = ((digits[is_last] << 3).view(np.int8) >> 3).astype(np.int64)
+    earlier = np.flatnonzero(~is_last)  # few: most numbers are small differences
+    owners = earlier - np.arange(earlier.size)
+    longer, first, n_earlier = np.unique(owners, return_index=True, return_counts=True)
+    if n_earlier.max(initial=0) >= _MAX_DIGITS:
         raise InputError("run lengths: a number of more than 35 bits; encode the mask again")
-    position = np.arange(digits.size) - np.repeat(first, n_digits)
-    numbers = np.add.reduceat((digits & (_MORE - 1)) << (_DIGIT_BITS * position), first)
-    numbers -= np.where(digits[last] & (_MORE // 2), np.int64(1) << (_DIGIT_BITS * n_digits), 0)
-    per_frame = np.diff(np.searchsorted(last, bounds - 1) + 1, prepend=0)
+    place = np.arange(earlier.size) - np.repeat(first, n_earlier)
+    values = (digits[earlier] & (_MORE - 1)).astype(np.int64) << (_DIGIT_BITS * place)
+    numbers[longer] <<= _DIGIT_BITS * n_earlier
+    if earlier.size:
+        numbers[longer] += np.add.reduceat(values, first)
+    per_frame = np.diff(bounds - np.searchsorted(earlier, bounds), prepend=0)
     return numbers, per_frame
 
 
-def _undo_differences(numbers: Integers, per_frame: Integers) -> None:
-    """Turn stored numbers into run lengths in place: the fourth and later ones are changes to the one two before."""
-    index = _index_in_segment(per_frame)
-    odd = (index & 1) == 1
-    even = ~odd & (index > 0)
-    numbers[odd] = _cumulate(numbers[odd], per_frame // 2)
-    numbers[even] = _cumulate(numbers[even], (per_frame - 1) // 2)
+def _undo_differences(numbers: Integers, per_frame: Integers) -> tuple[Integers, Integers, Integers]:
+    """Return the lengths of foreground runs, of the background before each, and of each frame's last background.
+
+    From the third background and the second foreground of a frame on, a number is the change to the run two before.
+    """
+    ends = np.cumsum(per_frame)
+    bounds = list(zip((ends - per_frame).tolist(), ends.tolist(), strict=True))
+    foreground = np.concatenate([numbers[a + 1 : b : 2] for a, b in bounds])
+    background = np.concatenate([numbers[a : b - (b - a) % 2 : 2] for a, b in bounds])
+    is_odd = (per_frame & 1) == 1
+    rest = np.where(is_odd, numbers[ends - 1], 0)
+    n_runs = per_frame // 2
+    first = np.cumsum(n_runs) - n_runs
+    several = first[n_runs > 1]
+    background[several + 1] -= background[several]  # the second background is no change
+    late = is_odd & (n_runs > 1)
+    _cumulate(foreground, n_runs)
+    _cumulate(background, n_runs)
+    rest[late] += background[(first + n_runs - 1)[late]]
+    return foreground, background, rest
 
 
 def _make_differences(lengths: Integers, per_frame: Integers) -> None:
@@ -213,16 +236,19 @@ def _index_in_segment(lengths: Integers) -> Integers:
     return np.arange(int(lengths.sum())) - np.repeat(first, lengths)
 
 
-def _cumulate(values: Integers, lengths: Integers) -> Integers:
-    """Return cumulative sums that start anew in every segment."""
-    totals: Integers = np.concatenate(([0], np.cumsum(values)))
-    before = totals[np.cumsum(lengths) - lengths]
-    changes: Integers = totals[1:] - np.repeat(before, lengths)
-    return changes
+def _cumulate(values: Integers, lengths: Integers) -> None:
+    """Turn values into cumulative sums that start anew in every segment, in place."""
+    filled = lengths > 0
+    first = (np.cumsum(lengths) - lengths)[filled]
+    if first.size:
+        values[first[1:]] -= np.add.reduceat(values, first)[:-1]
+        np.cumsum(values, out=values)
 
 
 def _add_segments(values: Integers, lengths: Integers) -> Integers:
-    totals = np.concatenate(([0], np.cumsum(values)))
-    ends = np.cumsum(lengths)
-    sums: Integers = totals[ends] - totals[ends - lengths]
+    """Return the sum of every segment; 0 of an empty one."""
+    sums = np.zeros(lengths.size, np.int64)
+    filled = lengths > 0
+    if filled.any():
+        sums[filled] = np.add.reduceat(values, (np.cumsum(lengths) - lengths)[filled])
     return sums
