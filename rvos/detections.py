@@ -1,0 +1,61 @@
+"""What detectors find: for every frame of a video, boxes with labels and scores."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rvos.errors import InputError
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FrameBoxes:
+    """The boxes of one frame, best first or as the detector lists them.
+
+    Args:
+        boxes: `(N, 4)` float32, left, top, right, bottom in pixels of the original frame.
+        scores: `(N,)` float32, higher is better.
+        labels: N nouns; empty text where the detector names none.
+    """
+
+    boxes: NDArray[np.float32]
+    scores: NDArray[np.float32]
+    labels: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        n_boxes = len(self.labels)
+        if self.boxes.shape != (n_boxes, 4) or self.scores.shape != (n_boxes,):
+            raise InputError(
+                f"boxes {self.boxes.shape} with scores {self.scores.shape} and {n_boxes} labels; make them equal"
+            )
+        if self.boxes.dtype != np.float32 or self.scores.dtype != np.float32:
+            raise InputError(f"boxes are {self.boxes.dtype}, scores {self.scores.dtype}; give float32")
+        if not np.isfinite(self.boxes).all() or not np.isfinite(self.scores).all():
+            raise InputError("boxes or scores that are no finite numbers; check the detector")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class VideoBoxes:
+    """The boxes of a video.
+
+    Args:
+        video: id.
+        frames: names of the T frames.
+        size: (H, W) of the original frames.
+        by_frame: T entries.
+    """
+
+    video: str
+    frames: tuple[str, ...]
+    size: tuple[int, int]
+    by_frame: tuple[FrameBoxes, ...]
+
+    def __post_init__(self) -> None:
+        if not self.frames or len(self.by_frame) != len(self.frames):
+            raise InputError(
+                f"{self.video}: {len(self.frames)} frames, {len(self.by_frame)} with boxes; make them equal"
+            )
+        if min(self.size) < 1:
+            raise InputError(f"{self.video}: frames of {self.size[0]} x {self.size[1]} pixels; check the frames")
