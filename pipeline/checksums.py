@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from contextlib import suppress
 from pathlib import Path
 
-from rvos.errors import InputError
+from rvos.errors import InputError, StoreError
 from rvos.files import hash_file, write_atomically
 from rvos.json_files import read_json
 from rvos.videos import Video
@@ -66,14 +67,14 @@ class Checksums:
         return self._frames[video.image_paths]
 
     def save(self) -> None:
-        """Keep what is known for the next run.
+        """Keep what is known for the next command, where there is a workspace that can be written.
 
-        Raises:
-            StoreError: the workspace cannot be written.
+        Nothing is lost where there is none: commands that only look at results must not make one, nor fail for it.
         """
-        if self._is_new:
-            write_atomically(self._cache, json.dumps(self._known, separators=(",", ":"), sort_keys=True).encode())
-            self._is_new = False
+        if self._is_new and self._cache.parent.is_dir():
+            with suppress(StoreError):
+                write_atomically(self._cache, json.dumps(self._known, separators=(",", ":"), sort_keys=True).encode())
+                self._is_new = False
 
 
 def hash_json(content: object) -> str:
@@ -84,7 +85,8 @@ def hash_json(content: object) -> str:
 
 def _list_files(folder: Path) -> list[Path]:
     """Return all files below a folder in one order on every machine; links to folders are not followed."""
-    return sorted(Path(place) / name for place, _, names in os.walk(folder) for name in names)
+    paths = (Path(place) / name for place, _, names in os.walk(folder) for name in names)
+    return sorted(path for path in paths if path.is_file())
 
 
 def _read_cache(path: Path) -> dict[str, tuple[str, str]]:

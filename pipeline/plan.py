@@ -33,12 +33,8 @@ def make_plan(
     videos: Sequence[Video],
     *,
     device: str = "auto",
-    remember: bool = True,
 ) -> Plan:
     """Return the tasks of a run; of files that did not change since they were last read, only size and time are read.
-
-    Args:
-        remember: keep the checksums in the workspace.
 
     Raises:
         ConfigError: nodes that cannot work with these videos, such as a threshold that no vote of a group can reach.
@@ -60,8 +56,7 @@ def make_plan(
                 tasks[node.name].append(task)
             elif node.name in graph.assumed:
                 assumed.append((node.name, video.id, known[node.name]))
-    if remember:
-        checksums.save()
+    checksums.save()
     return Plan(recipe, graph.nodes, {name: tuple(found) for name, found in tasks.items()}, tuple(assumed))
 
 

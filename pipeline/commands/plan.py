@@ -68,7 +68,7 @@ def run(options: argparse.Namespace) -> int:
 def _make_full_plan(recipe: Recipe, options: argparse.Namespace) -> Plan:
     graph = build_graph(recipe, stage=choose_stage(recipe, options.stage))
     dataset = open_dataset(recipe.dataset.format, recipe.dataset.root, recipe.dataset.split)
-    return make_plan(recipe, graph, select_videos(dataset), remember=False)
+    return make_plan(recipe, graph, select_videos(dataset))
 
 
 def _describe(recipe: Recipe, node: Node, plan: Plan | None, missing: list[str]) -> PlannedNode:

@@ -42,7 +42,7 @@ def run(options: argparse.Namespace) -> int:
     recipe = open_recipe(options)
     dataset = open_dataset(recipe.dataset.format, recipe.dataset.root, recipe.dataset.split)
     videos = select_videos(dataset, names=options.videos)
-    plan = make_plan(recipe, build_graph(recipe), videos, remember=False)
+    plan = make_plan(recipe, build_graph(recipe), videos)
     report = make_report(
         plan,
         dataset,

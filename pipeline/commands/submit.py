@@ -37,7 +37,7 @@ def run(options: argparse.Namespace) -> int:
     recipe = open_recipe(options)
     node = choose_node(recipe, options.node)
     dataset = open_dataset(recipe.dataset.format, recipe.dataset.root, recipe.dataset.split)
-    plan = make_plan(recipe, build_graph(recipe), dataset.videos, remember=False)
+    plan = make_plan(recipe, build_graph(recipe), dataset.videos)
     read = partial(_read_video, plan, node, soft=dataset.format == "ref-davis17")
     _check_finished(plan, node)
     out = options.out or recipe.workspace / "submission.zip"

@@ -217,14 +217,14 @@ class Task:
         return Store(self.workspace).read(name, self.video.id, dict(self.inputs)[name], soft=soft)
 
 
-def plain_fields(value: Any, *, without: Sequence[str] = ()) -> dict[str, object]:
+def plain_fields(value: Any, *, without: Sequence[str] = ()) -> object:
     """Return the fields of a dataclass as plain values; paths are left out."""
-    fields = ((field.name, getattr(value, field.name)) for field in dataclasses.fields(value))
-    return {name: plain(content) for name, content in fields if name not in without and not isinstance(content, Path)}
+    names = (field.name for field in dataclasses.fields(value) if field.name not in without)
+    return plain({name: getattr(value, name) for name in names})
 
 
 def plain(value: object) -> object:
-    """Return a setting as JSON can write it, always in the same way.
+    """Return a setting as JSON can write it, always in the same way; paths inside of it are left out.
 
     Raises:
         TypeError: a value that has no such form; the kind must say itself what it means.
@@ -234,7 +234,7 @@ def plain(value: object) -> object:
     if isinstance(value, Fraction):
         return str(value)
     if isinstance(value, Mapping):
-        return {str(key): plain(content) for key, content in value.items()}
+        return {str(key): plain(content) for key, content in value.items() if not isinstance(content, Path)}
     if isinstance(value, Sequence):
         return [plain(content) for content in value if not isinstance(content, Path)]
     if dataclasses.is_dataclass(value):

@@ -122,7 +122,7 @@ def make_plan_of(recipe: Recipe, n_expressions: dict[str, int]) -> None:
         Video(name, ("0",), tuple(Expression(str(index), "it") for index in range(count)), (Path("0.jpg"),))
         for name, count in n_expressions.items()
     ]
-    make_plan(recipe, build_graph(recipe), videos, remember=False)
+    make_plan(recipe, build_graph(recipe), videos)
 
 
 def test_the_same_engine_twice_in_a_chain_is_a_warning(tmp_path: Path) -> None:

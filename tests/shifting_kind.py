@@ -1,0 +1,85 @@
+"""A kind of node that the project does not have, in one file, as an example and for the tests of all commands.
+
+`{shift: NODE, checkpoint: FILE}` moves the masks of a node right by the pixels that a file states.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import ClassVar, Literal
+
+import numpy as np
+
+from pipeline.checksums import Checksums
+from pipeline.kinds.artefacts import MASKS, Artefact
+from pipeline.kinds.base import Node, NodeFile, Task, WorkerKey
+from pipeline.recipe.entry import NodeEntry
+from rvos.errors import InputError
+from rvos.mask_sequences import MaskSequence, encode
+from rvos.videos import Video
+
+
+@dataclass(frozen=True, slots=True)
+class ShiftNode(Node):
+    """Masks moved to the right."""
+
+    keyword: ClassVar[str] = "shift"
+    kind: ClassVar[str] = "shift"
+    section: ClassVar[Literal["models", "stages"]] = "stages"
+    artefact: ClassVar[Artefact] = MASKS
+
+    source: str
+    checkpoint: Path
+    wrap: bool = True
+
+    @classmethod
+    def read(cls, entry: NodeEntry) -> Node | None:
+        """Read the entry."""
+        values = entry.read_keys(("shift", "checkpoint", "wrap"), needed=("checkpoint",))
+        source = entry.text.text(values["shift"], f"{entry.where}.shift")
+        path = entry.text.path(values["checkpoint"], f"{entry.where}.checkpoint") if "checkpoint" in values else None
+        wrap = entry.text.boolean(values["wrap"], f"{entry.where}.wrap") if "wrap" in values else True
+        if source is None or path is None or wrap is None:
+            return None
+        return cls(entry.name, entry.line, entry.stage, source, path, wrap)
+
+    def inputs(self) -> tuple[str, ...]:
+        """The masks that are moved."""
+        return (self.source,)
+
+    def files(self) -> tuple[NodeFile, ...]:
+        """The file with the number of pixels."""
+        return (NodeFile(self.checkpoint, "checkpoint", "no such offset; write one", "checkpoint"),)
+
+    def sources(self, video: Video, checksums: Checksums) -> object:
+        """Nothing but the masks."""
+        return None
+
+    def check(self, nodes: Mapping[str, Node]) -> Iterable[str]:
+        """A moved mask is not moved again."""
+        if isinstance(nodes[self.source], ShiftNode):
+            yield f"{self.source} is moved already; add up the pixels"
+
+    def describe(self) -> str:
+        """The source."""
+        return f"shifts {self.source}"
+
+    def detail(self) -> str:
+        """The file."""
+        return self.checkpoint.name
+
+    def worker_key(self) -> WorkerKey | None:
+        """Nothing."""
+        return None
+
+    def compute(self, tasks: Sequence[Task]) -> Sequence[Sequence[MaskSequence]]:
+        """Return the moved masks."""
+        return [[self._move(sequence) for sequence in task.read(self.source)] for task in tasks]
+
+    def _move(self, sequence: MaskSequence) -> MaskSequence:
+        word = self.checkpoint.read_text().strip()
+        if not word.isdecimal():
+            raise InputError(f"{self.checkpoint}: {word!r}, expected a number of pixels")
+        return replace(sequence, runs=encode(np.roll(sequence.masks(), int(word), axis=2)))
