@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import io
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -10,6 +12,7 @@ from importlib import import_module
 from pipeline.hidden_packages import find_hidden_package
 
 EXIT_USAGE = 2
+EXIT_CLOSED_PIPE = 141  # what shells report of a program that wrote to a pipe without a reader
 
 COMMANDS = {
     "import": "check masks of other systems against a data set, and store them",
@@ -60,7 +63,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if hidden is not None:
         print(f"rvos: {hidden}", file=sys.stderr)
         return EXIT_USAGE
-    return _run(list(sys.argv[1:] if arguments is None else arguments))
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a terminal of few letters, or half a character in a file name
+        sys.stdout.reconfigure(errors="backslashreplace")
+    try:
+        try:
+            return _run(words)
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        _drop_output()
+        return EXIT_CLOSED_PIPE
+    except OSError as error:
+        _drop_output()
+        print(f"rvos {words[0]}: {error.filename or 'output'}: {error.strerror or error}", file=sys.stderr)
+        return EXIT_USAGE
+
+
+def _drop_output() -> None:
+    """Lead what is still to be printed nowhere, or Python would complain once more at its end."""
+    try:
+        target = sys.stdout.fileno()
+    except OSError:
+        return
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, target)
+    os.close(nowhere)
 
 
 def _run(words: list[str]) -> int:

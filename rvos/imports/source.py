@@ -58,7 +58,7 @@ def find_frame_size(video: Video) -> tuple[int, int] | None:
     Raises:
         InputError: the image is damaged.
     """
-    return video.read_size() if video.image_paths and os.path.exists(video.image_paths[0]) else None
+    return video.read_size() if video.image_paths and os.path.lexists(video.image_paths[0]) else None
 
 
 def check_mask_size(found: tuple[int, int], expected: tuple[int, int] | None, *, where: str) -> tuple[int, int]:

@@ -154,9 +154,11 @@ def read_torch_file(path: Path) -> Any:
                 "`.float().cpu()`"
             ) from None
         except _PICKLE_ERRORS as error:
-            raise InputError(
-                f"{path}: not a whole torch file ({str(error) or type(error).__name__}); copy it again"
-            ) from None
+            raise InputError(f"{path}: not a whole torch file ({_explain(error)}); copy it again") from None
+
+
+def _explain(error: Exception) -> str:
+    return "it asks for more memory than there is" if isinstance(error, MemoryError) else str(error) or "cut"
 
 
 def _read_archive(path: Path, stream: BinaryIO) -> Any:
