@@ -25,6 +25,7 @@ from fusion.thresholds import Threshold
 from fusion.votes import read_runs
 from pipeline.kinds.fuse import FuseNode
 from pipeline.recipe.values import GroupsEntry
+from pipeline.results import VideoResults
 from pipeline.sweeping import sweep_video
 from rvos.datasets.dataset import IndexSource
 from rvos.files import write_atomically
@@ -129,9 +130,10 @@ def _compare_sweep(folder: Path, store: Store) -> Row:
     node = FuseNode("smr", 0, "stage1", _MODELS, rule, GroupsEntry("object_id"))
     settings = list_thresholds(rule, [Threshold("fraction", Fraction(k, 20)) for k in range(1, 21)])
     source = IndexSource(FolderTree(folder / "truth"), video)
+    results = VideoResults(store, "video", dict.fromkeys(_MODELS, ""), "rvos run")
 
     def sweep(chosen: Sequence[Setting]) -> None:
-        sweep_video(store, video, source, node, [Group(_PAIR)], chosen)
+        sweep_video(results, video, source, node, [Group(_PAIR)], chosen)
 
     one = _time(lambda: sweep(settings[9:10]), repeats=3)
     twenty = _time(lambda: sweep(settings), repeats=3)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusion.votes import read_runs
+from pipeline.results import Results, VideoResults
 from rvos.datasets import Dataset
 from rvos.datasets.dataset import TruthSource
 from rvos.datasets.truth import VideoTruth
@@ -18,7 +19,6 @@ from rvos.evaluation.columns import pack_columns, trace_columns, trace_runs
 from rvos.evaluation.measures import score
 from rvos.evaluation.outlines import Outlines
 from rvos.mask_sequences import MaskSequence
-from rvos.store import Store
 from rvos.videos import Video
 
 Values = NDArray[np.float64]
@@ -64,15 +64,18 @@ class TracedTruth:
 
 
 def score_nodes(
-    store: Store, dataset: Dataset, videos: Sequence[Video], nodes: Sequence[str], *, jobs: int = 1
+    results: Results, dataset: Dataset, videos: Sequence[Video], nodes: Sequence[str], *, jobs: int = 1
 ) -> list[VideoScores]:
     """Return the scores of stored nodes, video by video.
 
     Raises:
         InputError: no ground truth, or masks that do not fit it.
-        StoreError: a result is missing or damaged.
+        StoreError: a result is missing, damaged, or made with other settings.
     """
-    tasks = (joblib.delayed(_score_video)(store, video, dataset.select_truth(video), nodes) for video in videos)
+    tasks = (
+        joblib.delayed(_score_video)(results.of_video(video.id), video, dataset.select_truth(video), nodes)
+        for video in videos
+    )
     scores: list[VideoScores] = joblib.Parallel(n_jobs=jobs)(tasks)
     return scores
 
@@ -83,13 +86,13 @@ def average(scores: Sequence[VideoScores]) -> Values:
     return means
 
 
-def _score_video(store: Store, video: Video, source: TruthSource, nodes: Sequence[str]) -> VideoScores:
+def _score_video(results: VideoResults, video: Video, source: TruthSource, nodes: Sequence[str]) -> VideoScores:
     truth = TracedTruth(video, source.read())
-    return VideoScores(video.id, np.stack([_score_node(store, video, truth, node) for node in nodes]))
+    return VideoScores(video.id, np.stack([_score_node(results, video, truth, node) for node in nodes]))
 
 
-def _score_node(store: Store, video: Video, truth: TracedTruth, node: str) -> Values:
-    sequences = {sequence.expression: sequence for sequence in store.read(node, video.id, soft=False)}
+def _score_node(results: VideoResults, video: Video, truth: TracedTruth, node: str) -> Values:
+    sequences = results.by_expression(node)
     known: dict[tuple[tuple[bytes, ...], int], tuple[float, float]] = {}
     rows = []
     for expression in video.expressions:

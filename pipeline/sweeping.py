@@ -13,15 +13,11 @@ from fusion.sweeps import Setting, count_member_votes, list_shares, list_subsets
 from fusion.thresholds import Threshold
 from fusion.votes import check_alike, read_runs
 from pipeline.kinds.base import Ballot
-from pipeline.recipe.graph import build_graph
-from pipeline.recipe.recipe import Recipe
-from pipeline.recipe_text import nearest
+from pipeline.results import Results, VideoResults
 from pipeline.scoring import TracedTruth, Values
 from rvos.datasets import Dataset
 from rvos.datasets.dataset import TruthSource
-from rvos.errors import ConfigError
 from rvos.mask_sequences import MaskSequence
-from rvos.store import Store
 from rvos.videos import Video
 
 _LARGEST_GROUP = 2
@@ -39,7 +35,7 @@ class SweepRow:
 
 
 def sweep_node(
-    store: Store,
+    results: Results,
     dataset: Dataset,
     videos: Sequence[Video],
     node: Ballot,
@@ -56,30 +52,21 @@ def sweep_node(
 
     Raises:
         InputError: no ground truth, or masks that do not fit it.
-        StoreError: an input of the node is missing or damaged.
+        StoreError: an input of the node is missing, damaged, or made with other settings.
     """
+    results.require(node.members)
     groups = {video.id: node.given_groups(video) for video in videos}
     given = [group for own in groups.values() for group in own or ()]
     largest = max((len(group.expressions) for group in given), default=_LARGEST_GROUP)
     settings = list_settings(node, thresholds, subsets=subsets, group_size=largest)
     tasks = (
-        joblib.delayed(sweep_video)(store, video, dataset.select_truth(video), node, groups[video.id], settings)
+        joblib.delayed(sweep_video)(
+            results.of_video(video.id), video, dataset.select_truth(video), node, groups[video.id], settings
+        )
         for video in videos
     )
     means = np.concatenate(joblib.Parallel(n_jobs=jobs)(tasks), axis=1).mean(axis=1)
     return [_make_row(node, setting, 100 * values) for setting, values in zip(settings, means, strict=True)]
-
-
-def find_fusion(recipe: Recipe, name: str) -> Ballot:
-    """Return a fusion by votes.
-
-    Raises:
-        ConfigError: no such node, or one that does not vote.
-    """
-    ballots = {node.name: ballot for node in build_graph(recipe).nodes if (ballot := node.ballot()) is not None}
-    if name not in ballots:
-        raise ConfigError(f"{recipe.path}: no fusion {name!r} by votes; {nearest(name, list(ballots))}")
-    return ballots[name]
 
 
 def list_settings(node: Ballot, thresholds: Sequence[str], *, subsets: bool, group_size: int) -> list[Setting]:
@@ -91,7 +78,7 @@ def list_settings(node: Ballot, thresholds: Sequence[str], *, subsets: bool, gro
 
 
 def sweep_video(
-    store: Store,
+    results: VideoResults,
     video: Video,
     source: TruthSource,
     node: Ballot,
@@ -99,9 +86,9 @@ def sweep_video(
     settings: Sequence[Setting],
 ) -> Values:
     """Return J and F of every setting and expression of a video, `(settings, expressions, 2)`."""
-    members = [{s.expression: s for s in store.read(name, video.id, soft=False)} for name in node.members]
+    members = [results.by_expression(name) for name in node.members]
     if groups is None:
-        groups = node.find_groups(video, lambda name: store.read(name, video.id, soft=False))
+        groups = node.find_groups(video, results.read)
     truth = TracedTruth(video, source.read())
     order = {expression.id: index for index, expression in enumerate(video.expressions)}
     values = np.empty((len(settings), len(order), 2))

@@ -8,13 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.kinds.artefacts import MASKS
-from pipeline.recipe.graph import build_graph
-from pipeline.recipe.recipe import Recipe
-from pipeline.recipe_text import nearest
 from pipeline.scoring import VideoScores, average
-from rvos.errors import ConfigError
-from rvos.store import Store
 
 _RESAMPLES = 2000
 _RIGHT = 0.5
@@ -37,24 +31,6 @@ class TableRow:
     gain: float | None = None
     low: float | None = None
     high: float | None = None
-
-
-def choose_nodes(recipe: Recipe, store: Store, names: Sequence[str], videos: Sequence[str]) -> list[str]:
-    """Return the named nodes, or all that have a result for every video, in the order of the graph.
-
-    Raises:
-        ConfigError: unknown names, or nothing is finished.
-    """
-    known = [node.name for node in build_graph(recipe).nodes if node.artefact is MASKS]
-    for name in names:
-        if name not in known:
-            raise ConfigError(f"{recipe.path}: no node {name!r}; {nearest(name, known)}")
-    if names:
-        return list(dict.fromkeys(names))
-    finished = [name for name in known if set(videos) <= set(store.videos(name))]
-    if not finished:
-        raise ConfigError(f"{recipe.workspace}: no node is finished for all videos; run first: rvos run {recipe.path}")
-    return finished
 
 
 def make_table(nodes: Sequence[str], scores: Sequence[VideoScores]) -> list[TableRow]:

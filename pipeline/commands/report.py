@@ -9,13 +9,14 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from pipeline.commands.recipe_options import add_recipe_options, open_recipe
-from pipeline.plan import Plan, make_plan, select_videos
+from pipeline.commands.recipe_options import add_recipe_options, open_recipe, repeat_options
+from pipeline.plan import make_plan, select_videos
 from pipeline.recipe.graph import build_graph
 from pipeline.report.collect import collect_nodes, collect_video
 from pipeline.report.content import Report
 from pipeline.report.page import render
 from pipeline.report.scores import collect_ladder, collect_sweep
+from pipeline.results import Results
 from rvos.datasets import Dataset, open_dataset
 from rvos.files import write_atomically
 from rvos.videos import Video
@@ -44,7 +45,7 @@ def run(options: argparse.Namespace) -> int:
     videos = select_videos(dataset, names=options.videos)
     plan = make_plan(recipe, build_graph(recipe), videos)
     report = make_report(
-        plan,
+        Results(plan, repeat_options(options)),
         dataset,
         videos,
         ladder=options.ladder,
@@ -59,7 +60,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def make_report(
-    plan: Plan,
+    results: Results,
     dataset: Dataset,
     videos: Sequence[Video],
     *,
@@ -79,15 +80,15 @@ def make_report(
     if len(shown) < len(videos):
         notes.append(f"Masks are shown for the first {len(shown)} videos.")
     views = tuple(
-        collect_video(plan, dataset, video)
+        collect_video(results, dataset, video)
         for video in tqdm(shown, desc="report", unit="video", disable=quiet, file=sys.stderr)
     )
     scored = dataset.truth is not None
     return Report(
         title,
-        collect_nodes(plan),
+        collect_nodes(results),
         views,
-        tuple(collect_ladder(plan, dataset, videos, ladder)) if scored else (),
-        tuple(collect_sweep(plan, dataset, videos)) if scored else (),
+        tuple(collect_ladder(results, dataset, videos, ladder)) if scored else (),
+        tuple(collect_sweep(results, dataset, videos)) if scored else (),
         tuple(notes) if scored else (),
     )

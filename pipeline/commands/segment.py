@@ -18,6 +18,7 @@ from pipeline.recipe.graph import build_graph, check_files
 from pipeline.recipe.recipe import Recipe
 from pipeline.recipe_reader import read_recipe
 from pipeline.report.page import render
+from pipeline.results import Results
 from pipeline.summary import find_exit_status, print_failures
 from pipeline.timings import write_timings
 from pipeline.workspace import prepare_workspace
@@ -26,7 +27,6 @@ from rvos.errors import ConfigError
 from rvos.files import write_atomically
 from rvos.mask_sequences import MaskSequence
 from rvos.png import encode_mask_pngs
-from rvos.store import Store
 
 _FRAMES_PER_SECOND = 6.0
 
@@ -98,13 +98,14 @@ def write_results(options: argparse.Namespace, plan: Plan, dataset: Dataset, vid
     """Write the masks, the overlay video and the report of the result, and print their paths."""
     node = str(options.node or plan.recipe.submission)
     video = dataset.video(video_id)
-    sequences = Store(plan.recipe.workspace).read(node, video_id, soft=False)
+    results = Results(plan, str(options.recipe))
+    sequences = results.of_video(video_id).read(node)
     masks = options.out / "masks"
     write_masks(masks, sequences)
     overlay = options.out / "overlay.mp4"
     write_video(overlay, draw_video(video, sequences), frames_per_second=options.fps)
     title = f"{node} on {options.source.name}"
-    report = make_report(plan, dataset, (video,), title=title, quiet=options.quiet)
+    report = make_report(results, dataset, (video,), title=title, quiet=options.quiet)
     page = options.out / "report.html"
     write_atomically(page, render(report).encode())
     print(*(masks, overlay, page), sep="\n", file=sys.stdout)

@@ -9,13 +9,14 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from pipeline.commands.recipe_options import add_recipe_options, open_recipe
-from pipeline.plan import select_videos
+from pipeline.commands.recipe_options import add_recipe_options, open_recipe, repeat_options
+from pipeline.plan import make_plan, select_videos
+from pipeline.recipe.graph import build_graph
+from pipeline.results import Results
 from pipeline.sweep_plot import plot_sweep
-from pipeline.sweeping import SweepRow, find_fusion, sweep_node
+from pipeline.sweeping import SweepRow, sweep_node
 from rvos.datasets import open_dataset
 from rvos.errors import ConfigError
-from rvos.store import Store
 
 _SHOWN = 20
 
@@ -43,11 +44,12 @@ def run(options: argparse.Namespace) -> int:
             f"{options.plot}: a plot shows the thresholds of one set of members; drop --members or --plot"
         )
     recipe = open_recipe(options)
-    node = find_fusion(recipe, options.node)
     dataset = open_dataset(recipe.dataset.format, recipe.dataset.root, recipe.dataset.split)
     videos = select_videos(dataset, names=options.videos)
+    results = Results(make_plan(recipe, build_graph(recipe), videos), repeat_options(options))
+    node = results.find_ballot(options.node)
     rows = sweep_node(
-        Store(recipe.workspace),
+        results,
         dataset,
         videos,
         node,

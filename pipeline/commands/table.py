@@ -11,12 +11,13 @@ from dataclasses import asdict
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.commands.recipe_options import add_recipe_options, open_recipe
-from pipeline.plan import select_videos
+from pipeline.commands.recipe_options import add_recipe_options, open_recipe, repeat_options
+from pipeline.plan import make_plan, select_videos
+from pipeline.recipe.graph import build_graph
+from pipeline.results import Results
 from pipeline.scoring import score_nodes
-from pipeline.tables import TableRow, choose_nodes, compare_pairs, make_table
+from pipeline.tables import TableRow, compare_pairs, make_table
 from rvos.datasets import open_dataset
-from rvos.store import Store
 
 
 def register(parser: argparse.ArgumentParser) -> None:
@@ -37,9 +38,9 @@ def run(options: argparse.Namespace) -> int:
     recipe = open_recipe(options)
     dataset = open_dataset(recipe.dataset.format, recipe.dataset.root, recipe.dataset.split)
     videos = select_videos(dataset, names=options.videos)
-    store = Store(recipe.workspace)
-    nodes = choose_nodes(recipe, store, options.nodes, [video.id for video in videos])
-    scores = score_nodes(store, dataset, videos, nodes, jobs=options.jobs)
+    results = Results(make_plan(recipe, build_graph(recipe), videos), repeat_options(options))
+    nodes = results.choose_nodes(options.nodes)
+    scores = score_nodes(results, dataset, videos, nodes, jobs=options.jobs)
     rows, pairs = make_table(nodes, scores), compare_pairs(scores)
     if options.json:
         content = {"videos": len(videos), "rows": [asdict(row) for row in rows]}

@@ -10,16 +10,15 @@ from numpy.typing import NDArray
 
 from pipeline.kinds.artefacts import MASKS
 from pipeline.kinds.base import Node, Task
-from pipeline.plan import Plan
 from pipeline.report.content import ExpressionView, NodeState, ReportNode, SequenceView, VideoView, VoteView
 from pipeline.report.pictures import data_address, picture_size, shrink_masks, shrink_runs
+from pipeline.results import Results
 from pipeline.timings import read_seconds
 from rvos.datasets import Dataset
 from rvos.datasets.truth import VideoTruth
 from rvos.errors import InputError
 from rvos.evaluation import j_and_f
 from rvos.mask_sequences import MaskSequence
-from rvos.store import Store
 from rvos.videos import Expression, Video
 
 LONGEST_SIDE = 480
@@ -27,24 +26,28 @@ PERCENT = 100.0
 Sequences = Mapping[str, Mapping[str, MaskSequence]]
 
 
-def collect_nodes(plan: Plan) -> tuple[ReportNode, ...]:
+def collect_nodes(results: Results) -> tuple[ReportNode, ...]:
     """Return the graph as the page draws it; a node is done when every video of the plan is stored."""
-    store = Store(plan.recipe.workspace)
+    plan = results.plan
     seconds = read_seconds(plan.recipe.workspace)
-    return tuple(_describe_node(node, plan.tasks[node.name], store, seconds.get(node.name)) for node in plan.nodes)
+    return tuple(
+        _describe_node(node, is_done=not results.find_missing(node.name), seconds=seconds.get(node.name))
+        for node in plan.nodes
+    )
 
 
-def collect_video(plan: Plan, dataset: Dataset, video: Video) -> VideoView:
+def collect_video(results: Results, dataset: Dataset, video: Video) -> VideoView:
     """Return one video with the masks of every node that is stored.
 
     Raises:
         InputError: frames are missing or damaged, or nothing is stored yet.
         StoreError: a stored result is damaged.
     """
-    tasks = {name: next(task for task in own if task.video.id == video.id) for name, own in plan.tasks.items()}
-    stored = _read_stored(plan, tasks)
+    tasks = {name: next(task for task in own if task.video.id == video.id) for name, own in results.plan.tasks.items()}
+    stored = _read_stored(results, tasks)
     if not stored:
-        raise InputError(f"{plan.recipe.workspace}: nothing of video {video.id} yet; run `rvos run {plan.recipe.path}`")
+        workspace = results.plan.recipe.workspace
+        raise InputError(f"{workspace}: nothing of video {video.id} yet; run first: {results.command}")
     votes = _find_votes({name: tasks[name] for name in stored})
     truth = dataset.read_truth(video) if dataset.truth is not None else None
     frame_size = next(iter(next(iter(stored.values())).values())).size
@@ -54,9 +57,8 @@ def collect_video(plan: Plan, dataset: Dataset, video: Video) -> VideoView:
     return VideoView(video.id, video.frames, size, _take_pictures(dataset, video, size), views)
 
 
-def _describe_node(node: Node, tasks: Sequence[Task], store: Store, seconds: float | None) -> ReportNode:
-    present = all(store.has(node.name, task.video.id, task.fingerprint) for task in tasks)
-    state: NodeState = "done" if present else "missing"
+def _describe_node(node: Node, *, is_done: bool, seconds: float | None) -> ReportNode:
+    state: NodeState = "done" if is_done else "missing"
     ballot = node.ballot()
     return ReportNode(
         node.name,
@@ -70,14 +72,13 @@ def _describe_node(node: Node, tasks: Sequence[Task], store: Store, seconds: flo
     )
 
 
-def _read_stored(plan: Plan, tasks: Mapping[str, Task]) -> dict[str, dict[str, MaskSequence]]:
+def _read_stored(results: Results, tasks: Mapping[str, Task]) -> dict[str, dict[str, MaskSequence]]:
     """Return the sequences of every stored node by expression."""
-    store = Store(plan.recipe.workspace)
     found = {}
     for name, task in tasks.items():
-        if task.node.artefact is MASKS and store.has(name, task.video.id, task.fingerprint):
-            sequences = store.read(name, task.video.id, task.fingerprint, soft=False)
-            found[name] = {sequence.expression: sequence for sequence in sequences}
+        own = results.of_video(task.video.id)
+        if task.node.artefact is MASKS and own.has(name):
+            found[name] = own.by_expression(name)
     return found
 
 

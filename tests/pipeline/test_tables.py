@@ -97,7 +97,7 @@ def test_the_sweep_of_members_lists_every_subset_best_first(finished: Path, caps
         (["sweep", "a"], "no fusion 'a'"),
         (["sweep", "ab", "--thresholds", "none"], "threshold 'none'"),
         (["sweep", "ab", "--videos", "nobody"], "nobody"),
-        (["sweep", "ab", "--workspace", "elsewhere"], "no such result"),
+        (["sweep", "ab", "--workspace", "elsewhere"], "a is missing, or made with other settings, for 3 of 3 videos"),
         (["table", "--workspace", "elsewhere"], "run first: rvos run"),
     ],
 )
@@ -106,6 +106,28 @@ def test_wrong_words_are_told(
 ) -> None:
     assert main([words[0], str(finished / "pipeline.yaml"), *words[1:]]) == 2
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [["table", "final"], ["sweep", "final"], ["report", "--ladder", "a", "final"]])
+def test_results_of_other_settings_are_missing(
+    finished: Path, capsys: pytest.CaptureFixture[str], words: list[str]
+) -> None:
+    """A threshold that was not run must not be shown with the numbers of one that was."""
+    recipe = str(finished / "pipeline.yaml")
+    changed = ["--set", f"stages.{'stage1.ab' if words[0] == 'sweep' else 'stage2.final'}.threshold=1"]
+    assert main([words[0], recipe, *words[1:], *changed]) == 2
+    message = capsys.readouterr().err
+    assert "is missing, or made with other settings, for 3 of 3 videos" in message
+    assert f"run first: rvos run {recipe} {' '.join(changed)}" in message
+    assert main(["run", recipe, "--quiet", *changed]) == 0
+    assert main([words[0], recipe, *words[1:], *changed]) == 0
+
+
+def test_without_names_nodes_of_other_settings_are_not_shown(
+    finished: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = call(finished, capsys, "table", "--set", "stages.stage2.final.threshold=1")["rows"]
+    assert [row["node"] for row in rows] == ["a", "b", "c", "ab"]
 
 
 def test_a_gain_that_every_video_shows_has_a_narrow_interval() -> None:
