@@ -17,29 +17,29 @@ def average(members: Sequence[MaskSequence], *, weights: Sequence[int], threshol
     """Return the run lengths, one a frame, of the pixels whose mean probability is above `threshold`.
 
     Args:
-        members: sequences of one group, same frames and size, each with soft maps.
+        members: sequences of one group, same frames and size; masks without soft maps are probabilities 0 and 1.
         weights: one for each member.
         threshold: in (0, 1); exactly this probability is background.
 
     Raises:
-        FusionError: no members, unequal ones, or one without soft maps.
+        FusionError: no members, or unequal ones.
     """
     if not members:
         raise FusionError("an average without members; name at least one member")
     check_alike(members)
-    soft = [_get_soft(member) for member in members]
     shares = np.asarray(weights, np.float64) / sum(weights)
     first = members[0]
-    return tuple(_average_frame(soft, shares, index, first.size, threshold) for index in range(first.n_frames))
+    return tuple(_average_frame(members, shares, index, threshold) for index in range(first.n_frames))
 
 
-def _average_frame(
-    soft: Sequence[SoftMaps], shares: NDArray[np.float64], index: int, size: tuple[int, int], threshold: float
-) -> bytes:
+def _average_frame(members: Sequence[MaskSequence], shares: NDArray[np.float64], index: int, threshold: float) -> bytes:
     """Return the run lengths of one frame; only one frame is ever dense."""
-    total = np.zeros(size, np.float32)
-    for maps, share in zip(soft, shares, strict=True):
-        total += np.float32(share) * frame_probabilities(maps, index, size)
+    total = np.zeros(members[0].size, np.float32)
+    for member, share in zip(members, shares, strict=True):
+        if member.soft is None:
+            total += np.float32(share) * member.mask(index)
+        else:
+            total += np.float32(share) * frame_probabilities(member.soft, index, member.size)
     return encode((total > threshold)[None])[0]
 
 
@@ -50,12 +50,3 @@ def frame_probabilities(maps: SoftMaps, index: int, size: tuple[int, int]) -> ND
     if maps.kind == "probability":
         return resized
     return np.asarray(1 / (1 + np.exp(-resized)), np.float32)
-
-
-def _get_soft(member: MaskSequence) -> SoftMaps:
-    if member.soft is None:
-        raise FusionError(
-            f"{member.video}/{member.expression}: a member has no soft maps, which an average needs; "
-            "set keep_soft on its model or fuse by votes"
-        )
-    return member.soft

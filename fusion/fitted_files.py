@@ -27,6 +27,7 @@ class FittedFile:
         members: nodes that it was fitted for, in their order.
         scores: by member, the chance of the right object from the mean score.
         pairs: what hits say about two sentences.
+        deciders: nodes whose masks those hits are of.
         gate: by feature, the weights of the chance that a sentence has a target; with its intercept.
         features: names of the gate's features.
         made: how: videos, gains and so on; only for readers.
@@ -35,6 +36,7 @@ class FittedFile:
     members: tuple[str, ...]
     scores: Mapping[str, ScoreFit] = field(default_factory=dict)
     pairs: PairFit | None = None
+    deciders: tuple[str, ...] = ()
     gate: Logistic | None = None
     features: tuple[str, ...] = ()
     made: Mapping[str, Any] = field(default_factory=dict)
@@ -64,7 +66,7 @@ def write_fitted(path: Path, fitted: FittedFile) -> None:
             name: {"slope": fit.slope, "intercept": fit.intercept} for name, fit in fitted.scores.items()
         }
     if fitted.pairs is not None:
-        content["pairs"] = {"slope": fitted.pairs.slope, "even": fitted.pairs.even}
+        content["pairs"] = {"slope": fitted.pairs.slope, "even": fitted.pairs.even, "members": list(fitted.deciders)}
     if fitted.gate is not None:
         weights = dict(zip(fitted.features, fitted.gate.weights, strict=True))
         content["gate"] = {"weights": weights, "intercept": fitted.gate.intercept}
@@ -83,27 +85,34 @@ def read_fitted(path: Path) -> FittedFile:
         raise InputError(f"{path}: not a file of `rvos fit`; fit again or name another file")
     if content.get("version") != VERSION:
         raise InputError(f"{path}: version {content.get('version')!r} of fitted files, expected {VERSION}; fit again")
-    members = tuple(_expect(name, str, f"{path}: members") for name in _expect(content.get("members"), list, f"{path}"))
+    gate, features = _read_gate(content.get("gate"), f"{path}: gate")
+    pairs, deciders = _read_pairs(content.get("pairs"), f"{path}: pairs")
     scores = {
         name: ScoreFit(_number(fit, "slope", f"{path}: {name}"), _number(fit, "intercept", f"{path}: {name}"))
         for name, fit in _expect(content.get("scores", {}), dict, f"{path}: scores").items()
     }
-    pairs = content.get("pairs")
-    gate = content.get("gate")
-    weights = _expect(_expect(gate, dict, f"{path}: gate").get("weights"), dict, f"{path}: gate") if gate else {}
-    return FittedFile(
-        members,
-        scores,
-        PairFit(_number(pairs, "slope", f"{path}: pairs"), _number(pairs, "even", f"{path}: pairs")) if pairs else None,
-        Logistic(
-            tuple(_number(weights, name, f"{path}: gate") for name in weights),
-            _number(gate, "intercept", f"{path}: gate"),
-        )
-        if gate
-        else None,
-        tuple(weights),
-        _expect(content.get("made", {}), dict, f"{path}: made"),
-    )
+    members = _names(content.get("members"), f"{path}: members")
+    made = _expect(content.get("made", {}), dict, f"{path}: made")
+    return FittedFile(members, scores, pairs, deciders, gate, features, made)
+
+
+def _read_pairs(value: Any, where: str) -> tuple[PairFit | None, tuple[str, ...]]:
+    if value is None:
+        return None, ()
+    fit = PairFit(_number(value, "slope", where), _number(value, "even", where))
+    return fit, _names(value.get("members"), f"{where}: members")
+
+
+def _read_gate(value: Any, where: str) -> tuple[Logistic | None, tuple[str, ...]]:
+    if value is None:
+        return None, ()
+    weights = _expect(_expect(value, dict, where).get("weights"), dict, where)
+    fit = Logistic(tuple(_number(weights, name, where) for name in weights), _number(value, "intercept", where))
+    return fit, tuple(weights)
+
+
+def _names(value: Any, where: str) -> tuple[str, ...]:
+    return tuple(_expect(name, str, where) for name in _expect(value, list, where))
 
 
 def _expect(value: Any, kind: type, where: str) -> Any:

@@ -14,7 +14,7 @@ from rvos.json_files import read_json
 from rvos.runs import Runs, tracklet_iou
 from rvos.videos import Video
 
-GroupingRule = Literal["object_id", "neighbours", "agreement", "file", "none"]
+GroupingRule = Literal["object_id", "runs", "neighbours", "agreement", "file", "none"]
 GROUPING_RULES: tuple[str, ...] = get_args(GroupingRule)
 SAME_OBJECT = 0.5
 
@@ -37,14 +37,19 @@ class Group:
 def group_by_object(video: Video) -> tuple[Group, ...]:
     """Return the expressions with equal object ids, in the order of their first expression.
 
+    An expression without target is a group of its own: two of them say nothing about each other.
+
     Raises:
         InputError: an expression without object id.
     """
     found: dict[tuple[str, ...], list[str]] = {}
     for expression in video.expressions:
+        if not expression.has_target:
+            found[("", expression.id)] = [expression.id]  # no object is named like this
+            continue
         if not expression.object_ids:
             raise InputError(
-                f"{video.id}/{expression.id}: the data has no object id; group by neighbours, agreement or a file"
+                f"{video.id}/{expression.id}: the data has no object id; group by runs, neighbours or a file"
             )
         found.setdefault(tuple(sorted(expression.object_ids)), []).append(expression.id)
     return tuple(Group(tuple(ids)) for ids in found.values())

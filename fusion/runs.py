@@ -24,6 +24,7 @@ SLOPE = 3.0
 HITS_OF_EVEN_ODDS = 0.37
 SURE_ORDER = 3.0
 _NEAR, _FAR = 1, 3
+_CERTAIN = 1000.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,11 @@ class OrderEvidence:
     def is_sure(self) -> bool:
         """Whether the order says something; groups by runs rest on it."""
         return self.z > SURE_ORDER
+
+    @property
+    def is_tested(self) -> bool:
+        """Whether there are videos enough for any error to show."""
+        return self.n_videos > 1
 
 
 def count_hits(members: Sequence[Mapping[str, Runs]], expressions: Sequence[str]) -> Values:
@@ -138,7 +144,7 @@ def weigh_order(hits: Sequence[Values]) -> OrderEvidence:
     mean = float((near - far).mean())
     error = float((near - far).std(ddof=1)) / sqrt(len(rows))
     # Videos that all differ by the same amount leave no error; any difference is then sure.
-    z = mean / error if error > 0 else copysign(inf, mean) if mean else 0.0
+    z = mean / error if error > 0 else copysign(_CERTAIN, mean) if mean else 0.0
     return OrderEvidence(float(near.mean()), float(far.mean()), z, len(rows))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pipeline.checksums import Checksums
 from pipeline.fingerprints import fingerprint_task
@@ -11,6 +11,7 @@ from pipeline.kinds.base import Node, Task
 from pipeline.recipe.graph import Graph
 from pipeline.recipe.recipe import Recipe
 from pipeline.recipe_text import Problems
+from pipeline.sentence_order import OrderFinding, settle_order
 from rvos.datasets import Dataset
 from rvos.errors import ConfigError
 from rvos.store import Store
@@ -19,12 +20,18 @@ from rvos.videos import Video
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """All tasks of a run, node by node, with the fingerprints of everything that they read."""
+    """All tasks of a run, node by node, with the fingerprints of everything that they read.
+
+    Args:
+        recipe: as the order of the sentences allows; see `pipeline.sentence_order`.
+        order: what was found about that order, for each set of nodes that tells.
+    """
 
     recipe: Recipe
     nodes: tuple[Node, ...]
     tasks: Mapping[str, tuple[Task, ...]]
     assumed: tuple[tuple[str, str, str], ...]
+    order: tuple[OrderFinding, ...] = ()
 
 
 def make_plan(
@@ -42,6 +49,8 @@ def make_plan(
     """
     checksums = Checksums(recipe.workspace)
     _check_videos(recipe, videos)
+    recipe, order = settle_order(recipe, checksums)
+    graph = replace(graph, nodes=tuple(recipe.node(node.name) for node in graph.nodes))
     ordered = _add_ancestors(recipe, graph)
     names = {node.name for node in graph.nodes}
     tasks: dict[str, list[Task]] = {node.name: [] for node in graph.nodes}
@@ -57,7 +66,7 @@ def make_plan(
             elif node.name in graph.assumed:
                 assumed.append((node.name, video.id, known[node.name]))
     checksums.save()
-    return Plan(recipe, graph.nodes, {name: tuple(found) for name, found in tasks.items()}, tuple(assumed))
+    return Plan(recipe, graph.nodes, {name: tuple(found) for name, found in tasks.items()}, tuple(assumed), order)
 
 
 def find_missing_inputs(plan: Plan) -> list[tuple[str, str]]:

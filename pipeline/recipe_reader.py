@@ -57,9 +57,11 @@ class _Reader:
     def __init__(self, text: RecipeText) -> None:
         self._text = text
         self._engines: dict[str, EngineEntry | None] = {}
+        self._format = ""
 
     def recipe(self, path: Path, top: Mapping[str, yaml.Node], workspace: Path | None) -> Recipe | None:
         dataset = self._dataset(top["dataset"]) if "dataset" in top else None
+        self._format = "" if dataset is None else dataset.format
         groups = read_groups(self._text, top["groups"], "groups") if "groups" in top else GroupsEntry()
         if "engines" in top:
             entries = self._text.entries(top["engines"], "engines")
@@ -163,7 +165,7 @@ class _Reader:
             choices = " nor ".join(repr(keyword) for keyword in kinds)
             self._text.problems.add(node, f"{where}: neither {choices}; say what the node does")
             return None
-        return kind.read(NodeEntry(name, stage, where, node, self._text, self._engines, groups))
+        return kind.read(NodeEntry(name, stage, where, node, self._text, self._engines, groups, self._format))
 
     def _check_id(self, name: str, node: yaml.Node, what: str) -> None:
         try:

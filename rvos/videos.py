@@ -22,11 +22,13 @@ class Expression:
         id: name in the expression file, unique in its video.
         text: the sentence as the file has it.
         object_ids: annotated objects that it refers to; empty where the data has none.
+        has_target: False where the data says that it refers to nothing.
     """
 
     id: str
     text: str
     object_ids: tuple[str, ...] = ()
+    has_target: bool = True
 
 
 @dataclass(frozen=True, slots=True)

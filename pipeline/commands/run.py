@@ -58,6 +58,17 @@ def run(options: argparse.Namespace) -> int:
     _check_earlier_stages(plan, options)
     progress = Progress(quiet=options.quiet)
     outcomes = run_plan(plan, workers=Workers(options.jobs, options.cluster, options.device), watch=progress.watch)
+    if any(finding.evidence is None for finding in plan.order):
+        # The masks that this run made may be the last that the test of the order needed.
+        settled = make_plan(recipe, graph, videos, device=options.device)
+        if any(finding.is_refuted for finding in settled.order):
+            plan = settled
+            outcomes = run_plan(
+                plan, workers=Workers(options.jobs, options.cluster, options.device), watch=progress.watch
+            )
+    for finding in plan.order:
+        if finding.is_refuted:
+            print(f"warning: {recipe.path}: {finding.explain()}", file=sys.stderr)
     write_timings(recipe.workspace, plan, outcomes)
     _report(options, recipe, plan, outcomes, stage)
     return find_exit_status(outcomes)

@@ -187,6 +187,22 @@ class Node(ABC):
         """Return which frames of a video a network sees together, for the manifest; None without such a choice."""
         return None
 
+    def score_scale(self, nodes: Mapping[str, Node]) -> str | None:
+        """Return what its scores are measured on; nodes of one scale can be compared. None: it has no scores."""
+        return f"the scores of {self.name}"
+
+    def lacks_soft(self) -> str | None:
+        """Return how to keep its probabilities, which it has and does not store; None where that is no fault."""
+        return None
+
+    def order_members(self) -> tuple[str, ...]:
+        """Return the nodes whose masks tell whether the file's order says anything; none where it does not count."""
+        return ()
+
+    def without_order(self) -> Node:
+        """Return the node to take where the order of the file says nothing."""
+        return self
+
     def ballot(self) -> Ballot | None:
         """Return how it votes; None where nothing is counted."""
         return None

@@ -2,38 +2,46 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
+from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import yaml
 
-from fusion.groups import Group, group_by_agreement, group_by_object, group_neighbours, group_none, read_group_file
+from fusion.fitted_files import read_fitted
+from fusion.groups import Group, read_group_file
 from fusion.rules import FUSION_METHODS, FusionRule, SinglesRule, fuse_video
 from fusion.scores import SCORE_RULES
 from fusion.thresholds import Threshold
-from fusion.votes import read_runs
 from pipeline.checksums import Checksums
 from pipeline.kinds.artefacts import MASKS, Artefact
 from pipeline.kinds.base import Ballot, Node, NodeFile, Task, WorkerKey, plain
+from pipeline.kinds.grouping import find_groups, given_groups, is_by_masks, read_run_rule, write_review
+from pipeline.kinds.reading import count
 from pipeline.recipe.entry import NodeEntry
 from pipeline.recipe.groups import read_groups
 from pipeline.recipe.values import GroupsEntry
 from rvos.errors import PipelineError
-from rvos.files import write_atomically
 from rvos.mask_sequences import MaskSequence
 from rvos.videos import Video
 
-_KEYS = ("fuse", "method", "threshold", "weights", "singles", "scores", "groups")
+_KEYS = ("fuse", "method", "threshold", "weights", "singles", "scores", "groups", "capacity", "fitted")
+_ANY_NUMBER = "any"
+_OVERLAPPING = ("mevis",)
+"""Data sets whose sentences mean several objects, so that different groups share some."""
 _LARGEST_GROUP = {"neighbours": 2, "none": 1}
 """Expressions of a group where the rule alone tells."""
 
 
 @dataclass(frozen=True, slots=True)
 class FuseNode(Node):
-    """Members combined expression by expression or group by group."""
+    """Members combined expression by expression or group by group.
+
+    Args:
+        fitted: file of `rvos fit` that makes the members' scores into chances; None: weights count.
+    """
 
     keyword: ClassVar[str] = "fuse"
     kind: ClassVar[str] = "fuse"
@@ -43,6 +51,7 @@ class FuseNode(Node):
     members: tuple[str, ...]
     rule: FusionRule
     groups: GroupsEntry
+    fitted: Path | None = None
 
     @classmethod
     def read(cls, entry: NodeEntry) -> Node | None:
@@ -58,38 +67,58 @@ class FuseNode(Node):
             fields["threshold"] = _read_threshold(entry, values["threshold"], f"{where}.threshold")
         if "singles" in values:
             fields["singles"] = _read_singles(entry, values["singles"], members)
-        if any(value is None for value in fields.values()):
+        fitted = text.path(values["fitted"], f"{where}.fitted") if "fitted" in values else None
+        if any(value is None for value in fields.values()) or (fitted is None and "fitted" in values):
             return None
+        method = fields.get("method")
+        for key, methods in (("capacity", ("assign",)), ("fitted", ("assign", "best"))):
+            if key in values and method not in methods:
+                text.problems.add(values[key], f"{where}.{key}: only for method {' or '.join(methods)}; remove it")
+        fields["capacity"] = _read_capacity(entry, values.get("capacity"), groups)
         try:
-            return cls(entry.name, entry.line, entry.stage, members, FusionRule(**fields), groups)
+            return cls(entry.name, entry.line, entry.stage, members, FusionRule(**fields), groups, fitted)
         except PipelineError as error:
             text.problems.add(entry.mapping, f"{where}: {error}")
             return None
 
     def inputs(self) -> tuple[str, ...]:
         """The members, then the nodes that decide the groups."""
-        deciding = self.groups.members if self.groups.by == "agreement" else ()
+        deciding = self.groups.members if is_by_masks(self.groups) else ()
         return tuple(dict.fromkeys((*self.members, *deciding)))
 
     def files(self) -> tuple[NodeFile, ...]:
-        """The group file."""
-        if self.groups.file is None:
-            return ()
-        return (NodeFile(self.groups.file, "group file", "no such group file; correct groups.file", "data"),)
+        """The group file, and what was fitted."""
+        advice = "no such file; make it with rvos fit, or correct the path"
+        fitted = [
+            NodeFile(path, "fitted file", advice, "settings") for path in (self.fitted, self._fitted_groups()) if path
+        ]
+        if self.groups.by != "file" or self.groups.file is None:
+            return tuple(fitted)
+        return (NodeFile(self.groups.file, "group file", "no such group file; correct groups.file", "data"), *fitted)
 
     def settings(self) -> object:
         """Members and rule; how groups are found counts only where masks decide, else the groups themselves do."""
-        agreement = [self.groups.members, self.groups.threshold] if self.groups.by == "agreement" else None
-        return [list(self.members), plain(self.rule), agreement]
+        deciding: list[object] | None = None
+        if self.groups.by == "agreement":
+            deciding = ["agreement", self.groups.members, self.groups.threshold]
+        elif self.groups.by == "runs":
+            deciding = ["runs", self.groups.members, self.groups.lengths]
+        return [list(self.members), plain(self.rule), plain(deciding)]
 
     def sources(self, video: Video, checksums: Checksums) -> object:
         """The groups that the data or a file give: the same groups by another rule give the same masks."""
         return [group.expressions for group in self.given_groups(video) or ()]
 
     def check(self, nodes: Mapping[str, Node]) -> Iterable[str]:
-        """Check that no member votes twice, and that every threshold can be reached."""
+        """Check that no member votes twice, that their values can be compared, and every threshold be reached."""
         for name in sorted({name for name in self.members if self.members.count(name) > 1}):
             yield f"member {name!r} is named twice; use weights instead"
+        if self.rule.method == "best":
+            yield from self._check_scales(nodes)
+        if self.rule.method == "average":
+            lacking = {name: advice for name in self.members if (advice := nodes[name].lacks_soft())}
+            yield from (f"average needs the probabilities of {name!r}; {advice}" for name, advice in lacking.items())
+        yield from self._check_order_members(nodes)
         size = _LARGEST_GROUP.get(self.groups.by)
         if size is not None and not self.rule.can_pass(size):
             yield self._explain_reach(size, f"with groups by {self.groups.by}")
@@ -98,11 +127,15 @@ class FuseNode(Node):
 
     def check_videos(self, videos: Sequence[Video]) -> Iterable[str]:
         """Check that the data give groups, and that their votes can reach the threshold."""
-        lacking = [video.id for video in videos if any(not expression.object_ids for expression in video.expressions)]
+        if self.fitted is not None:
+            self._working_rule()
+        if self.groups.by == "runs":
+            read_run_rule(self.groups)
+        lacking = [video.id for video in videos if any(not e.object_ids and e.has_target for e in video.expressions)]
         if self.groups.by == "object_id" and lacking:
             yield (
                 f"groups by object_id: {len(lacking)} videos have expressions without obj_id, first {lacking[0]}; "
-                "group by agreement or neighbours"
+                "group by runs or neighbours"
             )
             return
         if self.groups.by == "file":
@@ -124,6 +157,21 @@ class FuseNode(Node):
         threshold = f", threshold {self.rule.threshold}" if self.rule.threshold else ""
         return f"{self.rule.method}{threshold}"
 
+    def score_scale(self, nodes: Mapping[str, Node]) -> str | None:
+        """The first member's where its scores are passed on, else its own."""
+        return (
+            nodes[self.members[0]].score_scale(nodes) if self.rule.scores == "first" else f"the scores of {self.name}"
+        )
+
+    def order_members(self) -> tuple[str, ...]:
+        """The nodes that decide the runs."""
+        return self.groups.members if self.groups.by == "runs" else ()
+
+    def without_order(self) -> Node:
+        """Every sentence on its own; two of them may then mean one object."""
+        capacity = None if self.rule.capacity is None else max(self.rule.capacity, 2)
+        return replace(self, groups=GroupsEntry("none"), rule=replace(self.rule, capacity=capacity))
+
     def worker_key(self) -> WorkerKey | None:
         """Nothing."""
         return None
@@ -142,12 +190,7 @@ class FuseNode(Node):
         Raises:
             InputError: they do not give them.
         """
-        if self.groups.by == "agreement":
-            return None
-        if self.groups.by == "file":
-            assert self.groups.file is not None
-            return read_group_file(self.groups.file, [video])[video.id]
-        return {"object_id": group_by_object, "neighbours": group_neighbours, "none": group_none}[self.groups.by](video)
+        return given_groups(self.groups, video)
 
     def find_groups(self, video: Video, read: Callable[[str], Iterable[MaskSequence]]) -> tuple[Group, ...]:
         """Return the groups of a video.
@@ -158,23 +201,51 @@ class FuseNode(Node):
         Raises:
             InputError: the data or the file do not give them.
         """
-        given = self.given_groups(video)
-        if given is not None:
-            return given
-        deciding = [
-            {sequence.expression: read_runs(sequence) for sequence in read(name)} for name in self.groups.members
-        ]
-        ids = [expression.id for expression in video.expressions]
-        return group_by_agreement(deciding, ids, threshold=self.groups.threshold)
+        return find_groups(self.groups, video, read)
 
     def _fuse(self, task: Task) -> list[MaskSequence]:
         soft = self.rule.method == "average"
         members = [_by_expression(task.read(name, soft=soft)) for name in self.members]
         groups = self.find_groups(task.video, task.read)
-        if self.groups.by == "agreement":
-            _write_review(task, groups)
-        fused = _by_expression(fuse_video(members, groups, self.rule, names=self.members))
+        if is_by_masks(self.groups):
+            write_review(task, groups)
+        fused = _by_expression(fuse_video(members, groups, self._working_rule(), names=self.members))
         return [fused[expression.id] for expression in task.video.expressions]
+
+    def _working_rule(self) -> FusionRule:
+        """Return the rule with what was fitted.
+
+        Raises:
+            InputError: a fitted file that cannot be used, or is for other members.
+        """
+        if self.fitted is None:
+            return self.rule
+        return replace(self.rule, fits=read_fitted(self.fitted).fits_of(self.members, str(self.fitted)))
+
+    def _fitted_groups(self) -> Path | None:
+        return self.groups.fitted if self.groups.by == "runs" else None
+
+    def _check_scales(self, nodes: Mapping[str, Node]) -> Iterable[str]:
+        """Yield why `best` cannot compare: scores of one network say nothing against those of another."""
+        scales = {name: nodes[name].score_scale(nodes) for name in self.members}
+        without = [name for name, scale in scales.items() if scale is None]
+        if without:
+            yield f"best compares scores, and {', '.join(without)} has none; fuse by votes"
+        elif len(set(scales.values())) > 1 and self.fitted is None:
+            yield (
+                f"best compares scores, and those of {', '.join(self.members)} are of different scales "
+                f"({', '.join(dict.fromkeys(map(str, scales.values())))}); name members of one network, "
+                "or give 'fitted', a file of rvos fit"
+            )
+
+    def _check_order_members(self, nodes: Mapping[str, Node]) -> Iterable[str]:
+        if self.groups.by != "runs":
+            return
+        if len(set(self.groups.members)) < 2:
+            yield "groups by runs compare members with each other; name at least two in groups.members"
+        for name in self.groups.members:
+            if _find_order(nodes, name):
+                yield f"groups by runs need masks of single sentences, and {name!r} stands on runs itself; name others"
 
     def _explain_reach(self, group_size: int, where: str) -> str:
         total, needed = self.rule.count_votes(group_size)
@@ -193,15 +264,19 @@ def _by_expression(sequences: Iterable[MaskSequence]) -> dict[str, MaskSequence]
     return {sequence.expression: sequence for sequence in sequences}
 
 
-def _write_review(task: Task, groups: Sequence[Group]) -> None:
-    """Write what masks decided: `rvos run` gathers it into a table for people to correct."""
-    texts = {expression.id: expression.text for expression in task.video.expressions}
-    review = [
-        {"expressions": {name: texts[name] for name in group.expressions}, "confidence": group.confidence}
-        for group in groups
-    ]
-    path = task.workspace / "groups" / f"{task.video.id}.json"
-    write_atomically(path, json.dumps(review, indent=1, ensure_ascii=False).encode())
+def _find_order(nodes: Mapping[str, Node], name: str) -> bool:
+    """Tell whether a node, or one that it stands on, depends on the order of the file."""
+    return bool(nodes[name].order_members()) or any(_find_order(nodes, source) for source in nodes[name].inputs())
+
+
+def _read_capacity(entry: NodeEntry, node: yaml.Node | None, groups: GroupsEntry) -> int | None:
+    """Return how many groups may share an object; without groups two sentences usually mean one."""
+    if node is None:
+        return None if entry.dataset in _OVERLAPPING else 2 if groups.by == "none" else 1
+    what = f"{entry.where}.capacity"
+    if entry.text.text(node, what) == _ANY_NUMBER:
+        return None
+    return entry.text.convert(node, what, count, f"a whole number above 0, or {_ANY_NUMBER}")
 
 
 def _read_threshold(entry: NodeEntry, node: yaml.Node, what: str) -> Threshold | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -86,6 +86,14 @@ class ImportNode(Node):
     def is_bound(self) -> bool:
         """Always."""
         return True
+
+    def score_scale(self, nodes: Mapping[str, Node]) -> str | None:
+        """Its own; pictures have none."""
+        return None if self.format == "png" else f"the scores of {self.name}"
+
+    def lacks_soft(self) -> str | None:
+        """Those of a dump, unless they are kept; masks of other forms are whole as they are."""
+        return "set keep_soft: true on the import" if self.format == "dump" and not self.keep_soft else None
 
     def worker_key(self) -> WorkerKey | None:
         """Nothing: an opened folder is small."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -82,6 +82,14 @@ class MemberNode(Node):
     def protocol(self) -> str | None:
         """The windows."""
         return describe_setting(self.model.window, self.model.overlap)
+
+    def score_scale(self, nodes: Mapping[str, Node]) -> str | None:
+        """The network's own."""
+        return f"the scores of {self.model.runner}"
+
+    def lacks_soft(self) -> str | None:
+        """Logits, unless they are kept."""
+        return None if self.model.keep_soft else "set keep_soft: true on the model"
 
     def worker_key(self) -> WorkerKey | None:
         """The network; two members never gain from each other."""

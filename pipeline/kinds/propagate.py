@@ -130,6 +130,15 @@ class PropagateNode(Node):
         """Where the folder is there."""
         return self._working_engine() is None
 
+    def score_scale(self, nodes: Mapping[str, Node]) -> str | None:
+        """The source's: propagation passes scores on."""
+        return nodes[self.source].score_scale(nodes)
+
+    def lacks_soft(self) -> str | None:
+        """The engine's probabilities, unless they are kept."""
+        engine = self._working_engine()
+        return None if engine is None or engine.options.get("keep_soft") else "set keep_soft: true on the engine"
+
     def worker_key(self) -> WorkerKey | None:
         """The engine: propagations of one video share its features of the frames."""
         engine = self._working_engine()

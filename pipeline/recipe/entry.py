@@ -23,6 +23,7 @@ class NodeEntry:
         text: reads values and notes what is wrong with them.
         engines: by name; None where the entry has problems of its own.
         groups: of the whole recipe.
+        dataset: format of the data set; empty where that has problems.
     """
 
     name: str
@@ -32,6 +33,7 @@ class NodeEntry:
     text: RecipeText
     engines: Mapping[str, EngineEntry | None]
     groups: GroupsEntry
+    dataset: str = ""
 
     @property
     def line(self) -> int:

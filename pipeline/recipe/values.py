@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fusion.groups import SAME_OBJECT, GroupingRule
+from fusion.runs import LENGTHS
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,14 +25,18 @@ class GroupsEntry:
 
     Args:
         file: JSON file, for `by: file`.
-        members: nodes whose masks decide, for `by: agreement`.
+        members: nodes whose masks decide, for `by: runs` and `by: agreement`.
         threshold: smallest tracklet IoU inside a group, for `by: agreement`.
+        lengths: probability of runs of 1, 2, ... sentences, for `by: runs`.
+        fitted: file of `rvos fit` that says what hits are worth, for `by: runs`; None: the built-in numbers.
     """
 
     by: GroupingRule = "none"
     file: Path | None = None
     members: tuple[str, ...] = ()
     threshold: float = SAME_OBJECT
+    lengths: tuple[float, ...] = LENGTHS
+    fitted: Path | None = None
     line: int = 0
 
 

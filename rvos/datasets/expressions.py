@@ -147,7 +147,8 @@ def _read_expression(name: str, value: object, where: str, object_ids: ObjectIds
         raise InputError(f"{where}: no sentence under `exp`; add it")
     if "\0" in text:
         raise InputError(f"{where}: the sentence {ascii(text)[:60]} holds a zero byte; correct it")
-    return Expression(name, text, object_ids(entry, where))
+    # Only an empty list says so; where the key is absent, the annotation is.
+    return Expression(name, text, object_ids(entry, where), has_target=entry.get("anno_id") != [])
 
 
 def read_object_id(entry: Mapping[str, Any], where: str) -> tuple[str, ...]:

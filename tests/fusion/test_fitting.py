@@ -95,6 +95,7 @@ FITTED = FittedFile(
     ("soc", "mutr"),
     {"soc": ScoreFit(2.5, -1.0), "mutr": ScoreFit(3.0, -2.0)},
     PairFit(2.9, 0.4),
+    ("soc", "mutr"),
     Logistic((1.0, -2.0), 0.25),
     ("area", "mean_score"),
     {"videos": 40},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -52,6 +53,12 @@ def test_equal_objects_form_a_group_in_file_order() -> None:
 def test_missing_object_ids_are_named() -> None:
     with pytest.raises(InputError, match="v/1: the data has no object id"):
         group_by_object(video("2", ""))
+
+
+def test_sentences_without_target_are_groups_of_their_own() -> None:
+    known = video("1", "", "1", "").expressions
+    marked = tuple(replace(e, has_target=bool(e.object_ids)) for e in known)
+    assert ids(group_by_object(replace(video(), expressions=marked))) == [("0", "2"), ("1",), ("3",)]
 
 
 @pytest.mark.parametrize("n", [0, 1, 2, 5])

@@ -93,9 +93,10 @@ def test_average_of_exactly_the_threshold_is_background() -> None:
     assert bits(fuse(members, heavier, "0")["0"]) == [0b1111]
 
 
-def test_average_needs_soft_maps() -> None:
-    with pytest.raises(FusionError, match="v/0: a member has no soft maps"):
-        fuse([member([1])], FusionRule((ONE,), method="average"), "0")
+def test_masks_without_soft_maps_are_probabilities_zero_and_one() -> None:
+    members = [member([0b0011]), member([0b0110]), member([0b0010])]
+    fused = fuse(members, FusionRule((ONE,) * 3, method="average"), "0")
+    assert bits(fused["0"]) == [0b0010]
 
 
 def test_assignment_gives_different_groups_different_objects() -> None:
