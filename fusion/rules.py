@@ -134,7 +134,16 @@ def fuse_video(
         for row in own:
             scores, key_frame = combine_scores(row, rule.scores)
             first = row[0]
-            yield MaskSequence(first.video, first.expression, first.frames, first.size, runs, scores, key_frame)
+            yield MaskSequence(
+                first.video,
+                first.expression,
+                first.frames,
+                first.size,
+                runs,
+                scores,
+                key_frame,
+                scored=all(one.scored for one in row),
+            )
 
 
 def _assign_groups(groups: Sequence[Sequence[Sequence[MaskSequence]]], rule: FusionRule) -> list[tuple[bytes, ...]]:

@@ -60,6 +60,8 @@ class MaskSequence:
         soft: soft masks at network resolution, or None.
         propagation: `(T,)` float32 in [0, 1], mean foreground probability inside the propagated mask of a frame: 1 on
             the key frame, 0 without a mask; None: the masks were not propagated.
+        scored: False where the masks came without scores: `scores` then only tells frames with a mask (1) from empty
+            ones (0), enough to choose a key frame, and is not to be compared with another system's.
     """
 
     video: str
@@ -71,6 +73,7 @@ class MaskSequence:
     key_frame: int | None = None
     soft: SoftMaps | None = None
     propagation: NDArray[np.float32] | None = None
+    scored: bool = True
 
     def __post_init__(self) -> None:
         where = f"{self.video}/{self.expression}"

@@ -73,7 +73,16 @@ class MaskSequenceCodec:
             if entry["propagation"]:
                 propagation = read_array(read, f"propagation/{index}", "<f4", (len(frames),))
             yield MaskSequence(
-                video, entry["id"], frames, size, own, scores[index], key_frame, soft, propagation=propagation
+                video,
+                entry["id"],
+                frames,
+                size,
+                own,
+                scores[index],
+                key_frame,
+                soft,
+                propagation=propagation,
+                scored=bool(entry["scored"]),
             )
 
 
@@ -101,6 +110,7 @@ def _describe(sequence: MaskSequence) -> dict[str, Any]:
         "key_frame": sequence.key_frame,
         "soft": None if soft is None else [*soft.values.shape[1:], float(soft.low), float(soft.high), soft.kind],
         "propagation": sequence.propagation is not None,
+        "scored": sequence.scored,
     }
 
 

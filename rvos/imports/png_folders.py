@@ -79,7 +79,16 @@ class PngSource:
             empty.append(not mask.any())
         assert size is not None
         key_frame = self._find_key_frame(video, expression)
-        return MaskSequence(video.id, expression.id, video.frames, size, tuple(runs), score_presence(empty), key_frame)
+        return MaskSequence(
+            video.id,
+            expression.id,
+            video.frames,
+            size,
+            tuple(runs),
+            score_presence(empty),
+            key_frame,
+            scored=False,
+        )
 
     def _find_key_frame(self, video: Video, expression: Expression) -> int | None:
         if not self.key_frames:

@@ -98,7 +98,14 @@ class RleSource:
         details = entry if isinstance(entry, Mapping) else {}
         scores = _read_scores(details.get("scores"), runs, size, where=where)
         return MaskSequence(
-            video.id, expression.id, video.frames, size, runs, scores, _read_key_frame(details, video, where=where)
+            video.id,
+            expression.id,
+            video.frames,
+            size,
+            runs,
+            scores,
+            _read_key_frame(details, video, where=where),
+            scored=details.get("scores") is not None,
         )
 
 

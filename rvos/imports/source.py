@@ -78,5 +78,5 @@ def check_mask_size(found: tuple[int, int], expected: tuple[int, int] | None, *,
 
 
 def score_presence(runs_are_empty: Sequence[bool]) -> NDArray[np.float32]:
-    """Return the scores of masks that come without any: 1 where there is a mask, 0 where it is empty."""
+    """Return what stands for the scores of masks without any: 1 where there is a mask, 0 where it is empty."""
     return np.array([0 if empty else 1 for empty in runs_are_empty], np.float32)

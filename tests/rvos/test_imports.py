@@ -366,3 +366,17 @@ def test_run_lengths_that_do_not_fit_are_named(tmp_path: Path, dataset: Dataset,
 def test_unknown_formats_list_the_choices(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="png, dump, rle"):
         open_source("mat", tmp_path)
+
+
+def test_masks_without_scores_say_so(tmp_path: Path, dataset: Dataset) -> None:
+    """An empty frame is no key frame, but a mask that is there is not worth a 1 beside another system's score."""
+    video = dataset.video("a")
+    rle = {"size": list(SIZE), "counts": [SIZE[0] * SIZE[1] - 4, 4]}
+    masks = [{"size": list(SIZE), "counts": [SIZE[0] * SIZE[1]]}, rle]
+    bare = open_source("rle", write_json(tmp_path / "bare.json", {"a": {"7": masks}})).read(video)[0]
+    content = {"a": {"7": {"masks": masks, "scores": [0.25, 0.5]}}}
+    scored = open_source("rle", write_json(tmp_path / "scored.json", content)).read(video)[0]
+    pngs = open_source("png", write_predictions(tmp_path / "masks", VIDEOS)).read(video)[0]
+    dump = open_source("dump", write_dump(tmp_path / "dump.pth", a_dump())).read(video)[0]
+    assert [one.scored for one in (bare, scored, pngs, dump)] == [False, True, False, True]
+    assert bare.pick_key_frame() == 1

@@ -23,7 +23,7 @@ from rvos.mask_sequences import MaskSequence, SoftMaps
 from rvos.store import Store
 
 QUICK = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
-AN_ENTRY = {"id": "0", "key_frame": None, "soft": None, "propagation": False}
+AN_ENTRY = {"id": "0", "key_frame": None, "soft": None, "propagation": False, "scored": True}
 IDS = st.from_regex(r"[A-Za-z0-9_\-][A-Za-z0-9_.\-]{0,12}", fullmatch=True)
 
 
@@ -45,7 +45,10 @@ def videos(draw: st.DrawFn) -> list[MaskSequence]:
         )
         for name in draw(st.lists(IDS, max_size=3, unique=True))
     ]
-    return [replace(one, propagation=draw(st.sampled_from([None, np.abs(one.scores)]))) for one in kept]
+    return [
+        replace(one, propagation=draw(st.sampled_from([None, np.abs(one.scores)])), scored=draw(st.booleans()))
+        for one in kept
+    ]
 
 
 def is_same(found: Sequence[MaskSequence], expected: Sequence[MaskSequence]) -> bool:
@@ -57,7 +60,7 @@ def content(one: MaskSequence) -> list[object]:
     soft = None if one.soft is None else [one.soft.values.tolist(), one.soft.low, one.soft.high, one.soft.kind]
     propagation = None if one.propagation is None else one.propagation.tolist()
     names = [one.video, one.expression, one.frames, one.size]
-    return [*names, one.runs, one.scores.tolist(), one.key_frame, soft, propagation]
+    return [*names, one.runs, one.scores.tolist(), one.key_frame, one.scored, soft, propagation]
 
 
 def a_sequence(video: str = "v", expression: str = "0") -> MaskSequence:
