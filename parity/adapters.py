@@ -22,6 +22,7 @@ ADAPTERS = {
     "aot": "parity.aot",
     "deaot": "parity.aot",
     "propagation": "parity.propagation",
+    "sam2": "parity.sam2",
 }
 
 

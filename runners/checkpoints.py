@@ -97,7 +97,7 @@ def _allowed() -> Iterator[None]:
     arrays: list[Any] = [np.dtype, np.ndarray, *(type(np.dtype(name)) for name in _ARRAY_TYPES)]
     # NumPy moved these two; files of either age name them by one of two modules.
     rebuild = {"scalar": np.float64(0).__reduce__()[0], "_reconstruct": np.empty(0).__reduce__()[0]}
-    moved: list[Any] = [
+    moved = [
         (function, f"numpy.{core}.multiarray.{name}")
         for name, function in rebuild.items()
         for core in ("core", "_core")

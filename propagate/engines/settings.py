@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Literal
 
 from rvos.errors import ConfigError
 
-PropagationProtocol = Literal["fresh", "legacy"]
-PROTOCOLS: tuple[str, ...] = ("fresh", "legacy")
+PropagationProtocol = Literal["fresh", "legacy", "shared"]
+Family = Literal["aot", "sam2"]
+PROTOCOLS: Mapping[Family, tuple[str, ...]] = {"aot": ("fresh", "legacy"), "sam2": ("fresh", "shared")}
 LONG_EDGE = 1040
+# Options that one family does not have: given for it, they would be without effect.
+_FOREIGN: Mapping[Family, tuple[str, ...]] = {
+    "aot": ("image_size",),
+    "sam2": ("scales", "flip", "long_edge", "max_memory_frames", "long_term_gap"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,15 +25,17 @@ class EngineSettings:
     """One entry of `engines:` in a recipe.
 
     Args:
-        network: name, such as `r50-aotl` or `swinl-deaotl`.
-        checkpoint: official file or our own safetensors.
-        scales: of the network input, one pass each.
-        flip: add a mirrored pass to every scale.
+        network: name, such as `r50-aotl`, `swinl-deaotl` or `sam2.1-hiera-large`.
+        checkpoint: official file, our own safetensors, or for SAM 2 a folder of the hub.
+        scales: of the network input, one pass each (AOT, DeAOT).
+        flip: add a mirrored pass to every scale (AOT, DeAOT).
         protocol: `fresh` resets the memory between the directions and knows one object;
-            `legacy` repeats the 2023 entry: memory carried over, ten identities competing.
-        long_edge: frames with a longer edge are made smaller first; None: no limit.
-        max_memory_frames: long-term memory, the reference included; None: as many as the gap writes.
-        long_term_gap: frames between long-term writes; None: as the network says.
+            `legacy` (AOT, DeAOT) repeats the 2023 entry: memory carried over, ten identities competing;
+            `shared` (SAM 2): the backward pass sees what the forward pass found, as in the official predictor.
+        long_edge: frames with a longer edge are made smaller first; None: no limit (AOT, DeAOT).
+        max_memory_frames: long-term memory, the reference included; None: as many as the gap writes (AOT, DeAOT).
+        long_term_gap: frames between long-term writes; None: as the network says (AOT, DeAOT).
+        image_size: side of the square network input, a multiple of 32; None: 1024 (SAM 2).
         precision: of the network's arithmetic; probabilities are averaged in float32 always.
         cache_megabytes: bound of the features kept for sharing.
         skip_empty: start from the best-scored frame whose mask is not empty where the key frame's is.
@@ -44,6 +53,7 @@ class EngineSettings:
     long_edge: int | None = LONG_EDGE
     max_memory_frames: int | None = None
     long_term_gap: int | None = None
+    image_size: int | None = None
     precision: Literal["float32", "float16", "bfloat16"] = "float32"
     cache_megabytes: int = 1024
     skip_empty: bool = False
@@ -52,11 +62,23 @@ class EngineSettings:
     def __post_init__(self) -> None:
         if not self.scales or any(scale <= 0 for scale in self.scales):
             raise ConfigError(f"engine {self.network}: scales {self.scales}; give one or more positive numbers")
-        if self.protocol not in PROTOCOLS:
+        protocols = PROTOCOLS[self.family]
+        if self.protocol not in protocols:
             raise ConfigError(
-                f"engine {self.network}: protocol {self.protocol!r} is unknown; choose one of {', '.join(PROTOCOLS)}"
+                f"engine {self.network}: protocol {self.protocol!r} is unknown; choose one of {', '.join(protocols)}"
+            )
+        defaults = {field.name: field.default for field in fields(self)}
+        foreign = [name for name in _FOREIGN[self.family] if getattr(self, name) != defaults[name]]
+        if foreign:
+            raise ConfigError(
+                f"engine {self.network}: {', '.join(foreign)} has no effect on this network; leave it out"
             )
         if self.max_memory_frames is not None and self.max_memory_frames < 1:
             raise ConfigError(f"engine {self.network}: max_memory_frames {self.max_memory_frames}; give at least 1")
         if self.cache_megabytes < 0:
             raise ConfigError(f"engine {self.network}: cache_megabytes {self.cache_megabytes}; give 0 or more")
+
+    @property
+    def family(self) -> Family:
+        """The family of networks, which is the file of `propagate.engines` that knows it."""
+        return "sam2" if self.network.startswith("sam2") else "aot"

@@ -1,15 +1,20 @@
-"""The table from the name of a network to the file that builds its engine."""
+"""The table from the family of a network to the file that builds its engine."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from importlib import import_module
 from typing import TYPE_CHECKING
 
-from propagate.engines.settings import EngineSettings
+from propagate.engines.settings import EngineSettings, Family
 
 if TYPE_CHECKING:
     import torch
 
     from propagate.engines.protocol import Engine
+
+ENGINES: Mapping[Family, str] = {"aot": "propagate.engines.aot", "sam2": "propagate.engines.sam2"}
+"""Each has `load_engine(settings, device=...)`."""
 
 
 def build_engine(settings: EngineSettings, *, device: torch.device) -> Engine:
@@ -20,6 +25,5 @@ def build_engine(settings: EngineSettings, *, device: torch.device) -> Engine:
         ConfigError: no network of that name.
     """
     # Recipes are checked without torch, so the networks are imported only when one is wanted.
-    from propagate.engines.aot import load_engine
-
-    return load_engine(settings, device=device)
+    engine: Engine = import_module(ENGINES[settings.family]).load_engine(settings, device=device)
+    return engine

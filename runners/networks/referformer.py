@@ -1,6 +1,6 @@
 """ReferFormer: queries made of the sentence find the object in every frame.
 
-Source: referformer.md.
+Source: referformer.
 """
 
 from __future__ import annotations
