@@ -14,7 +14,6 @@ from math import exp, log
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 
 from fusion.overlaps import are_near
 from fusion.votes import count_votes
@@ -133,6 +132,8 @@ def choose_objects(support: Integers, capacity: int | None) -> list[int | None]:
     best = [int(row.argmax()) if row.any() else None for row in support]
     if capacity is None:
         return best
+    from scipy.optimize import linear_sum_assignment  # slow to import, and most commands never assign
+
     preference = np.outer(np.arange(n_groups, 0, -1), np.arange(n_objects, 0, -1))
     exact = support * (int(preference.max()) * n_groups + 1) + np.where(support > 0, preference, 0)
     rows, columns = linear_sum_assignment(np.repeat(exact, capacity, axis=1), maximize=True)

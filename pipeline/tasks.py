@@ -74,8 +74,15 @@ def run_together(tasks: Sequence[Task]) -> list[Outcome]:
 
 
 def compute(tasks: Sequence[Task]) -> Sequence[Any]:
-    """Return the artefact of every task; they are of one video, with nodes of equal worker keys."""
-    return tasks[0].node.compute(tasks)
+    """Return the artefact of every task; they are of one video, with nodes of equal worker keys.
+
+    Raises:
+        ValueError: the kind breaks its promise of one result for each task.
+    """
+    results = tasks[0].node.compute(tasks)
+    if len(results) != len(tasks):
+        raise ValueError(f"{tasks[0].node.kind} made {len(results)} results for {len(tasks)} tasks")
+    return results
 
 
 def _find_stored(task: Task) -> tuple[Outcome | None, str]:
@@ -94,9 +101,13 @@ def _store(task: Task, result: Any, seconds: float, note: str) -> Outcome:
     """Write a result and return the task's outcome."""
     store, name, video = Store(task.workspace), task.node.name, task.video.id
     try:
-        task.node.artefact.write(store, name, task.video, result, task.fingerprint)
+        store.write_artefact(name, video, result, task.fingerprint, codec=task.node.artefact.codec)
     except StoreError as error:
         return Outcome(name, video, "unwritable", message=str(error))
+    except PipelineError as error:
+        return Outcome(name, video, "failed", seconds, message=str(error))
+    except Exception as error:  # the value is not what its codec stores: a fault of the kind, for this video
+        return _keep_traceback(task, error, seconds)
     return Outcome(name, video, "done", seconds, store.path(name, video).stat().st_size, note)
 
 

@@ -1,47 +1,32 @@
-"""What nodes store: how each sort of result is written, and what of a video names its parts."""
+"""What nodes store, by sort: how it is written, and what of a video names its parts."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Any
 
-from rvos.store import Store
+from rvos.artefacts import MASK_SEQUENCES, Codec
 from rvos.videos import Video
 
 
-class Artefact(Protocol):
-    """A sort of stored result."""
+@dataclass(frozen=True, slots=True)
+class Artefact:
+    """A sort of stored result.
 
-    @property
-    def name(self) -> str:
-        """In words, such as "mask sequences"."""
-        ...
+    Args:
+        codec: writes and reads it.
+        by_expression: its parts are those of the video's expressions, so that another expression file makes another
+            result; what belongs to the video alone outlives such a change.
+    """
 
-    def parts(self, video: Video) -> Sequence[str]:
-        """Return the names that a result of this video is indexed by; they enter every fingerprint."""
-        ...
-
-    def write(self, store: Store, node: str, video: Video, value: Any, fingerprint: str) -> None:
-        """Store a result.
-
-        Raises:
-            StoreError: it cannot be written.
-        """
-        ...
-
-
-class MaskSequences:
-    """One mask sequence for each expression of a video: what can be fused, scored, drawn and submitted."""
-
-    name = "mask sequences"
+    codec: Codec[Any]
+    by_expression: bool
 
     def parts(self, video: Video) -> Sequence[str]:
-        """Return the expressions."""
-        return [expression.id for expression in video.expressions]
-
-    def write(self, store: Store, node: str, video: Video, value: Any, fingerprint: str) -> None:
-        """Store the sequences."""
-        store.write(node, video.id, value, fingerprint)
+        """Return the expressions whose parts a result has; none where it belongs to the video."""
+        return [expression.id for expression in video.expressions] if self.by_expression else []
 
 
-MASKS = MaskSequences()
+MASKS = Artefact(MASK_SEQUENCES, by_expression=True)
+"""One mask sequence for each expression: what can be fused, scored, drawn and submitted."""

@@ -232,6 +232,14 @@ class Task:
         """
         return Store(self.workspace).read(name, self.video.id, dict(self.inputs)[name], soft=soft)
 
+    def read_artefact(self, name: str, artefact: Artefact) -> Any:
+        """Return the result of one of the inputs that stores something else than masks.
+
+        Raises:
+            StoreError: missing, damaged, made with other settings, or of another sort.
+        """
+        return Store(self.workspace).read_artefact(name, self.video.id, dict(self.inputs)[name], codec=artefact.codec)
+
 
 def plain_fields(value: Any, *, without: Sequence[str] = ()) -> object:
     """Return the fields of a dataclass as plain values; paths are left out."""

@@ -126,7 +126,7 @@ def _check_nodes(recipe: Recipe, problems: Problems) -> None:
         for problem in node.check(nodes):
             problems.add_at(node.line, f"{node.name}: {problem}")
     if recipe.submission is not None and nodes[recipe.submission].artefact is not MASKS:
-        stored = nodes[recipe.submission].artefact.name
+        stored = nodes[recipe.submission].artefact.codec.name
         problems.add(None, f"submission: {recipe.submission} stores {stored}; name a node with masks")
 
 

@@ -10,8 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from small_data import write_split
+from boxing_kind import BoxNode
+from small_data import FRAMES, write_split
 
+import rvos.artefacts
 from pipeline.cli import main
 from pipeline.kinds import table
 from pipeline.kinds.base import Node, plain
@@ -106,6 +108,47 @@ def test_it_is_submitted_and_the_manifest_lists_its_checkpoint(recipe: str) -> N
     manifest = json.loads(Path("runs/submission.provenance.json").read_text())
     assert manifest["node"] == "moved"
     assert manifest["checkpoints"] == {str(Path("offset.txt").absolute()): hashlib.sha256(b"2").hexdigest()}
+
+
+BOXES = ("--set", "stages.stage3.boxes={box: final}")
+
+
+@pytest.fixture
+def box_recipe(recipe: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The recipe, where a further node can store boxes."""
+    monkeypatch.setitem(table.KINDS, "box", "boxing_kind:BoxNode")
+    return recipe
+
+
+def test_a_kind_may_store_something_else_than_masks(box_recipe: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", box_recipe, *BOXES, "--quiet"]) == 0
+    stored = Store(Path("runs")).read_artefact("boxes", "video0", codec=rvos.artefacts.BOXES)
+    assert (stored.video, len(stored.by_frame)) == ("video0", len(FRAMES))
+    assert main(["table", box_recipe, *BOXES, "--json"]) == 0
+    assert "boxes" not in {row["node"] for row in json.loads(capsys.readouterr().out)["rows"]}
+    assert main(["report", box_recipe, *BOXES, "--quiet", "--out", "page.html"]) == 0
+    assert '"kind":"box"' in Path("page.html").read_text()
+
+
+def test_only_masks_can_be_submitted(box_recipe: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", box_recipe, *BOXES, "--set", "submission.node=boxes"]) == 2
+    assert "submission: boxes stores boxes; name a node with masks" in capsys.readouterr().err
+    assert main(["submit", box_recipe, *BOXES, "--node", "boxes"]) == 2
+    assert "no node 'boxes'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("results", "message"), [([], "made 0 results for 1 tasks"), (["no boxes"], "AttributeError")])
+def test_a_kind_that_breaks_its_promise_fails_its_own_videos(
+    box_recipe: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    results: list[str],
+    message: str,
+) -> None:
+    monkeypatch.setattr(BoxNode, "compute", lambda node, tasks: results)
+    assert main(["run", box_recipe, *BOXES, "--quiet"]) == 1
+    assert message in capsys.readouterr().err
+    assert Store(Path("runs")).videos("moved") == ("video0", "video1", "video2")
 
 
 def test_only_kinds_know_each_other() -> None:

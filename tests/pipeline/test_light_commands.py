@@ -15,7 +15,8 @@ PROGRAM = """
 import sys
 from pipeline.cli import main
 status = main(sys.argv[1:])
-print("loaded:", *sorted({name.partition(".")[0] for name in sys.modules} & {"torch", "transformers"}))
+heavy = {"torch", "transformers", "scipy", "matplotlib"}
+print("loaded:", *sorted(heavy & {name.partition(".")[0] for name in sys.modules}))
 raise SystemExit(status)
 """
 ROOT = Path(__file__).parents[2]

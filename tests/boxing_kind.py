@@ -1,0 +1,79 @@
+"""A kind of node that stores boxes and no masks: `{box: NODE}` draws one around each mask of a node."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import numpy as np
+
+from pipeline.checksums import Checksums
+from pipeline.kinds.artefacts import Artefact
+from pipeline.kinds.base import Node, NodeFile, Task, WorkerKey
+from pipeline.recipe.entry import NodeEntry
+from rvos.artefacts import BOXES
+from rvos.detections import FrameBoxes, VideoBoxes
+from rvos.videos import Video
+
+
+@dataclass(frozen=True, slots=True)
+class BoxNode(Node):
+    """The largest extent of every mask, by frame."""
+
+    keyword: ClassVar[str] = "box"
+    kind: ClassVar[str] = "box"
+    section: ClassVar[Literal["models", "stages"]] = "stages"
+    artefact: ClassVar[Artefact] = Artefact(BOXES, by_expression=False)
+
+    source: str
+
+    @classmethod
+    def read(cls, entry: NodeEntry) -> Node | None:
+        """Read the entry."""
+        source = entry.text.text(entry.read_keys(("box",))["box"], f"{entry.where}.box")
+        return None if source is None else cls(entry.name, entry.line, entry.stage, source)
+
+    def inputs(self) -> tuple[str, ...]:
+        """The masks."""
+        return (self.source,)
+
+    def files(self) -> tuple[NodeFile, ...]:
+        """None."""
+        return ()
+
+    def sources(self, video: Video, checksums: Checksums) -> object:
+        """Nothing but the masks."""
+        return None
+
+    def describe(self) -> str:
+        """The source."""
+        return f"boxes of {self.source}"
+
+    def detail(self) -> str:
+        """Nothing to choose."""
+        return "boxes"
+
+    def worker_key(self) -> WorkerKey | None:
+        """Nothing."""
+        return None
+
+    def compute(self, tasks: Sequence[Task]) -> Sequence[VideoBoxes]:
+        """Return the boxes."""
+        return [self._find_boxes(task) for task in tasks]
+
+    def _find_boxes(self, task: Task) -> VideoBoxes:
+        sequences = task.read(self.source)
+        masks = np.stack([sequence.masks() for sequence in sequences], axis=1)
+        frames = tuple(_box_frame(frame) for frame in masks)
+        return VideoBoxes(task.video.id, task.video.frames, sequences[0].size, frames)
+
+
+def _box_frame(masks: np.ndarray) -> FrameBoxes:
+    boxes = []
+    for mask in masks:
+        rows, columns = np.nonzero(mask)
+        if len(rows):
+            boxes.append((columns.min(), rows.min(), columns.max() + 1, rows.max() + 1))
+    values = np.asarray(boxes, np.float32).reshape(-1, 4)
+    return FrameBoxes(values, np.ones(len(boxes), np.float32), ("thing",) * len(boxes))
