@@ -155,10 +155,11 @@ def _run_network(case: Case, checkpoint: Path) -> Arrays:
     longest = int(mask.sum(1).max())
     text = network.read(torch.from_numpy(case.inputs["input_ids"])[:, :longest], mask[:, :longest])
     images = torch.from_numpy(case.inputs["images"])
-    original = case.inputs["frames_original"].shape[1:3]
-    results = [_run_frame(network, image[None], text, original) for image in images]
+    height, width = case.outputs["mask_binary"].shape[1:]
+    results = [_run_frame(network, image[None], text, (height, width)) for image in images]
     arrays: Arrays = {name: np.stack([result[name] for result in results]) for name in results[0]}
-    arrays.update(_preprocess(config, case.inputs["frames_original"]))
+    if "frames_original" in case.inputs:  # a condensed case keeps the network's input alone
+        arrays.update(_preprocess(config, case.inputs["frames_original"]))
     arrays.update(_stages(network, images[:1], text, int(arrays["selected_query"][0])))
     return arrays
 

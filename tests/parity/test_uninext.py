@@ -16,7 +16,7 @@ from runners.uninext_frames import input_size, normalise, resize_frame
 from rvos.errors import InputError
 
 
-@pytest.mark.parametrize("name", ["r50_full", "convnext_tiny_full", "convnext_large_backbone", "vit_huge_backbone"])
+@pytest.mark.parametrize("name", ["r50_full"])
 def test_the_official_arrays_are_reproduced(name: str) -> None:
     outputs, stages = check_case(reference(f"parity/uninext/{name}"))
     assert not [row for row in (*outputs, *stages) if not row.passes]
