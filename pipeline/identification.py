@@ -8,11 +8,9 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-import torch
 from torch import nn
 
-from runners.checkpoints import CheckpointFile, LoadReport, match_keys, read_network_config
-from runners.configs import config_from
+from runners.checkpoints import CheckpointFile, LoadReport, match_keys, read_network_config, read_stated_config, sketch
 
 _PROFILER = (r"total_params$", r"total_ops$")
 
@@ -79,9 +77,9 @@ def _referring(file: CheckpointFile, name: str, config_type: Any, network_type: 
     from runners.networks.recognition import infer_backbone, name_backbone
     from runners.networks.released import IGNORED_KEYS
 
-    stated = _stated(file)
+    stated = read_stated_config(file, name, config_type)
     if stated is not None:
-        config = config_from(config_type, stated[1])
+        config: Any = stated
         backbone = config.backbone
     else:
         sizes = infer_backbone(file.state)
@@ -121,7 +119,7 @@ def identify_uninext(file: CheckpointFile) -> Identity | None:
 
     name = recognise_backbone(file.state)
     if stated is not None:
-        config = config_from(UninextConfig, stated[1])
+        config = read_stated_config(file, "uninext", UninextConfig) or UninextConfig()
     elif name in RELEASED:
         config = UninextConfig(backbone=RELEASED[name])
     else:
@@ -189,9 +187,7 @@ def _account(
     ignored: Sequence[str] = (),
 ) -> LoadReport:
     """Return what would become of every key; the network is built without memory for its weights."""
-    with torch.device("meta"):
-        network = build()
-    return match_keys(network, file.state, renames=renames, ignored=ignored)[1]
+    return match_keys(sketch(build, file), file.state, renames=renames, ignored=ignored)[1]
 
 
 def common_prefixes(file: CheckpointFile) -> dict[str, int]:

@@ -2,34 +2,36 @@
 
 from __future__ import annotations
 
-import argparse
-import collections
 import dataclasses
 import json
-import pickle
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-from zipfile import is_zipfile
+from typing import Any, TypeVar
 
-import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_safetensors
 from torch import Tensor, nn
 
-from runners.plain_pickles import is_plain_pickle, read_plain_pickle
+from runners.checkpoint_content import is_tensor, read_content, to_tensors
+from runners.wrapped_names import unwrap_names
 from rvos.errors import CheckpointError, InputError
 from rvos.files import write_atomically
 from rvos.json_files import parse_json
+from rvos.pickles import Record
+from rvos.settings import load
 
 ENVELOPES = ("model", "model_state_dict", "state_dict")
 _SHOWN_KEYS = 8
 _NETWORK_ENTRY, _CONFIG_ENTRY = "rvos_network", "config"
-_ARRAY_TYPES = ("float64", "float32", "float16", "int64", "int32", "uint8", "bool")
+_LONGEST_KEY = 300
+_LONGEST_LIST = 32
+# A file that lacks some tensors is told which; only one that could not hold the network at all is not built for.
+_MOST_CLAIMED = 16
+_SLACK = 10_000_000
+Network = TypeVar("Network", bound=nn.Module)
+Config = TypeVar("Config")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,81 +76,55 @@ def read_checkpoint(path: Path) -> CheckpointFile:
     Raises:
         CheckpointError: missing, damaged, holding no state dict, or wanting to execute code.
     """
-    if not path.is_file():
-        raise CheckpointError(f"{path}: no such checkpoint; check the path in the recipe")
-    if is_plain_pickle(path):
-        return _unwrap(path, read_plain_pickle(path))
-    return _read_safetensors(path) if path.suffix == ".safetensors" else _read_torch(path)
+    content = read_content(path)
+    state, envelope = _find_state(path, content.root)
+    names = unwrap_names(state)
+    tensors = to_tensors(path, {target: state[name] for name, target in names.items()})
+    return CheckpointFile(path, tensors, envelope, _read_arguments(content.root), content.metadata)
 
 
-def _read_safetensors(path: Path) -> CheckpointFile:
-    try:
-        with safe_open(path, framework="pt") as stream:
-            metadata = stream.metadata() or {}
-            state = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError, ValueError) as error:
-        raise CheckpointError(f"{path}: not a whole safetensors file ({error}); copy it again") from None
-    return CheckpointFile(path, state, metadata=metadata)
-
-
-@contextmanager
-def _allowed() -> Iterator[None]:
-    """The only classes, beside tensors and containers, that official files are known to hold."""
-    arrays: list[Any] = [np.dtype, np.ndarray, *(type(np.dtype(name)) for name in _ARRAY_TYPES)]
-    # NumPy moved these two; files of either age name them by one of two modules.
-    rebuild = {"scalar": np.float64(0).__reduce__()[0], "_reconstruct": np.empty(0).__reduce__()[0]}
-    moved = [
-        (function, f"numpy.{core}.multiarray.{name}")
-        for name, function in rebuild.items()
-        for core in ("core", "_core")
-    ]
-    containers: list[Any] = [argparse.Namespace, collections.defaultdict, collections.OrderedDict, dict]
-    with torch.serialization.safe_globals([*containers, *arrays, *moved]):
-        yield
-
-
-def _read_torch(path: Path) -> CheckpointFile:
-    try:
-        with _allowed():
-            # Mapped, so that the parts of a file that the network never reads cost no memory.
-            content = torch.load(path, map_location="cpu", weights_only=True, mmap=is_zipfile(path))
-    except pickle.UnpicklingError as error:
-        refused = re.search(r"GLOBAL (\S+)|Unsupported (?:global|class) (\S+)", str(error))
-        what = next((name for name in refused.groups() if name), "an object") if refused else "an object"
-        raise CheckpointError(
-            f"{path}: refused, it holds {what} that only executing code could rebuild; "
-            "save its state dict with torch.save or safetensors"
-        ) from None
-    except (
-        RuntimeError,
-        EOFError,
-        ValueError,
-        OSError,
-        KeyError,
-        IndexError,
-        AttributeError,
-        TypeError,
-    ) as error:
-        raise CheckpointError(f"{path}: not a readable torch file ({error}); copy it again") from None
-    return _unwrap(path, content)
-
-
-def _unwrap(path: Path, content: object) -> CheckpointFile:
-    """Return the state dict inside the envelope of `content`."""
+def _find_state(path: Path, content: object) -> tuple[Mapping[str, Any], str]:
+    """Return the state dict and the name of the entry that holds it."""
     if not isinstance(content, Mapping):
-        raise CheckpointError(f"{path}: holds a {type(content).__name__}, not a state dict; give a checkpoint")
+        raise CheckpointError(f"{path}: holds a {_name_type(content)}, not a state dict; give a checkpoint")
     envelope = next((name for name in ENVELOPES if isinstance(content.get(name), Mapping)), "")
     state = content[envelope] if envelope else content
-    tensors = {
-        str(name): torch.from_numpy(value) if isinstance(value, np.ndarray) else value for name, value in state.items()
-    }
-    if not tensors or not all(isinstance(value, Tensor) for value in tensors.values()):
-        raise CheckpointError(f"{path}: no state dict under {', '.join(ENVELOPES)}; give a checkpoint")
-    if all(name.startswith("module.") for name in tensors):
-        tensors = {name.removeprefix("module."): value for name, value in tensors.items()}
-    arguments = content.get("args") if envelope else None
-    hyper_parameters = vars(arguments) if isinstance(arguments, argparse.Namespace) else {}
-    return CheckpointFile(path, tensors, envelope, hyper_parameters)
+    for name, value in state.items():
+        if not isinstance(name, str) or not name.isprintable() or not 0 < len(name) <= _LONGEST_KEY:
+            raise CheckpointError(f"{path}: no state dict, {name!a:.60} is no parameter's name; give a checkpoint")
+        if not is_tensor(value):
+            where = f"under {envelope}" if envelope else f"under {', '.join(ENVELOPES)}"
+            raise CheckpointError(
+                f"{path}: no state dict {where}, {name:.60} is a {_name_type(value)}, not a tensor; give a checkpoint"
+            )
+    if not state:
+        raise CheckpointError(f"{path}: its state dict is empty; give a checkpoint")
+    return state, envelope
+
+
+def _name_type(value: object) -> str:
+    return "tensor" if is_tensor(value) else type(value).__name__
+
+
+def _read_arguments(content: object) -> dict[str, Any]:
+    """Return the training arguments beside the state dict, as far as they are plain values."""
+    arguments = content.get("args") if isinstance(content, Mapping) else None
+    entries = arguments.entries if isinstance(arguments, Record) else {}
+    return {name: _to_plain(value) for name, value in entries.items() if name.isprintable()}
+
+
+def _to_plain(value: object) -> Any:
+    """Return a value that is short when printed: a list may hold itself or the same list a million times."""
+    if isinstance(value, list | tuple):
+        kept = [item if _is_plain(item) else f"({_name_type(item)})" for item in value[:_LONGEST_LIST]]
+        return [*kept, "..."] if len(value) > _LONGEST_LIST else kept
+    return value if _is_plain(value) else f"({_name_type(value)})"
+
+
+def _is_plain(value: object) -> bool:
+    if isinstance(value, str):
+        return len(value) <= _LONGEST_KEY and value.isprintable()
+    return value is None or isinstance(value, bool | float) or (isinstance(value, int) and abs(value) < 2**63)
 
 
 def match_keys(
@@ -172,8 +148,8 @@ def match_keys(
         for pattern, replacement in renames:
             target = re.sub(pattern, replacement, target)
         if target in expected:
-            if expected[target].shape != value.shape:
-                mismatched.append(f"{name} {tuple(value.shape)}, expected {tuple(expected[target].shape)}")
+            if not _is_alike(value, expected[target]):
+                mismatched.append(f"{name} {_describe(value)}, expected {_describe(expected[target])}")
                 continue
             taken[target] = value
             if target == name:
@@ -187,6 +163,50 @@ def match_keys(
     missing = [name for name in expected if name not in taken]
     report = LoadReport(tuple(matched), renamed, tuple(skipped), tuple(missing), tuple(unexpected), tuple(mismatched))
     return taken, report
+
+
+def _is_alike(value: Tensor, expected: Tensor) -> bool:
+    """Tell whether a stored value fits a place in the network; floats of any precision are converted."""
+    return value.shape == expected.shape and value.is_floating_point() == expected.is_floating_point()
+
+
+def _describe(value: Tensor) -> str:
+    kind = "" if value.is_floating_point() else f" {value.dtype}".replace("torch.", "")
+    return f"{tuple(value.shape)}{kind}"
+
+
+def build_network(build: Callable[[], Network], file: CheckpointFile) -> Network:
+    """Return the network that `build` makes for `file`.
+
+    It is built without memory first: sizes that a file only claims cost nothing before its tensors are as large.
+
+    Raises:
+        CheckpointError: the sizes that the file states make no network, or a far larger one than it holds.
+    """
+    held = sum(value.numel() for value in file.state.values())
+    stated = sum(value.numel() for value in sketch(build, file).state_dict().values())
+    if stated > _SLACK + _MOST_CLAIMED * held:
+        raise CheckpointError(
+            f"{file.path}: states a network of {stated} values, but holds {held}; get the whole file again"
+        )
+    return build()
+
+
+def sketch(build: Callable[[], Network], file: CheckpointFile) -> Network:
+    """Return the network without memory for its weights.
+
+    Raises:
+        CheckpointError: the sizes that the file states make no network.
+    """
+    try:
+        with torch.device("meta"):
+            return build()
+    # What layers of torch and transformers raise for sizes that do not go together.
+    except (ArithmeticError, AssertionError, LookupError, RuntimeError, TypeError, ValueError) as error:
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise CheckpointError(
+            f"{file.path}: the sizes that it states make no network ({reason}); copy it again"
+        ) from None
 
 
 def load_strict(
@@ -242,6 +262,45 @@ def save_network(path: Path, name: str, config: object, module: nn.Module, dtype
     }
     metadata = {_NETWORK_ENTRY: name, _CONFIG_ENTRY: json.dumps(dataclasses.asdict(config))}
     write_atomically(path, to_safetensors(state, metadata))
+
+
+def read_stated_config(file: CheckpointFile, runner: str, config: type[Config]) -> Config | None:
+    """Return the configuration in a file of `save_network`; None for any other file.
+
+    Args:
+        runner: that loads the network.
+        config: class of its configuration.
+
+    Raises:
+        CheckpointError: the configuration is damaged, of another network, or claims more layers than there are tensors.
+        ConfigError: it does not fit `config`.
+    """
+    stated = read_network_config(file)
+    if stated is None:
+        return None
+    name, values = stated
+    if name != runner:
+        raise CheckpointError(f"{file.path}: holds a {name:.40} network; set runner: {name:.40}, or give another file")
+    found = load(config, values, where=str(file.path))
+    layers = _count_layers(found)
+    if layers > len(file.state):
+        raise CheckpointError(
+            f"{file.path}: states {layers} layers, but holds {len(file.state)} tensors; get the whole file again"
+        )
+    return found
+
+
+def _count_layers(config: object) -> int:
+    """Return how many layers a configuration states, those of its parts included."""
+    if not dataclasses.is_dataclass(config):
+        return 0
+    total = 0
+    for part in dataclasses.fields(config):
+        value = getattr(config, part.name)
+        if part.name.endswith(("layers", "depth", "depths", "blocks")):
+            total += sum(value) if isinstance(value, tuple) else value
+        total += _count_layers(value)
+    return total
 
 
 def read_network_config(file: CheckpointFile) -> tuple[str, dict[str, Any]] | None:

@@ -11,8 +11,7 @@ from dataclasses import replace
 import torch
 
 from runners.base import ModelSettings
-from runners.checkpoints import CheckpointFile, read_checkpoint
-from runners.configs import config_from
+from runners.checkpoints import CheckpointFile, build_network, read_checkpoint, read_stated_config
 from runners.networks.mutr import Mutr, MutrConfig
 from runners.networks.released import load_released
 from runners.referring import (
@@ -21,7 +20,6 @@ from runners.referring import (
     find_tokens,
     read_settings,
     released_backbone,
-    stated_config,
 )
 from rvos.errors import CheckpointError, ConfigError
 
@@ -46,7 +44,7 @@ def build(settings: ModelSettings, *, device: torch.device) -> ReferringRunner:
     if not -config.decoder_layers <= eval_layer < config.decoder_layers:
         raise ConfigError(f"mutr: eval_layer {eval_layer}; the network has {config.decoder_layers} decoder layers")
     tokens = find_tokens(settings, config.text)
-    network = Mutr(replace(config, eval_layer=eval_layer))
+    network = build_network(lambda: Mutr(replace(config, eval_layer=eval_layer)), file)
     load_released(network, file)
     if settings.compile:
         compile_network(network)
@@ -59,9 +57,9 @@ def find_config(settings: ModelSettings, file: CheckpointFile) -> MutrConfig:
     Raises:
         CheckpointError: the file holds another network.
     """
-    stated = stated_config(file, NAME)
+    stated = read_stated_config(file, NAME, MutrConfig)
     if stated is not None:
-        return config_from(MutrConfig, stated)
+        return stated
     if not any(name.startswith("mti.") for name in file.state):
         raise CheckpointError(f"{file.path}: has no temporal interaction (mti.*), so it is not MUTR; set the runner")
     return MutrConfig(backbone=released_backbone(settings, file))

@@ -5,8 +5,7 @@ from __future__ import annotations
 import torch
 
 from runners.base import ModelSettings
-from runners.checkpoints import CheckpointFile, read_checkpoint
-from runners.configs import config_from
+from runners.checkpoints import CheckpointFile, build_network, read_checkpoint, read_stated_config
 from runners.networks.referformer import ReferFormer, ReferFormerConfig
 from runners.networks.released import load_released
 from runners.referring import (
@@ -15,7 +14,6 @@ from runners.referring import (
     find_tokens,
     read_settings,
     released_backbone,
-    stated_config,
 )
 from rvos.errors import CheckpointError
 
@@ -34,7 +32,7 @@ def build(settings: ModelSettings, *, device: torch.device) -> ReferringRunner:
     file = read_checkpoint(settings.checkpoint)
     config = find_config(settings, file)
     tokens = find_tokens(settings, config.text)
-    network = ReferFormer(config)
+    network = build_network(lambda: ReferFormer(config), file)
     load_released(network, file)
     if settings.compile:
         compile_network(network)
@@ -47,9 +45,9 @@ def find_config(settings: ModelSettings, file: CheckpointFile) -> ReferFormerCon
     Raises:
         CheckpointError: the file holds another network.
     """
-    stated = stated_config(file, NAME)
+    stated = read_stated_config(file, NAME, ReferFormerConfig)
     if stated is not None:
-        return config_from(ReferFormerConfig, stated)
+        return stated
     if any(name.startswith(("mti.", "MTA.")) for name in file.state):
         raise CheckpointError(f"{file.path}: holds MUTR; set runner: mutr, or give a ReferFormer file")
     return ReferFormerConfig(backbone=released_backbone(settings, file))

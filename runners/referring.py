@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from runners.base import ModelSettings, OptionValue
-from runners.checkpoints import CheckpointFile, read_network_config
+from runners.checkpoints import CheckpointFile
 from runners.frames import read_clip, to_mask_sequence
 from runners.networks.backbones import find_backbone
 from runners.networks.recognition import infer_backbone, name_backbone
@@ -203,21 +203,6 @@ def read_settings(
         **values,  # type: ignore[arg-type]
     )
     return options, own
-
-
-def stated_config(file: CheckpointFile, runner: str) -> Mapping[str, object] | None:
-    """Return the network configuration in one of our own files; None for an official file.
-
-    Raises:
-        CheckpointError: the file holds another network.
-    """
-    stated = read_network_config(file)
-    if stated is None:
-        return None
-    name, values = stated
-    if name != runner:
-        raise CheckpointError(f"{file.path}: holds a {name} network; set runner: {name}, or give another file")
-    return values
 
 
 def released_backbone(settings: ModelSettings, file: CheckpointFile) -> str:

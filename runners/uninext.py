@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from runners.base import ModelSettings
-from runners.checkpoints import CheckpointFile, read_checkpoint, read_network_config
-from runners.configs import config_from
+from runners.checkpoints import CheckpointFile, build_network, read_checkpoint, read_stated_config
 from runners.networks.tokenizers import SmallTokens, Tokens
 from runners.networks.uninext.association import follow
 from runners.networks.uninext.config import RELEASED, TextSizes, UninextConfig
@@ -231,7 +230,7 @@ def build(settings: ModelSettings, *, device: torch.device) -> UninextRunner:
     file = read_checkpoint(settings.checkpoint)
     config = _config(settings, file, options)
     tokens = _tokens(settings, config)
-    network = Uninext(config)
+    network = build_network(lambda: Uninext(config), file)
     load_network(network, config, file)
     if settings.compile:
         network.detr.detr.backbone[0].compile()
@@ -274,12 +273,9 @@ def _config(settings: ModelSettings, file: CheckpointFile, options: _Options) ->
 
 def _stated_config(settings: ModelSettings, file: CheckpointFile) -> UninextConfig:
     """Return the sizes that the file states, else those of the backbone's name."""
-    stated = read_network_config(file)
+    stated = read_stated_config(file, NAME, UninextConfig)
     if stated is not None:
-        name, values = stated
-        if name != NAME:
-            raise CheckpointError(f"{file.path}: holds a {name} network; set runner: {name}, or give another file")
-        return config_from(UninextConfig, values)
+        return stated
     backbone = settings.backbone or recognise_backbone(file.state)
     if backbone not in RELEASED:
         raise ConfigError(f"uninext: backbone {backbone!r} is unknown; choose one of {', '.join(RELEASED)}")

@@ -13,10 +13,12 @@ _BODY = "backbone.0.body."
 
 
 def count_children(state: Mapping[str, Tensor], prefix: str) -> int:
-    """Return how many numbered children a container has, `prefix0.`, `prefix1.`, ..."""
+    """Return how many numbered children a container has, `prefix0.`, `prefix1.`, ...
+
+    Numbers that are left out do not count: a single key may not claim a million layers.
+    """
     pattern = re.compile(re.escape(prefix) + r"(\d+)\.")
-    found = {int(match[1]) for name in state if (match := pattern.match(name))}
-    return max(found, default=-1) + 1
+    return len({match[1] for name in state if (match := pattern.match(name))})
 
 
 def infer_backbone(state: Mapping[str, Tensor], prefix: str = _BODY) -> BackboneConfig | None:
@@ -45,14 +47,14 @@ def _infer_swin(state: Mapping[str, Tensor], prefix: str) -> BackboneConfig | No
     tables = [f"{prefix}layers.{stage}.blocks.0.attn.relative_position_bias_table" for stage in range(4)]
     if not all(name in state for name in tables):
         return None
-    heads = tuple(int(state[name].shape[-1]) for name in tables)
+    heads = tuple(state[name].shape[-1] if state[name].ndim else 0 for name in tables)
     return _config("video_swin" if kernel.ndim == 5 else "swin", kernel, depths, heads)
 
 
 def _config(
     kind: str, kernel: Tensor, depths: tuple[int, ...], heads: tuple[int, ...] = (), norm: str = "frozen"
 ) -> BackboneConfig | None:
-    if min(depths) < 1:
+    if min(depths) < 1 or not kernel.ndim or not kernel.shape[0]:
         return None
     return BackboneConfig(kind, int(kernel.shape[0]), depths, heads, norm=norm)  # type: ignore[arg-type]
 

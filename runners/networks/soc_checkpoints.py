@@ -7,8 +7,7 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from runners.checkpoints import CheckpointFile, load_strict, read_network_config
-from runners.configs import config_from
+from runners.checkpoints import CheckpointFile, build_network, load_strict, read_stated_config
 from runners.networks.backbones import BackboneConfig
 from runners.networks.soc import SOC
 from runners.networks.soc_types import SOCConfig
@@ -30,12 +29,7 @@ def read_config(file: CheckpointFile) -> SOCConfig:
         CheckpointError: not a SOC checkpoint.
         ConfigError: the configuration in our own file is not SOC's.
     """
-    saved = read_network_config(file)
-    if saved is None:
-        return infer_config(file)
-    if saved[0] != "soc":
-        raise CheckpointError(f"{file.path}: holds a {saved[0]} network; name that runner or give a SOC checkpoint")
-    return config_from(SOCConfig, saved[1])
+    return read_stated_config(file, "soc", SOCConfig) or infer_config(file)
 
 
 def load_soc(file: CheckpointFile, config: SOCConfig | None = None) -> SOC:
@@ -47,7 +41,8 @@ def load_soc(file: CheckpointFile, config: SOCConfig | None = None) -> SOC:
     Raises:
         CheckpointError: not a SOC checkpoint, or one that does not load whole.
     """
-    network = SOC(config or read_config(file))
+    sizes = config or read_config(file)
+    network = build_network(lambda: SOC(sizes), file)
     load_strict(network, file, renames=RENAMES, ignored=IGNORED)
     return network.eval()
 
@@ -80,6 +75,8 @@ def infer_config(file: CheckpointFile) -> SOCConfig:
         raise CheckpointError(
             f"{file.path}: no SOC checkpoint, {error.args[0]} is missing; `rvos checkpoint` tells what it is"
         ) from None
+    except IndexError:
+        raise CheckpointError(f"{file.path}: no SOC checkpoint, its tensors have too few axes; get it again") from None
 
 
 def _count(state: Mapping[str, Tensor], pattern: str) -> int:

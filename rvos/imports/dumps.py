@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 from rvos.errors import InputError
 from rvos.files import open_regular
 from rvos.imports.source import check_mask_size, find_frame_size
-from rvos.imports.torch_files import StoredTensor, read_torch_file
 from rvos.mask_sequences import MaskSequence, SoftMaps, encode
+from rvos.stored_tensors import StoredTensor
+from rvos.tensor_files import read_torch_file
 from rvos.trees import is_system_name
 from rvos.videos import Expression, Video
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from itertools import permutations
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,16 @@ import pytest
 import torch
 from safetensors.torch import save_file
 from torch import nn
+from torch.optim.swa_utils import AveragedModel
 
 from runners.checkpoints import load_strict, read_checkpoint
+from runners.networks.mutr import Mutr, MutrConfig
+from runners.networks.referformer import ReferFormer, ReferFormerConfig
+from runners.networks.soc import SOC
+from runners.networks.soc_types import SOCConfig
+from runners.networks.uninext.config import UninextConfig
+from runners.networks.uninext.network import Uninext
+from runners.wrapped_names import unwrap_names
 from rvos.errors import CheckpointError
 from rvos.files import hash_file
 
@@ -43,12 +52,56 @@ def test_every_official_envelope_is_unwrapped(tmp_path: Path, envelope: str, zip
     assert file.hyper_parameters == ({"backbone": "resnet50"} if envelope else {})
 
 
-def test_a_data_parallel_prefix_is_stripped_only_when_all_names_have_it(tmp_path: Path) -> None:
+class Wrapped(nn.Module):
+    """What DataParallel and its kin do to names."""
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module = module
+
+
+WRAPPERS = {"compiled": torch.compile, "averaged": AveragedModel, "parallel": Wrapped}
+
+
+@pytest.mark.parametrize("inner", [(), ("compiled",), ("parallel", "compiled")], ids="+".join)
+@pytest.mark.parametrize(
+    "order", [order for length in range(4) for order in permutations(WRAPPERS, length)], ids="+".join
+)
+def test_wrappers_are_stripped_in_every_order_and_depth(
+    tmp_path: Path, order: tuple[str, ...], inner: tuple[str, ...]
+) -> None:
+    network: nn.Module = nn.Sequential(nn.Linear(3, 2), nn.Linear(2, 2))
+    plain = network.state_dict()
+    for wrapper in inner:
+        network[0] = WRAPPERS[wrapper](network[0])  # type: ignore[index, operator]
+    for wrapper in order:
+        network = WRAPPERS[wrapper](network)  # type: ignore[operator]
     path = tmp_path / "network.pth"
-    torch.save({f"module.{name}": value for name, value in linear_state().items()}, path)
-    assert list(read_checkpoint(path).state) == ["weight", "bias"]
-    torch.save({"module.weight": torch.ones(1), "bias": torch.ones(1)}, path)
-    assert list(read_checkpoint(path).state) == ["module.weight", "bias"]
+    torch.save({"model": network.state_dict()}, path)
+    found = read_checkpoint(path).state
+    assert {name: value.tolist() for name, value in found.items()} == {
+        name: value.tolist() for name, value in plain.items()
+    }
+
+
+def test_a_word_that_not_all_names_share_is_no_wrapper(tmp_path: Path) -> None:
+    path = tmp_path / "network.pth"
+    torch.save({"module.weight": torch.ones(1), "bias": torch.ones(1), "module": torch.ones(1)}, path)
+    assert list(read_checkpoint(path).state) == ["module.weight", "bias", "module"]
+
+
+def test_a_wrapper_that_holds_only_a_part_stays(tmp_path: Path) -> None:
+    path = tmp_path / "network.pth"
+    torch.save({"a.module._orig_mod.w": torch.ones(1), "a.module.w": torch.ones(1)}, path)
+    assert list(read_checkpoint(path).state) == ["a._orig_mod.w", "a.w"]
+
+
+def test_no_network_has_a_part_with_the_name_of_a_wrapper() -> None:
+    with torch.device("meta"):
+        networks = (SOC(SOCConfig()), ReferFormer(ReferFormerConfig()), Mutr(MutrConfig()), Uninext(UninextConfig()))
+    for network in networks:
+        names = list(network.state_dict())
+        assert unwrap_names(names) == dict(zip(names, names, strict=True))
 
 
 def test_a_file_that_wants_to_execute_code_is_refused(tmp_path: Path) -> None:

@@ -12,8 +12,8 @@ from safetensors.torch import save_file
 from torch import nn
 
 from runners.checkpoints import load_strict, read_checkpoint, read_network_config, save_network
-from runners.configs import config_from
-from rvos.errors import CheckpointError, ConfigError
+from rvos.errors import CheckpointError
+from rvos.settings import load
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -40,14 +40,7 @@ class Outer:
     ids=["defaults", "inner", "other"],
 )
 def test_a_configuration_survives_json(config: Outer) -> None:
-    assert config_from(Outer, json.loads(json.dumps(dataclasses.asdict(config)))) == config
-
-
-def test_an_unknown_entry_is_named() -> None:
-    with pytest.raises(ConfigError, match=r"Outer: no entry widht"):
-        config_from(Outer, {"widht": 3})
-    with pytest.raises(ConfigError, match=r"Inner: no entry window"):
-        config_from(Outer, {"inner": {"depths": [1], "heads": 2, "window": [8, 7, 7]}})
+    assert load(Outer, json.loads(json.dumps(dataclasses.asdict(config))), where="file") == config
 
 
 def test_a_saved_network_loads_with_its_configuration(tmp_path: Path) -> None:
@@ -59,7 +52,7 @@ def test_a_saved_network_loads_with_its_configuration(tmp_path: Path) -> None:
     found = read_network_config(file)
     assert found is not None
     assert found[0] == "soc"
-    assert config_from(Outer, found[1]) == Outer(inner=Inner())
+    assert load(Outer, found[1], where="file") == Outer(inner=Inner())
     other = nn.Sequential(nn.Linear(3, 3), nn.BatchNorm1d(3))
     other.add_module("tied", other[0])
     load_strict(other, file)

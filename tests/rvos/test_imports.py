@@ -29,7 +29,7 @@ from reference import reference
 from rvos.datasets import Dataset, open_dataset
 from rvos.errors import ConfigError, InputError
 from rvos.imports import find_misfits, open_source, read_member
-from rvos.imports.torch_files import read_torch_file
+from rvos.tensor_files import read_torch_file
 
 VIDEOS = {"b": listed({"0": "1", "1": "2"}), "a": listed({"7": "2"}, FRAMES[:2])}
 

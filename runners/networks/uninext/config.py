@@ -14,6 +14,7 @@ STD = (58.395, 57.12, 57.375)
 N_LEVELS = 4
 FEATURE_STRIDE = 8
 _GROUPS = 32
+_LONGEST_SIDE = 8192
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +142,10 @@ class UninextConfig:
             raise ConfigError(
                 f"uninext: width {self.width} with {self.heads} heads, fusion {self.fusion_width} with "
                 f"{self.fusion_heads}; widths must be multiples of the heads and of {_GROUPS}"
+            )
+        if max(self.short_side, self.long_side) > _LONGEST_SIDE:
+            raise ConfigError(
+                f"uninext: sides {self.short_side} and {self.long_side}; give at most {_LONGEST_SIDE} pixels"
             )
         if self.decoder_layers < 1 or self.queries < 1 or len(self.backbone.channels) != N_LEVELS - 1:
             raise ConfigError("uninext: needs a decoder layer, a query and three backbone maps; check the sizes")

@@ -60,7 +60,7 @@ def recognise_backbone(state: Mapping[str, Tensor]) -> str | None:
         return "vit_huge"
     stem = state.get(f"{prefix}downsample_layers.0.0.weight")
     for name, sizes in RELEASED.items():
-        if isinstance(sizes, ConvNextSizes) and stem is not None and stem.shape[0] == sizes.widths[0]:
+        if isinstance(sizes, ConvNextSizes) and stem is not None and stem.shape[:1] == sizes.widths[:1]:
             return name
     return None
 
