@@ -28,6 +28,7 @@ from pipeline.recipe.values import GroupsEntry
 from pipeline.results import VideoResults
 from pipeline.sweeping import sweep_video
 from rvos.datasets.dataset import IndexSource
+from rvos.evaluation.expressions import ExpressionTruth
 from rvos.files import write_atomically
 from rvos.mask_sequences import MaskSequence, SoftMaps
 from rvos.png import encode_mask_pngs, write_mask_png
@@ -127,11 +128,11 @@ def _compare_sweep(folder: Path, store: Store) -> Row:
     rule = FusionRule((Fraction(1),) * len(_MODELS), threshold=Threshold.parse("3"))
     node = FuseNode("smr", 0, "stage1", _MODELS, rule, GroupsEntry("object_id"))
     settings = list_thresholds(rule, [Threshold("fraction", Fraction(k, 20)) for k in range(1, 21)])
-    source = IndexSource(FolderTree(folder / "truth"), video)
+    truth = ExpressionTruth(video, IndexSource(FolderTree(folder / "truth"), video))
     results = VideoResults(store, "video", dict.fromkeys(_MODELS, ""), "rvos run")
 
     def sweep(chosen: Sequence[Setting]) -> None:
-        sweep_video(results, video, source, node, [Group(_PAIR)], chosen)
+        sweep_video(results, video, truth, node, [Group(_PAIR)], chosen)
 
     one = _time(lambda: sweep(settings[9:10]), repeats=3)
     twenty = _time(lambda: sweep(settings), repeats=3)

@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import joblib
 import numpy as np
 
 from fusion.groups import Group
-from fusion.sweeps import Setting, count_member_votes, list_shares, list_subsets, list_thresholds, score_settings
+from fusion.sweeps import (
+    MemberVotes,
+    Setting,
+    count_member_votes,
+    list_shares,
+    list_subsets,
+    list_thresholds,
+    score_settings,
+)
 from fusion.thresholds import Threshold
 from fusion.votes import check_alike, read_runs
 from pipeline.kinds.base import Ballot
 from pipeline.results import Results, VideoResults
-from pipeline.scoring import TracedTruth, Values
+from pipeline.scoring import Values
 from rvos.datasets import Dataset
-from rvos.datasets.dataset import TruthSource
+from rvos.evaluation.evaluator import Judge, SelectedTruth
+from rvos.evaluation.expressions import ExpressionJudge
+from rvos.evaluation.scoring import open_evaluator
 from rvos.mask_sequences import MaskSequence
 from rvos.videos import Video
 
@@ -59,9 +69,10 @@ def sweep_node(
     given = [group for own in groups.values() for group in own or ()]
     largest = max((len(group.expressions) for group in given), default=_LARGEST_GROUP)
     settings = list_settings(node, thresholds, subsets=subsets, group_size=largest)
+    evaluator = open_evaluator(dataset)
     tasks = (
         joblib.delayed(sweep_video)(
-            results.of_video(video.id), video, dataset.select_truth(video), node, groups[video.id], settings
+            results.of_video(video.id), video, evaluator.select(video), node, groups[video.id], settings
         )
         for video in videos
     )
@@ -80,37 +91,44 @@ def list_settings(node: Ballot, thresholds: Sequence[str], *, subsets: bool, gro
 def sweep_video(
     results: VideoResults,
     video: Video,
-    source: TruthSource,
+    truth: SelectedTruth,
     node: Ballot,
     groups: Sequence[Group] | None,
     settings: Sequence[Setting],
 ) -> Values:
-    """Return J and F of every setting and expression of a video, `(settings, expressions, 2)`."""
+    """Return J and F of every setting and unit of the data set's protocol, `(settings, units, 2)`."""
     members = [results.by_expression(name) for name in node.members]
     if groups is None:
         groups = node.find_groups(video, results.read)
-    truth = TracedTruth(video, source.read())
+    votes = [(group, _count_votes(members, group, node.members)) for group in groups]
+    judge = truth.open()
+    if not isinstance(judge, ExpressionJudge):
+        return np.stack([_judge_setting(judge, votes, setting, members[0]) for setting in settings])
+    # Where expressions are scored one by one, the outlines of a group's masks serve all of them.
     order = {expression.id: index for index, expression in enumerate(video.expressions)}
     values = np.empty((len(settings), len(order), 2))
-    for group in groups:
+    for group, counted in votes:
         places = [order[expression] for expression in group.expressions]
-        values[:, places] = _sweep_group(members, group, truth, settings, names=node.members)
+        truths = [judge.trace_for(members[0][expression]) for expression in group.expressions]
+        values[:, places] = score_settings(counted, settings, truths, judge.void)
     return values
 
 
-def _sweep_group(
-    members: Sequence[dict[str, MaskSequence]],
-    group: Group,
-    truth: TracedTruth,
-    settings: Sequence[Setting],
-    *,
-    names: Sequence[str],
-) -> Values:
+def _count_votes(members: Sequence[dict[str, MaskSequence]], group: Group, names: Sequence[str]) -> MemberVotes:
     for expression in group.expressions:
         check_alike([member[expression] for member in members], names)
-    votes = count_member_votes([[read_runs(member[e]) for e in group.expressions] for member in members])
-    truths = [truth.trace(members[0][expression]) for expression in group.expressions]
-    return score_settings(votes, settings, truths, truth.void)
+    return count_member_votes([[read_runs(member[e]) for e in group.expressions] for member in members])
+
+
+def _judge_setting(
+    judge: Judge, votes: Sequence[tuple[Group, MemberVotes]], setting: Setting, like: dict[str, MaskSequence]
+) -> Values:
+    """Return J and F `(units, 2)` of the masks that one setting gives all expressions of a video."""
+    fused = []
+    for group, counted in votes:
+        runs = counted.keep(setting).encode()
+        fused += [replace(like[name], runs=runs, soft=None, propagation=None) for name in group.expressions]
+    return np.array([(score.j_mean, score.f_mean) for score in judge.judge(fused)]).reshape(-1, 2)
 
 
 def _make_row(node: Ballot, setting: Setting, values: Values) -> SweepRow:

@@ -10,7 +10,6 @@ from pathlib import Path
 from pipeline.commands.dataset_options import DEFAULT_SPLITS
 from rvos.datasets import FORMATS, open_dataset
 from rvos.errors import InputError
-from rvos.evaluation.davis import score_ref_davis
 from rvos.evaluation.report import to_json, write_reports
 from rvos.evaluation.results import DatasetScore
 from rvos.evaluation.scoring import score_dataset
@@ -49,10 +48,7 @@ def register(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Score the predictions and print the figures."""
     dataset = open_dataset(options.format, options.ground_truth, options.split or DEFAULT_SPLITS[options.format])
-    if options.format == "ref-davis17":
-        result = score_ref_davis(dataset, options.predictions, task=options.task, jobs=options.jobs)
-    else:
-        result = score_dataset(dataset, options.predictions, jobs=options.jobs)
+    result = score_dataset(dataset, options.predictions, task=options.task, jobs=options.jobs)
     if options.strict and result.missing:
         raise InputError(
             f"{options.predictions}: {len(result.missing)} predictions are missing, first "

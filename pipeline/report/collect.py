@@ -17,7 +17,7 @@ from pipeline.timings import read_seconds
 from rvos.datasets import Dataset
 from rvos.datasets.truth import VideoTruth
 from rvos.errors import InputError
-from rvos.evaluation import j_and_f
+from rvos.evaluation.expressions import ExpressionJudge
 from rvos.mask_sequences import MaskSequence
 from rvos.videos import Expression, Video
 
@@ -53,7 +53,8 @@ def collect_video(results: Results, dataset: Dataset, video: Video) -> VideoView
     frame_size = next(iter(next(iter(stored.values())).values())).size
     size = picture_size(frame_size, longest=LONGEST_SIDE)
     members = [name for name in stored if not tasks[name].node.inputs()]
-    views = tuple(_view_expression(one, stored, votes, truth, size, members) for one in video.expressions)
+    scores = _score_views(video, truth, stored)
+    views = tuple(_view_expression(one, stored, votes, scores, truth, size, members) for one in video.expressions)
     return VideoView(video.id, video.frames, size, _take_pictures(dataset, video, size), views)
 
 
@@ -100,6 +101,7 @@ def _view_expression(
     expression: Expression,
     stored: Sequences,
     votes: Mapping[str, Mapping[str, VoteView]],
+    scores: Mapping[str, Mapping[str, float]],
     truth: VideoTruth | None,
     size: tuple[int, int],
     members: Sequence[str],
@@ -111,20 +113,25 @@ def _view_expression(
         expression.text,
         {name: by_expression[expression.id] for name, by_expression in votes.items()},
         measure_disagreement([own[name].masks() for name in members]),
-        {name: _view_sequence(sequence, expected, truth, size) for name, sequence in own.items()},
+        {name: _view_sequence(one, scores.get(name, {}).get(one.expression), size) for name, one in own.items()},
         shrink_masks(expected, size) if expected is not None else None,
     )
 
 
-def _view_sequence(
-    sequence: MaskSequence, expected: NDArray[np.bool_] | None, truth: VideoTruth | None, size: tuple[int, int]
-) -> SequenceView:
-    score = None
-    if expected is not None and truth is not None:
-        region, contour = j_and_f(expected, sequence.masks(), truth.void)
-        score = round(PERCENT * float(region.mean() + contour.mean()) / 2, 2)
+def _view_sequence(sequence: MaskSequence, score: float | None, size: tuple[int, int]) -> SequenceView:
     scores = tuple(round(float(value), 4) for value in sequence.scores)
     return SequenceView(shrink_runs(sequence, size), scores, sequence.pick_key_frame(), score)
+
+
+def _score_views(video: Video, truth: VideoTruth | None, stored: Sequences) -> dict[str, dict[str, float]]:
+    """Return J&F in per cent of every node's masks, each expression on its own; nothing without ground truth."""
+    if truth is None:
+        return {}
+    judge = ExpressionJudge(video, truth)
+    return {
+        name: {one.expression: round(PERCENT * one.j_and_f, 2) for one in judge.judge(list(own.values()))}
+        for name, own in stored.items()
+    }
 
 
 def measure_disagreement(masks: Sequence[NDArray[np.bool_]]) -> float:

@@ -6,29 +6,31 @@ Source: evaluation specification, section 3, Ref-DAVIS17 in detail.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Literal
+from dataclasses import dataclass
+from typing import ClassVar, Literal
 
 import numpy as np
-from joblib import Parallel, delayed
 from numpy.typing import NDArray
 
 from rvos.datasets.dataset import Dataset, IndexReader
 from rvos.datasets.ref_davis17 import N_ANNOTATORS
 from rvos.datasets.truth import VOID, read_index_maps
 from rvos.errors import InputError
+from rvos.evaluation.evaluator import Evaluator
 from rvos.evaluation.measures import Statistics, outline, score, summarise
 from rvos.evaluation.outlines import Outlines
 from rvos.evaluation.predictions import read_predicted
 from rvos.evaluation.results import DatasetScore, ExpressionScore
 from rvos.index_maps import merge_by_annotator
 from rvos.mask_images import check_size, decode_index_map
-from rvos.trees import Tree, open_tree
+from rvos.mask_sequences import MaskSequence
+from rvos.submission import to_probabilities
+from rvos.trees import Tree
 from rvos.videos import Video
 
 Task = Literal["unsupervised", "semi-supervised"]
 _MOST_OBJECTS = 20
+_FEWEST_FRAMES = 3
 _UNITS = ("J", "F")
 
 Maps = NDArray[np.uint8]
@@ -43,27 +45,52 @@ class AnnotatedMaps:
     missing: tuple[str, ...] = ()
 
 
-def score_ref_davis(dataset: Dataset, predictions: Path, *, task: Task = "unsupervised", jobs: int = 1) -> DatasetScore:
-    """Return the mean over the four annotation files of the mean over objects.
+class DavisEvaluator(Evaluator):
+    """The mean over the four annotation files of the mean over objects.
 
     Args:
-        predictions: folder or archive with `anno_0` to `anno_3`, or with `<video>/<expression>/<frame>.png`, which is
-            merged first: where masks overlap, the object that comes first keeps the pixel.
         task: `unsupervised` matches predicted to annotated objects and leaves void out; `semi-supervised` takes
             indices as they are, counts void as background and drops the first and last frame.
-
-    Raises:
-        InputError: no ground truth, or predictions that cannot be used.
     """
-    if not isinstance(dataset.truth, IndexReader):
-        dataset.select_truth(dataset.videos[0])
-        raise InputError(f"{dataset.root}: Ref-DAVIS17 is scored on index maps; add Annotations_unsupervised/480p")
-    tree = open_tree(predictions)
-    annotations = dataset.truth.annotations
-    tasks = (delayed(_score_video)(video, annotations, tree, task) for video in dataset.videos)
-    rows = Parallel(n_jobs=jobs)(tasks)
-    files = [[one for video in rows for one in video[number]] for number in range(N_ANNOTATORS)]
-    return _summarise_files(files)
+
+    reads_soft: ClassVar[bool] = True  # they decide where masks of objects overlap
+
+    def __init__(self, dataset: Dataset, task: Task = "unsupervised") -> None:
+        super().__init__(dataset)
+        self.task = task
+
+    def select(self, video: Video) -> DavisTruth:
+        """Return the ground truth of a video, unread."""
+        if not isinstance(self.dataset.truth, IndexReader):
+            self.dataset.select_truth(video)
+            raise InputError(
+                f"{self.dataset.root}: Ref-DAVIS17 is scored on index maps; add Annotations_unsupervised/480p"
+            )
+        return DavisTruth(video, self.dataset.truth.annotations, self.task)
+
+    def find_obstacle(self, video: Video) -> str | None:
+        """Return why a video has no score: too few frames for the semi-supervised task."""
+        if self.task == "semi-supervised" and video.n_frames < _FEWEST_FRAMES:
+            return f"{video.n_frames} frames, none is left without the first and the last"
+        return None
+
+    def summarise(self) -> DatasetScore:
+        """Return the means, and the statistics of each annotation file."""
+        names = [f"anno_{number}" for number in range(N_ANNOTATORS)]
+        return _summarise_files([[one for one in self.scores if one.expression.startswith(f"{n}/")] for n in names])
+
+
+@dataclass(frozen=True, slots=True)
+class DavisTruth:
+    """The ground truth of one video, unread."""
+
+    video: Video
+    annotations: Tree
+    task: Task
+
+    def open(self) -> DavisJudge:
+        """Read the index maps and trace their objects."""
+        return DavisJudge(self.video, read_index_maps(self.annotations, self.video).maps, self.task)
 
 
 def _summarise_files(files: Sequence[Sequence[ExpressionScore]]) -> DatasetScore:
@@ -85,25 +112,46 @@ def _average_statistics(objects: Sequence[Statistics]) -> dict[str, float]:
     }
 
 
-def _score_video(video: Video, annotations: Tree, predictions: Tree, task: Task) -> list[list[ExpressionScore]]:
-    """Return the scores of every object, for each annotation file."""
-    truth = read_index_maps(annotations, video).maps
-    files = _read_files(predictions, video, truth.shape)
-    void = truth == VOID if task == "unsupervised" else None
-    objects = np.where(truth == VOID, 0, truth).astype(np.uint8)
-    kept = slice(None) if task == "unsupervised" else slice(1, -1)
-    frames = video.frames[kept]
-    traced = _trace_objects(objects[kept], int(objects[0].max()), None if void is None else void[kept])
-    results = []
-    for number, file in enumerate(files):
-        n_predicted = _count_predicted(file.maps, len(traced), task, where=f"anno_{number}/{video.id}")
-        predicted = _trace_objects(file.maps[kept], n_predicted, None if void is None else void[kept])
-        pairs = _match(traced, predicted) if task == "unsupervised" else _take_in_order(traced, predicted)
-        lost = replace(file, missing=tuple(frame for frame in file.missing if frame in frames))
-        results.append(
-            [_name_score(video, number, index, pair, frames, lost.missing) for index, pair in enumerate(pairs)]
-        )
-    return results
+class DavisJudge:
+    """Annotated objects of one video, traced once."""
+
+    def __init__(self, video: Video, maps: Maps, task: Task) -> None:
+        self._video = video
+        self._task = task
+        self._size = (maps.shape[1], maps.shape[2])
+        self._kept = slice(None) if task == "unsupervised" else slice(1, -1)
+        self._void = (maps == VOID)[self._kept] if task == "unsupervised" else None
+        objects = np.where(maps == VOID, 0, maps).astype(np.uint8)
+        self._traced = _trace_objects(objects[self._kept], int(objects[0].max()), self._void)
+
+    def judge(self, sequences: Sequence[MaskSequence]) -> list[ExpressionScore]:
+        """Return the scores of every object, annotation file after annotation file, merged as an archive has them."""
+        for sequence in sequences:
+            sequence.check_fits(self._video, self._size, advice="make the masks again")
+        probabilities = {sequence.expression: to_probabilities(sequence) for sequence in sequences}
+        return self._judge([AnnotatedMaps(maps) for maps in merge_by_annotator(self._video, probabilities)])
+
+    def judge_files(self, predictions: Tree) -> list[ExpressionScore]:
+        """Return the scores of every object, annotation file after annotation file.
+
+        Args:
+            predictions: `anno_0` to `anno_3`, or `<video>/<expression>/<frame>.png`, which is merged first: where masks
+                overlap, the object that comes first keeps the pixel.
+        """
+        return self._judge(_read_files(predictions, self._video, self._size))
+
+    def _judge(self, files: Sequence[AnnotatedMaps]) -> list[ExpressionScore]:
+        frames = self._video.frames[self._kept]
+        results = []
+        for number, file in enumerate(files):
+            where = f"anno_{number}/{self._video.id}"
+            n_predicted = _count_predicted(file.maps, len(self._traced), self._task, where=where)
+            predicted = _trace_objects(file.maps[self._kept], n_predicted, self._void)
+            choose = _match if self._task == "unsupervised" else _take_in_order
+            missing = tuple(frame for frame in file.missing if frame in frames)
+            for index, pair in enumerate(choose(self._traced, predicted)):
+                results.append(_name_score(self._video, number, index, pair, frames, missing))
+        return results
 
 
 def _name_score(
@@ -145,9 +193,8 @@ def _take_in_order(truth: Sequence[tuple[Outlines, ...]], predicted: Sequence[tu
     return [score(one, other) for one, other in zip(truth, predicted, strict=True)]
 
 
-def _read_files(predictions: Tree, video: Video, shape: tuple[int, ...]) -> list[AnnotatedMaps]:
+def _read_files(predictions: Tree, video: Video, size: tuple[int, int]) -> list[AnnotatedMaps]:
     """Return the predicted index maps of the four annotation files."""
-    size = (shape[1], shape[2])
     if any(predictions.is_folder(f"anno_{number}") for number in range(N_ANNOTATORS)):
         folders = [predictions.below(f"anno_{number}").below(video.id) for number in range(N_ANNOTATORS)]
         return [_read_maps(folder, video, size) for folder in folders]

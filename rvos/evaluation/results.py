@@ -22,7 +22,7 @@ class ExpressionScore:
         objects: what it refers to.
         j, f: `(T,)`, in [0, 1]; a missing frame has 0.
         missing: frames without a prediction.
-        has_target: whether the ground truth shows anything in any frame.
+        has_target: whether the expression names an annotated object.
         is_empty: whether the prediction is empty in every frame.
         notes: oddities of the prediction.
     """
@@ -118,10 +118,13 @@ def average(scores: Sequence[ExpressionScore], *, format: str) -> DatasetScore:
 
 
 def measure_targets(scores: Sequence[ExpressionScore], *, j_and_f: float) -> dict[str, float]:
-    """Return MeViSv2's figures: no-target accuracy, target accuracy, and Final, the mean of both and J&F.
+    """Return MeViSv2's figures: no-target accuracy, target accuracy, Final (the mean of both and J&F), J&F of targets.
 
     A sentence without target is answered right by masks that are all empty, one with a target by any foreground.
-    Without sentences of either kind, the figures that need them are left out.
+    Without sentences of either kind, the figures that need them are left out. J&F counts all sentences, `J&F targets`
+    those with a target. Whether a sentence has one, its annotations say, not the pixels.
+
+    Source: specification of sentences about one object, section 5.
     """
     figures: dict[str, float] = {}
     without = [score.is_empty for score in scores if not score.has_target]
@@ -132,6 +135,7 @@ def measure_targets(scores: Sequence[ExpressionScore], *, j_and_f: float) -> dic
         figures["T-acc"] = float(np.mean(with_target))
     if without and with_target:
         figures["Final"] = (j_and_f + figures["N-acc"] + figures["T-acc"]) / 3
+        figures["J&F targets"] = float(np.mean([score.j_and_f for score in scores if score.has_target]))
     return figures
 
 

@@ -1,54 +1,74 @@
-"""Score a prediction folder or archive against a data set, one task a video."""
+"""Score prediction files against a data set, in the protocol of its format, one task a video."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 from joblib import Parallel, delayed
-from numpy.typing import NDArray
 
-from rvos.datasets.dataset import Dataset, TruthSource
-from rvos.datasets.truth import VideoTruth
+from rvos.datasets.dataset import Dataset
 from rvos.errors import InputError
-from rvos.evaluation.measures import outline, score
-from rvos.evaluation.outlines import Outlines
-from rvos.evaluation.predictions import PredictedMasks, find_strays, open_predictions, read_predicted
-from rvos.evaluation.results import DatasetScore, ExpressionScore, average, measure_targets
-from rvos.mask_sequences import MaskSequence
-from rvos.trees import Tree
-from rvos.videos import Expression, Video
+from rvos.evaluation.davis import DavisEvaluator, Task
+from rvos.evaluation.evaluator import Evaluator, SelectedTruth
+from rvos.evaluation.expressions import ExpressionEvaluator
+from rvos.evaluation.predictions import find_strays, open_predictions
+from rvos.evaluation.results import DatasetScore, ExpressionScore
+from rvos.trees import Tree, open_tree
+from rvos.videos import Video
 
-ReadMasks = Callable[[Expression, tuple[int, int]], PredictedMasks]
+_EVALUATORS: Mapping[str, Callable[[Dataset, Task], Evaluator]] = {
+    "ref-youtube-vos": lambda dataset, task: ExpressionEvaluator(dataset),
+    "mevis": lambda dataset, task: ExpressionEvaluator(dataset),
+    "ref-davis17": DavisEvaluator,
+}
 
 
-def score_dataset(dataset: Dataset, predictions: Path, *, jobs: int = 1) -> DatasetScore:
-    """Return the scores of Ref-YouTube-VOS or MeViS predictions, averaged over expressions.
+def open_evaluator(dataset: Dataset, *, task: Task = "unsupervised") -> Evaluator:
+    """Return the evaluator of a data set's format; `task` is that of Ref-DAVIS17."""
+    return _EVALUATORS[dataset.format](dataset, task)
 
-    Missing frames count 0 in J and F, whatever the ground truth shows.
+
+def score_dataset(dataset: Dataset, predictions: Path, *, task: Task = "unsupervised", jobs: int = 1) -> DatasetScore:
+    """Return the scores of predictions in the protocol of the data set's format.
+
+    Missing frames count 0 in J and F, whatever the ground truth shows. A video that the protocol cannot score is left
+    out and named.
 
     Args:
-        predictions: folder or zip archive, `<video>/<expression>/<frame>.png`, below `Annotations` or not.
+        predictions: folder or zip archive, `<video>/<expression>/<frame>.png`, below `Annotations` or not; for
+            Ref-DAVIS17 also `anno_0` to `anno_3`.
+        task: of Ref-DAVIS17.
         jobs: worker processes.
 
     Raises:
         InputError: no ground truth, no prediction at all, or files that cannot be used.
     """
+    evaluator = open_evaluator(dataset, task=task)
+    obstacles = {video.id: evaluator.find_obstacle(video) for video in dataset.videos}
+    videos = [video for video in dataset.videos if obstacles[video.id] is None]
+    left_out = tuple(f"{name}: {reason}; left out" for name, reason in obstacles.items() if reason is not None)
+    if left_out and not videos:
+        raise InputError(f"{dataset.root}: no video can be scored: {left_out[0]}")
+    tree, strays = _open(dataset, predictions)
+    selected = [evaluator.select(video) for video in videos]
+    for scores in Parallel(n_jobs=jobs)(delayed(_judge_files)(truth, tree) for truth in selected):
+        evaluator.add(scores)
+    return replace(evaluator.evaluate(), strays=left_out + strays)
+
+
+def _judge_files(truth: SelectedTruth, predictions: Tree) -> list[ExpressionScore]:
+    return truth.open().judge_files(predictions)
+
+
+def _open(dataset: Dataset, predictions: Path) -> tuple[Tree, tuple[str, ...]]:
+    """Return the predictions, and what lies among them and is not scored."""
+    if dataset.format == "ref-davis17":
+        return open_tree(predictions), ()
     tree = open_predictions(predictions)
     check_some(tree, dataset.videos)
-    tasks = (delayed(score_video)(video, dataset.select_truth(video), tree) for video in dataset.videos)
-    result = combine(Parallel(n_jobs=jobs)(tasks), format=dataset.format)
-    return replace(result, strays=find_strays(tree, dataset.videos))
-
-
-def combine(rows: Sequence[Sequence[ExpressionScore]], *, format: str) -> DatasetScore:
-    """Return the means of scores by video, in the convention of a data set."""
-    result = average([one for row in rows for one in row], format=format)
-    if format != "mevis":
-        return result
-    return replace(result, extra=measure_targets(result.scores, j_and_f=result.j_and_f))
+    return tree, find_strays(tree, dataset.videos)
 
 
 def check_some(predictions: Tree, videos: Sequence[Video]) -> None:
@@ -63,65 +83,3 @@ def check_some(predictions: Tree, videos: Sequence[Video]) -> None:
             f"{predictions.name}: no folder for any of the {len(videos)} videos (found {found}); "
             "check the folder and the split"
         )
-
-
-def score_video(video: Video, source: TruthSource, predictions: Tree) -> list[ExpressionScore]:
-    """Return the scores of all expressions of a video whose predictions are files."""
-    return score_expressions(
-        video, source.read(), lambda expression, size: read_predicted(predictions, video, expression, size)
-    )
-
-
-def score_sequences(video: Video, source: TruthSource, sequences: Sequence[MaskSequence]) -> list[ExpressionScore]:
-    """Return the scores of all expressions of a video whose predictions are mask sequences.
-
-    Raises:
-        InputError: frames or sizes that differ from the ground truth.
-    """
-    by_expression = {sequence.expression: sequence for sequence in sequences}
-
-    def read(expression: Expression, size: tuple[int, int]) -> PredictedMasks:
-        sequence = by_expression.get(expression.id)
-        if sequence is None:
-            return PredictedMasks(np.zeros((video.n_frames, *size), bool), video.frames)
-        sequence.check_fits(video, size, advice="make the masks again")
-        return PredictedMasks(sequence.masks(), ())
-
-    return score_expressions(video, source.read(), read)
-
-
-def score_expressions(video: Video, truth: VideoTruth, read: ReadMasks) -> list[ExpressionScore]:
-    """Return the scores of all expressions; the contours of an object are traced once."""
-    traced: dict[object, tuple[tuple[Outlines, ...], tuple[int, int]]] = {}
-    results = []
-    for expression in video.expressions:
-        key = expression.object_ids or expression.id
-        if key not in traced:
-            masks = truth.masks(expression)
-            traced[key] = outline(masks, truth.void), (masks.shape[1], masks.shape[2])
-        contours, size = traced[key]
-        results.append(_score_one(video, expression, contours, read(expression, size), truth.void))
-    return results
-
-
-def _score_one(
-    video: Video,
-    expression: Expression,
-    truth: tuple[Outlines, ...],
-    predicted: PredictedMasks,
-    void: NDArray[np.bool_] | None,
-) -> ExpressionScore:
-    j, f = score(truth, outline(predicted.masks, void))
-    absent = np.isin(video.frames, predicted.missing)
-    return ExpressionScore(
-        video.id,
-        expression.id,
-        expression.object_ids,
-        video.frames,
-        np.where(absent, 0.0, j),
-        np.where(absent, 0.0, f),
-        predicted.missing,
-        has_target=any(chunk.area.any() for chunk in truth),
-        is_empty=not predicted.masks.any(),
-        notes=predicted.notes,
-    )

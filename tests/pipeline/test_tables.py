@@ -14,7 +14,7 @@ from pipeline.cli import main
 from pipeline.scoring import VideoScores
 from pipeline.tables import compare_pairs, make_table, resample_gain
 from rvos.datasets import open_dataset
-from rvos.evaluation.scoring import score_sequences
+from rvos.evaluation.scoring import open_evaluator
 from rvos.store import Store
 
 
@@ -36,12 +36,10 @@ def evaluate(finished: Path, node: str) -> float:
     """Return J&F in per cent by the evaluation of mask sequences."""
     dataset = open_dataset("ref-youtube-vos", finished / "data", "valid")
     store = Store(finished / "runs")
-    rows = [
-        score
-        for video in dataset.videos
-        for score in score_sequences(video, dataset.select_truth(video), store.read(node, video.id))
-    ]
-    return 100 * float(np.mean([score.j_and_f for score in rows]))
+    evaluator = open_evaluator(dataset)
+    for video in dataset.videos:
+        evaluator.process(video, store.read(node, video.id))
+    return 100 * evaluator.evaluate().j_and_f
 
 
 def test_the_table_has_the_scores_of_the_evaluation(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:

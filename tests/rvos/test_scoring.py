@@ -18,9 +18,8 @@ from reference import reference
 from pipeline.cli import main
 from rvos.datasets import open_dataset
 from rvos.errors import InputError
-from rvos.evaluation.davis import score_ref_davis
 from rvos.evaluation.report import to_json, write_reports
-from rvos.evaluation.scoring import score_dataset, score_sequences
+from rvos.evaluation.scoring import open_evaluator, score_dataset
 from rvos.mask_sequences import MaskSequence
 
 VIDEOS = {"b": listed({"0": "1", "1": "1", "2": "2"}), "a": listed({"0": "2"})}
@@ -109,7 +108,7 @@ def test_ref_davis_equals_the_official_means(tmp_path: Path, task: Any, layout: 
     if layout == "plain":
         (tmp_path / "DAVIS/Annotations_unsupervised/480p").rename(tmp_path / "truth")
     dataset = open_dataset("ref-davis17", tmp_path / "truth" if layout == "plain" else tmp_path, "valid")
-    result = score_ref_davis(dataset, tmp_path / "predictions", task=task, jobs=1)
+    result = score_dataset(dataset, tmp_path / "predictions", task=task, jobs=1)
     means = expected["mean_of_4"]
     assert (result.j, result.f, result.j_and_f) == pytest.approx(
         (means["J-Mean"], means["F-Mean"], means["J&F-Mean"]), abs=1e-9
@@ -131,7 +130,7 @@ def test_davis_expressions_are_merged_by_annotation_file(tmp_path: Path) -> None
     videos = {"dog": listed({str(4 * o + a): str(o + 1) for o in range(2) for a in range(4)})}
     root = write_ref_youtube_vos(tmp_path / "data", videos)
     write_predictions(tmp_path / "predictions", videos)
-    result = score_ref_davis(open_dataset("ref-davis17", root, "valid"), tmp_path / "predictions")
+    result = score_dataset(open_dataset("ref-davis17", root, "valid"), tmp_path / "predictions")
     assert (result.j, result.f, len(result.scores)) == (1, 1, 8)
 
 
@@ -215,7 +214,7 @@ def test_sequences_score_as_their_files(tmp_path: Path) -> None:
     sequence = MaskSequence.from_masks(
         masks, video="b", expression="1", frames=video.frames, scores=np.ones(3, np.float32)
     )
-    scores = score_sequences(video, dataset.select_truth(video), [sequence])
+    scores = open_evaluator(dataset).select(video).open().judge([sequence])
     assert [score.j_mean for score in scores] == [0, 1, 0]
     assert [len(score.missing) for score in scores] == [3, 0, 3]
 
@@ -238,6 +237,16 @@ def test_mevis_v2_judges_sentences_without_target(tmp_path: Path) -> None:
     assert result.extra["T-acc"] == 0.5
     assert result.j == pytest.approx(3 / 5)
     assert result.extra["Final"] == pytest.approx((result.j_and_f + 2 / 3 + 0.5) / 3)
+    assert result.extra["J&F targets"] == 0.5  # of "0" and "1"
+
+
+def test_the_annotations_and_not_the_pixels_say_whether_there_is_a_target(tmp_path: Path) -> None:
+    write_no_target(tmp_path)
+    write_json(tmp_path / "valid_u/mask_dict.json", {"1": [{"size": [4, 4], "counts": [16]}]})
+    for name in "01234":
+        write_png(tmp_path / "p/v" / name / "0.png", np.zeros((4, 4), np.uint8))
+    result = score_dataset(open_dataset("mevis", tmp_path, "valid_u"), tmp_path / "p")
+    assert (result.extra["N-acc"], result.extra["T-acc"], result.j) == (1, 0, 1)
 
 
 def test_reports_hold_every_expression_object_and_frame(tmp_path: Path) -> None:

@@ -14,7 +14,6 @@ from PIL import Image
 
 from rvos.datasets import Dataset, open_dataset
 from rvos.errors import InputError, StoreError
-from rvos.evaluation.davis import score_ref_davis
 from rvos.evaluation.scoring import score_dataset
 from rvos.mask_sequences import MaskSequence, SoftMaps
 from rvos.submission import write_submission
@@ -84,7 +83,7 @@ def test_davis_archives_hold_index_maps_of_each_annotation_file(tmp_path: Path) 
         assert image.mode == "P"
         assert np.array_equal(np.asarray(image), index_map(1))
     assert check_submission(path, dataset) == []
-    result = score_ref_davis(dataset, path)
+    result = score_dataset(dataset, path)
     assert (result.j, result.f) == (1, 1)
 
 

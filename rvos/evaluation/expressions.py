@@ -1,0 +1,136 @@
+"""Ref-YouTube-VOS and MeViS: J and F of every expression, means over frames, then over expressions.
+
+Source: evaluation specification, section 3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from rvos.datasets.dataset import TruthSource
+from rvos.datasets.truth import VideoTruth
+from rvos.evaluation.columns import pack_columns, trace_columns, trace_runs
+from rvos.evaluation.evaluator import Evaluator
+from rvos.evaluation.measures import Values, score
+from rvos.evaluation.outlines import Outlines
+from rvos.evaluation.predictions import read_predicted
+from rvos.evaluation.results import DatasetScore, ExpressionScore, average, measure_targets
+from rvos.mask_sequences import MaskSequence
+from rvos.runs import Runs
+from rvos.trees import Tree
+from rvos.videos import Expression, Video
+
+
+class ExpressionJudge:
+    """Ground truth of a video with its contours; an object that several expressions name is traced once."""
+
+    def __init__(self, video: Video, truth: VideoTruth) -> None:
+        self._video = video
+        self._truth = truth
+        self._traced: dict[object, tuple[Outlines, ...]] = {}
+        self._size = truth.size
+        self.void = None if truth.void is None else pack_columns(truth.void)
+
+    def trace(self, expression: Expression) -> tuple[Outlines, ...]:
+        """Return the outlines of what an expression refers to."""
+        key = expression.object_ids or expression.id
+        if key not in self._traced:
+            masks = self._truth.masks(expression)
+            self._size = (masks.shape[1], masks.shape[2])
+            self._traced[key] = trace_columns(pack_columns(masks), self._size, self.void)
+        return self._traced[key]
+
+    def trace_for(self, sequence: MaskSequence) -> tuple[Outlines, ...]:
+        """Return the outlines of what a sequence's expression refers to.
+
+        Raises:
+            InputError: frames or sizes differ from the sequence's.
+        """
+        outlines = self.trace(next(one for one in self._video.expressions if one.id == sequence.expression))
+        sequence.check_fits(self._video, self._size, advice="make the masks again")
+        return outlines
+
+    def judge(self, sequences: Sequence[MaskSequence]) -> list[ExpressionScore]:
+        """Return a score for every expression of the video; one without a sequence has 0."""
+        by_expression = {sequence.expression: sequence for sequence in sequences}
+        known: dict[tuple[tuple[bytes, ...], int], tuple[Values, Values, bool]] = {}
+        scores = []
+        for expression in self._video.expressions:
+            sequence = by_expression.get(expression.id)
+            if sequence is None:
+                zeros = np.zeros(self._video.n_frames)
+                scores.append(self._name(expression, zeros, zeros, is_empty=True, missing=self._video.frames))
+                continue
+            outlines = self.trace_for(sequence)
+            # Fusions give all expressions of a group the same masks: they are traced once.
+            key = (sequence.runs, id(outlines))
+            if key not in known:
+                runs = Runs.decode(sequence.runs, sequence.size)
+                known[key] = (*score(outlines, trace_runs([runs], self.void)[0]), not runs.area())
+            j, f, is_empty = known[key]
+            scores.append(self._name(expression, j, f, is_empty=is_empty))
+        return scores
+
+    def judge_files(self, predictions: Tree) -> list[ExpressionScore]:
+        """Return a score for every expression; a missing frame has 0, whatever the ground truth shows."""
+        scores = []
+        for expression in self._video.expressions:
+            outlines = self.trace(expression)
+            assert self._size is not None
+            found = read_predicted(predictions, self._video, expression, self._size)
+            absent = np.isin(self._video.frames, found.missing)
+            j, f = score(outlines, trace_columns(pack_columns(found.masks), self._size, self.void))
+            named = self._name(
+                expression,
+                np.where(absent, 0.0, j),
+                np.where(absent, 0.0, f),
+                is_empty=not found.masks.any(),
+                missing=found.missing,
+            )
+            scores.append(replace(named, notes=found.notes))
+        return scores
+
+    def _name(
+        self, expression: Expression, j: Values, f: Values, *, is_empty: bool, missing: tuple[str, ...] = ()
+    ) -> ExpressionScore:
+        return ExpressionScore(
+            self._video.id,
+            expression.id,
+            expression.object_ids,
+            self._video.frames,
+            j,
+            f,
+            missing,
+            has_target=bool(expression.object_ids),
+            is_empty=is_empty,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ExpressionTruth:
+    """The ground truth of one video, unread."""
+
+    video: Video
+    source: TruthSource
+
+    def open(self) -> ExpressionJudge:
+        """Read the ground truth; objects are traced when they are first needed."""
+        return ExpressionJudge(self.video, self.source.read())
+
+
+class ExpressionEvaluator(Evaluator):
+    """Means over all expressions; for MeViS also what its second version asks of sentences without target."""
+
+    def select(self, video: Video) -> ExpressionTruth:
+        """Return the ground truth of a video, unread."""
+        return ExpressionTruth(video, self.dataset.select_truth(video))
+
+    def summarise(self) -> DatasetScore:
+        """Return the means."""
+        result = average(self.scores, format=self.dataset.format)
+        if self.dataset.format != "mevis":
+            return result
+        return replace(result, extra=measure_targets(result.scores, j_and_f=result.j_and_f))
