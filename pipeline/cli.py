@@ -102,7 +102,7 @@ def _run(words: list[str]) -> int:
         status: int = options.run(options)
     except PipelineError as error:
         print(f"rvos {options.command}: {error}", file=sys.stderr)
-        return EXIT_USAGE
+        return error.exit_status
     except KeyboardInterrupt:
         print(f"rvos {options.command}: interrupted; run it again to go on", file=sys.stderr)
         return 130

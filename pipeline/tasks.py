@@ -38,7 +38,7 @@ class Outcome:
 
 def run_task(task: Task) -> Outcome:
     """Compute and store a result unless it is there already; never raises for one video's sake."""
-    stored, note = _find_stored(task)
+    stored, note = find_stored(task)
     if stored is not None:
         return stored
     start = time.perf_counter()
@@ -58,7 +58,7 @@ def run_together(tasks: Sequence[Task]) -> list[Outcome]:
     """
     if len(tasks) == 1:
         return [run_task(tasks[0])]
-    found = [_find_stored(task) for task in tasks]
+    found = [find_stored(task) for task in tasks]
     missing = [task for task, (stored, _) in zip(tasks, found, strict=True) if stored is None]
     if len(missing) < 2:
         return [run_task(task) for task in tasks]
@@ -85,7 +85,7 @@ def compute(tasks: Sequence[Task]) -> Sequence[Any]:
     return results
 
 
-def _find_stored(task: Task) -> tuple[Outcome | None, str]:
+def find_stored(task: Task) -> tuple[Outcome | None, str]:
     """Return the outcome where the result is there already, else None and what was wrong with the stored file."""
     store = Store(task.workspace)
     name, video = task.node.name, task.video.id

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 
 class PipelineError(Exception):
-    """Anything wrong that a user can mend; the command line prints it as one line and exits 2."""
+    """Anything wrong that a user can mend; the command line prints it as one line and exits with its status."""
+
+    exit_status = 2
 
 
 class ConfigError(PipelineError):

@@ -1,18 +1,18 @@
-"""`rvos run RECIPE`: computes what is missing, node by node and video by video."""
+"""`rvos run RECIPE`: computes what is missing, every video as far as its inputs are there."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import sys
-from collections.abc import Iterator, Sequence
-
-from tqdm import tqdm
+from collections.abc import Sequence
 
 from pipeline.commands.recipe_options import add_recipe_options, open_recipe, repeat_options
-from pipeline.executors.steps import Step, Workers, run_plan
+from pipeline.executors.choose import choose_executor
+from pipeline.executors.driver import run_plan
 from pipeline.group_review import write_review
 from pipeline.plan import Plan, find_missing_inputs, make_plan, parse_shard, select_videos
+from pipeline.progress import Progress
 from pipeline.recipe.graph import build_graph, check_files, choose_stage
 from pipeline.recipe.recipe import Recipe
 from pipeline.summary import find_exit_status, print_failures, print_summary, summarise
@@ -34,7 +34,7 @@ def register(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--videos", nargs="+", default=[], metavar="VIDEO", help="only these videos")
     parser.add_argument("--shard", metavar="I/N", help="every N-th video from the I-th: N machines share a data set")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="processes side by side")
-    parser.add_argument("--cluster", metavar="ADDRESS", help="dask scheduler; workers of one thread, same paths")
+    parser.add_argument("--cluster", metavar="ADDRESS", help="dask scheduler, or its file: see docs/cluster.md")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     parser.add_argument("--quiet", action="store_true", help="no progress, only failures")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of the table")
@@ -56,16 +56,13 @@ def run(options: argparse.Namespace) -> int:
         print(f"warning: {warning}", file=sys.stderr)
     plan = make_plan(recipe, graph, videos, device=options.device)
     _check_earlier_stages(plan, options)
-    progress = Progress(quiet=options.quiet)
-    outcomes = run_plan(plan, workers=Workers(options.jobs, options.cluster, options.device), watch=progress.watch)
+    outcomes = _compute(plan, options)
     if any(finding.evidence is None for finding in plan.order):
         # The masks that this run made may be the last that the test of the order needed.
         settled = make_plan(recipe, graph, videos, device=options.device)
         if any(finding.is_refuted for finding in settled.order):
             plan = settled
-            outcomes = run_plan(
-                plan, workers=Workers(options.jobs, options.cluster, options.device), watch=progress.watch
-            )
+            outcomes = _compute(plan, options)
     for finding in plan.order:
         if finding.is_refuted:
             print(f"warning: {recipe.path}: {finding.explain()}", file=sys.stderr)
@@ -74,32 +71,10 @@ def run(options: argparse.Namespace) -> int:
     return find_exit_status(outcomes)
 
 
-class Progress:
-    """One line and one bar for each step, on standard error."""
-
-    def __init__(self, *, quiet: bool) -> None:
-        self._quiet = quiet
-
-    def watch(self, step: Step, outcomes: Iterator[Outcome], total: int) -> Iterator[Outcome]:
-        """Pass on the outcomes of a step while its bar grows; there is no bar in a log file."""
-        name = " + ".join(node.name for node in step)
-        if not self._quiet:
-            print(f"{name}: {_describe_step(step)}; {total} results", file=sys.stderr)
-        hidden = True if self._quiet else None
-        with tqdm(total=total, desc=name, unit="result", disable=hidden, leave=False, file=sys.stderr) as bar:
-            for outcome in outcomes:
-                bar.update()
-                if outcome.message and outcome.status == "done" and not self._quiet:
-                    tqdm.write(f"note: {outcome.message}", file=sys.stderr)
-                yield outcome
-
-
-def _describe_step(step: Step) -> str:
-    node = step[0]
-    key = node.worker_key()
-    if len(step) > 1 and key is not None:
-        return f"{node.keyword} by {key.label}, in one pass over each video"
-    return node.describe()
+def _compute(plan: Plan, options: argparse.Namespace) -> list[Outcome]:
+    folders = (plan.recipe.workspace, plan.recipe.dataset.root)
+    executor = choose_executor(jobs=options.jobs, cluster=options.cluster, folders=folders)
+    return run_plan(plan, executor=executor, watcher=Progress(quiet=options.quiet))
 
 
 def _check_earlier_stages(plan: Plan, options: argparse.Namespace) -> None:

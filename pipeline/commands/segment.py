@@ -9,11 +9,12 @@ from pathlib import Path
 
 from fusion.votes import read_runs
 from pipeline.commands.report import make_report
-from pipeline.commands.run import Progress
-from pipeline.executors.steps import Workers, run_plan
+from pipeline.executors.choose import choose_executor
+from pipeline.executors.driver import run_plan
 from pipeline.overlays import draw_video, write_video
 from pipeline.own_videos import SPLIT, write_own_video
 from pipeline.plan import Plan, make_plan
+from pipeline.progress import Progress
 from pipeline.recipe.graph import build_graph, check_files
 from pipeline.recipe.recipe import Recipe
 from pipeline.recipe_reader import read_recipe
@@ -64,8 +65,8 @@ def run(options: argparse.Namespace) -> int:
     prepare_workspace(recipe.workspace)
     video = dataset.video(video_id)
     plan = make_plan(recipe, graph, (video,), device=options.device)
-    workers = Workers(options.jobs, None, options.device)
-    outcomes = run_plan(plan, workers=workers, watch=Progress(quiet=options.quiet).watch)
+    executor = choose_executor(jobs=options.jobs)
+    outcomes = run_plan(plan, executor=executor, watcher=Progress(quiet=options.quiet))
     write_timings(recipe.workspace, plan, outcomes)
     print_failures(outcomes)
     if status := find_exit_status(outcomes):

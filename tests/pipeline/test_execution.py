@@ -103,11 +103,6 @@ def test_propagated_masks_keep_the_key_frames_they_started_from(split: Path) -> 
         assert after.runs != before.runs
 
 
-def test_a_cluster_without_dask_or_scheduler_is_told(split: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(split, "--cluster", "tcp://127.0.0.1:1") == 2
-    assert "--cluster" in capsys.readouterr().err
-
-
 def test_chosen_videos_run_alone(split: Path) -> None:
     assert run(split, "--videos", "video2") == 0
     assert Store(split / "runs").videos("final") == ("video2",)

@@ -1,0 +1,29 @@
+"""Which executor a run takes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pipeline.executors.base import Executor
+from pipeline.executors.processes import Processes
+from pipeline.executors.this_process import ThisProcess
+from rvos.errors import ConfigError
+
+
+def choose_executor(*, jobs: int, cluster: str | None = None, folders: tuple[Path, ...] = ()) -> Executor:
+    """Return this process, processes beside it, or the workers of a cluster.
+
+    Args:
+        cluster: address of a dask scheduler, or its scheduler file.
+        folders: what the workers of a cluster must see, the workspace first.
+
+    Raises:
+        ConfigError: dask is asked for and not installed.
+    """
+    if cluster is None:
+        return ThisProcess() if jobs == 1 else Processes(jobs)
+    try:
+        from pipeline.executors.dask import Dask
+    except ImportError:
+        raise ConfigError("--cluster needs dask; install the extra with pip install 'rvos-fusion[cluster]'") from None
+    return Dask(cluster, folders)

@@ -1,0 +1,102 @@
+"""Runs the tasks of a plan on any executor: gives out passes, settles what ended."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from pipeline.executors.base import Ended, Executor, Pass, WorkersLostError
+from pipeline.executors.schedule import Schedule
+from pipeline.kinds.base import Task
+from pipeline.plan import Plan
+from pipeline.tasks import Outcome, find_stored
+from rvos.errors import StoreError
+
+
+class Watcher(Protocol):
+    """Is told what happens, to show it."""
+
+    def begin(self, plan: Plan) -> None:
+        """The run begins."""
+
+    def start(self, tasks: Pass) -> None:
+        """A worker takes a pass."""
+
+    def stop(self, tasks: Pass) -> None:
+        """A pass ended or lost its worker."""
+
+    def settle(self, outcomes: Sequence[Outcome]) -> None:
+        """These tasks are settled: done, reused, failed or blocked."""
+
+    def close(self) -> None:
+        """The run ended, perhaps by an error."""
+
+
+def run_plan(plan: Plan, *, executor: Executor, watcher: Watcher) -> list[Outcome]:
+    """Run all tasks and return what became of each; a failed video only blocks what depends on it.
+
+    Raises:
+        StoreError: results cannot be written, such as on a full disk.
+        WorkersLostError: no worker is left.
+    """
+    schedule = Schedule(plan)
+    outcomes: list[Outcome] = []
+    watcher.begin(plan)
+    try:
+        with executor:
+            while not schedule.is_finished:
+                _give_out(schedule, executor, watcher)
+                for ended in _wait(schedule, executor):
+                    settled = _settle(schedule, ended, executor.attempts)
+                    watcher.stop(ended.tasks)
+                    watcher.settle(settled)
+                    outcomes += settled
+    finally:
+        watcher.close()
+    return outcomes
+
+
+def _give_out(schedule: Schedule, executor: Executor, watcher: Watcher) -> None:
+    """Give every idle worker a pass while there is one for it."""
+    for worker in executor.idle():
+        tasks = schedule.take(worker, executor.workers())
+        if tasks is not None:
+            watcher.start(tasks)
+            executor.start(worker, tasks)
+
+
+def _wait(schedule: Schedule, executor: Executor) -> Sequence[Ended]:
+    """Return what ended; where no worker is left, passes that cost workers are all that may be given up."""
+    try:
+        return executor.wait()
+    except WorkersLostError:
+        suspects = schedule.give_up()
+        if not suspects:
+            raise
+        return [Ended(tasks, [_fail(task, "its workers were killed, and no other is left") for task in tasks])
+                for tasks in suspects]  # fmt: skip
+
+
+def _settle(schedule: Schedule, ended: Ended, attempts: int) -> list[Outcome]:
+    """Return the outcomes that are known now: none where a pass is tried again.
+
+    Raises:
+        StoreError: results cannot be written.
+    """
+    outcomes = ended.outcomes
+    if outcomes is None:
+        # The worker may have been lost after it had stored its results.
+        stored = [find_stored(task)[0] for task in ended.tasks]
+        may_retry = None in stored and schedule.put_back(ended.tasks, is_blamed=ended.is_blamed, attempts=attempts)
+        if may_retry:
+            return []
+        outcomes = [found or _fail(task, ended.reason) for task, found in zip(ended.tasks, stored, strict=True)]
+    for outcome in outcomes:
+        if outcome.status == "unwritable":
+            raise StoreError(f"{outcome.message}; finished results are kept, run the same command again")
+    return schedule.finish(outcomes)
+
+
+def _fail(task: Task, reason: str) -> Outcome:
+    message = f"{task.video.id}: {reason}"
+    return Outcome(task.node.name, task.video.id, "failed", message=message, is_input_error=False)

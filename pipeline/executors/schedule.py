@@ -1,0 +1,163 @@
+"""Which pass a worker takes next: one rule for this process, for processes beside it and for a cluster."""
+
+from __future__ import annotations
+
+import heapq
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from pipeline.executors.base import Pass, Worker
+from pipeline.executors.steps import Step, list_steps
+from pipeline.kinds.base import Task, WorkerKey
+from pipeline.plan import Plan
+from pipeline.tasks import Outcome
+from pipeline.timings import count_work
+
+Place = tuple[int, str]
+"""Index of a step, and a video."""
+
+
+class Schedule:
+    """What is ready, what waits, and what is settled, video by video: no step waits for another video.
+
+    A worker holds one network, and loading one may take longer than using it once. So a worker takes, of what is ready:
+
+    1. a pass for the network that it holds;
+    2. else a pass that needs no network: it drops none, and others wait for it;
+    3. else a pass for another network: the one with the most ready passes for each worker that holds it already, so
+       that workers spread over the networks, and where nobody holds them the one of the earliest step;
+    4. else a pass that has already cost a worker: last, so that it takes nothing else down with it.
+
+    Inside of each of these the earliest step comes first, then the longest video: a long one that is begun last would
+    leave all other workers idle. A worker is idle only while nothing is ready for it. With one worker this goes node by
+    node, because a step's passes are all ready once the steps before it are done.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self.steps: list[Step] = list_steps(plan.nodes)
+        self._keys = [step[0].worker_key() for step in self.steps]
+        self._tasks: dict[Place, list[Task]] = {}
+        self._needed: dict[Place, int] = {}
+        self._lost: set[tuple[str, str]] = set()
+        self._suspects: list[Pass] = []
+        self._losses: Counter[Place] = Counter()
+        self._place = {node.name: index for index, step in enumerate(self.steps) for node in step}
+        inputs = [
+            {self._place[name] for node in step for name in node.inputs() if name in self._place} for step in self.steps
+        ]
+        self._readers = [[s for s, read in enumerate(inputs) if index in read] for index in range(len(self.steps))]
+        for index, step in enumerate(self.steps):
+            for task in (task for node in step for task in plan.tasks[node.name]):
+                self._tasks.setdefault((index, task.video.id), []).append(task)
+                self._needed[index, task.video.id] = len(inputs[index])
+        self._open = len(self._tasks)
+        self._rank = _rank_videos(self._tasks.values())
+        self._ready: list[list[tuple[int, str]]] = [[] for _ in self.steps]
+        for (index, video), needed in self._needed.items():
+            if needed == 0:
+                heapq.heappush(self._ready[index], (self._rank[video], video))
+
+    @property
+    def is_finished(self) -> bool:
+        """Tell whether every task is settled."""
+        return self._open == 0
+
+    def take(self, worker: Worker, workers: Sequence[Worker]) -> Pass | None:
+        """Return the next pass for a worker, by the rule of the class; None: nothing is ready for it.
+
+        Args:
+            workers: all that live, with what they hold.
+        """
+        index = self._choose_step(worker, workers)
+        if index is None:
+            return self._take_suspect(worker)
+        _, video = heapq.heappop(self._ready[index])
+        worker.holds = self._keys[index] or worker.holds
+        return tuple(task for task in self._tasks[index, video] if not self._find_lost_inputs(task))
+
+    def finish(self, outcomes: Sequence[Outcome]) -> list[Outcome]:
+        """Settle a pass that ended; return its outcomes and those of all tasks that it blocks."""
+        self._lost |= {(o.node, o.video) for o in outcomes if o.status in ("failed", "blocked")}
+        index, video = self._place[outcomes[0].node], outcomes[0].video
+        return [*outcomes, *self._settle(index, video)]
+
+    def put_back(self, tasks: Pass, *, is_blamed: bool, attempts: int) -> bool:
+        """Take back a pass whose worker was lost, unless it may have cost `attempts` workers; tell which."""
+        place = (self._place[tasks[0].node.name], tasks[0].video.id)
+        if not is_blamed:
+            heapq.heappush(self._ready[place[0]], (self._rank[place[1]], place[1]))
+            return True
+        self._losses[place] += 1
+        if self._losses[place] >= attempts:
+            return False
+        self._suspects.append(tasks)
+        return True
+
+    def give_up(self) -> list[Pass]:
+        """Return the passes that cost workers, if nothing else is ready; they will not be given out again."""
+        if any(self._ready):
+            return []
+        suspects, self._suspects = self._suspects, []
+        return suspects
+
+    def _choose_step(self, worker: Worker, workers: Sequence[Worker]) -> int | None:
+        ready = [index for index, passes in enumerate(self._ready) if passes]
+        for key in (worker.holds, None):
+            same = [index for index in ready if self._keys[index] == key]
+            if same:
+                return same[0]
+        if not ready or not worker.can_load:
+            return None
+        holders = Counter(other.holds for other in workers if other is not worker)
+        waiting: Counter[WorkerKey | None] = Counter()
+        for index in ready:
+            waiting[self._keys[index]] += len(self._ready[index])
+
+        def appeal(index: int) -> float:
+            key = self._keys[index]
+            return waiting[key] / holders[key] if holders[key] else float("inf")
+
+        return max(ready, key=lambda index: (appeal(index), -index))
+
+    def _take_suspect(self, worker: Worker) -> Pass | None:
+        for place, tasks in enumerate(self._suspects):
+            key = self._keys[self._place[tasks[0].node.name]]
+            if key is None or worker.can_load:
+                worker.holds = key or worker.holds
+                return self._suspects.pop(place)
+        return None
+
+    def _settle(self, index: int, video: str) -> list[Outcome]:
+        """Count a step of a video as settled; return the outcomes of everything that can never run now."""
+        self._open -= 1
+        blocked: list[Outcome] = []
+        for reader in self._readers[index]:
+            self._needed[reader, video] -= 1
+            if self._needed[reader, video] == 0:
+                blocked += self._release(reader, video)
+        return blocked
+
+    def _release(self, index: int, video: str) -> list[Outcome]:
+        """Make a step of a video ready, without the tasks whose inputs failed; return the outcomes of these."""
+        tasks = self._tasks[index, video]
+        blocked = [_block(task, missing) for task in tasks if (missing := self._find_lost_inputs(task))]
+        self._lost |= {(outcome.node, outcome.video) for outcome in blocked}
+        if len(blocked) == len(tasks):
+            return [*blocked, *self._settle(index, video)]
+        heapq.heappush(self._ready[index], (self._rank[video], video))
+        return blocked
+
+    def _find_lost_inputs(self, task: Task) -> list[str]:
+        return [name for name, _ in task.inputs if (name, task.video.id) in self._lost]
+
+
+def _block(task: Task, missing: Sequence[str]) -> Outcome:
+    message = f"{task.video.id}: needs {', '.join(missing)}"
+    return Outcome(task.node.name, task.video.id, "blocked", message=message)
+
+
+def _rank_videos(groups: Iterable[Sequence[Task]]) -> dict[str, int]:
+    """Return the place of every video: the one with the most expression-frames first, else as in the data set."""
+    videos = {task.video.id: task.video for group in groups for task in group}
+    longest = sorted(videos.values(), key=count_work, reverse=True)
+    return {video.id: rank for rank, video in enumerate(longest)}

@@ -1,0 +1,48 @@
+"""What worker processes run in place of a pass: one that dies for one video, and one that never ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+
+from pipeline.executors.base import Pass
+from pipeline.executors.driver import run_plan
+from pipeline.executors.processes import Processes
+from pipeline.progress import Progress
+from pipeline.tasks import Outcome, run_together
+
+DEADLY = ("a", "video1")
+
+
+def die_for_one(tasks: Pass) -> list[Outcome]:
+    """Kill this process for one task, compute all others."""
+    if (tasks[0].node.name, tasks[0].video.id) == DEADLY:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return run_together(tasks)
+
+
+def die(tasks: Pass) -> list[Outcome]:
+    """Kill this process."""
+    os.kill(os.getpid(), signal.SIGKILL)
+    return []
+
+
+def stay(tasks: Pass) -> list[Outcome]:
+    """Leave a file named after this process, and never end."""
+    (tasks[0].workspace / f"{os.getpid()}.pid").touch()
+    threading.Event().wait()
+    return []
+
+
+def main(folder: Path) -> None:
+    """Run passes that never end in two processes."""
+    from small_plans import make_plan
+
+    run_plan(make_plan(folder, {"v": 1, "w": 1}), executor=Processes(2, run=stay), watcher=Progress(quiet=True))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
