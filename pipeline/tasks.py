@@ -101,6 +101,7 @@ def _store(task: Task, result: Any, seconds: float, note: str) -> Outcome:
     """Write a result and return the task's outcome."""
     store, name, video = Store(task.workspace), task.node.name, task.video.id
     try:
+        task.node.artefact.check(task.video, result)
         store.write_artefact(name, video, result, task.fingerprint, codec=task.node.artefact.codec)
     except StoreError as error:
         return Outcome(name, video, "unwritable", message=str(error))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rvos.artefacts import MASK_SEQUENCES, Codec
+from rvos.errors import InputError
 from rvos.videos import Video
 
 
@@ -26,6 +27,24 @@ class Artefact:
     def parts(self, video: Video) -> Sequence[str]:
         """Return the expressions whose parts a result has; none where it belongs to the video."""
         return [expression.id for expression in video.expressions] if self.by_expression else []
+
+    def check(self, video: Video, value: Any) -> None:
+        """Check that a result has a part for every expression: half a result must not be stored as a whole one.
+
+        Raises:
+            InputError: expressions are missing, or their masks are not of the video's frames.
+        """
+        if not self.by_expression:
+            return
+        found = {sequence.expression: sequence for sequence in value}
+        missing = [name for name in self.parts(video) if name not in found]
+        if missing:
+            raise InputError(
+                f"{video.id}: no masks for {len(missing)} of {len(video.expressions)} expressions, first "
+                f"{missing[0]!r}; whatever made them must give one mask sequence for each"
+            )
+        for sequence in found.values():
+            sequence.check_fits(video, None, advice="whatever made them must keep to the video's frames")
 
 
 MASKS = Artefact(MASK_SEQUENCES, by_expression=True)

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from boxing_kind import BoxNode
+from shifting_kind import ShiftNode
 from small_data import FRAMES, write_split
 
 import rvos.artefacts
@@ -135,6 +136,15 @@ def test_only_masks_can_be_submitted(box_recipe: str, capsys: pytest.CaptureFixt
     assert "submission: boxes stores boxes; name a node with masks" in capsys.readouterr().err
     assert main(["submit", box_recipe, *BOXES, "--node", "boxes"]) == 2
     assert "no node 'boxes'" in capsys.readouterr().err
+
+
+def test_half_a_result_is_not_stored(
+    recipe: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ShiftNode, "compute", lambda node, tasks: [task.read("final")[:2] for task in tasks])
+    assert main(["run", recipe, "--quiet"]) == 2
+    assert "moved: video0: no masks for 1 of 3 expressions, first '2'" in capsys.readouterr().err
+    assert Store(Path("runs")).videos("moved") == ()
 
 
 @pytest.mark.parametrize(("results", "message"), [([], "made 0 results for 1 tasks"), (["no boxes"], "AttributeError")])
