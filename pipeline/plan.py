@@ -10,10 +10,10 @@ from pipeline.fingerprints import fingerprint_task
 from pipeline.kinds.base import Node, Task
 from pipeline.recipe.graph import Graph
 from pipeline.recipe.recipe import Recipe
-from pipeline.recipe_text import Problems
 from pipeline.sentence_order import OrderFinding, settle_order
 from rvos.datasets import Dataset
 from rvos.errors import ConfigError
+from rvos.settings import Problems
 from rvos.store import Store
 from rvos.videos import Video
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pipeline.kinds.artefacts import MASKS
 from pipeline.kinds.base import Ballot
 from pipeline.plan import Plan
-from pipeline.recipe_text import nearest
 from rvos.errors import ConfigError, StoreError
 from rvos.mask_sequences import MaskSequence
+from rvos.settings import nearest
 from rvos.store import Store
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Annotated, Literal, Protocol
 
 from rvos.mask_sequences import MaskSequence
+from rvos.settings import Range, Size
 from rvos.videos import Expression, Video
 
 Precision = Literal["float32", "float16", "bfloat16"]
@@ -35,8 +36,8 @@ class ModelSettings:
     checkpoint: Path
     backbone: str | None = None
     tokenizer: Path | None = None
-    window: int | None = None
-    overlap: int = 0
+    window: Size | None = None
+    overlap: Annotated[int, Range(least=0)] = 0
     precision: Precision = "float32"
     compile: bool = False
     keep_soft: bool = True

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 
 from pipeline.checksums import Checksums
 from pipeline.kinds.artefacts import Artefact
 from pipeline.kinds.base import Node, NodeFile, Task, WorkerKey
-from pipeline.recipe.entry import NodeEntry
 from rvos.artefacts import BOXES
 from rvos.detections import FrameBoxes, VideoBoxes
+from rvos.settings import Key
 from rvos.videos import Video
 
 
@@ -26,13 +26,7 @@ class BoxNode(Node):
     section: ClassVar[Literal["models", "stages"]] = "stages"
     artefact: ClassVar[Artefact] = Artefact(BOXES, by_expression=False)
 
-    source: str
-
-    @classmethod
-    def read(cls, entry: NodeEntry) -> Node | None:
-        """Read the entry."""
-        source = entry.text.text(entry.read_keys(("box",))["box"], f"{entry.where}.box")
-        return None if source is None else cls(entry.name, entry.line, entry.stage, source)
+    source: Annotated[str, Key("box")]
 
     def inputs(self) -> tuple[str, ...]:
         """The masks."""

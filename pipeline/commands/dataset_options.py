@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from pipeline.recipe_reader import read_recipe
+from pipeline.recipe.reader import read_recipe
 from rvos.datasets import FORMATS, Dataset, open_dataset
 from rvos.errors import ConfigError
 

@@ -6,8 +6,8 @@ import argparse
 import shlex
 from pathlib import Path
 
+from pipeline.recipe.reader import read_recipe
 from pipeline.recipe.recipe import Recipe
-from pipeline.recipe_reader import read_recipe
 
 
 def add_recipe_options(parser: argparse.ArgumentParser) -> None:

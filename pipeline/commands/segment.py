@@ -16,8 +16,8 @@ from pipeline.own_videos import SPLIT, write_own_video
 from pipeline.plan import Plan, make_plan
 from pipeline.progress import Progress
 from pipeline.recipe.graph import build_graph, check_files
+from pipeline.recipe.reader import read_recipe
 from pipeline.recipe.recipe import Recipe
-from pipeline.recipe_reader import read_recipe
 from pipeline.report.page import render
 from pipeline.results import Results
 from pipeline.summary import find_exit_status, print_failures

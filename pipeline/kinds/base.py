@@ -111,11 +111,6 @@ class Node(ABC):
     line: int
     stage: str | None
 
-    @classmethod
-    @abstractmethod
-    def read(cls, entry: NodeEntry) -> Node | None:
-        """Return the node of an entry; None where problems were noted in `entry.text`."""
-
     @abstractmethod
     def inputs(self) -> tuple[str, ...]:
         """Return the nodes whose results it reads, each once."""
@@ -149,6 +144,15 @@ class Node(ABC):
         """
 
     # What most kinds have nothing to say about.
+
+    @classmethod
+    def read(cls, entry: NodeEntry) -> Node | None:
+        """Return the node of an entry; None where problems were noted.
+
+        The fields of the kind are the keys of its entries (`Annotated[str, Key("import")]` where a key has another
+        name); a kind that refers to engines or groups, or computes fields from others, reads them here.
+        """
+        return entry.load(cls, name=entry.name, line=entry.line, stage=entry.stage)
 
     def settings(self) -> object:
         """Return, for the fingerprint, the settings that change the result; plain values for JSON.

@@ -3,36 +3,86 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, ClassVar, Literal
-
-import yaml
+from typing import Annotated, ClassVar, Literal
 
 from fusion.fitted_files import read_fitted
 from fusion.groups import Group, read_group_file
-from fusion.rules import FUSION_METHODS, FusionRule, SinglesRule, fuse_video
-from fusion.scores import SCORE_RULES
+from fusion.rules import FusionMethod, FusionRule, SinglesRule, fuse_video
+from fusion.scores import ScoreRule
 from fusion.thresholds import Threshold
 from pipeline.checksums import Checksums
 from pipeline.kinds.artefacts import MASKS, Artefact
 from pipeline.kinds.base import Ballot, Node, NodeFile, Task, WorkerKey, plain
 from pipeline.kinds.grouping import find_groups, given_groups, is_by_masks, read_run_rule, write_review
-from pipeline.kinds.reading import count
 from pipeline.recipe.entry import NodeEntry
-from pipeline.recipe.groups import read_groups
 from pipeline.recipe.values import GroupsEntry
-from rvos.errors import PipelineError
+from rvos.errors import ConfigError, PipelineError
 from rvos.mask_sequences import MaskSequence
+from rvos.settings import Range, nearest, show
 from rvos.videos import Video
 
-_KEYS = ("fuse", "method", "threshold", "weights", "singles", "scores", "groups", "capacity", "fitted")
-_ANY_NUMBER = "any"
 _OVERLAPPING = ("mevis",)
 """Data sets whose sentences mean several objects, so that different groups share some."""
 _LARGEST_GROUP = {"neighbours": 2, "none": 1}
 """Expressions of a group where the rule alone tells."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Singles:
+    threshold: Threshold | None = None
+    only: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _FuseEntry:
+    """The keys of a fusion; members are named where the rule counts them."""
+
+    fuse: tuple[str, ...]
+    method: FusionMethod = "votes"
+    threshold: Threshold | None = None
+    weights: Mapping[str, Fraction] = field(default_factory=dict)
+    singles: _Singles | None = None
+    scores: ScoreRule = "first"
+    groups: GroupsEntry | None = None
+    capacity: Literal["any"] | Annotated[int, Range(least=1)] | None = None
+    fitted: Path | None = None
+
+    def __post_init__(self) -> None:
+        for member in self.weights:
+            if member not in self.fuse:
+                raise ConfigError(f"weights: unknown key {show(member)}; {nearest(member, self.fuse)}")
+        only = self.singles.only if self.singles else None
+        if only is not None and only not in self.fuse:
+            raise ConfigError(f"singles.only {show(only)} is unknown; {nearest(only, self.fuse)}")
+        for key, methods in (("capacity", ("assign",)), ("fitted", ("assign", "best"))):
+            if getattr(self, key) is not None and self.method not in methods:
+                raise ConfigError(f"{key}: only for method {' or '.join(methods)}; remove it")
+
+    def build(self, kind: type[FuseNode], entry: NodeEntry) -> FuseNode:
+        """Return the node.
+
+        Raises:
+            FusionError: values that do not go together.
+        """
+        weights = tuple(self.weights.get(member, Fraction(1)) for member in self.fuse)
+        singles = None
+        if self.singles is not None:
+            only = self.singles.only
+            singles = SinglesRule(self.singles.threshold, None if only is None else self.fuse.index(only))
+        groups = self.groups or entry.groups
+        rule = FusionRule(
+            weights, self.method, self.threshold, singles, self.scores, capacity=self._capacity(entry, groups)
+        )
+        return kind(entry.name, entry.line, entry.stage, self.fuse, rule, groups, self.fitted)
+
+    def _capacity(self, entry: NodeEntry, groups: GroupsEntry) -> int | None:
+        """Return how many groups may share an object; without groups two sentences usually mean one."""
+        if self.capacity is None:
+            return None if entry.dataset in _OVERLAPPING else 2 if groups.by == "none" else 1
+        return None if self.capacity == "any" else self.capacity
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,29 +106,11 @@ class FuseNode(Node):
     @classmethod
     def read(cls, entry: NodeEntry) -> Node | None:
         """Read the entry."""
-        values, text, where = entry.read_keys(_KEYS, needed=("fuse",)), entry.text, entry.where
-        members = text.texts(values["fuse"], f"{where}.fuse")
-        groups = read_groups(text, values["groups"], f"{where}.groups") if "groups" in values else entry.groups
-        fields: dict[str, Any] = {"weights": _read_weights(entry, values.get("weights"), members)}
-        for key, choices in (("method", FUSION_METHODS), ("scores", SCORE_RULES)):
-            if key in values:
-                fields[key] = text.choice(values[key], f"{where}.{key}", choices)
-        if "threshold" in values:
-            fields["threshold"] = _read_threshold(entry, values["threshold"], f"{where}.threshold")
-        if "singles" in values:
-            fields["singles"] = _read_singles(entry, values["singles"], members)
-        fitted = text.path(values["fitted"], f"{where}.fitted") if "fitted" in values else None
-        if any(value is None for value in fields.values()) or (fitted is None and "fitted" in values):
-            return None
-        method = fields.get("method")
-        for key, methods in (("capacity", ("assign",)), ("fitted", ("assign", "best"))):
-            if key in values and method not in methods:
-                text.problems.add(values[key], f"{where}.{key}: only for method {' or '.join(methods)}; remove it")
-        fields["capacity"] = _read_capacity(entry, values.get("capacity"), groups)
+        values = entry.load(_FuseEntry)
         try:
-            return cls(entry.name, entry.line, entry.stage, members, FusionRule(**fields), groups, fitted)
+            return None if values is None else values.build(cls, entry)
         except PipelineError as error:
-            text.problems.add(entry.mapping, f"{where}: {error}")
+            entry.note(str(error))
             return None
 
     def inputs(self) -> tuple[str, ...]:
@@ -267,41 +299,3 @@ def _by_expression(sequences: Iterable[MaskSequence]) -> dict[str, MaskSequence]
 def _find_order(nodes: Mapping[str, Node], name: str) -> bool:
     """Tell whether a node, or one that it stands on, depends on the order of the file."""
     return bool(nodes[name].order_members()) or any(_find_order(nodes, source) for source in nodes[name].inputs())
-
-
-def _read_capacity(entry: NodeEntry, node: yaml.Node | None, groups: GroupsEntry) -> int | None:
-    """Return how many groups may share an object; without groups two sentences usually mean one."""
-    if node is None:
-        return None if entry.dataset in _OVERLAPPING else 2 if groups.by == "none" else 1
-    what = f"{entry.where}.capacity"
-    if entry.text.text(node, what) == _ANY_NUMBER:
-        return None
-    return entry.text.convert(node, what, count, f"a whole number above 0, or {_ANY_NUMBER}")
-
-
-def _read_threshold(entry: NodeEntry, node: yaml.Node, what: str) -> Threshold | None:
-    return entry.text.convert(node, what, Threshold.parse, "a threshold")
-
-
-def _read_singles(entry: NodeEntry, node: yaml.Node, members: tuple[str, ...]) -> SinglesRule | None:
-    text, what = entry.text, f"{entry.where}.singles"
-    values = text.section(node, what, known=("threshold", "only"))
-    threshold = _read_threshold(entry, values["threshold"], f"{what}.threshold") if "threshold" in values else None
-    only = text.choice(values["only"], f"{what}.only", members) if "only" in values else None
-    if (threshold is None and "threshold" in values) or (only is None and "only" in values):
-        return None
-    try:
-        return SinglesRule(threshold, None if only is None else members.index(only))
-    except PipelineError as error:
-        text.problems.add(node, f"{what}: {error}")
-        return None
-
-
-def _read_weights(entry: NodeEntry, node: yaml.Node | None, members: tuple[str, ...]) -> tuple[Fraction, ...] | None:
-    if node is None:
-        return (Fraction(1),) * len(members)
-    what = f"{entry.where}.weights"
-    values = entry.text.section(node, what, known=members)
-    read = {key: entry.text.convert(value, f"{what}.{key}", Fraction, "a number") for key, value in values.items()}
-    given = {key: value for key, value in read.items() if value is not None}
-    return tuple(given.get(member, Fraction(1)) for member in members) if len(given) == len(read) else None

@@ -6,24 +6,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, ClassVar, Literal, get_args
+from typing import Annotated, ClassVar, Literal
 
 from pipeline.checksums import Checksums
 from pipeline.kinds.artefacts import MASKS, Artefact
 from pipeline.kinds.base import Node, NodeFile, Task, WorkerKey
 from pipeline.kinds.stamps import stamp, stamp_masks
-from pipeline.recipe.entry import NodeEntry
 from rvos.errors import InputError
 from rvos.imports import Source, open_source
 from rvos.imports.png_folders import open_png_folder
 from rvos.mask_sequences import MaskSequence
+from rvos.settings import Key
 from rvos.videos import Video
 
 ImportFormat = Literal["png", "dump", "rle"]
-IMPORT_FORMATS: tuple[str, ...] = get_args(ImportFormat)
 DumpValues = Literal["logits", "probabilities"]
-DUMP_VALUES: tuple[str, ...] = get_args(DumpValues)
-_KEYS = ("import", "path", "values", "keep_soft")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,26 +39,10 @@ class ImportNode(Node):
     section: ClassVar[Literal["models", "stages"]] = "models"
     artefact: ClassVar[Artefact] = MASKS
 
-    format: ImportFormat
+    format: Annotated[ImportFormat, Key("import")]
     path: Path
     values: DumpValues = "logits"
     keep_soft: bool = False
-
-    @classmethod
-    def read(cls, entry: NodeEntry) -> Node | None:
-        """Read the entry."""
-        values, text, where = entry.read_keys(_KEYS, needed=("import", "path")), entry.text, entry.where
-        if "import" not in values or "path" not in values:
-            return None
-        kind: Any = text.choice(values["import"], f"{where}.import", IMPORT_FORMATS)
-        path = text.path(values["path"], f"{where}.path")
-        held: Any = "logits"
-        if "values" in values:
-            held = text.choice(values["values"], f"{where}.values", DUMP_VALUES)
-        keep_soft = text.boolean(values["keep_soft"], f"{where}.keep_soft") if "keep_soft" in values else False
-        if kind is None or path is None or held is None:
-            return None
-        return cls(entry.name, entry.line, entry.stage, kind, path, held, bool(keep_soft))
 
     def inputs(self) -> tuple[str, ...]:
         """No node."""

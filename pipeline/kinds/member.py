@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
-
-import yaml
+from typing import ClassVar, Literal
 
 from pipeline.checksums import Checksums
 from pipeline.devices import choose_device
 from pipeline.kinds.artefacts import MASKS, Artefact
 from pipeline.kinds.base import Node, NodeFile, Task, WorkerKey, plain_fields
 from pipeline.kinds.loaded import NETWORK
-from pipeline.kinds.reading import PRECISIONS, count, natural
 from pipeline.recipe.entry import NodeEntry
 from runners.base import ModelSettings, Runner
 from runners.registry import build_runner
@@ -21,10 +18,6 @@ from runners.windows import describe_setting
 from rvos.mask_sequences import MaskSequence
 from rvos.videos import Video
 
-_KEYS = (
-    "runner", "checkpoint", "backbone", "tokenizer", "window", "overlap", "precision", "compile", "keep_soft",
-    "options",
-)  # fmt: skip
 _WITHOUT_EFFECT = ("compile",)
 
 
@@ -42,12 +35,8 @@ class MemberNode(Node):
     @classmethod
     def read(cls, entry: NodeEntry) -> Node | None:
         """Read the entry."""
-        values = entry.read_keys(_KEYS, needed=("runner", "checkpoint"))
-        fields = _read_fields(entry, values)
-        if fields.get("runner") is None or fields.get("checkpoint") is None:
-            return None
-        given = {key: value for key, value in fields.items() if value is not None}
-        return cls(entry.name, entry.line, entry.stage, ModelSettings(**given))
+        model = entry.load(ModelSettings)
+        return None if model is None else cls(entry.name, entry.line, entry.stage, model)
 
     def inputs(self) -> tuple[str, ...]:
         """No node."""
@@ -103,37 +92,3 @@ class MemberNode(Node):
         key = (self.worker_key(), task.device)
         runner: Runner = NETWORK.get(key, lambda: build_runner(self.model, device=choose_device(task.device)))
         return list(runner.segment(task.video, task.video.expressions))
-
-
-def _read_fields(entry: NodeEntry, values: dict[str, yaml.Node]) -> dict[str, Any]:
-    """Return the values by field; None where they have problems."""
-    text, where = entry.text, entry.where
-    fields: dict[str, Any] = {}
-    for key, value in values.items():
-        what = f"{where}.{key}"
-        if key in ("runner", "backbone"):
-            fields[key] = text.text(value, what)
-        elif key in ("checkpoint", "tokenizer"):
-            fields[key] = text.path(value, what)
-        elif key in ("window", "overlap"):
-            fields[key] = text.convert(value, what, count if key == "window" else natural, "a whole number")
-        elif key in ("compile", "keep_soft"):
-            fields[key] = text.boolean(value, what)
-        elif key == "precision":
-            fields[key] = text.choice(value, what, PRECISIONS)
-        else:
-            options = text.entries(value, what)
-            fields[key] = {name: _read_option(entry, option, f"{what}.{name}") for name, option in options.items()}
-    return fields
-
-
-def _read_option(entry: NodeEntry, node: yaml.Node, what: str) -> str | int | float | bool:
-    word = entry.text.text(node, what) or ""
-    if word in ("true", "false"):
-        return word == "true"
-    for kind in (int, float):
-        try:
-            return kind(word)
-        except ValueError:
-            continue
-    return word

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pipeline.checksums import Checksums
 from pipeline.devices import choose_device
@@ -13,19 +13,44 @@ from pipeline.kinds.artefacts import MASKS, Artefact
 from pipeline.kinds.base import Node, NodeFile, Task, WorkerKey, plain
 from pipeline.kinds.imported import import_folder
 from pipeline.kinds.loaded import NETWORK
-from pipeline.kinds.reading import count
 from pipeline.kinds.stamps import stamp_masks
 from pipeline.recipe.entry import NodeEntry
 from pipeline.recipe.values import EngineEntry
+from propagate.key_frames import KeySettings
+from rvos.errors import ConfigError
 from rvos.mask_sequences import MaskSequence
+from rvos.settings import Range, nearest, show
 from rvos.videos import Video
 
 if TYPE_CHECKING:
     from propagate.propagator import Propagator
 
-_KEYS = ("propagate", "engine", "folder", "key_frames", "references", "key_rule")
-_KEY_RULES = ("scores", "steady")
 _WITHOUT_EFFECT = frozenset({"cache_megabytes"})
+
+
+@dataclass(frozen=True, slots=True)
+class _PropagateEntry:
+    """The keys of a propagation; `key_frames`, `key_rule` and `references` are the older form of `key`."""
+
+    propagate: str
+    engine: str | None = None
+    folder: Path | None = None
+    key: KeySettings | None = None
+    key_frames: str | None = None
+    key_rule: Literal["scores", "steady"] | None = None
+    references: Annotated[int, Range(least=1)] | None = None
+
+    def __post_init__(self) -> None:
+        if self.engine is None and self.folder is None:
+            raise ConfigError("neither 'engine' nor 'folder'; say what propagates")
+        if self.key is not None and (self.key_frames, self.key_rule, self.references) != (None, None, None):
+            raise ConfigError(
+                "key beside key_frames, key_rule or references; put these into key: {of, rule, references}"
+            )
+
+    def key_settings(self) -> KeySettings:
+        """Return which frames it starts from, in either form."""
+        return self.key or KeySettings(self.key_rule or "scores", self.key_frames, self.references or 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +61,7 @@ class PropagateNode(Node):
         source: node whose key-frame masks are carried.
         engine: what carries them; None only where there is a folder.
         folder: masks that were propagated elsewhere; used instead of the engine where the folder exists.
-        key_frames: node whose key frames are taken; None: those of `source`.
-        n_references: frames that an engine starts from; the key frame alone, or further well-scored ones.
-        key_rule: "scores": the key frame is what the source states, or its best-scored frame (Eq. 2); "steady": see
-            `propagate.key_frames.pick_steady_frame`.
+        key: which frames it starts from.
     """
 
     keyword: ClassVar[str] = "propagate"
@@ -50,36 +72,22 @@ class PropagateNode(Node):
     source: str
     engine: EngineEntry | None
     folder: Path | None = None
-    key_frames: str | None = None
-    n_references: int = 1
-    key_rule: str = "scores"
+    key: KeySettings = field(default_factory=KeySettings)
 
     @classmethod
     def read(cls, entry: NodeEntry) -> Node | None:
         """Read the entry."""
-        values, text, where = entry.read_keys(_KEYS, needed=("propagate",)), entry.text, entry.where
-        source = text.text(values["propagate"], f"{where}.propagate")
-        folder = text.path(values["folder"], f"{where}.folder") if "folder" in values else None
-        key_frames = text.text(values["key_frames"], f"{where}.key_frames") if "key_frames" in values else None
-        engine = None
-        if "engine" in values:
-            name = text.choice(values["engine"], f"{where}.engine", tuple(entry.engines))
-            engine = entry.engines[name] if name else None
-        elif folder is None:
-            text.problems.add(entry.mapping, f"{where}: neither 'engine' nor 'folder'; say what propagates")
-        references: int | None = 1
-        if "references" in values:
-            references = text.convert(values["references"], f"{where}.references", count, "a whole number above 0")
-        rule: str | None = _KEY_RULES[0]
-        if "key_rule" in values:
-            rule = text.choice(values["key_rule"], f"{where}.key_rule", _KEY_RULES)
-        if source is None or references is None or rule is None:
+        values = entry.load(_PropagateEntry)
+        if values is None:
             return None
-        return cls(entry.name, entry.line, entry.stage, source, engine, folder, key_frames, references, rule)
+        if values.engine is not None and values.engine not in entry.engines:
+            entry.note(f"engine {show(values.engine)} is unknown; {nearest(values.engine, entry.engines)}")
+        engine = None if values.engine is None else entry.engines.get(values.engine)
+        return cls(entry.name, entry.line, entry.stage, values.propagate, engine, values.folder, values.key_settings())
 
     def inputs(self) -> tuple[str, ...]:
         """The source, and the node that states the key frames."""
-        return (self.source,) if self.key_frames in (None, self.source) else (self.source, str(self.key_frames))
+        return (self.source,) if self.key.of in (None, self.source) else (self.source, str(self.key.of))
 
     def files(self) -> tuple[NodeFile, ...]:
         """The folder where it is there, else the engine's checkpoint."""
@@ -95,9 +103,9 @@ class PropagateNode(Node):
         """Key frames and engine; a folder's masks are what they are, whatever the engine would have done."""
         engine = self._working_engine()
         if engine is None:
-            return ["propagated elsewhere", self.source, self.key_frames, self.key_rule]
+            return ["propagated elsewhere", self.source, self.key.of, self.key.rule]
         options = {key: value for key, value in engine.options.items() if key not in _WITHOUT_EFFECT}
-        own = [self.source, self.key_frames, self.n_references, self.key_rule]
+        own = [self.source, self.key.of, self.key.references, self.key.rule]
         # Not the engine's name: calling it otherwise changes nothing.
         return [*own, engine.network, plain(engine.scales), engine.flip, plain(options)]
 
@@ -150,7 +158,7 @@ class PropagateNode(Node):
         starts = [_read_sources(task, node) for task, node in zip(tasks, nodes, strict=True)]
         if self._working_engine() is None:
             return [self._read_folder(task, sources) for task, sources in zip(tasks, starts, strict=True)]
-        return self._propagate(tasks, [(start, node.n_references) for start, node in zip(starts, nodes, strict=True)])
+        return self._propagate(tasks, [(start, node.key.references) for start, node in zip(starts, nodes, strict=True)])
 
     def _working_engine(self) -> EngineEntry | None:
         """Return the engine that will work; None where masks were propagated elsewhere."""
@@ -191,22 +199,20 @@ def _load(entry: EngineEntry, device: str) -> Propagator:
 
 
 def _read_sources(task: Task, node: PropagateNode) -> list[MaskSequence]:
-    """Return the masks to start from, with the key frames of the node that states them."""
-    is_steady = node.key_rule == "steady"
-    sources = list(task.read(node.source, soft=is_steady))
-    if node.key_frames in (None, node.source):
-        return [_restate(source, source, is_steady=is_steady) for source in sources]
-    stated = {sequence.expression: sequence for sequence in task.read(str(node.key_frames), soft=is_steady)}
-    return [_restate(source, stated[source.expression], is_steady=is_steady) for source in sources]
+    """Return the masks to start from, with the key frames by the node's rule."""
+    key = node.key
+    sources = list(task.read(node.source, soft=key.reads_soft))
+    if key.of in (None, node.source):
+        return [_restate(source, source, key) for source in sources]
+    deciding = {sequence.expression: sequence for sequence in task.read(str(key.of), soft=key.reads_soft)}
+    return [_restate(source, deciding[source.expression], key) for source in sources]
 
 
-def _restate(source: MaskSequence, stated: MaskSequence, *, is_steady: bool) -> MaskSequence:
-    """Return `source` with the key frame of `stated`, without the soft maps that only the rule needs."""
-    from propagate.key_frames import pick_steady_frame
-
-    if is_steady:
-        return replace(source, key_frame=pick_steady_frame(stated), soft=None)
-    return source if stated is source else replace(source, key_frame=stated.pick_key_frame())
+def _restate(source: MaskSequence, deciding: MaskSequence, key: KeySettings) -> MaskSequence:
+    """Return `source` with the key frame of `deciding`, without the soft maps that only the rule needs."""
+    if key.rule == "scores" and deciding is source:
+        return source
+    return replace(source, key_frame=key.pick(deciding), soft=None)
 
 
 def _find_engine(nodes: Mapping[str, Node], name: str, engine: str) -> str | None:

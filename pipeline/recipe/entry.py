@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-
-import yaml
+from typing import Any, TypeVar
 
 from pipeline.recipe.values import EngineEntry, GroupsEntry
-from pipeline.recipe_text import RecipeText, is_override
+from rvos.settings import INVALID, Loader
+from rvos.settings import Node as SettingsNode
+
+Settings = TypeVar("Settings")
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +22,7 @@ class NodeEntry:
         stage: None for models.
         where: in messages, such as `stages.stage1.smr`.
         mapping: of the node.
-        text: reads values and notes what is wrong with them.
+        loader: reads values and notes what is wrong with them.
         engines: by name; None where the entry has problems of its own.
         groups: of the whole recipe.
         dataset: format of the data set; empty where that has problems.
@@ -29,8 +31,8 @@ class NodeEntry:
     name: str
     stage: str | None
     where: str
-    mapping: yaml.Node
-    text: RecipeText
+    mapping: SettingsNode
+    loader: Loader
     engines: Mapping[str, EngineEntry | None]
     groups: GroupsEntry
     dataset: str = ""
@@ -38,13 +40,17 @@ class NodeEntry:
     @property
     def line(self) -> int:
         """Line of the file, from 1; 0 where the node comes from the command line."""
-        return line_of(self.mapping)
+        return self.mapping.place.line
 
-    def read_keys(self, known: Sequence[str], *, needed: Sequence[str] = ()) -> dict[str, yaml.Node]:
-        """Return the node's values by key; unknown and missing keys are noted."""
-        return self.text.section(self.mapping, self.where, known=known, needed=needed)
+    def load(self, settings: type[Settings], **given: Any) -> Settings | None:
+        """Return the entry as a dataclass, read by its annotations; None where problems were noted.
 
+        Args:
+            given: fields that are not keys of the recipe.
+        """
+        value: Settings = self.loader.read(settings, self.mapping, self.where, given=given)
+        return None if value is INVALID else value
 
-def line_of(node: yaml.Node) -> int:
-    """Return the line of a value, from 1; 0 where it comes from the command line."""
-    return 0 if node.start_mark is None or is_override(node) else int(node.start_mark.line) + 1
+    def note(self, problem: str) -> None:
+        """Note a problem at the node's line."""
+        self.loader.problems.add(self.mapping.place, f"{self.where}: {problem}")

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pipeline.kinds.artefacts import MASKS
 from pipeline.kinds.base import Node, NodeFile
 from pipeline.recipe.recipe import Recipe
-from pipeline.recipe_text import Problems, nearest
 from rvos.errors import ConfigError
+from rvos.settings import Problems, nearest
 
 
 @dataclass(frozen=True, slots=True)

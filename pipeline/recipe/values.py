@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated
 
 from fusion.groups import SAME_OBJECT, GroupingRule
-from fusion.runs import LENGTHS
+from fusion.runs import LENGTHS, RunRule
+from rvos.errors import ConfigError
+from rvos.settings import Line, Range
+
+_NEEDED = {"file": "file", "agreement": "members", "runs": "members"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,21 +36,27 @@ class GroupsEntry:
         fitted: file of `rvos fit` that says what hits are worth, for `by: runs`; None: the built-in numbers.
     """
 
-    by: GroupingRule = "none"
+    by: GroupingRule
     file: Path | None = None
     members: tuple[str, ...] = ()
-    threshold: float = SAME_OBJECT
+    threshold: Annotated[float, Range(above=0, below=1)] = SAME_OBJECT
     lengths: tuple[float, ...] = LENGTHS
     fitted: Path | None = None
-    line: int = 0
+    line: Annotated[int, Line()] = 0
+
+    def __post_init__(self) -> None:
+        needed = _NEEDED.get(self.by)
+        if needed is not None and not getattr(self, needed):
+            raise ConfigError(f"by {self.by} needs {needed!r}; add it")
+        RunRule(self.lengths)  # refuses what are no probabilities
 
 
 @dataclass(frozen=True, slots=True)
 class EngineEntry:
-    """One entry of `engines:`; the values are those of `propagate.engines.EngineSettings`.
+    """One entry of `engines:`; the values are those of `propagate.engines.settings.EngineSettings`.
 
     Args:
-        options: further fields of EngineSettings.
+        options: the further fields of EngineSettings that the recipe gives.
     """
 
     name: str
@@ -54,4 +65,4 @@ class EngineEntry:
     checkpoint: Path
     scales: tuple[float, ...] = (1.0,)
     flip: bool = False
-    options: Mapping[str, str | int | float] = field(default_factory=dict)
+    options: Mapping[str, str | int | float | None] = field(default_factory=dict)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from rvos.errors import ConfigError
+from rvos.settings import Positive, Size
 
 PropagationProtocol = Literal["fresh", "legacy", "shared"]
 Family = Literal["aot", "sam2"]
@@ -47,13 +48,13 @@ class EngineSettings:
 
     network: str
     checkpoint: Path
-    scales: tuple[float, ...] = (1.0,)
+    scales: tuple[Positive, ...] = (1.0,)
     flip: bool = False
     protocol: PropagationProtocol = "fresh"
-    long_edge: int | None = LONG_EDGE
+    long_edge: Size | None = LONG_EDGE
     max_memory_frames: int | None = None
-    long_term_gap: int | None = None
-    image_size: int | None = None
+    long_term_gap: Size | None = None
+    image_size: Size | None = None
     precision: Literal["float32", "float16", "bfloat16"] = "float32"
     cache_megabytes: int = 1024
     skip_empty: bool = False

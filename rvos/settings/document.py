@@ -67,7 +67,7 @@ class Section:
     place: Place
     entries: tuple[tuple[Node, Node], ...]
 
-    def keys(self) -> tuple[str, ...]:
+    def words(self) -> tuple[str, ...]:
         """Return the keys that are single words."""
         return tuple(key.text for key, _ in self.entries if isinstance(key, Text))
 

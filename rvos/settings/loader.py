@@ -28,6 +28,7 @@ from rvos.settings.problems import Place, Problems, nearest, show
 from rvos.settings.scalars import EXPECTED, ScalarError, guess, read_scalar
 
 Settings = TypeVar("Settings")
+_NODES = (Text, Value, Listing, Section)
 INVALID: Any = object()
 """Stands for a value whose problem is noted."""
 
@@ -161,11 +162,13 @@ class Loader:
 
     def _read_union(self, hint: Any, node: Node, what: str) -> Any:
         choices = [choice for choice in get_args(hint) if choice is not type(None)]
+        if all(kind in choices for kind in _NODES):
+            return node  # whatever it is, nothing included, is for a later reader
         if len(choices) < len(get_args(hint)) and not isinstance(node, Section | Listing) and node.is_null:
             return None
         fitting = [choice for choice in choices if _is_of_form(choice, node)]
         if isinstance(node, Section) and len(fitting) > 1:
-            return self.read(_nearest_class(fitting, set(node.keys())), node, what)
+            return self.read(_nearest_class(fitting, set(node.words())), node, what)
         if len(fitting) > 1 and isinstance(node, Text | Value):
             return self._read_first(fitting, node, what)
         return self.read((fitting or choices)[0], node, what)
@@ -256,7 +259,7 @@ def _choose(choices: Sequence[Any], node: Text | Value) -> Any:
 
 
 def _is_node(hint: Any) -> bool:
-    return hint is Node or hint in (Text, Value, Listing, Section)
+    return hint is Node or hint in _NODES
 
 
 def _is_of_form(hint: Any, node: Node) -> bool:

@@ -15,7 +15,7 @@ import pipeline.checksums
 from pipeline.checksums import Checksums
 from pipeline.plan import make_plan
 from pipeline.recipe.graph import build_graph
-from pipeline.recipe_reader import read_recipe
+from pipeline.recipe.reader import read_recipe
 from rvos.datasets import open_dataset
 from rvos.errors import InputError
 

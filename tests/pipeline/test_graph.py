@@ -9,8 +9,8 @@ import pytest
 from pipeline.executors.steps import list_steps
 from pipeline.plan import make_plan
 from pipeline.recipe.graph import build_graph, check_files, choose_stage
+from pipeline.recipe.reader import read_recipe
 from pipeline.recipe.recipe import Recipe
-from pipeline.recipe_reader import read_recipe
 from rvos.errors import ConfigError
 from rvos.videos import Expression, Video
 

@@ -6,14 +6,17 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pipeline.kinds.fuse import FuseNode
 from pipeline.kinds.imported import ImportNode
 from pipeline.kinds.member import MemberNode
 from pipeline.kinds.propagate import PropagateNode
 from pipeline.recipe.graph import build_graph
+from pipeline.recipe.reader import read_recipe
 from pipeline.recipe.recipe import Recipe
-from pipeline.recipe_reader import read_recipe
+from propagate.key_frames import KeySettings
 from rvos.errors import ConfigError
 
 BASE = """\
@@ -88,6 +91,49 @@ def test_set_changes_and_adds_any_value(tmp_path: Path) -> None:
     assert str(node.rule.threshold) == "1 of 2"
 
 
+def test_key_frames_have_one_place_and_an_older_form(tmp_path: Path) -> None:
+    old = read(tmp_path, BASE.replace("key_frames: b", "key_frames: b, key_rule: steady, references: 3")).node("p")
+    new = read(tmp_path, BASE.replace("key_frames: b", "key: {rule: steady, of: b, references: 3}")).node("p")
+    assert old == new
+    assert isinstance(new, PropagateNode)
+    assert new.key == KeySettings("steady", "b", 3)
+    assert old.settings() == ["a", "b", 3, "steady", "r50-aotl", [0.8, 1.0], True, {"protocol": "legacy"}]
+
+
+@given(st.text(alphabet="abefmnorstw:-?[]{}&*!|>'\"%@`#,~ \n\t.0123456789", max_size=150))
+def test_any_text_gives_a_recipe_or_one_error(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
+    for content in (text, BASE + text, BASE.replace("threshold: 2", text)):
+        try:
+            assert isinstance(read(tmp_path_factory.getbasetemp(), content), Recipe)
+        except ConfigError as error:
+            str(error).encode()
+
+
+_PLACES = [
+    "dataset", "dataset.root", "workspace", "groups", "groups.by", "models", "models.a", "models.a.path",
+    "models.b.window", "models.b.options", "engines", "engines.e", "engines.e.scales", "engines.e.scales.0",
+    "engines.e.long_edge", "stages", "stages.one", "stages.one.p", "stages.one.p.key", "stages.one.p.propagate",
+    "stages.one.f.fuse", "stages.one.f.threshold", "stages.one.f.weights", "stages.one.f.weights.a",
+    "stages.one.f.singles", "stages.one.f.groups", "submission", "submission.node", "paths", "paths.x",
+]  # fmt: skip
+_WORDS = ["null", "-1", "0", "1e400", ".nan", "9" * 5000, "1/3", "x", "[]", "[a, [b]]", "{}", "{a: {}}", "~u/x"]
+
+
+@given(
+    place=st.sampled_from(_PLACES),
+    word=st.sampled_from(
+        ["null", "-1", "0", "1e400", ".nan", "9" * 5000, "1/3", "x", "[]", "[a, [b]]", "{}", "{a: {}}", "~u/x"]
+    ),
+)
+def test_any_value_anywhere_gives_a_graph_or_one_error(
+    tmp_path_factory: pytest.TempPathFactory, place: str, word: str
+) -> None:
+    try:
+        build_graph(read(tmp_path_factory.getbasetemp(), BASE, f"{place}={word}"))
+    except ConfigError as error:
+        str(error).encode()
+
+
 def test_numbers_as_names_stay_text(tmp_path: Path) -> None:
     recipe = read(
         tmp_path,
@@ -128,6 +174,39 @@ BROKEN = {
     ),
     "unknown path": (BASE.replace("a.pth", "'${paths.x}/a.pth'"), r"yaml:5: \$\{paths.x\} is not defined"),
     "key rule": (BASE.replace("key_frames: b", "key_rule: best"), r"yaml:\d+: stages\.\w+\.p\.key_rule"),
+    "both forms of key": (
+        BASE.replace("key_frames: b", "key_rule: steady, key: {of: b}"),
+        r"yaml:11: stages\.one\.p: key beside key_frames",
+    ),
+    "rule of key": (
+        BASE.replace("key_frames: b", "key: {rule: best}"),
+        r"yaml:11: .*key\.rule 'best' is unk",
+    ),
+    "no reference": (
+        BASE.replace("key_frames: b", "references: 0"),
+        r"yaml:11: .*references '0' is not",
+    ),
+    "unknown weight": (
+        BASE.replace("{a: 0.5}", "{aa: 0.5}"),
+        r"yaml:12: .*weights: unknown key 'aa'",
+    ),
+    "unknown rest": (BASE.replace("{only: b}", "{only: c}"), r"yaml:12: .*singles\.only 'c' is unknown"),
+    "endless weight": (BASE.replace("a: 0.5", "a: 1e99999999"), r"yaml:12: .*weights\.a '1e99999999' is not a number"),
+    "long weight": (BASE.replace("a: 0.5", f"a: 1/{'9' * 30}"), r"yaml:12: .*weight"),
+    "list as key": (
+        BASE.replace("{fuse: [a, b],", "{? [x] : y, fuse: [a, b],"),
+        r"yaml:12: .*must be a single word",
+    ),
+    "zero in a path": (BASE.replace("workspace: runs", 'workspace: "a\\0b"'), r"yaml:2: .*holds a zero"),
+    "half a character": (BASE.replace("path: a.pth", 'path: "\\uD800"'), r"yaml:5: .*holds a zero or half"),
+    "no such user": (BASE + "paths: {x: ~nosuchuser/y}\n", r"yaml:14: paths\.x .* names a user without a home"),
+    "long name": (BASE.replace("workspace: runs", f"workspace: {'x' * 300}"), r"yaml:2: .*has a name of 300 bytes"),
+    "open reference": (BASE.replace("workspace: runs", "workspace: ${paths."), r"yaml:2: .*has no '}'"),
+    "tag": (BASE.replace("workspace: runs", "workspace: !!binary aGk="), r"yaml:2: the tag"),
+    "laughs": (
+        "a0: &a0 [x]\n" + "".join(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]\n" for i in range(1, 30)),
+        "aliases unfolded",
+    ),
     "neither kind": (BASE.replace("propagate: a, engine: e, key_frames: b", "engine: e"), r"yaml:11: .*neither"),
     "two rests": (BASE.replace("{only: b}", "{only: b, threshold: 1}"), r"yaml:12: .*either a threshold or"),
     "not yaml": ("dataset: {a: [}\n", r"yaml:1: not YAML"),

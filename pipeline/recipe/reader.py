@@ -1,0 +1,171 @@
+"""Reads a recipe: all problems in one message, each with its line.
+
+What a node may say, its kind's annotations say: a new kind needs no edit here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pipeline.kinds.base import Node
+from pipeline.kinds.table import list_kinds
+from pipeline.recipe.entry import NodeEntry
+from pipeline.recipe.recipe import Recipe
+from pipeline.recipe.values import DatasetEntry, EngineEntry, GroupsEntry
+from propagate.engines.settings import EngineSettings
+from rvos.errors import PipelineError
+from rvos.ids import check_id
+from rvos.settings import INVALID, Loader, Problems, Section, read_document
+from rvos.settings import Node as SettingsNode
+
+_WHAT = "recipe"
+_NEEDED = ("dataset", "stages")
+_ENGINE_FIELDS = ("network", "checkpoint", "scales", "flip")
+
+
+@dataclass(frozen=True, slots=True)
+class _Sections:
+    """The keys of a recipe; each is read after those that it may refer to."""
+
+    dataset: SettingsNode | None = None
+    workspace: SettingsNode | None = None
+    paths: SettingsNode | None = None
+    groups: SettingsNode | None = None
+    models: SettingsNode | None = None
+    engines: SettingsNode | None = None
+    stages: SettingsNode | None = None
+    submission: SettingsNode | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Submission:
+    node: str
+
+
+@dataclass(slots=True)
+class _Nodes:
+    """The nodes of a recipe, and what they may refer to."""
+
+    loader: Loader
+    engines: Mapping[str, EngineEntry | None]
+    groups: GroupsEntry
+    dataset: str
+    found: dict[str, Node] = field(default_factory=dict)
+
+    def read(self, section: str, stage: str | None, entries: SettingsNode) -> None:
+        """Read all nodes of `models` or of a stage."""
+        place = section if stage is None else f"{section}.{stage}"
+        for name, mapping in self.loader.entries(entries, place).items():
+            entry = NodeEntry(
+                name, stage, f"{place}.{name}", mapping, self.loader, self.engines, self.groups, self.dataset
+            )
+            node = _read_node(section, entry)
+            if node is not None and name in self.found:
+                line = self.found[name].line
+                message = f"node {name!r} is already defined at line {line}; rename one"
+                self.loader.problems.add(mapping.place, message)
+            elif node is not None:
+                self.found[name] = node
+
+
+def read_recipe(path: Path, overrides: Iterable[str] = (), *, workspace: Path | None = None) -> Recipe:
+    """Return the recipe of a file.
+
+    Args:
+        overrides: `key=value` texts of `--set`, which win over the file.
+        workspace: wins over the file's.
+
+    Raises:
+        ConfigError: everything that is wrong, in one message.
+    """
+    problems = Problems(path)
+    root = read_document(path, overrides, what=_WHAT)
+    sections = Loader(problems).read(_Sections, root, _WHAT, is_top=True)
+    if not isinstance(sections, _Sections):
+        problems.check()
+    for key in _NEEDED:
+        if getattr(sections, key) is None:
+            problems.add(root.place, f"{_WHAT}: {key!r} is missing; add it")
+    loader = Loader(problems, paths=_read_paths(problems, sections.paths))
+    dataset = None if sections.dataset is None else loader.read(DatasetEntry, sections.dataset, "dataset")
+    if workspace is None:
+        workspace = _read_workspace(loader, sections.workspace)
+    groups = INVALID if sections.groups is None else loader.read(GroupsEntry, sections.groups, "groups")
+    if groups is INVALID:
+        groups = GroupsEntry("none")
+    data_format = dataset.format if isinstance(dataset, DatasetEntry) else ""
+    nodes = _Nodes(loader, _read_engines(loader, sections.engines), groups, data_format)
+    if sections.models is not None:
+        nodes.read("models", None, sections.models)
+    stages = _read_stages(nodes, sections.stages)
+    submission = _read_submission(loader, sections.submission)
+    problems.check()
+    assert dataset is not None
+    return Recipe(path, dataset, workspace, groups, tuple(nodes.found.values()), stages, submission)
+
+
+def _read_paths(problems: Problems, node: SettingsNode | None) -> Mapping[str, Path]:
+    if node is None:
+        return {}
+    loader = Loader(problems, paths={})
+    found = {key: loader.read(Path, value, f"paths.{key}") for key, value in loader.entries(node, "paths").items()}
+    return {key: path for key, path in found.items() if path is not INVALID}
+
+
+def _read_workspace(loader: Loader, node: SettingsNode | None) -> Path:
+    if node is None:
+        loader.problems.add(None, "'workspace' is missing; add it or give --workspace")
+        return Path()
+    workspace: Path = loader.read(Path, node, "workspace")
+    return workspace
+
+
+def _read_engines(loader: Loader, node: SettingsNode | None) -> dict[str, EngineEntry | None]:
+    if node is None:
+        return {}
+    return {name: _read_engine(loader, name, entry) for name, entry in loader.entries(node, "engines").items()}
+
+
+def _read_engine(loader: Loader, name: str, node: SettingsNode) -> EngineEntry | None:
+    settings = loader.read(EngineSettings, node, f"engines.{name}")
+    if settings is INVALID or not isinstance(node, Section):
+        return None
+    keys = [key for key in node.words() if hasattr(settings, key) and key not in _ENGINE_FIELDS]
+    options = {key: getattr(settings, key) for key in keys}
+    own = (settings.network, settings.checkpoint, settings.scales, settings.flip)
+    return EngineEntry(name, node.place.line, *own, options)
+
+
+def _read_stages(nodes: _Nodes, node: SettingsNode | None) -> tuple[str, ...]:
+    if node is None:
+        return ()
+    stages = nodes.loader.entries(node, "stages")
+    if not stages and isinstance(node, Section):
+        nodes.loader.problems.add(node.place, "stages has no stage; add stage1 with at least one node")
+    for stage, entries in stages.items():
+        nodes.read("stages", stage, entries)
+    return tuple(stages)
+
+
+def _read_submission(loader: Loader, node: SettingsNode | None) -> str | None:
+    if node is None:
+        return None
+    submission: _Submission | str = loader.read(_Submission | str, node, "submission")
+    return submission.node if isinstance(submission, _Submission) else submission
+
+
+def _read_node(section: str, entry: NodeEntry) -> Node | None:
+    try:
+        check_id(entry.name, where=entry.where.removesuffix(f".{entry.name}"), what="node")
+    except PipelineError as error:
+        entry.loader.problems.add(entry.mapping.place, str(error))
+        return None
+    words = entry.mapping.words() if isinstance(entry.mapping, Section) else ()
+    kinds = list_kinds(section)
+    kind = next((kind for keyword, kind in kinds.items() if keyword in words), None)
+    if kind is None:
+        entry.note(f"neither {' nor '.join(repr(keyword) for keyword in kinds)}; say what the node does")
+        return None
+    return kind.read(entry)
