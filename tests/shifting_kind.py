@@ -8,16 +8,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 
 from pipeline.checksums import Checksums
 from pipeline.kinds.artefacts import MASKS, Artefact
 from pipeline.kinds.base import Node, NodeFile, Task, WorkerKey
-from pipeline.recipe.entry import NodeEntry
 from rvos.errors import InputError
 from rvos.mask_sequences import MaskSequence, encode
+from rvos.settings import Key
 from rvos.videos import Video
 
 
@@ -30,20 +30,9 @@ class ShiftNode(Node):
     section: ClassVar[Literal["models", "stages"]] = "stages"
     artefact: ClassVar[Artefact] = MASKS
 
-    source: str
+    source: Annotated[str, Key("shift")]
     checkpoint: Path
     wrap: bool = True
-
-    @classmethod
-    def read(cls, entry: NodeEntry) -> Node | None:
-        """Read the entry."""
-        values = entry.read_keys(("shift", "checkpoint", "wrap"), needed=("checkpoint",))
-        source = entry.text.text(values["shift"], f"{entry.where}.shift")
-        path = entry.text.path(values["checkpoint"], f"{entry.where}.checkpoint") if "checkpoint" in values else None
-        wrap = entry.text.boolean(values["wrap"], f"{entry.where}.wrap") if "wrap" in values else True
-        if source is None or path is None or wrap is None:
-            return None
-        return cls(entry.name, entry.line, entry.stage, source, path, wrap)
 
     def inputs(self) -> tuple[str, ...]:
         """The masks that are moved."""

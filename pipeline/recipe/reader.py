@@ -119,6 +119,8 @@ def _read_workspace(loader: Loader, node: SettingsNode | None) -> Path:
         loader.problems.add(None, "'workspace' is missing; add it or give --workspace")
         return Path()
     workspace: Path = loader.read(Path, node, "workspace")
+    if workspace is not INVALID and workspace == workspace.parent:
+        loader.problems.add(node.place, f"workspace {workspace} is the root of all files; name a folder of its own")
     return workspace
 
 

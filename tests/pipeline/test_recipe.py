@@ -6,7 +6,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.kinds.fuse import FuseNode
@@ -100,6 +100,7 @@ def test_key_frames_have_one_place_and_an_older_form(tmp_path: Path) -> None:
     assert old.settings() == ["a", "b", 3, "steady", "r50-aotl", [0.8, 1.0], True, {"protocol": "legacy"}]
 
 
+@settings(deadline=None)
 @given(st.text(alphabet="abefmnorstw:-?[]{}&*!|>'\"%@`#,~ \n\t.0123456789", max_size=150))
 def test_any_text_gives_a_recipe_or_one_error(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
     for content in (text, BASE + text, BASE.replace("threshold: 2", text)):
@@ -119,6 +120,7 @@ _PLACES = [
 _WORDS = ["null", "-1", "0", "1e400", ".nan", "9" * 5000, "1/3", "x", "[]", "[a, [b]]", "{}", "{a: {}}", "~u/x"]
 
 
+@settings(deadline=None)
 @given(
     place=st.sampled_from(_PLACES),
     word=st.sampled_from(
@@ -207,6 +209,7 @@ BROKEN = {
         "a0: &a0 [x]\n" + "".join(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]\n" for i in range(1, 30)),
         "aliases unfolded",
     ),
+    "root as workspace": (BASE.replace("workspace: runs", "workspace: /"), r"yaml:2: workspace / is the root of all"),
     "neither kind": (BASE.replace("propagate: a, engine: e, key_frames: b", "engine: e"), r"yaml:11: .*neither"),
     "two rests": (BASE.replace("{only: b}", "{only: b, threshold: 1}"), r"yaml:12: .*either a threshold or"),
     "not yaml": ("dataset: {a: [}\n", r"yaml:1: not YAML"),

@@ -114,6 +114,7 @@ def test_sizes_that_no_network_can_have_are_one_message(assignment: str, message
     assert "\n" not in str(caught.value)
 
 
+@settings(deadline=None)
 @given(st.text(alphabet="abelmnoprstx:-?[]{}&*!|>'\"%@`#,~ \n\t.0123456789", max_size=150))
 def test_any_text_gives_a_configuration_or_one_error(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
     path = written(tmp_path_factory.getbasetemp(), GOOD + text)

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rvos.errors import ConfigError
@@ -127,6 +127,7 @@ def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
             read_document(path, what="recipe")
 
 
+@settings(deadline=None)
 @given(st.text() | st.text(alphabet="abc:-?[]{}&*!|>'\"%@`#,~ \n\t\\x0u", max_size=200))
 def test_any_text_gives_a_tree_or_one_message(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
     path = write(tmp_path_factory.getbasetemp(), text.encode("utf-8", "surrogatepass"))

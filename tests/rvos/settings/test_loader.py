@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rvos.errors import ConfigError
@@ -237,6 +237,7 @@ _VALUES = st.recursive(
 _KEYS = st.sampled_from(["from", "kind", "width", "rate", "flag", "file", "inner", "pair", "part", "weight", "options"])
 
 
+@settings(deadline=None)
 @given(st.dictionaries(_KEYS, _VALUES))
 def test_any_plain_values_give_settings_or_one_error(values: dict[str, object]) -> None:
     try:
