@@ -299,7 +299,10 @@ def _has_line(hint: Any) -> bool:
 
 
 def _describe_hint(hint: Any) -> str:
-    hint = get_args(hint)[0] if get_origin(hint) is Annotated else hint
+    if get_origin(hint) is Annotated:
+        inner, *notes = get_args(hint)
+        return " ".join([_describe_hint(inner), *(str(note) for note in notes if isinstance(note, Range))])
     if get_origin(hint) is Literal:
-        return f"one of {', '.join(map(str, get_args(hint)))}"
+        choices = get_args(hint)
+        return str(choices[0]) if len(choices) == 1 else f"one of {', '.join(map(str, choices))}"
     return EXPECTED.get(hint, getattr(hint, "__name__", str(hint)).lower())

@@ -131,7 +131,7 @@ BROKEN = {
     "union": ("from: x\ninner: {depths: [1], head: 2}", r":2: inner: unknown key 'head'; did you mean 'heads'"),
     "own text": ("from: x\npart: never", r":2: part: never is not possible"),
     "own text's form": ("from: x\npart: y", r":2: part 'y' is not part"),
-    "neither": ("from: x\nauto: y", r":2: auto 'y' is not one of auto or a whole number"),
+    "neither": ("from: x\nauto: y", r":2: auto 'y' is not auto or a whole number"),
     "condition": ("from: x\nwidth: 2000", r":1: settings: width 2000 is more than 1000"),
     "no such user": ("from: x\nfile: ~nosuchuser/y", r":2: file '~nosuchuser/y' names a user without a home"),
     "long name": (f"from: x\nfile: {'y' * 256}", r":2: file .* has a name of 256 bytes"),
