@@ -8,7 +8,7 @@ from pathlib import Path
 from pipeline.kinds.base import Task
 from pipeline.plan import Plan
 from pipeline.recipe.graph import build_graph
-from pipeline.recipe_reader import read_recipe
+from pipeline.recipe.reader import read_recipe
 from rvos.videos import Expression, Video
 
 RECIPE = """\
