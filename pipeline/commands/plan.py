@@ -9,12 +9,14 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 from pipeline.commands.recipe_options import add_recipe_options, open_recipe
-from pipeline.kinds.base import Node
+from pipeline.executors.simulation import Estimate, simulate
+from pipeline.kinds.base import Node, Task
 from pipeline.plan import Plan, make_plan, select_videos
 from pipeline.recipe.graph import build_graph, choose_stage, find_missing_files
 from pipeline.recipe.recipe import Recipe
 from pipeline.timings import count_work, read_speeds
 from rvos.datasets import open_dataset
+from rvos.errors import ConfigError
 from rvos.store import Store
 
 
@@ -40,14 +42,26 @@ class PlannedNode:
 
 def register(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.epilog = "example:\n  rvos plan recipes/paper.yaml --set dataset.root=data/rvos"
+    parser.epilog = (
+        "examples:\n  rvos plan recipes/paper.yaml --set dataset.root=data/rvos\n"
+        "  rvos plan recipes/paper.yaml --workers 8 16 32 --load-seconds 20"
+    )
     add_recipe_options(parser)
     parser.add_argument("--stage", metavar="N", help="only this stage, by number or name")
+    parser.add_argument(
+        "--workers", nargs="+", type=int, default=[], metavar="N",
+        help="estimate the time with N workers, from the times of earlier runs in this workspace",
+    )  # fmt: skip
+    parser.add_argument(
+        "--load-seconds", type=float, default=0.0, metavar="S", help="time to load a network, for --workers; default: 0"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
 def run(options: argparse.Namespace) -> int:
     """Print the plan; nothing is computed. 0, or 2 where files are missing."""
+    if any(number < 1 for number in options.workers) or not 0 <= options.load_seconds < float("inf"):
+        raise ConfigError("--workers: give 1 or more; --load-seconds: give 0 or more")
     recipe = open_recipe(options)
     graph = build_graph(recipe, stage=choose_stage(recipe, options.stage))
     missing: dict[str, list[str]] = {}
@@ -57,11 +71,16 @@ def run(options: argparse.Namespace) -> int:
         print(f"warning: {warning}", file=sys.stderr)
     plan = None if missing else _make_full_plan(recipe, options)
     rows = [_describe(recipe, node, plan, missing.get(node.name, [])) for node in graph.nodes]
+    estimates = [] if plan is None else _simulate(plan, options)
     if options.json:
-        json.dump({"workspace": str(recipe.workspace), "nodes": [asdict(row) for row in rows]}, sys.stdout, indent=1)
+        content = {"workspace": str(recipe.workspace), "nodes": [asdict(row) for row in rows]}
+        if options.workers:
+            content["workers"] = [{**asdict(found), "efficiency": found.efficiency} for found in estimates]
+        json.dump(content, sys.stdout, indent=1)
         print()
     else:
         _print(rows)
+        _print_estimates(estimates)
     return 2 if missing else 0
 
 
@@ -86,6 +105,47 @@ def _estimate(speeds: Mapping[str, float], node: str, work: int) -> float | None
     if work == 0:
         return 0.0
     return speeds[node] * work if node in speeds else None
+
+
+def _simulate(plan: Plan, options: argparse.Namespace) -> list[Estimate]:
+    """Return an estimate for each number of workers.
+
+    Raises:
+        ConfigError: nodes that have work left and never ran in this workspace.
+    """
+    if not options.workers:
+        return []
+    speeds, store = read_speeds(plan.recipe.workspace), Store(plan.recipe.workspace)
+    left = {
+        (task.node.name, task.video.id)
+        for tasks in plan.tasks.values()
+        for task in tasks
+        if not store.has(task.node.name, task.video.id, task.fingerprint)
+    }
+    unknown = [
+        node.name for node in plan.nodes if node.name not in speeds and any(name == node.name for name, _ in left)
+    ]
+    if unknown:
+        raise ConfigError(
+            f"--workers: no times of {', '.join(unknown)} in {plan.recipe.workspace}; "
+            "run a few videos first: rvos run RECIPE --videos VIDEO VIDEO"
+        )
+
+    def cost(task: Task) -> float:
+        is_left = (task.node.name, task.video.id) in left
+        return speeds[task.node.name] * count_work(task.video) if is_left else 0.0
+
+    return [simulate(plan, number, cost=cost, load=options.load_seconds) for number in options.workers]
+
+
+def _print_estimates(estimates: list[Estimate]) -> None:
+    if estimates:
+        print(f"\n{'workers':>7}  {'seconds':>9}  {'hours':>7}  {'worker hours':>12}  {'efficiency':>10}  {'loads':>5}")
+    for found in estimates:
+        print(
+            f"{found.workers:>7}  {found.seconds:>9.0f}  {found.seconds / 3600:>7.2f}  "
+            f"{found.workers * found.seconds / 3600:>12.2f}  {found.efficiency:>10.2f}  {found.loads:>5}"
+        )
 
 
 def _print(rows: list[PlannedNode]) -> None:

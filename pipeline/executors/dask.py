@@ -71,7 +71,7 @@ class Dask:
         Raises:
             ConfigError: no scheduler or no worker answers, or a worker cannot do the work.
         """
-        logging.getLogger("distributed").setLevel(logging.CRITICAL)  # it prints tracebacks of what is handled here
+        _silence_dask()
         try:
             self._client = self._connect(_ANSWER)
         except (OSError, ValueError, TypeError) as error:
@@ -288,6 +288,13 @@ def run_on_worker(tasks: Pass) -> list[Outcome]:
 
     cv2.setNumThreads(1)
     return run_together(tasks)
+
+
+def _silence_dask() -> None:
+    """Keep dask from printing tracebacks of what is handled here; its loggers have levels and handlers of their own."""
+    for name in logging.root.manager.loggerDict:
+        if name.split(".")[0] == "distributed":
+            logging.getLogger(name).setLevel(logging.CRITICAL + 1)
 
 
 def _shorten(error: BaseException) -> str:
