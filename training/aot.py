@@ -46,6 +46,8 @@ class VosOptions:
 class VosTask:
     """Task of one AOT or DeAOT network."""
 
+    score = "J&F"
+
     def __init__(
         self,
         network: VosNetwork,

@@ -27,12 +27,19 @@ def plot_curves(folders: Sequence[Path], out: Path) -> None:
         if len(losses) >= _SMOOTHED:
             loss.plot([minutes[step] for step in steps[_SMOOTHED - 1 :]], np.convolve(losses, kernel, "valid"))
         loss.set(title=f"{folder.name}: loss", xlabel="minutes")
-        steps, scores = _series(curve, "validation/J&F")
+        name = _find_score(curve)
+        steps, scores = _series(curve, f"validation/{name}")
         score.plot(np.interp(steps, list(minutes), list(minutes.values())), scores, marker="o", markersize=3)
-        score.set(title=f"{folder.name}: validation J&F", xlabel="minutes")
+        score.set(title=f"{folder.name}: validation {name}", xlabel="minutes")
         for axes in (loss, score):
             axes.grid(alpha=0.3)
     figure.savefig(out)
+
+
+def _find_score(curve: Sequence[tuple[int, str, float]]) -> str:
+    """Return the validation score to draw: J&F, else the first of another name."""
+    names = [name.removeprefix("validation/") for _, name, _ in curve if name.startswith("validation/")]
+    return "J&F" if "J&F" in names or not names else names[0]
 
 
 def _series(curve: Sequence[tuple[int, str, float]], name: str) -> tuple[list[int], list[float]]:

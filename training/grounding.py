@@ -115,6 +115,8 @@ class GroundingNetwork(nn.Module):
 class GroundingTask:
     """Task of the pre-training; one sample a frame."""
 
+    score = "pointing accuracy"
+
     def __init__(self, config: ReferFormerConfig, data: GroundingData) -> None:
         self.network: nn.Module = build_network(lambda: GroundingNetwork(config), where="grounding")
         self._config, self._data = config, data
@@ -170,7 +172,7 @@ class GroundingTask:
         return terms | {"total": 3 * terms["entropy"] + terms["dice"] + terms["choice"]}
 
     def validate(self, folder: Path) -> Mapping[str, float]:
-        """Return, as `J&F` (0 to 100), how often the most likely stride-8 pixel lies on the referred object."""
+        """Return the pointing accuracy (0 to 100): how often the likeliest cell of stride 8 is on the object."""
         hits = []
         for video in self._validation:
             clips = self._clips(video, video.n_frames // 2)
@@ -178,7 +180,7 @@ class GroundingTask:
                 batch = self._assemble([clips])
                 best = self.network(batch)[0].flatten(1).argmax(1)
                 hits += (_shrunk(batch.masks, _STRIDES[0], None).flatten(1).gather(1, best[:, None]) > 0).tolist()
-        return {"J&F": 100 * float(np.mean(hits))}
+        return {self.score: 100 * float(np.mean(hits))}
 
     def export(self, path: Path) -> None:
         """Write the ReferFormer; what was not trained holds its initial values."""

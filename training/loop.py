@@ -27,7 +27,6 @@ from training.tasks import Task
 
 LAST = "last.safetensors"
 BEST = "best.safetensors"
-SCORE = "J&F"
 _PRECISIONS = {"float16": torch.float16, "bfloat16": torch.bfloat16}
 
 
@@ -228,8 +227,8 @@ class Trainer:
             averaged = self.average.applied_to(self.task.network) if self.average else nullcontext()
             with averaged, torch.no_grad():
                 scores = self.task.validate(self.folder)
-                if scores[SCORE] > self.position.best:
-                    self.position.best = scores[SCORE]
+                if scores[self.task.score] > self.position.best:
+                    self.position.best = scores[self.task.score]
                     self.task.export(self.folder / BEST)
             records.write(self.position.step, scores, group="validation")
         wait_for_all()

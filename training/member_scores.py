@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,10 @@ import torch
 
 from runners.base import ModelSettings, OptionValue
 from runners.registry import build_runner
-from rvos.evaluation import j_and_f
+from rvos.datasets.truth import IndexTruth
+from rvos.evaluation.expressions import ExpressionJudge
+from rvos.evaluation.results import ExpressionScore, average
+from rvos.mask_sequences import MaskSequence
 from training.data.layouts import open_videos
 from training.data.videos import LabelledVideo, VideoFolder
 
@@ -45,20 +48,25 @@ def member_scores(
     """
     model = ModelSettings(runner, checkpoint, tokenizer=tokenizer, keep_soft=False, options=settings.options)
     loaded = build_runner(model, device=device)
-    regions, contours, kinds = [], [], []
+    found: list[ExpressionScore] = []
+    kinds: list[str] = []
     for video in open_videos(settings.folder):
-        labels = video.labels(range(video.n_frames))
         expressions = [text for text in video.video.expressions if text.object_ids]
-        for expression, sequence in zip(expressions, loaded.segment(video.video, expressions), strict=True):
-            region, contour = j_and_f(labels == int(expression.object_ids[0]), sequence.masks())
-            regions.append(float(region.mean()))
-            contours.append(float(contour.mean()))
-            kinds.append(kind_of(video, expression.id))
-    both = 50 * (np.array(regions) + np.array(contours))
-    scores = {"J": 100 * float(np.mean(regions)), "F": 100 * float(np.mean(contours)), "J&F": float(both.mean())}
+        found += judge_expressions(video, list(loaded.segment(video.video, expressions)))
+        kinds += [kind_of(video, expression.id) for expression in expressions]
+    result = average(found, format=settings.folder.layout)
+    scores = {"J": 100 * result.j, "F": 100 * result.f, "J&F": 100 * result.j_and_f}
     for kind in sorted(set(kinds) - {""}):
-        scores[f"J&F {kind}"] = float(both[[k == kind for k in kinds]].mean())
+        own = [score.j_and_f for score, found_kind in zip(found, kinds, strict=True) if found_kind == kind]
+        scores[f"J&F {kind}"] = 100 * float(np.mean(own))
     return scores
+
+
+def judge_expressions(video: LabelledVideo, sequences: Sequence[MaskSequence]) -> list[ExpressionScore]:
+    """Return the scores of the expressions that have a sequence, as the evaluation of their data set gives them."""
+    given = {sequence.expression for sequence in sequences}
+    judged = replace(video.video, expressions=tuple(one for one in video.video.expressions if one.id in given))
+    return ExpressionJudge(judged, IndexTruth(video.labels(range(video.n_frames)))).judge(sequences)
 
 
 def kind_of(video: LabelledVideo, expression: str) -> str:

@@ -29,10 +29,12 @@ class Task(Protocol):
     Attributes:
         network: what is trained.
         n_samples: samples of one epoch.
+        score: name of the validation score that decides which weights are best, 0 to 100, higher is better.
     """
 
     network: nn.Module
     n_samples: int
+    score: str
 
     def batch(self, indices: list[int], seeds: list[int]) -> Any:
         """Return the samples `indices` as one batch on the CPU; sample i draws only from `seeds[i]`."""
@@ -47,7 +49,7 @@ class Task(Protocol):
         ...
 
     def validate(self, folder: Path) -> Mapping[str, float]:
-        """Return the scores of the network as it is; `J&F` decides which weights are best.
+        """Return the scores of the network as it is, among them `score`.
 
         Args:
             folder: for temporary files.

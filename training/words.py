@@ -105,6 +105,8 @@ class WordNetwork(nn.Module):
 class WordTask:
     """Task of the pre-training; one sample a frame."""
 
+    score = "word accuracy"
+
     def __init__(self, network: WordNetwork, data: WordData) -> None:
         self.network: nn.Module = network
         self._n_words = network.classify.out_features
@@ -158,7 +160,7 @@ class WordTask:
         return {"objects": objects, "background": background, "total": objects + background}
 
     def validate(self, folder: Path) -> Mapping[str, float]:
-        """Return, as `J&F` (0 to 100), how well object pixels know their words.
+        """Return the word accuracy (0 to 100): how well object pixels know their words.
 
         At every object pixel as many of the likeliest words are picked as the object's expressions have; the
         score is the mean part of them that are right.
@@ -173,7 +175,7 @@ class WordTask:
                 picked = logits[objects == row].topk(max(int(own.sum()), 1), dim=1).indices
                 hits += float(own[picked].mean(1).sum())
                 pixels += len(picked)
-        return {"J&F": 100 * hits / max(pixels, 1)}
+        return {self.score: 100 * hits / max(pixels, 1)}
 
     def export(self, path: Path) -> None:
         """Write the backbone's weights under `backbone.body.*`."""

@@ -98,7 +98,7 @@ def test_accumulated_small_batches_equal_a_large_one(tmp_path: Path) -> None:
 def test_best_weights_are_the_averaged_ones(tmp_path: Path) -> None:
     made = trainer(tmp_path)
     summary = made.run()
-    scores = [value for _, name, value in read_curve(tmp_path / "curve.csv") if name == "validation/J&F"]
+    scores = [value for _, name, value in read_curve(tmp_path / "curve.csv") if name == "validation/nearness"]
     assert len(scores) == 3
     assert summary.best == pytest.approx(max(scores), rel=1e-4)
     best = read_checkpoint(tmp_path / BEST).state
@@ -202,5 +202,5 @@ def test_each_epoch_is_validated(tmp_path: Path) -> None:
     made = Trainer(ToyTask(), replace(CONFIG, loop=loop), tmp_path, ranks=ALONE, quiet=True)
     made.run()
     # Seven samples in batches of two: an epoch has three steps, and the training 21 samples in ten.
-    steps = [step for step, name, _ in read_curve(tmp_path / "curve.csv") if name == "validation/J&F"]
+    steps = [step for step, name, _ in read_curve(tmp_path / "curve.csv") if name == "validation/nearness"]
     assert steps == [3, 6, 9, 10]

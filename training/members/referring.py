@@ -86,6 +86,8 @@ class MemberTask(Generic[NetworkConfig]):
         losses: of a batch, given token ids and attention mask.
     """
 
+    score = "J&F"
+
     def __init__(
         self,
         name: str,

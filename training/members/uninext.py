@@ -19,7 +19,7 @@ from runners.networks.uninext.denoising import noisy_boxes
 from runners.networks.uninext.network import Uninext
 from runners.uninext import NAME, UninextRunner
 from rvos.errors import ConfigError, InputError
-from rvos.evaluation import j_and_f
+from rvos.evaluation.results import ExpressionScore, average
 from rvos.settings import Chance, Count, Size, load
 from training.building import build_network
 from training.config import TrainingConfig
@@ -28,6 +28,7 @@ from training.data.clip_augmentation import Clip, flip, resize
 from training.data.clips import ClipBatch, collate
 from training.data.layouts import open_videos
 from training.data.videos import LabelledVideo, VideoFolder, objects_seen
+from training.member_scores import judge_expressions
 from training.members.uninext_words import WordTargets, gather, single_words, word_loss, words_of
 
 
@@ -124,6 +125,8 @@ class _Sample:
 class UninextTask:
     """Task of the training; one sample a frame."""
 
+    score = "J&F"
+
     def __init__(
         self, config: UninextConfig, data: UninextData, options: UninextOptions, validation: UninextValidation | None
     ) -> None:
@@ -212,19 +215,13 @@ class UninextTask:
         """Return J, F and J&F (0 to 100) over the expressions of the validation videos."""
         device = next(self.network.parameters()).device
         runner = UninextRunner(self.network, self._tokens, device, keep_soft=False)
-        scores = np.array([score for video in self._validation for score in self._score(runner, video)])
-        region, contour = scores.mean(0)
-        return {"J": 100 * float(region), "F": 100 * float(contour), "J&F": 50 * float(region + contour)}
+        scores = [score for video in self._validation for score in self._score(runner, video)]
+        result = average(scores, format="ref-youtube-vos")
+        return {"J": 100 * result.j, "F": 100 * result.f, "J&F": 100 * result.j_and_f}
 
-    def _score(self, runner: UninextRunner, video: LabelledVideo) -> Sequence[tuple[float, float]]:
-        """Return J and F of each expression, means over frames."""
-        labels = video.labels(range(video.n_frames))
-        expressions = video.video.expressions[: self._limit]
-        scores = []
-        for expression, sequence in zip(expressions, runner.segment(video.video, expressions), strict=True):
-            region, contour = j_and_f(labels == int(expression.object_ids[0]), sequence.masks())
-            scores.append((float(region.mean()), float(contour.mean())))
-        return scores
+    def _score(self, runner: UninextRunner, video: LabelledVideo) -> Sequence[ExpressionScore]:
+        """Return the scores of the first expressions, as many as validation takes."""
+        return judge_expressions(video, list(runner.segment(video.video, video.video.expressions[: self._limit])))
 
     def export(self, path: Path) -> None:
         """Write the network without the parts that only training reads, in half precision."""
