@@ -108,6 +108,12 @@ class Results:
             raise ConfigError(f"{recipe.workspace}: no node is finished for all videos; run first: {self.command}")
         return finished
 
+    def find_inputs(self, nodes: Sequence[str]) -> list[str]:
+        """Return the inputs of the last of these nodes that are none of them and have masks for all videos."""
+        inputs = next(node.inputs() for node in self.plan.nodes if node.name == nodes[-1])
+        stored = {node.name for node in self.plan.nodes if node.artefact is MASKS}
+        return [name for name in inputs if name in stored - set(nodes) and not self.find_missing(name)]
+
     def find_ballot(self, name: str) -> Ballot:
         """Return a fusion by votes.
 

@@ -20,7 +20,8 @@ class TableRow:
     """A node's scores in per cent.
 
     Args:
-        gain: J&F minus that of the row before; None in the first row.
+        gain: J&F minus that of the row before; None in the first row. In the row of an input that was added: J&F of the
+            last named node minus that of this one.
         low, high: 95 % interval of the gain, by paired resampling of videos.
     """
 
@@ -31,23 +32,32 @@ class TableRow:
     gain: float | None = None
     low: float | None = None
     high: float | None = None
+    input_of: str | None = None
 
 
-def make_table(nodes: Sequence[str], scores: Sequence[VideoScores]) -> list[TableRow]:
-    """Return a row for each node."""
+def make_table(nodes: Sequence[str], scores: Sequence[VideoScores], *, inputs: Sequence[str] = ()) -> list[TableRow]:
+    """Return a row for each node, and one for each further input of the last of them.
+
+    Args:
+        scores: of the nodes, then of the inputs.
+        inputs: of the last node, as far as they are no rows already: a table must not hide what did better alone.
+    """
     means = 100 * average(scores)
     totals = np.stack([video.values.mean(axis=2).sum(axis=1) for video in scores])  # (videos, nodes)
     counts = np.array([video.values.shape[1] for video in scores])
     rows = []
-    for index, node in enumerate(nodes):
+    last = len(nodes) - 1
+    for index, node in enumerate([*nodes, *inputs]):
         j, f = float(means[index, 0]), float(means[index, 1])
         gain: float | None = None
         low: float | None = None
         high: float | None = None
+        is_added = index > last
+        better, worse = (last, index) if is_added else (index, index - 1)
         if index > 0:
-            gain = (j + f) / 2 - float(means[index - 1].mean())
-            low, high = (100 * limit for limit in resample_gain(totals[:, index] - totals[:, index - 1], counts))
-        rows.append(TableRow(node, j, f, (j + f) / 2, gain, low, high))
+            gain = float(means[better].mean() - means[worse].mean())
+            low, high = (100 * limit for limit in resample_gain(totals[:, better] - totals[:, worse], counts))
+        rows.append(TableRow(node, j, f, (j + f) / 2, gain, low, high, nodes[-1] if is_added else None))
     return rows
 
 

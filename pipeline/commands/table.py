@@ -24,7 +24,9 @@ def register(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.epilog = "example:\n  rvos table pipeline.yaml soc soc_aot smr_aot stage1 stage2"
     add_recipe_options(parser)
-    parser.add_argument("nodes", nargs="*", metavar="NODE", help="rows, in this order; default: all that are finished")
+    parser.add_argument(
+        "nodes", nargs="*", metavar="NODE", help="rows, in this order, and the inputs of the last one; default: all"
+    )
     parser.add_argument("--videos", nargs="+", default=[], metavar="VIDEO", help="only these videos")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="processes side by side")
     parser.add_argument(
@@ -40,8 +42,9 @@ def run(options: argparse.Namespace) -> int:
     videos = select_videos(dataset, names=options.videos)
     results = Results(make_plan(recipe, build_graph(recipe), videos), repeat_options(options))
     nodes = results.choose_nodes(options.nodes)
-    scores = score_nodes(results, dataset, videos, nodes, jobs=options.jobs)
-    rows, pairs = make_table(nodes, scores), compare_pairs(scores)
+    inputs = results.find_inputs(nodes)
+    scores = score_nodes(results, dataset, videos, [*nodes, *inputs], jobs=options.jobs)
+    rows, pairs = make_table(nodes, scores, inputs=inputs), compare_pairs(scores)
     if options.json:
         content = {"videos": len(videos), "rows": [asdict(row) for row in rows]}
         json.dump(content | ({"pairs": pairs.tolist()} if options.pairs else {}), sys.stdout, indent=1)
@@ -49,7 +52,7 @@ def run(options: argparse.Namespace) -> int:
         return 0
     print_table(rows)
     if options.pairs:
-        print_pairs(nodes, pairs)
+        print_pairs([*nodes, *inputs], pairs)
     return 0
 
 
@@ -65,10 +68,14 @@ def print_pairs(nodes: Sequence[str], pairs: NDArray[np.float64]) -> None:
 
 def print_table(rows: Sequence[TableRow]) -> None:
     """Print the rows."""
-    width = max([len(row.node) for row in rows] + [4])
+    names = {row.node: row.node if row.input_of is None else f"+ {row.node}" for row in rows}
+    width = max([len(name) for name in names.values()] + [4])
     print(f"{'node':{width}}  {'J':>6} {'F':>6} {'J&F':>6}  {'gain':>6}  95 % interval")
     for row in rows:
-        line = f"{row.node:{width}}  {row.j:>6.2f} {row.f:>6.2f} {row.j_and_f:>6.2f}"
+        line = f"{names[row.node]:{width}}  {row.j:>6.2f} {row.f:>6.2f} {row.j_and_f:>6.2f}"
         if row.gain is not None:
             line += f"  {row.gain:>+6.2f}  [{row.low:+.2f}, {row.high:+.2f}]"
         print(line)
+    last = next((row.input_of for row in rows if row.input_of is not None), None)
+    if last is not None:
+        print(f"+ further inputs of {last}; their gain is what {last} gains over them")

@@ -34,7 +34,11 @@ class ReportNode:
 
 @dataclass(frozen=True, slots=True)
 class LadderRow:
-    """One rung: scores in per cent, the gain over the row before with its 95 % interval."""
+    """One rung: scores in per cent, the gain over the row before with its 95 % interval.
+
+    Args:
+        input_of: the last node, in rows of its inputs that were added; their gain is what it gains over this one.
+    """
 
     node: str
     j: float
@@ -43,6 +47,7 @@ class LadderRow:
     gain: float | None = None
     low: float | None = None
     high: float | None = None
+    input_of: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from rvos.videos import Video
 def collect_ladder(
     results: Results, dataset: Dataset, videos: Sequence[Video], names: Sequence[str]
 ) -> list[LadderRow]:
-    """Return the rungs; without names all nodes that are finished.
+    """Return the rungs; without names all nodes that are finished. Further inputs of the last one come at the end.
 
     Raises:
         ConfigError: unknown names, or nothing is finished.
@@ -24,8 +24,9 @@ def collect_ladder(
         StoreError: a named node lacks results of these settings.
     """
     nodes = results.choose_nodes(names)
-    rows = make_table(nodes, score_nodes(results, dataset, videos, nodes))
-    return [LadderRow(row.node, row.j, row.f, row.j_and_f, row.gain, row.low, row.high) for row in rows]
+    inputs = results.find_inputs(nodes)
+    rows = make_table(nodes, score_nodes(results, dataset, videos, [*nodes, *inputs]), inputs=inputs)
+    return [LadderRow(row.node, row.j, row.f, row.j_and_f, row.gain, row.low, row.high, row.input_of) for row in rows]
 
 
 def collect_sweep(results: Results, dataset: Dataset, videos: Sequence[Video]) -> list[SweepPoint]:

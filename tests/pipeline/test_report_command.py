@@ -35,7 +35,7 @@ def test_page_has_scores_votes_and_masks_of_every_node(split: Path) -> None:
     report = read_report(split, "--ladder", "a", "ab", "final")
     assert [node["name"] for node in report["nodes"]] == ["a", "b", "c", "ab", "final"]
     assert {node["state"] for node in report["nodes"]} == {"done"}
-    assert [row["node"] for row in report["ladder"]] == ["a", "ab", "final"]
+    assert [row["node"] for row in report["ladder"]] == ["a", "ab", "final", "c"]
     expression = report["videos"][0]["expressions"][0]
     assert expression["votes"]["ab"] == {"group": ["0", "1"], "needed": 3}
     assert report["videos"][0]["expressions"][2]["votes"]["ab"] == {"group": ["2"], "needed": 2}

@@ -44,12 +44,29 @@ def evaluate(finished: Path, node: str) -> float:
 
 def test_the_table_has_the_scores_of_the_evaluation(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rows = call(finished, capsys, "table", "a", "ab", "final")["rows"]
-    assert [row["node"] for row in rows] == ["a", "ab", "final"]
+    assert [(row["node"], row["input_of"]) for row in rows] == [
+        ("a", None),
+        ("ab", None),
+        ("final", None),
+        ("c", "final"),
+    ]
     for row in rows:
         assert row["j_and_f"] == pytest.approx(evaluate(finished, row["node"]), abs=1e-9)
     assert rows[0]["gain"] is None
     assert rows[1]["gain"] == pytest.approx(rows[1]["j_and_f"] - rows[0]["j_and_f"])
     assert rows[1]["low"] <= rows[1]["gain"] <= rows[1]["high"]
+    assert rows[3]["gain"] == pytest.approx(rows[2]["j_and_f"] - rows[3]["j_and_f"])
+
+
+def test_no_input_of_the_last_node_is_hidden(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["table", str(finished / "pipeline.yaml"), "final"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split("  ")[0].rstrip() for line in lines[1:]] == [
+        "final",
+        "+ ab",
+        "+ c",
+        "+ further inputs of final; their gain is what final gains over them",
+    ]
 
 
 def test_pairs_count_what_only_one_of_two_gets_right(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -58,7 +75,7 @@ def test_pairs_count_what_only_one_of_two_gets_right(finished: Path, capsys: pyt
     values[1, 2:] = 0.6
     # Both are right on the third expression only; the first is alone on two, the second on one.
     assert compare_pairs([VideoScores("v", values)]).tolist() == [[0, 0.75], [0.75, 0]]
-    pairs = np.array(call(finished, capsys, "table", "a", "ab", "--pairs")["pairs"])
+    pairs = np.array(call(finished, capsys, "table", "ab", "a", "--pairs")["pairs"])
     assert pairs.shape == (2, 2)
     assert np.array_equal(pairs, pairs.T)
     assert main(["table", str(finished / "pipeline.yaml"), "a", "ab", "--pairs"]) == 0

@@ -272,7 +272,8 @@ function drawLadder() {
   for (const row of report.ladder) {
     const interval = row.low === null ? "" : `${number(row.low, true)} to ${number(row.high, true)}`;
     const line = body.insertRow();
-    for (const text of [row.node, number(row.j), number(row.f), number(row.j_and_f), number(row.gain, true), interval]) line.insertCell().textContent = text;
+    const name = row.input_of ? `${row.input_of} against its input ${row.node}` : row.node;
+    for (const text of [name, number(row.j), number(row.f), number(row.j_and_f), number(row.gain, true), interval]) line.insertCell().textContent = text;
   }
   const note = document.createElement("p");
   note.className = "hint";
