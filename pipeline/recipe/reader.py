@@ -111,7 +111,8 @@ def _read_paths(problems: Problems, node: SettingsNode | None) -> Mapping[str, P
         return {}
     loader = Loader(problems, paths={})
     found = {key: loader.read(Path, value, f"paths.{key}") for key, value in loader.entries(node, "paths").items()}
-    return {key: path for key, path in found.items() if path is not INVALID}
+    # One problem is noted already; what refers to it would only repeat it.
+    return {key: Path() if path is INVALID else path for key, path in found.items()}
 
 
 def _read_workspace(loader: Loader, node: SettingsNode | None) -> Path:

@@ -1,8 +1,9 @@
 """Settings: YAML text, JSON or plain mappings, read strictly into frozen dataclasses by their annotations."""
 
 from rvos.settings.bounds import Chance, Count, Key, Line, Positive, Range, Size
-from rvos.settings.document import Node, Section, SettingsTree, read_document
+from rvos.settings.document import read_document
 from rvos.settings.loader import INVALID, Loader, load
+from rvos.settings.nodes import Node, Section, SettingsTree
 from rvos.settings.problems import Place, Problems, nearest, show
 from rvos.settings.schema import json_schema
 

@@ -7,100 +7,19 @@ built from the parser's events without recursion.
 
 from __future__ import annotations
 
-import os
-import stat
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import yaml
 
-from rvos.errors import ConfigError
+from rvos.errors import ConfigError, InputError
+from rvos.files import read_whole
+from rvos.settings.nodes import DEEPEST, Listing, Node, Section, Text
 from rvos.settings.problems import Place, show
 
 _MOST_BYTES = 200_000
 _MOST_VALUES = 50_000
-_DEEPEST = 40
-_NULLS = frozenset(("", "~", "null", "Null", "NULL"))
-
-
-@dataclass(frozen=True, slots=True)
-class Text:
-    """A single value as it is written; `plain`: without quotes."""
-
-    place: Place
-    text: str
-    plain: bool = True
-
-    @property
-    def is_null(self) -> bool:
-        """Tell whether it is YAML's nothing."""
-        return self.plain and self.text in _NULLS
-
-
-@dataclass(frozen=True, slots=True)
-class Value:
-    """A single value that has its type already, as JSON gives it."""
-
-    place: Place
-    value: Any
-
-    @property
-    def is_null(self) -> bool:
-        """Tell whether it is nothing."""
-        return self.value is None
-
-
-@dataclass(frozen=True, slots=True)
-class Listing:
-    """A list."""
-
-    place: Place
-    items: tuple[Node, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Section:
-    """A mapping; keys may repeat, which is for the reader to refuse."""
-
-    place: Place
-    entries: tuple[tuple[Node, Node], ...]
-
-    def words(self) -> tuple[str, ...]:
-        """Return the keys that are single words."""
-        return tuple(key.text for key, _ in self.entries if isinstance(key, Text))
-
-    def find(self, word: str) -> Node | None:
-        """Return the value of a key; None where there is none."""
-        return next((value for key, value in self.entries if isinstance(key, Text) and key.text == word), None)
-
-
-Node = Text | Value | Listing | Section
-
-
-class SettingsTree(Mapping[str, Any]):
-    """Settings whose class is not known yet: a mapping of plain values that keeps its lines for whoever reads it."""
-
-    def __init__(self, node: Section, values: Mapping[str, Any]) -> None:
-        self.node = node
-        self._values = dict(values)
-
-    def __getitem__(self, key: str) -> Any:
-        """Return a plain value."""
-        return self._values[key]
-
-    def __iter__(self) -> Iterator[str]:
-        """Yield the keys."""
-        return iter(self._values)
-
-    def __len__(self) -> int:
-        """Return the number of keys."""
-        return len(self._values)
-
-    def __repr__(self) -> str:
-        """Return the plain values."""
-        return repr(self._values)
 
 
 def read_document(path: Path, overrides: Iterable[str] = (), *, what: str, folder: Path | None = None) -> Node:
@@ -124,56 +43,11 @@ def read_document(path: Path, overrides: Iterable[str] = (), *, what: str, folde
     return root
 
 
-def wrap(value: object, place: Place, *, depth: int = 0) -> Node:
-    """Return a plain value, such as JSON gives it, as a tree without lines.
-
-    Raises:
-        ConfigError: nested too deeply.
-    """
-    if depth > _DEEPEST:
-        raise ConfigError(f"{place}: values inside of each other more than {_DEEPEST} deep; correct it")
-    if isinstance(value, Text | Value | Listing | Section):
-        return value
-    if isinstance(value, SettingsTree):
-        return value.node
-    if isinstance(value, Mapping):
-        pairs = (
-            (Text(place, str(key), plain=False), wrap(item, place, depth=depth + 1)) for key, item in value.items()
-        )
-        return Section(place, tuple(pairs))
-    if isinstance(value, list | tuple):
-        return Listing(place, tuple(wrap(item, place, depth=depth + 1) for item in value))
-    return Value(place, value)
-
-
-def describe(node: Node) -> str:
-    """Return what stands at a place, for messages."""
-    if isinstance(node, Section):
-        return "a mapping"
-    if isinstance(node, Listing):
-        return "a list"
-    if node.is_null:
-        return "nothing"
-    word = node.text if isinstance(node, Text) else node.value
-    return show(word) if word != "" else "nothing"
-
-
 def _read_text(path: Path, what: str) -> str:
     try:
-        # Opened without waiting, for a pipe would wait for its writer; what is no file is then refused.
-        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
-        with open(handle, "rb") as stream:
-            if not stat.S_ISREG(os.fstat(handle).st_mode):
-                raise ConfigError(f"{path}: {what} is no regular file; give a YAML file")
-            content = stream.read(_MOST_BYTES + 1)
-    except OSError as error:
-        raise ConfigError(f"{path}: {what} cannot be read ({error.strerror}); check the path") from None
-    except ValueError:
-        raise ConfigError(f"{str(path)!r}: {what} cannot be read (no path); check the path") from None
-    if len(content) > _MOST_BYTES:
-        raise ConfigError(f"{path}: {what} is larger than {_MOST_BYTES} bytes; give a YAML file with settings only")
-    try:
-        return content.decode("utf-8-sig")
+        return read_whole(path, most=_MOST_BYTES).decode("utf-8-sig")
+    except InputError as error:
+        raise ConfigError(str(error)) from None
     except UnicodeDecodeError:
         raise ConfigError(f"{path}: {what} is not UTF-8 text; save it as UTF-8") from None
 
@@ -219,8 +93,8 @@ class _Composer:
                 raise ConfigError(f"{place}: no value is marked &{str(event.anchor)[:40]} before it; correct the alias")
             self._add(*anchored, None, place)
         elif isinstance(event, yaml.CollectionStartEvent):
-            if len(self._open) >= _DEEPEST:
-                raise ConfigError(f"{place}: values inside of each other more than {_DEEPEST} deep; correct this line")
+            if len(self._open) >= DEEPEST:
+                raise ConfigError(f"{place}: values inside of each other more than {DEEPEST} deep; correct this line")
             self._open.append(_Open(place, event.anchor, isinstance(event, yaml.MappingStartEvent)))
         elif isinstance(event, yaml.CollectionEndEvent):
             closed = self._open.pop()
@@ -282,8 +156,8 @@ def _set(root: Node, override: str, folder: Path) -> Node:
     value = _compose(text, place) if equals else None
     if value is None or not all(keys):
         raise ConfigError(f"{place}: expected key=value, such as stages.stage1.smr.threshold=4")
-    if len(keys) > _DEEPEST:
-        raise ConfigError(f"{place}: keys inside of each other more than {_DEEPEST} deep; correct it")
+    if len(keys) > DEEPEST:
+        raise ConfigError(f"{place}: keys inside of each other more than {DEEPEST} deep; correct it")
     return _put(root, keys, value, place=place, done="")
 
 

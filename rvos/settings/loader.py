@@ -22,7 +22,7 @@ from typing import Annotated, Any, Literal, TypeVar, Union, cast, get_args, get_
 
 from rvos.errors import PipelineError
 from rvos.settings.bounds import Key, Line, Range
-from rvos.settings.document import Listing, Node, Section, SettingsTree, Text, Value, describe, wrap
+from rvos.settings.nodes import Listing, Node, Section, SettingsTree, Text, Value, describe, wrap
 from rvos.settings.paths import UnknownReferenceError, read_path
 from rvos.settings.problems import Place, Problems, nearest, show
 from rvos.settings.scalars import EXPECTED, ScalarError, guess, read_scalar

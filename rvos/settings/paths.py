@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from rvos.settings.document import Text, Value, describe
+from rvos.settings.nodes import Text, Value, describe
 from rvos.settings.problems import nearest, show
 from rvos.settings.scalars import ScalarError
 
@@ -55,10 +55,10 @@ def _fill_in(word: str, named: Mapping[str, Path]) -> str:
     for reference in _REFERENCE.findall(word):
         if reference not in known:
             raise UnknownReferenceError(f"${{{reference[:40]}}} is not defined; {nearest(reference, known)}")
-    filled = _REFERENCE.sub(lambda match: str(named[match[1].removeprefix("paths.")]), word)
-    if "${" in filled:
-        raise ScalarError(f"{show(word)}: '${{' has no '}}'; write ${{paths.NAME}}")
-    return filled
+    # A folder named like a variable of the shell is what nobody means.
+    if "$" in _REFERENCE.sub("", word):
+        raise ScalarError(f"{show(word)}: only ${{paths.NAME}} is filled in; write the rest of the path out")
+    return _REFERENCE.sub(lambda match: str(named[match[1].removeprefix("paths.")]), word)
 
 
 def _check_length(path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rvos.errors import PipelineError
-from rvos.settings.document import Text, Value, describe
+from rvos.settings.nodes import Text, Value, describe
 
 _LONGEST_NUMBER = 40
 _LARGEST_INTEGER = 2**63 - 1

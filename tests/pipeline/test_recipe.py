@@ -203,7 +203,15 @@ BROKEN = {
     "half a character": (BASE.replace("path: a.pth", 'path: "\\uD800"'), r"yaml:5: .*holds a zero or half"),
     "no such user": (BASE + "paths: {x: ~nosuchuser/y}\n", r"yaml:14: paths\.x .* names a user without a home"),
     "long name": (BASE.replace("workspace: runs", f"workspace: {'x' * 300}"), r"yaml:2: .*has a name of 300 bytes"),
-    "open reference": (BASE.replace("workspace: runs", "workspace: ${paths."), r"yaml:2: .*has no '}'"),
+    "open reference": (BASE.replace("workspace: runs", "workspace: ${paths."), r"yaml:2: .*only \$\{paths.NAME\} is"),
+    "variable": (
+        BASE.replace("workspace: runs", "workspace: $HOME/x"),
+        r"yaml:2: .*only \$\{paths.NAME\} is filled in",
+    ),
+    "bad path that is referred to": (
+        BASE.replace("path: a.pth", "path: '${paths.x}/a'") + "paths: {x: ~nosuchuser/y}\n",
+        r"^[^\n]*yaml:14: paths\.x [^\n]*$",
+    ),
     "tag": (BASE.replace("workspace: runs", "workspace: !!binary aGk="), r"yaml:2: the tag"),
     "laughs": (
         "a0: &a0 [x]\n" + "".join(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]\n" for i in range(1, 30)),
@@ -251,7 +259,7 @@ def test_bad_overrides_are_named(tmp_path: Path, override: str, message: str) ->
 
 
 def test_a_missing_file_and_a_wrong_encoding_are_named(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"none\.yaml: recipe cannot be read"):
+    with pytest.raises(ConfigError, match=r"none\.yaml: no such file"):
         read_recipe(tmp_path / "none.yaml")
     path = tmp_path / "latin.yaml"
     path.write_bytes(b"dataset: \xe9")

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rvos.errors import ConfigError
-from rvos.settings.document import Listing, Section, Text, read_document, wrap
+from rvos.settings.document import read_document
+from rvos.settings.nodes import Listing, Section, Text, wrap
 from rvos.settings.problems import Place
 
 
@@ -103,7 +104,7 @@ HOSTILE = {
     "object": ("a: !!python/object/apply:os.system [ls]", "tag"),
     "own tag": ("a: !x {}", "tag"),
     "two documents": ("a: 1\n---\nb: 2\n", r":2: a second document"),
-    "large": ("# " + "x" * 300_000, "larger than"),
+    "large": ("# " + "x" * 300_000, "300002 bytes, at most 200000 are read"),
     "version": (f"%YAML 1.{'9' * 9000}\n---\na: 1", "not YAML"),
     "tab": ("a:\n\tb: 1", r":2: not YAML"),
 }
@@ -123,7 +124,7 @@ def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
     for path in (tmp_path, tmp_path / "pipe", tmp_path / "loop", Path("/dev/zero"), tmp_path / ("x" * 300)):
-        with pytest.raises(ConfigError, match=r"recipe (is no regular file|cannot be read)"):
+        with pytest.raises(ConfigError, match=r"not a file|cannot be read"):
             read_document(path, what="recipe")
 
 
