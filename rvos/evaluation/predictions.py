@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rvos.mask_images import check_size, decode_index_map
-from rvos.trees import Tree, open_tree
+from rvos.trees import Tree
 from rvos.videos import Expression, Video
-
-_TOP_FOLDER = "Annotations"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -29,16 +26,6 @@ class PredictedMasks:
     masks: NDArray[np.bool_]
     missing: tuple[str, ...]
     notes: tuple[str, ...] = ()
-
-
-def open_predictions(path: Path) -> Tree:
-    """Return the folder of videos in a folder or archive, below `Annotations` or not.
-
-    Raises:
-        InputError: neither a folder nor an archive.
-    """
-    tree = open_tree(path)
-    return tree.below(_TOP_FOLDER) if tree.is_folder(_TOP_FOLDER) else tree
 
 
 def read_predicted(predictions: Tree, video: Video, expression: Expression, size: tuple[int, int]) -> PredictedMasks:

@@ -13,9 +13,9 @@ from rvos.errors import InputError
 from rvos.evaluation.davis import DavisEvaluator, Task
 from rvos.evaluation.evaluator import Evaluator, SelectedTruth
 from rvos.evaluation.expressions import ExpressionEvaluator
-from rvos.evaluation.predictions import find_strays, open_predictions
+from rvos.evaluation.predictions import find_strays
 from rvos.evaluation.results import DatasetScore, ExpressionScore
-from rvos.trees import Tree, open_tree
+from rvos.trees import Tree, open_masks, open_tree
 from rvos.videos import Video
 
 _EVALUATORS: Mapping[str, Callable[[Dataset, Task], Evaluator]] = {
@@ -66,7 +66,7 @@ def _open(dataset: Dataset, predictions: Path) -> tuple[Tree, tuple[str, ...]]:
     """Return the predictions, and what lies among them and is not scored."""
     if dataset.format == "ref-davis17":
         return open_tree(predictions), ()
-    tree = open_predictions(predictions)
+    tree = open_masks(predictions)
     check_some(tree, dataset.videos)
     return tree, find_strays(tree, dataset.videos)
 

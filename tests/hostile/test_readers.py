@@ -22,9 +22,9 @@ from rvos.datasets import Dataset, open_dataset
 from rvos.errors import InputError
 from rvos.images import decode_frame
 from rvos.imports import open_source
-from rvos.imports.torch_files import read_torch_file
 from rvos.mask_images import decode_index_map
 from rvos.submission_checks import check_submission
+from rvos.tensor_files import read_torch_file
 from rvos.trees import open_data, open_masks
 
 QUICK = settings(
