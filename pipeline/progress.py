@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import sys
-from collections import Counter
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 
 from tqdm import tqdm
 
 from pipeline.kinds.base import Task
 from pipeline.plan import Plan
 from pipeline.tasks import Outcome
+from pipeline.timings import count_work, read_speeds
 
 _SHOWN = 48
+# No rate and no time left of tqdm's own: nodes differ a hundredfold in cost, and stored results cost nothing.
+_FORM = "{percentage:3.0f}%|{bar:10}| {n_fmt}/{total_fmt} results, {elapsed}{postfix}: {desc}"
 
 
 class Progress:
@@ -25,51 +28,95 @@ class Progress:
     def __init__(self, *, quiet: bool) -> None:
         self._quiet = quiet
         self._running: list[Sequence[Task]] = []
-        self._left: Counter[str] = Counter()
-        self._settled: dict[str, list[Outcome]] = {}
+        self._settled: dict[str, list[Outcome]] = defaultdict(list)
 
     def begin(self, plan: Plan) -> None:
         """Count the tasks of every node."""
         self._what = {node.name: node.describe() for node in plan.nodes}
-        self._left = Counter({name: len(tasks) for name, tasks in plan.tasks.items()})
-        total = self._left.total()
+        self._n_tasks = {name: len(tasks) for name, tasks in plan.tasks.items()}
+        self._nodes_left = Counter(task.video.id for tasks in plan.tasks.values() for task in tasks)
+        self._work = WorkLeft(plan, read_speeds(plan.recipe.workspace))
         hidden = True if self._quiet else None
-        self._bar = tqdm(total=total, unit="result", disable=hidden, leave=False, file=sys.stderr)
+        total = self._nodes_left.total()
+        self._bar = tqdm(total=total, disable=hidden, leave=False, file=sys.stderr, bar_format=_FORM)
 
     def start(self, tasks: Sequence[Task]) -> None:
         """Name a pass as running."""
         self._running.append(tasks)
-        self._name_running()
+        self._show()
 
     def stop(self, tasks: Sequence[Task]) -> None:
         """Name a pass as running no more."""
         if tasks in self._running:
             self._running.remove(tasks)
-        self._name_running()
 
     def settle(self, outcomes: Sequence[Outcome]) -> None:
         """Let the bar grow; print the notes of these results, and the nodes that they complete."""
-        self._bar.update(len(outcomes))
         for outcome in outcomes:
-            self._left[outcome.node] -= 1
-            self._settled.setdefault(outcome.node, []).append(outcome)
+            self._work.settle(outcome)
+            self._nodes_left[outcome.video] -= 1
+            own = self._settled[outcome.node]
+            own.append(outcome)
             if outcome.message and outcome.status == "done":
                 self._print(f"note: {outcome.message}")
-            if self._left[outcome.node] == 0:
-                self._print(f"{outcome.node}: {self._what[outcome.node]}; {_count(self._settled[outcome.node])}")
+            if len(own) == self._n_tasks[outcome.node]:
+                self._print(f"{outcome.node}: {self._what[outcome.node]}; {_count(own)}")
+        self._bar.update(len(outcomes))
 
     def close(self) -> None:
         """Remove the bar."""
         self._bar.close()
 
-    def _name_running(self) -> None:
+    def _show(self) -> None:
+        if self._bar.disable:
+            return
         names = [f"{' + '.join(task.node.name for task in tasks)} {tasks[0].video.id}" for tasks in self._running]
         text = ", ".join(names)
+        n_finished = sum(left == 0 for left in self._nodes_left.values())
+        seconds = self._work.estimate(len(self._running))
+        parts = [
+            f"{n_finished}/{len(self._nodes_left)} videos",
+            *([f"{len(self._running)} workers"] if len(self._running) > 1 else []),
+            *([f"up to {tqdm.format_interval(seconds)} left"] if seconds is not None else []),
+        ]
+        self._bar.set_postfix_str(", ".join(parts), refresh=False)
         self._bar.set_description_str(text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "...")
 
     def _print(self, line: str) -> None:
         if not self._quiet:
             tqdm.write(line, file=sys.stderr)
+
+
+class WorkLeft:
+    """How much work is left, and how long it takes by the times that were measured.
+
+    Args:
+        speeds: seconds per expression-frame of nodes that ran before; those that run now replace them.
+    """
+
+    def __init__(self, plan: Plan, speeds: Mapping[str, float]) -> None:
+        self._of_task = {(t.node.name, t.video.id): count_work(t.video) for ts in plan.tasks.values() for t in ts}
+        self._left: dict[str, int] = defaultdict(int)
+        for (node, _), work in self._of_task.items():
+            self._left[node] += work
+        self._speeds = dict(speeds)
+        self._measured: dict[str, tuple[int, float]] = {}
+
+    def settle(self, outcome: Outcome) -> None:
+        """Count a task as settled, and its time where it was computed."""
+        work = self._of_task[outcome.node, outcome.video]
+        self._left[outcome.node] -= work
+        if outcome.status == "done" and work:
+            before, seconds = self._measured.get(outcome.node, (0, 0.0))
+            self._measured[outcome.node] = (before + work, seconds + outcome.seconds)
+            self._speeds[outcome.node] = (seconds + outcome.seconds) / (before + work)
+
+    def estimate(self, n_workers: int) -> float | None:
+        """Return the seconds that are left at most, as some results may be stored; None: a node was never measured."""
+        nodes = [node for node, work in self._left.items() if work]
+        if n_workers < 1 or any(node not in self._speeds for node in nodes):
+            return None
+        return sum(self._left[node] * self._speeds[node] for node in nodes) / n_workers
 
 
 def _count(outcomes: Sequence[Outcome]) -> str:
