@@ -32,8 +32,13 @@ def name_manifest(archive: Path) -> Path:
     return archive.with_suffix(".provenance.json")
 
 
-def write_manifest(archive: Path, plan: Plan, node: str, *, overrides: Sequence[str], n_masks: int) -> Path:
+def write_manifest(
+    archive: Path, plan: Plan, node: str, *, overrides: Sequence[str], n_masks: int, filled: Sequence[str] = ()
+) -> Path:
     """Write what `archive` was made of, without times or machine names, and return the file.
+
+    Args:
+        filled: videos that have black masks in place of a result.
 
     Raises:
         StoreError: it cannot be written.
@@ -51,6 +56,7 @@ def write_manifest(archive: Path, plan: Plan, node: str, *, overrides: Sequence[
         "recipe": _describe_recipe(recipe, overrides),
         "checkpoints": _list_checkpoints(plan),
         "protocols": _list_protocols(plan),
+        **({"filled with black masks": list(filled)} if filled else {}),
         "fingerprints": {task.video.id: task.fingerprint for task in plan.tasks[node]},
         "versions": list_versions(),
     }

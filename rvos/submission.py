@@ -18,25 +18,29 @@ from numpy.typing import NDArray
 
 from rvos.datasets.dataset import Dataset
 from rvos.errors import InputError
-from rvos.files import replacing
+from rvos.files import read_whole, replacing
 from rvos.index_maps import encode_index_map, merge_by_annotator
-from rvos.mask_sequences import MaskSequence
+from rvos.json_files import expect_object, parse_json
+from rvos.mask_sequences import MaskSequence, encode
 from rvos.png import encode_mask_pngs
 from rvos.runs import Runs
 from rvos.videos import Video
 
 ReadVideo = Callable[[Video], Sequence[MaskSequence]]
+TEAM_FILE = "team.json"
+LARGEST_TEAM_FILE = 1 << 20
 TOP_FOLDERS = {"ref-youtube-vos": "Annotations/", "mevis": "", "ref-davis17": ""}
 _FIXED_TIME = (1980, 1, 1, 0, 0, 0)
 _FILE_RIGHTS = 0o100644 << 16
 _UNIX = 3
 
 
-def write_submission(path: Path, dataset: Dataset, read: ReadVideo) -> int:
+def write_submission(path: Path, dataset: Dataset, read: ReadVideo, *, team: bytes | None = None) -> int:
     """Write the archive in one step and return its number of masks; the same masks always give the same bytes.
 
     Args:
         read: returns the sequences of a video; called once for each, in the order of the data set.
+        team: content of the `team.json` that servers ask for; None: without.
 
     Raises:
         InputError: a video lacks an expression, or its masks do not fit the frame list.
@@ -44,6 +48,8 @@ def write_submission(path: Path, dataset: Dataset, read: ReadVideo) -> int:
     """
     with replacing(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
         n_masks = _write_videos(archive, dataset, read)
+        if team is not None:
+            archive.writestr(_make_entry(TEAM_FILE), team)
     return n_masks
 
 
@@ -52,11 +58,33 @@ def _write_videos(archive: zipfile.ZipFile, dataset: Dataset, read: ReadVideo) -
     for video in dataset.videos:
         sequences = order_sequences(video, read(video), size=dataset.read_size(video))
         for name, content in list_files(dataset.format, video, sequences):
-            entry = zipfile.ZipInfo(TOP_FOLDERS[dataset.format] + name, _FIXED_TIME)
-            entry.external_attr, entry.create_system = _FILE_RIGHTS, _UNIX
-            archive.writestr(entry, content)
+            archive.writestr(_make_entry(TOP_FOLDERS[dataset.format] + name), content)
             n_masks += 1
     return n_masks
+
+
+def _make_entry(name: str) -> zipfile.ZipInfo:
+    entry = zipfile.ZipInfo(name, _FIXED_TIME)
+    entry.external_attr, entry.create_system = _FILE_RIGHTS, _UNIX
+    return entry
+
+
+def read_team(path: Path) -> bytes:
+    """Return the content of a file that is to be the archive's `team.json`.
+
+    Raises:
+        InputError: missing, too large, or no JSON object.
+    """
+    content = read_whole(path, most=LARGEST_TEAM_FILE)
+    expect_object(parse_json(content, where=str(path)), where=str(path))
+    return content
+
+
+def fill_black(video: Video, size: tuple[int, int]) -> list[MaskSequence]:
+    """Return a sequence without foreground for each expression of a video, of frames of `size` (H, W)."""
+    black = encode(np.zeros((1, *size), np.bool_)) * video.n_frames
+    scores = np.zeros(video.n_frames, np.float32)
+    return [MaskSequence(video.id, one.id, video.frames, size, black, scores) for one in video.expressions]
 
 
 def order_sequences(

@@ -16,12 +16,9 @@ from rvos.errors import InputError
 from rvos.images import LARGEST_IMAGE_FILE
 from rvos.json_files import expect_object, parse_json
 from rvos.mask_images import decode_with_mode
-from rvos.submission import TOP_FOLDERS
+from rvos.submission import LARGEST_TEAM_FILE, TEAM_FILE, TOP_FOLDERS
 from rvos.trees import is_system_path, open_archive, read_member
 from rvos.videos import Video
-
-TEAM_FILE = "team.json"
-_LARGEST_TEAM_FILE = 1 << 20
 
 
 def check_submission(path: Path, dataset: Dataset) -> list[str]:
@@ -69,7 +66,7 @@ def _find_backslashes(names: list[str]) -> str | None:
 def _find_bad_team(archive: zipfile.ZipFile) -> Iterator[str]:
     """Yield what is wrong with the description of the team, which some servers ask for beside the masks."""
     try:
-        content = read_member(archive, TEAM_FILE, where=TEAM_FILE, most=_LARGEST_TEAM_FILE)
+        content = read_member(archive, TEAM_FILE, where=TEAM_FILE, most=LARGEST_TEAM_FILE)
         expect_object(parse_json(content, where=TEAM_FILE), where=TEAM_FILE)
     except InputError as error:
         yield str(error)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.commands.recipe_options import add_recipe_options, open_recipe, repeat_options
@@ -11,8 +13,11 @@ from pipeline.plan import make_plan
 from pipeline.provenance import write_manifest
 from pipeline.recipe.graph import build_graph
 from pipeline.results import Results
-from rvos.datasets import open_dataset
-from rvos.submission import write_submission
+from rvos.datasets import Dataset, open_dataset
+from rvos.errors import InputError
+from rvos.mask_sequences import MaskSequence
+from rvos.submission import fill_black, read_team, write_submission
+from rvos.videos import Video
 
 
 def register(parser: argparse.ArgumentParser) -> None:
@@ -21,6 +26,10 @@ def register(parser: argparse.ArgumentParser) -> None:
     add_recipe_options(parser)
     parser.add_argument("--node", help="default: the recipe's submission.node")
     parser.add_argument("--out", type=Path, help="archive to write; default: submission.zip in the workspace")
+    parser.add_argument("--team", type=Path, metavar="FILE", help="JSON object to put in as team.json, as servers ask")
+    parser.add_argument(
+        "--fill-missing", action="store_true", help="write black masks for videos without a result, and list them"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
@@ -31,14 +40,48 @@ def run(options: argparse.Namespace) -> int:
     plan = make_plan(recipe, build_graph(recipe), dataset.videos)
     results = Results(plan, repeat_options(options))
     node = results.choose_submission(options.node)
-    results.require([node])
+    filled = find_gaps(results, node) if options.fill_missing else []
+    if not filled:
+        results.require([node])
+    team = read_team(options.team) if options.team is not None else None
     # Ref-DAVIS17 has one map for all objects: soft maps decide where their masks overlap.
     soft = dataset.format == "ref-davis17"
     out = options.out or recipe.workspace / "submission.zip"
-    n_masks = write_submission(out, dataset, lambda video: results.of_video(video.id).read(node, soft=soft))
-    manifest = write_manifest(out, plan, node, overrides=options.overrides, n_masks=n_masks)
+
+    def read(video: Video) -> Sequence[MaskSequence]:
+        return draw_black(dataset, video) if video.id in filled else results.of_video(video.id).read(node, soft=soft)
+
+    n_masks = write_submission(out, dataset, read, team=team)
+    manifest = write_manifest(out, plan, node, overrides=options.overrides, n_masks=n_masks, filled=filled)
     if options.json:
-        print(json.dumps({"archive": str(out), "manifest": str(manifest), "node": node, "masks": n_masks}))
+        content = {"archive": str(out), "manifest": str(manifest), "node": node, "masks": n_masks, "filled": filled}
+        print(json.dumps(content))
     else:
+        for video in filled:
+            print(f"{video}: no result of {node}, filled with black masks", file=sys.stderr)
         print(f"{out}: {n_masks} masks of {len(dataset.videos)} videos from {node}; made of: {manifest}")
     return 0
+
+
+def find_gaps(results: Results, node: str) -> list[str]:
+    """Return the videos that a node has no result for.
+
+    Raises:
+        StoreError: it has none at all; an archive of black masks is nobody's wish.
+    """
+    missing = results.find_missing(node)
+    if missing and len(missing) == len(results.plan.tasks[node]):
+        results.require([node])
+    return missing
+
+
+def draw_black(dataset: Dataset, video: Video) -> Sequence[MaskSequence]:
+    """Return black masks for all expressions of a video.
+
+    Raises:
+        InputError: the data set has no images that tell the size.
+    """
+    size = dataset.read_size(video)
+    if size is None:
+        raise InputError(f"{video.id}: no result, and no image tells the size of its masks; add the images")
+    return fill_black(video, size)

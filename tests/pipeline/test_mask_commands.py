@@ -60,6 +60,47 @@ def test_archive_and_manifest_are_the_same_every_time(folder: Path) -> None:
     assert (Path("first.zip").read_bytes(), Path("first.provenance.json").read_bytes()) == first
 
 
+def test_what_is_missing_is_filled_with_black_and_listed(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["submit", "pipeline.yaml", "--out", "whole.zip"]) == 0
+    (folder / "runs/nodes/final/video1.masks").unlink()
+    assert "for 1 of 3 videos, first video1" in fail(["submit", "pipeline.yaml"], capsys)
+    assert main(["submit", "pipeline.yaml", "--out", "filled.zip", "--fill-missing"]) == 0
+    assert capsys.readouterr().err == "video1: no result of final, filled with black masks\n"
+    assert main(["check-submission", "filled.zip"]) == 0
+    with zipfile.ZipFile("whole.zip") as whole, zipfile.ZipFile("filled.zip") as filled:
+        assert whole.namelist() == filled.namelist()
+        for name in filled.namelist():
+            if "/video1/" not in name:
+                assert filled.read(name) == whole.read(name)
+            else:
+                with Image.open(filled.open(name)) as image:
+                    assert (image.mode, image.size, np.asarray(image).max()) == ("L", (48, 32), 0)
+    assert json.loads(Path("filled.provenance.json").read_text())["filled with black masks"] == ["video1"]
+
+
+def test_an_archive_of_nothing_but_black_is_refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.rmtree(folder / "runs/nodes/final")
+    assert "for 3 of 3 videos" in fail(["submit", "pipeline.yaml", "--fill-missing"], capsys)
+
+
+def test_filling_nothing_changes_nothing(folder: Path) -> None:
+    assert main(["submit", "pipeline.yaml", "--out", "whole.zip"]) == 0
+    assert main(["submit", "pipeline.yaml", "--out", "same.zip", "--fill-missing"]) == 0
+    assert Path("whole.zip").read_bytes() == Path("same.zip").read_bytes()
+
+
+def test_a_team_file_goes_into_the_root_of_the_archive(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    team = b'{"team": "us",  "members": ["a"]}\n'
+    Path("ours.json").write_bytes(team)
+    assert main(["submit", "pipeline.yaml", "--out", "s.zip", "--team", "ours.json"]) == 0
+    with zipfile.ZipFile("s.zip") as archive:
+        assert archive.read("team.json") == team
+    assert main(["check-submission", "s.zip"]) == 0
+    for content, message in ((b"[1]", "instead of an object"), (b"{", "not JSON")):
+        Path("ours.json").write_bytes(content)
+        assert message in fail(["submit", "pipeline.yaml", "--team", "ours.json"], capsys)
+
+
 def test_a_changed_recipe_must_run_before_it_is_submitted(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     line = fail(["submit", "pipeline.yaml", "--set", "stages.stage2.final.threshold=1"], capsys)
     assert "final is missing, or made with other settings, for 3 of 3 videos" in line
