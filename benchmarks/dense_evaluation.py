@@ -1,6 +1,6 @@
 """J and F the dense way: whole-frame NumPy maps, contours dilated with a disk by OpenCV.
 
-Source: evaluation specification, sections 1 and 2.
+Source: evaluation.md, sections 1 and 2.
 """
 
 from __future__ import annotations

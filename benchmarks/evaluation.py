@@ -22,23 +22,19 @@ Score = Callable[[Masks, Masks], tuple[object, object]]
 
 
 def run() -> Iterator[Row]:
-    """Yield the cost of J and F of one object and frame, 720x1280.
-
-    Raises:
-        AssertionError: a value differs from the dense procedure.
-    """
+    """Yield the cost of J and F of one object and frame, 720x1280, and the largest difference of the values."""
     cv2.setNumThreads(1)
-    ours, baseline = 0.0, 0.0
+    ours, baseline, difference = 0.0, 0.0, 0.0
     for seed in range(_N_OBJECTS):
         truth, prediction = (draw_object(_N_FRAMES, seed=seed, member=member) > 0 for member in (0, 1))
         seconds, values = _time(j_and_f, truth, prediction)
         dense_seconds, dense_values = _time(score_dense, truth, prediction)
-        if not np.array_equal(np.array(values), np.array(dense_values)):
-            raise AssertionError("J and F differ from the dense procedure")
+        difference = max(difference, float(np.abs(np.array(values) - np.array(dense_values)).max()))
         ours, baseline = ours + seconds, baseline + dense_seconds
     per_frame = 1000 / (_N_FRAMES * _N_OBJECTS)
     name = "J and F of an object, 720x1280"
     yield Row(name, ours * per_frame, baseline * per_frame, baseline / ours, ">= 5", "CPU ms/frame")
+    yield Row("J and F, largest difference", difference, 0.0, difference, "<= 0", "of 1")
 
 
 def _time(score: Score, truth: Masks, prediction: Masks) -> tuple[float, tuple[object, object]]:

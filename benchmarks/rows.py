@@ -1,4 +1,4 @@
-"""One measured promise."""
+"""Measured promises: what they are, and how a difference of masks is one."""
 
 from __future__ import annotations
 
@@ -28,3 +28,13 @@ class Row:
         """Whether the ratio keeps the bound."""
         sign, number = self.bound.split()
         return self.ratio >= float(number) if sign.startswith(">") else self.ratio <= float(number)
+
+
+MASK_GATE = 2e-4
+"""Share of pixels in which two realisations of one network may differ, as in a parity case: ties fall either way."""
+
+
+def difference_row(name: str, differing: int, pixels: int, *, limit: float = MASK_GATE) -> Row:
+    """Return the row of a comparison: the share of the pixels that differ, at most `limit`."""
+    share = differing / max(pixels, 1)
+    return Row(f"{name}, pixels that differ", share, limit, share, f"<= {limit:g}", "share")

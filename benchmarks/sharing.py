@@ -32,6 +32,7 @@ WINDOW, LONG = 36, 300
 _WORDS = 12
 _REPEATS = 2
 _LIMIT = 1e-5
+_GATE = 1e-4
 _GIB = 1 << 20
 
 
@@ -63,7 +64,8 @@ def run(size: tuple[int, int] = (360, 640), n_frames: int = 10) -> Iterator[Row]
     frames = torch.randn(1, n_frames, 3, *size)
     ids = [torch.randint(4, TextConfig().vocab_size, (1, _WORDS)) for _ in range(EXPRESSIONS)]
     with torch.inference_mode():
-        times, difference, peak = measure(network, frames, ids)
+        measured = measure(network, frames, ids)
+    times = measured.times
     own = times.alone / times.per_expression
     share = times.visual / times.alone
     yield Row(
@@ -77,14 +79,32 @@ def run(size: tuple[int, int] = (360, 640), n_frames: int = 10) -> Iterator[Row]
     yield Row(
         f"  against ours alone; {share:.0%} is visual", own, times.possible, own / times.possible, ">= 0.85", "times"
     )
-    yield Row("  logits, shared and alone", difference, _LIMIT, difference / _LIMIT, "<= 1", "difference")
-    yield Row(f"  peak memory of a window of {n_frames} frames", peak, 8.0, peak, "<= 8", "GiB")
+    to_alone, to_plain = measured.to_alone, measured.to_plain
+    yield Row("  logits, shared and alone", to_alone, _LIMIT, to_alone / _LIMIT, "<= 1", "difference")
+    yield Row("  logits, ours and the official way", to_plain, _GATE, to_plain / _GATE, "<= 1", "of the largest")
+    yield Row(f"  peak memory of a window of {n_frames} frames", measured.peak, 8.0, measured.peak, "<= 8", "GiB")
     one, long = windowed_peaks()
     yield Row(f"  peak memory, {LONG} frames against one window of {WINDOW}", long, one, long / one, "<= 1.25", "GiB")
 
 
-def measure(network: ReferFormer, frames: Tensor, ids: list[Tensor]) -> tuple[Timed, float, float]:
-    """Return the times, the largest difference of mask logits, and our peak memory in GiB, weights included."""
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What one run gives.
+
+    Args:
+        to_alone: largest difference of mask logits, shared and alone.
+        to_plain: of those of the official procedure, as a share of the largest logit.
+        peak: our memory in GiB, weights included.
+    """
+
+    times: Timed
+    to_alone: float
+    to_plain: float
+    peak: float
+
+
+def measure(network: ReferFormer, frames: Tensor, ids: list[Tensor]) -> Measured:
+    """Return times, differences and memory of both sides."""
     # The first pass pays for allocations that later ones reuse.
     network.encode_video(frames[:, :1])
     visual, visual_seconds = fastest(lambda: network.encode_video(frames), _REPEATS)
@@ -93,21 +113,16 @@ def measure(network: ReferFormer, frames: Tensor, ids: list[Tensor]) -> tuple[Ti
     difference = float((shared[-1][0].masks - alone.masks).abs().max())
     peak = peak_gib()
     predictions, plain_seconds = timed(lambda: plain_predict(network, frames, ids[-1]))
-    check_same(predictions.masks[-1], alone)
+    to_plain = distance(predictions.masks[-1], alone)
     expression = min(seconds for _, seconds in shared)  # the same work four times
-    return Timed(visual_seconds, expression, alone_seconds, plain_seconds), difference, peak
+    times = Timed(visual_seconds, expression, alone_seconds, plain_seconds)
+    return Measured(times, difference, to_plain, peak)
 
 
-def check_same(masks: Tensor, chosen: Selection) -> None:
-    """Refuse to compare times of different results.
-
-    Raises:
-        RuntimeError: the plain masks (1, T, Q, h, w) of the chosen query differ by more than rounding.
-    """
+def distance(masks: Tensor, chosen: Selection) -> float:
+    """Return how far the plain masks (1, T, Q, h, w) of the chosen query are, as a share of the largest logit."""
     plain = masks[:, :, int(chosen.query)]
-    distance = float((plain - chosen.masks).abs().max() / plain.abs().max())
-    if distance > 1e-4:
-        raise RuntimeError(f"plain and shared masks differ by {distance:.2g} of the largest; the comparison is void")
+    return float((plain - chosen.masks).abs().max() / plain.abs().max())
 
 
 def segment(network: ReferFormer, visual: VisualFeatures, ids: Tensor) -> Selection:

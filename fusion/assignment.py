@@ -3,7 +3,7 @@
 Members fail by choosing another whole object, not by bad outlines; the right object was nearly always found, for
 another sentence. So what all sequences of the video lie on is on offer to every group.
 
-Source: same_object, section 3.
+Source: same_object.md, section 3.
 """
 
 from __future__ import annotations

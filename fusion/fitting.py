@@ -1,6 +1,6 @@
 """Fitting the few learned numbers of fusion on labelled videos: logistics, cross-validated over videos.
 
-Source: same_object, sections 2 and 4.
+Source: same_object.md, sections 2 and 4.
 """
 
 from __future__ import annotations

@@ -71,7 +71,8 @@ def _cut_into_pieces(masks: Sequence[Runs]) -> tuple[NDArray[np.signedinteger], 
     """Return for every boundary in order whose it is, `(P,)`, and the pixels from it to the next."""
     shift = max(len(masks) - 1, 0).bit_length()
     line = masks[0].n_frames * masks[0].stride if masks else 0
-    codes = np.empty(sum(2 * mask.starts.size for mask in masks), np.int32 if line << shift < 1 << 31 else np.int64)
+    kind: type[np.signedinteger] = np.int32 if line << shift < 1 << 31 else np.int64
+    codes: NDArray[np.signedinteger] = np.empty(sum(2 * mask.starts.size for mask in masks), kind)
     place = 0
     for index, mask in enumerate(masks):
         own = codes[place : place + 2 * mask.starts.size]

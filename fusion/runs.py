@@ -1,6 +1,6 @@
 """Groups by runs: sentences of one object stand together in the file, so the file's order is cut into runs.
 
-Source: same_object, section 2.
+Source: same_object.md, section 2.
 """
 
 from __future__ import annotations

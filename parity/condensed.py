@@ -32,7 +32,7 @@ from rvos.files import write_atomically
 Arrays = dict[str, NDArray[Any]]
 LARGEST = 100_000
 _WHOLE = 400
-_SAMPLES = 192
+_SAMPLES = 160
 _LEVELS = 256
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
@@ -96,14 +96,16 @@ def _cut_frames(inputs: Arrays, outputs: Arrays, frames: int) -> tuple[Arrays, A
 
 
 def _code_input(name: str, array: NDArray[Any]) -> Iterator[tuple[str, NDArray[Any]]]:
-    """Yield an input exactly: as it is, or as pictures where no channel has more than 256 levels."""
+    """Yield an input exactly: as it is, or as pictures where these are smaller (clips that move little are not)."""
     pictures = _as_pictures(array)
-    if pictures is None:
-        yield name, array
-        return
+    coded = {} if pictures is None else dict(_code_pictures(name, pictures, array))
+    yield from min((option for option in ({name: array}, coded) if option), key=lambda o: len(_pack(o))).items()
+
+
+def _code_pictures(name: str, pictures: NDArray[Any], array: NDArray[Any]) -> Iterator[tuple[str, NDArray[Any]]]:
+    """Yield pictures (N, H, W, 3) as lossless WebP of level numbers; nothing where a channel has too many levels."""
     levels = [np.unique(pictures[..., channel]) for channel in range(3)]
     if max(map(len, levels)) > _LEVELS:
-        yield name, array
         return
     places = [np.searchsorted(level, pictures[..., channel]) for channel, level in enumerate(levels)]
     coded = [_encode(picture) for picture in np.stack(places, axis=-1).astype(np.uint8)]

@@ -25,7 +25,7 @@ def resized_size(size: tuple[int, int], short_side: int, long_side: int | None =
 
     The short side becomes `short_side`, less where the long one would pass `long_side`; the long one is rounded down.
 
-    Source: referformer, section 2.
+    Source: referformer.md, section 2.
     """
     short, long = min(size), max(size)
     if long_side is not None and short_side * long > long_side * short:
@@ -77,7 +77,7 @@ def mask_runs(logits: Tensor, size: tuple[int, int]) -> tuple[bytes, ...]:
 
     The logits are resized before the sigmoid, bilinearly and in float32, a few frames at a time.
 
-    Source: referformer, section 8.
+    Source: referformer.md, section 8.
     """
     runs: list[bytes] = []
     for part in torch.split(logits, _FRAMES_AT_ONCE):

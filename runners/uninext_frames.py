@@ -21,7 +21,7 @@ def input_size(size: tuple[int, int], short_side: int, long_side: int) -> tuple[
 
     The short side becomes `short_side`, unless the long one would then pass `long_side`.
 
-    Source: uninext, section 2.
+    Source: uninext.md, section 2.
     """
     scale = short_side / min(size)
     height, width = (short_side, scale * size[1]) if size[0] < size[1] else (scale * size[0], short_side)
@@ -52,7 +52,7 @@ def finish(logits: Tensor, size: tuple[int, int], original: tuple[int, int]) -> 
         size: of the resized frames before padding.
         original: of the frames as read; reached by nearest neighbour, as officially.
 
-    Source: uninext, section 10, step 6.
+    Source: uninext.md, section 10, step 6.
     """
     probabilities = full_size_logits(logits[:, None].float(), size).sigmoid()
     return F.interpolate(probabilities, size=original, mode="nearest")[:, 0]

@@ -28,7 +28,7 @@ def merge_by_annotator(video: Video, probabilities: Mapping[str, NDArray[np.floa
     Raises:
         InputError: expression ids or object indices that are not those of Ref-DAVIS17, or no masks at all.
 
-    Source: evaluation specification, section 3, Ref-DAVIS17 in detail.
+    Source: evaluation.md, section 3, Ref-DAVIS17 in detail.
     """
     shape = next((values.shape for values in probabilities.values()), None)
     if shape is None:

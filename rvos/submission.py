@@ -3,7 +3,7 @@
 Ref-YouTube-VOS: `Annotations/<video>/<expression>/<frame>.png`; MeViS: the same without the top folder; Ref-DAVIS17:
 `anno_0 ... anno_3/<video>/<frame>.png` with all objects of an annotation file in one index map.
 
-Source: data set specification, sections 1 to 3.
+Source: datasets.md, sections 1 to 3.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Training of AOT and DeAOT: sequences, shuffled identities, memory fed with truth and later with predictions.
 
-Source: aot.md section 12, deaot.md section 7.
+Source: aot.md, section 12, deaot.md, section 7.
 """
 
 from __future__ import annotations

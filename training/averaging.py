@@ -15,7 +15,7 @@ class AveragedWeights:
     Args:
         decay: of one update, 0 <= decay < 1; warmed up as min(decay, (1 + n) / (10 + n)).
 
-    Source: aot.md section 12.
+    Source: aot.md, section 12.
     """
 
     def __init__(self, network: nn.Module, *, decay: float) -> None:

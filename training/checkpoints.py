@@ -145,7 +145,7 @@ def _flatten_time(kernel: Tensor) -> Tensor:
 
     Released Video-Swin files embed pairs of frames, the segmentation networks single ones.
 
-    Source: backbones.md section 1.5.
+    Source: backbones.md, section 1.5.
     """
     is_patch_kernel = kernel.dim() == 5 and kernel.shape[1] == 3
     return kernel.sum(2, keepdim=True) if is_patch_kernel else kernel

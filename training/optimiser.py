@@ -61,7 +61,7 @@ def set_rates(optimiser: torch.optim.Optimizer, schedule: ScheduleSettings, prog
     A scaled group keeps the schedule's minimum: `minimum + (full - minimum) * factor`, where `full` is
     `minimum + (base - minimum) * scale`.
 
-    Source: aot.md section 12 (encoder: `(rate - min) * 0.1 + min`).
+    Source: aot.md, section 12 (encoder: `(rate - min) * 0.1 + min`).
     """
     factor = rate_factor(schedule, progress, length=length)
     for group in optimiser.param_groups:

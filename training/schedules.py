@@ -14,7 +14,7 @@ def rate_factor(schedule: ScheduleSettings, progress: float, *, length: float) -
         progress: part of the training that is done, 0 to 1.
         length: of the whole training, in the unit of `schedule.milestones`.
 
-    Source: aot.md section 12 (linear warm-up from the minimum, then polynomial decay to it).
+    Source: aot.md, section 12 (linear warm-up from the minimum, then polynomial decay to it).
     """
     if progress < schedule.warm_up:
         return progress / schedule.warm_up

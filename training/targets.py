@@ -64,7 +64,7 @@ def boxes_of(masks: Tensor, sizes: Tensor) -> Tensor:
     Corners are the first and last column and row of the object, as pixel indices (the last one is
     not moved by one).
 
-    Source: soc.md section 6.3.
+    Source: soc.md, section 6.3.
     """
     left, right = _extent(masks.any(-2))
     top, bottom = _extent(masks.any(-1))

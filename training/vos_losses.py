@@ -1,6 +1,6 @@
 """Losses of mask propagation: cross-entropy over the hardest pixels and a soft Jaccard index.
 
-Source: aot.md section 12.
+Source: aot.md, section 12.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The visual backbones by name, behind one interface: frames of clips in, four levels of maps out.
 
-Source: backbones; level l has stride 4 * 2**l.
+Source: backbones.md; level l has stride 4 * 2**l.
 """
 
 from __future__ import annotations

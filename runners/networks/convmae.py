@@ -1,6 +1,6 @@
 """ConvMAE: two convolutional stages, then a transformer with windows and decomposed relative positions.
 
-Source: backbones, section 5.
+Source: backbones.md, section 5.
 """
 
 from __future__ import annotations

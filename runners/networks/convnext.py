@@ -1,6 +1,6 @@
 """ConvNeXt as MUTR uses it: sizes are rounded down, every level has a norm outside the body.
 
-Source: backbones, section 4.
+Source: backbones.md, section 4.
 """
 
 from __future__ import annotations

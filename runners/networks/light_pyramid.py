@@ -27,7 +27,7 @@ class LightPyramid(nn.Module):
         widths: channels after each of the five convolutions, divisible by 8.
         out: mask feature channels.
 
-    Source: soc.md section 2.7.
+    Source: soc.md, section 2.7.
     """
 
     def __init__(self, channels: int, finest: int, widths: Sequence[int], out: int) -> None:

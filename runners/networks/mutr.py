@@ -1,6 +1,6 @@
 """MUTR: ReferFormer whose words have seen the clip and whose queries talk over time.
 
-Source: mutr.
+Source: mutr.md.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ class ObjectClusters(nn.Module):
         decoder_layers: of the video queries.
         queries: Q, of a frame and of the video alike.
 
-    Source: soc.md section 2.5.
+    Source: soc.md, section 2.5.
     """
 
     def __init__(

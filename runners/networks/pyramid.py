@@ -1,6 +1,6 @@
 """The cross-modal feature pyramid: encoder memory and the finest map, top down, with the words in every level.
 
-Source: referformer, section 5. Stage k = 4, 3, 2, 1 has stride 32, 16, 8, 4.
+Source: referformer.md, section 5. Stage k = 4, 3, 2, 1 has stride 32, 16, 8, 4.
 """
 
 from __future__ import annotations

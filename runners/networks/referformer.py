@@ -1,6 +1,6 @@
 """ReferFormer: queries made of the sentence find the object in every frame.
 
-Source: referformer.
+Source: referformer.md.
 """
 
 from __future__ import annotations

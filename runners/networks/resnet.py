@@ -1,6 +1,6 @@
 """ResNet with bottlenecks, frozen batch norm as released or group norm for training from scratch.
 
-Source: backbones, section 3.
+Source: backbones.md, section 3.
 """
 
 from __future__ import annotations

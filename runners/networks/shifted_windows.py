@@ -1,6 +1,6 @@
 """Shifted-window attention over time, rows and columns: the block that Swin and Video-Swin share.
 
-Source: backbones, sections 1.2, 1.3 and 2.
+Source: backbones.md, sections 1.2, 1.3 and 2.
 """
 
 from __future__ import annotations

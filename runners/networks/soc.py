@@ -35,7 +35,7 @@ _START_SIZE_LOGIT = -2.0
 class SOC(nn.Module):
     """Semantic-assisted Object Cluster; parameter names as in the released checkpoints.
 
-    Source: Luo et al., NeurIPS 2023; soc.md section 2.
+    Source: Luo et al., NeurIPS 2023; soc.md, section 2.
     """
 
     def __init__(self, config: SOCConfig) -> None:
@@ -207,7 +207,7 @@ class SOC(nn.Module):
         Args:
             output_layer: whose heads speak; 0 is what the official network returns in evaluation, -1 the last.
 
-        Source: soc.md sections 2.9, 4.2 and 4.3.
+        Source: soc.md, sections 2.9, 4.2 and 4.3.
         """
         states = self.decode(visual, text)
         layer = output_layer % self.config.decoder_layers

@@ -1,6 +1,6 @@
 """Swin: shifted windows inside each frame.
 
-Source: backbones, section 2.
+Source: backbones.md, section 2.
 """
 
 from __future__ import annotations

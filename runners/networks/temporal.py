@@ -1,6 +1,6 @@
 """MUTR's temporal modules: words that collect visual evidence, and queries that talk over time.
 
-Source: mutr, sections 2 and 3.
+Source: mutr.md, sections 2 and 3.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """RoBERTa, built offline, and the resizer that brings its features to the width of the network.
 
-Source: text_encoder; the weights come with the checkpoint of the segmentation network.
+Source: text_encoder.md; the weights come with the checkpoint of the segmentation network.
 """
 
 from __future__ import annotations

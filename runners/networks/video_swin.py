@@ -1,6 +1,6 @@
 """Video-Swin: shifted windows over time and space, one token map for every frame.
 
-Source: backbones, section 1.
+Source: backbones.md, section 1.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Ref-DAVIS17: index maps of all objects, four sets of them, scored as DAVIS does.
 
-Source: evaluation specification, section 3, Ref-DAVIS17 in detail.
+Source: evaluation.md, section 3, Ref-DAVIS17 in detail.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ def j_and_f(
     Raises:
         InputError: shapes that differ or are not `(T, H, W)`.
 
-    Source: evaluation specification, sections 1 and 2.
+    Source: evaluation.md, sections 1 and 2.
     """
     if ground_truth.ndim != 3 or ground_truth.shape != prediction.shape:
         raise InputError(
@@ -89,7 +89,7 @@ def summarise(values: Values) -> Statistics:
 
     The official code keeps the quarter limits in 8 bits; here they are right for more than 256 frames too.
 
-    Source: evaluation specification, section 3 (quarter limits, both ends inclusive).
+    Source: evaluation.md, section 3 (quarter limits, both ends inclusive).
     """
     if values.size == 0:
         return Statistics(float("nan"), float("nan"), float("nan"), float("nan"))

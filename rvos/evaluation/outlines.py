@@ -5,7 +5,7 @@ of more than the matching radius, so that shifts of the flat array move every fr
 neighbouring row or frame. The disk of the matching is a union of rectangles: the contour is widened along the rows step
 by step, and each width is added at the rows where the disk has it.
 
-Source: evaluation specification, sections 1 and 2.
+Source: evaluation.md, sections 1 and 2.
 """
 
 from __future__ import annotations

@@ -108,7 +108,7 @@ def _describe_missing(score: ExpressionScore) -> str:
 def average(scores: Sequence[ExpressionScore], *, format: str) -> DatasetScore:
     """Return the mean over frames per expression, then over expressions.
 
-    Source: evaluation specification, section 3.
+    Source: evaluation.md, section 3.
     """
     if not scores:
         return DatasetScore(format, float("nan"), float("nan"), ())

@@ -1,6 +1,6 @@
 """Dumps of the 2023 release: `{video: {expression: {"mask_logits": tensor, "class_info": list}}}` in `.pth` files.
 
-Source: released recipe, section 2.
+Source: fusion_recipe.md, section 2.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Folders of masks `<video>/<expression>/<frame>.png`, alone or in the layout of the 2023 release.
 
-Source: released recipe, section 5.
+Source: fusion_recipe.md, section 5.
 """
 
 from __future__ import annotations

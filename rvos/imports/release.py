@@ -1,6 +1,6 @@
 """The whole folder of the 2023 release: which members lie where.
 
-Source: released recipe, section 5.
+Source: fusion_recipe.md, section 5.
 """
 
 from __future__ import annotations

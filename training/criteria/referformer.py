@@ -47,7 +47,7 @@ class ReferFormerWeights:
 class ReferFormerCriterion:
     """Losses of a batch of clips, each with one referred object.
 
-    Source: referformer, section 12.
+    Source: referformer.md, section 12.
     """
 
     def __init__(self, weights: ReferFormerWeights | None = None) -> None:

@@ -59,7 +59,7 @@ class SOCWeights:
 class SOCCriterion:
     """Losses of a batch.
 
-    Source: soc.md sections 6.4 and 6.5.
+    Source: soc.md, sections 6.4 and 6.5.
     """
 
     def __init__(self, weights: SOCWeights | None = None) -> None:

@@ -92,7 +92,7 @@ class FrameTargets:
 class UninextCriterion:
     """Losses of a batch.
 
-    Source: uninext, section 14.
+    Source: uninext.md, section 14.
     """
 
     def __init__(self, weights: UninextWeights | None = None) -> None:
@@ -134,7 +134,7 @@ class UninextCriterion:
             logits: `(N, Q)` class logits.
             boxes: `(N, Q, 4)`.
 
-        Source: YOLOX, simOTA, with the constants of uninext, section 14.
+        Source: YOLOX, simOTA, with the constants of uninext.md, section 14.
         """
         wanted = targets.boxes[:, None]
         inside, central = _inside(boxes, wanted), _central(boxes, wanted)

@@ -74,7 +74,7 @@ def augment(clip: Clip, settings: Augmentation, random: np.random.Generator) -> 
 def flip(clip: Clip) -> Clip:
     """Return the mirrored clip; every "left" in the text becomes "right" and the reverse.
 
-    Source: soc.md section 6.3 (plain substrings, so "leftmost" changes too).
+    Source: soc.md, section 6.3 (plain substrings, so "leftmost" changes too).
     """
     text = re.sub("left|right", lambda found: "right" if found[0] == "left" else "left", clip.text)
     return Clip(clip.frames[:, :, ::-1], clip.masks[:, :, ::-1].copy(), text)
@@ -88,7 +88,7 @@ def distort(frame: NDArray[np.uint8], random: np.random.Generator) -> NDArray[np
     Args:
         frame: `(H, W, 3)` uint8.
 
-    Source: referformer.md section 12.
+    Source: referformer.md, section 12.
     """
     image = frame.astype(np.float32)
     contrast = random.uniform(0.5, 1.5) if random.random() < 0.5 else 1.0

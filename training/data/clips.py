@@ -120,7 +120,7 @@ class VideoClips:
     def clip(self, index: int, random: np.random.Generator) -> Clip:
         """Return sample `index`; one without any visible target after augmentation is replaced by another.
 
-        Source: referformer.md section 12.
+        Source: referformer.md, section 12.
 
         Raises:
             InputError: a file cannot be read, or no sample shows its target.
@@ -180,7 +180,7 @@ def collate(clips: Sequence[Clip], *, multiple: int = 32, expressions: int = 1) 
     Args:
         expressions: so many clips next to each other have the same frames, which are kept once.
 
-    Source: referformer.md section 2 (padding with zeros after normalisation).
+    Source: referformer.md, section 2 (padding with zeros after normalisation).
     """
     sizes = torch.tensor([clip.masks.shape[1:] for clip in clips], dtype=torch.int64)
     height, width = (-(-int(side) // multiple) * multiple for side in sizes.amax(0))

@@ -1,6 +1,6 @@
 """Clips from single images: the image itself and warped copies of it, in random order.
 
-Source: soc.md section 6.3.
+Source: soc.md, section 6.3.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ def around(n_frames: int, centre: int, n_picked: int, random: np.random.Generato
     Frames next to the centre are clamped to the video, so they may repeat; frames from outside the span do
     not repeat while there are enough of them.
 
-    Source: referformer.md section 12, clip sampling.
+    Source: referformer.md, section 12, clip sampling.
     """
     picked = [centre]
     if n_picked > 1:
@@ -32,7 +32,7 @@ def windows(n_frames: int, length: int) -> list[list[int]]:
 
     A video shorter than `length` is one window that repeats its last frame.
 
-    Source: soc.md section 6.3.
+    Source: soc.md, section 6.3.
     """
     if n_frames <= length:
         return [[*range(n_frames), *[n_frames - 1] * (length - n_frames)]]
@@ -54,7 +54,7 @@ def spread(n_frames: int, n_picked: int, random: np.random.Generator) -> list[in
 def walk(n_frames: int, start: int, n_picked: int, random: np.random.Generator, *, most: int) -> list[int]:
     """Return `n_picked` frames from `start` on with gaps uniform in 1 to `most`; the index is reflected at the ends.
 
-    Source: aot.md section 12, frame gaps.
+    Source: aot.md, section 12, frame gaps.
     """
     picked = [start]
     for gap in random.integers(1, most + 1, size=n_picked - 1):

@@ -1,6 +1,6 @@
 """Augmentation of labelled sequences for mask propagation: photometric, affine, scaling and cropping, pasting.
 
-Source: aot.md section 12, deaot.md section 7.
+Source: aot.md, section 12, deaot.md, section 7.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Training of MUTR. Source: mutr.md section 7."""
+"""Training of MUTR. Source: mutr.md, section 7."""
 
 from __future__ import annotations
 

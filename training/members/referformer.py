@@ -1,4 +1,4 @@
-"""Training of ReferFormer. Source: referformer.md section 12."""
+"""Training of ReferFormer. Source: referformer.md, section 12."""
 
 from __future__ import annotations
 

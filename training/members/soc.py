@@ -1,4 +1,4 @@
-"""Training of SOC. Source: soc.md section 6."""
+"""Training of SOC. Source: soc.md, section 6."""
 
 from __future__ import annotations
 

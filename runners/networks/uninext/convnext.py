@@ -71,7 +71,7 @@ class Block(nn.Module):
 class ConvNext(nn.Module):
     """Four stages; the last three give normalised maps at strides 8, 16, 32.
 
-    Source: uninext_backbones, section 2.
+    Source: uninext_backbones.md, section 2.
     """
 
     def __init__(self, sizes: ConvNextSizes) -> None:

@@ -50,7 +50,7 @@ def noisy_boxes(boxes: Tensor, groups: int, generator: torch.Generator | None = 
 
     Corners move by a random sign times U(0, 1) (positive) or U(1, 2) (negative) half sizes, and are clamped to [0, 1].
 
-    Source: DINO, contrastive denoising; uninext, section 14.
+    Source: DINO, contrastive denoising; uninext.md, section 14.
     """
     half = boxes[:, 2:] / 2
     corners = torch.cat([boxes[:, :2] - half, boxes[:, :2] + half], dim=-1)[:, None, None]

@@ -31,7 +31,7 @@ class BiAttention(nn.Module):
     q . k equals v . (W^T k) + b . k, and a sum of projected values equals the projection of the
     sum. An image token then meets `heads * n` numbers instead of three times the inner width.
 
-    Source: uninext, section 5.
+    Source: uninext.md, section 5.
     """
 
     def __init__(self, config: UninextConfig) -> None:

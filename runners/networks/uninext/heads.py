@@ -15,7 +15,7 @@ _RARE = -math.log(99)
 class LanguageMatch(nn.Module):
     """How well a query matches the whole expression, pooled to one vector.
 
-    Source: uninext, section 9.
+    Source: uninext.md, section 9.
     """
 
     def __init__(self, width: int, text_width: int) -> None:

@@ -27,7 +27,7 @@ _EPS = 1e-12
 def clean_expression(text: str) -> str:
     """Return the expression as the network was trained on it: lower case, punctuation dropped or blanked.
 
-    Source: uninext, section 2; white space stays as it falls.
+    Source: uninext.md, section 2; white space stays as it falls.
     """
     return text.lower().translate(_DELETED).translate(_BLANKED)
 

@@ -18,7 +18,7 @@ _TIED = re.compile(r"^detr\.detr\.transformer\.decoder\.(class_embed|bbox_embed)
 def unread_keys(config: UninextConfig) -> tuple[str, ...]:
     """Return regular expressions of the keys that the referring path never reads.
 
-    Source: uninext, section 12.
+    Source: uninext.md, section 12.
     """
     earlier = "|".join(str(index) for index in range(config.decoder_layers - 1)) or "none"
     return (

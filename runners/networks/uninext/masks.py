@@ -24,7 +24,7 @@ def _convolution(inputs: int, outputs: int) -> nn.Conv2d:
 class MaskFeatures(nn.Module):
     """Merge the encoded maps of strides 32, 16, 8 into non-negative features of stride 8.
 
-    Source: uninext, section 10, step 1.
+    Source: uninext.md, section 10, step 1.
     """
 
     def __init__(self, config: UninextConfig) -> None:
@@ -76,7 +76,7 @@ def paint(features: Tensor, filters: Tensor, centres: Tensor, sizes: Tensor) -> 
         centres: `(N, P, 2)` as (x, y) in [0, 1] of the unpadded frame.
         sizes: `(N, 2)` height and width of the unpadded frame, pixels.
 
-    Source: uninext, section 10, steps 2 to 4.
+    Source: uninext.md, section 10, steps 2 to 4.
     """
     channels = features.shape[1]
     ordered = features_first(filters, channels)
@@ -86,7 +86,7 @@ def paint(features: Tensor, filters: Tensor, centres: Tensor, sizes: Tensor) -> 
 def double_aligned(logits: Tensor) -> Tensor:
     """Return logits `(N, P, h, w)` at twice the size, corners aligned: `(N, P, 2h, 2w)`.
 
-    Source: uninext, section 10, step 5.
+    Source: uninext.md, section 10, step 5.
     """
     height, width = logits.shape[-2:]
     grown = F.pad(logits, (0, 1, 0, 1), mode="replicate")

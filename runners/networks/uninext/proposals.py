@@ -36,7 +36,7 @@ def anchor_boxes(shapes: tuple[tuple[int, int], ...], valid: Tensor) -> Tensor:
     Args:
         valid: `(N, levels, 2)` numbers of valid columns and rows.
 
-    Source: uninext, section 7.
+    Source: uninext.md, section 7.
     """
     boxes = []
     for level, (height, width) in enumerate(shapes):

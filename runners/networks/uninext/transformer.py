@@ -99,7 +99,7 @@ class Decoded:
 class RefiningDecoder(nn.Module):
     """Decoder whose queries move their reference boxes after every layer.
 
-    Source: uninext, section 8.
+    Source: uninext.md, section 8.
     """
 
     def __init__(self, config: UninextConfig, n_layers: int) -> None:

@@ -109,7 +109,7 @@ def level_masks(padding: Tensor, shapes: tuple[tuple[int, int], ...]) -> list[Te
         padding: `(N, H, W)` bool of the frames.
         shapes: sizes of the levels; the last level takes the first level's mask, not the frames'.
 
-    Source: uninext, section 4.
+    Source: uninext.md, section 4.
     """
 
     def shrink(mask: Tensor, shape: tuple[int, int]) -> Tensor:

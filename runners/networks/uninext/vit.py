@@ -31,7 +31,7 @@ def pairwise_rows(table: Tensor, side: int) -> Tensor:
 class RelativeAttention(nn.Module):
     """Multi-head attention on a grid of tokens with scores for row and column distances.
 
-    Source: uninext_backbones, section 3; the distance terms use the unscaled queries.
+    Source: uninext_backbones.md, section 3; the distance terms use the unscaled queries.
     """
 
     def __init__(self, width: int, heads: int, grid: int) -> None:
@@ -135,7 +135,7 @@ class PatchEmbedding(nn.Module):
 class Vit(nn.Module):
     """Transformer on patches; the last tokens give maps at strides 8, 16, 32.
 
-    Source: uninext_backbones, section 3.
+    Source: uninext_backbones.md, section 3.
     """
 
     def __init__(self, sizes: VitSizes) -> None:
