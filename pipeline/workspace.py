@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from rvos.errors import StoreError
-from rvos.files import clear_leftovers, write_atomically
+from rvos.files import check_inside, clear_leftovers, write_atomically
 
 
 def prepare_workspace(path: Path) -> None:
@@ -14,6 +14,9 @@ def prepare_workspace(path: Path) -> None:
     Raises:
         StoreError: read-only, full, or no folder.
     """
+    places = (path / "nodes", path / "groups", path / "failures", *path.glob("nodes/*"), *path.glob("failures/*"))
+    for place in places:
+        check_inside(place, path)
     try:
         # A folder of the user's, such as `workspace: .`, keeps its own rules for git.
         is_new = not path.exists() or not any(path.iterdir())
@@ -24,6 +27,5 @@ def prepare_workspace(path: Path) -> None:
     probe.unlink(missing_ok=True)
     if is_new:
         write_atomically(path / ".gitignore", b"*\n")
-    for folder in (path, path / "groups", *path.glob("nodes/*"), *path.glob("failures/*")):
-        if not folder.is_symlink():
-            clear_leftovers(folder)
+    for folder in (path, *places):
+        clear_leftovers(folder)

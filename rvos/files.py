@@ -74,6 +74,20 @@ def append_text(path: Path, text: str) -> None:
         raise StoreError(f"{path}: cannot be written ({error.strerror}); results are kept") from None
 
 
+def check_inside(path: Path, folder: Path) -> None:
+    """Check that no link leads a path out of a folder; the folder itself may be a link.
+
+    Raises:
+        StoreError: one does, or leads nowhere.
+    """
+    try:
+        is_inside = path.resolve().is_relative_to(folder.resolve()) and (path.exists() or not path.is_symlink())
+    except (OSError, RuntimeError):  # a link to itself
+        is_inside = False
+    if not is_inside:
+        raise StoreError(f"{path}: a link leads out of the workspace; remove it and run again")
+
+
 def clear_leftovers(folder: Path) -> None:
     """Remove what killed writers left in a folder; younger parts may belong to a run beside this one."""
     try:

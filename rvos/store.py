@@ -10,7 +10,7 @@ from typing import TypeVar
 from rvos.artefacts import MASK_SEQUENCES, MASKS_ALONE, Codec
 from rvos.artefacts.container import FORMAT_VERSION, Container, Description, open_container, pack
 from rvos.errors import StoreError
-from rvos.files import write_atomically
+from rvos.files import check_inside, write_atomically
 from rvos.ids import check_id
 from rvos.mask_sequences import MaskSequence
 
@@ -67,7 +67,7 @@ class Store:
             StoreError: the file cannot be written, or would be too large to be read again.
         """
         path = self.path(node, video_id)
-        self._check_inside(path.parent)
+        check_inside(path.parent, self.workspace)
         packed = codec.pack(video_id, value)
         try:
             content = pack(Description(codec.name, node, video_id, fingerprint, packed.description), packed)
@@ -122,21 +122,8 @@ class Store:
 
     def _find(self, node: str, video: str) -> Path:
         path = self.path(node, video)
-        self._check_inside(path)
+        check_inside(path, self.workspace)
         return path
-
-    def _check_inside(self, path: Path) -> None:
-        """Check that no link leads a path out of the workspace.
-
-        Raises:
-            StoreError: one does, or leads to itself.
-        """
-        try:
-            inside = path.resolve().is_relative_to(self.workspace.resolve())
-        except (OSError, RuntimeError):
-            inside = False
-        if not inside:
-            raise StoreError(f"{path}: a link leads out of the workspace; remove it and run the node again")
 
 
 def _check_origin(path: Path, found: Description, node: str, video: str, fingerprint: str | None) -> None:

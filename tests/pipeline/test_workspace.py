@@ -44,3 +44,20 @@ def test_a_file_is_no_workspace(tmp_path: Path) -> None:
     (tmp_path / "ws").touch()
     with pytest.raises(StoreError, match="ws"):
         prepare_workspace(tmp_path / "ws")
+
+
+@pytest.mark.parametrize("name", ["nodes", "nodes/soc", "groups", "failures", "failures/soc"])
+@pytest.mark.parametrize("is_loop", [False, True], ids=["out", "to itself"])
+def test_a_link_out_of_the_workspace_is_refused(tmp_path: Path, name: str, is_loop: bool) -> None:
+    link = tmp_path / "ws" / name
+    link.parent.mkdir(parents=True)
+    link.symlink_to(link if is_loop else tmp_path)
+    with pytest.raises(StoreError, match=f"{name}: .*remove it"):
+        prepare_workspace(tmp_path / "ws")
+
+
+def test_the_workspace_itself_may_be_a_link(tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "ws").symlink_to(tmp_path / "disk")
+    prepare_workspace(tmp_path / "ws")
+    assert (tmp_path / "disk" / ".gitignore").is_file()
