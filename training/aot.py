@@ -178,6 +178,10 @@ def build(config: TrainingConfig) -> VosTask:
     settings = load(_Settings, values | {"validation": config.validation}, where=config.name)
     network_config = _read_network(settings.network, config.name)
     network = build_network(lambda: deaot_toolkit.build(network_config.name, network_config), where=config.name)
+    size = settings.data.size
+    fitting = deaot_toolkit.network_size(size, align_corners=network_config.align_corners, long_edge=None)
+    if size != fitting:
+        raise ConfigError(f"{config.name}: data.size {list(size)}; {network_config.name} takes {list(fitting)}, set it")
     return VosTask(network, Sequences(settings.data), settings.options, settings.validation)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from rvos.errors import ConfigError
-from rvos.settings import Chance, Positive, Range, load, read_document, show
+from rvos.settings import Chance, Positive, Range, Size, load, read_document, show
 
 _WHAT = "training configuration"
 Natural = Annotated[int, Range(least=0)]
@@ -96,8 +96,8 @@ class LoopSettings:
 
     epochs: int | None = None
     steps: int | None = None
-    batch: int = 1
-    accumulate: int = 1
+    batch: Size = 1
+    accumulate: Size = 1
     precision: TrainingPrecision = "float32"
     average: Annotated[float, Range(above=0, most=1)] | None = None
     save_every: Natural = 1000

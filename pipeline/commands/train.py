@@ -26,15 +26,16 @@ def register(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Train, and say where the results are."""
-    # torch is imported here, so that other commands start quickly.
+    from training.config import read_config
+
+    config = read_config(options.config, options.set)
+    # torch is imported here, so that other commands and what is wrong with a file are quick.
     import torch
 
-    from training.config import read_config
     from training.run import run_training
 
     if options.threads:
         torch.set_num_threads(options.threads)
-    config = read_config(options.config, options.set)
     folder = options.out or Path("runs/training") / config.name
     summary = run_training(
         config, folder, resume=options.resume, export=options.export, device=options.device, quiet=options.quiet

@@ -5,7 +5,7 @@ What a node may say, its kind's annotations say: a new kind needs no edit here.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -70,7 +70,7 @@ class _Nodes:
                 self.found[name] = node
 
 
-def read_recipe(path: Path, overrides: Iterable[str] = (), *, workspace: Path | None = None) -> Recipe:
+def read_recipe(path: Path, overrides: Sequence[str] = (), *, workspace: Path | None = None) -> Recipe:
     """Return the recipe of a file.
 
     Args:

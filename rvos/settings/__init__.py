@@ -1,6 +1,6 @@
 """Settings: YAML text, JSON or plain mappings, read strictly into frozen dataclasses by their annotations."""
 
-from rvos.settings.bounds import Chance, Count, Key, Line, Positive, Range, Size
+from rvos.settings.bounds import Ascending, Chance, Count, Key, Line, Positive, Range, Side, Size
 from rvos.settings.document import read_document
 from rvos.settings.loader import INVALID, Loader, load
 from rvos.settings.nodes import Node, Section, SettingsTree
@@ -9,6 +9,7 @@ from rvos.settings.schema import json_schema
 
 __all__ = [
     "INVALID",
+    "Ascending",
     "Chance",
     "Count",
     "Key",
@@ -21,6 +22,7 @@ __all__ = [
     "Range",
     "Section",
     "SettingsTree",
+    "Side",
     "Size",
     "json_schema",
     "load",

@@ -38,6 +38,11 @@ class Range:
 
 
 @dataclass(frozen=True, slots=True)
+class Ascending:
+    """Marks a list whose numbers do not fall: `Annotated[tuple[float, float], Ascending()]`."""
+
+
+@dataclass(frozen=True, slots=True)
 class Key:
     """The key in the file, where it is not the field's name: `Annotated[str, Key("import")]`."""
 
@@ -53,6 +58,8 @@ Count = Annotated[int, Range(least=1, most=1000)]
 """Of layers, heads and other things that are made one by one."""
 Size = Annotated[int, Range(least=1, most=1_000_000)]
 """A width, a number of rows, or a side in pixels."""
+Side = Annotated[int, Range(least=1, most=16_384)]
+"""Of a picture, in pixels."""
 Positive = Annotated[float, Range(above=0)]
 """A number above 0."""
 Chance = Annotated[float, Range(least=0, most=1)]

@@ -7,7 +7,7 @@ built from the parser's events without recursion.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,8 +22,8 @@ _MOST_BYTES = 200_000
 _MOST_VALUES = 50_000
 
 
-def read_document(path: Path, overrides: Iterable[str] = (), *, what: str, folder: Path | None = None) -> Node:
-    """Return the tree of a YAML file with the values of `--set` put in; an empty file is an empty mapping.
+def read_document(path: Path, overrides: Sequence[str] = (), *, what: str, folder: Path | None = None) -> Node:
+    """Return the tree of a YAML file with the values of `--set` put in.
 
     Args:
         overrides: texts of the form `key.key=value`; a whole number in a key counts the items of a list from 0.
@@ -32,11 +32,14 @@ def read_document(path: Path, overrides: Iterable[str] = (), *, what: str, folde
             current folder.
 
     Raises:
-        ConfigError: no readable file, no YAML (with its line), too large, or an override of another form.
+        ConfigError: no readable file, no YAML (with its line), empty, too large, or an override of another form.
     """
     text = _read_text(path, what)
     place = Place(str(path), 1, path.absolute().parent if folder is None else folder)
-    root = _compose(text, place) or Section(place, ())
+    root = _compose(text, place)
+    if root is None and not overrides:
+        raise ConfigError(f"{path}: {what} is empty; write its settings into it")
+    root = root or Section(place, ())
     typed = Path.cwd() if folder is None else folder
     for override in overrides:
         root = _set(root, override, typed)

@@ -7,8 +7,8 @@ more than what stands here. `rvos.settings.schema` gives the JSON schema from th
 
 What an annotation may be: `str`, `int`, `float`, `bool`, `Path`, `Fraction`, a class with `parse(text)`, `Literal`,
 `tuple[X, ...]` or `tuple[X, Y]`, `Mapping[str, X]`, a dataclass, a union of them with or without None, `Any`, and a
-node of the tree (`Section`, `Node`) for what is read later. `Annotated` adds a `Range`, a `Key` or a `Line`. Further
-conditions are the dataclass's own: its `__post_init__` raises an error of `rvos.errors` or ValueError.
+node of the tree (`Section`, `Node`) for what is read later. `Annotated` adds a `Range`, `Ascending`, a `Key` or a
+`Line`. Further conditions are the dataclass's own: its `__post_init__` raises an error of `rvos.errors` or ValueError.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from rvos.errors import PipelineError
-from rvos.settings.bounds import Key, Line, Range
+from rvos.settings.bounds import Ascending, Key, Line, Range
 from rvos.settings.nodes import Listing, Node, Section, SettingsTree, Text, Value, describe, wrap
 from rvos.settings.paths import UnknownReferenceError, read_path
 from rvos.settings.problems import Place, Problems, nearest, show
@@ -94,7 +94,7 @@ class Loader:
         """
         if get_origin(hint) is Annotated:
             hint, *notes = get_args(hint)
-            return self._check_range(self.read(hint, node, what, given=given), notes, node, what)
+            return self._check_notes(self.read(hint, node, what, given=given), notes, node, what)
         if is_settings_class(hint):
             return self._fill(hint, node, what, given=given or {}, prefix="" if is_top else f"{what}.")
         return self._find_reader(hint)(hint, node, what)
@@ -239,13 +239,14 @@ class Loader:
             self.problems.add(node.place, f"{what}: {error}")
         return INVALID
 
-    def _check_range(self, value: Any, notes: Sequence[object], node: Node, what: str) -> Any:
-        if not isinstance(value, int | float | Fraction):
-            return value
+    def _check_notes(self, value: Any, notes: Sequence[object], node: Node, what: str) -> Any:
         for note in notes:
-            if isinstance(note, Range) and not note.holds(value):
+            if isinstance(note, Range) and isinstance(value, int | float | Fraction) and not note.holds(value):
                 kind = "a whole number" if isinstance(value, int) else "a number"
                 self.problems.add(node.place, f"{what} {describe(node)} is not {kind} {note}")
+                return INVALID
+            if isinstance(note, Ascending) and isinstance(value, tuple) and list(value) != sorted(value):
+                self.problems.add(node.place, f"{what} {show(list(value))} falls; give the smaller number first")
                 return INVALID
         return value
 

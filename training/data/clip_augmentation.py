@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from typing import Annotated
 
 import cv2
 import numpy as np
@@ -11,8 +12,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from runners.frames import resized_size
-from rvos.errors import InputError
-from rvos.settings import Chance, Size
+from rvos.errors import ConfigError, InputError
+from rvos.settings import Ascending, Chance, Side
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,11 +51,15 @@ class Augmentation:
 
     flip: Chance = 0.0
     photometric: bool = False
-    short_sides: tuple[Size, ...] = ()
-    longest: Size = 640
+    short_sides: tuple[Side, ...] = ()
+    longest: Side = 640
     crop: Chance = 0.0
-    crop_from: tuple[Size, ...] = (400, 500, 600)
-    crop_sides: tuple[Size, Size] = (384, 600)
+    crop_from: tuple[Side, ...] = (400, 500, 600)
+    crop_sides: Annotated[tuple[Side, Side], Ascending()] = (384, 600)
+
+    def __post_init__(self) -> None:
+        if self.crop > 0 and not self.crop_from:
+            raise ConfigError("crop without crop_from; name at least one side")
 
 
 def augment(clip: Clip, settings: Augmentation, random: np.random.Generator) -> Clip:

@@ -6,11 +6,13 @@ Source: aot.md, section 12, deaot.md, section 7.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from rvos.settings import Ascending, Chance, Range
 from training.data.videos import objects_seen
 
 FILL = (124, 116, 104)
@@ -29,6 +31,10 @@ class Sequence:
     labels: NDArray[np.uint8]
 
 
+_Factor = Annotated[float, Range(above=0, most=10)]
+_Part = Annotated[float, Range(above=0, most=1)]
+
+
 @dataclass(frozen=True, slots=True)
 class Photometric:
     """Colour changes, drawn per frame.
@@ -40,10 +46,10 @@ class Photometric:
         blur: probability of a Gaussian blur with sigma 0.1 to 2.
     """
 
-    jitter: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
-    chance: float = 1.0
-    grey: float = 0.0
-    blur: float = 0.0
+    jitter: tuple[Chance, Chance, Chance, Chance] = (0.0, 0.0, 0.0, 0.0)
+    chance: Chance = 1.0
+    grey: Chance = 0.0
+    blur: Chance = 0.0
 
 
 def recolour(frame: NDArray[np.uint8], settings: Photometric, random: np.random.Generator) -> NDArray[np.uint8]:
@@ -130,13 +136,13 @@ class Warp:
         flip: probability of mirroring, per frame.
     """
 
-    degrees: float = 20.0
-    shift: float = 0.1
-    scale: tuple[float, float] = (0.9, 1.1)
-    shear: float = 10.0
-    area: tuple[float, float] = (0.8, 1.0)
-    aspect: tuple[float, float] = (3 / 4, 4 / 3)
-    flip: float = 0.3
+    degrees: Annotated[float, Range(least=0, most=180)] = 20.0
+    shift: Chance = 0.1
+    scale: Annotated[tuple[_Factor, _Factor], Ascending()] = (0.9, 1.1)
+    shear: Annotated[float, Range(least=0, below=90)] = 10.0
+    area: Annotated[tuple[_Part, _Part], Ascending()] = (0.8, 1.0)
+    aspect: Annotated[tuple[_Factor, _Factor], Ascending()] = (3 / 4, 4 / 3)
+    flip: Chance = 0.3
 
 
 def warp(

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rvos.settings import Chance, Count, Positive, Range, Size
+from rvos.settings import Ascending, Chance, Count, Range, Side
 from training.data.clips import normalise
 from training.data.layouts import open_videos
 from training.data.sampling import walk
@@ -28,6 +28,8 @@ from training.data.sequence_augmentation import (
 from training.data.videos import LabelledVideo, VideoFolder, objects_seen
 
 _TRIES = 5
+
+_Factor = Annotated[float, Range(above=0, most=10)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +56,9 @@ class SequenceSettings:
     repeats: tuple[Count, ...] = ()
     kind: Literal["video", "static"] = "video"
     frames: Count = 5
-    size: tuple[Size, Size] = (465, 465)
-    short_edge: Size = 480
-    scale: tuple[Positive, Positive] = (0.7, 1.3)
+    size: tuple[Side, Side] = (465, 465)
+    short_edge: Side = 480
+    scale: Annotated[tuple[_Factor, _Factor], Ascending()] = (0.7, 1.3)
     most_gap: tuple[Count, ...] = (3,)
     reverse: Chance = 0.5
     flip: Chance = 0.5

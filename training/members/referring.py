@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from runners.checkpoints import save_network
 from runners.networks.tokenizers import RobertaTokens, SmallTokens, Tokens
 from rvos.errors import ConfigError
-from rvos.settings import Count, Size, load
+from rvos.settings import Count, Side, load
 from training.config import TrainingConfig
 from training.data.clips import ClipBatch, ClipSource, VideoClips, VideoClipSettings, collate
 from training.data.pseudo_videos import PseudoVideos, PseudoVideoSettings
@@ -38,7 +38,7 @@ class ClipData:
 
     videos: tuple[VideoClipSettings, ...] = ()
     images: tuple[PseudoVideoSettings, ...] = ()
-    multiple: Size = 32
+    multiple: Side = 32
     expressions: Count = 1
 
     def __post_init__(self) -> None:

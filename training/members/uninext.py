@@ -20,7 +20,7 @@ from runners.networks.uninext.network import Uninext
 from runners.uninext import NAME, UninextRunner
 from rvos.errors import ConfigError, InputError
 from rvos.evaluation.results import ExpressionScore, average
-from rvos.settings import Chance, Count, Size, load
+from rvos.settings import Chance, Count, Side, load
 from training.building import build_network
 from training.config import TrainingConfig
 from training.criteria.uninext import UninextCriterion, UninextWeights
@@ -45,10 +45,10 @@ class UninextData:
 
     folder: VideoFolder
     expressions: Count = 4
-    short_sides: tuple[Size, ...] = (320, 352, 392, 416, 448, 480, 512, 544, 576, 608, 640)
+    short_sides: tuple[Side, ...] = (320, 352, 392, 416, 448, 480, 512, 544, 576, 608, 640)
     flip: Chance = 0.5
     least: int = 30
-    multiple: Size = 32
+    multiple: Side = 32
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,10 +34,13 @@ def test_values_stay_text_and_know_their_lines(tmp_path: Path) -> None:
     ]
 
 
-def test_an_empty_file_is_an_empty_mapping(tmp_path: Path) -> None:
-    root = read_document(write(tmp_path, "# nothing\n"), what="recipe")
+def test_an_empty_file_is_named_unless_set_fills_it(tmp_path: Path) -> None:
+    path = write(tmp_path, "# nothing\n")
+    with pytest.raises(ConfigError, match=r"settings\.yaml: recipe is empty"):
+        read_document(path, what="recipe")
+    root = read_document(path, ["a=1"], what="recipe")
     assert isinstance(root, Section)
-    assert root.entries == ()
+    assert root.words() == ("a",)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rvos.errors import ConfigError
-from rvos.settings import Key, Line, Loader, Problems, Range, Section, SettingsTree, json_schema, load, read_document
+from rvos.settings import (
+    Ascending,
+    Key,
+    Line,
+    Loader,
+    Problems,
+    Range,
+    Section,
+    SettingsTree,
+    json_schema,
+    load,
+    read_document,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +60,7 @@ class Outer:
     flag: bool = False
     file: Path | None = None
     inner: Inner | Other | None = None
-    pair: tuple[float, float] = (0.0, 1.0)
+    pair: Annotated[tuple[float, float], Ascending()] = (0.0, 1.0)
     part: Part | None = None
     weight: Fraction = Fraction(1)
     auto: Literal["auto"] | int = "auto"
@@ -125,6 +137,7 @@ BROKEN = {
     "list for text": ("from: [x]", r":1: from must be a single value; found a list"),
     "nothing for text": ("from:", r":1: from must be a single value; found nothing"),
     "text for list": ("from: x\npair: 1", r":2: pair must be a list \[a, b\]; found '1'"),
+    "falling list": ("from: x\npair: [2, 1]", r":2: pair \[2.0, 1.0\] falls; give the smaller"),
     "short list": ("from: x\npair: [1]", r":2: pair has 1 values; give 2"),
     "text for mapping": ("from: x\nnamed: y", r":2: named must be a mapping \(key: value\); found 'y'"),
     "text for class": ("from: x\ninner: y", r":2: inner must be a mapping"),

@@ -15,6 +15,7 @@ Family = Literal["aot", "deaot"]
 NEVER = 9999
 _RESNET_EXPANSION = 4
 _STAGES = 3
+_MOST_LAYERS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,8 @@ class EncoderConfig:
     def __post_init__(self) -> None:
         if self.kind not in ("mobilenet_v2", "resnet", "swin", "compact"):
             raise NetworkConfigError(f"encoder {self.kind!r} is unknown; choose mobilenet_v2, resnet, swin or compact")
+        if not all(1 <= depth <= _MOST_LAYERS for depth in self.depths):
+            raise NetworkConfigError(f"encoder {self.kind}: depths {self.depths}; give 1 to {_MOST_LAYERS} blocks each")
         if self.kind != "mobilenet_v2" and len(self.depths) != _STAGES:
             raise NetworkConfigError(f"encoder {self.kind}: {len(self.depths)} depths; give one for each of 3 stages")
         if self.kind == "swin" and len(self.heads) != _STAGES:
@@ -96,6 +99,8 @@ class NetworkConfig:
         for name in ("layers", "long_term_gap", "training_gap", "embedding_dim", "heads", "max_objects"):
             if getattr(self, name) < 1:
                 raise NetworkConfigError(f"{self.name}: {name} is {getattr(self, name)}; give at least 1")
+        if self.layers > _MOST_LAYERS:
+            raise NetworkConfigError(f"{self.name}: {self.layers} layers; give at most {_MOST_LAYERS}")
         # The decoder halves the width and normalises groups of it.
         step = max(16, self.heads)
         if self.embedding_dim % step or self.embedding_dim % self.heads:
