@@ -83,9 +83,14 @@ def read_condensed(path: Path) -> Case:
 
 
 def _cut_frames(inputs: Arrays, outputs: Arrays, frames: int) -> tuple[Arrays, Arrays]:
-    """Return the arrays of the first frames; what belongs to the last frame of the whole clip is left out."""
-    total = len(inputs["images"])
-    inputs = {name: array[:frames] if np.shape(array)[:1] == (total,) else array for name, array in inputs.items()}
+    """Return the arrays of the first frames; what belongs to the last frame of the whole clip is left out.
+
+    The length of the whole clip stays known: SAM 2 measures distances by it.
+    """
+    total = len(inputs["images"] if "images" in inputs else inputs["frames"])
+    inputs = {"n_frames": np.asarray(total)} | {
+        name: array[:frames] if np.shape(array)[:1] == (total,) else array for name, array in inputs.items()
+    }
     kept: Arrays = {}
     for name, array in outputs.items():
         if len(array) == total:

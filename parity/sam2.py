@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +97,10 @@ def read_frames(case: Case, engine: Sam2Engine, folder: Path) -> list[Sam2Featur
     """Return the image features of a case's frames, read from files as those of any video."""
     video = write_video(folder, case.inputs["frames"])
     whole = Augmentation(1.0, mirrored=False)
-    return [engine.read(Frame(video, index, video.read_size()), whole) for index in range(video.n_frames)]
+    read = [engine.read(Frame(video, index, video.read_size()), whole) for index in range(video.n_frames)]
+    # A condensed case may hold the first frames only; distances are still measured by the length of the whole clip.
+    n_frames = int(case.inputs.get("n_frames", len(read)))
+    return [replace(features, n_frames=n_frames) for features in read]
 
 
 def _run_object(case: Case, engine: Sam2Engine, frames: list[Sam2Features], where: str) -> dict[str, NDArray[Any]]:

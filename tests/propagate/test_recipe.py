@@ -10,6 +10,7 @@ import deaot_toolkit
 import numpy as np
 import pytest
 import torch
+from engines.sam2_weights import make_network
 from PIL import Image
 
 from demo.files import write_dataset
@@ -181,6 +182,35 @@ def test_a_source_that_fails_does_not_stop_the_other(
     assert run_sources(two_sources, tmp_path / "broken") == 2
     assert {name.split("/")[0] for name in results(tmp_path / "broken")} == {"soc_aot"}
     assert "masks of another video" in capsys.readouterr().err
+
+
+SAM2 = """
+dataset: {format: ref-youtube-vos, root: data, split: valid}
+workspace: sam2
+models:
+  soc: {import: png, path: masks}
+engines:
+  sam2: {network: sam2.1-mini, checkpoint: sam2.pt, image_size: 64, protocol: shared}
+stages:
+  stage1:
+    soc_sam2: {propagate: soc, engine: sam2, key: {rule: largest, references: 2}}
+submission: {node: soc_sam2}
+"""
+
+
+def test_sam2_is_an_engine_like_the_others(folder: Path) -> None:
+    torch.save({"model": make_network().model.state_dict()}, folder / "sam2.pt")
+    (folder / "sam2.yaml").write_text(SAM2)
+    assert main(["run", str(folder / "sam2.yaml"), "--quiet", "--device", "cpu"]) == 0
+    store = Store(folder / "sam2")
+    (video,) = store.videos("soc_sam2")
+    for source, result in zip(store.read("soc", video), store.read("soc_sam2", video), strict=True):
+        areas = source.masks().sum(axis=(1, 2))
+        assert result.key_frame == int(areas.argmax())
+        assert result.runs[result.key_frame] == source.runs[result.key_frame]
+        assert (result.propagation is None) == (not areas.any())
+        if result.propagation is not None:
+            assert result.propagation[result.key_frame] == 1
 
 
 def test_a_missing_checkpoint_is_an_error_of_the_user(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -44,6 +44,7 @@ class SelfAttention(nn.Module):
 
     def forward(self, tokens: Tensor, positions: Tensor) -> Tensor:
         """Return (B, N, C); positions are added to query and key only."""
+        # Positions say where, not what: the values stay without them.
         placed = tokens + positions
         attended = attend_heads(self.linear_Q(placed), self.linear_K(placed), self.linear_V(tokens), heads=self.heads)
         projected: Tensor = self.projection(attended)
@@ -78,6 +79,8 @@ class ShortTermAttention(nn.Module):
 
     def forward(self, query: Tensor, memory: LayerEntry, grid: Grid) -> Tensor:
         """Return (B, N, C)."""
+        # (B, N, C) -> (B, C, N, 1): a grouped 1x1 convolution maps each head's query to one bias for every offset of
+        # its window, (B, N, heads x offsets).
         as_map = query.transpose(1, 2)[..., None]
         relative = self.relative_emb_k(as_map)[..., 0].transpose(1, 2)
         (attended,) = local_attention(
@@ -129,17 +132,20 @@ class AotLayer(nn.Module):
     def look(self, tokens: Tensor, positions: Tensor) -> AotLooked:
         """Return the frame after self-attention, with its query."""
         tokens = tokens + self.drop_path(self.self_attn(self.norm1(tokens), positions))
+        # One projection serves as query now and as key once the frame is remembered.
         normed = self.norm2(tokens)
         return AotLooked(tokens, normed, self.linear_Q(normed))
 
     def entry(self, looked: AotLooked, identity: Tensor) -> LayerEntry:
         """Return the frame's memory entry once its id embedding (B, N, C) is known."""
+        # The identity enters the values only: where to look follows from the image, what is found from the labels.
         return LayerEntry(looked.query, (self.linear_V(looked.normed + identity),))
 
     def forward(self, looked: AotLooked, memory: LayerMemory, grid: Grid) -> Tensor:
         """Return the layer's output tokens (B, N, C)."""
         long = self.long_term_attn(looked.query, memory.long)
         short = self.short_term_attn(looked.query, memory.short, grid)
+        # (1 or B, N, C) + (B, N, C): the first layer's tokens are shared by all expressions.
         tokens: Tensor = looked.tokens + long + short
         hidden = self.activation(self.linear1(self.norm3(tokens)), grid)
         output: Tensor = tokens + self.drop_path(self.linear2(hidden))
@@ -180,10 +186,12 @@ class LongShortTermTransformer(nn.Module):
         positions = sine_positions(*grid, self.channels, first.tokens.device)
         seen, outputs, tokens = [first], [], first.tokens
         for index, (layer, norm) in enumerate(zip(self._blocks(), self.decoder_norms, strict=True)):
+            # The first layer's view depends on the image alone and was made with the features.
             if index:
                 seen.append(layer.look(tokens, positions))
             tokens = layer(seen[-1], read_memory(layer, seen[-1], index, memory, identity), grid)
             outputs.append(norm(tokens))
+        # layers x (B, N, C) -> (B, N, layers x C)
         return torch.cat(outputs, dim=2), seen
 
     def remember(self, seen: Sequence[AotLooked], identity: Tensor) -> tuple[LayerEntry, ...]:

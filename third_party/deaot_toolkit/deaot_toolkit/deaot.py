@@ -61,6 +61,8 @@ class GatedOutput(nn.Module):
         if len({half.shape[0] for half in gated}) == 1:
             whole: Tensor = self.projection(self.dw_conv(torch.cat(gated, dim=2), grid))
             return whole
+        # Halves of batch 1 and batch B: convolution and projection are linear in the channels, so each half goes
+        # through its own share of the weights, and the shared one only once.
         split = gated[0].shape[2]
         parts = (slice(0, split), slice(split, None))
         result: Tensor = self.projection.bias
@@ -87,6 +89,7 @@ class GatedShortTermAttention(GatedOutput):
 
     def forward(self, query: Tensor, memory: LayerEntry, gates: Sequence[Tensor | None], grid: Grid) -> Tensor:
         """Return (B, N, 2C): visual and identity updates."""
+        # A 1x1 convolution on tokens: (B, N, C/2) -> (B, N, offsets), one bias for every place of the window.
         relative = linear(query, self.relative_emb_k.weight.flatten(1), self.relative_emb_k.bias)
         halves = local_attention(query, memory.key, memory.values, relative, grid=grid, heads=1, radius=self.radius)
         return self.finish(halves, gates, grid)
@@ -105,6 +108,7 @@ class GatedSelfAttention(GatedOutput):
 
     def forward(self, visual: Tensor, ids: Tensor, grid: Grid) -> Tensor:
         """Return (B, N, 2C) from the normalised streams (B, N, C)."""
+        # One projection of both streams is query and key at once: what belongs together is symmetric in a frame.
         query = self.linear_QK(torch.cat([visual, ids], dim=2))
         values = silu(self.linear_V1(visual)), silu(self.linear_V2(ids))
         gates = silu(self.linear_U1(visual)), silu(self.linear_U2(ids))
@@ -136,6 +140,7 @@ class DeaotLayer(nn.Module):
     def look(self, tokens: Tensor, ids: Tensor | None) -> DeaotLooked:
         """Return query, visual value and gates of the streams (B, N, C); no `ids` in the first layer."""
         normed = self.norm1(tokens)
+        # (B, N, C) -> query (B, N, C/2), which is the key as well, and visual value (B, N, 2C)
         query, visual = self.linear_QV(normed).split(self.widths, dim=2)
         looked = DeaotLooked(tokens, query.contiguous(), silu(visual), silu(self.linear_U(normed)))
         if ids is None:
@@ -154,6 +159,7 @@ class DeaotLayer(nn.Module):
         gates = (looked.gate, looked.id_gate)
         update = self.long_term_attn(looked.query, memory.long, gates, grid)
         update = update + self.short_term_attn(looked.query, memory.short, gates, grid)
+        # (B, N, 2C) -> two streams (B, N, C); the identity stream begins with the first layer's update
         visual_update, ids = update.chunk(2, dim=2)
         tokens = looked.tokens + visual_update
         if looked.ids is not None:

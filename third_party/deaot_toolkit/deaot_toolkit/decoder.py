@@ -37,6 +37,7 @@ class EntryConvolution(ConvolutionNorm):
 
     def forward(self, tokens: Tensor, grid: Grid, image_part: Tensor | None) -> Tensor:  # type: ignore[override]
         """Return the normalised map (B, C, h, w) of transformer tokens (B, N, channels) and the image's share."""
+        # The convolution is linear: the image's share was computed once for the frame, and already has the bias.
         weight = self.conv.weight[:, self.conv.in_channels - tokens.shape[2] :].flatten(1)
         bias = self.conv.bias if image_part is None else None
         mixed = to_map(linear(tokens, weight, bias), grid)
@@ -77,6 +78,7 @@ class Decoder(nn.Module):
     ) -> Tensor:
         """Return logits (B, 1 + identities, H/4, W/4) of tokens (B, N, channels)."""
         sixteenth, eighth, fourth = adapted
+        # (B, N, channels) -> (B, C, H/16, W/16) -> (B, C/2, H/8, W/8) -> (B, C/2, H/4, W/4)
         mixed = relu(self.conv_in(tokens, grid, image_part))
         mixed = relu(self.conv_16x(mixed + sixteenth))
         mixed = relu(self.conv_8x(self._resize(mixed, eighth) + eighth))

@@ -53,6 +53,7 @@ class VosNetwork(nn.Module):
         with self.gradients():
             images = images.contiguous(memory_format=torch.channels_last)
             *maps, last = self.encoder(images)
+            # (n, channels, h/16, w/16) -> (n, C, h/16, w/16); the encoder's last stage keeps stride 16
             projected = self.encoder_projector(last)
             grid = (projected.shape[2], projected.shape[3])
             first = self.LSTT.look_first(to_tokens(projected), grid)
