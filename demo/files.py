@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,55 +18,82 @@ from rvos.files import write_atomically
 
 _QUALITY = 88
 _FRAME_STEP = 5
+_DROPPING = 10**6
+"""Sets the draws of dropped sentences apart from those of the attempts at a scene."""
 _LATE_START = 7
 """One video in so many does not begin at frame 00000, as in the real data."""
 
 
-def write_dataset(root: Path, *, seed: int, n_videos: int, split: str = "valid") -> tuple[int, int]:
+def write_dataset(root: Path, *, seed: int, n_videos: int, split: str = "valid", drop: float = 0.0) -> tuple[int, int]:
     """Write `n_videos` videos of `seed` below `root` and return the numbers of expressions and frames.
 
     The expression file is removed first and written last: a folder that has one is complete.
+
+    Args:
+        drop: chance in [0, 1) that a sentence is left out, as real files lack some; each video keeps one.
 
     Raises:
         InputError: fewer than one video, or a folder that holds other videos or cannot be written.
     """
     if n_videos < 1:
         raise InputError(f"{root}: {n_videos} videos asked for; give at least 1")
+    if not 0 <= drop < 1:
+        raise InputError(f"{root}: {drop} of the sentences to drop; give a share from 0 to below 1")
     order = sorted(range(n_videos), key=lambda index: video_id(seed, index))
-    _refuse_others(root / split / "JPEGImages", {video_id(seed, index) for index in order})
+    refuse_others(root / split / "JPEGImages", {video_id(seed, index) for index in order})
     expression_file = root / "meta_expressions" / split / "meta_expressions.json"
     expressions: dict[str, Any] = {}
     objects: dict[str, Any] = {}
     try:
         expression_file.unlink(missing_ok=True)
         for index in order:
-            video = make_video(seed, index)
-            frames = _frame_names(index, len(video.frames))
+            video = drop_sentences(
+                make_video(seed, index), drop, random=np.random.default_rng([seed, index, _DROPPING])
+            )
+            frames = frame_names(index, len(video.frames))
             _write_pictures(root / split, video, frames)
             expressions[video.id] = _expression_entry(video, frames)
             objects[video.id] = _object_entry(video, frames)
     except OSError as error:
         raise InputError(f"{root}: cannot be written ({error}); give a folder with room and rights") from None
-    write_atomically(root / split / "meta.json", _to_json({"videos": objects}))
-    write_atomically(expression_file, _to_json({"videos": expressions}))
+    write_atomically(root / split / "meta.json", to_json({"videos": objects}))
+    write_atomically(expression_file, to_json({"videos": expressions}))
     counts = [(len(entry["expressions"]), len(entry["frames"])) for entry in expressions.values()]
     return sum(count for count, _ in counts), sum(count for _, count in counts)
 
 
-def _refuse_others(folder: Path, expected: set[str]) -> None:
+def drop_sentences(video: SyntheticVideo, share: float, *, random: np.random.Generator) -> SyntheticVideo:
+    """Return the video without some of its sentences, at least one of which stays."""
+    kept = tuple(expression for expression in video.expressions if random.random() >= share)
+    return replace(video, expressions=kept or video.expressions[:1])
+
+
+def refuse_others(folder: Path, expected: set[str]) -> None:
+    """Check that a folder holds no other videos.
+
+    Raises:
+        InputError: it does.
+    """
     others = sorted({entry.name for entry in folder.iterdir()} - expected) if folder.is_dir() else []
     if others:
         raise InputError(f"{folder}: holds {len(others)} other videos, first {others[0]}; give an empty folder")
 
 
-def _frame_names(index: int, n_frames: int) -> tuple[str, ...]:
+def frame_names(index: int, n_frames: int) -> tuple[str, ...]:
+    """Return the names of a video's frames; not all begin at 00000."""
     first = _FRAME_STEP if index % _LATE_START == _LATE_START - 1 else 0
     return tuple(f"{first + _FRAME_STEP * frame:05d}" for frame in range(n_frames))
 
 
-def _write_pictures(folder: Path, video: SyntheticVideo, frames: tuple[str, ...]) -> None:
-    for name, picture, mask in zip(frames, video.frames, video.index_masks, strict=True):
+def write_frames(folder: Path, video: SyntheticVideo, frames: tuple[str, ...]) -> None:
+    """Write the pictures of a video below `folder/JPEGImages`."""
+    for name, picture in zip(frames, video.frames, strict=True):
         write_atomically(folder / "JPEGImages" / video.id / f"{name}.jpg", _jpeg(picture))
+
+
+def _write_pictures(folder: Path, video: SyntheticVideo, frames: tuple[str, ...]) -> None:
+    write_frames(folder, video, frames)
+    for name, mask in zip(frames, video.index_masks, strict=True):
         write_atomically(folder / "Annotations" / video.id / f"{name}.png", _palette_png(mask))
 
 
@@ -112,5 +140,6 @@ def _object_entry(video: SyntheticVideo, frames: tuple[str, ...]) -> dict[str, A
     return {"objects": entries}
 
 
-def _to_json(content: dict[str, Any]) -> bytes:
+def to_json(content: dict[str, Any]) -> bytes:
+    """Return the content of a JSON file, one value a line."""
     return (json.dumps(content, indent=1) + "\n").encode()

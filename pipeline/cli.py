@@ -20,6 +20,7 @@ COMMANDS = {
     "run": "compute what is missing of a recipe: members, propagation, fusion",
     "plan": "show the graph of a recipe, what is there already, and what the rest will cost",
     "sweep": "score every threshold, or every subset of members, of a fusion",
+    "fit": "fit a fusion's numbers on labelled videos, with the gain on held-out ones",
     "table": "print an ablation table with gains and intervals",
     "evaluate": "score predictions: J, F and J&F of Ref-YouTube-VOS, Ref-DAVIS17 or MeViS",
     "report": "write a static page with the graph, the scores and every mask",

@@ -10,6 +10,10 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
+from fusion.fitting import PairFit
 from fusion.groups import Group
 from fusion.rules import FusionRule
 from pipeline.checksums import Checksums
@@ -19,6 +23,7 @@ from rvos.mask_sequences import MaskSequence
 from rvos.store import Store
 from rvos.videos import Video
 
+Values = NDArray[np.float64]
 FileUse = Literal["checkpoint", "settings", "data"]
 
 
@@ -86,6 +91,22 @@ class Ballot(Protocol):
         Raises:
             InputError: the data set or a file should give them and does not.
         """
+        ...
+
+
+class Combination(Ballot, Protocol):
+    """How a node combines members, by whatever method: what `rvos fit` learns for."""
+
+    def order_members(self) -> tuple[str, ...]:
+        """Return the nodes whose hits cut the file's order into runs; none where groups are found otherwise."""
+        ...
+
+    def cut_runs(self, video: Video, hits: Values, pairs: PairFit | None) -> tuple[Group, ...]:
+        """Return the groups by runs under a fit; None: the built-in numbers."""
+        ...
+
+    def fitted_file(self) -> Path | None:
+        """Return the file of fitted numbers that the recipe names."""
         ...
 
 
@@ -205,6 +226,14 @@ class Node(ABC):
 
     def without_order(self) -> Node:
         """Return the node to take where the order of the file says nothing."""
+        return self
+
+    def combination(self) -> Combination | None:
+        """Return how it combines members; None where it does not."""
+        return None
+
+    def unfitted(self) -> Node:
+        """Return the node without what was fitted."""
         return self
 
     def ballot(self) -> Ballot | None:

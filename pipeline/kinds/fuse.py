@@ -9,13 +9,15 @@ from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
 from fusion.fitted_files import read_fitted
+from fusion.fitting import PairFit
 from fusion.groups import Group, read_group_file
 from fusion.rules import FusionMethod, FusionRule, SinglesRule, fuse_video
+from fusion.runs import RunRule, group_by_runs
 from fusion.scores import ScoreRule
 from fusion.thresholds import Threshold
 from pipeline.checksums import Checksums
 from pipeline.kinds.artefacts import MASKS, Artefact
-from pipeline.kinds.base import Ballot, Node, NodeFile, Task, WorkerKey, plain
+from pipeline.kinds.base import Ballot, Combination, Node, NodeFile, Task, Values, WorkerKey, plain
 from pipeline.kinds.grouping import find_groups, given_groups, is_by_masks, read_run_rule, write_review
 from pipeline.recipe.entry import NodeEntry
 from pipeline.recipe.values import GroupsEntry
@@ -211,6 +213,23 @@ class FuseNode(Node):
     def compute(self, tasks: Sequence[Task]) -> Sequence[Sequence[MaskSequence]]:
         """Return the fused masks of all expressions, in the order of the video."""
         return [self._fuse(task) for task in tasks]
+
+    def combination(self) -> Combination | None:
+        """Return itself."""
+        return self
+
+    def unfitted(self) -> Node:
+        """The same fusion with weights and the built-in numbers."""
+        return replace(self, fitted=None, groups=replace(self.groups, fitted=None))
+
+    def cut_runs(self, video: Video, hits: Values, pairs: PairFit | None) -> tuple[Group, ...]:
+        """Return the groups by runs under a fit; None: the built-in numbers."""
+        rule = RunRule(self.groups.lengths) if pairs is None else RunRule(self.groups.lengths, pairs.slope, pairs.even)
+        return group_by_runs(hits, [expression.id for expression in video.expressions], rule)
+
+    def fitted_file(self) -> Path | None:
+        """Return the file of fitted numbers that the recipe names."""
+        return self.fitted or self._fitted_groups()
 
     def ballot(self) -> Ballot | None:
         """Return itself where it counts votes."""

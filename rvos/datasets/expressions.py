@@ -75,6 +75,8 @@ def find_expression_file(tree: Tree, split: str) -> str:
     places = (
         f"meta_expressions/{split}/meta_expressions.json",
         f"{split}/meta_expressions.json",
+        f"{split}/meta_expressions_v2.json",
+        f"{split}/meta_expressions_v2_release.json",
         f"meta_expressions/{split}.json",
         f"meta_expressions_{split}.json",
         "meta_expressions.json",

@@ -1,0 +1,102 @@
+"""Writing synthetic videos as a MeViSv2-shaped data set: run lengths in `mask_dict.json`, sentences without target."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pycocotools import mask as coco
+
+from demo.files import frame_names, refuse_others, to_json, write_frames
+from demo.sentences import NOUNS
+from demo.synthesis import SyntheticExpression, SyntheticVideo, make_video, video_id
+from rvos.errors import InputError
+from rvos.files import write_atomically
+
+NO_TARGET = 0.15
+_LENDERS = 12
+"""Further videos of the seed, which the set does not hold, whose sentences are asked of the wrong videos."""
+_ASKING = 10**6 + 1
+"""Sets these draws apart from those of the videos."""
+
+
+def write_mevis(
+    root: Path, *, seed: int, n_videos: int, split: str = "valid_u", no_target: float = NO_TARGET
+) -> tuple[int, int]:
+    """Write `n_videos` videos of `seed` below `root` and return the numbers of expressions and frames.
+
+    Args:
+        no_target: share in [0, 1) of the sentences that are true of nothing in their video.
+
+    Raises:
+        InputError: fewer than one video, a share out of range, or a folder that cannot be written.
+    """
+    if n_videos < 1 or not 0 <= no_target < 1:
+        raise InputError(f"{root}: {n_videos} videos, {no_target} without target; give at least 1, and 0 to below 1")
+    names = {video_id(seed, index) for index in range(n_videos)}
+    refuse_others(root / split / "JPEGImages", names)
+    strangers = [
+        (expression.text, video.categories[expression.object_id - 1])
+        for video in (make_video(seed, n_videos + place) for place in range(_LENDERS))
+        for expression in video.expressions
+        if expression.kind == "appearance"
+    ]
+    expressions: dict[str, Any] = {}
+    masks: dict[str, list[dict[str, Any] | None]] = {}
+    try:
+        for index in sorted(range(n_videos), key=lambda index: video_id(seed, index)):
+            video = make_video(seed, index)
+            frames = frame_names(index, len(video.frames))
+            write_frames(root / split, video, frames)
+            first = len(masks)
+            masks |= {str(first + place): _run_lengths(video, place + 1) for place in range(len(video.categories))}
+            random = np.random.default_rng([seed, index, _ASKING])
+            sentences = _mix(video, strangers, no_target / (1 - no_target), random)
+            expressions[video.id] = {"expressions": _list(sentences, first), "frames": list(frames)}
+    except OSError as error:
+        raise InputError(f"{root}: cannot be written ({error}); give a folder with room and rights") from None
+    write_atomically(root / split / "mask_dict.json", to_json(masks))
+    write_atomically(root / split / "meta_expressions_v2.json", to_json({"videos": expressions}))
+    return sum(len(e["expressions"]) for e in expressions.values()), sum(len(e["frames"]) for e in expressions.values())
+
+
+def _mix(
+    video: SyntheticVideo, strangers: Sequence[tuple[str, str]], chance: float, random: np.random.Generator
+) -> list[SyntheticExpression | str]:
+    """Return the video's sentences with some between them that name a shape which it does not show."""
+    absent = [
+        text
+        for text, shape in strangers
+        if shape not in video.categories and any(noun in text.split() for noun in NOUNS[shape])
+    ]
+    mixed: list[SyntheticExpression | str] = []
+    for expression in video.expressions:
+        mixed.append(expression)
+        if absent and random.random() < chance:
+            mixed.append(str(random.choice(absent)))
+    return mixed
+
+
+def _list(sentences: Sequence[SyntheticExpression | str], first: int) -> dict[str, Any]:
+    """Return the expression entries; annotation `first + k` is the object k + 1 of the video."""
+    entries: dict[str, Any] = {}
+    for number, sentence in enumerate(sentences):
+        if isinstance(sentence, str):
+            entries[str(number)] = {"exp": sentence, "obj_id": [], "anno_id": []}
+        else:
+            place = sentence.object_id - 1
+            entries[str(number)] = {"exp": sentence.text, "obj_id": [place], "anno_id": [first + place]}
+    return entries
+
+
+def _run_lengths(video: SyntheticVideo, value: int) -> list[dict[str, Any] | None]:
+    """Return the masks of one object; None where a frame does not show it, as in the official file."""
+    found: list[dict[str, Any] | None] = []
+    for labels in video.index_masks:
+        mask = labels == value
+        encoded = coco.encode(np.asfortranarray(mask.astype(np.uint8)))
+        shown = {"size": [int(side) for side in encoded["size"]], "counts": encoded["counts"].decode()}
+        found.append(shown if mask.any() else None)
+    return found
