@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import product
@@ -19,13 +19,12 @@ from fusion.sweeps import Setting, list_shares
 from fusion.votes import read_runs
 from pipeline.kinds.base import Combination
 from pipeline.results import Results, VideoResults
-from pipeline.scoring import TracedTruth
 from pipeline.sweeping import sweep_video
 from pipeline.tables import resample_gain
 from rvos.datasets import Dataset
 from rvos.errors import FusionError
-from rvos.evaluation.columns import trace_runs
-from rvos.evaluation.measures import score
+from rvos.evaluation.evaluator import SelectedTruth
+from rvos.evaluation.scoring import open_evaluator
 from rvos.mask_sequences import MaskSequence
 from rvos.runs import Runs, tracklet_iou
 from rvos.videos import Video
@@ -78,7 +77,7 @@ class LabelledVideo:
         given: groups that no fit changes; None where hits decide.
         hits: `(E, E)` of the deciding nodes; None where groups are given.
         scores, is_right: `(M, E)` mean score, and whether the mask lies on the right object.
-        known: J&F by expression and masks.
+        known: J&F of the protocol's units by the masks of all expressions.
     """
 
     video: Video
@@ -87,8 +86,8 @@ class LabelledVideo:
     hits: Values | None
     scores: Values
     is_right: NDArray[np.bool_]
-    read_truth: Callable[[], TracedTruth]
-    known: dict[tuple[str, tuple[bytes, ...]], float] = field(default_factory=dict)
+    truth: SelectedTruth
+    known: dict[tuple[tuple[bytes, ...], ...], Values] = field(default_factory=dict)
 
 
 def fit_numbers(
@@ -130,8 +129,9 @@ def fit_votes(
     groups = [node.find_groups(video, results.of_video(video.id).read) for video in videos]
     size = max(len(group.expressions) for own in groups for group in own)
     settings = [Setting(tuple(range(len(node.members))), rule) for rule in _list_rules(node.rule, size)]
+    evaluator = open_evaluator(dataset)
     values = [
-        sweep_video(results.of_video(video.id), video, dataset.select_truth(video), node, own, settings).mean(axis=2)
+        sweep_video(results.of_video(video.id), video, evaluator.select(video), node, own, settings).mean(axis=2)
         for video, own in zip(videos, groups, strict=True)
     ]
 
@@ -173,7 +173,7 @@ def _label(results: VideoResults, dataset: Dataset, video: Video, node: Combinat
         hits,
         np.asarray(scores, np.float64).reshape(shape),
         np.asarray(is_right, np.bool_).reshape(shape),
-        lambda: TracedTruth(video, dataset.select_truth(video).read()),
+        open_evaluator(dataset).select(video),
     )
 
 
@@ -198,16 +198,13 @@ def _fit_pairs(labelled: Sequence[LabelledVideo]) -> PairFit | None:
 
 
 def _judge(node: Combination, numbers: Numbers, own: LabelledVideo) -> Values:
-    """Return the J&F of every sentence in [0, 1]."""
+    """Return the J&F of every unit of the data set's protocol, in [0, 1]."""
     groups = own.given if own.hits is None else node.cut_runs(own.video, own.hits, numbers.pairs)
     assert groups is not None
     rule = node.rule if numbers.scores is None else replace(node.rule, fits=numbers.scores)
     fused = {s.expression: s for s in fuse_video(own.members, groups, rule, names=node.members)}
     sequences = [fused[expression.id] for expression in own.video.expressions]
-    unknown = [sequence for sequence in sequences if (sequence.expression, sequence.runs) not in own.known]
-    if unknown:
-        truth = own.read_truth()
-        for sequence in unknown:
-            j, f = score(truth.trace(sequence), trace_runs([read_runs(sequence)], truth.void)[0])
-            own.known[sequence.expression, sequence.runs] = float(j.mean() + f.mean()) / 2
-    return np.array([own.known[sequence.expression, sequence.runs] for sequence in sequences])
+    masks = tuple(sequence.runs for sequence in sequences)
+    if masks not in own.known:
+        own.known[masks] = np.array([one.j_and_f for one in own.truth.open().judge(sequences)])
+    return own.known[masks]

@@ -12,6 +12,6 @@ scripts/run_stage2.sh "$@"
 "$rvos" check-submission runs/demo/submission.zip --recipe pipeline.yaml
 # shellcheck disable=SC2086  # the nodes are words of their own
 "$rvos" report pipeline.yaml --ladder $ladder
-"$rvos" sweep pipeline.yaml stage2 --plot runs/demo/sweep.png
+"$rvos" sweep pipeline.yaml stage1 --plot runs/demo/sweep.png
 # shellcheck disable=SC2086
 "$rvos" table pipeline.yaml $ladder
