@@ -18,10 +18,10 @@ from pipeline.kinds.base import Combination
 from pipeline.plan import make_plan, select_videos
 from pipeline.recipe.graph import build_graph
 from pipeline.recipe.recipe import Recipe
-from pipeline.recipe_text import nearest
 from pipeline.results import Results
 from rvos.datasets import open_dataset
 from rvos.errors import ConfigError
+from rvos.settings import nearest
 
 
 def register(parser: argparse.ArgumentParser) -> None:

@@ -105,6 +105,14 @@ class Combination(Ballot, Protocol):
         """Return the groups by runs under a fit; None: the built-in numbers."""
         ...
 
+    def working_rule(self) -> FusionRule:
+        """Return the rule with what was fitted.
+
+        Raises:
+            InputError: a fitted file that cannot be used, or is for other members.
+        """
+        ...
+
     def fitted_file(self) -> Path | None:
         """Return the file of fitted numbers that the recipe names."""
         ...

@@ -162,7 +162,7 @@ class FuseNode(Node):
     def check_videos(self, videos: Sequence[Video]) -> Iterable[str]:
         """Check that the data give groups, and that their votes can reach the threshold."""
         if self.fitted is not None:
-            self._working_rule()
+            self.working_rule()
         if self.groups.by == "runs":
             read_run_rule(self.groups)
         lacking = [video.id for video in videos if any(not e.object_ids and e.has_target for e in video.expressions)]
@@ -260,10 +260,10 @@ class FuseNode(Node):
         groups = self.find_groups(task.video, task.read)
         if is_by_masks(self.groups):
             write_review(task, groups)
-        fused = _by_expression(fuse_video(members, groups, self._working_rule(), names=self.members))
+        fused = _by_expression(fuse_video(members, groups, self.working_rule(), names=self.members))
         return [fused[expression.id] for expression in task.video.expressions]
 
-    def _working_rule(self) -> FusionRule:
+    def working_rule(self) -> FusionRule:
         """Return the rule with what was fitted.
 
         Raises:
