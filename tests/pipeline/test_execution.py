@@ -152,7 +152,7 @@ def test_an_unforeseen_error_keeps_its_traceback_and_the_other_videos(
 
 
 BAD_INPUT = {
-    "no such recipe": (lambda s: (s / "pipeline.yaml").unlink(), "recipe cannot be read"),
+    "no such recipe": (lambda s: (s / "pipeline.yaml").unlink(), "no such file"),
     "no data": (lambda s: (s / "data").rename(s / "elsewhere"), "data"),
     "no expression file": (
         lambda s: (s / "data/meta_expressions/valid/meta_expressions.json").unlink(),
