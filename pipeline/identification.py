@@ -161,6 +161,28 @@ def identify_vos(file: CheckpointFile) -> Identity | None:
     return Identity(config.name, encoder, "own" if stored else "official", details, report)
 
 
+def identify_sam2(file: CheckpointFile) -> Identity | None:
+    """SAM 2 and 2.1: official names, or those of the hub."""
+    from propagate.engines.sam2_checkpoints import OFFICIAL_KEY, convert_official, recognise, rename_official
+
+    is_official = OFFICIAL_KEY in file.state
+    state = convert_official(file.state) if is_official else file.state
+    network = recognise(state)
+    if network is None:
+        return None
+    from propagate.engines.sam2_network import Sam2Network
+    from propagate.engines.sam2_sizes import find_config
+
+    report = match_keys(sketch(lambda: Sam2Network(find_config(network)).model, file), state)[1]
+    if is_official:
+        # Point embeddings become one table and one matrix is stored twice: told by the names that the file has.
+        named = {name: rename_official(name) for name in file.state if name not in report.unexpected}
+        renamed = {name: target for name, target in named.items() if name != target}
+        report = replace(report, matched=tuple(name for name in named if name not in renamed), renamed=renamed)
+    version, _, size = network.partition("-")
+    return Identity(network, size, "official" if is_official else "hub", {"version": version}, report)
+
+
 def _forgive(report: LoadReport) -> LoadReport:
     """Leave out what official files may lack: a token that no network reads, and computed indices."""
     kept = tuple(name for name in report.missing if not name.endswith(("LSTT.mask_token", "relative_position_index")))
@@ -205,4 +227,5 @@ FAMILIES: Mapping[str, Callable[[CheckpointFile], Identity | None]] = {
     "soc": identify_soc,
     "uninext": identify_uninext,
     "aot and deaot": identify_vos,
+    "sam2": identify_sam2,
 }

@@ -15,11 +15,12 @@ from deaot_toolkit.checkpoints import read_state
 from deaot_toolkit.errors import CheckpointError as ToolkitCheckpointError
 from torch import Tensor, nn
 
+from propagate.engines.sam2_sizes import SIZES
 from rvos.errors import CheckpointError
 
 HUB_WEIGHTS = "model.safetensors"
 _MODEL_TYPE = "sam2_video"
-_OFFICIAL_KEY = "image_encoder.trunk.patch_embed.proj.weight"
+OFFICIAL_KEY = "image_encoder.trunk.patch_embed.proj.weight"
 _POINTS = "sam_prompt_encoder.point_embeddings."
 _GAUSSIAN = "sam_prompt_encoder.pe_layer.positional_encoding_gaussian_matrix"
 _SHOWN = 8
@@ -48,6 +49,8 @@ _RULES: tuple[tuple[str, str], ...] = (
     (r"^sam_prompt_encoder\.mask_downscaling\.3\.", "prompt_encoder.mask_embed.conv2."),
     (r"^sam_prompt_encoder\.mask_downscaling\.4\.", "prompt_encoder.mask_embed.layer_norm2."),
     (r"^sam_prompt_encoder\.mask_downscaling\.6\.", "prompt_encoder.mask_embed.conv3."),
+    (r"^sam_prompt_encoder\.point_embeddings\.\d\.", "prompt_encoder.point_embed."),
+    (r"^sam_prompt_encoder\.pe_layer\..*", "prompt_encoder.shared_embedding.positional_embedding"),
     (r"^sam_prompt_encoder\.", "prompt_encoder."),
     (r"^sam_mask_decoder\.(transformer\..*)out_proj\.", r"mask_decoder.\1o_proj."),
     (r"^sam_mask_decoder\.(transformer\.layers\.\d\.)norm(\d)\.", r"mask_decoder.\1layer_norm\2."),
@@ -94,8 +97,6 @@ def convert_official(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     else:
         renamed |= points
     if _GAUSSIAN in state:
-        del renamed[rename_official(_GAUSSIAN)]
-        renamed["prompt_encoder.shared_embedding.positional_embedding"] = state[_GAUSSIAN]
         renamed["shared_image_embedding.positional_embedding"] = state[_GAUSSIAN]
     return renamed
 
@@ -113,7 +114,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         state, _ = read_state(path)
     except ToolkitCheckpointError as error:
         raise CheckpointError(str(error)) from None
-    return convert_official(state) if _OFFICIAL_KEY in state else state
+    return convert_official(state) if OFFICIAL_KEY in state else state
 
 
 def load_weights(model: nn.Module, path: Path, *, network: str) -> None:
@@ -158,14 +159,24 @@ def _check_folder(folder: Path) -> None:
         raise CheckpointError(f"{folder}: holds a model of type {model_type!r}, expected {_MODEL_TYPE!r}; give SAM 2")
 
 
-def _advise(state: Mapping[str, Tensor]) -> str:
-    """Return which network the keys look like: loading 2.1 as 2.0 is the commonest mistake."""
-    width = state.get("vision_encoder.backbone.patch_embed.projection.weight")
-    if width is None:
-        return "give a checkpoint of SAM 2"
-    version = "sam2.1" if "occlusion_spatial_embedding_parameter" in state else "sam2"
+def recognise(state: Mapping[str, Tensor]) -> str | None:
+    """Return the network that keys under the names of `transformers` look like; None: no known one.
+
+    The version shows in one key, the size in the width and the number of blocks of the trunk.
+    """
+    stem = state.get("vision_encoder.backbone.patch_embed.projection.weight")
+    if stem is None:
+        return None
     blocks = len({name.split(".")[3] for name in state if name.startswith("vision_encoder.backbone.blocks.")})
-    return f"it looks like {version} with {blocks} blocks of width {width.shape[0]}; name that network"
+    version = "sam2.1" if "occlusion_spatial_embedding_parameter" in state else "sam2"
+    fitting = (name for name, size in SIZES.items() if (size.widths[0], sum(size.blocks)) == (stem.shape[0], blocks))
+    return next((f"{version}-{name}" for name in fitting), None)
+
+
+def _advise(state: Mapping[str, Tensor]) -> str:
+    """Return what to do about keys that do not fit: loading 2.1 as 2.0 is the commonest mistake."""
+    network = recognise(state)
+    return "give a checkpoint of SAM 2" if network is None else f"it looks like {network}; name that network"
 
 
 def _some(names: list[str]) -> str:

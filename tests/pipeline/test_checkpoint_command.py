@@ -11,6 +11,7 @@ import pytest
 import torch
 from referring_helpers import small_network
 
+from parity.condensed import read_condensed
 from pipeline.cli import main
 from runners.checkpoints import save_network
 
@@ -44,6 +45,17 @@ def test_envelope_and_training_arguments_are_told(tmp_path: Path, capsys: pytest
     assert found["contradictions"] == ["the training arguments say backbone resnet101, the shapes say resnet_tiny"]
     assert found["keys"]["ignored"] == ["text_encoder.embeddings.position_ids"]
     assert found["keys"]["unexpected"] == []
+
+
+def test_an_official_file_of_sam2_is_told_with_every_key(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    case = read_condensed(Path(__file__).resolve().parents[1] / "parity_cases/sam2/tiny21_occlusion.npz")
+    case.write_checkpoint(tmp_path / "sam2.1_hiera_tiny.pt")
+    assert main(["checkpoint", str(tmp_path / "sam2.1_hiera_tiny.pt"), "--json"]) == 0
+    (found,) = json.loads(capsys.readouterr().out).values()
+    assert (found["network"], found["layout"], found["loads"]) == ("sam2.1-hiera-tiny", "official", True)
+    keys = found["keys"]
+    assert len(keys["matched"]) + len(keys["renamed"]) == found["entries"] == 471
+    assert keys["renamed"]["sam_prompt_encoder.point_embeddings.2.weight"] == "prompt_encoder.point_embed.weight"
 
 
 def test_missing_and_unexpected_keys_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

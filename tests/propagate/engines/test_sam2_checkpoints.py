@@ -13,7 +13,13 @@ from reference import reference
 from sam2_weights import NETWORK, SIDE, make_network
 from torch import Tensor
 
-from propagate.engines.sam2_checkpoints import convert_official, load_weights, read_weights, rename_official
+from propagate.engines.sam2_checkpoints import (
+    convert_official,
+    load_weights,
+    read_weights,
+    recognise,
+    rename_official,
+)
 from propagate.engines.sam2_network import Sam2Network
 from propagate.engines.sam2_sizes import SIZES, find_config
 from propagate.engines.settings import EngineSettings
@@ -94,6 +100,17 @@ def test_every_official_key_has_its_place(case: str, network: str) -> None:
     assert {name: value.shape for name, value in found.items()} == {n: value.shape for n, value in expected.items()}
 
 
+@pytest.mark.parametrize("network", ["sam2.1-hiera-tiny", "sam2-hiera-small", "sam2.1-hiera-base-plus", "sam2-mini"])
+def test_networks_are_told_by_their_keys(network: str) -> None:
+    with torch.device("meta"):
+        made = Sam2Network(find_config(network))
+    assert recognise(made.model.state_dict()) == network
+
+
+def test_keys_of_something_else_are_no_network() -> None:
+    assert recognise({"image_encoder.trunk.pos_embed": torch.zeros(1)}) is None
+
+
 def test_point_embeddings_become_one_table_in_order() -> None:
     points = {f"sam_prompt_encoder.point_embeddings.{n}.weight": torch.full((1, 4), float(n)) for n in (2, 0, 3, 1)}
     table = convert_official(points)["prompt_encoder.point_embed.weight"]
@@ -130,7 +147,7 @@ def test_a_missing_and_an_unknown_key_load_nothing(
 def test_the_newer_version_is_named_where_the_older_is_asked_for(state: dict[str, Tensor], tmp_path: Path) -> None:
     torch.save(state, tmp_path / "x.pt")
     older = Sam2Network(find_config("sam2-mini", SIDE))
-    with pytest.raises(CheckpointError, match=r"it looks like sam2\.1 with 5 blocks of width 16"):
+    with pytest.raises(CheckpointError, match=r"it looks like sam2\.1-mini; name that network"):
         load_weights(older.model, tmp_path / "x.pt", network="sam2-mini")
 
 
