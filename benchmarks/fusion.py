@@ -114,7 +114,7 @@ def _compare_masks(folder: Path) -> Row:
     for expression in _PAIR:
         for index in range(_DENSE_FRAMES):
             name = f"{expression}/{index:05d}.png"
-            pictures = [np.asarray(Image.open(folder / side / name)) for side in ("ours", "dense")]
+            pictures = [np.asarray(Image.open(folder / side / name, formats=["PNG"])) for side in ("ours", "dense")]
             differing += int((pictures[0] != pictures[1]).sum())
             pixels += pictures[0].size
     return difference_row("votes on runs and dense votes", differing, pixels, limit=0)

@@ -30,6 +30,7 @@ from rvos.mask_sequences import MaskSequence
 from rvos.png import encode_mask_pngs
 
 _FRAMES_PER_SECOND = 6.0
+_MOST_FRAMES_PER_SECOND = 1000
 
 
 def register(parser: argparse.ArgumentParser) -> None:
@@ -54,8 +55,10 @@ def register(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Segment the clip; print where masks, overlay and report are."""
-    if options.every < 1:
-        raise ConfigError(f"--every {options.every}: give 1 or more")
+    if options.every < 1 or (options.max_frames is not None and options.max_frames < 1):
+        raise ConfigError(f"--every {options.every}, --max-frames {options.max_frames}: give 1 or more")
+    if not 0 < options.fps <= _MOST_FRAMES_PER_SECOND:
+        raise ConfigError(f"--fps {options.fps}: give more than 0 and at most {_MOST_FRAMES_PER_SECOND}")
     data = options.out.absolute() / "data"
     recipe = open_own_recipe(options, data)
     video_id = write_own_video(data, options.source, options.texts, every=options.every, max_frames=options.max_frames)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.overlays import write_video
+from pipeline.overlays import turn_upright, write_video
 from pipeline.own_videos import name_video, write_own_video
 from rvos.datasets import open_dataset
 from rvos.errors import InputError
@@ -37,6 +37,73 @@ def test_a_video_file_is_thinned_and_cut(tmp_path: Path) -> None:
     video = open_dataset("ref-youtube-vos", tmp_path / "data", "valid").video(name)
     assert [round(float(video.read_frame(index).mean()), -1) for index in range(3)] == [0, 60, 120]
     assert video.frames == ("00000", "00001", "00002")
+
+
+CORNERS = np.zeros((32, 48, 3), np.uint8)
+CORNERS[:16, :24] = 240  # light in the upper left of a wide picture
+
+
+@pytest.mark.parametrize(
+    ("orientation", "size", "light"),
+    [(1, (32, 48), (0, 0)), (2, (32, 48), (0, 1)), (3, (32, 48), (1, 1)), (6, (48, 32), (0, 1)), (8, (48, 32), (1, 0))],
+    ids=["as it is", "mirrored", "upside down", "a quarter right", "a quarter left"],
+)
+def test_pictures_are_turned_as_they_say(
+    tmp_path: Path, orientation: int, size: tuple[int, int], light: tuple[int, int]
+) -> None:
+    (tmp_path / "clip").mkdir()
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(CORNERS).save(tmp_path / "clip/0.jpg", exif=exif)
+    name = write_own_video(tmp_path / "data", tmp_path / "clip", ["a thing"])
+    video = open_dataset("ref-youtube-vos", tmp_path / "data", "valid").video(name)
+    frame = video.read_frame(0)
+    assert (video.read_size(), frame.shape[:2]) == (size, size)
+    quarters = [[float(part.mean()) for part in np.array_split(half, 2, axis=1)] for half in np.array_split(frame, 2)]
+    assert np.unravel_index(int(np.argmax(quarters)), (2, 2)) == light
+
+
+@pytest.mark.parametrize(
+    ("matrix", "size", "light"),
+    [
+        (((1, 0), (0, 1)), (32, 48), (0, 0)),
+        (((-1, 0), (0, 1)), (32, 48), (0, 1)),
+        (((-1, 0), (0, -1)), (32, 48), (1, 1)),
+        (((0, 1), (-1, 0)), (48, 32), (0, 1)),
+        (((0, -1), (1, 0)), (48, 32), (1, 0)),
+        (((0, 1), (1, 0)), (48, 32), (0, 0)),
+    ],
+    ids=["as it is", "mirrored", "upside down", "a quarter right", "a quarter left", "transposed"],
+)
+def test_frames_of_a_phone_are_turned_as_the_clip_says(
+    matrix: tuple[tuple[int, int], ...], size: tuple[int, int], light: tuple[int, int]
+) -> None:
+    """Row by row: where a step to the right, and one down, leads in the picture that is shown."""
+    whole = np.zeros((3, 3), np.int32)
+    whole[:2, :2] = np.array(matrix) << 16
+    turned = turn_upright(CORNERS, whole)
+    assert turned.shape[:2] == size
+    height, width = size
+    row, column = light[0] * (height - 1), light[1] * (width - 1)
+    assert turned[row, column, 0] == 240
+    assert int((turned[:, :, 0] == 240).sum()) == 16 * 24
+
+
+def test_sixteen_bits_keep_their_greys(tmp_path: Path) -> None:
+    (tmp_path / "clip").mkdir()
+    values = np.full((16, 24), 0x4000, np.uint16)
+    values[8:] = 0xC000
+    Image.fromarray(values).save(tmp_path / "clip/0.png")
+    name = write_own_video(tmp_path / "data", tmp_path / "clip", ["a thing"])
+    frame = open_dataset("ref-youtube-vos", tmp_path / "data", "valid").video(name).read_frame(0)
+    assert [round(float(part.mean()), -1) for part in (frame[:6], frame[10:])] == [60, 190]
+
+
+def test_sentences_must_be_text(tmp_path: Path) -> None:
+    (tmp_path / "clip").mkdir()
+    write_image(tmp_path / "clip/0.png", 9)
+    with pytest.raises(InputError, match="no UTF-8"):
+        write_own_video(tmp_path / "data", tmp_path / "clip", ["a \udcff thing"])
 
 
 def test_names_are_safe() -> None:

@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -159,6 +160,16 @@ def test_filters_and_keys_change_what_is_shown(report: Report, tmp_path: Path) -
     assert found["unsure"] == ["the box that leaves"]
     assert str(found["searched"]).startswith("1 of 2")
     assert found["hidden"] is True
+
+
+@pytest.mark.parametrize("text", ["<!--<script>", "</script><b>", "<!--", "]]>", "\u2028"])
+def test_no_sentence_ends_the_data_or_hides_the_page(report: Report, text: str) -> None:
+    video = report.videos[0]
+    spoilt = replace(video, expressions=(replace(video.expressions[0], text=text), *video.expressions[1:]))
+    page = render(replace(report, title=text, videos=(spoilt,)))
+    plain = render(report)
+    for mark in ("<!--", "<script", "</script"):
+        assert page.count(mark) == plain.count(mark)
 
 
 def test_page_needs_nothing_from_outside(report: Report) -> None:

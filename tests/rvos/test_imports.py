@@ -380,3 +380,25 @@ def test_masks_without_scores_say_so(tmp_path: Path, dataset: Dataset) -> None:
     dump = open_source("dump", write_dump(tmp_path / "dump.pth", a_dump())).read(video)[0]
     assert [one.scored for one in (bare, scored, pngs, dump)] == [False, True, False, True]
     assert bare.pick_key_frame() == 1
+
+
+@pytest.mark.parametrize("kind", [torch.float32, torch.float16, torch.bfloat16], ids=["float32", "float16", "bfloat16"])
+def test_probabilities_are_not_taken_for_logits(tmp_path: Path, dataset: Dataset, kind: torch.dtype) -> None:
+    def squash(content: dict[str, Any]) -> None:
+        for entries in content.values():
+            for entry in entries.values():
+                entry["mask_logits"] = entry["mask_logits"].sigmoid().to(kind)
+
+    path = write_dump(tmp_path / "dump.pth", a_dump(squash))
+    with pytest.raises(InputError, match=r"no value is negative.*values: probabilities"):
+        open_source("dump", path).read(dataset.video("b"))
+    masks = open_source("dump", path, values="probabilities").read(dataset.video("b"))[0].masks()
+    assert np.array_equal(masks[0], index_map(0) == 1)
+
+
+def test_one_sentence_may_name_the_whole_picture(tmp_path: Path, dataset: Dataset) -> None:
+    def fill(content: dict[str, Any]) -> None:
+        content["b"]["0"]["mask_logits"] = torch.rand(3, *SIZE) + 0.5
+
+    source = open_source("dump", write_dump(tmp_path / "dump.pth", a_dump(fill)))
+    assert source.read(dataset.video("b"))[0].masks().all()

@@ -46,7 +46,7 @@ def test_missing_annotation_file_is_named(tmp_path: Path) -> None:
 
 def test_missing_mask_is_named(folder: VideoFolder) -> None:
     (folder.root / "train/Annotations/video0/00005.png").unlink()
-    with pytest.raises(InputError, match=r"00005\.png: mask is missing"):
+    with pytest.raises(InputError, match=r"00005\.png: no such file"):
         open_videos(folder)[0].labels([0, 1])
 
 

@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
 from pycocotools import mask as coco
 
 from rvos.errors import InputError
+from rvos.files import read_whole
+from rvos.images import LARGEST_IMAGE_FILE, decode_frame
 from rvos.json_files import read_json
 from training.data.clip_augmentation import Clip
 
@@ -62,13 +63,7 @@ class ReferredImage:
         return Clip(self._image()[None], self._mask()[None], self.text)
 
     def _image(self) -> NDArray[np.uint8]:
-        try:
-            with Image.open(self.path) as image:
-                pixels = np.asarray(image.convert("RGB"))
-        except FileNotFoundError:
-            raise InputError(f"{self.path}: image is missing; restore it or correct `images`") from None
-        except (UnidentifiedImageError, OSError, SyntaxError) as error:
-            raise InputError(f"{self.path}: image cannot be decoded ({error}); replace the file") from None
+        pixels = decode_frame(read_whole(self.path, most=LARGEST_IMAGE_FILE), where=str(self.path))
         if pixels.shape[:2] != self.size:
             raise InputError(f"{self.path}: image is {pixels.shape[:2]}, instances.json says {self.size}; replace it")
         return pixels

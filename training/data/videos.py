@@ -9,9 +9,11 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
 
 from rvos.errors import InputError
+from rvos.files import read_whole
+from rvos.images import LARGEST_IMAGE_FILE
+from rvos.mask_images import decode_with_mode
 from rvos.settings import Size
 from rvos.videos import Video
 
@@ -90,16 +92,10 @@ def read_label(path: Path) -> NDArray[np.uint8]:
     Raises:
         InputError: the file is missing, cannot be decoded or has more than one channel.
     """
-    try:
-        with Image.open(path) as image:
-            label = np.asarray(image)
-    except FileNotFoundError:
-        raise InputError(f"{path}: mask is missing; restore it or drop the video") from None
-    except (UnidentifiedImageError, OSError, SyntaxError) as error:
-        raise InputError(f"{path}: mask cannot be decoded ({error}); replace the file") from None
+    label, _ = decode_with_mode(read_whole(path, most=LARGEST_IMAGE_FILE), where=str(path))
     if label.ndim != 2:
         raise InputError(f"{path}: has {label.ndim} axes, expected an index image; convert it to palette or grey")
-    return label.astype(np.uint8, copy=False)
+    return label
 
 
 @dataclass(frozen=True, slots=True)
