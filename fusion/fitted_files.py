@@ -30,6 +30,7 @@ class FittedFile:
         deciders: nodes whose masks those hits are of.
         gate: by feature, the weights of the chance that a sentence has a target; with its intercept.
         features: names of the gate's features.
+        threshold: chance below which the gate empties an answer.
         made: how: videos, gains and so on; only for readers.
     """
 
@@ -39,6 +40,7 @@ class FittedFile:
     deciders: tuple[str, ...] = ()
     gate: Logistic | None = None
     features: tuple[str, ...] = ()
+    threshold: float | None = None
     made: Mapping[str, Any] = field(default_factory=dict)
 
     def fits_of(self, members: Sequence[str], where: str) -> tuple[ScoreFit, ...]:
@@ -69,7 +71,7 @@ def write_fitted(path: Path, fitted: FittedFile) -> None:
         content["pairs"] = {"slope": fitted.pairs.slope, "even": fitted.pairs.even, "members": list(fitted.deciders)}
     if fitted.gate is not None:
         weights = dict(zip(fitted.features, fitted.gate.weights, strict=True))
-        content["gate"] = {"weights": weights, "intercept": fitted.gate.intercept}
+        content["gate"] = {"weights": weights, "intercept": fitted.gate.intercept, "threshold": fitted.threshold}
     content["made"] = dict(fitted.made)
     write_atomically(path, (json.dumps(content, indent=1) + "\n").encode())
 
@@ -85,7 +87,7 @@ def read_fitted(path: Path) -> FittedFile:
         raise InputError(f"{path}: not a file of `rvos fit`; fit again or name another file")
     if content.get("version") != VERSION:
         raise InputError(f"{path}: version {content.get('version')!r} of fitted files, expected {VERSION}; fit again")
-    gate, features = _read_gate(content.get("gate"), f"{path}: gate")
+    gate, features, threshold = _read_gate(content.get("gate"), f"{path}: gate")
     pairs, deciders = _read_pairs(content.get("pairs"), f"{path}: pairs")
     scores = {
         name: ScoreFit(_number(fit, "slope", f"{path}: {name}"), _number(fit, "intercept", f"{path}: {name}"))
@@ -93,7 +95,7 @@ def read_fitted(path: Path) -> FittedFile:
     }
     members = _names(content.get("members"), f"{path}: members")
     made = _expect(content.get("made", {}), dict, f"{path}: made")
-    return FittedFile(members, scores, pairs, deciders, gate, features, made)
+    return FittedFile(members, scores, pairs, deciders, gate, features, threshold, made)
 
 
 def _read_pairs(value: Any, where: str) -> tuple[PairFit | None, tuple[str, ...]]:
@@ -103,12 +105,12 @@ def _read_pairs(value: Any, where: str) -> tuple[PairFit | None, tuple[str, ...]
     return fit, _names(value.get("members"), f"{where}: members")
 
 
-def _read_gate(value: Any, where: str) -> tuple[Logistic | None, tuple[str, ...]]:
+def _read_gate(value: Any, where: str) -> tuple[Logistic | None, tuple[str, ...], float | None]:
     if value is None:
-        return None, ()
+        return None, (), None
     weights = _expect(_expect(value, dict, where).get("weights"), dict, where)
     fit = Logistic(tuple(_number(weights, name, where) for name in weights), _number(value, "intercept", where))
-    return fit, tuple(weights)
+    return fit, tuple(weights), None if value.get("threshold") is None else _number(value, "threshold", where)
 
 
 def _names(value: Any, where: str) -> tuple[str, ...]:

@@ -61,11 +61,12 @@ def count_votes(masks: Sequence[Runs], weights: Sequence[int] | None = None) -> 
         raise FusionError("masks of unequal frames or sizes cannot be added; check the members")
     weights = [1] * len(masks) if weights is None else weights
     kinds = sorted({sign * weight for weight in weights for sign in (1, -1)})
+    shift = (len(kinds) - 1).bit_length()  # shifts are many times faster than divisions
     codes = np.concatenate(
-        [_edge_codes(mask, weight, kinds) for mask, weight in zip(masks, weights, strict=True)], dtype=np.int64
+        [_edge_codes(mask, weight, kinds, shift) for mask, weight in zip(masks, weights, strict=True)], dtype=np.int64
     )
     codes.sort(kind="stable")  # merges the members' ascending pieces
-    positions, kind = np.divmod(codes, len(kinds))
+    positions, kind = codes >> shift, codes & ((1 << shift) - 1)
     counts = np.cumsum(np.asarray(kinds, np.int64)[kind])
     settled = np.append(positions[1:] != positions[:-1], True)[: positions.size]
     return VoteCounts(positions[settled], counts[settled], sum(weights), first.n_frames, first.size)
@@ -114,9 +115,11 @@ def check_alike(members: Sequence[MaskSequence], names: Sequence[str] | None = N
         raise FusionError(f"{member.video}/{member.expression}: {what}; recompute {label} or drop it from the fusion")
 
 
-def _edge_codes(mask: Runs, weight: int, kinds: list[int]) -> Integers:
-    """Return `position * number of kinds + kind` of every boundary, ascending."""
+def _edge_codes(mask: Runs, weight: int, kinds: list[int], shift: int) -> Integers:
+    """Return the position and, in the lowest bits, the kind of every boundary, ascending."""
     codes = np.empty(2 * mask.starts.size, np.int64)
-    codes[0::2] = mask.starts * len(kinds) + kinds.index(weight)
-    codes[1::2] = mask.ends * len(kinds) + kinds.index(-weight)
+    codes[0::2], codes[1::2] = mask.starts, mask.ends
+    codes <<= shift
+    codes[0::2] |= kinds.index(weight)
+    codes[1::2] |= kinds.index(-weight)
     return codes

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,8 @@ from fusion.fitted_files import FittedFile, write_fitted
 from fusion.rules import FusionRule
 from pipeline.commands.recipe_options import add_recipe_options, open_recipe, repeat_options
 from pipeline.fitting import Gain, fit_numbers, fit_votes
-from pipeline.kinds.base import Combination
+from pipeline.gating import GatedVideo, fit_gate, read_answers
+from pipeline.kinds.base import Combination, Gate
 from pipeline.plan import make_plan, select_videos
 from pipeline.recipe.graph import build_graph
 from pipeline.recipe.recipe import Recipe
@@ -40,17 +41,19 @@ def register(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Fit, print the gains, write the file."""
-    recipe, node = _open(options)
+    recipe = _open(options)
+    gate, node = recipe.node(options.node).gate(), recipe.node(options.node).combination()
     dataset = open_dataset(recipe.dataset.format, recipe.dataset.root, recipe.dataset.split)
     videos = select_videos(dataset, names=options.videos)
     results = Results(make_plan(recipe, build_graph(recipe), videos), repeat_options(options))
+    if gate is not None:
+        return _fit_gate(options, gate, read_answers(results, dataset, videos, gate))
+    assert node is not None
     if node.rule.method == "votes" and options.out is None:
         rule, gain = fit_votes(results, dataset, videos, node, force=options.force)
         _print(node.name, len(videos), gain, _describe(node, rule), as_json=options.json)
         return 0
-    out = options.out or node.fitted_file()
-    if out is None:
-        raise ConfigError(f"{node.name}: the recipe names no fitted file; give --out FILE")
+    out = _choose_file(options)
     numbers, gain = fit_numbers(results, dataset, videos, node, force=options.force)
     scores = {} if numbers.scores is None else dict(zip(node.members, numbers.scores, strict=True))
     deciders = node.order_members() if numbers.pairs is not None else ()
@@ -60,27 +63,51 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _open(options: argparse.Namespace) -> tuple[Recipe, Combination]:
+def _fit_gate(options: argparse.Namespace, gate: Gate, videos: Sequence[GatedVideo]) -> int:
+    out = _choose_file(options)
+    logistic, threshold, gain = fit_gate(videos, force=options.force)
+    made = {"node": gate.name, "videos": len(videos), "final": round(gain.held_out.final, 2)}
+    write_fitted(out, FittedFile(gate.members, gate=logistic, features=gate.features, threshold=threshold, made=made))
+    if options.json:
+        json.dump({"node": gate.name, "videos": len(videos), **asdict(gain), "file": str(out)}, sys.stdout, indent=1)
+        print()
+        return 0
+    print(f"{gate.name}, {len(videos)} videos     N-acc  T-acc    J&F  Final")
+    for name, score in (("without", gain.plain), ("fitted", gain.fitted), ("held out", gain.held_out)):
+        cells = (score.n_accuracy, score.t_accuracy, score.j_and_f, score.final)
+        print(f"{name:>20} " + " ".join(f"{cell:>6.2f}" for cell in cells))
+    print(f"held-out gain of Final: {gain.held_out.final - gain.plain.final:+.2f} [{gain.low:+.2f}, {gain.high:+.2f}]")
+    print(f"{out}: written; name it in the recipe under 'fitted'")
+    return 0
+
+
+def _choose_file(options: argparse.Namespace) -> Path:
+    if options.out is None:
+        raise ConfigError(f"{options.node}: the recipe names no fitted file; give --out FILE")
+    out: Path = options.out
+    return out
+
+
+def _open(options: argparse.Namespace) -> Recipe:
     """Return the recipe with the node as it is before anything is fitted.
 
     Raises:
-        ConfigError: no such node, or one that combines nothing.
+        ConfigError: no such node, or one that has nothing to fit.
     """
     recipe = open_recipe(options)
-    fusions = [node.name for node in recipe.nodes if node.combination() is not None]
-    if options.node not in fusions:
-        raise ConfigError(f"{recipe.path}: no fusion {options.node!r}; {nearest(options.node, fusions)}")
-    named = recipe.node(options.node).combination()
-    assert named is not None
+    known = [node.name for node in recipe.nodes if node.combination() is not None or node.gate() is not None]
+    if options.node not in known:
+        raise ConfigError(f"{recipe.path}: no fusion or gate {options.node!r}; {nearest(options.node, known)}")
+    gate, named = recipe.node(options.node).gate(), recipe.node(options.node).combination()
     nodes = tuple(
         node.unfitted() if node.name == options.node or any(not file.path.exists() for file in node.files()) else node
         for node in recipe.nodes
     )
-    found = replace(recipe, nodes=nodes)
-    unfitted = found.node(options.node).combination()
-    assert unfitted is not None
-    options.out = options.out or (None if named.rule.method == "votes" else named.fitted_file())
-    return found, unfitted
+    if gate is not None:
+        options.out = options.out or gate.fitted
+    elif named is not None and named.rule.method != "votes":
+        options.out = options.out or named.fitted_file()
+    return replace(recipe, nodes=nodes)
 
 
 def _describe(node: Combination, rule: FusionRule) -> dict[str, Any]:

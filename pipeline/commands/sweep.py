@@ -10,10 +10,11 @@ from dataclasses import asdict
 from pathlib import Path
 
 from pipeline.commands.recipe_options import add_recipe_options, open_recipe, repeat_options
+from pipeline.gating import GateRow, read_answers, sweep_gate
 from pipeline.plan import make_plan, select_videos
 from pipeline.recipe.graph import build_graph
 from pipeline.results import Results
-from pipeline.sweep_plot import plot_sweep
+from pipeline.sweep_plot import plot_gate, plot_sweep
 from pipeline.sweeping import SweepRow, sweep_node
 from rvos.datasets import open_dataset
 from rvos.errors import ConfigError
@@ -28,7 +29,7 @@ def register(parser: argparse.ArgumentParser) -> None:
         "  rvos sweep pipeline.yaml smr --thresholds 2 3 4 0.6"
     )
     add_recipe_options(parser)
-    parser.add_argument("node", metavar="NODE", help="a fusion by votes; its inputs must be finished")
+    parser.add_argument("node", metavar="NODE", help="a fusion by votes, or a gate; its inputs must be finished")
     parser.add_argument("--thresholds", nargs="+", default=[], metavar="T", help="default: all that can differ")
     parser.add_argument("--members", action="store_true", help="every subset of the members, with every threshold")
     parser.add_argument("--plot", type=Path, metavar="PNG", help="draw the thresholds and their scores into this file")
@@ -47,6 +48,13 @@ def run(options: argparse.Namespace) -> int:
     dataset = open_dataset(recipe.dataset.format, recipe.dataset.root, recipe.dataset.split)
     videos = select_videos(dataset, names=options.videos)
     results = Results(make_plan(recipe, build_graph(recipe), videos), repeat_options(options))
+    gate = next((found for one in results.plan.nodes if one.name == options.node and (found := one.gate())), None)
+    if gate is not None:
+        rows_of_gate = sweep_gate(read_answers(results, dataset, videos, gate), gate)
+        _print_gate(gate.name, rows_of_gate, as_json=options.json)
+        if options.plot:
+            plot_gate(gate.name, rows_of_gate, options.plot)
+        return 0
     node = results.find_ballot(options.node)
     rows = sweep_node(
         results,
@@ -63,6 +71,23 @@ def run(options: argparse.Namespace) -> int:
     if options.plot:
         plot_sweep(node.name, rows, options.plot)
     return 0
+
+
+def _print_gate(node: str, rows: Sequence[GateRow], *, as_json: bool) -> None:
+    if as_json:
+        json.dump({"node": node, "settings": [asdict(row) for row in rows]}, sys.stdout, indent=1)
+        print()
+        return
+    best = max(rows, key=lambda row: row.final)
+    step = max(1, len(rows) // _SHOWN)
+    print(f"  {'threshold':>10}  {'N-acc':>6} {'T-acc':>6} {'J&F':>6} {'Final':>6}")
+    for row in rows:
+        if row is best or rows.index(row) % step == 0:
+            mark = "*" if row is best else " "
+            print(
+                f"{mark} {row.threshold:>10.4f}  {row.n_accuracy:>6.2f} {row.t_accuracy:>6.2f} {row.j_and_f:>6.2f} "
+                f"{row.final:>6.2f}"
+            )
 
 
 def _print(node: str, rows: Sequence[SweepRow], *, as_json: bool) -> None:

@@ -118,6 +118,43 @@ class Combination(Ballot, Protocol):
         ...
 
 
+class Gate(Protocol):
+    """How a node empties answers: what sweeps and fits of gates read."""
+
+    @property
+    def name(self) -> str:
+        """The node."""
+        ...
+
+    @property
+    def source(self) -> str:
+        """The node whose answers are kept or emptied."""
+        ...
+
+    @property
+    def members(self) -> tuple[str, ...]:
+        """The nodes whose agreement and scores tell."""
+        ...
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """Names of what decides."""
+        ...
+
+    @property
+    def fitted(self) -> Path | None:
+        """File of fitted numbers that the recipe names."""
+        ...
+
+    def chances(self, features: Values) -> Values:
+        """Return the chance of a target from features `(E, K)`.
+
+        Raises:
+            InputError: a fitted file that cannot be used, or is for other members or features.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Node(ABC):
     """One named result of a recipe; the further fields of a kind are its settings.
@@ -238,6 +275,10 @@ class Node(ABC):
 
     def combination(self) -> Combination | None:
         """Return how it combines members; None where it does not."""
+        return None
+
+    def gate(self) -> Gate | None:
+        """Return how it empties answers; None where it does not."""
         return None
 
     def unfitted(self) -> Node:

@@ -15,6 +15,7 @@ KINDS: dict[str, str] = {
     "runner": "pipeline.kinds.member:MemberNode",
     "propagate": "pipeline.kinds.propagate:PropagateNode",
     "fuse": "pipeline.kinds.fuse:FuseNode",
+    "gate": "pipeline.kinds.gate:GateNode",
 }
 
 

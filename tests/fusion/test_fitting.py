@@ -98,6 +98,7 @@ FITTED = FittedFile(
     ("soc", "mutr"),
     Logistic((1.0, -2.0), 0.25),
     ("area", "mean_score"),
+    0.5,
     {"videos": 40},
 )
 

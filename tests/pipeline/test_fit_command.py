@@ -104,7 +104,7 @@ def test_few_videos_need_force(recipe: Path, capsys: pytest.CaptureFixture[str])
 
 def test_other_nodes_are_refused(recipe: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["fit", str(recipe), "a"]) == 2
-    assert "no fusion 'a'" in capsys.readouterr().err
+    assert "no fusion or gate 'a'" in capsys.readouterr().err
 
 
 def test_inputs_that_never_ran_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

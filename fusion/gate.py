@@ -1,0 +1,144 @@
+"""Sentences without target: features of an answer, and what follows where it is emptied below a threshold.
+
+Source: same_object, section 5.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fusion.overlaps import are_near
+from fusion.votes import read_runs
+from rvos.errors import FusionError
+from rvos.mask_sequences import MaskSequence
+
+Values = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+Member = Mapping[str, MaskSequence]
+
+FEATURES = ("agreement", "mean_score", "max_score", "area", "presence", "support", "lead")
+
+
+def measure_features(answers: Member, members: Sequence[Member], expressions: Sequence[str]) -> Values:
+    """Return what is known of every sentence's answer, `(E, 7)`, in the order of FEATURES; all in [0, 1] but scores.
+
+    agreement: pairs of different members that lie on one place; mean_score, max_score: of the members' scores over
+    frames, averaged over members; area: part of the pixels that the answer marks; presence: part of the frames where it
+    marks any; support: part of the members that lie on the answer; lead: support less that of the next best place.
+
+    Raises:
+        FusionError: fewer than two members, or unequal frames or sizes.
+    """
+    if len(members) < 2:
+        raise FusionError("a gate compares members with each other; name at least two")
+    rows = []
+    for name in expressions:
+        own = [member[name] for member in members]
+        runs = read_runs(answers[name])
+        near = are_near([runs, *(read_runs(sequence) for sequence in own)])
+        between = near[1:, 1:]
+        n_members = len(own)
+        agreement = (between.sum() - np.trace(between)) / (n_members * (n_members - 1))
+        support = float(near[0, 1:].mean())
+        elsewhere = between[~near[0, 1:]][:, ~near[0, 1:]]
+        next_best = float(elsewhere.sum(axis=1).max(initial=0)) / n_members
+        areas = runs.areas()
+        rows.append(
+            (
+                float(agreement),
+                float(np.mean([sequence.scores.mean(dtype=np.float64) for sequence in own])),
+                float(np.mean([sequence.scores.max() for sequence in own])),
+                float(areas.sum()) / (runs.n_frames * runs.size[0] * runs.size[1]),
+                float((areas > 0).mean()),
+                support,
+                support - next_best,
+            )
+        )
+    return np.asarray(rows, np.float64).reshape(-1, len(FEATURES))
+
+
+def select_features(features: Values, names: Sequence[str]) -> Values:
+    """Return some of the features, `(E, K)`."""
+    return features[:, [FEATURES.index(name) for name in names]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Answers:
+    """The answers of one video, each as it is and as it would be when emptied.
+
+    Args:
+        has_target: `(E,)`, as the data set says.
+        is_empty: `(E,)`, of the answer as it is.
+        kept, emptied: `(E,)` J&F in [0, 1].
+    """
+
+    has_target: Flags
+    is_empty: Flags
+    kept: Values
+    emptied: Values
+
+
+@dataclass(frozen=True, slots=True)
+class GateScore:
+    """What a threshold gives, in per cent.
+
+    Args:
+        n_accuracy: sentences without target that get an empty answer; 100 where there are none.
+        t_accuracy: sentences with a target that get a non-empty answer.
+        j_and_f: of all sentences; an empty answer to a sentence without target counts as 1.
+        final: mean of the three.
+    """
+
+    n_accuracy: float
+    t_accuracy: float
+    j_and_f: float
+    final: float
+
+
+def count(answers: Answers, chances: Values, threshold: float) -> Values:
+    """Return what one video adds to the score of a threshold: `(sentences, J&F, without, emptied, with, answered)`."""
+    emptied = answers.is_empty | (chances < threshold)
+    values = np.where(emptied, answers.emptied, answers.kept)
+    target = answers.has_target
+    counts = (
+        len(values),
+        values.sum(),
+        (~target).sum(),
+        (emptied & ~target).sum(),
+        target.sum(),
+        (~emptied & target).sum(),
+    )
+    return np.array([float(value) for value in counts])
+
+
+def score_counts(counts: Values) -> GateScore:
+    """Return the score of counts that were added up over videos, `(6,)`."""
+    sentences, total, without, emptied, target, answered = counts.tolist()
+    n_accuracy = 100 * emptied / without if without else 100.0
+    t_accuracy = 100 * answered / target if target else 100.0
+    j_and_f = 100 * total / sentences if sentences else 0.0
+    return GateScore(n_accuracy, t_accuracy, j_and_f, (n_accuracy + t_accuracy + j_and_f) / 3)
+
+
+def list_thresholds(chances: Sequence[Values]) -> list[float]:
+    """Return every threshold that can differ: 0, half-way between neighbouring chances, and above the largest."""
+    known = np.unique(np.concatenate([np.zeros(0), *chances]))
+    if not known.size:
+        return [0.0]
+    return [0.0, *((known[:-1] + known[1:]) / 2).tolist(), float(np.nextafter(known[-1], np.inf))]
+
+
+def find_best(answers: Sequence[Answers], chances: Sequence[Values]) -> float:
+    """Return the threshold with the largest Final; of equal ones the smallest."""
+    thresholds = list_thresholds(chances)
+    finals = [score_counts(sum_counts(answers, chances, threshold).sum(axis=0)).final for threshold in thresholds]
+    return thresholds[finals.index(max(finals))]
+
+
+def sum_counts(answers: Sequence[Answers], chances: Sequence[Values], threshold: float) -> Values:
+    """Return the counts of every video, `(V, 6)`."""
+    return np.stack([count(own, chance, threshold) for own, chance in zip(answers, chances, strict=True)])
