@@ -11,6 +11,7 @@ from typing import Any
 from torch import nn
 
 from runners.checkpoints import CheckpointFile, LoadReport, match_keys, read_network_config, read_stated_config, sketch
+from rvos.errors import CheckpointError
 
 _PROFILER = (r"total_params$", r"total_ops$")
 
@@ -139,9 +140,13 @@ def identify_vos(file: CheckpointFile) -> Identity | None:
         return None
     from deaot_toolkit import CONFIGS, NetworkConfig, VosNetwork, find_config
     from deaot_toolkit.checkpoints import CONFIG_ENTRY
+    from deaot_toolkit.errors import ToolkitError
 
     stored = file.metadata.get(CONFIG_ENTRY)
-    configs = [NetworkConfig.from_json(stored)] if stored else [find_config(name) for name in CONFIGS]
+    try:
+        configs = [NetworkConfig.from_json(stored)] if stored else [find_config(name) for name in CONFIGS]
+    except ToolkitError as error:
+        raise CheckpointError(f"{file.path}: {error}") from None
     tolerated = (r"relative_position_index$", r"num_batches_tracked$", *_PROFILER)
     accounts = [
         (config, _forgive(_account(partial(VosNetwork, config), file, ignored=tolerated))) for config in configs

@@ -18,10 +18,16 @@ from torch import Tensor
 from deaot_toolkit.configs import NetworkConfig, find_config
 from deaot_toolkit.errors import CheckpointError
 from deaot_toolkit.network import VosNetwork
+from deaot_toolkit.torch_files import DAMAGE, RefusedFileError, check_torch_file, open_regular
 
 ENVELOPES = ("state_dict", "model")
 CONFIG_ENTRY = "deaot_config"
 _SHOWN = 8
+# A file that lacks some tensors is told which; only one that could not hold the network at all is not built for.
+_MOST_CLAIMED = 16
+_SLACK = 10_000_000
+# No network here has a part of these names.
+_WRAPPERS = ("module", "_orig_mod")
 # Older files lack the mask token, which no network reads; index buffers are computed, not learned.
 _TOLERATED = ("LSTT.mask_token", "relative_position_index")
 
@@ -32,20 +38,22 @@ def read_state(path: Path) -> tuple[dict[str, Tensor], NetworkConfig | None]:
     Raises:
         CheckpointError: missing, damaged, holding no state dict, or wanting to execute code.
     """
-    if not path.is_file():
-        raise CheckpointError(f"{path}: no such checkpoint; check the path")
-    if path.suffix == ".safetensors":
-        return _read_safetensors(path)
-    try:
-        with torch.serialization.safe_globals([argparse.Namespace, collections.defaultdict, dict]):
-            content = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        reason = str(error).split(". ", 1)[0].splitlines()[0]
-        raise CheckpointError(
-            f"{path}: refused, only executing code could read it ({reason}); save its state dict"
-        ) from None
-    except (RuntimeError, EOFError, ValueError, OSError, KeyError, IndexError, AttributeError, TypeError) as error:
-        raise CheckpointError(f"{path}: not a readable torch file ({error}); copy it again") from None
+    with open_regular(path) as stream:
+        if path.suffix == ".safetensors":
+            return _read_safetensors(path)
+        try:
+            check_torch_file(stream)
+            stream.seek(0)
+            with torch.serialization.safe_globals([argparse.Namespace, collections.defaultdict, dict]):
+                content = torch.load(stream, map_location="cpu", weights_only=True)
+        except (RefusedFileError, pickle.UnpicklingError) as error:
+            reason = " ".join(str(error).split())[:160]
+            raise CheckpointError(
+                f"{path}: refused, only executing code could read it ({reason}); save its state dict"
+            ) from None
+        except DAMAGE as error:
+            reason = " ".join(str(error).split())[:160] or type(error).__name__
+            raise CheckpointError(f"{path}: not a readable torch file ({reason}); copy it again") from None
     return _unwrap(path, content), None
 
 
@@ -54,7 +62,7 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], NetworkConfig | No
         with safe_open(path, framework="pt") as stream:
             text = (stream.metadata() or {}).get(CONFIG_ENTRY)
             state = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError, ValueError) as error:
+    except (SafetensorError, *DAMAGE) as error:
         raise CheckpointError(f"{path}: not a whole safetensors file ({error}); copy it again") from None
     return state, NetworkConfig.from_json(text) if text else None
 
@@ -64,9 +72,24 @@ def _unwrap(path: Path, content: object) -> dict[str, Tensor]:
         raise CheckpointError(f"{path}: holds a {type(content).__name__}, not a state dict; give a checkpoint")
     envelope = next((name for name in ENVELOPES if isinstance(content.get(name), Mapping)), None)
     state = content[envelope] if envelope else content
-    if not state or not all(isinstance(value, Tensor) for value in state.values()):
+    if not state or not all(isinstance(name, str) and name.isprintable() for name in state):
         raise CheckpointError(f"{path}: no state dict under {' or '.join(ENVELOPES)}; give a checkpoint")
-    return {str(name).removeprefix("module."): value for name, value in state.items()}
+    if not all(_is_stored(value) for value in state.values()):
+        raise CheckpointError(f"{path}: no state dict of plain, stored tensors; save it again with torch.save")
+    # A counter stands beside the weights of an averaged model, wrappers of compiled and parallel ones before them.
+    return {_unwrap_name(name): value for name, value in state.items() if _unwrap_name(name) != "n_averaged"}
+
+
+def _is_stored(value: object) -> bool:
+    """Tell whether all values of a tensor are in the file: an expanded one claims more."""
+    if not isinstance(value, Tensor) or value.layout != torch.strided or value.is_quantized or value.is_meta:
+        return False
+    repeats = any(step == 0 and side > 1 for side, step in zip(value.shape, value.stride(), strict=True))
+    return not repeats and value.numel() * value.element_size() <= value.untyped_storage().nbytes()
+
+
+def _unwrap_name(name: str) -> str:
+    return ".".join(word for word in name.split(".") if word not in _WRAPPERS)
 
 
 def load_state(network: VosNetwork, state: Mapping[str, Tensor], *, source: str) -> None:
@@ -125,9 +148,24 @@ def load(path: Path | str, name: str | NetworkConfig | None = None) -> VosNetwor
         if name is None:
             raise CheckpointError(f"{path}: does not say which network it is; give its name, such as r50-aotl")
         config = find_config(name)
-    network = VosNetwork(config)
+    network = _build(config, state, source=str(path))
     load_state(network, state, source=str(path))
     return network.eval()
+
+
+def _build(config: NetworkConfig, state: Mapping[str, Tensor], *, source: str) -> VosNetwork:
+    """Return the network; it is built without memory first, as a file may state sizes far beyond its tensors."""
+    try:
+        with torch.device("meta"):
+            outline = VosNetwork(config)
+    except DAMAGE as error:
+        reason = " ".join(str(error).split())[:160] or type(error).__name__
+        raise CheckpointError(f"{source}: the sizes that it states make no network ({reason}); copy it again") from None
+    stated = sum(value.numel() for value in outline.state_dict().values())
+    held = sum(value.numel() for value in state.values())
+    if stated > _SLACK + _MOST_CLAIMED * held:
+        raise CheckpointError(f"{source}: states a network of {stated} values, but holds {held}; get the whole file")
+    return VosNetwork(config)
 
 
 def save(network: VosNetwork, path: Path | str, *, dtype: torch.dtype = torch.float32) -> None:

@@ -14,8 +14,15 @@ EncoderKind = Literal["mobilenet_v2", "resnet", "swin", "compact"]
 Family = Literal["aot", "deaot"]
 NEVER = 9999
 _RESNET_EXPANSION = 4
+_MOST_LAYERS = 64
 _STAGES = 3
-_MOST_LAYERS = 1000
+
+
+def _check_numbers(what: str, *numbers: int, least: int = 1, most: int = 100_000) -> None:
+    """Refuse sizes that no network has; files may state anything."""
+    for number in numbers:
+        if type(number) is not int or not least <= number <= most:
+            raise NetworkConfigError(f"{what}: {number!r:.40} is no whole number from {least} to {most}; correct it")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +48,8 @@ class EncoderConfig:
     def __post_init__(self) -> None:
         if self.kind not in ("mobilenet_v2", "resnet", "swin", "compact"):
             raise NetworkConfigError(f"encoder {self.kind!r} is unknown; choose mobilenet_v2, resnet, swin or compact")
-        if not all(1 <= depth <= _MOST_LAYERS for depth in self.depths):
-            raise NetworkConfigError(f"encoder {self.kind}: depths {self.depths}; give 1 to {_MOST_LAYERS} blocks each")
+        _check_numbers("encoder", self.width, self.window, *self.heads, *self.widths)
+        _check_numbers("encoder depths", *self.depths, most=_MOST_LAYERS)
         if self.kind != "mobilenet_v2" and len(self.depths) != _STAGES:
             raise NetworkConfigError(f"encoder {self.kind}: {len(self.depths)} depths; give one for each of 3 stages")
         if self.kind == "swin" and len(self.heads) != _STAGES:
@@ -96,6 +103,9 @@ class NetworkConfig:
     def __post_init__(self) -> None:
         if self.family not in ("aot", "deaot"):
             raise NetworkConfigError(f"{self.name}: family {self.family!r} is unknown; choose aot or deaot")
+        _check_numbers("layers", self.layers, most=_MOST_LAYERS)
+        _check_numbers("widths", self.embedding_dim, self.heads, self.feed_forward_dim, self.max_objects)
+        _check_numbers("local_radius", self.local_radius, least=0, most=_MOST_LAYERS)
         for name in ("layers", "long_term_gap", "training_gap", "embedding_dim", "heads", "max_objects"):
             if getattr(self, name) < 1:
                 raise NetworkConfigError(f"{self.name}: {name} is {getattr(self, name)}; give at least 1")
@@ -126,8 +136,9 @@ class NetworkConfig:
                 for name, value in content.pop("encoder").items()
             }
             return cls(encoder=EncoderConfig(**encoder), **content)
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise NetworkConfigError(f"network configuration: cannot be read ({error}); build it by name") from None
+        except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
+            reason = " ".join(str(error).split())[:160] or type(error).__name__
+            raise NetworkConfigError(f"network configuration: cannot be read ({reason}); build it by name") from None
 
 
 def changed(config: NetworkConfig, changes: Mapping[str, Any]) -> NetworkConfig:

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import os
+import pickle
+import zipfile
 from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from safetensors.torch import save_file
 
 from deaot_toolkit import CheckpointError, EncoderConfig, NetworkConfig, VosNetwork, build, load, save
+from deaot_toolkit.errors import ToolkitError
 
 CONFIG_CHANGES = {"embedding_dim": 32, "heads": 2, "feed_forward_dim": 64, "max_objects": 4, "layers": 1}
 
@@ -137,3 +144,94 @@ def test_an_absent_file_and_an_unnamed_network_are_refused(network: VosNetwork, 
     path = write(network, tmp_path / "file.pth")
     with pytest.raises(CheckpointError, match="give its name"):
         load(path)
+
+
+class Named:
+    """Unpickling it would name a class that no checkpoint holds."""
+
+
+HOSTILE = {
+    "empty": (b"", "an empty file"),
+    "web page": (b"<html>Sign in</html>", "a web page"),
+    "lfs pointer": (b"version https://git-lfs.github.com/spec/v1\n", "git-LFS pointer"),
+    "large object number": (b"\x80\x02Nr\xff\xff\xff\x0f.", "object 268435455"),
+    "large claim": (
+        pickle.dumps(0x1950A86A20F9469CFC6C, 2)
+        + pickle.dumps(1001, 2)
+        + pickle.dumps({}, 2)
+        + b"\x80\x02(X\x07\x00\x00\x00storagectorch\nFloatStorage\nX\x01\x00\x00\x000X\x03\x00\x00\x00cpu"
+        + b"\x8a\x08\x00\x00\x00\x00\x00\x01\x00\x00NtQ.",
+        "more values than it has bytes",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_files_are_one_line(tmp_path: Path, name: str) -> None:
+    content, message = HOSTILE[name]
+    path = tmp_path / "file.pth"
+    path.write_bytes(content)
+    with pytest.raises(CheckpointError, match=message) as caught:
+        load(path, "small-aot")
+    assert str(caught.value).startswith(str(path))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"w": torch.zeros(1).expand(10**6, 10**6)},
+        {"w": torch.eye(3).to_sparse()},
+        {"w": torch.zeros(3, device="meta")},
+        {"w": [1.0]},
+        {3: torch.ones(1)},
+        {"state_dict": {}},
+        {"w": Named},
+        [1],
+    ],
+    ids=["expanded", "sparse", "meta", "list", "number", "empty", "class", "no mapping"],
+)
+def test_what_is_no_state_of_stored_tensors_is_refused(tmp_path: Path, content: object) -> None:
+    path = tmp_path / "file.pth"
+    torch.save(content, path)
+    with pytest.raises(CheckpointError, match=r"file\.pth"):
+        load(path, "small-aot")
+
+
+def test_pipes_devices_and_packed_archives_are_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.pth")
+    (tmp_path / "device.pth").symlink_to("/dev/zero")
+    for name in ("pipe", "device"):
+        with pytest.raises(CheckpointError, match="pipe or device"):
+            load(tmp_path / f"{name}.pth", "small-aot")
+    with zipfile.ZipFile(tmp_path / "packed.pth", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a/data.pkl", b"\x80\x02}." + b" " * 10000)
+    with pytest.raises(CheckpointError, match="is packed"):
+        load(tmp_path / "packed.pth", "small-aot")
+
+
+@pytest.mark.parametrize("prefix", ["_orig_mod.module.", "module._orig_mod.", "module.module."])
+def test_wrapped_names_load(network: VosNetwork, tmp_path: Path, prefix: str) -> None:
+    path = write(network, tmp_path / "file.pth", prefix=prefix)
+    assert same(load(path, network.config), network)
+
+
+@pytest.mark.parametrize("change", [{"layers": 10**9}, {"embedding_dim": "x"}, {"heads": []}, {"embedding_dim": 96000}])
+def test_stated_sizes_are_checked_before_anything_is_built(tmp_path: Path, change: dict[str, object]) -> None:
+    content = json.loads(build("small-aot", CONFIG_CHANGES).config.to_json()) | change
+    path = tmp_path / "file.safetensors"
+    save_file({"w": torch.zeros(2)}, path, metadata={"deaot_config": json.dumps(content)})
+    with pytest.raises(ToolkitError):
+        load(path)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data(), zipped=st.booleans())
+def test_changed_bytes_never_end_in_a_traceback(tmp_path: Path, data: st.DataObject, *, zipped: bool) -> None:
+    path = tmp_path / "file.pth"
+    torch.save({"w": torch.arange(6.0)}, path, _use_new_zipfile_serialization=zipped)
+    content = bytearray(path.read_bytes())
+    content[data.draw(st.integers(0, 1 << 20)) % len(content)] = data.draw(st.integers(0, 255))
+    path.write_bytes(content)
+    with pytest.raises(CheckpointError, match=r"file\.pth"):
+        load(path, "small-aot")

@@ -1,0 +1,147 @@
+"""Torch files looked at before torch reads them: nothing in them may ask for more memory than they have bytes."""
+
+from __future__ import annotations
+
+import io
+import os
+import pickletools
+import stat
+import zipfile
+import zlib
+from pathlib import Path
+from typing import BinaryIO
+
+from deaot_toolkit.errors import CheckpointError
+
+_ZIP = b"PK\x03\x04"
+_PAGES = (b"<!doctype", b"<html", b"<head", b"<?xml")
+_INTEGERS = frozenset({"BININT", "BININT1", "BININT2", "INT", "LONG", "LONG1", "LONG4"})
+_STORES = frozenset({"PUT", "BINPUT", "LONG_BINPUT"})
+_REFUSED = frozenset({"STACK_GLOBAL", "INST", "OBJ", "DUP", "EXT1", "EXT2", "EXT4", "MEMOIZE", "NEXT_BUFFER"})
+_LEGACY_PICKLES = 4
+_MOST_OPCODES = 3_000_000
+_NUMBERS = ("Double", "Float", "Half", "BFloat16", "Long", "Int", "Short", "Char", "Byte", "Bool")
+_KNOWN = frozenset(
+    {
+        *(f"torch {kind}Storage" for kind in _NUMBERS),
+        "torch._utils _rebuild_tensor",
+        "torch._utils _rebuild_tensor_v2",
+        "torch._utils _rebuild_parameter",
+        "torch Size",
+        "collections OrderedDict",
+        "collections defaultdict",
+        "argparse Namespace",
+        "builtins dict",
+        "__builtin__ dict",
+    }
+)
+
+
+class RefusedFileError(Exception):
+    """A file that names other than tensors, containers and numbers."""
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """Return the opened file; pipes and devices are never waited for.
+
+    Raises:
+        CheckpointError: missing, no regular file, or what a download leaves in place of a checkpoint.
+    """
+    try:
+        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+    except FileNotFoundError:
+        raise CheckpointError(f"{path}: no such checkpoint; check the path") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise CheckpointError(f"{path}: cannot be read ({reason}); check the path and its rights") from None
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise CheckpointError(f"{path}: a folder, pipe or device, not a checkpoint file; check the path")
+    stream = os.fdopen(handle, "rb")
+    start = stream.read(256).lstrip().lower()
+    stream.seek(0)
+    if start.startswith(_PAGES):
+        raise CheckpointError(f"{path}: a web page, not a checkpoint; open its address in a browser and save the file")
+    if start.startswith(b"version https://git-lfs"):
+        raise CheckpointError(f"{path}: a git-LFS pointer, not the checkpoint; run `git lfs pull` in its repository")
+    if not start:
+        raise CheckpointError(f"{path}: an empty file; copy it again")
+    return stream
+
+
+def check_torch_file(stream: BinaryIO) -> None:
+    """Walk the pickles and records of a torch file without building anything.
+
+    Raises:
+        RefusedFileError: it names a class that official files do not hold.
+        Exception: damaged, or claiming more than it holds.
+    """
+    size = os.fstat(stream.fileno()).st_size
+    is_archive = stream.read(len(_ZIP)) == _ZIP
+    stream.seek(0)
+    if is_archive:
+        _check_archive(stream, size)
+        return
+    # Magic number, version, system, content; the keys and values that follow are bounded by what these claim.
+    for _ in range(_LEGACY_PICKLES):
+        _check_pickle(stream, size)
+
+
+def _check_archive(stream: BinaryIO, size: int) -> None:
+    with zipfile.ZipFile(stream) as archive:
+        for record in archive.infolist():
+            is_stored = record.compress_type == zipfile.ZIP_STORED and record.compress_size == record.file_size
+            if not is_stored or record.file_size > size:
+                raise ValueError(f"the record {record.filename!r:.60} is packed, torch stores it as it is")
+        for record in archive.infolist():
+            # Reading a record tests its checksum; files that were written without have 0 there.
+            if record.CRC and not record.filename.endswith(".pkl"):
+                _check_record(archive, record)
+            elif record.filename.endswith(".pkl"):
+                _check_pickle(io.BytesIO(archive.read(record)), size)
+
+
+def _check_record(archive: zipfile.ZipFile, record: zipfile.ZipInfo) -> None:
+    with archive.open(record) as content:
+        while content.read(1 << 20):
+            pass
+
+
+def _check_pickle(stream: BinaryIO, size: int) -> None:
+    """Walk one pickle and leave the stream behind it."""
+    numbers: list[int] = []
+    previous = ""
+    for count, (opcode, argument, _) in enumerate(pickletools.genops(stream)):
+        name = opcode.name
+        if name in _REFUSED or (name == "GLOBAL" and argument not in _KNOWN):
+            raise RefusedFileError(str(argument or name).replace(" ", "."))
+        if count > _MOST_OPCODES:
+            raise ValueError(f"more than {_MOST_OPCODES} parts")
+        if name in _STORES and (previous in _INTEGERS or not isinstance(argument, int) or argument > count):
+            raise ValueError(f"it names object {argument} where there are at most {count}")
+        if name == "MARK":
+            numbers = []
+        elif name in _INTEGERS and isinstance(argument, int):
+            numbers.append(argument)
+        elif name == "BINPERSID" and any(not 0 <= number <= size for number in numbers):
+            # A reference to a storage ends with its number of values, which torch would make room for unread.
+            raise ValueError("it claims more values than it has bytes")
+        previous = name
+
+
+DAMAGE = (
+    ArithmeticError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    NotImplementedError,
+    OSError,
+    RecursionError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+"""What a damaged file may raise."""
