@@ -150,6 +150,7 @@ def windowed_peaks() -> tuple[float, float]:
 
 def print_windowed_peaks() -> None:
     """Print both peaks of a small network on frames of 180x320; run in a process of its own."""
+    from runners.clip_runner import ClipProtocol
     from runners.networks.tokenizers import SmallTokens
     from runners.referring import ReferringOptions, ReferringRunner
     from rvos.videos import Expression, Video
@@ -158,8 +159,10 @@ def print_windowed_peaks() -> None:
     config = ReferFormerConfig(
         backbone="resnet_tiny", text=text, hidden_dim=64, encoder_layers=2, decoder_layers=2, feedforward=128
     )
-    options = ReferringOptions(short_side=180, window=WINDOW, overlap=4, keep_soft=False)
-    runner = ReferringRunner(ReferFormer(config), SmallTokens(), torch.device("cpu"), options)
+    clips = ClipProtocol(short_side=180, smallest=29, window=WINDOW, overlap=4, keep_soft=False)
+    runner = ReferringRunner(
+        ReferFormer(config), SmallTokens(), torch.device("cpu"), clips=clips, options=ReferringOptions()
+    )
     expressions = (Expression("0", "the red circle"), Expression("1", "the star"))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "frame.png"

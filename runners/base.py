@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal, Protocol
+from typing import Annotated, Literal, Protocol, get_args
 
+from rvos.errors import ConfigError
 from rvos.mask_sequences import MaskSequence
 from rvos.settings import Range, Size
 from rvos.videos import Expression, Video
@@ -42,6 +43,12 @@ class ModelSettings:
     compile: bool = False
     keep_soft: bool = True
     options: Mapping[str, OptionValue] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.precision not in get_args(Precision):
+            raise ConfigError(
+                f"{self.runner}: precision {self.precision!r}; choose one of {', '.join(get_args(Precision))}"
+            )
 
 
 class Runner(Protocol):

@@ -6,32 +6,39 @@ takes the frame with the surest mask instead.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import torch
 
 from runners.base import ModelSettings
 from runners.checkpoints import CheckpointFile, build_network, read_checkpoint, read_stated_config
+from runners.networks.backbones import find_backbone
 from runners.networks.mutr import Mutr, MutrConfig
 from runners.networks.released import load_released
-from runners.referring import (
-    ReferringRunner,
-    compile_network,
-    find_tokens,
-    read_settings,
-    released_backbone,
-)
+from runners.referring import ReferringOptions, ReferringRunner, compile_network, plan_clips, released_backbone
+from runners.resources import check_backbone, open_tokens
 from rvos.errors import CheckpointError, ConfigError
+from rvos.settings import load
 
 NAME = "mutr"
 _SHORT_SIDE = 432
 
 
+@dataclass(frozen=True, slots=True)
+class MutrOptions(ReferringOptions):
+    """The runner's own settings in a recipe.
+
+    Args:
+        eval_layer: heads at evaluation; -1 is the consistent choice, 0 the released behaviour; None: as the file says.
+    """
+
+    eval_layer: int | None = None
+
+
 def build(settings: ModelSettings, *, device: torch.device) -> ReferringRunner:
     """Return the runner of an official file or of our own safetensors.
 
-    Option `eval_layer` (default: as the file's configuration says, 0 for official files) chooses the heads at
-    evaluation; -1 is the consistent choice, 0 the released behaviour.
+    Options: those of `MutrOptions`.
 
     Raises:
         CheckpointError: the checkpoint cannot be read safely, or does not fit.
@@ -39,16 +46,17 @@ def build(settings: ModelSettings, *, device: torch.device) -> ReferringRunner:
     """
     file = read_checkpoint(settings.checkpoint)
     config = find_config(settings, file)
-    options, own = read_settings(settings, device, short_side=_SHORT_SIDE, extra={"eval_layer": config.eval_layer})
-    eval_layer = int(own["eval_layer"])
+    options = load(MutrOptions, settings.options, where=settings.runner, part="options")
+    eval_layer = config.eval_layer if options.eval_layer is None else options.eval_layer
     if not -config.decoder_layers <= eval_layer < config.decoder_layers:
         raise ConfigError(f"mutr: eval_layer {eval_layer}; the network has {config.decoder_layers} decoder layers")
-    tokens = find_tokens(settings, config.text)
+    tokens = open_tokens(settings, vocabulary=config.text.vocab_size, max_tokens=config.text.max_tokens)
     network = build_network(lambda: Mutr(replace(config, eval_layer=eval_layer)), file)
     load_released(network, file)
     if settings.compile:
         compile_network(network)
-    return ReferringRunner(network, tokens, device, options)
+    clips = plan_clips(settings, options, network, short_side=_SHORT_SIDE)
+    return ReferringRunner(network, tokens, device, clips=clips, options=options)
 
 
 def find_config(settings: ModelSettings, file: CheckpointFile) -> MutrConfig:
@@ -59,6 +67,7 @@ def find_config(settings: ModelSettings, file: CheckpointFile) -> MutrConfig:
     """
     stated = read_stated_config(file, NAME, MutrConfig)
     if stated is not None:
+        check_backbone(settings, stated.backbone_sizes or find_backbone(stated.backbone))
         return stated
     if not any(name.startswith("mti.") for name in file.state):
         raise CheckpointError(f"{file.path}: has no temporal interaction (mti.*), so it is not MUTR; set the runner")

@@ -6,16 +6,13 @@ import torch
 
 from runners.base import ModelSettings
 from runners.checkpoints import CheckpointFile, build_network, read_checkpoint, read_stated_config
+from runners.networks.backbones import find_backbone
 from runners.networks.referformer import ReferFormer, ReferFormerConfig
 from runners.networks.released import load_released
-from runners.referring import (
-    ReferringRunner,
-    compile_network,
-    find_tokens,
-    read_settings,
-    released_backbone,
-)
+from runners.referring import ReferringOptions, ReferringRunner, compile_network, plan_clips, released_backbone
+from runners.resources import check_backbone, open_tokens
 from rvos.errors import CheckpointError
+from rvos.settings import load
 
 NAME = "referformer"
 _SHORT_SIDE = 360
@@ -28,15 +25,16 @@ def build(settings: ModelSettings, *, device: torch.device) -> ReferringRunner:
         CheckpointError: the checkpoint cannot be read safely, or does not fit.
         ConfigError: settings that this network does not have, or an unusable tokeniser folder.
     """
-    options, _ = read_settings(settings, device, short_side=_SHORT_SIDE)
+    options = load(ReferringOptions, settings.options, where=settings.runner, part="options")
     file = read_checkpoint(settings.checkpoint)
     config = find_config(settings, file)
-    tokens = find_tokens(settings, config.text)
+    tokens = open_tokens(settings, vocabulary=config.text.vocab_size, max_tokens=config.text.max_tokens)
     network = build_network(lambda: ReferFormer(config), file)
     load_released(network, file)
     if settings.compile:
         compile_network(network)
-    return ReferringRunner(network, tokens, device, options)
+    clips = plan_clips(settings, options, network, short_side=_SHORT_SIDE)
+    return ReferringRunner(network, tokens, device, clips=clips, options=options)
 
 
 def find_config(settings: ModelSettings, file: CheckpointFile) -> ReferFormerConfig:
@@ -47,6 +45,7 @@ def find_config(settings: ModelSettings, file: CheckpointFile) -> ReferFormerCon
     """
     stated = read_stated_config(file, NAME, ReferFormerConfig)
     if stated is not None:
+        check_backbone(settings, stated.backbone_sizes or find_backbone(stated.backbone))
         return stated
     if any(name.startswith(("mti.", "MTA.")) for name in file.state):
         raise CheckpointError(f"{file.path}: holds MUTR; set runner: mutr, or give a ReferFormer file")

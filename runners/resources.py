@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import torch
 
 from runners.base import ModelSettings, Precision
+from runners.networks.backbones import BackboneConfig, find_backbone
 from runners.networks.tokenizers import RobertaTokens, SmallTokens, Tokens
 from rvos.errors import ConfigError
 from rvos.videos import Video
@@ -54,9 +55,31 @@ def arithmetic(device: torch.device, precision: Precision) -> Iterator[None]:
         yield
 
 
+def check_backbone(settings: ModelSettings, found: BackboneConfig) -> None:
+    """Refuse a name of a backbone that is unknown, or that is not the one in the checkpoint.
+
+    Raises:
+        ConfigError: the recipe names another backbone.
+    """
+    if settings.backbone is None:
+        return
+    wanted = find_backbone(settings.backbone)
+    if (wanted.kind, wanted.width, wanted.depths) != (found.kind, found.width, found.depths):
+        raise ConfigError(
+            f"{settings.checkpoint}: its backbone is {found.kind} of width {found.width} and depths {found.depths}, "
+            f"not {settings.backbone}; correct `backbone` or leave it out"
+        )
+
+
 @contextmanager
-def memory_advice(video: Video) -> Iterator[None]:
+def memory_advice(
+    video: Video, *, at_once: str = "", advice: str = "set `window` to fewer frames, lower `short_side`"
+) -> Iterator[None]:
     """Turn the device's lack of memory into a message that says what to change.
+
+    Args:
+        at_once: what the device holds at the same time; empty: all frames of the video.
+        advice: which options need less.
 
     Raises:
         ConfigError: the device has no memory left.
@@ -65,6 +88,6 @@ def memory_advice(video: Video) -> Iterator[None]:
         yield
     except torch.OutOfMemoryError:
         raise ConfigError(
-            f"{video.id}: the device has not enough memory for {video.n_frames} frames at once; "
-            "set `window` to fewer frames, lower `short_side`, or use precision bfloat16"
+            f"{video.id}: the device has not enough memory for {at_once or f'{video.n_frames} frames at once'}; "
+            f"{advice}, or use precision bfloat16"
         ) from None

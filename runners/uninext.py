@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
+from typing import Annotated
 
 import numpy as np
 import torch
@@ -19,9 +20,11 @@ from runners.networks.uninext.language import Text, WordPieces, clean_expression
 from runners.networks.uninext.loading import load_network, recognise_backbone
 from runners.networks.uninext.network import Selection, Uninext, pad_frames
 from runners.networks.uninext.visual import Visual
+from runners.resources import memory_advice
 from runners.uninext_frames import SOFT_RANGE, count_tokens, finish, input_size, normalise, quantise, resize_frame
 from rvos.errors import CheckpointError, ConfigError, InputError
 from rvos.mask_sequences import MaskSequence, SoftMaps, encode
+from rvos.settings import Range, Size, load
 from rvos.videos import Expression, Video
 
 NAME = "uninext"
@@ -128,10 +131,12 @@ class UninextRunner:
     @torch.inference_mode()
     def _track(self, video: Video, expressions: Sequence[Expression], original: tuple[int, int]) -> list[_Track]:
         """Return the candidates of every expression in every frame."""
-        text = self._read(video, expressions)
         tracks: list[_Track] = [[] for _ in expressions]
-        for batch in self._batches(video, original):
-            self._segment_batch(batch, text, tracks)
+        advice = "lower `tokens_at_once` or `short_side`"
+        with memory_advice(video, at_once=f"{self.tokens_at_once} tokens at once", advice=advice):
+            text = self._read(video, expressions)
+            for batch in self._batches(video, original):
+                self._segment_batch(batch, text, tracks)
         return tracks
 
     def _read(self, video: Video, expressions: Sequence[Expression]) -> Text:
@@ -210,12 +215,12 @@ class _Options:
     """The runner's own settings in a recipe.
 
     Args:
-        short_side, long_side: of the resized frames; 0: as the network was trained.
+        short_side, long_side: of the resized frames, pixels; None: as the network was trained.
     """
 
-    tokens_at_once: int = TOKENS_AT_ONCE
-    short_side: int = 0
-    long_side: int = 0
+    tokens_at_once: Annotated[int, Range(least=1)] = TOKENS_AT_ONCE
+    short_side: Size | None = None
+    long_side: Size | None = None
     link: bool = False
 
 
@@ -249,16 +254,7 @@ def _check(settings: ModelSettings) -> _Options:
     """Return the options of `settings`, having refused what this network does not have."""
     if settings.window is not None or settings.overlap:
         raise ConfigError("uninext: works frame by frame; drop window and overlap")
-    if settings.precision not in _PRECISIONS:
-        raise ConfigError(f"uninext: precision {settings.precision!r}; choose one of {', '.join(_PRECISIONS)}")
-    known = {item.name: item.default for item in fields(_Options)}
-    for name, value in settings.options.items():
-        if name not in known:
-            raise ConfigError(f"uninext: unknown option {name}; known are {', '.join(known)}")
-        if type(value) is not type(known[name]) or (not isinstance(value, bool) and int(value) < 1):
-            kind = "true or false" if isinstance(known[name], bool) else "a whole number of at least 1"
-            raise ConfigError(f"uninext: option {name} is {value!r}; give {kind}")
-    return _Options(**settings.options)  # type: ignore[arg-type]
+    return load(_Options, settings.options, where=NAME, part="options")
 
 
 def _config(settings: ModelSettings, file: CheckpointFile, options: _Options) -> UninextConfig:
@@ -274,13 +270,18 @@ def _config(settings: ModelSettings, file: CheckpointFile, options: _Options) ->
 def _stated_config(settings: ModelSettings, file: CheckpointFile) -> UninextConfig:
     """Return the sizes that the file states, else those of the backbone's name."""
     stated = read_stated_config(file, NAME, UninextConfig)
-    if stated is not None:
-        return stated
-    backbone = settings.backbone or recognise_backbone(file.state)
-    if backbone not in RELEASED:
+    recognised = None if stated is not None else recognise_backbone(file.state)
+    backbone = settings.backbone or recognised
+    if backbone not in RELEASED and (stated is None or backbone is not None):
         raise ConfigError(f"uninext: backbone {backbone!r} is unknown; choose one of {', '.join(RELEASED)}")
+    if stated is not None:
+        if backbone is not None and RELEASED.get(backbone) != stated.backbone:
+            raise ConfigError(
+                f"{file.path}: its backbone is {stated.backbone}, not {backbone}; correct `backbone` or leave it out"
+            )
+        return stated
     linkable = any(name.startswith("detr.reid_embed_head.") for name in file.state)
-    return UninextConfig(backbone=RELEASED[backbone], association_layers=_RELEASED_ASSOCIATION if linkable else 0)
+    return UninextConfig(backbone=RELEASED[str(backbone)], association_layers=_RELEASED_ASSOCIATION if linkable else 0)
 
 
 def _tokens(settings: ModelSettings, config: UninextConfig) -> Tokens:

@@ -208,9 +208,9 @@ def test_a_released_network_needs_the_tokeniser_of_roberta(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"options": {"shortside": 3}}, "did you mean short_side"),
-        ({"options": {"short_side": "360"}}, "give a value of type int"),
-        ({"options": {"short_side": 0}}, "give at least 1"),
+        ({"options": {"shortside": 3}}, "did you mean 'short_side'"),
+        ({"options": {"short_side": "360"}}, "'360' is not a whole number"),
+        ({"options": {"short_side": 0}}, "not a whole number of at least 1"),
         ({"options": {"key_frame": "best"}}, "choose one of scores, confidence"),
         ({"window": 3, "overlap": 3}, "overlap < window"),
         ({"precision": "float8"}, "choose one of float32"),

@@ -164,8 +164,8 @@ def test_no_memory_gives_advice(checkpoint: Path, tmp_path: Path, monkeypatch: p
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"shortside": 3}, "unknown option shortside; did you mean short_side"),
-        ({"short_side": "360"}, "give a value of type int"),
+        ({"shortside": 3}, "unknown key 'shortside'; did you mean 'short_side'"),
+        ({"short_side": "360"}, "'360' is not a whole number"),
         ({"short_side": 700}, "1 <= short_side <= long_side"),
         ({"output_layer": 2}, "layers 0 to 1"),
     ],

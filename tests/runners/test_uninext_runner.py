@@ -223,7 +223,7 @@ def test_a_missing_frame_is_named(checkpoint: Path, video: Video) -> None:
 
 def test_a_damaged_frame_is_named(checkpoint: Path, video: Video) -> None:
     video.image_paths[1].write_bytes(b"no image")
-    with pytest.raises(InputError, match=r"00001\.png: frame cannot be decoded"):
+    with pytest.raises(InputError, match=r"00001\.png: .*cannot be decoded"):
         list(build(checkpoint).segment(video, EXPRESSIONS))
 
 
@@ -255,11 +255,11 @@ def test_tiny_frames_have_fewer_tokens_than_queries(checkpoint: Path, tmp_path: 
     [
         ({"window": 5}, "frame by frame"),
         ({"overlap": 1}, "frame by frame"),
-        ({"options": {"short": 3}}, "unknown option short; known are"),
-        ({"options": {"tokens_at_once": 0}}, "tokens_at_once is 0"),
-        ({"options": {"tokens_at_once": 1.5}}, "tokens_at_once is 1.5"),
-        ({"options": {"short_side": True}}, "short_side is True"),
-        ({"options": {"link": 1}}, "link is 1; give true or false"),
+        ({"options": {"short": 3}}, "unknown key 'short'"),
+        ({"options": {"tokens_at_once": 0}}, "tokens_at_once 0 is not a whole number of at least 1"),
+        ({"options": {"tokens_at_once": 1.5}}, "tokens_at_once 1.5"),
+        ({"options": {"short_side": True}}, "short_side True"),
+        ({"options": {"link": 1}}, "link 1 is not true or false"),
         ({"precision": "float64"}, "float64"),
     ],
 )
