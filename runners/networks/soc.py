@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from runners.networks.attention import MultiplicativeFusion
 from runners.networks.backbones import Backbone, level_masks, repeat_clips, resize_mask
-from runners.networks.deformable_transformer import DeformableTransformer, Memory, refine
+from runners.networks.deformable_transformer import DecoderStates, DeformableTransformer, Memory, refine
 from runners.networks.dynamic_masks import count_parameters, dynamic_masks
 from runners.networks.heads import Perceptron
 from runners.networks.light_pyramid import LightPyramid
@@ -27,6 +27,7 @@ from runners.networks.soc_types import (
     VisualFeatures,
 )
 from runners.networks.text_encoder import Resizer, TextFeatures, build_roberta, encode_text
+from runners.networks.trajectories import Trajectories
 
 _PRIOR = 0.01
 _START_SIZE_LOGIT = -2.0
@@ -64,6 +65,7 @@ class SOC(nn.Module):
             queries=config.queries,
             dropout=config.dropout,
         )
+        self.trajectories = Trajectories(channels) if config.trajectories else None
         self.vlf = MultiplicativeFusion(channels, config.heads)
         self.lvf = MultiplicativeFusion(channels, config.heads)
         self.txt_proj = Resizer(config.text.hidden, channels, config.dropout)
@@ -149,11 +151,21 @@ class SOC(nn.Module):
         memory: Memory = self.transformer.encode(self.fuse(visual, text), visual.masks, visual.positions)
         content = visual.finest.new_zeros((len(visual.finest), self.config.queries, self.config.channels))
         states = self.transformer.decode(memory, content, self.query_embed.weight)
+        # (layers, B * T, Q, C) -> (layers, B, T, Q, C)
         frames = torch.unflatten(states.hidden, 1, (visual.clips, visual.frames))
-        clip_queries = [self.voc(layer, text.sentence) for layer in (frames if self.training else frames[-1:])]
+        gathered = self._with_trajectories(frames, states)
+        clip_queries = [self.voc(layer, text.sentence) for layer in (gathered if self.training else gathered[-1:])]
         clip_queries = clip_queries if self.training else clip_queries * len(frames)
         hidden = tuple(layer + clip[:, None] for layer, clip in zip(frames, clip_queries, strict=True))
         return QueryStates(hidden, tuple(clip_queries), states, self.spatial_decoder(memory.maps(), visual.finest))
+
+    def _with_trajectories(self, frames: Tensor, states: DecoderStates) -> Tensor:
+        """Return the frame queries `(layers, B, T, Q, C)` as the clustering sees them."""
+        if self.trajectories is None:
+            return frames
+        boxes = states.references.reshape(*frames.shape[:4], -1)
+        moves = [self.trajectories(layer) for layer in boxes]
+        return frames + torch.stack(moves).to(frames.dtype)
 
     def predict_boxes(self, states: QueryStates, layer: int) -> Tensor:
         """Return the boxes (B, T, Q, 4) of a layer; its reference is the one before the layer's refinement."""

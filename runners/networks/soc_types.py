@@ -27,6 +27,7 @@ class SOCConfig:
         mask_channels: of the mask features; `dynamic_channels`: of the predicted convolutions.
         pyramid_widths: of the five pixel-decoder convolutions, divisible by 8.
         voc_encoder_layers, voc_decoder_layers: of the clip-level transformer.
+        trajectories: the frame queries carry their own boxes over time into the clustering; no official network does.
     """
 
     backbone: BackboneConfig = field(default_factory=lambda: BACKBONES["video_swin_t_p4w7"])
@@ -45,6 +46,7 @@ class SOCConfig:
     mask_channels: Size = 8
     dynamic_channels: Size = 8
     pyramid_widths: tuple[Size, ...] = (256, 128, 64, 32, 16)
+    trajectories: bool = False
 
     def __post_init__(self) -> None:
         if self.channels % PROJECTION_GROUPS or self.channels % self.heads:

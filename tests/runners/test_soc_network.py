@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from runners.networks.soc import SOC
 from runners.networks.soc_checkpoints import IGNORED, RENAMES, infer_config, load_soc, read_config
 from runners.networks.soc_types import SOCConfig
 from runners.networks.text_encoder import TextConfig
+from runners.networks.trajectories import Trajectories
 from rvos.errors import CheckpointError, ConfigError
 
 SMALL = SOCConfig(
@@ -170,3 +172,35 @@ def test_training_pairs_every_layer_with_its_own_video_queries() -> None:
     assert not torch.equal(layers[0].clip_queries, layers[1].clip_queries)
     layers = network.eval()(frames, None, ids, mask, sizes).layers
     assert torch.equal(layers[0].clip_queries, layers[1].clip_queries)
+
+
+def test_trajectories_are_a_setting_without_a_trace_where_it_is_off() -> None:
+    plain, moving = SOC(SMALL), SOC(replace(SMALL, trajectories=True))
+    new = set(moving.state_dict()) - set(plain.state_dict())
+    assert new == {f"trajectories.layers.layers.{layer}.{part}" for layer in (0, 1) for part in ("weight", "bias")}
+
+
+def test_trajectories_add_nothing_before_they_are_trained_and_tell_directions_after() -> None:
+    torch.manual_seed(1)
+    boxes = torch.rand(1, 5, 3, 4)
+    trajectories = Trajectories(8)
+    assert not trajectories(boxes).any()
+    torch.nn.init.normal_(trajectories.layers.layers[-1].weight)
+    forwards, backwards = trajectories(boxes), trajectories(boxes.flip(1)).flip(1)
+    assert not torch.allclose(forwards, backwards)
+    torch.testing.assert_close(forwards[:, 2], backwards[:, 2])
+    assert trajectories(boxes[:, :1]).isfinite().all()
+
+
+def test_an_untrained_trajectory_changes_no_mask() -> None:
+    torch.manual_seed(2)
+    plain, moving = SOC(SMALL).eval(), SOC(replace(SMALL, trajectories=True)).eval()
+    moving.load_state_dict(plain.state_dict(), strict=False)
+    ids, frames = torch.tensor([[0, 5, 2]]), torch.randn(1, 3, 3, 64, 64)
+    chosen = []
+    for network in (plain, moving):
+        with torch.inference_mode():
+            text = network.encode_text(ids, torch.ones_like(ids))
+            chosen.append(network.segment(network.encode_video(frames), text))
+    assert torch.equal(chosen[0].mask_logits, chosen[1].mask_logits)
+    assert torch.equal(chosen[0].scores, chosen[1].scores)

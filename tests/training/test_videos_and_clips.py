@@ -190,3 +190,10 @@ def test_layouts_without_expressions(tmp_path: Path, layout: str) -> None:
 def test_missing_layout_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"train\.txt: cannot be read"):
         open_videos(VideoFolder(tmp_path, layout="davis17"))
+
+
+def test_sentences_about_motion_are_drawn_as_often_as_the_settings_say(folder: VideoFolder) -> None:
+    once, often = (VideoClips(VideoClipSettings(folder, 1, "spread", Augmentation(), motion=n)) for n in (1, 4))
+    n_motion = sum(kind == "motion" for video in once.videos for kind in video.kinds.values())
+    assert n_motion > 0
+    assert len(often) == len(once) + 3 * n_motion

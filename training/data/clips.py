@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Literal, Protocol
 
 import numpy as np
@@ -17,7 +18,7 @@ from rvos.settings import Count, Size
 from training.data.clip_augmentation import Augmentation, Clip, augment
 from training.data.layouts import open_videos
 from training.data.sampling import around, spread, windows
-from training.data.videos import LabelledVideo, VideoFolder, objects_seen
+from training.data.videos import MOTION, LabelledVideo, VideoFolder, objects_seen
 from training.targets import ClipTargets, targets_of
 
 Sampling = Literal["around", "windows", "spread"]
@@ -80,6 +81,7 @@ class VideoClipSettings:
         sampling: "around": every `step`-th frame is the centre of a sample; "windows": consecutive
             windows in which the object appears; "spread": one sample an expression, over the whole video.
         step: of the centres, in annotated frames.
+        motion: so often as the others, expressions that only motion decides are samples.
     """
 
     folder: VideoFolder
@@ -87,6 +89,7 @@ class VideoClipSettings:
     sampling: Sampling
     augmentation: Augmentation
     step: Size = 5
+    motion: Count = 1
 
 
 class VideoClips:
@@ -104,14 +107,20 @@ class VideoClips:
         settings = self.settings
         if settings.sampling != "windows":
             places = range(0, video.n_frames, settings.step) if settings.sampling == "around" else range(1)
-            yield from ((index, number, place) for number in range(len(video.video.expressions)) for place in places)
+            yield from ((index, number, place) for number in self._numbers(video) for place in places)
             return
         # Every mask is read once, whatever the number of expressions.
         shown = [set(objects_seen(video.labels([frame]))) for frame in range(video.n_frames)]
         cut = [set().union(*(shown[frame] for frame in frames)) for frames in windows(video.n_frames, settings.frames)]
-        for number in range(len(video.video.expressions)):
+        for number in self._numbers(video):
             target = _object_of(video, number)
             yield from ((index, number, place) for place, objects in enumerate(cut) if target in objects)
+
+    def _numbers(self, video: LabelledVideo) -> Iterator[int]:
+        """Yield the expressions of a video, those about motion as often as the settings say."""
+        for number, sentence in enumerate(video.video.expressions):
+            times = self.settings.motion if video.kinds.get(sentence.id) == MOTION else 1
+            yield from repeat(number, times)
 
     def __len__(self) -> int:
         """Return the number of samples."""

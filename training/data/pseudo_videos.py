@@ -18,9 +18,8 @@ from rvos.settings import Chance, Count, Range, Size
 from training.data.clip_augmentation import Augmentation, Clip, augment
 from training.data.layouts import open_videos
 from training.data.refcoco import ReferFolder, read_refer
-from training.data.videos import LabelledVideo, VideoFolder, objects_seen
+from training.data.videos import MOTION, LabelledVideo, VideoFolder, objects_seen
 
-_MOTION = "motion"
 _LARGEST_INSET = 0.49
 _TRIES = 20
 
@@ -148,7 +147,7 @@ def find_stills(videos: Sequence[LabelledVideo], step: int) -> list[Still]:
     for video in videos:
         seen = {frame: set(objects_seen(video.labels([frame]))) for frame in range(0, video.n_frames, step)}
         for number, sentence in enumerate(video.video.expressions):
-            if video.kinds.get(sentence.id) == _MOTION:
+            if video.kinds.get(sentence.id) == MOTION:
                 continue
             if len(sentence.object_ids) != 1 or not sentence.object_ids[0].isdigit():
                 raise InputError(f"{video.video.id}/{sentence.id}: objects {sentence.object_ids}; give exactly one")

@@ -98,6 +98,10 @@ def read_label(path: Path) -> NDArray[np.uint8]:
     return label
 
 
+MOTION = "motion"
+"""Kind of the expressions that only motion decides, in the data that says so."""
+
+
 @dataclass(frozen=True, slots=True)
 class VideoFolder:
     """Where labelled videos are.
