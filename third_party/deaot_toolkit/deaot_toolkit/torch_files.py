@@ -131,6 +131,7 @@ def _check_pickle(stream: BinaryIO, size: int) -> None:
 
 DAMAGE = (
     ArithmeticError,
+    AssertionError,
     AttributeError,
     EOFError,
     LookupError,
