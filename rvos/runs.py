@@ -120,6 +120,28 @@ def _find_edges(mask: NDArray[np.bool_]) -> Integers:
 
 def intersect(a: Runs, b: Runs) -> int:
     """Return the number of pixels that both sequences mark."""
+    return int(np.sum(_count_common(a, b)))
+
+
+def intersect_by_frame(a: Runs, b: Runs) -> Integers:
+    """Return the pixels that both sequences mark in every frame, `(T,)`."""
+    frames = b.starts // b.stride
+    return np.bincount(frames, weights=_count_common(a, b), minlength=b.n_frames).astype(np.int64)
+
+
+def unite(masks: Sequence[Runs]) -> Runs:
+    """Return the pixels that any of one or more sequences of the same frames and size marks."""
+    starts = np.concatenate([mask.starts for mask in masks])
+    order = np.argsort(starts, kind="stable")
+    starts, reach = starts[order], np.maximum.accumulate(np.concatenate([mask.ends for mask in masks])[order])
+    # A run begins where nothing before it reaches; runs that touch become one.
+    begins = np.append(True, starts[1:] > reach[:-1])[: starts.size]
+    ends = reach[np.append(begins[1:], True)[: starts.size]]
+    return Runs(starts[begins], ends, masks[0].n_frames, masks[0].size)
+
+
+def _count_common(a: Runs, b: Runs) -> Integers:
+    """Return the pixels of every run of `b` that `a` marks too."""
     before = np.concatenate(([0], np.cumsum(a.ends - a.starts)))
 
     def marked_before(positions: Integers) -> Integers:
@@ -128,7 +150,8 @@ def intersect(a: Runs, b: Runs) -> int:
         beyond = np.maximum(a.ends[last] - positions, 0) if a.ends.size else np.zeros_like(positions)
         return np.where(index > 0, before[index] - beyond, 0)
 
-    return int(np.sum(marked_before(b.ends) - marked_before(b.starts)))
+    counts: Integers = marked_before(b.ends) - marked_before(b.starts)
+    return counts
 
 
 def tracklet_iou(a: Runs, b: Runs) -> float:
