@@ -27,12 +27,14 @@ class Track:
     Args:
         references: frames to start from, the key frame last.
         positions: of the expressions in the caller's list.
-        masks: `(references, expressions, H, W)` uint8, 1 = object.
+        masks: `(references, expressions, H, W)` uint8, 1 = object; None where it starts from boxes.
+        boxes: `(expressions, 4)` float32 in the key frame, x0, y0, x1, y1 in pixels.
     """
 
     references: tuple[int, ...]
     positions: tuple[int, ...]
-    masks: Tensor
+    masks: Tensor | None
+    boxes: Tensor | None = None
 
     @property
     def key(self) -> int:
@@ -97,6 +99,9 @@ class _State:
         if track not in self.sessions:
             self.sessions[track] = self._engine.open()
         session = self.sessions[track]
+        if track.masks is None:
+            session.start(self._features(track.key), boxes=track.boxes)
+            return
         for frame, masks in zip(track.references, track.masks, strict=True):
             session.start(self._features(frame), masks=masks)
 

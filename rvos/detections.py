@@ -37,6 +37,23 @@ class FrameBoxes:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class FrameInstances:
+    """What a detector finds in one frame.
+
+    Args:
+        boxes: N boxes.
+        masks: N COCO compressed run lengths at frame size; None where the detector gives boxes alone.
+    """
+
+    boxes: FrameBoxes
+    masks: tuple[bytes, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if self.masks is not None and len(self.masks) != len(self.boxes.labels):
+            raise InputError(f"{len(self.boxes.labels)} boxes and {len(self.masks)} masks; give one mask for each box")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class VideoBoxes:
     """The boxes of a video.
 

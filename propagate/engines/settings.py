@@ -83,3 +83,8 @@ class EngineSettings:
     def family(self) -> Family:
         """The family of networks, which is the file of `propagate.engines` that knows it."""
         return "sam2" if self.network.startswith("sam2") else "aot"
+
+    @property
+    def takes_boxes(self) -> bool:
+        """Whether the network starts from boxes too; all start from masks."""
+        return self.family == "sam2"

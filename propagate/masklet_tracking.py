@@ -1,0 +1,238 @@
+"""Masklets from boxes or masks of a detector, carried through the video by an engine.
+
+Source: docs/specs/refinement.md, section 3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from itertools import groupby
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from propagate.collecting import SequenceCollector
+from propagate.engines.protocol import Engine
+from propagate.frames import Frame
+from propagate.masklets import MaskletSettings, find_instance, pick_boxes
+from propagate.passes import Track, run_passes
+from propagate.propagator import EXPRESSIONS_AT_ONCE
+from rvos.detections import FrameInstances
+from rvos.errors import InputError
+from rvos.mask_sequences import MaskSequence, decode
+from rvos.tracklets import Tracklet
+from rvos.videos import Video
+
+FoundByFrame = Mapping[int, FrameInstances]
+Mask = NDArray[np.bool_]
+
+
+@dataclass(slots=True)
+class FrameCount:
+    """What became of the boxes of one noun in one frame.
+
+    Args:
+        frame: its name.
+        boxes: that the detector gave.
+        used: whose objects were looked at: inside of the frame, not copies of better ones, not too many.
+        empty: in which the engine found no mask.
+        known: of instances that have a masklet already.
+        capped: that came after the largest number of instances.
+        started: new masklets.
+    """
+
+    frame: str
+    boxes: int
+    used: int
+    empty: int = 0
+    known: int = 0
+    capped: int = 0
+    started: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Masklets:
+    """The masklets of a video, noun after noun in their order, and what became of the boxes of every noun."""
+
+    tracklets: tuple[Tracklet, ...]
+    counts: Mapping[str, tuple[FrameCount, ...]]
+
+    def report(self) -> dict[str, list[dict[str, object]]]:
+        """Return the counts as plain values for JSON."""
+        return {noun: [asdict(count) for count in counts] for noun, counts in self.counts.items()}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Prompt:
+    """What an engine starts from.
+
+    Args:
+        start: a box `(4,)`, or the mask `(H, W)` that the detector gives for it.
+        mask: what the engine makes of it in the frame; None: it was not asked yet.
+    """
+
+    noun: str
+    score: float
+    start: Tensor
+    is_box: bool
+    mask: Mask | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Masklet:
+    noun: str
+    score: float
+    sequence: MaskSequence
+
+
+class MaskletTracker:
+    """Makes the masklets of videos with one engine.
+
+    Args:
+        takes_boxes: whether the engine starts from boxes.
+        detector: its name, stored with the masklets.
+    """
+
+    def __init__(self, engine: Engine, settings: MaskletSettings, *, takes_boxes: bool, detector: str) -> None:
+        self._engine = engine
+        self._settings = settings
+        self._takes_boxes = takes_boxes
+        self._detector = detector
+
+    def track(self, video: Video, found: Mapping[str, FoundByFrame]) -> Masklets:
+        """Return the masklets of every noun; each is what its noun gives alone, only image features are shared.
+
+        Args:
+            found: by noun and index of the frame.
+
+        Raises:
+            InputError: boxes without masks for an engine that starts from masks, masks of another size, or a frame
+                that cannot be read.
+        """
+        size = video.read_size()
+        made: list[_Masklet] = []
+        counts: dict[str, list[FrameCount]] = {noun: [] for noun in found}
+        for frame in sorted({frame for by_frame in found.values() for frame in by_frame}):
+            prompts: list[_Prompt] = []
+            for noun, by_frame in found.items():
+                if frame in by_frame:
+                    own = self._pick_prompts(video, noun, by_frame[frame], size)
+                    counts[noun].append(FrameCount(video.frames[frame], len(by_frame[frame].boxes.labels), len(own)))
+                    prompts += own
+            now = {noun: rows[-1] for noun, rows in counts.items() if rows}
+            new = self._find_new(video, frame, prompts, made, now)
+            made += self._carry(video, frame, size, new)
+        ordered = [masklet for noun in found for masklet in made if masklet.noun == noun]
+        tracklets = tuple(self._name(masklet, number) for number, masklet in enumerate(ordered))
+        return Masklets(tracklets, {noun: tuple(rows) for noun, rows in counts.items()})
+
+    def _pick_prompts(self, video: Video, noun: str, found: FrameInstances, size: tuple[int, int]) -> list[_Prompt]:
+        boxes, used = pick_boxes(found.boxes, size, self._settings)
+        is_box = self._takes_boxes and (self._settings.box_prompt == "box" or found.masks is None)
+        if is_box:
+            starts = [torch.from_numpy(boxes[place]) for place in used]
+        elif found.masks is None:
+            raise InputError(
+                f"{video.id}: detector {self._detector} gives boxes alone and the engine starts from masks; "
+                "take an engine that starts from boxes, or a detector that gives masks"
+            )
+        else:
+            starts = [torch.from_numpy(decode((found.masks[place],), size)[0]) for place in used]
+        scores = [float(found.boxes.scores[place]) for place in used]
+        return [_Prompt(noun, score, start, is_box) for score, start in zip(scores, starts, strict=True)]
+
+    def _find_new(
+        self,
+        video: Video,
+        frame: int,
+        prompts: Sequence[_Prompt],
+        made: Sequence[_Masklet],
+        counts: Mapping[str, FrameCount],
+    ) -> list[_Prompt]:
+        """Return the prompts of instances that have no masklet yet, with their masks, best first."""
+        live: dict[str, list[Mask]] = {noun: [] for noun in counts}
+        for masklet in made:
+            live[masklet.noun].append(masklet.sequence.mask(frame))
+        new = []
+        for prompt, mask in zip(prompts, self._prompt(video, frame, prompts), strict=True):
+            own, count = live[prompt.noun], counts[prompt.noun]
+            if not mask.any():
+                count.empty += 1
+            elif find_instance(mask, own, iou=self._settings.associate_iou) is not None:
+                count.known += 1
+            elif len(own) >= self._settings.max_instances:
+                count.capped += 1
+            else:
+                count.started += 1
+                own.append(mask)
+                new.append(replace(prompt, mask=mask))
+        return new
+
+    @torch.inference_mode()
+    def _prompt(self, video: Video, frame: int, prompts: Sequence[_Prompt]) -> Iterator[Mask]:
+        """Yield the engine's own mask `(H, W)` for every prompt."""
+        if not prompts:
+            return
+        image = Frame(video, frame, video.read_size())
+        features = [self._engine.read(image, augmentation) for augmentation in self._engine.augmentations]
+        for chunk in _cut(prompts):
+            masks, boxes = _stack(chunk)
+            started = self._engine.open().start(features, masks=masks, boxes=boxes)
+            yield from started.masks.cpu().numpy()
+
+    def _carry(self, video: Video, frame: int, size: tuple[int, int], new: Sequence[_Prompt]) -> Iterator[_Masklet]:
+        """Yield the masklets that start in a frame, carried forwards and backwards from there."""
+        for chunk in _cut(new):
+            collectors = [
+                SequenceCollector(_begin(video, frame, size, prompt), key=frame, keep_soft=False) for prompt in chunk
+            ]
+            masks, boxes = _stack(chunk)
+            positions = tuple(range(len(chunk)))
+            track = Track((frame,), positions, None if masks is None else masks[None].to(torch.uint8), boxes)
+            for prediction in run_passes(video, [track], self._engine):
+                collectors[prediction.position].add(prediction)
+            for prompt, collector in zip(chunk, collectors, strict=True):
+                yield _Masklet(prompt.noun, prompt.score, collector.finish())
+
+    def _name(self, masklet: _Masklet, number: int) -> Tracklet:
+        sequence = masklet.sequence
+        propagation = sequence.propagation
+        return Tracklet(
+            sequence.video,
+            str(number),
+            sequence.frames,
+            sequence.size,
+            sequence.runs,
+            np.zeros(sequence.n_frames, np.float32) if propagation is None else propagation,
+            masklet.score,
+            sequence.pick_key_frame(),
+            masklet.noun,
+            self._detector,
+        )
+
+
+def _cut(prompts: Sequence[_Prompt]) -> Iterator[list[_Prompt]]:
+    """Yield as many at once as there is memory for; boxes and masks never together."""
+    for _, alike in groupby(prompts, key=lambda prompt: prompt.is_box):
+        own = list(alike)
+        for start in range(0, len(own), EXPRESSIONS_AT_ONCE):
+            yield own[start : start + EXPRESSIONS_AT_ONCE]
+
+
+def _stack(prompts: Sequence[_Prompt]) -> tuple[Tensor | None, Tensor | None]:
+    """Return masks `(B, H, W)` or boxes `(B, 4)`."""
+    starts = torch.stack([prompt.start for prompt in prompts])
+    return (None, starts) if prompts[0].is_box else (starts, None)
+
+
+def _begin(video: Video, frame: int, size: tuple[int, int], prompt: _Prompt) -> MaskSequence:
+    """Return a sequence with a mask in its key frame alone."""
+    masks = np.zeros((video.n_frames, *size), np.bool_)
+    masks[frame] = prompt.mask
+    scores = np.zeros(video.n_frames, np.float32)
+    return MaskSequence.from_masks(
+        masks, video=video.id, expression="masklet", frames=video.frames, scores=scores, key_frame=frame
+    )
