@@ -36,7 +36,7 @@ _PRECISIONS = {"float32": torch.float32, "float16": torch.float16, "bfloat16": t
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Candidates:
+class Candidates:
     """The best queries of one expression in one frame, best first.
 
     Args:
@@ -52,11 +52,11 @@ class _Candidates:
     embeddings: NDArray[np.float32] | None
 
 
-_Track = list[_Candidates]
+Track = list[Candidates]
 
 
 def _to_sequence(
-    video: Video, expression: Expression, size: tuple[int, int], track: Sequence[_Candidates]
+    video: Video, expression: Expression, size: tuple[int, int], track: Sequence[Candidates]
 ) -> MaskSequence:
     """Return the sequence of the candidates that were chosen: each frame's best, or the linked ones."""
     embeddings = [frame.embeddings for frame in track if frame.embeddings is not None]
@@ -124,14 +124,16 @@ class UninextRunner:
         if not video.frames:
             raise InputError(f"{video.id}: no frames; drop the video or restore its frame list")
         original = video.read_size()
-        tracks = self._track(video, expressions, original)
+        tracks = self.find_candidates(video, expressions, original)
         for expression, track in zip(expressions, tracks, strict=True):
             yield _to_sequence(video, expression, original, track)
 
     @torch.inference_mode()
-    def _track(self, video: Video, expressions: Sequence[Expression], original: tuple[int, int]) -> list[_Track]:
-        """Return the candidates of every expression in every frame."""
-        tracks: list[_Track] = [[] for _ in expressions]
+    def find_candidates(
+        self, video: Video, expressions: Sequence[Expression], original: tuple[int, int]
+    ) -> list[Track]:
+        """Return the best `n_best` candidates of every expression in every frame; `original` is the frames' (H, W)."""
+        tracks: list[Track] = [[] for _ in expressions]
         advice = "lower `tokens_at_once` or `short_side`"
         with memory_advice(video, at_once=f"{self.tokens_at_once} tokens at once", advice=advice):
             text = self._read(video, expressions)
@@ -160,7 +162,7 @@ class UninextRunner:
             frames = [resize_frame(_read_frame(video, index, original), size) for index in indices]
             yield _Batch(normalise(np.stack(frames)), size, original)
 
-    def _segment_batch(self, batch: _Batch, text: Text, tracks: list[_Track]) -> None:
+    def _segment_batch(self, batch: _Batch, text: Text, tracks: list[Track]) -> None:
         """Add the results of every expression in every frame of `batch` to the tracks."""
         n_frames = batch.images.shape[0]
         with self._arithmetic():
@@ -182,7 +184,7 @@ class UninextRunner:
     def _arithmetic(self) -> torch.autocast:
         return torch.autocast(self.device.type, dtype=self.precision, enabled=self.precision != torch.float32)
 
-    def _store(self, selection: Selection, batch: _Batch, tracks: list[_Track]) -> None:
+    def _store(self, selection: Selection, batch: _Batch, tracks: list[Track]) -> None:
         """Threshold, encode and keep one frame of each of `tracks`."""
         scores = selection.scores.float().cpu().numpy()
         if not np.isfinite(scores).all():
@@ -196,7 +198,7 @@ class UninextRunner:
             own = slice(index * n_best, (index + 1) * n_best)
             maps = None if soft is None else soft[own]
             embeddings = None if vectors is None else vectors[index]
-            track.append(_Candidates(runs[own], scores[index], maps, embeddings))
+            track.append(Candidates(runs[own], scores[index], maps, embeddings))
 
 
 def _read_frame(video: Video, index: int, original: tuple[int, int]) -> NDArray[np.uint8]:

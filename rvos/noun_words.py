@@ -71,3 +71,18 @@ VERBS = _words(
     approach wrestle walked stood sat ate moved went came ran swam flew held sitting ridden driven worn seen shown
     thrown led kept laid hidden eaten taken given made put bound"""
 )
+IRREGULAR = {
+    "people": "person",
+    "men": "man",
+    "women": "woman",
+    "children": "child",
+    "geese": "goose",
+    "mice": "mouse",
+    "calves": "calf",
+    "wolves": "wolf",
+    "leaves": "leaf",
+    "knives": "knife",
+    "feet": "foot",
+    "buses": "bus",
+}
+"""Plural -> singular."""

@@ -19,6 +19,7 @@ from rvos.noun_words import (
     AUXILIARIES,
     CONJUNCTIONS,
     DETERMINERS,
+    IRREGULAR,
     NO_ADVERBS,
     NO_PARTICIPLES,
     NO_PAST_FORMS,
@@ -52,11 +53,6 @@ class Noun:
     phrase: str
     source: NounSource
 
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The nouns one by one."""
-        return tuple(name for part in self.text.split(SEPARATOR.strip()) if (name := part.strip()))
-
 
 @dataclass(frozen=True, slots=True)
 class NounSettings:
@@ -89,7 +85,7 @@ class NounFinder:
         """Return the noun of a sentence."""
         given = self._given.get(f"{video.id}/{expression.id}", self._given.get(expression.text))
         if given is not None:
-            names = SEPARATOR.join(part.strip().lower() for part in given.split(".") if part.strip())
+            names = SEPARATOR.join(split_names(given.lower()))
             return Noun(names, names, "file")
         words = find_phrase(expression.text)
         if not words:
@@ -116,6 +112,28 @@ def read_nouns(path: Path) -> dict[str, str]:
         if not isinstance(noun, str) or not noun.strip(" ."):
             raise InputError(f"{path}: {ascii(key)[:60]}: {ascii(noun)[:40]} is no noun; give text such as 'cat'")
     return content
+
+
+def split_names(text: str) -> tuple[str, ...]:
+    """Return the nouns of a text one by one, such as ("man", "woman") of "man . woman"."""
+    return tuple(name for part in text.split(".") if (name := part.strip()))
+
+
+def is_category(noun: str, category: str) -> bool:
+    """Tell whether a noun phrase names a category, in singular or plural: "black dogs" is a "dog"."""
+    head = noun.split()[-1] if noun.split() else ""
+    return category in (noun, head) or _singular(category) in (_singular(noun), _singular(head))
+
+
+def _singular(noun: str) -> str:
+    """Return the singular of a plural; other words may lose letters, which is the same on both sides."""
+    if noun in IRREGULAR:
+        return IRREGULAR[noun]
+    if noun.endswith("ies"):
+        return f"{noun[:-3]}y"
+    if noun.endswith(("ses", "xes", "zes", "ches", "shes")):
+        return noun[:-2]
+    return noun.removesuffix("s")
 
 
 def find_phrase(sentence: str) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rvos.errors import InputError
-from rvos.nouns import Noun, NounFinder, NounSettings, find_phrase
+from rvos.nouns import Noun, NounFinder, NounSettings, find_phrase, is_category, split_names
 from rvos.videos import Expression, Video
 
 
@@ -88,7 +88,25 @@ def test_the_users_file_wins_by_id_and_by_sentence(tmp_path: Path) -> None:
         ("skateboard . man", "file"),
         ("cat", "rules"),
     ]
-    assert nouns[1].names == ("skateboard", "man")
+    assert split_names(nouns[1].text) == ("skateboard", "man")
+
+
+@pytest.mark.parametrize(
+    ("noun", "category", "expected"),
+    [
+        ("dog", "dog", True),
+        ("black dogs", "dog", True),
+        ("people", "person", True),
+        ("boxes", "box", True),
+        ("puppies", "puppy", True),
+        ("bus", "bus", True),
+        ("giant panda", "giant panda", True),
+        ("cat", "dog", False),
+        ("dog", "hot dog", False),
+    ],
+)
+def test_plurals_and_phrases_name_their_category(noun: str, category: str, expected: bool) -> None:
+    assert is_category(noun, category) is expected
 
 
 @pytest.mark.parametrize(

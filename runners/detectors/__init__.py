@@ -1,0 +1,1 @@
+"""Detectors: frames and a noun in, boxes or instance masks with confidences out."""

@@ -1,0 +1,81 @@
+"""What a detector is, and its entry in a recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Literal, Protocol
+
+from rvos.detections import FrameInstances
+from rvos.errors import ConfigError
+from rvos.settings import Chance
+from rvos.videos import Video
+
+DetectorName = Literal["grounding-dino", "uninext", "import"]
+# Settings that only some detectors have: given for another one, they would be without effect.
+_OWN: Mapping[DetectorName, tuple[str, ...]] = {
+    "grounding-dino": ("checkpoint", "text_threshold", "precision"),
+    "uninext": ("checkpoint", "backbone", "tokenizer", "precision"),
+    "import": ("path",),
+}
+_COMMON = ("detector", "box_threshold")
+_NEEDED = {"grounding-dino": "checkpoint", "uninext": "checkpoint", "import": "path"}
+
+
+@dataclass(frozen=True, slots=True)
+class DetectorSettings:
+    """One entry of `detectors:` in a recipe.
+
+    Args:
+        detector: `grounding-dino`, `uninext`, or `import` for what any other detector found.
+        checkpoint: of `grounding-dino` a folder of the hub with its safetensors; of `uninext` a file.
+        path: of an import: COCO-style JSON, or a folder with `VIDEO.json`.
+        box_threshold: boxes of a lower score are dropped.
+        text_threshold: score that a word needs to label a box (`grounding-dino`); masks do not depend on it.
+        backbone: of `uninext`; None: as the checkpoint says.
+        tokenizer: of `uninext`: folder with its files; None: the project's small one.
+        precision: of the network's arithmetic.
+
+    Raises:
+        ConfigError: settings that the detector does not have, or lacks.
+    """
+
+    detector: DetectorName
+    checkpoint: Path | None = None
+    path: Path | None = None
+    box_threshold: Chance = 0.25
+    text_threshold: Chance = 0.3
+    backbone: str | None = None
+    tokenizer: Path | None = None
+    precision: Literal["float32", "float16", "bfloat16"] = "float32"
+
+    def __post_init__(self) -> None:
+        known = (*_COMMON, *_OWN[self.detector])
+        foreign = [one.name for one in fields(self) if one.name not in known and getattr(self, one.name) != one.default]
+        if foreign:
+            raise ConfigError(f"{', '.join(foreign)} has no effect on detector {self.detector}; leave it out")
+        if getattr(self, _NEEDED[self.detector]) is None:
+            raise ConfigError(f"detector {self.detector} needs {_NEEDED[self.detector]!r}; add it")
+
+    @property
+    def gives_masks(self) -> bool:
+        """Whether masks may come with the boxes; those of an import show when it is read."""
+        return self.detector != "grounding-dino"
+
+
+class Detector(Protocol):
+    """A loaded detector."""
+
+    def detect(self, video: Video, frames: Sequence[int], nouns: Sequence[Sequence[str]]) -> list[list[FrameInstances]]:
+        """Return what is found for each noun in each of the frames, noun by noun.
+
+        Args:
+            frames: indices of frames of the video.
+            nouns: for each question its names, such as `("man", "woman")`, at least one and in lower case.
+
+        Raises:
+            InputError: a frame cannot be read, or what was imported cannot be used.
+            CheckpointError: the network gives values that are not finite.
+        """
+        ...

@@ -1,0 +1,220 @@
+"""Grounding DINO and UNINEXT as detectors, each a tiny network with random weights."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file, save_file
+from transformers import BertConfig, GroundingDinoConfig, GroundingDinoForObjectDetection, SwinConfig
+
+from runners.checkpoints import save_network
+from runners.detectors.base import DetectorSettings
+from runners.detectors.grounding_dino import GroundingDino
+from runners.detectors.table import build_detector
+from runners.networks.tokenizers import SmallTokens
+from runners.networks.uninext.config import ConvNextSizes, TextSizes, UninextConfig
+from runners.networks.uninext.network import Uninext
+from rvos.errors import CheckpointError, ConfigError
+from rvos.mask_sequences import decode
+from rvos.videos import Video
+
+CPU = torch.device("cpu")
+SIZE = (40, 60)
+WORDS = {"[PAD]": 0, "[UNK]": 100, "[CLS]": 101, "[SEP]": 102, ".": 1012, "a": 1037, "the": 1996, "world": 2088}
+WORDS |= {"man": 2158, "person": 2711, "cat": 4937, "hello": 7592}
+
+
+@pytest.fixture
+def video(tmp_path: Path) -> Video:
+    random = np.random.default_rng(0)
+    names = ("00000", "00005", "00010")
+    for name in names:
+        Image.fromarray(random.integers(0, 255, (*SIZE, 3), dtype=np.uint8)).save(tmp_path / f"{name}.png")
+    return Video("v", names, (), tuple(tmp_path / f"{name}.png" for name in names))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder as the hub has it."""
+    folder = tmp_path_factory.mktemp("dino")
+    pieces = [f"[unused{index}]" for index in range(7600)]
+    for word, index in WORDS.items():
+        pieces[index] = word
+    (folder / "vocab.txt").write_text("\n".join(pieces) + "\n")
+    text = BertConfig(vocab_size=7600, hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16)
+    swin = SwinConfig(
+        image_size=64,
+        embed_dim=8,
+        depths=[1, 1, 1, 1],
+        num_heads=[1, 1, 2, 2],
+        window_size=4,
+        out_features=["stage2", "stage3", "stage4"],
+    )
+    config = GroundingDinoConfig(
+        backbone_config=swin,
+        text_config=text,
+        num_queries=12,
+        encoder_layers=1,
+        decoder_layers=2,
+        d_model=32,
+        encoder_ffn_dim=16,
+        decoder_ffn_dim=16,
+        encoder_attention_heads=2,
+        decoder_attention_heads=2,
+        max_text_len=16,
+    )
+    torch.manual_seed(0)
+    GroundingDinoForObjectDetection(config).save_pretrained(folder)
+    processor = {"do_resize": True, "size": {"shortest_edge": 96, "longest_edge": 160}, "do_normalize": True}
+    processor |= {"image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225], "do_rescale": True}
+    (folder / "preprocessor_config.json").write_text(json.dumps(processor))
+    return folder
+
+
+def open_dino(folder: Path, **settings: float) -> GroundingDino:
+    detector = build_detector(DetectorSettings("grounding-dino", folder, **settings), device=CPU)  # type: ignore[arg-type]
+    assert isinstance(detector, GroundingDino)
+    return detector
+
+
+def test_grounding_dino_gives_boxes_in_pixels_of_the_frame(folder: Path, video: Video) -> None:
+    found = open_dino(folder, box_threshold=0.0).detect(video, (0, 2), [("cat",), ("man", "person")])
+    assert [len(frames) for frames in found] == [2, 2]
+    boxes = found[0][0].boxes
+    assert len(boxes.labels) == 12
+    assert boxes.boxes.max() > 1
+    centres = (boxes.boxes[:, :2] + boxes.boxes[:, 2:]) / 2
+    assert ((centres >= 0) & (centres <= np.array(SIZE[::-1]))).all()
+    assert found[0][0].masks is None
+
+
+def test_a_noun_gives_what_it_gives_alone(folder: Path, video: Video) -> None:
+    detector = open_dino(folder, box_threshold=0.0)
+    together = detector.detect(video, (0,), [("cat",), ("man",)])
+    alone = detector.detect(video, (0,), [("man",)])
+    assert np.array_equal(together[1][0].boxes.boxes, alone[0][0].boxes.boxes)
+
+
+def test_low_scores_are_dropped_and_words_label_their_boxes(folder: Path, video: Video) -> None:
+    everything = open_dino(folder, box_threshold=0.0, text_threshold=0.0).detect(video, (0,), [("man", "person")])
+    scores = np.sort(everything[0][0].boxes.scores)
+    assert everything[0][0].boxes.labels == ("man . person",) * 12
+    middle = float(scores[6])
+    few = open_dino(folder, box_threshold=middle, text_threshold=1.0).detect(video, (0,), [("man", "person")])
+    assert few[0][0].boxes.labels == ("",) * int((scores >= middle).sum())
+
+
+def copy(folder: Path, target: Path) -> Path:
+    target.mkdir()
+    for path in folder.iterdir():
+        (target / path.name).write_bytes(path.read_bytes())
+    return target
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors", "preprocessor_config.json"])
+def test_a_folder_that_lacks_a_file_is_refused(folder: Path, tmp_path: Path, name: str) -> None:
+    broken = copy(folder, tmp_path / "dino")
+    (broken / name).unlink()
+    with pytest.raises(CheckpointError, match=f"no {name}"):
+        open_dino(broken)
+
+
+def test_damaged_files_are_refused(folder: Path, tmp_path: Path) -> None:
+    broken = copy(folder, tmp_path / "dino")
+    (broken / "model.safetensors").write_bytes(b"\x10" * 100)
+    with pytest.raises(CheckpointError, match="cannot be loaded"):
+        open_dino(broken)
+
+
+def test_another_model_is_refused(folder: Path, tmp_path: Path) -> None:
+    broken = copy(folder, tmp_path / "dino")
+    (broken / "config.json").write_text('{"model_type": "detr"}')
+    with pytest.raises(CheckpointError, match="type 'detr'"):
+        open_dino(broken)
+
+
+def test_every_key_is_accounted_for(folder: Path, tmp_path: Path) -> None:
+    broken = copy(folder, tmp_path / "dino")
+    state = load_file(folder / "model.safetensors")
+    name = next(key for key in state if "input_proj" in key)
+    weight = state.pop(name)
+    save_file(state, broken / "model.safetensors", {"format": "pt"})
+    with pytest.raises(CheckpointError, match=f"1 missing keys, such as {name}"):
+        open_dino(broken)
+    save_file(state | {name: weight, "more": torch.zeros(1)}, broken / "model.safetensors", {"format": "pt"})
+    with pytest.raises(CheckpointError, match="1 unexpected keys, such as more"):
+        open_dino(broken)
+
+
+def test_another_vocabulary_is_refused(folder: Path, tmp_path: Path) -> None:
+    broken = copy(folder, tmp_path / "dino")
+    (broken / "vocab.txt").write_text("[PAD]\n[UNK]\n")
+    with pytest.raises(ConfigError, match="bert-base-uncased"):
+        open_dino(broken)
+
+
+def test_values_that_are_not_finite_are_told(folder: Path, video: Video) -> None:
+    detector = open_dino(folder)
+    with torch.no_grad():
+        for parameter in detector._network.model.level_embed, *detector._network.bbox_embed.parameters():
+            parameter.fill_(float("nan"))
+    with pytest.raises(CheckpointError, match="v/00000: grounding-dino gives values that are not finite"):
+        detector.detect(video, (0,), [("cat",)])
+
+
+UNINEXT = UninextConfig(
+    backbone=ConvNextSizes((1, 1, 1, 1), (8, 8, 16, 16)),
+    text=TextSizes(SmallTokens().vocabulary_size, 16, 1, 2, 16, 32, 32),
+    width=32,
+    heads=2,
+    encoder_layers=1,
+    decoder_layers=2,
+    feed_forward=32,
+    queries=12,
+    fusion_width=32,
+    fusion_heads=2,
+    short_side=48,
+    long_side=96,
+)
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    torch.manual_seed(0)
+    network = Uninext(UNINEXT)
+    network.reset_parameters()
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.add_(torch.randn_like(parameter), alpha=0.1)
+    path = tmp_path_factory.mktemp("uninext") / "small.safetensors"
+    save_network(path, "uninext", UNINEXT, network)
+    return path
+
+
+def test_uninext_gives_masks_with_the_boxes_around_them(checkpoint: Path, video: Video) -> None:
+    detector = build_detector(DetectorSettings("uninext", checkpoint, box_threshold=0.0), device=CPU)
+    found = detector.detect(video, (0, 2), [("circle",), ("square", "circle")])
+    assert [len(frames) for frames in found] == [2, 2]
+    for frame in (*found[0], *found[1]):
+        assert frame.masks is not None
+        for mask, box in zip(decode(frame.masks, SIZE), frame.boxes.boxes, strict=True):
+            rows, columns = np.nonzero(mask)
+            extent = (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1) if len(rows) else (0, 0, 0, 0)
+            assert box.tolist() == list(extent)
+    assert found[0][0].boxes.labels == ("circle",) * 12
+    assert found[1][0].boxes.labels == ("square",) * 12 + ("circle",) * 12
+    assert found[1][0].boxes.scores[12:].tolist() == found[0][0].boxes.scores.tolist()
+
+
+def test_uninext_drops_low_scores_and_asks_nothing_without_a_noun(checkpoint: Path, video: Video) -> None:
+    settings = DetectorSettings("uninext", checkpoint, box_threshold=1.0)
+    detector = build_detector(settings, device=CPU)
+    assert detector.detect(video, (0,), [("circle",)])[0][0].boxes.labels == ()
+    assert detector.detect(video, (0,), []) == []
+    assert dataclasses.replace(settings, box_threshold=0.5).gives_masks
