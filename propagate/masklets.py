@@ -53,7 +53,7 @@ def pick_boxes(
     height, width = size
     boxes = np.clip(found.boxes, 0, np.array([width, height, width, height], np.float32))
     sides = boxes[:, 2:] - boxes[:, :2]
-    usable: NDArray[np.bool_] = (sides >= _SMALLEST_SIDE).all(axis=1)
+    usable = np.all(sides >= _SMALLEST_SIDE, axis=1).tolist()
     order = [place for place in np.argsort(-found.scores, kind="stable").tolist() if usable[place]]
     kept: list[int] = []
     for place in order:

@@ -183,5 +183,5 @@ def box_mask(runs: bytes, size: tuple[int, int]) -> tuple[float, float, float, f
     return float(columns.min()), float(rows.min()), float(columns.max() + 1), float(rows.max() + 1)
 
 
-def _is_number(value: object) -> bool:
-    return type(value) in (int, float) and math.isfinite(value) and abs(value) <= _LARGEST / 2  # type: ignore[arg-type, type-var, operator]
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float) and math.isfinite(value) and abs(value) <= _LARGEST / 2
