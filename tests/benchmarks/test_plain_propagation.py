@@ -10,6 +10,7 @@ from deaot_toolkit import EncoderConfig, Engine, build
 
 from benchmarks import propagation
 from benchmarks.plain_propagation import PlainEngine
+from benchmarks.rows import difference_row
 
 CHANGES = {
     "embedding_dim": 32,
@@ -48,8 +49,9 @@ def test_engine_equals_the_plain_one(family: str, encoder: EncoderConfig | None)
 
 @pytest.mark.parametrize("network", ["small-aot", "small-deaot"])
 def test_shared_propagation_gives_the_plain_masks(network: str, tmp_path: Path) -> None:
-    row = propagation.measure(propagation.Case(network, (96, 150), 1.0), tmp_path)
+    row, difference = propagation.measure(propagation.Case(network, (96, 150), 1.0), tmp_path)
     assert row.ratio == row.baseline / row.ours
+    assert difference.ours == 0
 
 
 def test_the_feature_cache_keeps_its_bound(tmp_path: Path) -> None:
@@ -59,6 +61,13 @@ def test_the_feature_cache_keeps_its_bound(tmp_path: Path) -> None:
 
 
 def test_sources_together_are_compared_with_the_same_masks(tmp_path: Path) -> None:
-    row = propagation.measure_sources(propagation.Case("small-deaot", (96, 150), 1.0), tmp_path)
+    row, difference = propagation.measure_sources(propagation.Case("small-deaot", (96, 150), 1.0), tmp_path)
     assert row.ours > 0
     assert row.ratio == pytest.approx(row.baseline / row.ours)
+    assert difference.ours == 0
+
+
+def test_masks_that_differ_are_a_row_that_fails() -> None:
+    row = difference_row("masks", 3, 1000)
+    assert not row.passes
+    assert difference_row("masks", 1, 10000).passes
