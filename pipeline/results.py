@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from pipeline.kinds.artefacts import MASKS
-from pipeline.kinds.base import Ballot
+from pipeline.kinds.artefacts import MASKS, Artefact
+from pipeline.kinds.base import Ballot, Refiner
 from pipeline.plan import Plan
 from rvos.errors import ConfigError, StoreError
 from rvos.mask_sequences import MaskSequence
@@ -41,6 +42,13 @@ class VideoResults:
         """
         try:
             return self.store.read(node, self.video, self.fingerprints[node], soft=soft)
+        except StoreError as error:
+            raise StoreError(f"{str(error).rpartition(';')[0]}; run first: {self.command}") from None
+
+    def read_artefact(self, node: str, artefact: Artefact) -> Any:
+        """Return what a node stored, of any sort; raises as `read` does."""
+        try:
+            return self.store.read_artefact(node, self.video, self.fingerprints[node], codec=artefact.codec)
         except StoreError as error:
             raise StoreError(f"{str(error).rpartition(';')[0]}; run first: {self.command}") from None
 
@@ -124,6 +132,10 @@ class Results:
         if name not in ballots:
             raise ConfigError(f"{self.plan.recipe.path}: no fusion {name!r} by votes; {nearest(name, list(ballots))}")
         return ballots[name]
+
+    def find_refiner(self, name: str) -> Refiner | None:
+        """Return a node that refines by masklets; None where it does something else or is not there."""
+        return next((node.refiner() for node in self.plan.nodes if node.name == name), None)
 
     def choose_submission(self, name: str | None) -> str:
         """Return the node to submit: the named one, or the recipe's.

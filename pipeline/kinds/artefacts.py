@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rvos.artefacts import MASK_SEQUENCES, Codec
+from rvos.artefacts import MASK_SEQUENCES, TRACKLETS, Codec
 from rvos.errors import InputError
 from rvos.videos import Video
 
@@ -49,3 +49,6 @@ class Artefact:
 
 MASKS = Artefact(MASK_SEQUENCES, by_expression=True)
 """One mask sequence for each expression: what can be fused, scored, drawn and submitted."""
+
+INSTANCES = Artefact(TRACKLETS, by_expression=False)
+"""Masks of instances, which belong to the video, whatever its sentences say."""

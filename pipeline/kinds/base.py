@@ -19,6 +19,7 @@ from fusion.rules import FusionRule
 from pipeline.checksums import Checksums
 from pipeline.kinds.artefacts import Artefact
 from pipeline.recipe.entry import NodeEntry
+from propagate.refinement import Evidence, RefinementSettings
 from rvos.mask_sequences import MaskSequence
 from rvos.store import Store
 from rvos.videos import Video
@@ -155,6 +156,38 @@ class Gate(Protocol):
         ...
 
 
+ReadArtefact = Callable[[str, Artefact], Any]
+
+
+class Refiner(Protocol):
+    """How a node refines masks by masklets: what sweeps count."""
+
+    @property
+    def name(self) -> str:
+        """The node."""
+        ...
+
+    @property
+    def rules(self) -> RefinementSettings:
+        """How masklets are selected."""
+        ...
+
+    def inputs(self) -> tuple[str, ...]:
+        """Return the nodes with the coarse masks and with the masklets."""
+        ...
+
+    def gather(self, video: Video, read: ReadArtefact) -> Iterable[tuple[MaskSequence, Evidence]]:
+        """Yield the coarse masks of every expression and what they have in common with the masklets of its noun.
+
+        Args:
+            read: returns the stored result of a node for this video.
+
+        Raises:
+            InputError: masklets of other frames or of another size.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Node(ABC):
     """One named result of a recipe; the further fields of a kind are its settings.
@@ -287,6 +320,10 @@ class Node(ABC):
 
     def ballot(self) -> Ballot | None:
         """Return how it votes; None where nothing is counted."""
+        return None
+
+    def refiner(self) -> Refiner | None:
+        """Return how it refines; None where it does something else."""
         return None
 
 

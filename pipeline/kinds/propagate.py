@@ -16,6 +16,7 @@ from pipeline.kinds.loaded import NETWORK
 from pipeline.kinds.stamps import stamp_masks
 from pipeline.recipe.entry import NodeEntry
 from pipeline.recipe.values import EngineEntry
+from propagate.engines.settings import EngineSettings
 from propagate.key_frames import KeySettings
 from rvos.errors import ConfigError
 from rvos.mask_sequences import MaskSequence
@@ -104,10 +105,8 @@ class PropagateNode(Node):
         engine = self._working_engine()
         if engine is None:
             return ["propagated elsewhere", self.source, self.key.of, self.key.rule]
-        options = {key: value for key, value in engine.options.items() if key not in _WITHOUT_EFFECT}
         own = [self.source, self.key.of, self.key.references, self.key.rule]
-        # Not the engine's name: calling it otherwise changes nothing.
-        return [*own, engine.network, plain(engine.scales), engine.flip, plain(options)]
+        return [*own, *describe_engine(engine)]
 
     def sources(self, video: Video, checksums: Checksums) -> object:
         """The frames that an engine sees, or what the folder holds."""
@@ -186,14 +185,24 @@ class PropagateNode(Node):
         )
 
 
+def engine_settings(entry: EngineEntry) -> EngineSettings:
+    """Return what an entry says, as the engine takes it."""
+    options = dict(entry.options)
+    return EngineSettings(entry.network, entry.checkpoint, entry.scales, entry.flip, **options)  # type: ignore[arg-type]
+
+
+def describe_engine(entry: EngineEntry) -> list[object]:
+    """Return, for the fingerprint, what of an engine changes the result; not its name, which changes nothing."""
+    options = {key: value for key, value in entry.options.items() if key not in _WITHOUT_EFFECT}
+    return [entry.network, plain(entry.scales), entry.flip, plain(options)]
+
+
 def _load(entry: EngineEntry, device: str) -> Propagator:
     """Return a propagator with the loaded engine."""
-    from propagate.engines.settings import EngineSettings
     from propagate.engines.table import build_engine
     from propagate.propagator import PropagationSettings, Propagator
 
-    options = dict(entry.options)
-    settings = EngineSettings(entry.network, entry.checkpoint, entry.scales, entry.flip, **options)  # type: ignore[arg-type]
+    settings = engine_settings(entry)
     engine = build_engine(settings, device=choose_device(device))
     return Propagator(engine, PropagationSettings(settings.skip_empty, settings.keep_soft))
 

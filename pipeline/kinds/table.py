@@ -15,6 +15,8 @@ KINDS: dict[str, str] = {
     "runner": "pipeline.kinds.member:MemberNode",
     "propagate": "pipeline.kinds.propagate:PropagateNode",
     "fuse": "pipeline.kinds.fuse:FuseNode",
+    "refine": "pipeline.kinds.refine:RefineNode",
+    "masklets": "pipeline.kinds.masklets:MaskletsNode",
     "gate": "pipeline.kinds.gate:GateNode",
 }
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from pipeline.recipe.values import EngineEntry, GroupsEntry
+from pipeline.recipe.values import DetectorEntry, EngineEntry, GroupsEntry
+from rvos.nouns import NounSettings
 from rvos.settings import INVALID, Loader
 from rvos.settings import Node as SettingsNode
 
@@ -26,6 +27,8 @@ class NodeEntry:
         engines: by name; None where the entry has problems of its own.
         groups: of the whole recipe.
         dataset: format of the data set; empty where that has problems.
+        detectors: as engines.
+        nouns: of the whole recipe.
     """
 
     name: str
@@ -36,6 +39,8 @@ class NodeEntry:
     engines: Mapping[str, EngineEntry | None]
     groups: GroupsEntry
     dataset: str = ""
+    detectors: Mapping[str, DetectorEntry | None] = field(default_factory=dict)
+    nouns: NounSettings = field(default_factory=NounSettings)
 
     @property
     def line(self) -> int:

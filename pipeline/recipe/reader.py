@@ -13,10 +13,12 @@ from pipeline.kinds.base import Node
 from pipeline.kinds.table import list_kinds
 from pipeline.recipe.entry import NodeEntry
 from pipeline.recipe.recipe import Recipe
-from pipeline.recipe.values import DatasetEntry, EngineEntry, GroupsEntry
+from pipeline.recipe.values import DatasetEntry, DetectorEntry, EngineEntry, GroupsEntry
 from propagate.engines.settings import EngineSettings
+from runners.detectors.base import DetectorSettings
 from rvos.errors import PipelineError
 from rvos.ids import check_id
+from rvos.nouns import NounSettings
 from rvos.settings import INVALID, Loader, Problems, Section, read_document
 from rvos.settings import Node as SettingsNode
 
@@ -33,8 +35,10 @@ class _Sections:
     workspace: SettingsNode | None = None
     paths: SettingsNode | None = None
     groups: SettingsNode | None = None
+    nouns: SettingsNode | None = None
     models: SettingsNode | None = None
     engines: SettingsNode | None = None
+    detectors: SettingsNode | None = None
     stages: SettingsNode | None = None
     submission: SettingsNode | None = None
 
@@ -52,6 +56,8 @@ class _Nodes:
     engines: Mapping[str, EngineEntry | None]
     groups: GroupsEntry
     dataset: str
+    detectors: Mapping[str, DetectorEntry | None]
+    nouns: NounSettings
     found: dict[str, Node] = field(default_factory=dict)
 
     def read(self, section: str, stage: str | None, entries: SettingsNode) -> None:
@@ -59,7 +65,16 @@ class _Nodes:
         place = section if stage is None else f"{section}.{stage}"
         for name, mapping in self.loader.entries(entries, place).items():
             entry = NodeEntry(
-                name, stage, f"{place}.{name}", mapping, self.loader, self.engines, self.groups, self.dataset
+                name,
+                stage,
+                f"{place}.{name}",
+                mapping,
+                self.loader,
+                self.engines,
+                self.groups,
+                self.dataset,
+                self.detectors,
+                self.nouns,
             )
             node = _read_node(section, entry)
             if node is not None and name in self.found:
@@ -96,14 +111,18 @@ def read_recipe(path: Path, overrides: Sequence[str] = (), *, workspace: Path | 
     if groups is INVALID:
         groups = GroupsEntry("none")
     data_format = dataset.format if isinstance(dataset, DatasetEntry) else ""
-    nodes = _Nodes(loader, _read_engines(loader, sections.engines), groups, data_format)
+    nouns = INVALID if sections.nouns is None else loader.read(NounSettings, sections.nouns, "nouns")
+    if nouns is INVALID:
+        nouns = NounSettings()
+    engines, detectors = _read_engines(loader, sections.engines), _read_detectors(loader, sections.detectors)
+    nodes = _Nodes(loader, engines, groups, data_format, detectors, nouns)
     if sections.models is not None:
         nodes.read("models", None, sections.models)
     stages = _read_stages(nodes, sections.stages)
     submission = _read_submission(loader, sections.submission)
     problems.check()
     assert dataset is not None
-    return Recipe(path, dataset, workspace, groups, tuple(nodes.found.values()), stages, submission)
+    return Recipe(path, dataset, workspace, groups, tuple(nodes.found.values()), stages, submission, nouns)
 
 
 def _read_paths(problems: Problems, node: SettingsNode | None) -> Mapping[str, Path]:
@@ -139,6 +158,16 @@ def _read_engine(loader: Loader, name: str, node: SettingsNode) -> EngineEntry |
     options = {key: getattr(settings, key) for key in keys}
     own = (settings.network, settings.checkpoint, settings.scales, settings.flip)
     return EngineEntry(name, node.place.line, *own, options)
+
+
+def _read_detectors(loader: Loader, node: SettingsNode | None) -> dict[str, DetectorEntry | None]:
+    if node is None:
+        return {}
+    found: dict[str, DetectorEntry | None] = {}
+    for name, entry in loader.entries(node, "detectors").items():
+        settings = loader.read(DetectorSettings, entry, f"detectors.{name}")
+        found[name] = None if settings is INVALID else DetectorEntry(name, entry.place.line, settings)
+    return found
 
 
 def _read_stages(nodes: _Nodes, node: SettingsNode | None) -> tuple[str, ...]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline.kinds.base import Node
 from pipeline.recipe.values import DatasetEntry, GroupsEntry
+from rvos.nouns import NounSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +19,7 @@ class Recipe:
         nodes: in the order of the file, models first.
         stages: names, in order; `--stage 1` is the first.
         submission: node whose masks are submitted.
+        nouns: how the noun of a sentence is found.
     """
 
     path: Path
@@ -27,6 +29,7 @@ class Recipe:
     nodes: tuple[Node, ...]
     stages: tuple[str, ...]
     submission: str | None
+    nouns: NounSettings = field(default_factory=NounSettings)
 
     def node(self, name: str) -> Node:
         """Return a node by its name; the caller knows that it is there."""

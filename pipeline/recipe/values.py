@@ -1,4 +1,4 @@
-"""The values that the nodes of a recipe share: data set, engines, groups."""
+"""The values that the nodes of a recipe share: data set, engines, detectors, groups."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Annotated
 
 from fusion.groups import SAME_OBJECT, GroupingRule
 from fusion.runs import LENGTHS, RunRule
+from runners.detectors.base import DetectorSettings
 from rvos.errors import ConfigError
 from rvos.settings import Line, Range
 
@@ -66,3 +67,12 @@ class EngineEntry:
     scales: tuple[float, ...] = (1.0,)
     flip: bool = False
     options: Mapping[str, str | int | float | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class DetectorEntry:
+    """One entry of `detectors:` in a recipe."""
+
+    name: str
+    line: int
+    settings: DetectorSettings

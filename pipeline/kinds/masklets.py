@@ -1,0 +1,166 @@
+"""Masklets as a node: what a detector finds of the sentences' nouns, carried through the video by an engine."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from pipeline.checksums import Checksums
+from pipeline.devices import choose_device
+from pipeline.kinds.artefacts import INSTANCES, Artefact
+from pipeline.kinds.base import Node, NodeFile, Task, WorkerKey, plain
+from pipeline.kinds.loaded import NETWORK
+from pipeline.kinds.propagate import describe_engine, engine_settings
+from pipeline.kinds.stamps import stamp
+from pipeline.recipe.entry import NodeEntry
+from pipeline.recipe.values import DetectorEntry, EngineEntry
+from propagate.masklets import MaskletSettings
+from rvos.files import write_atomically
+from rvos.nouns import NounFinder, NounSettings, split_names
+from rvos.settings import nearest, show
+from rvos.tracklets import Tracklet
+from rvos.videos import Video
+
+if TYPE_CHECKING:
+    from propagate.masklet_tracking import Masklets, MaskletTracker
+    from runners.detectors.base import Detector
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _MaskletsEntry(MaskletSettings):
+    """The keys of masklets: detector and engine beside the settings."""
+
+    masklets: str
+    engine: str
+
+
+@dataclass(frozen=True, slots=True)
+class MaskletsNode(Node):
+    """Masks of all instances of the nouns of a video's sentences, once for each noun.
+
+    Args:
+        nouns: how the nouns are found; of the whole recipe.
+        rules: how boxes become masklets.
+    """
+
+    keyword: ClassVar[str] = "masklets"
+    kind: ClassVar[str] = "masklets"
+    section: ClassVar[Literal["models", "stages"]] = "stages"
+    artefact: ClassVar[Artefact] = INSTANCES
+
+    detector: DetectorEntry
+    engine: EngineEntry
+    nouns: NounSettings
+    rules: MaskletSettings
+
+    @classmethod
+    def read(cls, entry: NodeEntry) -> Node | None:
+        """Read the entry."""
+        values = entry.load(_MaskletsEntry)
+        if values is None:
+            return None
+        for what, name, known in (
+            ("detector", values.masklets, entry.detectors),
+            ("engine", values.engine, entry.engines),
+        ):
+            if name not in known:
+                entry.note(f"{what} {show(name)} is unknown; {nearest(name, known)}")
+        detector, engine = entry.detectors.get(values.masklets), entry.engines.get(values.engine)
+        if detector is None or engine is None:
+            return None
+        rules = MaskletSettings(**{one.name: getattr(values, one.name) for one in fields(MaskletSettings)})
+        return cls(entry.name, entry.line, entry.stage, detector, engine, entry.nouns, rules)
+
+    def inputs(self) -> tuple[str, ...]:
+        """No node: masklets depend on the video alone."""
+        return ()
+
+    def files(self) -> tuple[NodeFile, ...]:
+        """What detector and engine load, and the user's nouns."""
+        detector, advice = self.detector.settings, "no such {}; put it there or correct the path"
+        found = [NodeFile(self.engine.checkpoint, "checkpoint", advice.format("checkpoint"), "checkpoint")]
+        if detector.checkpoint is not None:
+            found.append(NodeFile(detector.checkpoint, "checkpoint", advice.format("checkpoint"), "checkpoint"))
+        if detector.tokenizer is not None:
+            found.append(NodeFile(detector.tokenizer, "tokeniser", advice.format("tokeniser folder"), "settings"))
+        if detector.path is not None:
+            found.append(NodeFile(detector.path, "detections", advice.format("file of detections"), "data"))
+        return (*found, *noun_files(self.nouns))
+
+    def settings(self) -> object:
+        """Detector, engine and rules; not their names."""
+        return [plain(self.detector.settings), *describe_engine(self.engine), plain(self.rules)]
+
+    def sources(self, video: Video, checksums: Checksums) -> object:
+        """Nouns, frames, and what was imported; another sentence of the same noun changes nothing."""
+        path = self.detector.settings.path
+        own = path / f"{video.id}.json" if path is not None and path.is_dir() else path
+        imported = None if own is None else stamp(own)
+        return [NounFinder(self.nouns).find_all(video), checksums.frames(video), imported]
+
+    def check(self, nodes: Mapping[str, Node]) -> Iterable[str]:
+        """Some engines need masks to start from."""
+        if not self.detector.settings.gives_masks and not engine_settings(self.engine).takes_boxes:
+            yield (
+                f"detector {self.detector.name} gives boxes alone and engine {self.engine.name} starts from masks; "
+                "take a SAM 2 engine, or a detector that gives masks"
+            )
+
+    def describe(self) -> str:
+        """Detector and engine."""
+        return f"tracks what {self.detector.name} finds by engine {self.engine.name}"
+
+    def detail(self) -> str:
+        """The two networks."""
+        return f"{self.detector.settings.detector}, {self.engine.network}"
+
+    def worker_key(self) -> WorkerKey | None:
+        """Detector and engine, both loaded: they take turns in every video."""
+        label = f"detector {self.detector.name} and engine {self.engine.name}"
+        return WorkerKey(label, repr((self.detector.settings, self.engine, self.rules)), shares=False)
+
+    def compute(self, tasks: Sequence[Task]) -> Sequence[Sequence[Tracklet]]:
+        """Return the masklets; what became of the boxes is written to `masklets/NODE/VIDEO.json` of the workspace."""
+        return [self._track(task) for task in tasks]
+
+    def _track(self, task: Task) -> Sequence[Tracklet]:
+        detector, tracker = NETWORK.get((self.worker_key(), task.device), lambda: self._load(task.device))
+        nouns = NounFinder(self.nouns).find_all(task.video)
+        frames = self.rules.list_frames(task.video.n_frames)
+        found = detector.detect(task.video, frames, [split_names(noun) or (noun,) for noun in nouns])
+        by_noun = {noun: dict(zip(frames, own, strict=True)) for noun, own in zip(nouns, found, strict=True)}
+        masklets: Masklets = tracker.track(task.video, by_noun)
+        write_report(task, masklets.report())
+        return masklets.tracklets
+
+    def _load(self, device: str) -> tuple[Detector, MaskletTracker]:
+        from propagate.engines.table import build_engine
+        from propagate.masklet_tracking import MaskletTracker
+        from runners.detectors.table import build_detector
+
+        place, settings = choose_device(device), engine_settings(self.engine)
+        detector = build_detector(self.detector.settings, device=place)
+        engine = build_engine(settings, device=place)
+        tracker = MaskletTracker(
+            engine, self.rules, takes_boxes=settings.takes_boxes, detector=self.detector.settings.detector
+        )
+        return detector, tracker
+
+
+def noun_files(nouns: NounSettings) -> tuple[NodeFile, ...]:
+    """Return the user's file of nouns; what it says of a video counts, not the file."""
+    advice = "no such file of nouns; correct nouns.file"
+    return () if nouns.file is None else (NodeFile(nouns.file, "nouns", advice, "data"),)
+
+
+def write_report(task: Task, content: object) -> None:
+    """Write what a node says of a video beside its result, for people: `KIND/NODE/VIDEO.json` of the workspace.
+
+    Raises:
+        StoreError: it cannot be written.
+    """
+    path = task.workspace / task.node.keyword / task.node.name / f"{task.video.id}.json"
+    text = json.dumps({"fingerprint": task.fingerprint, "video": task.video.id, "content": content}, indent=1)
+    write_atomically(path, text.encode())

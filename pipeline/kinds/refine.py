@@ -1,0 +1,160 @@
+"""Refinement as a node: coarse masks replaced by the masklets that they cover most steadily."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import ClassVar, Literal
+
+from pipeline.checksums import Checksums
+from pipeline.kinds.artefacts import INSTANCES, MASKS, Artefact
+from pipeline.kinds.base import Node, NodeFile, ReadArtefact, Refiner, Task, WorkerKey, plain
+from pipeline.kinds.masklets import noun_files, write_report
+from pipeline.recipe.entry import NodeEntry
+from pipeline.refinement_report import RefinedExpression, build_report
+from propagate.masklets import list_distinct
+from propagate.refinement import Evidence, RefinementSettings, refine
+from rvos.artefacts import MASKS_ALONE
+from rvos.errors import InputError
+from rvos.mask_sequences import MaskSequence
+from rvos.nouns import NounFinder, NounSettings
+from rvos.runs import Runs
+from rvos.tracklets import Tracklet
+from rvos.videos import Video
+
+_COARSE = Artefact(MASKS_ALONE, by_expression=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _RefineEntry(RefinementSettings):
+    """The keys of a refinement: its inputs beside the settings."""
+
+    refine: str
+    masklets: str
+
+
+@dataclass(frozen=True, slots=True)
+class RefineNode(Node):
+    """Masks of every sentence, refined by the masklets of its noun.
+
+    Args:
+        source: node with the coarse masks.
+        masklets: node with the masklets.
+        nouns: how the nouns are found; of the whole recipe, as for the masklets.
+        rules: how masklets are selected.
+    """
+
+    keyword: ClassVar[str] = "refine"
+    kind: ClassVar[str] = "refine"
+    section: ClassVar[Literal["models", "stages"]] = "stages"
+    artefact: ClassVar[Artefact] = MASKS
+
+    source: str
+    masklets: str
+    nouns: NounSettings
+    rules: RefinementSettings
+
+    @classmethod
+    def read(cls, entry: NodeEntry) -> Node | None:
+        """Read the entry."""
+        values = entry.load(_RefineEntry)
+        if values is None:
+            return None
+        rules = RefinementSettings(**{one.name: getattr(values, one.name) for one in fields(RefinementSettings)})
+        return cls(entry.name, entry.line, entry.stage, values.refine, values.masklets, entry.nouns, rules)
+
+    def inputs(self) -> tuple[str, ...]:
+        """The coarse masks and the masklets."""
+        return tuple(dict.fromkeys((self.source, self.masklets)))
+
+    def files(self) -> tuple[NodeFile, ...]:
+        """The user's nouns."""
+        return noun_files(self.nouns)
+
+    def settings(self) -> object:
+        """Inputs and rules."""
+        return [self.source, self.masklets, plain(self.rules)]
+
+    def sources(self, video: Video, checksums: Checksums) -> object:
+        """The nouns of the sentences."""
+        finder = NounFinder(self.nouns)
+        nouns = (finder.find(video, expression) for expression in video.expressions)
+        return [[noun.text, noun.phrase, noun.source] for noun in nouns]
+
+    def check(self, nodes: Mapping[str, Node]) -> Iterable[str]:
+        """The inputs must store what is needed of them."""
+        for name, artefact, what in ((self.source, MASKS, "refine"), (self.masklets, INSTANCES, "masklets")):
+            if nodes[name].artefact is not artefact:
+                stored = nodes[name].artefact.codec.name
+                yield f"{what}: {name} stores {stored}, expected {artefact.codec.name}; name another node"
+
+    def describe(self) -> str:
+        """Source and masklets."""
+        return f"refines {self.source} by {self.masklets}"
+
+    def detail(self) -> str:
+        """Window and threshold."""
+        return f"window {self.rules.window}, tau {self.rules.tau:g}"
+
+    def score_scale(self, nodes: Mapping[str, Node]) -> str | None:
+        """The source's: scores are passed on."""
+        return nodes[self.source].score_scale(nodes)
+
+    def worker_key(self) -> WorkerKey | None:
+        """Nothing."""
+        return None
+
+    def refiner(self) -> Refiner | None:
+        """This node."""
+        return self
+
+    def compute(self, tasks: Sequence[Task]) -> Sequence[Sequence[MaskSequence]]:
+        """Return the refined masks; what was selected is written to `refine/NODE/VIDEO.json` of the workspace."""
+        return [self._refine(task) for task in tasks]
+
+    def gather(self, video: Video, read: ReadArtefact) -> Iterator[tuple[MaskSequence, Evidence]]:
+        """See `Refiner`."""
+        for own in self._gather(video, read):
+            yield own.coarse, own.evidence
+
+    def _refine(self, task: Task) -> list[MaskSequence]:
+        refined, rows = [], []
+        for own in self._gather(task.video, task.read_artefact):
+            found = refine(own.evidence, self.rules)
+            counts = found.counts(own.coarse.runs, own.evidence)
+            refined.append(replace(own.coarse, runs=counts, soft=None, propagation=None))
+            rows.append(build_report(own, found))
+        write_report(task, {"coarse": self.source, "masklets": self.masklets, "expressions": rows})
+        return refined
+
+    def _gather(self, video: Video, read: ReadArtefact) -> Iterator[RefinedExpression]:
+        finder = NounFinder(self.nouns)
+        coarse = {sequence.expression: sequence for sequence in read(self.source, _COARSE)}
+        by_noun: dict[str, list[tuple[Tracklet, Runs]]] = {}
+        for tracklet in read(self.masklets, INSTANCES):
+            by_noun.setdefault(tracklet.label, []).append((tracklet, Runs.decode(tracklet.runs, tracklet.size)))
+        for noun, own in by_noun.items():
+            kept = list_distinct([runs for _, runs in own], dedup_iou=self.rules.dedup_iou)
+            by_noun[noun] = [own[place] for place in kept]
+        for expression in video.expressions:
+            sequence, noun = coarse[expression.id], finder.find(video, expression)
+            masklets = by_noun.get(noun.text, [])
+            for tracklet, _ in masklets:
+                _check_fits(sequence, tracklet)
+            evidence = Evidence(Runs.decode(sequence.runs, sequence.size), [runs for _, runs in masklets])
+            names = tuple(tracklet.id for tracklet, _ in masklets)
+            yield RefinedExpression(expression, noun, sequence, evidence, names)
+
+
+def _check_fits(coarse: MaskSequence, masklet: Tracklet) -> None:
+    where = f"{coarse.video}/{coarse.expression}"
+    if masklet.size != coarse.size:
+        raise InputError(
+            f"{where}: masks of {coarse.size[0]} x {coarse.size[1]} pixels (H x W), masklets of "
+            f"{masklet.size[0]} x {masklet.size[1]}; make both at the frame size"
+        )
+    if masklet.frames != coarse.frames:
+        raise InputError(
+            f"{where}: masks of {coarse.n_frames} frames, masklets of {len(masklet.frames)}, or other names; make both "
+            "of this data set"
+        )

@@ -1,0 +1,195 @@
+"""Masklets and refinement as nodes of a recipe: imported detections, a small engine, stored masks and reports."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import deaot_toolkit
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from small_data import FRAMES, HEIGHT, WIDTH, write_split
+
+from pipeline.cli import main
+from propagate.masklets import list_distinct
+from propagate.refinement import Evidence, RefinementSettings, refine
+from rvos.artefacts import TRACKLETS
+from rvos.mask_sequences import encode
+from rvos.runs import Runs
+from rvos.store import Store
+
+SECTIONS = """\
+engines:
+  aot: {network: small-aot, checkpoint: aot.safetensors, scales: [0.5]}
+detectors:
+  found: {detector: import, path: found.json}
+nouns: {synonyms: {box: thing}}
+stages:
+"""
+STAGE = """\
+  stage3:
+    things: {masklets: found, engine: aot, detect_frames: 2}
+    refined: {refine: final, masklets: things, window: 2, tau: 0.3, dedup_iou: off}
+submission: {node: refined}
+"""
+
+
+def write_recipe(folder: Path, *, n_videos: int = 2) -> Path:
+    """Write data, members, detections of the two true objects in frames 0 and 2, and the recipe."""
+    write_split(folder, n_videos)
+    path = folder / "pipeline.yaml"
+    text = path.read_text().replace("stages:\n", SECTIONS).replace("submission: {node: final}\n", STAGE)
+    path.write_text(text)
+    torch.manual_seed(1)
+    deaot_toolkit.save(deaot_toolkit.build("small-aot"), folder / "aot.safetensors")
+    (folder / "found.json").write_text(json.dumps(detect(folder, n_videos)))
+    return path
+
+
+def detect(folder: Path, n_videos: int) -> dict[str, Any]:
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
+    for number in range(n_videos):
+        for frame in (0, 2):
+            name = f"video{number}/{FRAMES[frame]}"
+            images.append({"id": len(images), "file_name": f"{name}.jpg"})
+            labels = np.asarray(Image.open(folder / f"data/valid/Annotations/{name}.png"))
+            for value, score in ((1, 0.9), (2, 0.7)):
+                rle = {"size": [HEIGHT, WIDTH], "counts": encode((labels == value)[None])[0].decode()}
+                annotations.append({"image_id": len(images) - 1, "category_id": 1, "segmentation": rle, "score": score})
+    return {"images": images, "categories": [{"id": 1, "name": "thing"}], "annotations": annotations}
+
+
+@pytest.fixture
+def recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.chdir(tmp_path)
+    write_recipe(tmp_path)
+    return "pipeline.yaml"
+
+
+def run(recipe: str, capsys: pytest.CaptureFixture[str], *words: str) -> dict[str, tuple[int, int]]:
+    """Return how many videos each node computed and reused."""
+    capsys.readouterr()
+    assert main(["run", recipe, "--quiet", "--json", "--device", "cpu", *words]) == 0
+    rows = json.loads(capsys.readouterr().out)["nodes"]
+    return {row["node"]: (row["done"], row["reused"]) for row in rows}
+
+
+def read_report(kind: str, node: str, video: str) -> Any:
+    return json.loads(Path(f"runs/{kind}/{node}/{video}.json").read_text())["content"]
+
+
+def test_masks_are_refined_by_the_masklets_of_their_noun(recipe: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(recipe, capsys)["refined"] == (2, 0)
+    store = Store(Path("runs"))
+    masklets = store.read_artefact("things", "video0", codec=TRACKLETS)
+    assert [(one.label, one.detector) for one in masklets[:2]] == [("thing", "import")] * 2
+    assert masklets[0].confidence == pytest.approx(0.9)
+    runs = [Runs.decode(one.runs, one.size) for one in masklets]
+    kept = [runs[place] for place in list_distinct(runs, dedup_iou="off")]
+    for coarse, refined in zip(store.read("final", "video0"), store.read("refined", "video0"), strict=True):
+        evidence = Evidence(Runs.decode(coarse.runs, coarse.size), kept)
+        expected = refine(evidence, RefinementSettings(window=2, tau=0.3, dedup_iou="off"))
+        assert refined.runs == expected.counts(coarse.runs, evidence)
+        assert refined.scores.tolist() == coarse.scores.tolist()
+
+
+def test_reports_say_what_became_of_boxes_and_windows(recipe: str, capsys: pytest.CaptureFixture[str]) -> None:
+    run(recipe, capsys)
+    counts = read_report("masklets", "things", "video0")["thing"]
+    assert [(row["frame"], row["boxes"], row["used"]) for row in counts] == [(FRAMES[0], 2, 2), (FRAMES[2], 2, 2)]
+    assert counts[0]["started"] == 2
+    report = read_report("refine", "refined", "video0")
+    assert (report["coarse"], report["masklets"]) == ("final", "things")
+    first = report["expressions"][0]
+    assert (first["expression"], first["noun"], first["noun_source"]) == ("0", "thing", "rules")
+    assert [(window["first"], window["last"]) for window in first["windows"]] == [
+        (FRAMES[0], FRAMES[1]),
+        (FRAMES[2], FRAMES[2]),
+    ]
+    for window in first["windows"]:
+        assert sum(vote["frames"] for vote in window["votes"]) in (1, 2)
+        assert window["reason"] in ("refined", "empty_selection")
+        assert 0 <= window["iou"] <= 1
+    assert first["totals"]["windows_refined"] + first["totals"]["windows_kept"] == 1
+
+
+def test_masklets_are_made_once_for_all_windows_and_coarse_masks(
+    recipe: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(recipe, capsys)
+    again = run(recipe, capsys, "--set", "stages.stage3.refined.window=1")
+    assert (again["things"], again["refined"]) == ((0, 2), (2, 0))
+    again = run(recipe, capsys, "--set", "stages.stage3.refined.refine=ab")
+    assert (again["things"], again["refined"]) == ((0, 2), (2, 0))
+    again = run(recipe, capsys, "--set", "stages.stage3.things.associate_iou=0.4")
+    assert (again["things"], again["refined"]) == ((2, 0), (2, 0))
+
+
+def test_a_sentence_of_the_same_noun_leaves_the_masklets_as_they_are(
+    recipe: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(recipe, capsys)
+    path = Path("data/meta_expressions/valid/meta_expressions.json")
+    path.write_text(path.read_text().replace("a thing that moves", "this thing"))
+    assert run(recipe, capsys)["things"] == (0, 2)
+    path.write_text(path.read_text().replace("this thing", "a ball"))
+    assert run(recipe, capsys)["things"] == (2, 0)
+    assert read_report("refine", "refined", "video0")["expressions"][1]["windows"][0]["reason"] == "no_masklet"
+
+
+def test_without_any_box_the_coarse_masks_stay(recipe: str, capsys: pytest.CaptureFixture[str]) -> None:
+    content = json.loads(Path("found.json").read_text())
+    Path("found.json").write_text(json.dumps(content | {"annotations": []}))
+    run(recipe, capsys)
+    store = Store(Path("runs"))
+    for coarse, refined in zip(store.read("final", "video0"), store.read("refined", "video0"), strict=True):
+        assert refined.runs == coarse.runs
+    windows = read_report("refine", "refined", "video0")["expressions"][0]["windows"]
+    assert {window["reason"] for window in windows} == {"no_masklet"}
+
+
+def test_a_sentence_without_a_word_is_kept_as_it_is(recipe: str, capsys: pytest.CaptureFixture[str]) -> None:
+    path = Path("data/meta_expressions/valid/meta_expressions.json")
+    path.write_text(path.read_text().replace("a thing that moves", "..."))
+    run(recipe, capsys)
+    row = read_report("refine", "refined", "video0")["expressions"][1]
+    assert (row["noun"], row["noun_source"], row["windows"][0]["reason"]) == ("", "expression", "no_masklet")
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("stages.stage3.refined.tau=1", "tau '1' is not a number of at least 0 and below 1"),
+        ("stages.stage3.refined.window=0", "window '0' is not a whole number of at least 1"),
+        ("stages.stage3.refined.dedup_iou=on", "dedup_iou"),
+        ("stages.stage3.refined.masklets=final", "masklets: final stores mask sequences, expected mask sequences by"),
+        ("stages.stage3.refined.refine=things", "refine: things stores mask sequences by instance, expected mask"),
+        ("stages.stage3.things.masklets=lost", "detector 'lost' is unknown; choose one of found"),
+        ("stages.stage3.things.engine=lost", "engine 'lost' is unknown"),
+        ("detectors.found.box_threshold=2", "box_threshold '2' is not a number of at least 0 and of at most 1"),
+        ("detectors.found={detector: grounding-dino, checkpoint: dino}", "found gives boxes alone and engine aot"),
+        ("detectors.found={detector: grounding-dino}", "grounding-dino needs 'checkpoint'"),
+        ("detectors.found.path=gone.json", "gone.json: no such file of detections"),
+        ("nouns.file=gone.json", "gone.json: no such file"),
+    ],
+)
+def test_wrong_settings_are_one_line(
+    recipe: str, capsys: pytest.CaptureFixture[str], override: str, message: str
+) -> None:
+    assert main(["run", recipe, "--quiet", "--set", override]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert "Traceback" not in error
+
+
+def test_masklets_of_another_size_are_one_line(recipe: str, capsys: pytest.CaptureFixture[str]) -> None:
+    content = json.loads(Path("found.json").read_text())
+    content["annotations"][0]["segmentation"] = {"size": [3, 4], "counts": "<0"}
+    Path("found.json").write_text(json.dumps(content))
+    assert main(["run", recipe, "--quiet", "--device", "cpu"]) == 2
+    assert re.search(r"things: .*annotation 0: size \[3, 4\], expected \[32, 48\]", capsys.readouterr().err)
