@@ -74,11 +74,12 @@ class Composition:
     """The union of some masklets.
 
     Args:
-        counts: T COCO compressed run lengths.
+        runs, counts: its masks, and the same as T COCO compressed run lengths.
         areas, common: pixels, and pixels inside the coarse mask, `(T,)`.
         ious: with the coarse mask, `(T,)`; two empty masks have 1.
     """
 
+    runs: Runs
     counts: tuple[bytes, ...]
     areas: Integers
     common: Integers
@@ -120,8 +121,20 @@ class Evidence:
             areas, common = union.areas(), intersect_by_frame(union, self.coarse)
             together = areas + self.coarse_areas - common
             ious = np.where(together > 0, common / np.maximum(together, 1), 1.0)
-            self._composed[combination] = Composition(union.encode(), areas, common, ious)
+            self._composed[combination] = Composition(union, union.encode(), areas, common, ious)
         return self._composed[combination]
+
+    def pick(self, coarse: Sequence[bytes], frames: Sequence[Combination | None]) -> tuple[bytes, ...]:
+        """Return the masks of a choice as COCO run lengths.
+
+        Args:
+            coarse: run lengths of the coarse masks.
+            frames: for every frame the combination whose union is its mask; None: the coarse mask.
+        """
+        return tuple(
+            own if chosen is None else self.compose(chosen).counts[frame]
+            for frame, (own, chosen) in enumerate(zip(coarse, frames, strict=True))
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,13 +167,6 @@ class Refinement:
 
     frames: tuple[Combination | None, ...]
     windows: tuple[WindowChoice, ...]
-
-    def counts(self, coarse: Sequence[bytes], evidence: Evidence) -> tuple[bytes, ...]:
-        """Return the masks as COCO run lengths; `coarse` are those that were refined."""
-        return tuple(
-            own if chosen is None else evidence.compose(chosen).counts[frame]
-            for frame, (own, chosen) in enumerate(zip(coarse, self.frames, strict=True))
-        )
 
 
 def refine(evidence: Evidence, settings: RefinementSettings) -> Refinement:

@@ -1,4 +1,4 @@
-"""`rvos sweep RECIPE NODE`: every threshold, or every subset of members, of a fusion, from one count of votes."""
+"""`rvos sweep RECIPE NODE`: what other thresholds, members or windows of a fusion, refinement or gate would score."""
 
 from __future__ import annotations
 
@@ -11,27 +11,41 @@ from pathlib import Path
 
 from pipeline.commands.recipe_options import add_recipe_options, open_recipe, repeat_options
 from pipeline.gating import GateRow, read_answers, sweep_gate
+from pipeline.kinds.base import Refiner
 from pipeline.plan import make_plan, select_videos
 from pipeline.recipe.graph import build_graph
+from pipeline.refinement_sweeping import sweep_refinement
 from pipeline.results import Results
-from pipeline.sweep_plot import plot_gate, plot_sweep
+from pipeline.sweep_plot import plot_gate, plot_grid, plot_sweep
 from pipeline.sweeping import SweepRow, sweep_node
-from rvos.datasets import open_dataset
+from rvos.datasets import Dataset, open_dataset
 from rvos.errors import ConfigError
+from rvos.videos import Video
 
 _SHOWN = 20
+_WINDOWS = (5, 10, 15, 20)
+_TAUS = (0.6, 0.7, 0.8, 0.9)
 
 
 def register(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.epilog = (
         "examples:\n  rvos sweep pipeline.yaml stage1 --plot sweep.png\n  rvos sweep pipeline.yaml stage1 --members\n"
-        "  rvos sweep pipeline.yaml smr --thresholds 2 3 4 0.6"
+        "  rvos sweep pipeline.yaml smr --thresholds 2 3 4 0.6\n"
+        "  rvos sweep recipes/mevis_refinement.yaml refined --window 5 10 15 20 --tau 0.6 0.7 0.8 0.9 --plot sweep.png"
     )
     add_recipe_options(parser)
-    parser.add_argument("node", metavar="NODE", help="a fusion by votes, or a gate; its inputs must be finished")
+    parser.add_argument(
+        "node", metavar="NODE", help="a fusion by votes, a refinement or a gate; its inputs must be finished"
+    )
     parser.add_argument("--thresholds", nargs="+", default=[], metavar="T", help="default: all that can differ")
     parser.add_argument("--members", action="store_true", help="every subset of the members, with every threshold")
+    parser.add_argument(
+        "--window", nargs="+", type=int, default=[], metavar="W", help="of a refinement; default: 5 10 15 20"
+    )
+    parser.add_argument(
+        "--tau", nargs="+", type=float, default=[], metavar="T", help="of a refinement; default: 0.6 0.7 0.8 0.9"
+    )
     parser.add_argument("--plot", type=Path, metavar="PNG", help="draw the thresholds and their scores into this file")
     parser.add_argument("--videos", nargs="+", default=[], metavar="VIDEO", help="only these videos")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="processes side by side")
@@ -48,6 +62,12 @@ def run(options: argparse.Namespace) -> int:
     dataset = open_dataset(recipe.dataset.format, recipe.dataset.root, recipe.dataset.split)
     videos = select_videos(dataset, names=options.videos)
     results = Results(make_plan(recipe, build_graph(recipe), videos), repeat_options(options))
+    refiner = results.find_refiner(options.node)
+    if (options.window or options.tau) and refiner is None:
+        raise ConfigError(f"{recipe.path}: {options.node} is no refinement; --window and --tau are for refinements")
+    if refiner is not None:
+        _sweep_refinement(results, dataset, videos, refiner, options)
+        return 0
     gate = next((found for one in results.plan.nodes if one.name == options.node and (found := one.gate())), None)
     if gate is not None:
         rows_of_gate = sweep_gate(read_answers(results, dataset, videos, gate), gate)
@@ -71,6 +91,27 @@ def run(options: argparse.Namespace) -> int:
     if options.plot:
         plot_sweep(node.name, rows, options.plot)
     return 0
+
+
+def _sweep_refinement(
+    results: Results, dataset: Dataset, videos: Sequence[Video], node: Refiner, options: argparse.Namespace
+) -> None:
+    """Print J&F of every window and threshold; draw them where a picture is asked for."""
+    if options.thresholds or options.members:
+        raise ConfigError(f"{node.name} is a refinement; give --window and --tau, not --thresholds or --members")
+    windows, taus = options.window or _WINDOWS, options.tau or _TAUS
+    rows = sweep_refinement(results, dataset, videos, node, windows=windows, taus=taus, jobs=options.jobs)
+    if options.json:
+        json.dump({"node": node.name, "settings": [asdict(row) for row in rows]}, sys.stdout, indent=1)
+        print()
+    else:
+        best = max(rows[1:], key=lambda row: row.j_and_f)
+        print(f"  {'window':>6} {'tau':>5}  {'J':>6} {'F':>6} {'J&F':>6}")
+        for row in rows:
+            place = "coarse".rjust(12) if row.tau is None else f"{row.window:>6} {row.tau:>5g}"
+            print(f"{'*' if row is best else ' '} {place}  {row.j:>6.2f} {row.f:>6.2f} {row.j_and_f:>6.2f}")
+    if options.plot:
+        plot_grid(node.name, rows, options.plot)
 
 
 def _print_gate(node: str, rows: Sequence[GateRow], *, as_json: bool) -> None:

@@ -121,7 +121,7 @@ class RefineNode(Node):
         refined, rows = [], []
         for own in self._gather(task.video, task.read_artefact):
             found = refine(own.evidence, self.rules)
-            counts = found.counts(own.coarse.runs, own.evidence)
+            counts = own.evidence.pick(own.coarse.runs, found.frames)
             refined.append(replace(own.coarse, runs=counts, soft=None, propagation=None))
             rows.append(build_report(own, found))
         write_report(task, {"coarse": self.source, "masklets": self.masklets, "expressions": rows})
@@ -133,17 +133,19 @@ class RefineNode(Node):
         by_noun: dict[str, list[tuple[Tracklet, Runs]]] = {}
         for tracklet in read(self.masklets, INSTANCES):
             by_noun.setdefault(tracklet.label, []).append((tracklet, Runs.decode(tracklet.runs, tracklet.size)))
-        for noun, own in by_noun.items():
-            kept = list_distinct([runs for _, runs in own], dedup_iou=self.rules.dedup_iou)
-            by_noun[noun] = [own[place] for place in kept]
+        distinct = {label: self._drop_copies(own) for label, own in by_noun.items()}
         for expression in video.expressions:
             sequence, noun = coarse[expression.id], finder.find(video, expression)
-            masklets = by_noun.get(noun.text, [])
+            masklets = distinct.get(noun.text, [])
             for tracklet, _ in masklets:
                 _check_fits(sequence, tracklet)
             evidence = Evidence(Runs.decode(sequence.runs, sequence.size), [runs for _, runs in masklets])
             names = tuple(tracklet.id for tracklet, _ in masklets)
             yield RefinedExpression(expression, noun, sequence, evidence, names)
+
+    def _drop_copies(self, masklets: Sequence[tuple[Tracklet, Runs]]) -> list[tuple[Tracklet, Runs]]:
+        kept = list_distinct([runs for _, runs in masklets], dedup_iou=self.rules.dedup_iou)
+        return [masklets[place] for place in kept]
 
 
 def _check_fits(coarse: MaskSequence, masklet: Tracklet) -> None:

@@ -15,6 +15,8 @@ from PIL import Image
 from small_data import FRAMES, HEIGHT, WIDTH, write_split
 
 from pipeline.cli import main
+from pipeline.recipe.graph import build_graph
+from pipeline.recipe.reader import read_recipe
 from propagate.masklets import list_distinct
 from propagate.refinement import Evidence, RefinementSettings, refine
 from rvos.artefacts import TRACKLETS
@@ -94,7 +96,7 @@ def test_masks_are_refined_by_the_masklets_of_their_noun(recipe: str, capsys: py
     for coarse, refined in zip(store.read("final", "video0"), store.read("refined", "video0"), strict=True):
         evidence = Evidence(Runs.decode(coarse.runs, coarse.size), kept)
         expected = refine(evidence, RefinementSettings(window=2, tau=0.3, dedup_iou="off"))
-        assert refined.runs == expected.counts(coarse.runs, evidence)
+        assert refined.runs == evidence.pick(coarse.runs, expected.frames)
         assert refined.scores.tolist() == coarse.scores.tolist()
 
 
@@ -193,3 +195,74 @@ def test_masklets_of_another_size_are_one_line(recipe: str, capsys: pytest.Captu
     Path("found.json").write_text(json.dumps(content))
     assert main(["run", recipe, "--quiet", "--device", "cpu"]) == 2
     assert re.search(r"things: .*annotation 0: size \[3, 4\], expected \[32, 48\]", capsys.readouterr().err)
+
+
+def test_the_sweep_scores_what_runs_of_each_setting_score(
+    recipe: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    run(recipe, capsys)
+    grid = ("--window", "1", "2", "--tau", "0.1", "0.6")
+    assert main(["sweep", recipe, "refined", *grid, "--json", "--plot", "sweep.png"]) == 0
+    coarse, *rows = json.loads(capsys.readouterr().out)["settings"]
+    assert [(row["window"], row["tau"]) for row in rows] == [(1, 0.1), (1, 0.6), (2, 0.1), (2, 0.6)]
+    assert Path("sweep.png").read_bytes().startswith(b"\x89PNG")
+    for row in rows:
+        setting = [f"stages.stage3.refined.{key}={row[key]}" for key in ("window", "tau")]
+        words = [word for override in setting for word in ("--set", override)]
+        run(recipe, capsys, *words)
+        assert main(["table", recipe, "final", "refined", "--json", *words]) == 0
+        final, refined = json.loads(capsys.readouterr().out)["rows"]
+        assert [refined[key] for key in ("j", "f")] == pytest.approx([row["j"], row["f"]])
+        assert final["j_and_f"] == pytest.approx(coarse["j_and_f"])
+
+
+def test_the_sweep_prints_a_table_and_marks_the_best(recipe: str, capsys: pytest.CaptureFixture[str]) -> None:
+    run(recipe, capsys)
+    assert main(["sweep", recipe, "refined"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 2 + 4 * 4
+    assert sum(line.startswith("*") for line in lines) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["refined", "--tau", "1"], "tau 1.0: no share is above it"),
+        (["refined", "--tau", "nan"], "tau nan"),
+        (["refined", "--window", "0"], "window 0; give at least 1 frame"),
+        (["refined", "--members"], "refined is a refinement; give --window and --tau"),
+        (["final", "--tau", "0.5"], "final is no refinement"),
+    ],
+)
+def test_sweeps_of_wrong_settings_are_one_line(
+    recipe: str, capsys: pytest.CaptureFixture[str], words: list[str], message: str
+) -> None:
+    run(recipe, capsys)
+    assert main(["sweep", recipe, *words]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_the_sweep_needs_finished_inputs(recipe: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["sweep", recipe, "refined"]) == 2
+    assert "run first: rvos run pipeline.yaml" in capsys.readouterr().err
+
+
+def test_nouns_are_listed_for_review(recipe: str, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("nouns.json").write_text(json.dumps({"video0/0": "left thing", "a thing that moves": "ball"}))
+    words = ["nouns", recipe, "--videos", "video0", "--set", "nouns.file=nouns.json"]
+    assert main([*words, "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)["sentences"]
+    assert [(row["expression"], row["noun"], row["source"]) for row in rows] == [
+        ("0", "left thing", "file"),
+        ("1", "ball", "file"),
+        ("2", "thing", "rules"),
+    ]
+    assert main(words) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-1].startswith("3 sentences, 3 nouns to track: 2 from file, 1 from rules")
+
+
+def test_the_recipe_for_mevis_is_whole(capsys: pytest.CaptureFixture[str]) -> None:
+    root = Path(__file__).parents[2]
+    graph = build_graph(read_recipe(root / "recipes" / "mevis_refinement.yaml"))
+    assert [node.keyword for node in graph.nodes] == ["runner", "masklets", "refine"]

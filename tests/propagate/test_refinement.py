@@ -41,7 +41,7 @@ def run(coarse: Spans, masklets: Sequence[Spans], **settings: object) -> tuple[R
     drawn = draw(coarse)
     evidence = Evidence(drawn, [draw(masklet) for masklet in masklets])
     found = refine(evidence, RefinementSettings(**settings))  # type: ignore[arg-type]
-    return found, decode(found.counts(drawn.encode(), evidence), drawn.size)[:, 0]
+    return found, decode(evidence.pick(drawn.encode(), found.frames), drawn.size)[:, 0]
 
 
 def columns(spans: Spans) -> NDArray[np.bool_]:
@@ -202,7 +202,7 @@ def test_every_frame_is_coarse_or_the_union_of_the_selection(
 ) -> None:
     evidence, masklets = gather(drawn)
     found = refine(evidence, RefinementSettings(window=window, tau=tau))
-    result = decode(found.counts(evidence.coarse.encode(), evidence), evidence.coarse.size)
+    result = decode(evidence.pick(evidence.coarse.encode(), found.frames), evidence.coarse.size)
     for choice in found.windows:
         span = slice(choice.first, choice.last + 1)
         union = np.any([masklets[index][span] for index in choice.selected], axis=0)
