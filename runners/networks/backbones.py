@@ -103,6 +103,7 @@ class Backbone(nn.Module):
         self.config = config
         self.body = _build_body(config)
         self.channels: tuple[int, ...] = self.body.channels
+        # These norms belong to the wrapper in the released files, beside the body and not below it.
         if config.kind == "convnext":
             self.norm_layers = nn.ModuleList(ChannelNorm(channels) for channels in self.channels)
 
@@ -118,6 +119,7 @@ class Backbone(nn.Module):
 
     def forward(self, frames: Tensor) -> list[Tensor]:
         """Return the levels `(B * T, C_l, h_l, w_l)` of normalised frames `(B, T, 3, H, W)`."""
+        # (B, T, 3, H, W) as it is, or (B * T, 3, H, W): networks for pictures never see a clip
         levels: list[Tensor] = self.body(frames if self.mixes_frames else frames.flatten(0, 1))
         if self.config.kind == "convnext":
             levels = [norm(level) for norm, level in zip(self.norm_layers, levels, strict=True)]
@@ -134,6 +136,7 @@ def _build_body(config: BackboneConfig) -> ResNet | Swin | VideoSwin | ConvNext 
         return VideoSwin(config.width, config.depths, config.heads, drop_path=drop)
     if config.kind == "convnext":
         return ConvNext(config.width, config.depths, drop_path=drop)
+    # 256, 384, 768 as released; other widths keep the proportion.
     widths = (config.width, config.width * 3 // 2, config.width * 3)
     return ConvMae(widths, config.depths, heads=config.heads[-1], drop_path=drop)
 
@@ -159,6 +162,7 @@ def level_masks(padding_mask: Tensor, levels: Sequence[Tensor]) -> list[Tensor]:
 
 def resize_mask(padding_mask: Tensor, size: tuple[int, int]) -> Tensor:
     """Return the mask `(N, h, w)` bool: source pixel floor(place * in / out) of `(N, H, W)`."""
+    # Plain "nearest", not "nearest-exact": another rule moves the border of the padding by a pixel.
     return F.interpolate(padding_mask[:, None].float(), size=size, mode="nearest")[:, 0].bool()
 
 
@@ -166,4 +170,5 @@ def repeat_clips(level: Tensor, clips: int, times: int) -> Tensor:
     """Return a level `(B * T, C, h, w)` of B clips with every clip `times` times in a row."""
     if times == 1:
         return level
+    # (B * T, C, h, w) -> (B, T, C, h, w) -> (B * E, T, C, h, w) -> (B * E * T, C, h, w)
     return torch.unflatten(level, 0, (clips, -1)).repeat_interleave(times, 0).flatten(0, 1)

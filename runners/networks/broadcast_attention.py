@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+# Tokens of a slice: with a hidden width of 2048 a slice takes 16 MiB.
 _SLICE = 2048
 
 
@@ -22,18 +23,22 @@ def attend(
         key, value: `(B or 1, Lk, C)`.
         padding_mask: `(B or 1, Lk)` bool, true = padding; None: nothing is padded.
     """
+    # (3C, C) holds query, key and value, in this order.
     weights = module.in_proj_weight.chunk(3)
     biases = module.in_proj_bias.chunk(3)
     batch = max(len(query), len(key), len(padding_mask) if padding_mask is not None else 1)
+    # (1 or B, L, C) -> (B, heads, L, c); expanding after the projection is what shares its cost
     queries, keys, values = (
         torch.unflatten(F.linear(side, weight, bias), -1, (module.num_heads, -1))
         .transpose(1, 2)
         .expand(batch, -1, -1, -1)
         for side, weight, bias in zip((query, key, value), weights, biases, strict=True)
     )
+    # (B, Lk) true = padding -> (B, 1, Lq, Lk) true = may be seen, the other way round
     mask = None if padding_mask is None else (~padding_mask)[:, None, None].expand(batch, 1, query.shape[1], -1)
     dropout = module.dropout if module.training else 0.0
     out = F.scaled_dot_product_attention(queries, keys, values, attn_mask=mask, dropout_p=dropout)
+    # (B, heads, Lq, c) -> (B, Lq, C)
     result: Tensor = module.out_proj(out.transpose(1, 2).flatten(2))
     return result
 
@@ -57,6 +62,7 @@ class LanguageFusion(nn.Module):
             tokens: `(B or 1, L, C)` pixels of all frames of a clip, without position.
             key: `(B, words, C)` with position; `value` the same without.
         """
+        # Frames are independent here although they stand side by side: a pixel sees words and no other pixel.
         found = attend(self.multihead_attn, tokens, key, value, padding_mask)
         return tokens + found if self.adds else tokens * found
 

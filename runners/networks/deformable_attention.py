@@ -22,6 +22,7 @@ def sample(value: Tensor, shapes: MapShapes, locations: Tensor, weights: Tensor)
         return sample_levels(value, shapes, locations, weights)
     images, queries, heads, levels, points = weights.shape
     # On the CPU rows of a table are gathered faster than maps are sampled, in pieces that stay in its cache.
+    # Pieces are cut by the 4 pixels around each of heads * levels * points samples of a query.
     if value.device.type == "cpu":
         step = max(1, _GATHERED_ROWS // (4 * heads * levels * points))
         pieces = [
@@ -51,14 +52,19 @@ def sample_levels(value: Tensor, shapes: MapShapes, locations: Tensor, weights: 
     images, _, heads, channels = value.shape
     queries = locations.shape[1]
     # Heads are folded into the batch: one grid_sample a level, and no copy of the maps for every point.
+    # (N, Lq, heads, levels, points, 2) -> (N * heads, levels, Lq, points, 2); [0, 1] -> [-1, 1] of grid_sample
     grids = (2 * locations - 1).permute(0, 2, 3, 1, 4, 5).flatten(0, 1)
+    # (N, Lq, heads, levels, points) -> (N * heads, levels, Lq, points)
     shares = weights.permute(0, 2, 3, 1, 4).flatten(0, 1)
+    # (N, S, heads, c) -> (N * heads, c, S) -> one (N * heads, c, h * w) a level
     maps = value.permute(0, 2, 3, 1).flatten(0, 1).split_with_sizes([h * w for h, w in shapes], dim=2)
     total = value.new_zeros(())
     for level, (height, width) in enumerate(shapes):
         level_map = maps[level].reshape(images * heads, channels, height, width)
         samples = F.grid_sample(level_map, grids[:, level], "bilinear", "zeros", align_corners=False)
+        # (N * heads, c, Lq, points) summed over the points
         total = total + (samples * shares[:, level, None]).sum(-1)
+    # (N * heads, c, Lq) -> (N, heads * c, Lq) -> (N, Lq, heads * c)
     return total.reshape(images, heads * channels, queries).transpose(1, 2)
 
 
@@ -66,7 +72,9 @@ def gather_levels(value: Tensor, shapes: MapShapes, locations: Tensor, weights: 
     """Return the same as `sample_levels` for one image, as weighted sums of the four pixels around every point."""
     _, _, heads, channels = value.shape
     queries = locations.shape[1]
+    # (Lq, heads, levels, points, 2) -> (levels, 2, Lq, heads, points)
     places = locations[0].permute(2, 4, 0, 1, 3).contiguous()
+    # (Lq, heads, levels, points) -> (levels, Lq, heads, points)
     shares = weights[0].permute(2, 0, 1, 3).contiguous()
     head = torch.arange(heads, dtype=torch.int32)[:, None]
     rows, factors, first = [], [], 0
@@ -74,12 +82,14 @@ def gather_levels(value: Tensor, shapes: MapShapes, locations: Tensor, weights: 
         columns = _neighbours(places[level, 0], width)
         lines = _neighbours(places[level, 1], height)
         for line, line_share in lines:
+            # Row of the table (S * heads, c): pixel times heads plus head.
             start = (line * width + first) * heads + head
             weight = line_share * shares[level]
             for column, column_share in columns:
                 rows.append(start + column * heads)
                 factors.append(weight * column_share)
         first += height * width
+    # (Lq, heads, levels * points * 4) -> one bag of rows for each query and head
     bags = torch.cat(rows, dim=-1).flatten(0, 1)
     table = value.reshape(-1, channels)
     gathered = F.embedding_bag(
@@ -90,10 +100,12 @@ def gather_levels(value: Tensor, shapes: MapShapes, locations: Tensor, weights: 
 
 def _neighbours(places: Tensor, size: int) -> list[tuple[Tensor, Tensor]]:
     """Return the two pixels around each place in [0, 1] of an axis and their shares, 0 outside the map."""
+    # Pixel centres stand at halves of the unit that [0, 1] spans, as grid_sample has it without aligned corners.
     pixels = places * size - 0.5
     lower = pixels.floor()
     upper_share = pixels - lower
     index = lower.to(torch.int32)
+    # Clamped indices only keep the look-up inside the table; the zero share is what leaves a pixel out.
     lower_share = (1 - upper_share) * ((lower >= 0) & (lower < size))
     upper_share = upper_share * ((lower >= -1) & (lower < size - 1))
     return [(index.clamp(0, size - 1), lower_share), ((index + 1).clamp(0, size - 1), upper_share)]
@@ -118,6 +130,7 @@ class DeformableAttention(nn.Module):
         """Start with uniform weights on a star of points, head h in direction 2 pi h / heads."""
         angles = torch.arange(self.heads, dtype=torch.float32) * (2 * math.pi / self.heads)
         directions = torch.stack((angles.cos(), angles.sin()), dim=-1)
+        # The longer side of each direction becomes 1: the points of a head lie on squares, not on circles.
         directions = directions / directions.abs().amax(-1, keepdim=True)
         distances = torch.arange(1, self.points + 1, dtype=torch.float32)
         star = directions[:, None, None] * distances[:, None]
@@ -137,6 +150,8 @@ class DeformableAttention(nn.Module):
         """
         offsets = torch.unflatten(self.sampling_offsets(query), -1, (self.heads, self.levels, self.points, 2))
         anchors = reference[:, :, None, :, None]
+        # Around a box the offsets count in its half sides, so that all points reach its border; around a point, in
+        # pixels.
         if reference.shape[-1] == 4:
             return anchors[..., :2] + offsets / self.points * anchors[..., 2:] * 0.5
         scale = torch.tensor([(w, h) for h, w in shapes], dtype=reference.dtype, device=reference.device)
@@ -144,6 +159,7 @@ class DeformableAttention(nn.Module):
 
     def weigh(self, query: Tensor) -> Tensor:
         """Return the attention (N, Lq, heads, levels, points); it sums to 1 over levels and points."""
+        # One softmax over all levels and points of a head, not one a level.
         logits = torch.unflatten(self.attention_weights(query), -1, (self.heads, self.levels * self.points))
         return torch.unflatten(logits.softmax(-1), -1, (self.levels, self.points))
 
@@ -168,6 +184,7 @@ class DeformableAttention(nn.Module):
         if padding_mask is not None:
             # After the projection, so that padded pixels lose its bias as well.
             value = value.masked_fill(padding_mask[..., None], 0.0)
+        # (N, S, C) -> (N, S, heads, c)
         value = torch.unflatten(value, -1, (self.heads, -1))
         # Grids of half precision would miss pixels: locations stay in the reference's float32.
         locations = self.locate(query, reference, shapes).to(value.dtype)

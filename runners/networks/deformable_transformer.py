@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from runners.networks.deformable_attention import DeformableAttention, MapShapes
 
+# Below this a reference counts as this: the boxes of all released networks were refined with it.
 _EPSILON = 1e-5
 
 
@@ -75,12 +76,14 @@ def inverse_sigmoid(values: Tensor) -> Tensor:
 def refine(delta: Tensor, reference: Tensor) -> Tensor:
     """Return the box sigmoid(delta + logit(reference)), (..., 4); a 2-number reference moves the centre only."""
     size = reference.shape[-1]
+    # A first reference is a point: the sizes of the first box come from the head alone.
     centre = delta[..., :size] + inverse_sigmoid(reference)
     return torch.cat((centre, delta[..., size:]), dim=-1).sigmoid()
 
 
 def valid_ratio(padding_mask: Tensor) -> Tensor:
     """Return the share of valid columns and rows of a map: bool (N, h, w) -> float32 (N, 2) as (x, y)."""
+    # Padding is right and below, so that the first row and the first column tell how much is valid.
     valid = (~padding_mask).float()
     return torch.stack((valid[:, 0].mean(1), valid[:, :, 0].mean(1)), dim=-1)
 
@@ -91,10 +94,13 @@ def pixel_references(shapes: MapShapes, valid_ratios: Tensor) -> Tensor:
     for level, (height, width) in enumerate(shapes):
         rows = torch.arange(height, dtype=torch.float32, device=valid_ratios.device) + 0.5
         columns = torch.arange(width, dtype=torch.float32, device=valid_ratios.device) + 0.5
+        # Centres in parts of the valid image, (N, w) and (N, h) ...
         x = columns / (valid_ratios[:, level, 0, None] * width)
         y = rows / (valid_ratios[:, level, 1, None] * height)
+        # (N, h, w, 2) as (x, y)
         grid = torch.stack((x[:, None].expand(-1, height, -1), y[:, :, None].expand(-1, -1, width)), dim=-1)
         centres.append(grid.flatten(1, 2))
+    # ... and back to parts of each level's padded map: levels round their padding differently. (N, S, levels, 2)
     return torch.cat(centres, dim=1)[:, :, None] * valid_ratios[:, None]
 
 
@@ -114,6 +120,7 @@ class EncoderLayer(nn.Module):
         self, tokens: Tensor, position: Tensor, reference: Tensor, shapes: MapShapes, padding_mask: Tensor | None
     ) -> Tensor:
         """Return the new tokens (N, S, C); the position is added to the queries only."""
+        # Keys are locations here: only the query has a position, the values have none.
         gathered = self.self_attn(tokens + position, reference, tokens, shapes, padding_mask)
         tokens = self.norm1(tokens + self.dropout(gathered))
         hidden = self.dropout(self.linear1(tokens).relu_())
@@ -165,6 +172,7 @@ class DecoderLayer(nn.Module):
         query = content + position
         mixed = self.self_attn(query, query, content, need_weights=False)[0]
         content = self.norm2(content + self.dropout(mixed))
+        # The position is added again: the norm before has changed the content.
         gathered = self.cross_attn(content + position, reference, memory.tokens, memory.shapes, memory.padding_mask)
         content = self.norm1(content + self.dropout(gathered))
         hidden = self.dropout(self.linear1(content).relu_())
@@ -189,9 +197,11 @@ class Decoder(nn.Module):
         initial = reference
         hidden, references, deltas = [], [], []
         for layer, box_head in zip(self.layers, self.bbox_embed, strict=True):
+            # (N, levels, 2) for a point, (N, levels, 4) for a box: x, y, w and h shrink with the padded map.
             ratios = memory.valid_ratios.repeat(1, 1, reference.shape[-1] // 2)
             content = layer(content, position, reference[:, :, None] * ratios[:, None], memory)
             delta = box_head(content)
+            # No gradient from layer to layer: each box head answers for its own step alone.
             reference = refine(delta, reference).detach()
             hidden.append(content)
             references.append(reference)
@@ -206,6 +216,7 @@ class DeformableTransformer(nn.Module):
         super().__init__()
         self.encoder = Encoder(config)
         self.decoder = Decoder(config, box_heads)
+        # All that tells a token its level: the sine encodings of the levels are alike.
         self.level_embed = nn.Parameter(torch.empty(config.levels, config.channels))
         self.reference_points = nn.Linear(config.channels, 2)
         self.reset_parameters()
@@ -232,6 +243,7 @@ class DeformableTransformer(nn.Module):
             positions: (N, C, h, w) sine encodings; N = 1 serves all frames.
         """
         shapes = tuple((level.shape[-2], level.shape[-1]) for level in maps)
+        # (N, C, h, w) of every level -> (N, S, C), finest level first
         tokens = torch.cat([level.flatten(2).transpose(1, 2) for level in maps], dim=1)
         position = torch.cat(
             [
@@ -241,6 +253,7 @@ class DeformableTransformer(nn.Module):
             dim=1,
         )
         mask = torch.cat([level.flatten(1) for level in padding_masks], dim=1)
+        # Without padding the mask only costs time, and inference never pads.
         padding_mask = mask if bool(mask.any()) else None
         ratios = torch.stack([valid_ratio(level) for level in padding_masks], dim=1)
         return Memory(self.encoder(tokens, position, shapes, ratios, padding_mask), shapes, padding_mask, ratios)

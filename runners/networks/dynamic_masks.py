@@ -27,11 +27,15 @@ def _relative_terms(
     weight: Tensor, references: Tensor, image_sizes: Tensor, shape: tuple[int, int], stride: int
 ) -> Tensor:
     """Return what the two coordinate channels add to the first convolution, (N, Q, channels, h, w)."""
+    # (N, Q, 2) as (x, y) in pixels of the unpadded input; sizes are (height, width), hence the flip
     points = references * image_sizes.flip(-1)[:, None]
     height, width = shape
+    # Distances stay in pixels: scaled ones would need other weights in every released file.
     centres = [
         torch.arange(size, device=points.device, dtype=points.dtype) * stride + stride // 2 for size in (width, height)
     ]
+    # A linear layer of (x - column, y - row) is a sum of a row and a column vector, (N, Q, channels, w) and (.., h):
+    # the coordinate maps themselves are never made.
     across = weight[..., 0, None] * (points[..., 0, None] - centres[0])[:, :, None]
     down = weight[..., 1, None] * (points[..., 1, None] - centres[1])[:, :, None]
     return across[..., None, :] + down[..., None]
@@ -62,8 +66,10 @@ def dynamic_masks(
     depth, shape = features.shape[1], (features.shape[2], features.shape[3])
     weights, biases = split_filters(filters, depth, channels)
     # One product for the filters of all queries: features are never copied for a query.
+    # (N, Q * channels, C) @ (N, C, h * w) -> (N, Q, channels, h * w)
     hidden = (weights[0][..., :depth].flatten(1, 2) @ features.flatten(2)).reshape(images, queries, channels, -1)
     relative = _relative_terms(weights[0][..., depth:], references, image_sizes.to(references.dtype), shape, stride)
     hidden = (hidden + relative.flatten(3).to(hidden.dtype) + biases[0]).relu()
+    # Each query has its own small layers from here on: (N, Q, channels, channels) @ (N, Q, channels, h * w)
     hidden = (weights[1] @ hidden + biases[1]).relu()
     return (weights[2] @ hidden + biases[2]).reshape(images, queries, *shape)

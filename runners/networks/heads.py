@@ -30,6 +30,7 @@ class Perceptron(nn.Module):
     def reset_last(self, output: Tensor) -> None:
         """Start with the same `output` (sizes[-1],) whatever the input."""
         last = f"{len(self.layers) - 1}."
+        # A zero weight hides the input, so that boxes start at their references whatever the states are.
         with torch.no_grad():
             self.layers.get_parameter(f"{last}weight").zero_()
             self.layers.get_parameter(f"{last}bias").copy_(output)

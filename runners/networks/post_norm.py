@@ -19,6 +19,7 @@ class SelfAttention(nn.Module):
         """Return `(B, L, C)`; `mask` is additive, `(B, L, L)`."""
         query = x if position is None else x + position
         if mask is not None:
+            # (B, L, L) -> (B * heads, L, L): the library counts heads inside of the batch, neighbours first
             mask = mask.repeat_interleave(self.self_attn.num_heads, 0)
         found = self.self_attn(query, query, x, attn_mask=mask, need_weights=False)[0]
         out: Tensor = self.norm(x + self.dropout(found))

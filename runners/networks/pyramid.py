@@ -18,6 +18,7 @@ from runners.networks.text_encoder import TextFeatures
 
 # Stage k attends over maps that are 2 ** (4 - k) times smaller.
 _REDUCTIONS = {4: 1, 3: 2, 2: 4, 1: 8}
+# Eight here, 32 in the projections of the same network.
 _GROUPS = 8
 
 
@@ -52,6 +53,7 @@ class PyramidLevel:
 
 def to_tokens(maps: Tensor, clips: int) -> Tensor:
     """Return the pixels of all frames of each clip, `(clips, T * h * w, C)`, of maps `(clips * T, C, h, w)`."""
+    # (clips * T, C, h, w) -> (clips * T, h * w, C) -> (clips, T * h * w, C): frame, row, column
     return maps.flatten(2).transpose(1, 2).reshape(clips, -1, maps.shape[1])
 
 
@@ -81,13 +83,16 @@ class CrossModalBlock(nn.Module):
 
     def mix_frames(self, level: PyramidLevel, clips: int) -> Tensor:
         """Return the tokens `(clips, T * h * w, C)` after the self attention; they do not depend on the words."""
+        # Rounded down: a finest map of fewer than 8 pixels a side leaves nothing to attend to.
         size = (level.map.shape[-2], level.map.shape[-1])
         grid = (size[0] // self.reduction, size[1] // self.reduction)
         value, position, padding_mask = level.map, level.position, level.padding_mask
+        # Nearest on the way down, bilinear on the way back, both to stated sizes: so the released weights were trained.
         if self.reduction > 1:
             value = F.interpolate(value, size=grid, mode="nearest")
             position = F.interpolate(position, size=grid, mode="nearest")
             padding_mask = None if padding_mask is None else resize_mask(padding_mask, grid)
+        # (clips, T * h' * w', C): all frames of a clip see each other, so the cost grows with the square of T
         query = to_tokens(value + position, clips)
         padded_keys = None if padding_mask is None else padding_mask.reshape(clips, -1)
         mixed = attend(self.self_attn, query, query, to_tokens(value, clips), padded_keys)
@@ -103,6 +108,7 @@ class CrossModalBlock(nn.Module):
             tokens: `(B or 1, L, C)`; 1 is one clip for all expressions.
             position: `(B or 1, L, C)`.
         """
+        # The words as they came from the resizer: neither the fusion nor MUTR's aggregation has changed these.
         keys = text.words + text.position
         found = attend(self.multihead_attn, tokens + position, keys, text.words, key_padding(text))
         tokens = self.norm2(tokens + self.dropout(found))
@@ -113,6 +119,7 @@ class CrossModalBlock(nn.Module):
 
 def key_padding(text: TextFeatures) -> Tensor | None:
     """Return the padding mask of the words, or None where nothing is padded."""
+    # A mask of nothing would only cost time.
     return text.padding_mask if len(text.words) > 1 and bool(text.padding_mask.any()) else None
 
 
@@ -144,6 +151,7 @@ class CrossModalPyramid(nn.Module):
         dropout: float = 0.1,
     ) -> None:
         super().__init__()
+        # The finest stage reads the backbone itself, the others the encoder's memory.
         for stage, reduction in _REDUCTIONS.items():
             inputs = finest_channels if stage == 1 else channels
             block = CrossModalBlock(channels, heads, feedforward, reduction=reduction, dropout=dropout)
@@ -162,6 +170,7 @@ class CrossModalPyramid(nn.Module):
     def prepare_finest(self, level: PyramidLevel, clips: int) -> Tensor:
         """Return the stride-4 tokens `(clips, T * h * w, C)` up to their first use of the words."""
         block = self._block(1)
+        # What does not depend on the words ends here and is shared by all expressions of a clip.
         lateral: Tensor = self.get_submodule("adapter_1")(level.map)
         return block.mix_frames(PyramidLevel(lateral, level.position, level.padding_mask), clips)
 
@@ -174,6 +183,7 @@ class CrossModalPyramid(nn.Module):
         """
         clips = len(text.words)
         above: Tensor | None = None
+        # Strides 32, 16, 8; stride 64 helped the encoder and ends there.
         for stage, level in zip((4, 3, 2), reversed(levels), strict=True):
             lateral: Tensor = self.get_submodule(f"adapter_{stage}")(level.map)
             frames = len(level.map) // clips
@@ -205,6 +215,7 @@ class CrossModalPyramid(nn.Module):
 
     def _descend(self, stage: int, lateral: Tensor, above: Tensor | None) -> Tensor:
         """Return the map of a stage: lateral and upper map added, then a 3x3 convolution."""
+        # Nearest to the lateral's own size: odd sizes make a plain doubling one pixel too large.
         if above is not None:
             lateral = lateral + F.interpolate(above, size=(lateral.shape[-2], lateral.shape[-1]), mode="nearest")
         return torch.relu(self.get_submodule(f"layer_{stage}")(lateral))

@@ -36,6 +36,7 @@ class FrozenBatchNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return x `(N, C, h, w)`, normalised with the stored moments."""
+        # In one call with the moments as constants: a norm in training mode would change them.
         return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, False, 0.0, _EPSILON)
 
 
@@ -54,6 +55,7 @@ class Bottleneck(nn.Module):
         outputs = width * EXPANSION
         self.conv1 = nn.Conv2d(inputs, width, 1, bias=False)
         self.bn1 = build_norm(norm, width)
+        # The stride sits on the 3x3 convolution ("v1.5"), not on the first one as in the paper.
         self.conv2 = nn.Conv2d(width, width, 3, stride, 1, bias=False)
         self.bn2 = build_norm(norm, width)
         self.conv3 = nn.Conv2d(width, outputs, 1, bias=False)
@@ -89,6 +91,7 @@ class ResNet(nn.Module):
         for level, n_blocks in enumerate(blocks):
             stage = []
             for index in range(n_blocks):
+                # The pooling has brought stride 4 already, so the first stage has none.
                 stride = 2 if index == 0 and level > 0 else 1
                 stage.append(Bottleneck(inputs, width * 2**level, stride=stride, norm=norm))
                 inputs = self.channels[level]

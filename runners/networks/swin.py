@@ -28,6 +28,7 @@ class PatchEmbedding2d(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return tokens `(N, 1, ceil(H / 4), ceil(W / 4), C)` of images `(N, 3, H, W)`."""
+        # (N, 3, H, W) -> (N, C, h, w) -> (N, 1, h, w, C)
         tokens = self.proj(pad_to_patches(images, PATCH))
         out: Tensor = self.norm(tokens.permute(0, 2, 3, 1))[:, None]
         return out
@@ -44,6 +45,7 @@ class SwinStage(nn.Module):
                 heads,
                 window=WINDOW,
                 shift=SHIFT if index % 2 else (0, 0, 0),
+                # Windows stay 7x7 and odd blocks stay shifted even where the map is smaller.
                 shrinks=False,
                 drop_path=rate,
             )
@@ -85,7 +87,9 @@ class Swin(nn.Module):
         x = self.patch_embed(images)
         levels = []
         for index, stage in enumerate(self.layers):
+            # The next stage goes on from the merged map without the norm.
             level, x = stage(x)
+            # (N, 1, h, w, C) -> (N, h, w, C) -> (N, C, h, w)
             normed = self.get_submodule(f"norm{index}")(level[:, 0])
             levels.append(normed.permute(0, 3, 1, 2))
         return levels

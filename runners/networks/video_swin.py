@@ -13,6 +13,7 @@ from runners.networks.drop_path import linear_rates
 from runners.networks.shifted_windows import PatchMerging, WindowBlock, pad_to_patches, start_linear
 
 PATCH = 4
+# Eight frames from the first of the clip on: another cut of a video into clips gives other features.
 WINDOW = (8, 7, 7)
 SHIFT = (4, 3, 3)
 
@@ -22,11 +23,13 @@ class PatchEmbedding3d(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
+        # No stride in time, so that every frame keeps a map of its own; stock checkpoints have a kernel of two frames.
         self.proj = nn.Conv3d(3, channels, (1, PATCH, PATCH), (1, PATCH, PATCH))
         self.norm = nn.LayerNorm(channels)
 
     def forward(self, clips: Tensor) -> Tensor:
         """Return tokens `(B, T, ceil(H / 4), ceil(W / 4), C)` of clips `(B, T, 3, H, W)`."""
+        # (B, T, 3, H, W) -> (B, 3, T, H, W) -> (B, C, T, h, w) -> (B, T, h, w, C)
         tokens = self.proj(pad_to_patches(clips, PATCH).transpose(1, 2))
         out: Tensor = self.norm(tokens.permute(0, 2, 3, 4, 1))
         return out
@@ -73,6 +76,7 @@ class VideoSwin(nn.Module):
         self.layers = nn.ModuleList(
             VideoStage(channels, count, rate) for channels, count, rate in zip(self.channels, heads, rates, strict=True)
         )
+        # Beside the stages, not inside of them as in Swin: so the released names want it.
         self.downsamples = nn.ModuleList(PatchMerging(channels) for channels in self.channels[:-1])
         self.apply(start_linear)
 
@@ -82,6 +86,7 @@ class VideoSwin(nn.Module):
         levels = []
         for index, stage in enumerate(self.layers):
             x = stage(x)
+            # (B, T, h, w, C) -> (B * T, C, h, w), before the merging and, unlike in Swin, without a norm
             levels.append(x.flatten(0, 1).permute(0, 3, 1, 2))
             if index < len(self.downsamples):
                 x = self.downsamples[index](x)
