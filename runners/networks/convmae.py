@@ -34,6 +34,7 @@ class PatchEmbedding(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return `(N, C, h // patch, w // patch)`."""
         tokens = self.norm(self.proj(x).permute(0, 2, 3, 1))
+        # (N, h, w, C) -> (N, C, h, w)
         return F.gelu(tokens).permute(0, 3, 1, 2)
 
 
@@ -73,6 +74,7 @@ class ConvBlock(nn.Module):
 
 def relative_rows(table: Tensor, size: int) -> Tensor:
     """Return the rows of a relative-position table for every pair of places of an axis, `(size, size, C)`."""
+    # Rows and columns are resized each for itself, to exactly the pairs that this map has.
     if len(table) != 2 * size - 1:
         resized = F.interpolate(table.T[None].float(), size=2 * size - 1, mode="linear", align_corners=False)
         table = resized[0].T.to(table.dtype)
@@ -100,10 +102,14 @@ class GridAttention(nn.Module):
         """Return the grid `(N, h, w, C)`."""
         n, height, width, channels = x.shape
         qkv = self.qkv(x).view(n, height * width, 3, self.heads, channels // self.heads)
+        # (N, h * w, 3, heads, c) -> three times (N, heads, h * w, c)
         query, key, value = qkv.permute(2, 0, 3, 1, 4)
         grid = query.reshape(n, self.heads, height, width, -1)
+        # With the query before its scaling, while attention itself scales it: (N, heads, h, w, h) and (N, heads, h, w,
+        # w)
         rows = torch.einsum("nhijc,ikc->nhijk", grid, relative_rows(self.rel_pos_h, height))
         columns = torch.einsum("nhijc,jkc->nhijk", grid, relative_rows(self.rel_pos_w, width))
+        # (N, heads, h, w, h, w) -> (N, heads, h * w, h * w)
         bias = (rows[..., :, None] + columns[..., None, :]).flatten(4).flatten(2, 3)
         out = F.scaled_dot_product_attention(query, key, value, attn_mask=bias)
         projected: Tensor = self.proj(out.transpose(1, 2).reshape(n, height, width, channels))
@@ -131,6 +137,7 @@ class GridBlock(nn.Module):
 
     def _attend_in_windows(self, x: Tensor) -> Tensor:
         n, height, width, channels = x.shape
+        # Padded tokens are ordinary keys, as in Swin: (N, h, w, C) -> (N, 1, h', w', C), a time axis of one
         padded = F.pad(x, (0, 0, 0, -width % WINDOW, 0, -height % WINDOW))[:, None]
         sizes = (1, padded.shape[2], padded.shape[3])
         windows = to_windows(padded, (1, WINDOW, WINDOW)).reshape(-1, WINDOW, WINDOW, channels)
@@ -169,6 +176,7 @@ class ConvMae(nn.Module):
         self.blocks2 = nn.Sequential(*(ConvBlock(second, drop_path=rate) for rate in rates[1]))
         self.blocks3 = nn.Sequential(
             *(
+                # Blocks 1, 4, 7 and 10 see the whole map.
                 GridBlock(third, heads, windowed=index % _GLOBAL_EVERY != 1, drop_path=rate)
                 for index, rate in enumerate(rates[2])
             )
@@ -183,6 +191,7 @@ class ConvMae(nn.Module):
         second = self.blocks2(self.patch_embed2(first))
         tokens = self.patch_embed4(self.patch_embed3(second).permute(0, 2, 3, 1))
         tokens = self.blocks3(tokens + self._position(tokens.shape[1], tokens.shape[2]))
+        # Two norms of the same tokens: stride 32 is pooled from them, there is no fourth stage.
         third = self.norm3(tokens).permute(0, 3, 1, 2)
         fourth = F.max_pool2d(self.norm4(tokens).permute(0, 3, 1, 2), 2)
         return [first, second, third, fourth]

@@ -14,6 +14,7 @@ from runners.networks.drop_path import DropPath, linear_rates
 from runners.networks.shifted_windows import Mlp
 
 _EPSILON = 1e-6
+# Branches start almost silent, so that deep stages train from the first step.
 _FIRST_SCALE = 1e-6
 
 
@@ -38,6 +39,7 @@ class ConvNextBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the map `(N, C, h, w)`."""
+        # (N, C, h, w) -> (N, h, w, C) for norm and MLP, and back
         branch = self.mlp(self.norm(self.conv_dw(x).permute(0, 2, 3, 1))) * self.gamma
         out: Tensor = x + self.drop_path(branch.permute(0, 3, 1, 2))
         return out

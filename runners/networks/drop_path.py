@@ -23,6 +23,7 @@ class DropPath(nn.Module):
             return branch
         keep = 1.0 - self.probability
         shape = (len(branch),) + (1,) * (branch.ndim - 1)
+        # Kept branches grow by 1 / keep, so that evaluation needs no correction.
         return branch * torch.empty(shape, dtype=branch.dtype, device=branch.device).bernoulli_(keep).div_(keep)
 
 

@@ -56,6 +56,7 @@ class LightPyramid(nn.Module):
             finest: what `adapt_finest` gave.
         """
         fine, middle, coarse = memory[:3]
+        # (N, C, H/32, W/32) -> two layers at stride 32 -> strides 16, 8, 4, the lateral added before each convolution
         x = self.gn1(self.lay1(coarse)).relu()
         x = self.gn2(self.lay2(x)).relu()
         x = self.gn3(self.lay3(_add_upsampled(self.adapter1(middle), x))).relu()
@@ -66,4 +67,5 @@ class LightPyramid(nn.Module):
 
 
 def _add_upsampled(lateral: Tensor, x: Tensor) -> Tensor:
+    # Nearest to the lateral's own size: odd sizes make a plain doubling one pixel too large.
     return lateral + F.interpolate(x, size=lateral.shape[-2:], mode="nearest")

@@ -69,20 +69,28 @@ class Mutr(ReferFormer):
 
     def query_content(self, visual: VisualFeatures, text: TextFeatures) -> Tensor:
         """Return the start token after it has seen every level, `(E, C)`; the pooled sentence is not used."""
+        # Maps before they have read the words, of all frames at once: (B or 1, T * h * w, C)
         levels = [to_tokens(level.map, visual.clips) for level in visual.projected]
         masks = [
             None if level.padding_mask is None else level.padding_mask.reshape(visual.clips, -1)
             for level in visual.projected
         ]
         words: Tensor = self.MTA(text.words, text.position, levels, masks)
+        # `<s>` alone; officially neither the pooled sentence nor the mean of the words is read.
         return words[:, 0]
 
     def head_states(self, decoded: DecoderStates, clips: int, *, training: bool) -> HeadStates:
         """Return one state a query for the whole clip: of every layer in training, of the last one otherwise."""
         if training:
             n_layers = len(decoded.hidden)
+            # (layers, E * T, Q, C) -> (layers * E, T, Q, C): layers share the module as if they were clips. The
+            # official code mixes the frames of different clips here when it trains on several; this order keeps them
+            # apart.
             states = torch.unflatten(decoded.hidden, 1, (clips, -1)).flatten(0, 1)
+            # Training never shifts windows, evaluation does: so the released weights were made and scored.
             mixed = self.mti(states, shifts=False)
             return HeadStates(by_clip(mixed, n_layers)[:, :, None], tuple(range(n_layers)))
+        # States of the last layer for heads of the first: an official accident that all published scores contain.
         mixed = self.mti(by_clip(decoded.hidden[-1], clips), shifts=True)
+        # (E, Q, C) -> (1, E, 1, Q, C): the scores of a clip are the same in every frame
         return HeadStates(mixed[None, :, None], (self.eval_layer % len(decoded.hidden),))

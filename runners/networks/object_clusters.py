@@ -60,12 +60,14 @@ class ObjectClusters(nn.Module):
             sentence: (B, C), what every video query starts with.
         """
         frames = frame_queries.shape[1]
+        # (B, T, Q, C) -> (B, T * Q, C): all frames see each other, without any position
         tokens = frame_queries.flatten(1, 2)
         for attention, feed_forward in zip(self.enc_self_attn, self.enc_ffn, strict=True):
             tokens = feed_forward(attention(tokens))
         # The key position tells the slot of a frame query, never its time.
         keys = tokens + self.fq_pos.weight.repeat(frames, 1)
         position = self.query_embed.weight
+        # (B, C) -> (B, Q, C): slots start alike, `query_embed` tells them apart
         queries = sentence[:, None].expand(-1, len(position), -1)
         for cross, mix, feed_forward in zip(
             self.transformer_cross_attention_layers,
@@ -73,6 +75,7 @@ class ObjectClusters(nn.Module):
             self.transformer_ffn_layers,
             strict=True,
         ):
+            # Cross attention before self attention.
             queries = feed_forward(mix(cross(queries, position, keys, tokens), position))
         result: Tensor = self.decoder_norm(queries)
         return result

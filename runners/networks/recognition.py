@@ -35,6 +35,7 @@ def infer_backbone(state: Mapping[str, Tensor], prefix: str = _BODY) -> Backbone
         return _config("convnext", state[f"{prefix}stem.0.weight"], depths)
     if f"{prefix}patch_embed1.proj.weight" in state:
         depths = tuple(count_children(state, f"{prefix}blocks{stage}.") for stage in (1, 2, 3))
+        # Its 12 heads leave no trace in shapes.
         return _config("convmae", state[f"{prefix}patch_embed1.proj.weight"], depths, (12,))
     if f"{prefix}patch_embed.proj.weight" in state:
         return _infer_swin(state, prefix)

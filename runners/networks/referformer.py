@@ -36,8 +36,11 @@ from runners.networks.text_encoder import Resizer, TextConfig, TextFeatures, bui
 from rvos.settings import Chance, Count, Size
 
 _LEVELS = 4
+# Of the projections; the pyramid of the same network has 8.
 _GROUPS = 32
+# Chance of an object that an untrained class head states, so that the many empty queries do not swamp the first steps.
 _PRIOR = 0.01
+# Logit of the first boxes' sides, 0.12 of the frame.
 _FIRST_SIZE = -2.0
 
 
@@ -107,6 +110,7 @@ class ReferFormer(nn.Module):
         super().__init__()
         self.config = config
         width, hidden = config.hidden_dim, config.text.hidden
+        # Tied: decoder and network hold the same modules, and both names stand in the official files.
         box_heads = nn.ModuleList(Perceptron(width, width, width, 4) for _ in range(config.decoder_layers))
         self.transformer = DeformableTransformer(config.transformer(), box_heads)
         self.class_embed = nn.ModuleList(nn.Linear(width, config.classes) for _ in range(config.decoder_layers))
@@ -142,6 +146,7 @@ class ReferFormer(nn.Module):
             nn.init.constant_(head.get_parameter("bias"), -math.log((1 - _PRIOR) / _PRIOR))
         for index, box_head in enumerate(self.bbox_embed):
             assert isinstance(box_head, Perceptron)
+            # Later layers refine a box that has a size already.
             size = _FIRST_SIZE if index == 0 else 0.0
             box_head.reset_last(torch.tensor([0.0, 0.0, size, size]))
         self.controller.reset_xavier()
@@ -163,21 +168,27 @@ class ReferFormer(nn.Module):
             expressions: E; the features of every clip are repeated so often, one after the other.
         """
         clips, n_frames, _, height, width = frames.shape
+        # (B, T, 3, H, W) -> four maps (B * E * T, C_l, h_l, w_l): the backbone sees every clip once, whatever E is
         levels = [repeat_clips(level, clips, expressions) for level in self.visual_backbone(frames)]
         if padding_mask is not None:
             padding_mask = padding_mask.repeat_interleave(expressions, 0)
         clips *= expressions
         if sizes is None:
             sizes = torch.tensor([[height, width]], device=frames.device).expand(clips, -1)
+        # Strides 8, 16, 32, and 64 from the raw last level once more, not from its projection: (B * E * T, C, h, w)
         maps = [project(level) for project, level in zip(self.input_proj, (*levels[1:], levels[-1]), strict=True)]
         is_padded = padding_mask is not None and bool(padding_mask.any())
+        # One mask serves all frames of a clip, and one all clips where nothing is padded.
         whole = padding_mask[:, 0] if padding_mask is not None else frames.new_zeros((1, height, width)).bool()
+        # The mask of stride 64 comes from the input's mask like the others, not from that of stride 32.
         masks = level_masks(whole if is_padded else whole[:1], [levels[0], *maps])
         finest, *projected = (
             self._place(level, mask, n_frames if is_padded else 0)
             for level, mask in zip((levels[0], *maps), masks, strict=True)
         )
+        # (B * E or 1, h, w) -> (B * E * T, h, w)
         spread = [mask.repeat_interleave(clips * n_frames // len(mask), 0) for mask in masks[1:]]
+        # The dearest part of the pyramid, and the words have no part in it: once a clip, for all expressions.
         tokens = self.pixel_decoder.prepare_finest(finest, clips)
         return VisualFeatures(clips, n_frames, sizes, tuple(projected), tuple(spread), finest, tokens)
 
@@ -217,13 +228,16 @@ class ReferFormer(nn.Module):
         clips, frames = len(text.words), visual.frames
         memory, decoded = self.decode(visual, text)
         coarse = self.pixel_decoder.coarse(self.memory_levels(visual, memory, clips), text)
+        # (E * T, C, H/8, W/8) -> (E * T, mask_dim, H/4, W/4)
         features = self.mask_features(visual, coarse, text)
         heads = self.head_states(decoded, clips, training=self.training)
         masks = self._draw_all(features, heads, decoded, visual.sizes)
         logits = [self.class_embed[layer](state) for layer, state in zip(heads.layers, heads.states, strict=True)]
         boxes = [by_clip(_refined_boxes(decoded, layer), clips) for layer in heads.layers]
+        # What entered the last layer; officially it is drawn and nothing else.
         points = decoded.references[-2 if len(decoded.references) > 1 else -1][..., :2]
         return Predictions(
+            # (layers, E, T or 1, Q, classes) -> (layers, E, T, Q, classes)
             torch.stack(logits).expand(-1, -1, frames, -1, -1),
             torch.stack(boxes),
             masks,
@@ -253,6 +267,7 @@ class ReferFormer(nn.Module):
 
     def head_states(self, decoded: DecoderStates, clips: int, *, training: bool) -> HeadStates:
         """Return what the heads read: here the decoder's states."""
+        # (layers, E * T, Q, C) -> (layers, E, T, Q, C)
         states = torch.unflatten(decoded.hidden, 1, (clips, -1))
         return HeadStates(states, tuple(range(len(states))))
 
@@ -261,6 +276,7 @@ class ReferFormer(nn.Module):
         keys, padding = text.words + text.position, key_padding(text)
         fused = []
         for level in visual.projected:
+            # (B * T, C, h, w) -> (B or 1, T * h * w, C) -> fused (E, T * h * w, C) -> (E * T, C, h, w)
             tokens = self.fusion_module(to_tokens(level.map, visual.clips), keys, text.words, padding)
             fused.append(to_maps(tokens, (level.map.shape[-2], level.map.shape[-1])))
         return fused
@@ -277,6 +293,7 @@ class ReferFormer(nn.Module):
         fused = self.fuse(visual, text)
         masks = [_for_clips(mask, visual.clips, clips) for mask in visual.padding_masks]
         positions = [_for_clips(level.position, visual.clips, clips, visual.frames) for level in visual.projected]
+        # (E, C) -> (E * T, Q, C): all queries of all frames start alike, their positions tell them apart
         content = self.query_content(visual, text)[:, None, None]
         content = content.expand(-1, visual.frames, self.config.queries, -1).flatten(0, 1)
         step = frames_at_once or len(content)
@@ -286,6 +303,7 @@ class ReferFormer(nn.Module):
             shared = [position if len(position) == 1 else position[rows] for position in positions]
             memory = self.transformer.encode([level[rows] for level in fused], [mask[rows] for mask in masks], shared)
             states = self.transformer.decode(memory, content[rows], self.query_embed.weight)
+            # Stride 64 has done its work: the pyramid reads strides 8, 16 and 32.
             parts.append((memory.maps()[:-1], states))
         return _join(parts)
 
@@ -311,21 +329,27 @@ class ReferFormer(nn.Module):
         """Return the mask logits `(layers, B, T, Q, h, w)` of all queries and layers."""
         n_layers, clips = heads.states.shape[:2]
         frames = len(features) // clips
+        # (layers, B, T or 1, Q, parameters) -> (layers, B, T, Q, parameters)
         filters = self.controller(heads.states).expand(-1, -1, frames, -1, -1)
         references = torch.stack([decoded.references[layer][..., :2] for layer in heads.layers])
         masks = dynamic_masks(
             features,
+            # Layers become further queries, so that one product serves all: (B * T, layers * Q, parameters)
             filters.permute(1, 2, 0, 3, 4).flatten(2, 3).flatten(0, 1),
+            # (layers, B * T, Q, 2) -> (B * T, layers * Q, 2), the boxes after the layer's own refinement
             references.transpose(0, 1).flatten(1, 2),
             sizes.repeat_interleave(frames, 0),
             channels=self.config.mask_channels,
         )
+        # (B * T, layers * Q, h, w) -> (layers, B, T, Q, h, w)
         return masks.view(clips, frames, n_layers, -1, *masks.shape[-2:]).permute(2, 0, 1, 3, 4, 5)
 
     def _choose(self, heads: HeadStates, decoded: DecoderStates) -> Choice:
         state, layer = heads.states[-1], heads.layers[-1]
         clips = len(state)
+        # (E, T or 1, Q): float32, as halves would tie where the official scores differ
         probability = self.class_embed[layer](state).float().sigmoid().amax(-1)
+        # One query for the whole clip, the first of equal ones.
         query = probability.mean(1).argmax(-1)
         boxes = select_query(by_clip(decoded.references[layer], clips), query)
         scores = select_query(probability, query).expand(-1, boxes.shape[1])
@@ -336,7 +360,9 @@ class ReferFormer(nn.Module):
     ) -> Tensor:
         """Return the mask logits `(E, T, h, w)` of the chosen queries, `step` frames of every expression at once."""
         clips, frames = len(text.words), visual.frames
+        # The pyramid's last stage is the largest: its frames are independent, and a few at a time keep memory low.
         above = by_clip(coarse, clips)
+        # (E or 1, T * h * w, C) -> (E or 1, T, h * w, C)
         tokens = torch.unflatten(visual.tokens, 1, (frames, -1))
         position = spread_position(visual.finest.position, visual.clips, frames)
         position = torch.unflatten(position, 1, (frames, -1))
@@ -390,12 +416,14 @@ def _for_clips(values: Tensor, clips: int, wanted: int, frames: int = 0) -> Tens
     """
     if clips == wanted or (frames and len(values) == 1):
         return values
+    # Whole clips one after the other, as E stands before T everywhere: not repeat_interleave.
     return values.repeat(wanted, *([1] * (values.ndim - 1)))
 
 
 def _refined_boxes(decoded: DecoderStates, layer: int) -> Tensor:
     """Return the boxes `(N, Q, 4)` of a layer, with gradients."""
     before = decoded.references[layer - 1] if layer else decoded.initial_reference
+    # The decoder has detached its own copy of these boxes; losses need the way back into the box head.
     return refine(decoded.deltas[layer], before)
 
 

@@ -92,6 +92,7 @@ class Choice:
 
 def select_query(values: Tensor, query: Tensor) -> Tensor:
     """Return `(E, T, ...)`: of values `(E, T, Q, ...)` those of one query for each expression."""
+    # (E,) -> (E, 1, 1, ...), broadcast over T and all that follows Q
     index = query.view(-1, 1, 1, *([1] * (values.ndim - 3)))
     return values.take_along_dim(index, 2).squeeze(2)
 
@@ -120,11 +121,15 @@ def draw_masks(
     """
     weight, bias = convolution.weight, convolution.bias
     assert bias is not None
+    # Weights of the first layer, (channels, mask_dim + 2), stand in front of all other numbers.
     first, rest = filters.tensor_split([channels * (len(weight) + 2)], 1)
+    # (N, channels, mask_dim + 2); the last two columns are for the coordinates
     first = torch.unflatten(first, 1, (channels, -1))
+    # (N, channels, mask_dim) with (mask_dim, C, 3, 3) -> one 3x3 kernel (channels, C, 3, 3) a frame
     kernels = torch.einsum("nkm,mcij->nkcij", first[..., :-2], weight)
     offsets = first[..., :-2] @ bias
     hidden = torch.cat([F.conv2d(features[n : n + 1], kernels[n], offsets[n], padding=1) for n in range(len(features))])
+    # What is left of the first layer: pass the features on, and add the coordinates.
     identity = torch.eye(channels, dtype=filters.dtype, device=filters.device).expand(len(filters), -1, -1)
     passed = torch.cat((torch.cat((identity, first[..., -2:]), 2).flatten(1), rest), 1)
     return dynamic_masks(hidden, passed[:, None], references[:, None], sizes, channels=channels)[:, 0]

@@ -105,10 +105,12 @@ class SOC(nn.Module):
             expressions: E; the features of every clip are repeated so often, one after the other.
         """
         clips, steps, _, height, width = frames.shape
+        # (B, T, 3, H, W) -> four maps (B * E * T, C_l, h_l, w_l)
         levels = [repeat_clips(level, clips, expressions) for level in self.backbone[0](frames)]
         if padding_mask is not None:
             padding_mask = padding_mask.repeat_interleave(expressions, 0)
         clips *= expressions
+        # Strides 8, 16, 32, and 64 from the raw last level, not from its projection.
         maps = [project(level) for project, level in zip(self.input_proj, [*levels[1:], levels[-1]], strict=True)]
         if sizes is None:
             sizes = torch.tensor([(height, width)] * clips, device=frames.device)
@@ -118,6 +120,7 @@ class SOC(nn.Module):
             whole = padding_mask.flatten(0, 1)
             # The last mask comes from the input's, not from the level that its map was made of.
             masks = [*level_masks(whole, levels[1:]), resize_mask(whole, _size_of(maps[-1]))]
+        # (B * E * T, C, h, w), or (1, C, h, w) for all frames where nothing is padded
         positions = [sine_encoding_2d(mask, self.config.channels).to(frames.dtype) for mask in masks]
         masks = [mask.expand(clips * steps, -1, -1) for mask in masks]
         finest = self.spatial_decoder.adapt_finest(levels[0])
@@ -131,6 +134,7 @@ class SOC(nn.Module):
         """Return the maps (N, C, h, w) times what each pixel reads in the expression."""
         fused = []
         for level in visual.maps:
+            # (B * T, C, h, w) -> (B, T * h * w, C), and back below
             pixels = _clip_tokens(level, visual.clips)
             product = self.vlf(pixels, text.words + text.position, text.words, text.padding_mask)
             fused.append(product.reshape(len(level), -1, level.shape[1]).transpose(1, 2).reshape(level.shape))
@@ -138,6 +142,8 @@ class SOC(nn.Module):
 
     def summarise(self, visual: VisualFeatures, text: TextFeatures) -> Tensor:
         """Return the vision-aware sentence g (B, C); only the contrastive loss reads it."""
+        # Stride 32 alone; the official code computes two more and drops them. The maps are those before they read the
+        # words.
         coarse = 2
         values = _clip_tokens(visual.maps[coarse], visual.clips)
         positions = visual.positions[coarse].expand_as(visual.maps[coarse])
@@ -149,13 +155,16 @@ class SOC(nn.Module):
     def decode(self, visual: VisualFeatures, text: TextFeatures) -> QueryStates:
         """Return the query states of all layers; in evaluation mode the last layer's video queries serve all."""
         memory: Memory = self.transformer.encode(self.fuse(visual, text), visual.masks, visual.positions)
+        # Zeros, where ReferFormer has the sentence: here the words come in by the maps and by the video queries.
         content = visual.finest.new_zeros((len(visual.finest), self.config.queries, self.config.channels))
         states = self.transformer.decode(memory, content, self.query_embed.weight)
         # (layers, B * T, Q, C) -> (layers, B, T, Q, C)
         frames = torch.unflatten(states.hidden, 1, (visual.clips, visual.frames))
         gathered = self._with_trajectories(frames, states)
+        # (B, T, Q, C) -> (B, Q, C), one pass a layer in training, only the last layer's otherwise
         clip_queries = [self.voc(layer, text.sentence) for layer in (gathered if self.training else gathered[-1:])]
         clip_queries = clip_queries if self.training else clip_queries * len(frames)
+        # Slot q of the clip is added to slot q of each frame, which is what ties the slots over time.
         hidden = tuple(layer + clip[:, None] for layer, clip in zip(frames, clip_queries, strict=True))
         return QueryStates(hidden, tuple(clip_queries), states, self.spatial_decoder(memory.maps(), visual.finest))
 
@@ -170,6 +179,7 @@ class SOC(nn.Module):
     def predict_boxes(self, states: QueryStates, layer: int) -> Tensor:
         """Return the boxes (B, T, Q, 4) of a layer; its reference is the one before the layer's refinement."""
         decoder, hidden = states.decoder, states.hidden[layer]
+        # The box head speaks twice: inside of the decoder on its own state, here on the state with the video query.
         reference = decoder.references[layer - 1] if layer else decoder.initial_reference
         return refine(self.bbox_embed[layer](hidden), reference.reshape(*hidden.shape[:3], -1))
 
@@ -177,10 +187,12 @@ class SOC(nn.Module):
         """Return the mask logits (B, T, Q, h, w) of chosen queries; None: of all."""
         hidden, references = states.hidden[layer], states.decoder.references[layer]
         chosen = slice(None) if queries is None else list(queries)
+        # (B, T, Q', C) -> (B * T, Q', parameters)
         filters = self.controller(hidden[:, :, chosen]).flatten(0, 1)
         masks = dynamic_masks(
             states.mask_features,
             filters,
+            # The decoder's refined reference, not the centre of the predicted box.
             references[:, chosen, :2],
             sizes.repeat_interleave(hidden.shape[1], 0),
             channels=self.config.dynamic_channels,
@@ -223,7 +235,9 @@ class SOC(nn.Module):
         """
         states = self.decode(visual, text)
         layer = output_layer % self.config.decoder_layers
+        # Float32, as halves would tie where the official scores differ.
         probabilities = self.class_embed[layer](states.hidden[layer][0]).float().sigmoid()
+        # (T, Q, K) -> (Q,): one slot for the whole clip, the first of equal ones
         query_scores = probabilities.mean(0).amax(-1)
         index = int(query_scores.argmax())
         masks = self.predict_masks(states, layer, visual.sizes, [index])

@@ -102,5 +102,6 @@ def _infer_text(state: Mapping[str, Tensor]) -> TextConfig:
         layers=_count(state, r"text_encoder\.encoder\.layer\.(\d+)\."),
         heads=words.shape[1] // _TEXT_HEAD,
         intermediate=state["text_encoder.encoder.layer.0.intermediate.dense.weight"].shape[0],
+        # Two rows of the table are no positions: see `build_roberta`.
         max_tokens=state["text_encoder.embeddings.position_embeddings.weight"].shape[0] - 2,
     )

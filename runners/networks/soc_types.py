@@ -12,6 +12,7 @@ from runners.networks.text_encoder import TextConfig
 from rvos.errors import ConfigError
 from rvos.settings import Chance, Count, Size
 
+# Of the projections; the pixel decoder has 8.
 PROJECTION_GROUPS = 32
 _LEVELS = 4
 

@@ -37,6 +37,7 @@ class WordAggregation(nn.Module):
             memory: `(B or 1, T * h * w, C)` projected pixels, without position.
             padding_mask: `(B or 1, T * h * w)` bool, true = padding.
         """
+        # Words have a position, pixels have none; padded words take part, each for itself.
         words = self.norm1(words + attend(self.multihead_attn, words + position, memory, memory, padding_mask))
         out: Tensor = self.norm2(words + self.linear2(F.relu(self.linear1(words))))
         return out
@@ -53,6 +54,7 @@ class MultiScaleAggregation(nn.Module):
         self, words: Tensor, position: Tensor, levels: Sequence[Tensor], padding_masks: Sequence[Tensor | None]
     ) -> Tensor:
         """Return the words `(B, L, C)` after all levels; arguments as for `WordAggregation`, one a level."""
+        # One set of weights for all levels, and each level reads what the one before has left: the order counts.
         for memory, padding_mask in zip(levels, padding_masks, strict=True):
             for layer in self.layers:
                 words = layer(words, position, memory, padding_mask)
@@ -100,6 +102,7 @@ class TemporalInteraction(nn.Module):
         self.query_feat = nn.Embedding(queries, channels)
         self.fq_pos = nn.Embedding(frame_queries, channels)
         for name, parameter in self.named_parameters():
+            # Learned queries and positions keep their normal start.
             if parameter.dim() > 1 and not name.startswith(("query_", "fq_pos")):
                 nn.init.xavier_uniform_(parameter)
 
@@ -110,7 +113,9 @@ class TemporalInteraction(nn.Module):
             states: `(B, T, frame_queries, C)` decoder states; clips (and layers) in the batch.
             shifts: whether every second layer has shifted windows, as at evaluation; never in training.
         """
+        # (B, T, Q, C) -> (B, T * Q, C), frame by frame
         memory = self._encode(states, shifts=shifts).flatten(1, 2)
+        # The position tells the query, not the frame: time enters through the windows alone.
         key = memory + self.fq_pos.weight.repeat(states.shape[1], 1)
         x = self.query_feat.weight.expand(len(states), -1, -1)
         position = self.query_embed.weight.expand(len(states), -1, -1)
@@ -120,6 +125,7 @@ class TemporalInteraction(nn.Module):
             self.transformer_ffn_layers,
             strict=True,
         ):
+            # Cross attention before self attention.
             x = ffn(own(cross(x, position, key, memory), position))
         out: Tensor = self.decoder_norm(x)
         return out
@@ -128,13 +134,18 @@ class TemporalInteraction(nn.Module):
         """Return the states `(B, T, Q, C)` after the windowed layers."""
         clips, frames, queries, channels = states.shape
         ends = -frames % self.window
+        # Zeros at the end, marked; they are no zeros after the first layer, so every layer masks them anew.
         x = F.pad(states, (0, 0, 0, 0, 0, ends))
         is_padding = torch.arange(frames + ends, device=states.device) >= frames
         for index, (attention, ffn) in enumerate(zip(self.enc_self_attn, self.enc_ffn, strict=True)):
+            # Only the second of three layers is shifted, and towards later places: frame t moves to t + 2.
             step = self.window // 2 if shifts and index % 2 else 0
+            # (B, T', Q, C) -> (B * windows, W * Q, C)
             rolled = x.roll(step, 1).reshape(-1, self.window * queries, channels)
             mask = self._mask(is_padding.roll(step), is_shifted=step > 0).to(x.dtype)
+            # (windows, W, W) between frames -> (B * windows, W * Q, W * Q) between queries
             mask = mask.repeat_interleave(queries, 1).repeat_interleave(queries, 2).repeat(clips, 1, 1)
+            # (B * windows, W * Q, C) -> (B, T', Q, C), and back to the order of time
             x = ffn(attention(rolled, mask=mask)).view(clips, -1, queries, channels).roll(-step, 1)
         return x[:, :frames]
 
@@ -145,12 +156,15 @@ class TemporalInteraction(nn.Module):
             is_padding: `(T',)` bool in the order in which windows are cut.
         """
         padded = is_padding.view(-1, self.window)
+        # Minus infinity on keys alone: a window with padding always has a frame that is none.
         if not is_shifted:
             return (
                 torch.zeros_like(padded, dtype=torch.float32)
                 .masked_fill(padded, -torch.inf)[:, None]
                 .expand(-1, self.window, -1)
             )
+        # Officially a padded frame is forbidden as a row everywhere, as a column in the first and the last window only:
+        # where it is the whole row, all scores fall by 1000 and the softmax stays as it was.
         forbidden = padded[:, :, None].expand(-1, -1, self.window).clone()
         for border in {0, len(padded) - 1}:
             forbidden[border] |= padded[border][None, :]

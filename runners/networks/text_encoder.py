@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from runners.networks.positions import sine_encoding_1d
 from rvos.settings import Chance, Count, Size
 
+# Not the 1e-5 of the transformers around it.
 _RESIZER_EPSILON = 1e-12
 # Buffers that older library versions stored with the text encoder; they are constants.
 IGNORED_TEXT_KEYS = (r"embeddings\.position_ids$", r"embeddings\.token_type_ids$")
@@ -55,6 +56,7 @@ class TextFeatures:
 
     def select(self, index: int) -> TextFeatures:
         """Return one expression alone, without padding."""
+        # Words never attend to padding, and attention without a mask is faster.
         length = int((~self.padding_mask[index]).sum())
         rows = slice(index, index + 1)
         return TextFeatures(
@@ -92,6 +94,7 @@ def build_roberta(config: TextConfig) -> nn.Module:
         num_hidden_layers=config.layers,
         num_attention_heads=config.heads,
         intermediate_size=config.intermediate,
+        # Positions count from 2: row 1 belongs to padding, row 0 to nobody.
         max_position_embeddings=config.max_tokens + 2,
         type_vocab_size=1,
         layer_norm_eps=1e-5,
@@ -129,6 +132,7 @@ def encode_text(encoder: nn.Module, resizer: nn.Module, ids: Tensor, attention_m
         ids: `(B, L)` int64, padded on the right with id 1.
         attention_mask: `(B, L)`, 1 = token.
     """
+    # (B, L) -> words (B, L, hidden) and the pooled first word (B, hidden), one resizer for both
     output = encoder(input_ids=ids, attention_mask=attention_mask)
     words = resizer(output.last_hidden_state)
     padding_mask = attention_mask != 1

@@ -93,11 +93,13 @@ def _read_tokenizer(folder: Path) -> Tokenizer:
     try:
         if vocabulary.is_file() and merges.is_file():
             tokenizer = Tokenizer(BPE.from_file(str(vocabulary), str(merges)))
+            # No space before the first word: with one, its tokens are others than the networks were trained on.
             tokenizer.pre_tokenizer = ByteLevel(add_prefix_space=False)
             tokenizer.decoder = ByteLevelDecoder()
             return tokenizer
         if whole.is_file():
             tokenizer = Tokenizer.from_file(str(whole))
+            # Files of the hub may carry both; cutting and padding is done here, with a warning.
             tokenizer.no_truncation()
             tokenizer.no_padding()
             return tokenizer
