@@ -20,6 +20,7 @@ class AssociationDecoder(RefiningDecoder):
 
     def look(self, content: Tensor, boxes: Tensor, memory: Memory) -> Tensor:
         """Return new states `(N, Q, C)` of queries with boxes `(N, Q, 4)` in [0, 1]."""
+        # (N, Q, 4) -> (N, Q, levels, 4) of each padded map
         scaled = boxes[:, :, None] * memory.valid_ratios.repeat(1, 1, 2)[:, None]
         position = self.position(scaled[:, :, 0])
         for layer in self.layers:
@@ -57,6 +58,7 @@ def follow(scores: NDArray[np.float32], embeddings: NDArray[np.float32]) -> NDAr
     """
     length = np.maximum(np.linalg.norm(embeddings, axis=-1, keepdims=True), np.finfo(np.float32).tiny)
     unit = embeddings / length
+    # The surest frame speaks for the object: in others the best score may belong to a neighbour.
     anchor = unit[np.argmax(scores[:, 0]), 0]
     similarity = np.clip((1 + unit @ anchor) / 2, 0, 1)
     return np.asarray(np.argmax(np.sqrt(scores * similarity), axis=1))

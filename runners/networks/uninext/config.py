@@ -37,6 +37,7 @@ class ResNetSizes:
     @property
     def multiple(self) -> int:
         """Frame sides are padded to a multiple of this."""
+        # Officially the ResNet alone is not padded at test time: odd sizes run through it.
         return 1
 
 
@@ -74,6 +75,7 @@ class VitSizes:
     mlp_ratio: Count = 4
     patch: Size = 16
     window: Size = 14
+    # As released: the list was made for 12 blocks and kept for 32, so that most of them are global.
     windowed: tuple[int, ...] = (0, 1, 3, 4, 6, 7, 9, 10)
     pretrain_grid: Size = 14
     relative_grid: Size = 64

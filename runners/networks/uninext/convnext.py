@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from runners.networks.uninext.config import ConvNextSizes
 
+# In the norms of the outputs too, where MUTR's ConvNeXt has 1e-5.
 _EPS = 1e-6
 _KERNEL = 7
 _EXPANSION = 4
@@ -62,6 +63,7 @@ class Block(nn.Module):
 
     def forward(self, maps: Tensor) -> Tensor:
         """Return maps of the same shape, (N, C, h, w)."""
+        # (N, C, h, w) -> (N, h, w, C), and back at the end
         inner = self.norm(self.dwconv(maps).permute(0, 2, 3, 1))
         inner = self.gamma() * self.pwconv2(F.gelu(self.pwconv1(inner)))
         result: Tensor = maps + inner.permute(0, 3, 1, 2)
@@ -99,6 +101,7 @@ class ConvNext(nn.Module):
         outputs = []
         for index, (step, stage) in enumerate(zip(self.downsample_layers, self.stages, strict=True)):
             maps = stage(step(maps))
+            # Stride 4 is read by nobody and has no norm.
             if index > 0:
                 outputs.append(self.get_submodule(f"norm{index}")(maps))
         return outputs

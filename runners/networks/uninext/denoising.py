@@ -40,8 +40,10 @@ class DenoisingQueries:
         Matching queries see no denoising query; a denoising query sees its group and the matching ones.
         """
         own = torch.full((n_queries,), -1, device=self.boxes.device)
+        # The number of each denoising query's group; matching queries keep -1.
         own[: self.n_queries] = torch.arange(self.n_queries, device=self.boxes.device) // self.group
         noisy = own >= 0
+        # A matching query that saw a noisy copy of the true box would not have to find it.
         return noisy[None, :] & (own[:, None] != own[None, :])
 
 
@@ -53,9 +55,11 @@ def noisy_boxes(boxes: Tensor, groups: int, generator: torch.Generator | None = 
     Source: DINO, contrastive denoising; uninext.md, section 14.
     """
     half = boxes[:, 2:] / 2
+    # (N, 4) -> (N, 1, 1, 4), broadcast over groups and over positive and negative
     corners = torch.cat([boxes[:, :2] - half, boxes[:, :2] + half], dim=-1)[:, None, None]
     shape = (boxes.shape[0], groups, 2, 4)
     amount = torch.rand(shape, generator=generator, device=boxes.device)
+    # U(0, 1) half sides for the positive, U(1, 2) for the negative of a group
     amount = amount + torch.tensor([0.0, 1.0], device=boxes.device)[:, None]
     sign = torch.randint(0, 2, shape, generator=generator, device=boxes.device) * 2 - 1
     moved = (corners + sign * amount * half.repeat(1, 2)[:, None, None]).clamp(0, 1)

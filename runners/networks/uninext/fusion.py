@@ -11,6 +11,7 @@ from runners.networks.uninext.config import UninextConfig
 from runners.networks.uninext.language import Text
 from runners.networks.uninext.visual import Visual
 
+# Of the released networks: far above any score in float32, it keeps halves from overflowing.
 _LIMIT = 50000.0
 
 
@@ -45,10 +46,13 @@ class BiAttention(nn.Module):
         self.out_v_proj = nn.Linear(inner, image)
         self.out_l_proj = nn.Linear(inner, text)
         self.dropout = nn.Dropout(config.fusion_dropout)
+        # By the width of one head, 256 as released.
         self.scale = (inner // self.heads) ** -0.5
 
     def forward(self, visual: Tensor, text: Text) -> tuple[Tensor, Tensor]:
         """Return what to add to image tokens `(N, S, C)` and to text tokens `(N, n, D)`."""
+        # One score matrix for both directions, (N, S, heads, n): softmax over the words one way, over the pixels the
+        # other.
         scores = self._scores(visual, text)
         return self._to_image(scores, text), self._to_text(scores, visual)
 
@@ -63,6 +67,7 @@ class BiAttention(nn.Module):
     def _keys(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
         """Return what image tokens are multiplied with, `(N, heads, n, C)`, and what is added, `(N, heads, n)`."""
         keys = self._split(self.l_proj(tokens)) * self.scale
+        # (N, heads, n, c) with (heads, c, C) -> (N, heads, n, C): n words instead of S pixels are projected
         folded = torch.einsum("bhnc,hcd->bhnd", keys, self._by_head(self.v_proj.weight))
         return folded, torch.einsum("bhnc,hc->bhn", keys, self._by_head(self.v_proj.bias))
 
@@ -81,24 +86,30 @@ class BiAttention(nn.Module):
     def _scores(self, visual: Tensor, text: Text) -> Tensor:
         """Return the scores `(N, S, heads, n)`, clamped."""
         folded, offsets = self._keys(text.tokens)
+        # (N, S, C) @ (N, C, heads * n) + (N, 1, heads * n)
         scores = torch.baddbmm(offsets.flatten(1)[:, None], visual, folded.flatten(1, 2).transpose(1, 2))
         return torch.unflatten(scores, -1, (self.heads, -1)).clamp(-_LIMIT, _LIMIT)
 
     def _to_image(self, scores: Tensor, text: Text) -> Tensor:
         """Return the text's contribution to every image token, `(N, S, C)`; padding tokens give none."""
         hidden = ~text.mask[:, None, None]
+        # Padded words are hidden from the pixels ...
         weights = self.dropout(scores.masked_fill(hidden, -torch.inf).softmax(-1))
         values = self._split(self.values_l_proj(text.tokens))
+        # (C, heads * c) -> (C, heads, c), so that values leave through the output projection before they are summed
         outward = torch.unflatten(self.out_v_proj.weight, 1, (self.heads, -1))
         folded = torch.einsum("bhnc,dhc->bhnd", values, outward)
         return torch.baddbmm(self.out_v_proj.bias, weights.flatten(2), folded.flatten(1, 2))
 
     def _to_text(self, scores: Tensor, visual: Tensor) -> Tensor:
         """Return the image's contribution to every text token, `(N, n, D)`; padded pixels count as well."""
+        # ... but padded pixels are not hidden from the words: more padding changes the text a little. Officially so.
         weights = self.dropout(scores.softmax(1))
+        # (N, heads * n, S) @ (N, S, C) -> (N, heads, n, C)
         summed = torch.unflatten(weights.flatten(2).transpose(1, 2) @ visual, 1, (self.heads, -1))
         attended = torch.einsum("bhnd,hcd->bhnc", summed, self._by_head(self.values_v_proj.weight))
         bias = self._by_head(self.values_v_proj.bias)[:, None]
+        # The weights of a word sum to 1, except under dropout: the bias counts as often as they say.
         attended = attended + weights.sum(1)[..., None] * bias
         result: Tensor = self.out_l_proj(attended.transpose(1, 2).flatten(2))
         return result
@@ -117,6 +128,7 @@ class FusionBlock(nn.Module):
 
     def forward(self, visual: Visual, text: Text) -> Fused:
         """Return the fused tokens of N frames with their N expressions."""
+        # From here on the normalised tokens are the tokens: the sums below start from them, not from what came in.
         image = self.layer_norm_v(visual.tokens)
         words = Text(self.layer_norm_l(text.tokens), text.mask)
         delta_visual, delta_text = self.attn(image, words)

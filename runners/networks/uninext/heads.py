@@ -8,7 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+# Of the released networks; it keeps halves from overflowing.
 _LIMIT = 50000.0
+# Logit of a chance of 0.01: objects are rare among 900 queries.
 _RARE = -math.log(99)
 
 
@@ -28,7 +30,9 @@ class LanguageMatch(nn.Module):
     def forward(self, queries: Tensor, sentence: Tensor) -> Tensor:
         """Return the class logits `(N, Q)` of queries `(N, Q, C)` for sentences `(N, D)`."""
         unit = F.normalize(sentence, dim=-1, eps=1e-12)
+        # Half the unit vector, as the released weights expect it; the bias below reads the whole one.
         direction = self.dot_product_projection_text(unit / 2)
+        # (N, Q, C) @ (N, C, 1) -> (N, Q): one logit a query, as the expression is pooled to one vector
         match = (queries @ direction[..., None])[..., 0] / self.log_scale.exp()
         result: Tensor = match + (unit @ self.bias_lang + self.bias0)[:, None]
         return result.clamp(-_LIMIT, _LIMIT)

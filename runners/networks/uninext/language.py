@@ -21,6 +21,7 @@ _SPECIAL_IDS = {"[PAD]": _PAD, "[UNK]": _UNKNOWN, "[CLS]": _CLS, "[SEP]": _SEP}
 _KNOWN_IDS = {"hello world": [7592, 2088], "the man": [1996, 2158], "a person": [1037, 2711]}
 _SHOWN = 60
 _logger = logging.getLogger(__name__)
+# BERT's own; everything around it has 1e-5.
 _EPS = 1e-12
 
 
@@ -99,6 +100,7 @@ class WordPieces:
             raise InputError("tokeniser: no expressions; give at least one")
         rows = [self._row(text) for text in texts]
         longest = max(len(row) for row in rows)
+        # Padded to the longest, not to 256 as officially: padding changes nothing but the time.
         ids = torch.tensor([row + [_PAD] * (longest - len(row)) for row in rows])
         lengths = torch.tensor([len(row) for row in rows])
         return ids, (torch.arange(longest) < lengths[:, None]).long()
@@ -134,6 +136,7 @@ class Text:
     def mean(self) -> Tensor:
         """Return the mean over the real tokens, `(B, D)`."""
         weights = self.mask[..., None].to(self.tokens.dtype)
+        # [CLS] and [SEP] count: officially they do.
         return (self.tokens * weights).sum(1) / weights.sum(1)
 
 
@@ -154,6 +157,7 @@ class BertHolder(nn.Module):
                 hidden_dropout_prob=sizes.dropout,
                 attention_probs_dropout_prob=sizes.dropout,
             ),
+            # The released files have no pooler.
             add_pooling_layer=False,
         )
 

@@ -39,12 +39,14 @@ def backbone_renames(config: UninextConfig) -> list[tuple[str, str]]:
     """Return how the released backbone names become ours; only the ResNet's differ."""
     if not isinstance(config.backbone, ResNetSizes):
         return []
+    # Their stem is stage 1, so stage S is layer S - 1 here.
     stages = [
         (_BACKBONE + rf"res{stage}\.", rf"\1.layer{stage - 1}.") for stage in range(2, len(config.backbone.blocks) + 2)
     ]
     return [
         (_BACKBONE + r"stem\.", r"\1."),
         *stages,
+        # The norm is a child of its convolution there, so the longer name must be tried first.
         (_BACKBONE + r"(.*)shortcut\.norm\.", r"\1.\2downsample.1."),
         (_BACKBONE + r"(.*)shortcut\.", r"\1.\2downsample.0."),
         (_BACKBONE + r"(.*)conv(\d)\.norm\.", r"\1.\2bn\3."),

@@ -34,11 +34,13 @@ class MaskFeatures(nn.Module):
         self.lay2 = _convolution(narrow, config.mask_channels)
         self.lay3 = _convolution(width, width)
         self.lay4 = _convolution(width, width)
+        # An ordinary convolution in spite of its name.
         self.jia_dcn = _convolution(width, width)
 
     def forward(self, maps: list[Tensor]) -> Tensor:
         """Return features `(N, mask channels, h, w)` of maps `(N, C, h_l, w_l)` at strides 8, 16, 32."""
         fine, middle, coarse = maps[:3]
+        # (N, C, H/32, W/32) -> H/16 -> H/8; the lower map is added before each convolution, resized by nearest
         merged = self.lay3(coarse).relu()
         merged = self.lay4(middle + F.interpolate(merged, size=middle.shape[-2:], mode="nearest")).relu()
         merged = self.jia_dcn(fine + F.interpolate(merged, size=fine.shape[-2:], mode="nearest")).relu()
@@ -63,6 +65,7 @@ def features_first(filters: Tensor, channels: int) -> Tensor:
     """Return filters with the two coordinate inputs of the first layer moved behind its features."""
     inputs = channels + _COORDINATES
     first, rest = filters.split_with_sizes([channels * inputs, filters.shape[-1] - channels * inputs], dim=-1)
+    # (..., channels, 2 + features) -> (..., channels, features + 2): here coordinates come first, in SOC last
     turned = torch.unflatten(first, -1, (channels, inputs)).roll(-_COORDINATES, dims=-1)
     return torch.cat([turned.flatten(-2), rest], dim=-1)
 
@@ -89,6 +92,8 @@ def double_aligned(logits: Tensor) -> Tensor:
     Source: uninext.md, section 10, step 5.
     """
     height, width = logits.shape[-2:]
+    # The two bilinear steps disagree on purpose: corners aligned from stride 8 to 4, not aligned from 4 to 1. Cell i of
+    # stride 8 comes to lie on pixel 2 i + 1 of stride 4.
     grown = F.pad(logits, (0, 1, 0, 1), mode="replicate")
     grown = F.interpolate(grown, size=(2 * height + 1, 2 * width + 1), mode="bilinear", align_corners=True)
     return F.pad(grown, (1, 0, 1, 0), mode="replicate")[..., : 2 * height, : 2 * width]

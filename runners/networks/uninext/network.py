@@ -112,7 +112,9 @@ class Detector(nn.Module):
         self.backbone = nn.ModuleList([BackboneHolder(config.backbone)])
         self.input_proj = build_projections(config)
         self.transformer = Transformer(config)
+        # One box head more than layers: the last is that of the proposals.
         self.bbox_embed = nn.ModuleList(Perceptron(*([width] * _BOX_LAYERS), 4) for _ in range(last + 2))
+        # Inference reads the last layer's heads alone: the others are not built, and their keys are left in the file.
         kept = range(0 if auxiliary else last, last + 1)
         self.class_embed = nn.ModuleDict({str(index): LanguageMatch(width, config.text.width) for index in kept})
         self.class_embed[str(last + 1)] = ProposalScore(width)
@@ -137,6 +139,7 @@ class Detector(nn.Module):
 
     def look(self, frames: Tensor, padding: Tensor, sizes: Tensor) -> Visual:
         """Return the tokens of normalised, padded frames `(N, 3, H, W)`."""
+        # (N, 3, H, W) -> strides 8, 16, 32; stride 64 comes from the raw last map
         maps = self.backbone[0](frames)
         projected = [projection(level) for projection, level in zip(self.input_proj, [*maps, maps[-1]], strict=True)]
         return gather_levels(projected, padding, sizes, self.transformer.level_embed)
@@ -150,6 +153,7 @@ class Detector(nn.Module):
 
     def decode(self, memory: Memory, proposals: Proposals, denoising: DenoisingQueries | None = None) -> Decoded:
         """Return the decoder's layers; denoising queries come first."""
+        # Proposals are trained by losses of their own, never through the decoder.
         reference = proposals.boxes.detach().sigmoid()
         content = self.transformer.content(*reference.shape[:2])
         hidden = None
@@ -224,12 +228,14 @@ class Uninext(nn.Module):
         """Return the last layer's queries of N frames with N expressions."""
         inner = self.detr.detr
         fused = inner.transformer.encoder.fuse(visual, text)
+        # Tokens have read the words once; the six layers that follow see pixels only.
         memory = inner.transformer.encode(fused.visual, visual)
         proposals = inner.propose(memory, visual)
         decoded = inner.decode(memory, proposals)
         last = inner.n_layers - 1
         states = decoded.states[last]
         return Detections(
+            # The text after it has seen the frame: another frame gives another sentence vector.
             inner.classify(last, states, fused.text.mean()),
             inner.predict_iou(last, states),
             decoded.boxes[last],
@@ -243,11 +249,13 @@ class Uninext(nn.Module):
         """Return mask logits `(N, P, h, w)` at stride 4 of the queries `(N, P)`."""
         features = self.detr.mask_head(detections.memory.maps())
         filters = self.detr.controller(pick(detections.decoded.states[-1], queries))
+        # The reference that entered the last layer, not the box that left it: so the filters were trained.
         centres = pick(detections.decoded.entering[-1], queries)[..., :2]
         return double_aligned(paint(features, filters, centres, sizes))
 
     def select(self, detections: Detections, sizes: Tensor, n_best: int = 1) -> Selection:
         """Return the best queries of each frame with their masks; `sizes` `(N, 2)` before padding."""
+        # The best of this frame alone, without threshold: a mask is painted even where nothing is meant.
         scores, queries = detections.scores.topk(min(n_best, detections.scores.shape[1]), dim=1)
         embeddings = None
         if n_best > 1 and self.config.association_layers:
@@ -291,6 +299,7 @@ class Uninext(nn.Module):
 
     def _score_words(self, visual: Visual, words: Tensor) -> Tensor:
         """Return the early fusion's scores `(F, S, V)` of all image tokens with single words `(V, 3)`."""
+        # (V, 3, D) -> (V, D): the word between [CLS] and [SEP]
         tokens = self.read(words, torch.ones_like(words)).tokens[:, 1]
         return self.detr.detr.transformer.encoder.score_words(visual, tokens)
 
@@ -303,8 +312,10 @@ class Uninext(nn.Module):
         sentence = fused.text.mean()
         layers = range(inner.n_layers)
         logits = torch.stack([inner.classify(index, decoded.states[index], sentence) for index in layers])
+        # Denoising queries stand in front and are cut off again: (layers, N, D + Q, C) -> (layers, N, Q, C)
         first = denoising.n_queries if denoising is not None else 0
         states = decoded.states[:, :, first:]
+        # Losses of the proposals match all tokens; evaluation has computed the chosen ones only.
         boxes = proposals.all_boxes if proposals.all_boxes is not None else proposals.boxes
         return TrainingOutputs(
             class_logits=logits[..., first:],

@@ -42,8 +42,10 @@ def anchor_boxes(shapes: tuple[tuple[int, int], ...], valid: Tensor) -> Tensor:
     for level, (height, width) in enumerate(shapes):
         columns = torch.arange(width, dtype=valid.dtype, device=valid.device) + 0.5
         rows = torch.arange(height, dtype=valid.dtype, device=valid.device) + 0.5
+        # (h, w, 2) as (x, y), in pixels
         grid = torch.stack(torch.meshgrid(columns, rows, indexing="xy"), dim=-1)
         centres = grid[None] / valid[:, level, None, None]
+        # A twentieth of the frame at stride 8, twice as much with each level.
         sizes = torch.full_like(centres, _BASE_SIZE * 2**level)
         boxes.append(torch.cat([centres, sizes], dim=-1).flatten(1, 2))
     return torch.cat(boxes, dim=1)
@@ -51,12 +53,14 @@ def anchor_boxes(shapes: tuple[tuple[int, int], ...], valid: Tensor) -> Tensor:
 
 def usable_anchors(anchors: Tensor, padding: Tensor) -> Tensor:
     """Return which tokens may propose, `(N, S)` bool: not padding, and all four numbers inside (0.01, 0.99)."""
+    # All four numbers, so that the sizes of the coarsest anchors count as well.
     inside = ((anchors > _MARGIN) & (anchors < 1 - _MARGIN)).all(-1)
     return inside & ~padding
 
 
 def anchor_logits(anchors: Tensor, usable: Tensor) -> Tensor:
     """Return the anchors before a sigmoid, `(N, S, 4)`; infinity where they are unusable."""
+    # Without the usual small number: what would need it is unusable.
     return torch.log(anchors / (1 - anchors)).masked_fill(~usable[..., None], torch.inf)
 
 

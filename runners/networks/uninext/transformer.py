@@ -25,6 +25,7 @@ from runners.networks.uninext.language import Text
 from runners.networks.uninext.proposals import Proposals, anchor_boxes, anchor_logits, pick, usable_anchors
 from runners.networks.uninext.visual import Visual
 
+# y before x, but w before h.
 _SINE_ORDER = (1, 0, 2, 3)
 
 
@@ -71,6 +72,7 @@ class MaskedDecoderLayer(DecoderLayer):
         if hidden is None:
             plain: Tensor = self(content, position, reference, memory)
             return plain
+        # The same as the plain layer, without its dropout, which is 0 here anyway.
         query = content + position
         mixed = self.self_attn(query, query, content, need_weights=False, attn_mask=hidden)[0]
         content = self.norm2(content + mixed)
@@ -111,6 +113,7 @@ class RefiningDecoder(nn.Module):
 
     def position(self, reference: Tensor) -> Tensor:
         """Return the query positions `(N, Q, C)` of references `(N, Q, 4)` on level 0."""
+        # (N, Q, 4) -> (N, Q, 4, C / 2) -> (N, Q, 2C) -> (N, Q, C)
         features = interleaved_sine(reference[..., _SINE_ORDER] * (2 * math.pi), self.width // 2)
         result: Tensor = self.ref_point_head(features.flatten(-2))
         return result
@@ -125,17 +128,22 @@ class RefiningDecoder(nn.Module):
             reference: `(N, Q, 4)` boxes in [0, 1] of the valid image.
             hidden: `(Q, Q)` bool, true where a query must not look; None: all see all.
         """
+        # (N, levels, 2) -> (N, 1, levels, 4): x, y, w and h shrink with the padded map
         ratios = memory.valid_ratios.repeat(1, 1, 2)[:, None]
         states, entering, boxes = [], [reference], []
         for layer, head in zip(self.layers, box_heads, strict=False):
             scaled = reference[:, :, None] * ratios
             assert isinstance(layer, MaskedDecoderLayer)
+            # The position follows the box as it moves, in the coordinates of the finest level.
             content = layer.attend(content, self.position(scaled[:, :, 0]), scaled, memory, hidden)
             delta = head(content)
             moved = refine(delta, reference)
             states.append(content)
+            # In training a box is measured from the reference that still has its gradient: the loss of a layer reaches
+            # the head of the layer before. The value is the same.
             boxes.append(refine(delta, entering[-1]) if self.training else moved)
             entering.append(moved)
+            # What the next layer looks at never carries a gradient.
             reference = moved.detach()
         return Decoded(torch.stack(states), torch.stack(entering[:-1]), torch.stack(boxes))
 
@@ -176,16 +184,20 @@ class Transformer(nn.Module):
 
         Unusable tokens keep one common score and may be chosen, as in the released networks.
         """
+        # (N, S, 4), a box about every pixel of every level
         anchors = anchor_boxes(visual.shapes, visual.valid)
         usable = usable_anchors(anchors, visual.padding)
         logits = anchor_logits(anchors, usable)
+        # Unusable tokens are zeroed before the layer: its bias makes them all alike, and they keep that common score.
         features = self.enc_output_norm(self.enc_output(memory.tokens * usable[..., None]))
         scores = score(features)
         tokens = scores.topk(min(self.queries, scores.shape[1]), dim=1).indices
         all_boxes = box(features) + logits if self.training else None
+        # Infinity stays infinity, so the reference of an unusable token is exactly 1; a large number would give others.
         boxes = pick(all_boxes, tokens) if all_boxes is not None else box(pick(features, tokens)) + pick(logits, tokens)
         return Proposals(scores, tokens, boxes, all_boxes, features)
 
     def content(self, n_frames: int, n_queries: int) -> Tensor:
         """Return the learned content of the queries in rank order, `(N, Q, C)`."""
+        # By rank: two proposals that swap for a rounding error change two queries.
         return self.tgt_embed.weight[:n_queries].expand(n_frames, -1, -1)

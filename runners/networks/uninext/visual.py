@@ -55,6 +55,7 @@ def build_projections(config: UninextConfig) -> nn.ModuleList:
     """Return the level projections: 1x1 on the three backbone maps, 3x3 stride 2 on the last one again."""
     channels = config.backbone.channels
     convolutions = [nn.Conv2d(wide, config.width, 1) for wide in channels]
+    # Stride 64 from the raw last map, not from its projection.
     convolutions.append(nn.Conv2d(channels[-1], config.width, 3, stride=2, padding=1))
     return nn.ModuleList(nn.Sequential(layer, nn.GroupNorm(_GROUPS, config.width)) for layer in convolutions)
 
@@ -87,6 +88,7 @@ class Visual:
     @property
     def ratios(self) -> Tensor:
         """Valid share of each level, `(N, levels, 2)`, width first."""
+        # (levels, 2) as (width, height), the order of (x, y)
         whole = self.valid.new_tensor([[width, height] for height, width in self.shapes])
         return self.valid / whole
 
@@ -125,9 +127,11 @@ def gather_levels(maps: list[Tensor], padding: Tensor, sizes: Tensor, level_embe
     masks = level_masks(padding, shapes)
     channels = level_embedding.shape[1]
     positions = [
+        # (N, C, h, w) -> (N, h * w, C), and the level's own vector: sines of the levels are alike
         sine_encoding_2d(mask, channels).flatten(2).transpose(1, 2) + embedding
         for mask, embedding in zip(masks, level_embedding, strict=True)
     ]
+    # First row and first column tell the valid columns and rows, as padding is right and below: (N, levels, 2)
     valid = torch.stack([torch.stack([(~mask[:, 0]).sum(1), (~mask[:, :, 0]).sum(1)], dim=1) for mask in masks], dim=1)
     return Visual(
         tokens=torch.cat([level.flatten(2).transpose(1, 2) for level in maps], dim=1),

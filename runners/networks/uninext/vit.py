@@ -19,6 +19,7 @@ def resize_relative(table: Tensor, side: int) -> Tensor:
     length = 2 * side - 1
     if table.shape[0] == length:
         return table
+    # Rows and columns are resized each for itself.
     return F.interpolate(table.T[None], size=length, mode="linear", align_corners=False)[0].T
 
 
@@ -45,6 +46,7 @@ class RelativeAttention(nn.Module):
     def forward(self, tokens: Tensor) -> Tensor:
         """Return attended tokens of the same shape, (N, h, w, C)."""
         batch, height, width, channels = tokens.shape
+        # (N, h * w, 3, heads, c) -> three times (N, heads, h * w, c)
         qkv = self.qkv(tokens).view(batch, height * width, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
         query, key, value = qkv.unbind(0)
         scores = self._distances(query, height, width)
@@ -56,14 +58,17 @@ class RelativeAttention(nn.Module):
     def _distances(self, query: Tensor, height: int, width: int) -> Tensor:
         """Return the distance scores of queries `(N, heads, h*w, c)`: `(N, heads, h*w, h*w)`."""
         grid = torch.unflatten(query, 2, (height, width))
+        # Unscaled queries, while the attention scales its own: (N, heads, h, w, h) and (N, heads, h, w, w)
         rows = torch.einsum("nahwc,hkc->nahwk", grid, pairwise_rows(self.rel_pos_h, height))
         columns = torch.einsum("nahwc,wkc->nahwk", grid, pairwise_rows(self.rel_pos_w, width))
+        # (N, heads, h, w, h, w) -> (N, heads, h * w, h * w)
         return (rows[..., :, None] + columns[..., None, :]).flatten(4, 5).flatten(2, 3)
 
 
 def to_windows(tokens: Tensor, side: int) -> Tensor:
     """Return non-overlapping windows, row by row: `(N * windows, side, side, C)`; zeros fill the rest."""
     batch, height, width, channels = tokens.shape
+    # Filled after the norm; the filling is attended to like any token.
     padded = F.pad(tokens, (0, 0, 0, -width % side, 0, -height % side))
     cells = padded.view(batch, padded.shape[1] // side, side, padded.shape[2] // side, side, channels)
     return cells.transpose(2, 3).reshape(-1, side, side, channels)
@@ -144,13 +149,16 @@ class Vit(nn.Module):
         self.patch_embed = PatchEmbedding(sizes)
         self.pos_embed = nn.Parameter(torch.zeros(1, sizes.pretrain_grid**2 + 1, sizes.width))
         self.blocks = nn.ModuleList(
-            Block(sizes, sizes.window if index in sizes.windowed else 0) for index in range(sizes.depth)
+            # Blocks that the list does not name see the whole frame.
+            Block(sizes, sizes.window if index in sizes.windowed else 0)
+            for index in range(sizes.depth)
         )
         self.fpn1 = nn.Sequential(nn.ConvTranspose2d(sizes.width, sizes.width // 2, 2, stride=2))
 
     def positions(self, height: int, width: int) -> Tensor:
         """Return the position table on a grid, `(1, height, width, C)`; its class entry is not used."""
         side = self.pretrain_grid
+        # Row 0 was for the class token of the pre-training.
         grid = self.pos_embed[:, 1:].view(1, side, side, -1)
         if (height, width) == (side, side):
             return grid
@@ -163,5 +171,6 @@ class Vit(nn.Module):
         tokens = tokens + self.positions(*tokens.shape[1:3])
         for block in self.blocks:
             tokens = block(tokens)
+        # (N, h, w, C) -> (N, C, h, w); one map for all three strides, and no norm at the end
         maps = tokens.permute(0, 3, 1, 2).contiguous()
         return [self.fpn1(maps), maps, F.max_pool2d(maps, 2)]

@@ -23,9 +23,11 @@ def attend_heads(query: Tensor, key: Tensor, value: Tensor, *, heads: int) -> Te
         value: (1 or B, M, C).
     """
     batch = max(query.shape[0], value.shape[0])
+    # (B, N, C) -> (B, heads, N, C / heads)
     split = [split_axis(part, 2, (heads, -1)).transpose(1, 2) for part in (query, key, value)]
     queries, keys, values = (part.expand(batch, -1, -1, -1) for part in split)
     attended = scaled_dot_product_attention(queries, keys, values)
+    # (B, heads, N, C / heads) -> (B, N, C)
     return attended.transpose(1, 2).flatten(2)
 
 
@@ -41,11 +43,13 @@ def attend_wide(query: Tensor, key: Tensor, values: Sequence[Tensor]) -> list[Te
         key: (1 or B, M, d).
         values: each (1 or B, M, dv).
     """
+    # By the width of the keys although the values together are eight times wider.
     scaled = query * query.shape[2] ** -0.5
     transposed = key.transpose(1, 2)
     rows = max(_LEAST_ROWS, _SCRATCH_ELEMENTS // key.shape[1])
     chunks: list[list[Tensor]] = [[] for _ in values]
     for part in scaled.split(rows, dim=1):
+        # (1 or B, rows, d) @ (1 or B, d, M)
         weights = torch.matmul(part, transposed).softmax(dim=-1)
         for chunk, value in zip(chunks, values, strict=True):
             chunk.append(torch.matmul(weights, value))

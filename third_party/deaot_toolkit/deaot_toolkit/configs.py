@@ -12,6 +12,7 @@ from deaot_toolkit.errors import NetworkConfigError
 
 EncoderKind = Literal["mobilenet_v2", "resnet", "swin", "compact"]
 Family = Literal["aot", "deaot"]
+# As the official files write it.
 NEVER = 9999
 _RESNET_EXPANSION = 4
 _MOST_LAYERS = 64
@@ -178,6 +179,7 @@ class _Variant:
     small: Mapping[str, Any] = field(default_factory=dict)
 
 
+# Our own, for training on a CPU; no official file has these sizes.
 _SMALL = {"embedding_dim": 96, "heads": 4, "feed_forward_dim": 384}
 _VARIANTS = {
     "t": _Variant(MOBILENET_V2, layers=1, grows=False),
@@ -198,6 +200,7 @@ def _variant_config(name: str, family: Family, variant: _Variant) -> NetworkConf
         name=name,
         family=family,
         encoder=variant.encoder,
+        # A property of the official variants; it decides the grid and every resize.
         align_corners=variant.encoder.kind != "swin",
         layers=variant.layers,
         **gaps,

@@ -17,6 +17,7 @@ from deaot_toolkit.memory import LayerEntry, LayerMemory, read_memory
 from deaot_toolkit.tokens import Grid
 
 _EXPANSION = 2
+# One group a stream.
 _OUTPUT_GROUPS = 2
 
 
@@ -53,6 +54,7 @@ class GatedOutput(nn.Module):
         super().__init__()
         width = 2 * _EXPANSION * channels
         self.dw_conv = DepthwiseConvolution(width, dropout=dropout)
+        # Both halves go in and both come out, so the visual stream learns of the masks in the first layer already.
         self.projection = nn.Linear(width, 2 * channels)
 
     def finish(self, halves: Sequence[Tensor], gates: Sequence[Tensor | None], grid: Grid) -> Tensor:
@@ -126,6 +128,7 @@ class DeaotLayer(nn.Module):
         self.linear_QV = nn.Linear(channels, channels // 2 + width)
         self.linear_U = nn.Linear(channels, width)
         self.linear_ID_V = nn.Linear(channels if is_first else 2 * channels, width)
+        # The first layer has no identity stream to read yet, and its identity half is not gated at all.
         if not is_first:
             self.id_norm1 = nn.LayerNorm(channels)
             self.linear_ID_U = nn.Linear(channels, width)
@@ -142,6 +145,7 @@ class DeaotLayer(nn.Module):
         normed = self.norm1(tokens)
         # (B, N, C) -> query (B, N, C/2), which is the key as well, and visual value (B, N, 2C)
         query, visual = self.linear_QV(normed).split(self.widths, dim=2)
+        # Remembered values are stored behind their activation.
         looked = DeaotLooked(tokens, query.contiguous(), silu(visual), silu(self.linear_U(normed)))
         if ids is None:
             return looked
@@ -151,12 +155,14 @@ class DeaotLayer(nn.Module):
     def entry(self, looked: DeaotLooked, identity: Tensor) -> LayerEntry:
         """Return the frame's memory entry once its id embedding (B, N, C) is known."""
         if looked.normed_ids is not None:
+            # The stream as it was while the frame was propagated, not as it is now.
             identity = torch.cat([looked.normed_ids, identity], dim=2)
         return LayerEntry(looked.query, (looked.visual, silu(self.linear_ID_V(identity))))
 
     def forward(self, looked: DeaotLooked, memory: LayerMemory, grid: Grid) -> tuple[Tensor, Tensor]:
         """Return the visual and identity streams, each (B, N, C)."""
         gates = (looked.gate, looked.id_gate)
+        # Propagation before self-attention, the other way round than in AOT.
         update = self.long_term_attn(looked.query, memory.long, gates, grid)
         update = update + self.short_term_attn(looked.query, memory.short, gates, grid)
         # (B, N, 2C) -> two streams (B, N, C); the identity stream begins with the first layer's update
@@ -192,6 +198,7 @@ class GatedPropagationTransformer(nn.Module):
 
     def look_first(self, tokens: Tensor, grid: Grid) -> DeaotLooked:
         """Return what the first layer makes of the projected image tokens (B, N, C) alone."""
+        # No positions: the official code computes them and does not use them.
         return self._blocks()[0].look(tokens, None)
 
     def _blocks(self) -> list[DeaotLayer]:
@@ -217,6 +224,7 @@ class GatedPropagationTransformer(nn.Module):
                 seen.append(layer.look(tokens, ids))
             tokens, ids = layer(seen[-1], read_memory(layer, seen[-1], index, memory, identity), grid)
         streams = [stream for stream in (tokens, ids) if stream is not None]
+        # Two streams (B, N, C) -> (B, N, 2C); outputs of the other layers are read by nobody
         output: Tensor = self.decoder_norms[0](torch.cat(streams, dim=2))
         return output, seen
 

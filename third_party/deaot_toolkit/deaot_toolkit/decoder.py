@@ -52,6 +52,7 @@ class Decoder(nn.Module):
         super().__init__()
         channels, half = config.embedding_dim, config.embedding_dim // 2
         fourth, eighth, sixteenth, _ = config.encoder.channels
+        # AOT: the image and every layer; DeAOT: the two streams of the last layer.
         blocks = config.layers + 1 if config.family == "aot" else 2
         self.conv_in = EntryConvolution(blocks * channels, channels, 1)
         self.conv_16x = ConvolutionNorm(channels, channels, 3)
@@ -80,6 +81,7 @@ class Decoder(nn.Module):
         sixteenth, eighth, fourth = adapted
         # (B, N, channels) -> (B, C, H/16, W/16) -> (B, C/2, H/8, W/8) -> (B, C/2, H/4, W/4)
         mixed = relu(self.conv_in(tokens, grid, image_part))
+        # Added before the convolution, at the size of the encoder's map.
         mixed = relu(self.conv_16x(mixed + sixteenth))
         mixed = relu(self.conv_8x(self._resize(mixed, eighth) + eighth))
         mixed = relu(self.conv_4x(self._resize(mixed, fourth) + fourth))
@@ -87,4 +89,5 @@ class Decoder(nn.Module):
         return logits
 
     def _resize(self, inputs: Tensor, target: Tensor) -> Tensor:
+        # To the encoder's size, not doubled: grids of 16 n + 1 are no multiples of each other.
         return interpolate(inputs, target.shape[2:], mode="bilinear", align_corners=self.align_corners)

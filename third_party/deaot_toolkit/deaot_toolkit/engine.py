@@ -14,6 +14,7 @@ from deaot_toolkit.memory import FrameEntry, LayerMemory, pick_frames, stack_fra
 from deaot_toolkit.network import VosNetwork
 
 VOID = 255
+# Finite, as resizing would turn infinities into NaN; the smaller one is within the range of halves.
 _SUPPRESSED = -1e10
 _SUPPRESSED_HALF = -1e4
 
@@ -114,12 +115,15 @@ class Engine:
         self._check_objects(objects)
         if n_objects is not None and not labels.is_floating_point():
             self._check_identities(labels, n_objects)
+        # Never fewer: an object that a later reference does not show may still be seen.
         self.active_objects = max(self.active_objects, objects)
         identity = self.network.identify(labels)
+        # The frame reads its own labels before it is remembered: keys of the deeper layers already know them.
         tokens, seen = self.network.read(features, memory=None, identity=identity)
         self._current = _Current(features, tokens, seen)
         self._short = self.network.remember(seen, identity)
         self._write(self._short, is_reference=True)
+        # The counter does not move: a reference is no step in time. The 2023 release sets 0 here.
         self._last_write = 0 if self.legacy_counter else self._counter
 
     def propagate(self, features: FrameFeatures) -> Tensor:
@@ -131,8 +135,11 @@ class Engine:
         if not self._short:
             raise EngineError("propagate: the engine has no reference; call reference first")
         self._check_features(features)
+        # One (long, short) pair a layer.
         memory = [LayerMemory(long, short) for long, short in zip(self._long, self._short, strict=True)]
         tokens, seen = self.network.read(features, memory=memory, identity=None)
+        # After the first reference at 0, a gap of 5 writes frames 5, 10, 15; frame 6 is the first that reads two
+        # frames.
         self._counter += 1
         self._current = _Current(features, tokens, seen)
         return self.decode()
@@ -145,6 +152,7 @@ class Engine:
         if self.active_objects == self.network.config.max_objects:
             return logits
         value = _SUPPRESSED_HALF if logits.dtype == torch.float16 else _SUPPRESSED
+        # Before any upsampling, so that an identity nobody uses wins no pixel in between.
         used = logits[:, : self.active_objects + 1]
         unused = torch.full_like(logits[:, self.active_objects + 1 :], value)
         return torch.cat([used, unused], dim=1)
@@ -162,8 +170,10 @@ class Engine:
         if self._current is None:
             raise EngineError("remember: the engine has no frame; call reference or propagate first")
         self._check_labels(self._current.features, labels)
+        # Keys are those of the propagation, made before the label was known; the values alone depend on it.
         entry = self.network.remember(self._current.seen, self.network.identify(labels))
         self._short = entry
+        # Counted from the last write or reference, not in fixed frames.
         if self._counter - self._last_write >= self.long_term_gap:
             self._write(entry, is_reference=False)
             self._last_write = self._counter
@@ -176,8 +186,11 @@ class Engine:
             droppable = [index for index in kept if not kinds[index]]
             if not droppable:
                 break
+            # The oldest that is no reference: references are the only frames whose labels are sure.
             kept.remove(droppable[-1])
+        # The old stack begins one place later than the new numbering.
         old = pick_frames(self._long, [index - 1 for index in kept if index], frames=len(kinds) - 1)
+        # New frames in front, as officially: only the order of float sums depends on it.
         self._long = stack_frames([entry, *old] if 0 in kept else old)
         self._frames_are_references = tuple(kinds[index] for index in kept)
 
@@ -225,4 +238,5 @@ def _largest_identity(labels: Tensor) -> int:
     """Return the largest identity in labels (B, h, w), at least 1; 255 is none. Shares have all identities."""
     if labels.is_floating_point():
         return int(labels.shape[1]) - 1
+    # 255 marks pixels that are nothing known, not an identity.
     return max(1, int(torch.where(labels == VOID, 0, labels).max()))

@@ -52,8 +52,10 @@ class EngineGroup:
         n_groups = -(-self.n_objects // identities)
         new = [Engine(self.network, **self._options) for _ in range(n_groups - len(self.engines))]
         self.engines = (*self.engines, *new)
+        # To each engine the objects of the others are background.
         parts = split_labels(labels, n_groups, identities)
         for index, (engine, part) in enumerate(zip(self.engines, parts, strict=True)):
+            # The last engine has fewer objects than identities, and the rest of them must not compete.
             engine.reference(features, part, min(identities, self.n_objects - index * identities))
 
     def propagate(self, features: FrameFeatures) -> list[Tensor]:

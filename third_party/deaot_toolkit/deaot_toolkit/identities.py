@@ -19,6 +19,7 @@ def one_hot(labels: Tensor, channels: int) -> Tensor:
         labels: integers (B, h, w), 0 = background.
     """
     identities = torch.arange(channels, device=labels.device)[:, None, None]
+    # (B, 1, h, w) == (channels, 1, 1) -> (B, channels, h, w)
     return (labels[:, None] == identities).float()
 
 
@@ -26,6 +27,7 @@ class IdBank(nn.Conv2d):
     """A convolution over one-hot labels, background included; cells outside the image set no channel."""
 
     def __init__(self, config: NetworkConfig) -> None:
+        # An input of 16 n + 1 has n + 1 cells, the outer ones centred on its border; one of 16 n is cut into n cells.
         kernel = _STRIDE + 1 if config.align_corners else _STRIDE
         padding = _STRIDE // 2 if config.align_corners else 0
         channels = config.max_objects + 1
@@ -44,4 +46,6 @@ class IdBank(nn.Conv2d):
             used = min(int(labels.max()) + 1, self.in_channels) if labels.numel() else 1
             shares = one_hot(labels, used)
         weight = self.weight[:, : shares.shape[1]]
+        # (B, channels, h, w) -> (B, C, h/16, w/16) -> (B, N, C); outside the image no channel is set, not even
+        # background
         return to_tokens(conv2d(shares.to(weight.dtype), weight, self.bias, self.stride, self.padding))

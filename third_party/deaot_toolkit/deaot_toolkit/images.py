@@ -8,6 +8,7 @@ from torch.nn.functional import interpolate
 
 from deaot_toolkit.errors import EngineError
 
+# 480 * 1.3 * 800 / 480, as the official evaluation writes it.
 LONG_EDGE = 1040
 _MEAN = (0.485, 0.456, 0.406)
 _DEVIATION = (0.229, 0.224, 0.225)
@@ -30,11 +31,13 @@ def network_size(
         long_edge, short_edge: larger frames are scaled down to meet them; None: no limit.
     """
     height, width = float(size[0]), float(size[1])
+    # Short edge before long edge, and only ever down.
     for limit, edge in ((short_edge, min), (long_edge, max)):
         if limit is not None and edge(height, width) > limit:
             factor = limit / edge(height, width)
             height, width = height * factor, width * factor
     sides = []
+    # Cut to whole pixels before the grid: rounding here would pick another grid size now and then.
     for side in (int(height * scale), int(width * scale)):
         rest = 1 if align_corners else 0
         # Python's round takes halves to the even neighbour, as the official rule does.
@@ -58,6 +61,7 @@ def prepare_image(frame: Tensor, size: tuple[int, int]) -> Tensor:
         raise EngineError(f"frame: shape {tuple(frame.shape)}; give RGB (H, W, 3)")
     pixels = frame.permute(2, 0, 1)[None].float()
     if tuple(pixels.shape[2:]) != tuple(size):
+        # On float32 in 0..255 without clipping: the official reader does it before it normalises.
         pixels = interpolate(pixels, size, mode="bicubic", align_corners=False)
     mean, deviation = (torch.tensor(values, device=frame.device).view(1, 3, 1, 1) for values in (_MEAN, _DEVIATION))
     return (pixels / 255 - mean) / deviation

@@ -13,6 +13,7 @@ _SMALLEST = 1e-5
 
 def upsample_logits(logits: Tensor, size: tuple[int, int], *, align_corners: bool) -> Tensor:
     """Return logits (B, C, h, w) at the frame's `size`, in float32."""
+    # From stride 4 to the frame in one step, as officially, not by way of the network's size.
     return interpolate(logits.float(), size, mode="bilinear", align_corners=align_corners)
 
 
@@ -20,6 +21,7 @@ def resize_labels(labels: Tensor, size: tuple[int, int]) -> Tensor:
     """Return integer labels (B, h, w) at `size`: nearest cell, by the float32 rule of training."""
     if tuple(labels.shape[1:]) == tuple(size):
         return labels.long()
+    # Float32 on purpose: integers would take another source row in some pairs of sizes, such as 150 -> 145.
     return interpolate(labels[:, None].float(), size, mode="nearest")[:, 0].long()
 
 
@@ -34,8 +36,10 @@ def merge_groups(logits: Sequence[Tensor]) -> Tensor:
     if len(logits) == 1:
         return logits[0]
     probabilities = [group.softmax(dim=1) for group in logits]
+    # (B, 1, H, W): what no engine claims
     background = torch.stack([group[:, :1] for group in probabilities]).prod(dim=0)
     merged = torch.cat([background, *(group[:, 1:] for group in probabilities)], dim=1)
+    # Logits again, since all callers take a softmax next; without the clamp sure pixels would be infinite.
     return merged.clamp(_SMALLEST, 1 - _SMALLEST).logit()
 
 

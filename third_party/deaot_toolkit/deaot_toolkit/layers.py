@@ -16,6 +16,7 @@ class TokenGroupNorm(nn.GroupNorm):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Return the normalised tokens."""
+        # (B, N, C) -> (B, C, N): the library wants channels second, and takes its statistics over the rest
         normalised = group_norm(tokens.transpose(1, 2), self.num_groups, self.weight, self.bias, self.eps)
         return normalised.transpose(1, 2)
 
@@ -30,6 +31,7 @@ class DepthwiseConvolution(nn.Module):
 
     def forward(self, tokens: Tensor, grid: Grid, channels: slice = slice(None)) -> Tensor:
         """Return tokens (B, N, c) convolved with the kernels of the c `channels`."""
+        # A slice of the kernels, for halves that are convolved apart from each other.
         kernels = self.conv.weight[channels]
         convolved = conv2d(to_map(tokens, grid), kernels, padding=_KERNEL // 2, groups=len(kernels))
         return to_tokens(dropout2d(convolved, self.dropout, self.training))
@@ -46,5 +48,6 @@ class DropPath(nn.Module):
         """Return the branch (B, N, C), some samples zeroed in training mode."""
         if not self.training or self.rate == 0:
             return branch
+        # One draw a sample: (B, 1, 1)
         kept = torch.rand(branch.shape[0], 1, 1, device=branch.device) >= self.rate
         return branch * (kept / (1 - self.rate)).to(branch.dtype)

@@ -18,6 +18,7 @@ from torch.nn.functional import pad
 
 from deaot_toolkit.tokens import Grid, split_axis
 
+# Cells; small maps are fastest in one piece.
 _SMALL_MAP = 256
 _TILE = (4, 18)
 _GPU_TILE = (8, 64)
@@ -81,6 +82,7 @@ def skew(offsets: Tensor) -> Tensor:
         offsets: (..., R, S).
     """
     rows, span = offsets.shape[-2:]
+    # Rows of S offsets and R times -inf, read again as rows that are one element shorter: row i begins i places later.
     flat = pad(offsets, (0, rows), value=float("-inf")).flatten(-2)
     return split_axis(flat[..., : rows * (rows + span - 1)], -1, (rows, rows + span - 1))
 
@@ -88,6 +90,7 @@ def skew(offsets: Tensor) -> Tensor:
 def unskew(weights: Tensor) -> Tensor:
     """Return the offsets (..., R, S) of weights (..., R, R + S - 1): the inverse of `skew`."""
     rows, columns = weights.shape[-2:]
+    # The same with one element more a row.
     shifted = split_axis(pad(weights.flatten(-2), (0, rows)), -1, (rows, columns + 1))
     return shifted[..., : columns - rows + 1]
 
@@ -144,18 +147,22 @@ def local_attention(
     """
     spans = 2 * radius + 1
     scale = (query.shape[2] // heads) ** -0.5
+    # The relative bias was made of the unscaled query, before this.
     queries, keys = _spread(query * scale, grid, heads), _spread(key, grid, heads)
     spread_values = [_spread(value, grid, heads) for value in values]
+    # (b, N, heads * S * S) -> (b, heads, h, w, S, S)
     offsets = split_axis(split_axis(relative, 1, grid), 3, (heads, spans, spans)).permute(0, 3, 1, 2, 4, 5)
     strips = []
     for strip in tiles(grid, radius, size or tile_size(grid, on_gpu=query.is_cuda)):
         columns = slice(strip[0].key_left, strip[0].key_right)
+        # Contiguous once a strip, so that each of its tiles is a view.
         strip_keys = keys[:, :, :, columns].contiguous()
         strip_values = [value[:, :, :, columns].contiguous() for value in spread_values]
         bands = [
             _attend_tile(tile, queries, strip_keys, strip_values, offsets, value_offsets, radius) for tile in strip
         ]
         strips.append([torch.cat(parts, dim=1) for parts in zip(*bands, strict=True)])
+    # strips of (B, h, w', heads, dv) -> (B, h, w, heads * dv) -> (B, N, heads * dv)
     return [torch.cat(parts, dim=2).flatten(3).flatten(1, 2) for parts in zip(*strips, strict=True)]
 
 
@@ -171,14 +178,18 @@ def _attend_tile(
     """Return the attention of one tile's queries, (1 or B, R, W, heads, dv) for each of `values`."""
     rows, columns = slice(tile.top, tile.bottom), slice(tile.left, tile.right)
     key_rows = slice(tile.key_top, tile.key_bottom)
+    # (b, heads, R, W, d) -> (b, heads, R * W, d)
     query = queries[:, :, rows, columns].flatten(2, 3)
     key = keys[:, :, key_rows].flatten(2, 3)
     bias = _tile_bias(offsets[:, :, rows, columns], tile, radius)
+    # (b, heads, R * W, keys) -> (b, heads, R, W, key rows, key columns)
     logits = torch.matmul(query, key.transpose(2, 3)).view(bias.shape)
+    # The bias is -inf outside of each query's window, so what the tile has too much weighs nothing.
     weights = (logits + bias).flatten(4).softmax(dim=-1).flatten(2, 3)
     attended = [torch.matmul(weights, value[:, :, key_rows].flatten(2, 3)) for value in values]
     if value_offsets is not None:
         by_offset = _weights_by_offset(weights.view(bias.shape), tile, radius)
+        # (b, heads, R * W, S * S) @ (heads, S * S, dv)
         extra = torch.matmul(by_offset, value_offsets.transpose(1, 2))
         attended = [result + extra for result in attended]
     return [split_axis(result, 2, tile.queries).permute(0, 2, 3, 1, 4) for result in attended]

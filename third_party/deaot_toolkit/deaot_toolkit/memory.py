@@ -59,11 +59,13 @@ def read_memory(
         return memory[index]
     if identity is None:
         raise EngineError("a frame is read without memory and without labels; give one of them")
+    # A reference frame is its own long-term and short-term memory.
     own = layer.entry(looked, identity)
     return LayerMemory(own, own)
 
 
 def _join(parts: Sequence[Tensor]) -> Tensor:
+    # In the first layer keys of a frame that serves all rows have batch 1, those of one frame a row have B.
     batch = max(part.shape[0] for part in parts)
     return torch.cat([part.expand(batch, -1, -1) for part in parts], dim=1) if len(parts) > 1 else parts[0]
 
@@ -73,6 +75,7 @@ def stack_frames(frames: Sequence[FrameEntry]) -> FrameEntry:
     return tuple(
         LayerEntry(
             _join([layer.key for layer in layers]),
+            # frames x values -> values x frames, each (B, frames * N, dv)
             tuple(_join(parts) for parts in zip(*(layer.values for layer in layers), strict=True)),
         )
         for layers in zip(*frames, strict=True)
@@ -83,6 +86,7 @@ def pick_frames(stack: FrameEntry, indices: Sequence[int], *, frames: int) -> li
     """Return parts of a stack of `frames` frames, in order: runs of neighbouring frames stay together as views."""
     parts, start = [], 0
     for position, index in enumerate(indices):
+        # A run ends where the next index is no neighbour: one view a run instead of one a frame.
         if position + 1 == len(indices) or indices[position + 1] != index + 1:
             parts.append(tuple(_rows(layer, indices[start], index + 1, frames) for layer in stack))
             start = position + 1

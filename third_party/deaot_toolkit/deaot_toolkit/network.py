@@ -97,6 +97,7 @@ class VosNetwork(nn.Module):
         """
         if images.ndim != 4 or images.shape[1] != 3 or not images.shape[0]:
             raise EngineError(f"images: shape {tuple(images.shape)}; give (n, 3, h, w)")
+        # Corners are aligned on grids of 16 n + 1: the border pixels are cell centres there.
         rest = 1 if self.config.align_corners else 0
         height, width = images.shape[2:]
         if min(height, width) < _STRIDE + rest or height % _STRIDE != rest or width % _STRIDE != rest:
@@ -108,12 +109,14 @@ class VosNetwork(nn.Module):
 
 def _initialise(network: VosNetwork) -> None:
     """Draw the initial values of everything beside the encoder. Source: the networks' training recipe."""
+    # All matrices alike, so that the relative value embeddings do not keep their zeros.
     for module in (network.LSTT, network.decoder, network.encoder_projector):
         for parameter in module.parameters():
             if parameter.ndim > 1:
                 nn.init.xavier_uniform_(parameter)
     bank = network.patch_wise_id_bank
     if not bank.weight.is_meta:
+        # On the (C, channels * k * k) view, and smaller by the area of the kernel: a cell sums over that many pixels.
         nn.init.orthogonal_(bank.weight.view(bank.out_channels, -1), gain=bank.kernel_size[0] ** -2)
 
 

@@ -29,6 +29,7 @@ def sine_positions(height: int, width: int, channels: int, device: torch.device)
 def _axis_features(length: int, features: int, device: torch.device) -> Tensor:
     """Return (length, features)."""
     index = torch.arange(length, device=device, dtype=torch.float32)
+    # Other numbers than in the referring networks, where pixels count from a half.
     angle = index / (length - 1 + _EPSILON) * (2 * math.pi)
     exponent = 2 * torch.div(torch.arange(features, device=device), 2, rounding_mode="floor") / features
     phase = angle[:, None] / _TEMPERATURE**exponent

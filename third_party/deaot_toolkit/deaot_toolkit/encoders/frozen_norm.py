@@ -36,5 +36,6 @@ def convolve_and_norm(convolution: nn.Module, norm: nn.Module, inputs: Tensor) -
     """Return `norm(convolution(inputs))` in one convolution; kernels are scaled on the fly, which costs little."""
     layer, frozen = cast(nn.Conv2d, convolution), cast(FrozenBatchNorm, norm)
     scale, shift = frozen.scale_and_shift()
+    # (out, in, k, k) * (out, 1, 1, 1)
     weight = layer.weight * scale[:, None, None, None]
     return conv2d(inputs, weight, shift, layer.stride, layer.padding, layer.dilation, layer.groups)

@@ -18,11 +18,13 @@ _BLOCKS = (
     (6, 64, 2, 1),
     *((6, 64, 1, 1),) * 3,
     *((6, 96, 1, 1),) * 3,
+    # Strided in the usual network; here stride 16 stays and the next blocks are dilated.
     (6, 160, 1, 1),
     *((6, 160, 1, 2),) * 2,
     (6, 320, 1, 2),
 )
 _STEM, _LAST = 32, 1280
+# 24, 32, 96 and 1280 channels.
 _TAPS = (3, 6, 13, 18)
 
 
@@ -32,6 +34,7 @@ class ConvolutionNormActivation(nn.ModuleList):
     def __init__(
         self, channels_in: int, channels_out: int, kernel: int, *, stride: int = 1, dilation: int = 1, groups: int = 1
     ) -> None:
+        # A dilated kernel reaches further, and the size must not shrink.
         padding = kernel // 2 * dilation
         convolution = nn.Conv2d(
             channels_in, channels_out, kernel, stride, padding, dilation=dilation, groups=groups, bias=False

@@ -65,4 +65,5 @@ class ResNet(nn.Module):
         fourth = self.layer1(max_pool2d(stem, 3, 2, padding=1))
         eighth = self.layer2(fourth)
         sixteenth = self.layer3(eighth)
+        # There is no fourth stage: transformer and decoder read one stride-16 map.
         return fourth, eighth, sixteenth, sixteenth

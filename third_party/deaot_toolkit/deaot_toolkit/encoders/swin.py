@@ -12,6 +12,7 @@ from deaot_toolkit.tokens import split_axis
 
 _PATCH = 4
 _MLP_RATIO = 4
+# Finite, as in the official networks.
 _OTHER_REGION = -100.0
 
 
@@ -19,6 +20,7 @@ def relative_index(window: int) -> Tensor:
     """Return the row (window^2, window^2) of the bias table for each query and key of a window."""
     axis = torch.arange(window)
     rows, columns = (grid.flatten() for grid in torch.meshgrid(axis, axis, indexing="ij"))
+    # Query minus key, shifted to start at 0.
     down = rows[:, None] - rows + window - 1
     right = columns[:, None] - columns + window - 1
     return down * (2 * window - 1) + right
@@ -27,6 +29,7 @@ def relative_index(window: int) -> Tensor:
 def region_mask(size: tuple[int, int], window: int) -> Tensor:
     """Return the additive mask (windows, window^2, window^2) of a padded map that was rolled by window // 2."""
     shift = window // 2
+    # Nine regions of the rolled map; where the map is one window the first band is empty.
     bands = (slice(0, -window), slice(-window, -shift), slice(-shift, None))
     regions = torch.zeros(1, *size, 1)
     for number, (rows, columns) in enumerate((rows, columns) for rows in bands for columns in bands):
@@ -38,6 +41,7 @@ def region_mask(size: tuple[int, int], window: int) -> Tensor:
 def to_windows(cells: Tensor, window: int) -> Tensor:
     """Return (B * windows, window^2, C) of cells (B, h, w, C); both sides are multiples of the window."""
     batch, height, width, channels = cells.shape
+    # (B, h/w, w, W/w, w, C) -> (B * windows, w * w, C), row by row
     split = cells.view(batch, height // window, window, width // window, window, channels)
     return split.transpose(2, 3).reshape(-1, window * window, channels)
 
@@ -64,10 +68,12 @@ class WindowAttention(nn.Module):
 
     def forward(self, windows: Tensor, mask: Tensor | None) -> Tensor:
         """Return (B * n, T, C) of windows (B * n, T, C); `mask` is (n, T, T) or None."""
+        # (B * n, T, 3C) -> three times (B * n, heads, T, c)
         query, key, value = split_axis(self.qkv(windows), 2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
         bias = self.relative_position_bias_table[self.relative_position_index].permute(2, 0, 1)[None]
         if mask is not None:
             repeats = windows.shape[0] // mask.shape[0]
+            # (1, heads, T, T) + (n, 1, T, T) -> (B * n, heads, T, T): windows of one image next to each other
             bias = (bias + mask[:, None].to(bias.dtype)).repeat(repeats, 1, 1, 1)
         attended = scaled_dot_product_attention(query, key, value, attn_mask=bias)
         projected: Tensor = self.proj(attended.transpose(1, 2).flatten(2))
@@ -108,6 +114,7 @@ class SwinBlock(nn.Module):
 
     def _attend(self, cells: Tensor, mask: Tensor | None) -> Tensor:
         height, width = cells.shape[1:3]
+        # After the norm: padded cells are zeros, and as keys they count like any other.
         padded = pad(cells, (0, 0, 0, -width % self.window, 0, -height % self.window))
         size = (padded.shape[1], padded.shape[2])
         if self.shift:
@@ -131,6 +138,7 @@ class PatchMerging(nn.Module):
         """Return cells (B, ceil(h/2), ceil(w/2), 2C) of cells (B, h, w, C)."""
         cells = pad(cells, (0, 0, 0, cells.shape[2] % 2, 0, cells.shape[1] % 2))
         even, odd = cells[:, 0::2], cells[:, 1::2]
+        # Rows vary first: the weights of `reduction` stand in this order.
         joined = torch.cat([even[:, :, 0::2], odd[:, :, 0::2], even[:, :, 1::2], odd[:, :, 1::2]], dim=3)
         merged: Tensor = self.reduction(self.norm(joined))
         return merged
@@ -151,6 +159,7 @@ class SwinStage(nn.Module):
         """Return cells (B, h, w, C) before merging."""
         height, width = cells.shape[1:3]
         size = (height + -height % self.window, width + -width % self.window)
+        # Shifted also where the whole map is one window.
         mask = region_mask(size, self.window).to(cells.device)
         for block in self.blocks:
             cells = block(cells, mask)
