@@ -47,15 +47,21 @@ def make_plan(
         ConfigError: nodes that cannot work with these videos, such as a threshold that no vote of a group can reach.
         InputError: checkpoints or group files that cannot be read.
     """
+    # One for the whole plan: a checkpoint of gigabytes is read once, not once a video.
     checksums = Checksums(recipe.workspace)
     _check_videos(recipe, videos)
+    # Before any fingerprint, as it may change nodes: results under the wrong reading of the order would count as
+    # missing.
     recipe, order = settle_order(recipe, checksums)
+    # The graph was made of the recipe as it stood before.
     graph = replace(graph, nodes=tuple(recipe.node(node.name) for node in graph.nodes))
+    # A stage may run alone: nodes of earlier stages are not run, but their fingerprints are part of what reads them.
     ordered = _add_ancestors(recipe, graph)
     names = {node.name for node in graph.nodes}
     tasks: dict[str, list[Task]] = {node.name: [] for node in graph.nodes}
     assumed: list[tuple[str, str, str]] = []
     for video in videos:
+        # Fingerprints of this video alone: another frame in one video leaves all others as they are.
         known: dict[str, str] = {}
         for node in ordered:
             known[node.name] = fingerprint_task(node, video, inputs=known, checksums=checksums)
@@ -64,6 +70,7 @@ def make_plan(
                 task = Task(node, video, inputs, known[node.name], recipe.workspace, device)
                 tasks[node.name].append(task)
             elif node.name in graph.assumed:
+                # Results that must be there already; they are looked for before anything runs.
                 assumed.append((node.name, video.id, known[node.name]))
     checksums.save()
     return Plan(recipe, graph.nodes, {name: tuple(found) for name, found in tasks.items()}, tuple(assumed), order)
@@ -83,6 +90,7 @@ def select_videos(
     Raises:
         InputError: a name that the split does not list.
     """
+    # Every n-th, not blocks of neighbours: long videos often stand together, and shards should take equally long.
     videos = tuple(dataset.video(name) for name in dict.fromkeys(names)) if names else dataset.videos
     return videos if shard is None else videos[shard[0] - 1 :: shard[1]]
 
@@ -111,6 +119,7 @@ def _add_ancestors(recipe: Recipe, graph: Graph) -> list[Node]:
     """Return the graph's nodes and everything they stand on, inputs first."""
     ordered: dict[str, Node] = {}
 
+    # The graph has no cycle, which the recipe's reader has checked.
     def visit(node: Node) -> None:
         if node.name not in ordered:
             for name in node.inputs():

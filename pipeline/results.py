@@ -43,6 +43,7 @@ class VideoResults:
         try:
             return self.store.read(node, self.video, self.fingerprints[node], soft=soft)
         except StoreError as error:
+            # The store advises to run the recipe; here the command is known, with its options.
             raise StoreError(f"{str(error).rpartition(';')[0]}; run first: {self.command}") from None
 
     def read_artefact(self, node: str, artefact: Artefact) -> Any:
@@ -72,6 +73,7 @@ class Results:
         self._fingerprints: dict[str, dict[str, str]] = {}
         for name, tasks in plan.tasks.items():
             for task in tasks:
+                # By video first: what is sent to another process is one video's part.
                 self._fingerprints.setdefault(task.video.id, {})[name] = task.fingerprint
 
     def of_video(self, video: str) -> VideoResults:

@@ -38,6 +38,7 @@ class Outcome:
 
 def run_task(task: Task) -> Outcome:
     """Compute and store a result unless it is there already; never raises for one video's sake."""
+    # Looked for again although the plan knew it: another process may have made it in the meantime.
     stored, note = find_stored(task)
     if stored is not None:
         return stored
@@ -67,6 +68,7 @@ def run_together(tasks: Sequence[Task]) -> list[Outcome]:
         together = iter(compute(missing))
     except Exception:  # which of them is to blame, or that a device is too small for all, shows one by one
         return [run_task(task) for task in tasks]
+    # One pass of the network served all: who used how much of it cannot be told.
     seconds = (time.perf_counter() - start) / len(missing)
     return [
         stored or _store(task, next(together), seconds, note) for task, (stored, note) in zip(tasks, found, strict=True)
@@ -92,6 +94,7 @@ def find_stored(task: Task) -> tuple[Outcome | None, str]:
     path = store.path(name, video)
     if not path.exists():
         return None, ""
+    # Whole, of this form and of these settings; anything else counts as missing.
     if store.has(name, video, task.fingerprint):
         return Outcome(name, video, "reused", n_bytes=path.stat().st_size), ""
     return None, find_damage(store, name, video)
@@ -101,9 +104,11 @@ def _store(task: Task, result: Any, seconds: float, note: str) -> Outcome:
     """Write a result and return the task's outcome."""
     store, name, video = Store(task.workspace), task.node.name, task.video.id
     try:
+        # Before it is stored: half a result under a valid fingerprint would never be made again.
         task.node.artefact.check(task.video, result)
         store.write_artefact(name, video, result, task.fingerprint, codec=task.node.artefact.codec)
     except StoreError as error:
+        # A full disk is no fault of the video: the run ends, as the next one would fail the same way.
         return Outcome(name, video, "unwritable", message=str(error))
     except PipelineError as error:
         return Outcome(name, video, "failed", seconds, message=str(error))

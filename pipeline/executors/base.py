@@ -43,6 +43,7 @@ class Ended:
     tasks: Pass
     outcomes: Sequence[Outcome] | None
     reason: str = ""
+    # A lost scheduler is no fault of the pass, and costs it none of its attempts.
     is_blamed: bool = True
 
 

@@ -21,8 +21,10 @@ def choose_executor(*, jobs: int, cluster: str | None = None, folders: tuple[Pat
         ConfigError: dask is asked for and not installed.
     """
     if cluster is None:
+        # One job runs here: no second copy of the network, all cores, and a debugger that works.
         return ThisProcess() if jobs == 1 else Processes(jobs)
     try:
+        # Imported late: dask is an extra.
         from pipeline.executors.dask import Dask
     except ImportError:
         raise ConfigError("--cluster needs dask; install the extra with pip install 'rvos-fusion[cluster]'") from None

@@ -39,6 +39,7 @@ def expect(folders: tuple[Path, ...]) -> Iterator[Expected]:
     Raises:
         StoreError: the workspace cannot be written.
     """
+    # A path may exist on every machine and yet be another folder: only a file that was just written there can tell.
     token = f".cluster.{secrets.token_hex(6)}.part"  # named as what a later run clears, if this one is killed
     path = folders[0] / token
     write_atomically(path, b"")
@@ -50,6 +51,7 @@ def expect(folders: tuple[Path, ...]) -> Iterator[Expected]:
 
 def check_worker(expected: Expected) -> str:
     """Return what this process lacks, nothing where it can do the work."""
+    # First, as other sources may answer all that follows in another way.
     if describe_project() != expected.project:
         return "has another version of rvos-fusion; install the same one everywhere"
     for folder in expected.folders:
@@ -58,6 +60,7 @@ def check_worker(expected: Expected) -> str:
     workspace = expected.folders[0]
     if not (workspace / expected.token).exists():
         return f"sees another folder as {workspace}; use a file system that all machines share"
+    # Seen is not writable: mounts are often read-only on workers.
     probe = workspace / f".worker.{secrets.token_hex(6)}.part"
     try:
         write_atomically(probe, b"")
@@ -78,5 +81,6 @@ def describe_project() -> str:
         root = Path(spec.origin).parent
         for path in sorted(root.rglob("*.py")):
             digest.update(f"{package}/{path.relative_to(root).as_posix()}\n".encode())
+            # Line ends depend on how the sources were checked out.
             digest.update(path.read_bytes().replace(b"\r\n", b"\n"))
     return digest.hexdigest()

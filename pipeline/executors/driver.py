@@ -43,9 +43,11 @@ def run_plan(plan: Plan, *, executor: Executor, watcher: Watcher) -> list[Outcom
     outcomes: list[Outcome] = []
     watcher.begin(plan)
     try:
+        # Left by an error too, so that no worker goes on for a client that is gone.
         with executor:
             while not schedule.is_finished:
                 _give_out(schedule, executor, watcher)
+                # What one pass frees is given out before the next is waited for: no worker idles behind a barrier.
                 for ended in _wait(schedule, executor):
                     settled = _settle(schedule, ended, executor.attempts)
                     watcher.stop(ended.tasks)
@@ -58,6 +60,7 @@ def run_plan(plan: Plan, *, executor: Executor, watcher: Watcher) -> list[Outcom
 
 def _give_out(schedule: Schedule, executor: Executor, watcher: Watcher) -> None:
     """Give every idle worker a pass while there is one for it."""
+    # Workers are asked one by one, since each choice changes what others hold.
     for worker in executor.idle():
         tasks = schedule.take(worker, executor.workers())
         if tasks is not None:
@@ -92,6 +95,7 @@ def _settle(schedule: Schedule, ended: Ended, attempts: int) -> list[Outcome]:
             return []
         outcomes = [found or _fail(task, ended.reason) for task, found in zip(ended.tasks, stored, strict=True)]
     for outcome in outcomes:
+        # Each further result would be computed in vain.
         if outcome.status == "unwritable":
             raise StoreError(f"{outcome.message}; finished results are kept, run the same command again")
     return schedule.finish(outcomes)

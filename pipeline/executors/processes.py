@@ -34,6 +34,7 @@ class Processes:
         run: computes a pass there.
     """
 
+    # Here a second try would meet the same memory; on a cluster another machine may have more.
     attempts = 1
 
     def __init__(self, jobs: int, *, run: RunPass = run_together) -> None:
@@ -52,6 +53,7 @@ class Processes:
                 pool = ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=_prepare_process)
                 name = f"process {number + 1}"
                 self._pools[name], self._workers[name] = pool, Worker(name)
+            # Pools start their process with the first call: the limits of threads must still be set by then.
             begun = {name: pool.submit(os.getpid) for name, pool in self._pools.items()}
             self._process_ids = {name: future.result() for name, future in begun.items()}
         return self
@@ -61,6 +63,7 @@ class Processes:
     ) -> None:
         """End the processes; what still runs after an error is cut off, its results would be made again anyway."""
         for worker, _ in self._running.values():
+            # A result that is being written appears whole or not at all, so nothing half done stays behind.
             os.kill(self._process_ids[worker.name], signal.SIGTERM)
         for pool in self._pools.values():
             pool.shutdown(cancel_futures=True)
@@ -99,6 +102,7 @@ class Processes:
         try:
             return Ended(tasks, future.result())
         except BrokenProcessPool:
+            # Not replaced: with one process less the others have the memory that was lacking.
             del self._workers[worker.name]
             return Ended(tasks, None, KILLED)
         except Exception as error:  # such as a module that the process cannot load
@@ -119,6 +123,7 @@ def _follow_parent() -> None:
     parent = parent_process()
     if parent is not None:
         parent.join()
+        # Without cleaning up: the main thread may be deep in a kernel and never see an exception.
         os._exit(1)
 
 

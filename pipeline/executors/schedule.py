@@ -42,6 +42,7 @@ class Schedule:
         self._suspects: list[Pass] = []
         self._losses: Counter[Place] = Counter()
         self._place = {node.name: index for index, step in enumerate(self.steps) for node in step}
+        # Steps that a step reads, each once, whatever number of its nodes read it.
         inputs = [
             {self._place[name] for node in step for name in node.inputs() if name in self._place} for step in self.steps
         ]
@@ -49,6 +50,7 @@ class Schedule:
         for index, step in enumerate(self.steps):
             for task in (task for node in step for task in plan.tasks[node.name]):
                 self._tasks.setdefault((index, task.video.id), []).append(task)
+                # Counted by video: the next node of a video starts when its own inputs are there.
                 self._needed[index, task.video.id] = len(inputs[index])
         self._open = len(self._tasks)
         self._rank = _rank_videos(self._tasks.values())
@@ -72,7 +74,9 @@ class Schedule:
         if index is None:
             return self._take_suspect(worker)
         _, video = heapq.heappop(self._ready[index])
+        # A pass without a network leaves the loaded one in place.
         worker.holds = self._keys[index] or worker.holds
+        # Of a shared step only the tasks whose inputs are there: one lost input does not take its neighbours along.
         return tuple(task for task in self._tasks[index, video] if not self._find_lost_inputs(task))
 
     def finish(self, outcomes: Sequence[Outcome]) -> list[Outcome]:
@@ -85,16 +89,19 @@ class Schedule:
         """Take back a pass whose worker was lost, unless it may have cost `attempts` workers; tell which."""
         place = (self._place[tasks[0].node.name], tasks[0].video.id)
         if not is_blamed:
+            # By rank again, as if it had never been taken.
             heapq.heappush(self._ready[place[0]], (self._rank[place[1]], place[1]))
             return True
         self._losses[place] += 1
         if self._losses[place] >= attempts:
             return False
+        # Out of the common order: it is tried when nothing else is ready.
         self._suspects.append(tasks)
         return True
 
     def give_up(self) -> list[Pass]:
         """Return the passes that cost workers, if nothing else is ready; they will not be given out again."""
+        # What is ready lacks a worker, which is no reason to fail it.
         if any(self._ready):
             return []
         suspects, self._suspects = self._suspects, []
@@ -105,6 +112,7 @@ class Schedule:
         for key in (worker.holds, None):
             same = [index for index in ready if self._keys[index] == key]
             if same:
+                # Steps are numbered so that inputs come first: the earliest ready one frees the most.
                 return same[0]
         if not ready or not worker.can_load:
             return None
@@ -113,10 +121,12 @@ class Schedule:
         for index in ready:
             waiting[self._keys[index]] += len(self._ready[index])
 
+        # A network that nobody holds is worth more than any line before a loaded one: so workers spread.
         def appeal(index: int) -> float:
             key = self._keys[index]
             return waiting[key] / holders[key] if holders[key] else float("inf")
 
+        # `max` keeps the first of equals, and the negative index makes that the earliest step.
         return max(ready, key=lambda index: (appeal(index), -index))
 
     def _take_suspect(self, worker: Worker) -> Pass | None:
@@ -133,6 +143,7 @@ class Schedule:
         blocked: list[Outcome] = []
         for reader in self._readers[index]:
             self._needed[reader, video] -= 1
+            # Lost inputs are settled as well: what stands on them is blocked, here and now, not when all else is done.
             if self._needed[reader, video] == 0:
                 blocked += self._release(reader, video)
         return blocked
@@ -159,5 +170,6 @@ def _block(task: Task, missing: Sequence[str]) -> Outcome:
 def _rank_videos(groups: Iterable[Sequence[Task]]) -> dict[str, int]:
     """Return the place of every video: the one with the most expression-frames first, else as in the data set."""
     videos = {task.video.id: task.video for group in groups for task in group}
+    # Sorting is stable, so equally long videos keep the order of the data set on every machine.
     longest = sorted(videos.values(), key=count_work, reverse=True)
     return {video.id: rank for rank, video in enumerate(longest)}

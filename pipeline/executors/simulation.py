@@ -72,6 +72,7 @@ class _Counted:
         """Count when the pass will end."""
         seconds = sum(self._cost(task) for task in tasks)
         self.busy += seconds
+        # What the schedule says a worker holds may never have been loaded, if all results were there.
         if worker.holds != self._loaded.get(worker.name) and seconds > 0:  # a stored result needs no network
             self._loaded[worker.name] = worker.holds
             self.loads += 1

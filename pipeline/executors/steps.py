@@ -22,6 +22,7 @@ def list_steps(nodes: Sequence[Node]) -> list[Step]:
     while waiting:
         names = {node.name for node in waiting}
         ready = [node for node in waiting if not names.intersection(node.inputs())]
+        # One at a time: each may make further nodes ready that join a shared step.
         single = [node for node in ready if _shared_key(node) is None][:1]
         step = tuple(single or [node for node in ready if _shared_key(node) == _shared_key(ready[0])])
         steps.append(step)

@@ -47,5 +47,6 @@ class ThisProcess:
         """
         if self._given is None:
             raise WorkersLostError("nothing to wait for")
+        # Idle again before it computes: an error must not leave the pass behind.
         tasks, self._given = self._given, None
         return (Ended(tasks, run_together(tasks)),)

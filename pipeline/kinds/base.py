@@ -56,6 +56,7 @@ class WorkerKey:
     """
 
     label: str
+    # Text, so that keys can be compared and counted.
     content: str
     shares: bool
 
@@ -260,6 +261,7 @@ class Node(ABC):
         file changes nothing, and `files` or `sources` stand for what is in it. A kind whose settings have fields
         without effect on the result says here which.
         """
+        # Name, line and stage say where a node stands, not what it gives: renaming one makes nothing again.
         return plain_fields(self, without=("name", "line", "stage"))
 
     def check(self, nodes: Mapping[str, Node]) -> Iterable[str]:
@@ -349,6 +351,7 @@ class Task:
         Raises:
             StoreError: missing, damaged, or made with other settings.
         """
+        # By fingerprint: a worker on a stale file system must not read what an earlier recipe left there.
         return Store(self.workspace).read(name, self.video.id, dict(self.inputs)[name], soft=soft)
 
     def read_artefact(self, name: str, artefact: Artefact) -> Any:
@@ -372,8 +375,10 @@ def plain(value: object) -> object:
     Raises:
         TypeError: a value that has no such form; the kind must say itself what it means.
     """
+    # 1 and 1.0 are different texts: a setting that becomes a float counts as changed, which is safe.
     if value is None or isinstance(value, bool | int | float | str):
         return value
+    # As a text of two whole numbers: a float would lose what tells 1/3 from 0.333.
     if isinstance(value, Fraction):
         return str(value)
     if isinstance(value, Mapping):
@@ -382,4 +387,5 @@ def plain(value: object) -> object:
         return [plain(content) for content in value if not isinstance(content, Path)]
     if dataclasses.is_dataclass(value):
         return plain_fields(value)
+    # No `repr`: that of an object may hold its address, and no result would ever be found again.
     raise TypeError(f"a setting of type {type(value).__name__} has no plain form")

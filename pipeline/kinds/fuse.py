@@ -26,6 +26,7 @@ from rvos.mask_sequences import MaskSequence
 from rvos.settings import Range, nearest, show
 from rvos.videos import Video
 
+# Elsewhere a sentence means one object.
 _OVERLAPPING = ("mevis",)
 """Data sets whose sentences mean several objects, so that different groups share some."""
 _LARGEST_GROUP = {"neighbours": 2, "none": 1}
@@ -69,6 +70,7 @@ class _FuseEntry:
         Raises:
             FusionError: values that do not go together.
         """
+        # Fractions, so that votes are counted in whole units and no threshold misses its own tie.
         weights = tuple(self.weights.get(member, Fraction(1)) for member in self.fuse)
         singles = None
         if self.singles is not None:
@@ -141,6 +143,7 @@ class FuseNode(Node):
 
     def sources(self, video: Video, checksums: Checksums) -> object:
         """The groups that the data or a file give: the same groups by another rule give the same masks."""
+        # Not the file of groups as a whole: a corrected line makes again what it concerns and no other video.
         return [group.expressions for group in self.given_groups(video) or ()]
 
     def check(self, nodes: Mapping[str, Node]) -> Iterable[str]:
@@ -258,8 +261,10 @@ class FuseNode(Node):
         soft = self.rule.method == "average"
         members = [_by_expression(task.read(name, soft=soft)) for name in self.members]
         groups = self.find_groups(task.video, task.read)
+        # What data or a file state needs nobody's review.
         if is_by_masks(self.groups):
             write_review(task, groups)
+        # Fused group by group, returned in the order of the video: stored parts must not depend on the grouping.
         fused = _by_expression(fuse_video(members, groups, self.working_rule(), names=self.members))
         return [fused[expression.id] for expression in task.video.expressions]
 

@@ -54,6 +54,7 @@ class ImportNode(Node):
 
     def sources(self, video: Video, checksums: Checksums) -> object:
         """What the folder holds of the video; a dump of a whole split is one file."""
+        # Size and time: the checksum of gigabytes would cost more than the import.
         return stamp(self.path) if self.format == "dump" else stamp_masks(self.path, video)
 
     def describe(self) -> str:

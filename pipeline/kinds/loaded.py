@@ -16,6 +16,7 @@ class Loaded:
     def get(self, key: object, build: Callable[[], Any]) -> Any:
         """Return what `build` made for `key`, building it where another key was asked for last."""
         if self._key != key:
+            # Dropped before the next is built: two large networks rarely fit one device, even for a moment.
             self._key = self._value = None
             self._value = build()
             self._key = key

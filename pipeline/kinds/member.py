@@ -18,6 +18,7 @@ from runners.windows import describe_setting
 from rvos.mask_sequences import MaskSequence
 from rvos.videos import Video
 
+# Compiling changes how fast it is.
 _WITHOUT_EFFECT = ("compile",)
 
 
@@ -58,6 +59,7 @@ class MemberNode(Node):
 
     def sources(self, video: Video, checksums: Checksums) -> object:
         """The sentences and the frames."""
+        # Texts alone: the ids are part of every fingerprint already.
         return [[expression.text for expression in video.expressions], checksums.frames(video)]
 
     def describe(self) -> str:

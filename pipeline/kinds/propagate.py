@@ -26,6 +26,7 @@ from rvos.videos import Video
 if TYPE_CHECKING:
     from propagate.propagator import Propagator
 
+# How much memory features may take changes the time and no mask.
 _WITHOUT_EFFECT = frozenset({"cache_megabytes"})
 
 
@@ -104,6 +105,7 @@ class PropagateNode(Node):
         """Key frames and engine; a folder's masks are what they are, whatever the engine would have done."""
         engine = self._working_engine()
         if engine is None:
+            # Its files are stamped in `sources`.
             return ["propagated elsewhere", self.source, self.key.of, self.key.rule]
         own = [self.source, self.key.of, self.key.references, self.key.rule]
         return [*own, *describe_engine(engine)]
@@ -111,6 +113,8 @@ class PropagateNode(Node):
     def sources(self, video: Video, checksums: Checksums) -> object:
         """The frames that an engine sees, or what the folder holds."""
         if self._working_engine() is not None:
+            # Masks and scores come in by the fingerprints of the inputs; of the video itself an engine sees frames
+            # alone.
             return checksums.frames(video)
         assert self.folder is not None
         return stamp_masks(self.folder, video)
@@ -149,6 +153,7 @@ class PropagateNode(Node):
     def worker_key(self) -> WorkerKey | None:
         """The engine: propagations of one video share its features of the frames."""
         engine = self._working_engine()
+        # The whole entry: the same name with other scales is another load.
         return None if engine is None else WorkerKey(f"engine {engine.name}", repr(engine), shares=True)
 
     def compute(self, tasks: Sequence[Task]) -> Sequence[Sequence[MaskSequence]]:

@@ -21,6 +21,7 @@ def stamp_masks(path: Path, video: Video) -> object:
     """
     if not os.path.isdir(path):
         return stamp(path)
+    # Inside the folder or beside it, as the official tools leave it.
     key_frames = [path / "key_frame.json", path.parent / "key_frame.json"]
     places = [_find_masks(path) / video.id, path / f"{video.id}.json", *key_frames]
     return [stamp(place) for place in places]
@@ -42,4 +43,5 @@ def stamp(path: Path, *, depth: int = _DEPTH) -> object:
         status = os.stat(path)
     except (OSError, ValueError):
         return None
+    # Without the inode: a folder that was copied with its times is the same import.
     return [status.st_size, status.st_mtime_ns]
