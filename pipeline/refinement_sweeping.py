@@ -74,7 +74,7 @@ def score_video(
 ) -> Values:
     """Return J and F of the coarse masks and of every setting, for every unit of the protocol: `(1 + S, units, 2)`."""
     judge = truth.open()
-    given = list(node.gather(video, results.read_artefact))
+    given = [(own.coarse, own.evidence) for own in node.gather(video, results.read_artefact)]
     choices: list[list[Choice]] = [
         [(None,) * coarse.n_frames, *(refine(evidence, rules).frames for rules in grid)] for coarse, evidence in given
     ]

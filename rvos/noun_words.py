@@ -41,7 +41,12 @@ ADJECTIVES = _words(
     empty full open closed wooden metal plastic leather furry fluffy hairy bald blonde blond wild male female adult
     beautiful cute slow fast high low wet dry clean dirty heavy most more less"""
 )
-POSITIONS = _words("left right front back middle center centre top bottom far side leftmost rightmost number")
+NOUNS_TOO = _words("square round orange light gold silver male female adult blonde blond plastic metal leather")
+"""Adjectives that a sentence may use for the thing itself: "the square", "the adult"."""
+POSITIONS = _words(
+    """left right front back middle center centre top bottom far near side leftmost rightmost number closest nearest
+    farthest furthest"""
+)
 PARTITIVES = _words(
     """group pair herd piece one two three some all both each several many most bunch couple flock pack set kind type
     row line school crowd team lot number part slice bit any either none series swarm pieces groups pairs

@@ -23,6 +23,7 @@ from rvos.noun_words import (
     NO_ADVERBS,
     NO_PARTICIPLES,
     NO_PAST_FORMS,
+    NOUNS_TOO,
     PARTITIVES,
     POSITIONS,
     PREPOSITIONS,
@@ -36,6 +37,7 @@ NounSource = Literal["file", "rules", "expression"]
 SEPARATOR = " . "
 _WORD = re.compile(r"[^\W_]+(?:['\u2019-][^\W_]+)*")
 _THERE = re.compile(r"^\s*there(?:'s|\u2019s|\s+is|\s+are)\b\s*")
+_NAME_NOTHING = (ADJECTIVES - NOUNS_TOO) | POSITIONS
 _ENDS = PREPOSITIONS | RELATIVES | AUXILIARIES | DETERMINERS | PRONOUNS | ADVERBS
 
 
@@ -146,7 +148,7 @@ def find_phrase(sentence: str) -> tuple[str, ...]:
             continue
         while len(phrase) > 1 and phrase[-1] in POSITIONS:
             phrase.pop()
-        names_nothing = not phrase or phrase[-1] in ADJECTIVES | POSITIONS or phrase[-1].isdecimal()
+        names_nothing = not phrase or phrase[-1] in _NAME_NOTHING or phrase[-1].isdecimal()
         return () if names_nothing else tuple(phrase)
     return ()
 

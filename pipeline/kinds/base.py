@@ -19,7 +19,8 @@ from fusion.rules import FusionRule
 from pipeline.checksums import Checksums
 from pipeline.kinds.artefacts import Artefact
 from pipeline.recipe.entry import NodeEntry
-from propagate.refinement import Evidence, RefinementSettings
+from pipeline.refinement_report import RefinedExpression
+from propagate.refinement import RefinementSettings
 from rvos.mask_sequences import MaskSequence
 from rvos.store import Store
 from rvos.videos import Video
@@ -177,7 +178,7 @@ class Refiner(Protocol):
         """Return the nodes with the coarse masks and with the masklets."""
         ...
 
-    def gather(self, video: Video, read: ReadArtefact) -> Iterable[tuple[MaskSequence, Evidence]]:
+    def gather(self, video: Video, read: ReadArtefact) -> Iterable[RefinedExpression]:
         """Yield the coarse masks of every expression and what they have in common with the masklets of its noun.
 
         Args:

@@ -116,6 +116,10 @@ class MaskletsNode(Node):
         """The two networks."""
         return f"{self.detector.settings.detector}, {self.engine.network}"
 
+    def is_bound(self) -> bool:
+        """Where the detections were made elsewhere."""
+        return self.detector.settings.path is not None
+
     def worker_key(self) -> WorkerKey | None:
         """Detector and engine, both loaded: they take turns in every video."""
         label = f"detector {self.detector.name} and engine {self.engine.name}"

@@ -112,14 +112,9 @@ class RefineNode(Node):
         """Return the refined masks; what was selected is written to `refine/NODE/VIDEO.json` of the workspace."""
         return [self._refine(task) for task in tasks]
 
-    def gather(self, video: Video, read: ReadArtefact) -> Iterator[tuple[MaskSequence, Evidence]]:
-        """See `Refiner`."""
-        for own in self._gather(video, read):
-            yield own.coarse, own.evidence
-
     def _refine(self, task: Task) -> list[MaskSequence]:
         refined, rows = [], []
-        for own in self._gather(task.video, task.read_artefact):
+        for own in self.gather(task.video, task.read_artefact):
             found = refine(own.evidence, self.rules)
             counts = own.evidence.pick(own.coarse.runs, found.frames)
             refined.append(replace(own.coarse, runs=counts, soft=None, propagation=None))
@@ -127,7 +122,8 @@ class RefineNode(Node):
         write_report(task, {"coarse": self.source, "masklets": self.masklets, "expressions": rows})
         return refined
 
-    def _gather(self, video: Video, read: ReadArtefact) -> Iterator[RefinedExpression]:
+    def gather(self, video: Video, read: ReadArtefact) -> Iterator[RefinedExpression]:
+        """See `Refiner`."""
         finder = NounFinder(self.nouns)
         coarse = {sequence.expression: sequence for sequence in read(self.source, _COARSE)}
         by_noun: dict[str, list[tuple[Tracklet, Runs]]] = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
@@ -10,10 +11,12 @@ from numpy.typing import NDArray
 
 from pipeline.kinds.artefacts import MASKS
 from pipeline.kinds.base import Node, Task
+from pipeline.refinement_report import build_report
 from pipeline.report.content import ExpressionView, NodeState, ReportNode, SequenceView, VideoView, VoteView
 from pipeline.report.pictures import data_address, picture_size, shrink_masks, shrink_runs
 from pipeline.results import Results
 from pipeline.timings import read_seconds
+from propagate.refinement import refine
 from rvos.datasets import Dataset
 from rvos.datasets.truth import VideoTruth
 from rvos.errors import InputError
@@ -54,7 +57,14 @@ def collect_video(results: Results, dataset: Dataset, video: Video) -> VideoView
     size = picture_size(frame_size, longest=LONGEST_SIDE)
     members = [name for name in stored if not tasks[name].node.inputs()]
     scores = _score_views(video, truth, stored)
-    views = tuple(_view_expression(one, stored, votes, scores, truth, size, members) for one in video.expressions)
+    refinements = _find_refinements({name: tasks[name] for name in stored})
+    views = tuple(
+        replace(
+            _view_expression(one, stored, votes, scores, truth, size, members),
+            refinements={name: records[one.id] for name, records in refinements.items()},
+        )
+        for one in video.expressions
+    )
     return VideoView(video.id, video.frames, size, _take_pictures(dataset, video, size), views)
 
 
@@ -95,6 +105,19 @@ def _find_votes(tasks: Mapping[str, Task]) -> dict[str, dict[str, VoteView]]:
                 for expression in group.expressions
             }
     return votes
+
+
+def _find_refinements(tasks: Mapping[str, Task]) -> dict[str, dict[str, dict[str, object]]]:
+    """Return the record of every refining node by expression; it is counted again from what is stored."""
+    found: dict[str, dict[str, dict[str, object]]] = {}
+    for name, task in tasks.items():
+        refiner = task.node.refiner()
+        if refiner is not None:
+            found[name] = {
+                given.expression.id: build_report(given, refine(given.evidence, refiner.rules))
+                for given in refiner.gather(task.video, task.read_artefact)
+            }
+    return found
 
 
 def _view_expression(

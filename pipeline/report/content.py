@@ -97,6 +97,7 @@ class ExpressionView:
         votes: by fusion.
         disagreement: 1 - mean pairwise IoU of the members, in [0, 1].
         truth: runs of the ground truth, or None.
+        refinements: by refining node its record of the sentence, see `pipeline.refinement_report`.
     """
 
     id: str
@@ -105,6 +106,7 @@ class ExpressionView:
     disagreement: float
     sequences: Mapping[str, SequenceView]
     truth: tuple[str, ...] | None = None
+    refinements: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

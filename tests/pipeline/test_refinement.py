@@ -266,3 +266,15 @@ def test_the_recipe_for_mevis_is_whole(capsys: pytest.CaptureFixture[str]) -> No
     root = Path(__file__).parents[2]
     graph = build_graph(read_recipe(root / "recipes" / "mevis_refinement.yaml"))
     assert [node.keyword for node in graph.nodes] == ["runner", "masklets", "refine"]
+
+
+def test_the_report_page_shows_what_was_selected(recipe: str, capsys: pytest.CaptureFixture[str]) -> None:
+    run(recipe, capsys)
+    assert main(["report", recipe, "--quiet", "--out", "page.html"]) == 0
+    data = re.search(r'<script id="report-data"[^>]*>(.*?)</script>', Path("page.html").read_text(), re.DOTALL)
+    assert data is not None
+    (shown, *_) = json.loads(data.group(1))["videos"]
+    for expression, written in zip(
+        shown["expressions"], read_report("refine", "refined", shown["id"])["expressions"], strict=True
+    ):
+        assert expression["refinements"] == {"refined": written}

@@ -39,6 +39,9 @@ from rvos.videos import Expression, Video
         ("a t-shirt worn by a boy", "t-shirt"),
         ("Giraffe's calf", "calf"),
         ("two cows walk to the left", "cows"),
+        ("the pink object closest to the triangle", "pink object"),
+        ("the square at the top", "square"),
+        ("an orange and white fish", "orange white fish"),
         ("second elephant from the right", "second elephant"),
     ],
 )

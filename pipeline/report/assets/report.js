@@ -148,6 +148,7 @@ function draw() {
   byId("frame-shown").value = video.frames[state.frame];
   drawViews(video, expression);
   drawScores(video, expression);
+  drawRefinements(video, expression);
 }
 
 function drawViews(video, expression) {
@@ -262,6 +263,31 @@ function drawScores(video, expression) {
   const caption = document.createElement("figcaption");
   caption.textContent = "Score of each member over the frames; the dot is its key frame.";
   byId("scores").replaceChildren(svg, caption);
+}
+
+/** What each refinement did with the sentence: a row for every window, the one of the shown frame marked. */
+function drawRefinements(video, expression) {
+  const named = (masklets) => masklets.length ? masklets.join(" + ") : "none";
+  const parts = [];
+  for (const [name, record] of Object.entries(expression.refinements)) {
+    const title = document.createElement("p");
+    const { windows_refined: refined, frames_changed: changed } = record.totals;
+    title.textContent = `${name}: noun "${record.noun}" (${record.noun_source}), ${record.n_masklets} masklets; ` +
+      `${Math.round(100 * refined)} % of the windows refined, ${Math.round(100 * changed)} % of the frames changed`;
+    const table = document.createElement("table");
+    table.innerHTML = "<thead><tr><th>window</th><th>votes</th><th>selected</th><th>tie</th><th>reason</th><th>IoU with coarse</th></tr></thead>";
+    const body = table.createTBody();
+    for (const window of record.windows) {
+      const row = body.insertRow();
+      const votes = window.votes.map((vote) => `${named(vote.masklets)}: ${vote.frames}`).join(", ");
+      const cells = [`${window.first} to ${window.last}`, votes, named(window.selected), window.tie ?? "", window.reason, window.iou.toFixed(2)];
+      for (const text of cells) row.insertCell().textContent = text;
+      const [first, last] = [video.frames.indexOf(window.first), video.frames.indexOf(window.last)];
+      if (first <= state.frame && state.frame <= last) row.className = "now";
+    }
+    parts.push(title, table);
+  }
+  byId("refinements").replaceChildren(...parts);
 }
 
 function drawLadder() {
