@@ -33,6 +33,7 @@ _METHODS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP
 _LARGEST_DENSE = 1 << 24
 _MOST_PACKED = 200
 _TOP_FOLDER = "Annotations"
+_MASK_SUFFIX = ".png"
 _MASK_DEPTH = 3
 _MOST_WRAPPED = 4
 _SYSTEM_NAMES = frozenset(
@@ -257,6 +258,21 @@ def check_names(names: Iterable[str], *, where: str) -> None:
         if name in seen:
             raise InputError(f"{where}: {name} is in the archive twice; make it again")
         seen.add(name)
+
+
+def list_masks(folder: Tree) -> dict[str, str]:
+    """Return frame -> file name of the masks in a folder: `.png` in any case of letters, small ones first."""
+    found: dict[str, str] = {}
+    for name in reversed(folder.children()):  # sorted, small letters come last
+        stem, suffix = os.path.splitext(name)
+        if suffix.lower() == _MASK_SUFFIX:
+            found.setdefault(stem, name)
+    return found
+
+
+def name_mask(frame: str) -> str:
+    """Return the file name of a frame's mask."""
+    return f"{frame}{_MASK_SUFFIX}"
 
 
 def open_tree(path: Path) -> Tree:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from rvos.datasets.expressions import ListedVideo
 from rvos.errors import InputError
 from rvos.ids import check_id
-from rvos.trees import Tree
+from rvos.trees import Tree, list_masks
 from rvos.videos import Expression
 
 _ANNOTATIONS = ("DAVIS/Annotations_unsupervised/480p", "Annotations_unsupervised/480p", "")
@@ -53,7 +53,7 @@ def list_sequences(tree: Tree, sequences: Tree, split: str) -> tuple[ListedVideo
 
 
 def _list_frames(folder: Tree, name: str) -> tuple[str, ...]:
-    return tuple(file.removesuffix(".png") for file in folder.below(name).children() if file.endswith(".png"))
+    return tuple(sorted(list_masks(folder.below(name))))
 
 
 def _read_list(tree: Tree, split: str) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from rvos.json_files import expect_object
 from rvos.mask_images import check_size, decode_index_map
 from rvos.mask_sequences import decode
 from rvos.runs import Runs
-from rvos.trees import Tree
+from rvos.trees import Tree, list_masks, name_mask
 from rvos.videos import Expression, Video
 
 VOID = 255
@@ -94,14 +94,20 @@ def read_index_maps(
     """
     chosen = range(video.n_frames) if indices is None else indices
     maps: list[NDArray[np.uint8]] = []
-    for index in chosen:
-        name = f"{video.id}/{video.frames[index]}.png"
-        values = decode_index_map(annotations.read(name, most=LARGEST_IMAGE_FILE), where=f"{annotations.name}/{name}")
+    folder = annotations.below(video.id)
+    for name in _name_masks(folder, video, chosen):
+        values = decode_index_map(folder.read(name, most=LARGEST_IMAGE_FILE), where=f"{folder.name}/{name}")
         if maps:
             height, width = maps[0].shape
-            check_size(values.shape, (height, width), where=f"{annotations.name}/{name}")
+            check_size(values.shape, (height, width), where=f"{folder.name}/{name}")
         maps.append(values)
-    return IndexTruth(np.stack(maps), has_void, f"{annotations.name}/{video.id}")
+    return IndexTruth(np.stack(maps), has_void, folder.name)
+
+
+def _name_masks(folder: Tree, video: Video, indices: Sequence[int]) -> list[str]:
+    """Return the file names of the masks of some frames, whether they are there or not."""
+    found = list_masks(folder)
+    return [found.get(video.frames[index], name_mask(video.frames[index])) for index in indices]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -129,7 +135,7 @@ class PerExpressionTruth:
             InputError: a file is missing, damaged or of another size than the first.
         """
         folder = self.annotations.below(self.video.id).below(expression.id)
-        frames = [f"{self.video.frames[index]}.png" for index in self.indices]
+        frames = _name_masks(folder, self.video, self.indices)
         maps = [
             decode_index_map(folder.read(name, most=LARGEST_IMAGE_FILE), where=f"{folder.name}/{name}")
             for name in frames

@@ -25,7 +25,7 @@ from rvos.index_maps import merge_by_annotator
 from rvos.mask_images import check_size, decode_index_map
 from rvos.mask_sequences import MaskSequence
 from rvos.submission import to_probabilities
-from rvos.trees import Tree
+from rvos.trees import Tree, list_masks
 from rvos.videos import Video
 
 Task = Literal["unsupervised", "semi-supervised"]
@@ -210,13 +210,13 @@ def _read_files(predictions: Tree, video: Video, size: tuple[int, int]) -> list[
 def _read_maps(folder: Tree, video: Video, size: tuple[int, int]) -> AnnotatedMaps:
     maps = np.zeros((video.n_frames, *size), np.uint8)
     missing = []
-    present = set(folder.children())
+    present = list_masks(folder)
     for index, frame in enumerate(video.frames):
-        if f"{frame}.png" not in present:
+        if frame not in present:
             missing.append(frame)
             continue
-        where = f"{folder.name}/{frame}.png"
-        values = decode_index_map(folder.read(f"{frame}.png"), where=where)
+        where = f"{folder.name}/{present[frame]}"
+        values = decode_index_map(folder.read(present[frame]), where=where)
         check_size(values.shape, size, where=where)
         maps[index] = values
     return AnnotatedMaps(maps, tuple(missing))

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rvos.mask_images import check_size, decode_index_map
-from rvos.trees import Tree
+from rvos.trees import Tree, list_masks
 from rvos.videos import Expression, Video
 
 
@@ -41,13 +41,13 @@ def read_predicted(predictions: Tree, video: Video, expression: Expression, size
     missing: list[str] = []
     notes: list[str] = []
     folder = predictions.below(video.id).below(expression.id)
-    present = set(folder.children())
+    present = list_masks(folder)
     for index, frame in enumerate(video.frames):
-        if f"{frame}.png" not in present:
+        if frame not in present:
             missing.append(frame)
             continue
-        where = f"{folder.name}/{frame}.png"
-        values = decode_index_map(folder.read(f"{frame}.png"), where=where)
+        where = f"{folder.name}/{present[frame]}"
+        values = decode_index_map(folder.read(present[frame]), where=where)
         check_size(values.shape, size, where=where)
         np.not_equal(values, 0, out=masks[index])
         odd = _find_odd_value(values, masks[index])
@@ -63,11 +63,12 @@ def find_strays(predictions: Tree, videos: Sequence[Video]) -> tuple[str, ...]:
     for video in videos:
         folder = predictions.below(video.id)
         expressions = {expression.id for expression in video.expressions}
-        files = {f"{frame}.png" for frame in video.frames}
         for name in folder.children():
             if name not in expressions:
                 strays.append(f"{video.id}/{name}: no expression of the video")
                 continue
+            masks = list_masks(folder.below(name))
+            files = {masks.get(frame) for frame in video.frames}
             extra = [file for file in folder.below(name).children() if file not in files]
             strays += [f"{video.id}/{name}/{file}: no listed frame" for file in extra]
     return tuple(strays)

@@ -19,7 +19,7 @@ from rvos.imports.source import check_mask_size, find_frame_size, score_presence
 from rvos.json_files import expect_object, read_json
 from rvos.mask_images import decode_index_map
 from rvos.mask_sequences import MaskSequence, encode
-from rvos.trees import Tree, open_masks
+from rvos.trees import Tree, list_masks, name_mask, open_masks
 from rvos.videos import Expression, Video
 
 _KEY_FRAMES = "key_frame.json"
@@ -48,12 +48,13 @@ class PngSource:
 
     def list_strays(self, video: Video) -> tuple[str, ...]:
         """Files that are no mask of a listed frame."""
-        expected = {f"{frame}.png" for frame in video.frames}
         folder = self.masks.below(video.id)
         strays = [f"{name} is no expression folder" for name in folder.children() if not folder.is_folder(name)]
         for expression in video.expressions:
-            found = folder.below(expression.id).children()
-            strays += [f"{expression.id}/{name} is no listed frame" for name in found if name not in expected]
+            own = folder.below(expression.id)
+            masks = list_masks(own)
+            expected = {masks.get(frame) for frame in video.frames}
+            strays += [f"{expression.id}/{name} is no listed frame" for name in own.children() if name not in expected]
         return tuple(strays)
 
     def read(self, video: Video) -> tuple[MaskSequence, ...]:
@@ -69,11 +70,11 @@ class PngSource:
         folder = self.masks.below(video.id).below(expression.id)
         runs: list[bytes] = []
         empty: list[bool] = []
+        masks = list_masks(folder)
         for frame in video.frames:
-            where = f"{folder.name}/{frame}.png"
-            mask = _to_mask(
-                decode_index_map(folder.read(f"{frame}.png", most=LARGEST_IMAGE_FILE), where=where), where=where
-            )
+            name = masks.get(frame, name_mask(frame))
+            where = f"{folder.name}/{name}"
+            mask = _to_mask(decode_index_map(folder.read(name, most=LARGEST_IMAGE_FILE), where=where), where=where)
             size = check_mask_size((mask.shape[0], mask.shape[1]), size, where=where)
             runs += encode(mask[None])
             empty.append(not mask.any())

@@ -14,8 +14,9 @@ from PIL import Image
 
 from rvos.datasets import open_dataset
 from rvos.errors import InputError
+from rvos.evaluation.scoring import score_dataset
 from rvos.imports import open_source
-from rvos.trees import is_system_path, open_archive, open_masks, open_tree, read_member
+from rvos.trees import is_system_path, list_masks, open_archive, open_masks, open_tree, read_member
 
 VIDEOS = {"a": listed({"0": "1"}), "b": listed({"0": "2"})}
 LEFT_BEHIND = (
@@ -59,6 +60,35 @@ def test_other_names_are_data(name: str) -> None:
 def test_archives_packed_by_other_systems(tmp_path: Path, below: str) -> None:
     write_ref_youtube_vos(tmp_path / "data", VIDEOS)
     assert score_is_known(pack(tmp_path / "data", tmp_path / "d.zip", below=below, junk=LEFT_BEHIND))
+
+
+def rename_masks(folder: Path) -> Path:
+    """Give every mask the suffix that some programs write."""
+    for path in sorted(folder.rglob("*.png")):
+        path.rename(path.with_suffix(".PNG"))
+    return folder
+
+
+@pytest.mark.parametrize("packed", [False, True], ids=["folder", "archive"])
+def test_masks_with_a_suffix_in_capitals_are_masks(tmp_path: Path, packed: bool) -> None:
+    root = write_ref_youtube_vos(tmp_path / "data", VIDEOS)
+    rename_masks(root / "valid/Annotations")
+    masks = rename_masks(write_predictions(tmp_path / "pred", VIDEOS))
+    if packed:
+        root, masks = pack(root, tmp_path / "d.zip"), pack(masks, tmp_path / "m.zip")
+    assert score_is_known(root)
+    dataset = open_dataset("ref-youtube-vos", root, "valid")
+    source = open_source("png", masks)
+    assert all(source.read(video)[0].masks().any() and not source.list_strays(video) for video in dataset.videos)
+    result = score_dataset(dataset, masks)
+    assert not result.missing
+    assert not result.strays
+
+
+def test_of_two_masks_of_a_frame_the_one_in_small_letters_counts(tmp_path: Path) -> None:
+    for name in ("0.PNG", "0.Png", "0.png", "1.PNG", "key.json"):
+        (tmp_path / name).touch()
+    assert list_masks(open_tree(tmp_path)) == {"0": "0.png", "1": "1.PNG"}
 
 
 @pytest.mark.parametrize("below", ["", "masks/"], ids=["as it is", "wrapped"])

@@ -94,12 +94,12 @@ def _davis17(folder: VideoFolder) -> list[tuple[str, list[Path], list[Path]]]:
 
 def _images(folder: VideoFolder) -> list[tuple[str, list[Path], list[Path]]]:
     """`{JPEGImages,Annotations}/<name>`: every image is a video of one frame."""
-    masks = [path for path in _inside(folder.root / "Annotations") if path.suffix == ".png"]
+    masks = [path for path in _inside(folder.root / "Annotations") if path.suffix.lower() == ".png"]
     return [(path.stem, [folder.root / "JPEGImages" / f"{path.stem}.jpg"], [path]) for path in masks]
 
 
 def _folders(name: str, pictures: Path, masks: Path) -> tuple[str, list[Path], list[Path]]:
-    found = [path for path in _inside(masks / name) if path.suffix == ".png"]
+    found = [path for path in _inside(masks / name) if path.suffix.lower() == ".png"]
     if not found:
         raise InputError(f"{masks / name}: no masks; restore them or drop the video")
     return name, [pictures / name / f"{path.stem}.jpg" for path in found], found
