@@ -152,7 +152,8 @@ def print_windowed_peaks() -> None:
     """Print both peaks of a small network on frames of 180x320; run in a process of its own."""
     from runners.clip_runner import ClipProtocol
     from runners.networks.tokenizers import SmallTokens
-    from runners.referring import ReferringOptions, ReferringRunner
+    from runners.options import ReferringOptions
+    from runners.referring import ReferringRunner
     from rvos.videos import Expression, Video
 
     text = TextConfig(vocab_size=256, hidden=64, layers=2, heads=2, intermediate=64, max_tokens=32)

@@ -17,7 +17,7 @@ from benchmarks.timing import fastest
 from runners.networks.uninext.config import RELEASED, UninextConfig
 from runners.networks.uninext.language import Text
 from runners.networks.uninext.network import Selection, Uninext, pad_frames
-from runners.uninext import TOKENS_AT_ONCE
+from runners.options import TOKENS_AT_ONCE
 from runners.uninext_frames import count_tokens
 
 _WORDS = 12

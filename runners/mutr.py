@@ -6,7 +6,7 @@ takes the frame with the surest mask instead.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import torch
 
@@ -15,24 +15,14 @@ from runners.checkpoints import CheckpointFile, build_network, read_checkpoint, 
 from runners.networks.backbones import find_backbone
 from runners.networks.mutr import Mutr, MutrConfig
 from runners.networks.released import load_released
-from runners.referring import ReferringOptions, ReferringRunner, compile_network, plan_clips, released_backbone
+from runners.options import MutrOptions
+from runners.referring import ReferringRunner, compile_network, plan_clips, released_backbone
 from runners.resources import check_backbone, open_tokens
 from rvos.errors import CheckpointError, ConfigError
 from rvos.settings import load
 
 NAME = "mutr"
 _SHORT_SIDE = 432
-
-
-@dataclass(frozen=True, slots=True)
-class MutrOptions(ReferringOptions):
-    """The runner's own settings in a recipe.
-
-    Args:
-        eval_layer: heads at evaluation; -1 is the consistent choice, 0 the released behaviour; None: as the file says.
-    """
-
-    eval_layer: int | None = None
 
 
 def build(settings: ModelSettings, *, device: torch.device) -> ReferringRunner:

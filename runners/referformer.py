@@ -9,7 +9,8 @@ from runners.checkpoints import CheckpointFile, build_network, read_checkpoint, 
 from runners.networks.backbones import find_backbone
 from runners.networks.referformer import ReferFormer, ReferFormerConfig
 from runners.networks.released import load_released
-from runners.referring import ReferringOptions, ReferringRunner, compile_network, plan_clips, released_backbone
+from runners.options import ReferringOptions
+from runners.referring import ReferringRunner, compile_network, plan_clips, released_backbone
 from runners.resources import check_backbone, open_tokens
 from rvos.errors import CheckpointError
 from rvos.settings import load

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor
@@ -18,31 +16,10 @@ from runners.networks.referformer import ReferFormer
 from runners.networks.referring import VisualFeatures
 from runners.networks.text_encoder import TextFeatures, stack_texts
 from runners.networks.tokenizers import Tokens
+from runners.options import ReferringOptions
 from rvos.errors import CheckpointError
-from rvos.settings import Size
 
 _GPU_EXPRESSIONS = 4
-
-
-@dataclass(frozen=True, slots=True)
-class ReferringOptions:
-    """The runner's own settings in a recipe.
-
-    Args:
-        short_side: of the resized frames, pixels; None: the official one.
-        key_frame: "scores": first maximum of the per-frame scores, as officially; "confidence": the frame whose mask
-            has the largest mean probability, for networks whose scores are the same in every frame.
-        lower_case: lower-case expressions and join their words by single blanks, as in training.
-        expressions_at_once: that pass through the network together; one at a time, as on the CPU where it is None,
-            gives the same rounding as alone.
-        frames_at_once: frames times expressions that the per-frame parts hold in memory at the same time.
-    """
-
-    short_side: Size | None = None
-    key_frame: Literal["scores", "confidence"] = "scores"
-    lower_case: bool = False
-    expressions_at_once: Size | None = None
-    frames_at_once: Size = 8
 
 
 class ReferringRunner(ClipRunner[VisualFeatures]):

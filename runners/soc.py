@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -16,33 +15,12 @@ from runners.networks.soc_checkpoints import load_soc
 from runners.networks.soc_types import VisualFeatures
 from runners.networks.text_encoder import TextFeatures
 from runners.networks.tokenizers import Tokens
+from runners.options import SOCOptions
 from runners.resources import check_backbone, open_tokens
 from rvos.errors import ConfigError
-from rvos.settings import Size, load
+from rvos.settings import load
 
 _SMALLEST = 8
-
-
-@dataclass(frozen=True, slots=True)
-class SOCOptions:
-    """The runner's own settings in a recipe.
-
-    Args:
-        short_side: of the network input in pixels, less where the long one would pass `long_side`.
-        output_layer: decoder layer that speaks: 0 as officially, -1 the last.
-        lower_case: lower-case expressions and collapse their blanks, as in training; officially they are read raw.
-    """
-
-    short_side: Size = 360
-    long_side: Size = 640
-    output_layer: int = 0
-    lower_case: bool = False
-
-    def __post_init__(self) -> None:
-        if self.long_side < self.short_side:
-            raise ConfigError(
-                f"short_side {self.short_side} and long_side {self.long_side}; give 1 <= short_side <= long_side"
-            )
 
 
 class SOCRunner(ClipRunner[VisualFeatures]):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated
 
 import numpy as np
 import torch
@@ -20,16 +19,16 @@ from runners.networks.uninext.language import Text, WordPieces, clean_expression
 from runners.networks.uninext.loading import load_network, recognise_backbone
 from runners.networks.uninext.network import Selection, Uninext, pad_frames
 from runners.networks.uninext.visual import Visual
+from runners.options import TOKENS_AT_ONCE, UninextOptions
 from runners.resources import memory_advice
 from runners.uninext_frames import SOFT_RANGE, count_tokens, finish, input_size, normalise, quantise, resize_frame
 from rvos.errors import CheckpointError, ConfigError, InputError
 from rvos.mask_sequences import MaskSequence, SoftMaps, encode
-from rvos.settings import Range, Size, load
+from rvos.settings import load
 from rvos.videos import Expression, Video
 
 NAME = "uninext"
 _THRESHOLD = 0.5
-TOKENS_AT_ONCE = 36_000
 _LINKED_CANDIDATES = 5
 _RELEASED_ASSOCIATION = 2
 _PRECISIONS = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
@@ -212,20 +211,6 @@ def _read_frame(video: Video, index: int, original: tuple[int, int]) -> NDArray[
     return frame
 
 
-@dataclass(frozen=True, slots=True)
-class _Options:
-    """The runner's own settings in a recipe.
-
-    Args:
-        short_side, long_side: of the resized frames, pixels; None: as the network was trained.
-    """
-
-    tokens_at_once: Annotated[int, Range(least=1)] = TOKENS_AT_ONCE
-    short_side: Size | None = None
-    long_side: Size | None = None
-    link: bool = False
-
-
 def build(settings: ModelSettings, *, device: torch.device) -> UninextRunner:
     """Return the runner of a released `.pth` or `.pkl`, or of our own safetensors.
 
@@ -252,14 +237,14 @@ def build(settings: ModelSettings, *, device: torch.device) -> UninextRunner:
     )
 
 
-def _check(settings: ModelSettings) -> _Options:
+def _check(settings: ModelSettings) -> UninextOptions:
     """Return the options of `settings`, having refused what this network does not have."""
     if settings.window is not None or settings.overlap:
         raise ConfigError("uninext: works frame by frame; drop window and overlap")
-    return load(_Options, settings.options, where=NAME, part="options")
+    return load(UninextOptions, settings.options, where=NAME, part="options")
 
 
-def _config(settings: ModelSettings, file: CheckpointFile, options: _Options) -> UninextConfig:
+def _config(settings: ModelSettings, file: CheckpointFile, options: UninextOptions) -> UninextConfig:
     """Return the network's sizes: the file's own with what `options` change."""
     config = _stated_config(settings, file)
     if options.link and not config.association_layers:

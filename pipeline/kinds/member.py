@@ -13,9 +13,11 @@ from pipeline.kinds.base import Node, NodeFile, Task, WorkerKey, plain_fields
 from pipeline.kinds.loaded import NETWORK
 from pipeline.recipe.entry import NodeEntry
 from runners.base import ModelSettings, Runner
-from runners.registry import build_runner
+from runners.options import OPTIONS
+from runners.registry import RUNNERS, build_runner
 from runners.windows import describe_setting
 from rvos.mask_sequences import MaskSequence
+from rvos.settings import nearest, show
 from rvos.videos import Video
 
 # Compiling changes how fast it is.
@@ -37,7 +39,13 @@ class MemberNode(Node):
     def read(cls, entry: NodeEntry) -> Node | None:
         """Read the entry."""
         model = entry.load(ModelSettings)
-        return None if model is None else cls(entry.name, entry.line, entry.stage, model)
+        if model is None:
+            return None
+        if model.runner not in RUNNERS:
+            entry.note(f"runner {show(model.runner)} is unknown; {nearest(model.runner, RUNNERS)}")
+        else:
+            entry.check_part("options", OPTIONS[model.runner])
+        return cls(entry.name, entry.line, entry.stage, model)
 
     def inputs(self) -> tuple[str, ...]:
         """No node."""

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from pipeline.recipe.values import DetectorEntry, EngineEntry, GroupsEntry
 from rvos.nouns import NounSettings
-from rvos.settings import INVALID, Loader
+from rvos.settings import INVALID, Loader, Section
 from rvos.settings import Node as SettingsNode
 
 Settings = TypeVar("Settings")
@@ -55,6 +55,12 @@ class NodeEntry:
         """
         value: Settings = self.loader.read(settings, self.mapping, self.where, given=given)
         return None if value is INVALID else value
+
+    def check_part(self, key: str, settings: type) -> None:
+        """Note, each at its own line, what of the mapping under a key does not fit a dataclass."""
+        value = self.mapping.find(key) if isinstance(self.mapping, Section) else None
+        if value is not None:
+            self.loader.read(settings, value, f"{self.where}.{key}")
 
     def note(self, problem: str) -> None:
         """Note a problem at the node's line."""

@@ -25,7 +25,7 @@ workspace: runs
 groups: {by: neighbours}
 models:
   a: {import: dump, path: a.pth, values: probabilities}
-  b: {runner: soc, checkpoint: b.pth, window: 8, options: {limit: 1e-3, name: 007x, on: true}}
+  b: {runner: soc, checkpoint: b.pth, window: 8, options: {short_side: 96, lower_case: true}}
 engines:
   e: {network: r50-aotl, checkpoint: e.pth, scales: [0.8, 1], flip: true, protocol: legacy}
 stages:
@@ -53,7 +53,7 @@ def test_every_value_arrives_typed(tmp_path: Path) -> None:
     assert a.values == "probabilities"
     assert isinstance(b, MemberNode)
     assert b.model.window == 8
-    assert b.model.options == {"limit": 0.001, "name": "007x", "on": True}
+    assert b.model.options == {"short_side": 96, "lower_case": True}
     assert isinstance(p, PropagateNode)
     assert p.engine is not None
     assert p.engine.scales == (0.8, 1.0)
@@ -170,6 +170,15 @@ BROKEN = {
     "mapping wanted": (BASE.replace("{by: neighbours}", "neighbours"), r"yaml:3: groups must be a mapping"),
     "nothing given": (BASE.replace("workspace: runs", "workspace:"), r"yaml:2: .*found nothing"),
     "unsafe name": (BASE.replace("    f:", "    ../f:"), r"yaml:12: .*'../f'"),
+    "unknown runner": (BASE.replace("runner: soc", "runner: sok"), r"yaml:6: models\.b: runner 'sok' .*mean 'soc'"),
+    "unknown option": (
+        BASE.replace("options: {short_side", "options: {shortside"),
+        r"yaml:6: models\.b\.options: unknown key 'shortside'; did you mean 'short_side'",
+    ),
+    "option out of range": (
+        BASE.replace("short_side: 96", "short_side: 0"),
+        r"yaml:6: models\.b\.options\.short_side '0' is not a whole number of at least 1",
+    ),
     "same name twice": (
         BASE.replace("    f:", "    a:").replace("node: f", "node: a"),
         r"yaml:12: .*already defined at line 5",
