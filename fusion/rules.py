@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Literal, get_args
@@ -121,7 +121,8 @@ def fuse_video(
         names: of the members, for messages.
 
     Raises:
-        FusionError: an expression is missing, frames or sizes differ, or no vote can reach the threshold.
+        FusionError: an expression is missing, frames or sizes differ, no vote can reach the threshold, or masks
+            without scores are to be compared by their scores.
     """
     rows = [
         [[_get(member, name, expression) for member, name in zip(members, names, strict=True)] for expression in group]
@@ -129,7 +130,10 @@ def fuse_video(
     ]
     for row in (row for own in rows for row in own):
         check_alike(row, names)
-    masks = _assign_groups(rows, rule) if rule.method == "assign" else (_fuse_group(own, rule) for own in rows)
+    if rule.method == "assign":
+        masks: Iterable[tuple[bytes, ...]] = _assign_groups(rows, rule)
+    else:
+        masks = (_fuse_group(own, rule, names=names) for own in rows)
     for own, runs in zip(rows, masks, strict=True):
         for row in own:
             scores, key_frame = combine_scores(row, rule.scores)
@@ -142,7 +146,7 @@ def fuse_video(
                 runs,
                 scores,
                 key_frame,
-                scored=all(one.scored for one in row),
+                scored=all(one.scored for one in (row[:1] if rule.scores == "first" else row)),
             )
 
 
@@ -178,7 +182,7 @@ def _rank_within_members(scores: Sequence[tuple[int, float]]) -> list[int]:
     return [sum(other > score for other in own[member]) for member, score in scores]
 
 
-def _fuse_group(rows: Sequence[Sequence[MaskSequence]], rule: FusionRule) -> tuple[bytes, ...]:
+def _fuse_group(rows: Sequence[Sequence[MaskSequence]], rule: FusionRule, *, names: Sequence[str]) -> tuple[bytes, ...]:
     """Return the run lengths that the expressions of a group share; `rows` holds its members' sequences."""
     if len(rows) == 1 and rule.singles is not None and rule.singles.only is not None:
         return rows[0][rule.singles.only].runs
@@ -187,13 +191,23 @@ def _fuse_group(rows: Sequence[Sequence[MaskSequence]], rule: FusionRule) -> tup
     if rule.method == "average":
         return average(everyone, weights=weights, threshold=_probability(rule, len(rows)))
     if rule.method == "best":
-        return everyone[_find_best(everyone, rule)].runs
+        return everyone[_find_best(everyone, rule, names)].runs
     return vote(everyone, needed=rule.count_votes(len(rows))[1], weights=weights).encode()
 
 
-def _find_best(sequences: Sequence[MaskSequence], rule: FusionRule) -> int:
-    """Return the place of the surest sequence, the first of equals; members alternate in `sequences`."""
+def _find_best(sequences: Sequence[MaskSequence], rule: FusionRule, names: Sequence[str]) -> int:
+    """Return the place of the surest sequence, the first of equals; members alternate in `sequences`.
+
+    Raises:
+        FusionError: masks that came without scores, whose 1 would win against any network's.
+    """
     n_members = len(rule.weights)
+    for place, sequence in enumerate(sequences):
+        if not sequence.scored:
+            raise FusionError(
+                f"{sequence.video}/{sequence.expression}: {names[place % n_members]} came without scores, which best "
+                "compares; fuse by votes"
+            )
     means = [float(sequence.scores.mean()) for sequence in sequences]
     if rule.fits is not None:
         ranked = [rule.fits[place % n_members].chance(mean) for place, mean in enumerate(means)]

@@ -172,7 +172,7 @@ class PropagateNode(Node):
         assert self.folder is not None
         masks = import_folder(self.folder, task, sources)
         return [
-            replace(mask, scores=source.scores, key_frame=source.pick_key_frame())
+            replace(mask, scores=source.scores, key_frame=source.pick_key_frame(), scored=source.scored)
             for mask, source in zip(masks, sources, strict=True)
         ]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -148,6 +149,22 @@ def test_best_takes_the_sequence_with_the_highest_mean_score() -> None:
     members = [member([1, 1], [2, 2], scores=[0.9, 0.1]), member([4, 4], [8, 8], scores=[0.6, 0.6])]
     fused = fuse(members, FusionRule((ONE, ONE), method="best"), "01")
     assert bits(fused["0"]) == bits(fused["1"]) == [4, 4]
+
+
+@pytest.mark.parametrize("fits", [None, (ScoreFit(1.0, 0.0), ScoreFit(1.0, 0.0))], ids=["by weights", "fitted"])
+def test_best_refuses_masks_that_came_without_scores(fits: tuple[ScoreFit, ...] | None) -> None:
+    # An import's score of 1 says only that a mask is there; it must not beat a network's 0.9.
+    white = {name: replace(mask, scored=False) for name, mask in member([0b1111], scores=[1.0]).items()}
+    rule = FusionRule((ONE, ONE), method="best", fits=fits)
+    with pytest.raises(FusionError, match="v/0: m1 came without scores, which best compares; fuse by votes"):
+        fuse([member([0b0001], scores=[0.9]), white], rule, "0")
+
+
+@pytest.mark.parametrize(("rule", "scored"), [("first", True), ("mean", False), ("product", False)])
+def test_a_fusion_has_scores_where_those_that_it_passes_on_are(rule: str, scored: bool) -> None:
+    without = {name: replace(mask, scored=False) for name, mask in member([1]).items()}
+    assert fuse([member([1]), without], votes("1", 2, scores=rule), "0")["0"].scored is scored
+    assert not fuse([without, member([1])], votes("1", 2, scores=rule), "0")["0"].scored
 
 
 @pytest.mark.parametrize(
