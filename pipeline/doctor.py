@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +12,9 @@ from typing import Literal
 from pipeline.kinds.base import Node
 from pipeline.recipe.graph import build_graph, find_missing_files
 from pipeline.recipe.recipe import Recipe
+from pipeline.workspace import find_place
 from rvos.datasets import Dataset, open_dataset
-from rvos.errors import InputError
+from rvos.errors import InputError, StoreError
 from rvos.videos import Video
 
 Level = Literal["ok", "note", "missing"]
@@ -159,13 +161,19 @@ def _examine_videos(recipe: Recipe, videos: Sequence[Video]) -> Iterator[Finding
 
 
 def _examine_workspace(workspace: Path) -> Iterator[Finding]:
-    place = workspace
-    while not place.exists() and place != place.parent:
-        place = place.parent
-    free = shutil.disk_usage(place).free
-    if not place.is_dir():
-        yield Finding("missing", f"{workspace}: {place} is a file; choose another workspace")
-    elif free < _LITTLE_SPACE:
-        yield Finding("note", f"{workspace}: {free >> 20} MiB free; a full disk stops a run, finished results stay")
+    try:
+        place = find_place(workspace)
+        with tempfile.TemporaryFile(dir=place):
+            free = shutil.disk_usage(place).free
+    except StoreError as error:
+        yield Finding("missing", str(error))
+    except OSError as error:
+        yield Finding("missing", f"{workspace}: cannot be written ({error.strerror}); choose another workspace")
     else:
-        yield Finding("ok", f"{workspace}: {free >> 30} GiB free")
+        yield _judge_space(workspace, free)
+
+
+def _judge_space(workspace: Path, free: int) -> Finding:
+    if free < _LITTLE_SPACE:
+        return Finding("note", f"{workspace}: {free >> 20} MiB free; a full disk stops a run, finished results stay")
+    return Finding("ok", f"{workspace}: {free >> 30} GiB free")

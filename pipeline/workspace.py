@@ -2,10 +2,25 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from rvos.errors import StoreError
 from rvos.files import check_inside, clear_leftovers, write_atomically
+
+
+def find_place(path: Path) -> Path:
+    """Return the folder where a workspace is, or would be made.
+
+    Raises:
+        StoreError: there stands something else.
+    """
+    place = path
+    while not os.path.lexists(place) and place != place.parent:
+        place = place.parent
+    if not os.path.isdir(place):
+        raise StoreError(f"{path}: {place} is no folder; choose another workspace")
+    return place
 
 
 def prepare_workspace(path: Path) -> None:
@@ -14,6 +29,7 @@ def prepare_workspace(path: Path) -> None:
     Raises:
         StoreError: read-only, full, or no folder.
     """
+    find_place(path)
     places = (path / "nodes", path / "groups", path / "failures", *path.glob("nodes/*"), *path.glob("failures/*"))
     for place in places:
         check_inside(place, path)

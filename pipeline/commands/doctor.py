@@ -11,6 +11,7 @@ from dataclasses import asdict
 from pipeline.commands.recipe_options import add_recipe_options, open_recipe
 from pipeline.doctor import Finding, examine
 from pipeline.provenance import list_versions
+from pipeline.summary import EXIT_INPUT
 
 _PATIENCE = 20.0
 
@@ -24,7 +25,7 @@ def register(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print what was found; 1 if something is missing."""
+    """Print what was found; 2 where a run would refuse."""
     findings = [*_examine_machine(), *examine(open_recipe(options), deep=options.deep)]
     n_missing = sum(finding.level == "missing" for finding in findings)
     if options.json:
@@ -34,7 +35,7 @@ def run(options: argparse.Namespace) -> int:
         for finding in findings:
             print(f"{finding.level:>7}  {finding.text}")
         print(f"{options.recipe}: {f'{n_missing} things are missing' if n_missing else 'ready to run'}")
-    return int(bool(n_missing))
+    return EXIT_INPUT if n_missing else 0
 
 
 def _examine_machine() -> Iterator[Finding]:

@@ -15,6 +15,7 @@ from pipeline.plan import Plan, make_plan, select_videos
 from pipeline.recipe.graph import build_graph, choose_stage, find_missing_files
 from pipeline.recipe.recipe import Recipe
 from pipeline.timings import count_work, read_speeds
+from pipeline.workspace import find_place
 from rvos.datasets import open_dataset
 from rvos.errors import ConfigError
 from rvos.store import Store
@@ -63,6 +64,7 @@ def run(options: argparse.Namespace) -> int:
     if any(number < 1 for number in options.workers) or not 0 <= options.load_seconds < float("inf"):
         raise ConfigError("--workers: give 1 or more; --load-seconds: give 0 or more")
     recipe = open_recipe(options)
+    find_place(recipe.workspace)
     graph = build_graph(recipe, stage=choose_stage(recipe, options.stage))
     missing: dict[str, list[str]] = {}
     for node, file in find_missing_files(graph.nodes):

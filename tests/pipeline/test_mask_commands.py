@@ -269,7 +269,7 @@ def test_doctor_names_everything_that_is_missing(folder: Path, capsys: pytest.Ca
     (folder / "data/valid/JPEGImages/video2/00005.jpg").write_bytes(b"damaged")
     (folder / "data/valid/Annotations/video2/00000.png").unlink()
     shutil.rmtree(folder / "members/c")
-    assert main(["doctor", "pipeline.yaml", "--deep", "--json"]) == 1
+    assert main(["doctor", "pipeline.yaml", "--deep", "--json"]) == 2
     findings = json.loads(capsys.readouterr().out)["findings"]
     missing = [finding["text"] for finding in findings if finding["level"] == "missing"]
     for part in ("members/c", "video1/00005.jpg", "video2/00005.jpg", "video2/00000.png"):
@@ -280,10 +280,22 @@ def test_doctor_names_everything_that_is_missing(folder: Path, capsys: pytest.Ca
 def test_doctor_asks_for_object_ids_where_groups_need_them(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = folder / "data/meta_expressions/valid/meta_expressions.json"
     path.write_text(path.read_text().replace(', "obj_id": "1"', "").replace(', "obj_id": "2"', ""))
-    assert main(["doctor", "pipeline.yaml"]) == 1
+    assert main(["doctor", "pipeline.yaml"]) == 2
     printed = capsys.readouterr().out
     assert "groups by object_id: 3 videos have expressions without obj_id" in printed
     assert "no ground truth" in printed
+
+
+@pytest.mark.parametrize("workspace", ["taken", "taken/runs", "link"])
+def test_a_place_that_is_no_folder_is_refused_before_a_run(
+    folder: Path, capsys: pytest.CaptureFixture[str], workspace: str
+) -> None:
+    Path("taken").touch()
+    Path("link").symlink_to("nowhere")
+    for command in ("plan", "doctor", "run"):
+        assert main([command, "pipeline.yaml", "--workspace", workspace]) == 2
+        captured = capsys.readouterr()
+        assert "is no folder; choose another workspace" in captured.out + captured.err
 
 
 @pytest.mark.parametrize("name", ["../../outside", "/outside", "a/../../outside"])
