@@ -22,7 +22,7 @@ from propagate.passes import Track, run_passes
 from propagate.propagator import EXPRESSIONS_AT_ONCE
 from rvos.detections import FrameInstances
 from rvos.errors import InputError
-from rvos.mask_sequences import MaskSequence, decode
+from rvos.mask_sequences import MaskSequence, decode, encode
 from rvos.tracklets import Tracklet
 from rvos.videos import Video
 
@@ -230,9 +230,8 @@ def _stack(prompts: Sequence[_Prompt]) -> tuple[Tensor | None, Tensor | None]:
 
 def _begin(video: Video, frame: int, size: tuple[int, int], prompt: _Prompt) -> MaskSequence:
     """Return a sequence with a mask in its key frame alone."""
-    masks = np.zeros((video.n_frames, *size), np.bool_)
-    masks[frame] = prompt.mask
+    assert prompt.mask is not None
+    nothing, own = encode(np.stack([np.zeros(size, np.bool_), prompt.mask]))
+    runs = tuple(own if index == frame else nothing for index in range(video.n_frames))
     scores = np.zeros(video.n_frames, np.float32)
-    return MaskSequence.from_masks(
-        masks, video=video.id, expression="masklet", frames=video.frames, scores=scores, key_frame=frame
-    )
+    return MaskSequence(video.id, "masklet", video.frames, size, runs, scores, key_frame=frame)

@@ -46,7 +46,7 @@ class Noun:
     """What a sentence is about.
 
     Args:
-        text: what is looked for, lower case; several nouns are separated by " . "; empty where the sentence is.
+        text: what is looked for, lower case; several nouns are separated by " . "; empty for a sentence without words.
         phrase: the whole noun phrase.
         source: `file`: the user's; `rules`; `expression`: no noun was found, the text is the whole sentence.
     """
@@ -91,7 +91,8 @@ class NounFinder:
             return Noun(names, names, "file")
         words = find_phrase(expression.text)
         if not words:
-            text = " ".join(expression.text.lower().replace(".", " ").split())
+            has_words = _WORD.search(expression.text) is not None
+            text = " ".join(expression.text.lower().replace(".", " ").split()) if has_words else ""
             return Noun(text, text, "expression")
         phrase = " ".join(words)
         text = words[-1] if self._settings.text == "head" else phrase

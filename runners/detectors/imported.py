@@ -9,7 +9,6 @@ each video, `VIDEO.json`.
 from __future__ import annotations
 
 import math
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -67,13 +66,27 @@ class ImportedDetections:
         self._whole = None if path.is_dir() else read_annotations(path)
 
     def detect(self, video: Video, frames: Sequence[int], nouns: Sequence[Sequence[str]]) -> list[list[FrameInstances]]:
-        """See `Detector`; a frame that the file does not list has no boxes."""
+        """See `Detector`; a frame that the file does not list has no boxes.
+
+        Raises:
+            InputError: annotations that cannot be used, or other frames of the video than these.
+        """
         listed = self._whole if self._whole is not None else read_annotations(self._path / f"{video.id}.json")
+        self._check_frames(video, frames, [frame for name, frame in listed if name == video.id])
         size = video.read_size()
         return [
             [self._read(listed.get((video.id, video.frames[index]), ()), names, size) for index in frames]
             for names in nouns
         ]
+
+    def _check_frames(self, video: Video, frames: Sequence[int], listed: Sequence[str]) -> None:
+        """Check that not all detections of a video are of frames that nobody asks for."""
+        wanted = [video.frames[index] for index in frames]
+        if listed and not set(listed) & set(wanted):
+            raise InputError(
+                f"{self._path}: {video.id}: lists {len(listed)} frames, such as {ascii(listed[0])[:40]}, and none that "
+                f"is looked at, such as {wanted[0]}; detect there, or set detect_frames"
+            )
 
     def _read(self, rows: Sequence[_Listed], names: Sequence[str], size: tuple[int, int]) -> FrameInstances:
         own = [one for one in rows if one.category is None or any(is_category(name, one.category) for name in names)]
@@ -100,7 +113,7 @@ def build(settings: DetectorSettings, *, device: torch.device) -> ImportedDetect
 
 
 def read_annotations(path: Path) -> dict[tuple[str, str], list[_Listed]]:
-    """Return the annotations of a file by video and frame.
+    """Return the annotations of a file by video and frame; a frame without any has an empty list.
 
     Raises:
         InputError: it cannot be read, or is not of this form.
@@ -111,7 +124,7 @@ def read_annotations(path: Path) -> dict[tuple[str, str], list[_Listed]]:
     categories = {
         _read_id(row, where): _read_name(row, where) for row in _read_rows(content, "categories", where, needed=False)
     }
-    found: dict[tuple[str, str], list[_Listed]] = defaultdict(list)
+    found: dict[tuple[str, str], list[_Listed]] = {place: [] for place in images.values()}
     for number, row in enumerate(_read_rows(content, "annotations", where)):
         here = f"{where}: annotation {number}"
         image, category = row.get("image_id"), row.get("category_id")
@@ -120,7 +133,7 @@ def read_annotations(path: Path) -> dict[tuple[str, str], list[_Listed]]:
         if category is not None and (not isinstance(category, int | str) or category not in categories):
             raise InputError(f"{here}: category_id {ascii(category)[:40]} is not among the categories; correct it")
         found[images[image]].append(_Listed(here, None if category is None else categories[category], row))
-    return dict(found)
+    return found
 
 
 def _read_rows(content: Mapping[str, Any], key: str, where: str, *, needed: bool = True) -> list[Row]:

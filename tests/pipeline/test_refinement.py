@@ -13,10 +13,13 @@ import pytest
 import torch
 from PIL import Image
 from small_data import FRAMES, HEIGHT, WIDTH, write_split
+from small_dino import write_grounding_dino
 
 from pipeline.cli import main
 from pipeline.recipe.graph import build_graph
 from pipeline.recipe.reader import read_recipe
+from propagate.engines.sam2_network import Sam2Network
+from propagate.engines.sam2_sizes import find_config
 from propagate.masklets import list_distinct
 from propagate.refinement import Evidence, RefinementSettings, refine
 from rvos.artefacts import TRACKLETS
@@ -278,3 +281,25 @@ def test_the_report_page_shows_what_was_selected(recipe: str, capsys: pytest.Cap
         shown["expressions"], read_report("refine", "refined", shown["id"])["expressions"], strict=True
     ):
         assert expression["refinements"] == {"refined": written}
+
+
+def test_boxes_of_grounding_dino_start_sam2(recipe: str, capsys: pytest.CaptureFixture[str]) -> None:
+    write_grounding_dino(Path("dino"))
+    torch.manual_seed(0)
+    torch.save(Sam2Network(find_config("sam2.1-mini", 64)).model.state_dict(), "sam2.pt")
+    changes = [
+        "detectors.found={detector: grounding-dino, checkpoint: dino, box_threshold: 0}",
+        "engines.aot={network: sam2.1-mini, checkpoint: sam2.pt, image_size: 64}",
+        "stages.stage3.things.max_instances=3",
+    ]
+    words = [word for change in changes for word in ("--set", change)]
+    done = run(recipe, capsys, "--videos", "video0", *words)
+    assert (done["things"], done["refined"]) == ((1, 0), (1, 0))
+    counts = read_report("masklets", "things", "video0")["thing"]
+    for row in counts:
+        assert row["boxes"] == 12
+        assert 1 <= row["used"] <= 3
+        assert row["empty"] + row["known"] + row["capped"] + row["started"] == row["used"]
+    masklets = Store(Path("runs")).read_artefact("things", "video0", codec=TRACKLETS)
+    assert len(masklets) == sum(row["started"] for row in counts)
+    assert {one.detector for one in masklets} <= {"grounding-dino"}

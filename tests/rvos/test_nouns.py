@@ -73,6 +73,10 @@ def test_the_whole_sentence_stands_in_for_a_missing_noun() -> None:
     ]
 
 
+def test_a_sentence_without_words_asks_for_nothing() -> None:
+    assert [noun.text for noun in find(NounSettings(), "?! ...", "")] == ["", ""]
+
+
 def test_the_whole_phrase_can_be_asked_for() -> None:
     assert find(NounSettings(text="phrase"), "A black cat sleeps") == [Noun("black cat", "black cat", "rules")]
 

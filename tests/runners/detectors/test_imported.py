@@ -137,6 +137,17 @@ def test_masks_for_a_part_of_the_boxes_are_refused(tmp_path: Path, video: Video)
         open_detector(tmp_path / "found.json", make(*rows)).detect(video, (0,), [("dog",)])
 
 
+def test_detections_of_other_frames_alone_are_a_mistake(tmp_path: Path, video: Video) -> None:
+    content = make({"image_id": 8, "bbox": BOX})
+    content["images"] = content["images"][1:]
+    detector = open_detector(tmp_path / "found.json", content)
+    assert detector.detect(video, (0, 1), [("dog",)])[0][0].boxes.labels == ()
+    with pytest.raises(
+        InputError, match="v: lists 1 frames, such as '00005', and none that is looked at, such as 00000"
+    ):
+        detector.detect(video, (0,), [("dog",)])
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [

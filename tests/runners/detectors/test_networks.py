@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
-from transformers import BertConfig, GroundingDinoConfig, GroundingDinoForObjectDetection, SwinConfig
+from small_dino import write_grounding_dino
 
 from runners.checkpoints import save_network
 from runners.detectors.base import DetectorSettings
@@ -26,8 +25,6 @@ from rvos.videos import Video
 
 CPU = torch.device("cpu")
 SIZE = (40, 60)
-WORDS = {"[PAD]": 0, "[UNK]": 100, "[CLS]": 101, "[SEP]": 102, ".": 1012, "a": 1037, "the": 1996, "world": 2088}
-WORDS |= {"man": 2158, "person": 2711, "cat": 4937, "hello": 7592}
 
 
 @pytest.fixture
@@ -41,40 +38,7 @@ def video(tmp_path: Path) -> Video:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder as the hub has it."""
-    folder = tmp_path_factory.mktemp("dino")
-    pieces = [f"[unused{index}]" for index in range(7600)]
-    for word, index in WORDS.items():
-        pieces[index] = word
-    (folder / "vocab.txt").write_text("\n".join(pieces) + "\n")
-    text = BertConfig(vocab_size=7600, hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16)
-    swin = SwinConfig(
-        image_size=64,
-        embed_dim=8,
-        depths=[1, 1, 1, 1],
-        num_heads=[1, 1, 2, 2],
-        window_size=4,
-        out_features=["stage2", "stage3", "stage4"],
-    )
-    config = GroundingDinoConfig(
-        backbone_config=swin,
-        text_config=text,
-        num_queries=12,
-        encoder_layers=1,
-        decoder_layers=2,
-        d_model=32,
-        encoder_ffn_dim=16,
-        decoder_ffn_dim=16,
-        encoder_attention_heads=2,
-        decoder_attention_heads=2,
-        max_text_len=16,
-    )
-    torch.manual_seed(0)
-    GroundingDinoForObjectDetection(config).save_pretrained(folder)
-    processor = {"do_resize": True, "size": {"shortest_edge": 96, "longest_edge": 160}, "do_normalize": True}
-    processor |= {"image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225], "do_rescale": True}
-    (folder / "preprocessor_config.json").write_text(json.dumps(processor))
-    return folder
+    return write_grounding_dino(tmp_path_factory.mktemp("dino"))
 
 
 def open_dino(folder: Path, **settings: float) -> GroundingDino:
