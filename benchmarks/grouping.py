@@ -22,7 +22,7 @@ from fusion.runs import count_hits
 from fusion.thresholds import Threshold
 from fusion.votes import read_runs
 from pipeline.commands.recipe_options import add_recipe_options, open_recipe
-from pipeline.kinds.base import Combination
+from pipeline.kinds.capabilities import Combination
 from pipeline.plan import make_plan
 from pipeline.recipe.graph import build_graph
 from pipeline.results import Results, VideoResults

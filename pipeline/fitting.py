@@ -17,7 +17,7 @@ from fusion.rules import FusionRule, fuse_video
 from fusion.runs import count_hits
 from fusion.sweeps import Setting, list_shares
 from fusion.votes import read_runs
-from pipeline.kinds.base import Combination
+from pipeline.kinds.capabilities import Combination
 from pipeline.results import Results, VideoResults
 from pipeline.sweeping import sweep_video
 from pipeline.tables import resample_gain

@@ -19,7 +19,7 @@ from fusion.gate import (
     select_features,
     sum_counts,
 )
-from pipeline.kinds.base import Gate
+from pipeline.kinds.capabilities import Gate
 from pipeline.kinds.gate import erase
 from pipeline.results import Results
 from rvos.datasets import Dataset

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import joblib
 import numpy as np
 
-from pipeline.kinds.base import Refiner
+from pipeline.kinds.capabilities import Refiner
 from pipeline.results import Results, VideoResults
 from pipeline.scoring import Values
 from propagate.refinement import Combination, Evidence, RefinementSettings, refine

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.kinds.artefacts import MASKS, Artefact
-from pipeline.kinds.base import Ballot, Refiner
+from pipeline.kinds.capabilities import Ballot, Refiner
 from pipeline.plan import Plan
 from rvos.errors import ConfigError, StoreError
 from rvos.mask_sequences import MaskSequence

@@ -20,7 +20,7 @@ from fusion.sweeps import (
 )
 from fusion.thresholds import Threshold
 from fusion.votes import check_alike, read_runs
-from pipeline.kinds.base import Ballot
+from pipeline.kinds.capabilities import Ballot
 from pipeline.results import Results, VideoResults
 from pipeline.scoring import Values
 from rvos.datasets import Dataset

@@ -15,7 +15,7 @@ from fusion.rules import FusionRule
 from pipeline.commands.recipe_options import add_recipe_options, open_recipe, repeat_options
 from pipeline.fitting import Gain, fit_numbers, fit_votes
 from pipeline.gating import GatedVideo, fit_gate, read_answers
-from pipeline.kinds.base import Combination, Gate
+from pipeline.kinds.capabilities import Combination, Gate
 from pipeline.plan import make_plan, select_videos
 from pipeline.recipe.graph import build_graph
 from pipeline.recipe.recipe import Recipe

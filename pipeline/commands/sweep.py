@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pipeline.commands.recipe_options import add_recipe_options, open_recipe, repeat_options
 from pipeline.gating import GateRow, read_answers, sweep_gate
-from pipeline.kinds.base import Refiner
+from pipeline.kinds.capabilities import Refiner
 from pipeline.plan import make_plan, select_videos
 from pipeline.recipe.graph import build_graph
 from pipeline.refinement_sweeping import sweep_refinement

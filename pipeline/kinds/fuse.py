@@ -17,7 +17,8 @@ from fusion.scores import ScoreRule
 from fusion.thresholds import Threshold
 from pipeline.checksums import Checksums
 from pipeline.kinds.artefacts import MASKS, Artefact
-from pipeline.kinds.base import Ballot, Combination, Node, NodeFile, Task, Values, WorkerKey, plain
+from pipeline.kinds.base import Node, NodeFile, Task, WorkerKey, plain
+from pipeline.kinds.capabilities import Ballot, Combination, Values
 from pipeline.kinds.grouping import find_groups, given_groups, is_by_masks, read_run_rule, write_review
 from pipeline.recipe.entry import NodeEntry
 from pipeline.recipe.values import GroupsEntry

@@ -13,7 +13,8 @@ from fusion.fitted_files import read_fitted
 from fusion.gate import FEATURES, measure_features, select_features
 from pipeline.checksums import Checksums
 from pipeline.kinds.artefacts import MASKS, Artefact
-from pipeline.kinds.base import Gate, Node, NodeFile, Task, Values, WorkerKey, plain
+from pipeline.kinds.base import Node, NodeFile, Task, WorkerKey, plain
+from pipeline.kinds.capabilities import Gate, Values
 from pipeline.recipe.entry import NodeEntry
 from rvos.errors import ConfigError, InputError
 from rvos.mask_sequences import MaskSequence

@@ -8,7 +8,8 @@ from typing import ClassVar, Literal
 
 from pipeline.checksums import Checksums
 from pipeline.kinds.artefacts import INSTANCES, MASKS, Artefact
-from pipeline.kinds.base import Node, NodeFile, ReadArtefact, Refiner, Task, WorkerKey, plain
+from pipeline.kinds.base import Node, NodeFile, Task, WorkerKey, plain
+from pipeline.kinds.capabilities import ReadArtefact, Refiner
 from pipeline.kinds.masklets import noun_files, write_report
 from pipeline.recipe.entry import NodeEntry
 from pipeline.refinement_report import RefinedExpression, build_report

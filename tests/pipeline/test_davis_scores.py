@@ -13,7 +13,7 @@ from data_folders import listed, write_json, write_png
 
 from pipeline.cli import main
 from pipeline.kinds.artefacts import MASKS
-from pipeline.kinds.base import ReadArtefact
+from pipeline.kinds.capabilities import ReadArtefact
 from pipeline.plan import make_plan
 from pipeline.recipe.graph import build_graph
 from pipeline.recipe.reader import read_recipe
