@@ -176,7 +176,7 @@ def run_criterion(config: Mapping[str, Any], inputs: Inputs) -> Arrays:
     )
     names = [*sorted({name.split(".")[0] for name in inputs if name.startswith("layer")}), "final"]
     stacked = [torch.stack([inputs[f"{name}.pred_{kind}"] for name in names]) for kind in ("logits", "boxes", "masks")]
-    outputs = Predictions(stacked[0], stacked[1], stacked[2], stacked[1][-1, ..., :2])
+    outputs = Predictions(*stacked)
     targets = _targets(inputs)
     arrays: Arrays = {name: value.numpy() for name, value in criterion.losses(outputs, targets).items()}
     arrays["total"] = criterion(outputs, targets)["total"].numpy()

@@ -77,7 +77,7 @@ def run_network(case: Case, checkpoint: Path, network: ReferFormer) -> Results:
 
 
 def _outputs(predictions: Predictions) -> Arrays:
-    arrays: Arrays = {"reference_points": predictions.reference_points.numpy()}
+    arrays: Arrays = {}
     last = len(predictions.logits) - 1
     for layer in range(last + 1):
         prefix = "" if layer == last else f"aux{layer}."
@@ -121,7 +121,10 @@ def _stages(network: ReferFormer, visual: VisualFeatures, text: TextFeatures) ->
     coarse = network.pixel_decoder.coarse(network.memory_levels(visual, maps, clips), text)
     heads = network.head_states(decoded, clips, training=False)
     filters = network.controller(heads.states).expand(-1, -1, visual.frames, -1, -1).flatten(1, 2)
+    # Officially an output, but only ever drawn: where the last layer started from.
+    points = decoded.references[-2 if len(decoded.references) > 1 else -1][..., :2]
     stages = {
+        "reference_points": by_clip(points, clips),
         "text.word": text.words,
         "text.sentence": text.sentence,
         "decoder.hs": decoded.hidden,

@@ -52,8 +52,6 @@ def run_training_step(case: Case, checkpoint: Path) -> Results:
     file = read_checkpoint(checkpoint)
     network = load_soc(file, _without_dropout(config_of(case, file))).train()
     training = case.keys["training"]
-    if training["freeze_text_encoder"]:
-        network.freeze_text_encoder()
     settings = _optimiser_settings(training)
     optimiser = build_optimiser(network, settings)
     outputs: SOCOutputs = network(*network_inputs(case))

@@ -23,11 +23,12 @@ from runners.networks.uninext.config import (
     UninextConfig,
     VitSizes,
 )
+from runners.networks.uninext.fusion import Fused
 from runners.networks.uninext.language import Text
 from runners.networks.uninext.loading import load_network
 from runners.networks.uninext.masks import paint
 from runners.networks.uninext.network import Detections, Uninext, pad_frames
-from runners.networks.uninext.proposals import pick
+from runners.networks.uninext.proposals import Proposals, pick
 from runners.networks.uninext.visual import BackboneHolder, Visual
 from runners.uninext_frames import finish, input_size, normalise, resize_frame
 from rvos.errors import InputError
@@ -198,18 +199,22 @@ def _run_frame(network: Uninext, image: Tensor, text: Text, original: tuple[int,
 def _stages(network: Uninext, image: Tensor, text: Text, query: int) -> Arrays:
     """Return the intermediate arrays of one frame."""
     visual = _look(network, image)
-    layers: list[Tensor] = []
+    transformer = network.detr.detr.transformer
+    fusion = transformer.encoder.get_submodule("vl_layers.0.b_attn")
+    watched = [fusion.get_submodule("attn"), fusion, *transformer.encoder.layers, transformer.enc_output_norm]
+    results: list[Any] = []
     hooks = [
-        layer.register_forward_hook(lambda _module, _inputs, result: layers.append(result))
-        for layer in network.detr.detr.transformer.encoder.layers
+        module.register_forward_hook(lambda _module, _inputs, result: results.append(result)) for module in watched
     ]
     detections = network.detect(visual, text)
     for hook in hooks:
         hook.remove()
-    arrays = _image_stages(network, image, visual)
+    deltas, fused, *layers, features = results
+    arrays = _image_stages(network, image, visual) | _fusion_stages(deltas, fused)
     for index, layer in enumerate(layers):
         _add_summary(arrays, f"encoder.{index}", layer)
-    arrays |= _query_stages(detections) | _selected_stages(network, detections, visual, query)
+    proposals = network.detr.detr.propose(detections.memory, visual)
+    arrays |= _query_stages(proposals, features, detections) | _selected_stages(network, detections, visual, query)
     arrays |= {"text.hidden": text.tokens.numpy(), "valid_ratios": visual.ratios.numpy()}
     return arrays
 
@@ -232,20 +237,27 @@ def _image_stages(network: Uninext, image: Tensor, visual: Visual) -> Arrays:
     return arrays
 
 
-def _query_stages(detections: Detections) -> Arrays:
-    """Return the fusion, the proposals and the decoder's layers."""
-    proposals, decoded, fused = detections.proposals, detections.decoded, detections.fused
+def _fusion_stages(deltas: tuple[Tensor, Tensor], fused: Fused) -> Arrays:
+    """Return what the early fusion adds to image and text tokens, and what they are then."""
     arrays: Arrays = {
-        "fusion.delta_text": fused.delta_text.numpy(),
+        "fusion.delta_text": deltas[1].numpy(),
         "fusion.text": fused.text.tokens.numpy(),
         "text.pooled": fused.text.mean().numpy(),
+    }
+    _add_summary(arrays, "fusion.delta_visual", deltas[0])
+    _add_summary(arrays, "fusion.visual", fused.visual)
+    return arrays
+
+
+def _query_stages(proposals: Proposals, features: Tensor, detections: Detections) -> Arrays:
+    """Return the proposals, the features that they are made of, and the decoder's layers."""
+    decoded = detections.decoded
+    arrays: Arrays = {
         "proposals.score": proposals.scores[0].numpy(),
         "proposals.tokens": proposals.tokens[0].numpy(),
         "proposals.reference": proposals.boxes.sigmoid().numpy(),
     }
-    _add_summary(arrays, "fusion.delta_visual", fused.delta_visual)
-    _add_summary(arrays, "fusion.visual", fused.visual)
-    _add_summary(arrays, "proposals.memory", proposals.features)
+    _add_summary(arrays, "proposals.memory", features)
     _add_summary(arrays, "proposals.unact", proposals.boxes.masked_fill(proposals.boxes.isinf(), 0.0))
     for index, (state, box) in enumerate(zip(decoded.states, decoded.boxes, strict=True)):
         _add_summary(arrays, f"decoder.{index}.state", state)

@@ -9,6 +9,8 @@ from torch import Tensor
 
 _TEMPERATURE = 10000.0
 _EPSILON = 1e-6
+# Valid pixels count 0.5, 1.5, 2.5, ... here, where the encoding of DETR counts 1, 2, 3.
+_HALF_PIXEL = 0.5
 
 
 def _wavelengths(channels: int, device: torch.device) -> Tensor:
@@ -25,13 +27,12 @@ def interleaved_sine(coordinates: Tensor, channels: int) -> Tensor:
     return torch.stack((phases[..., 0::2].sin(), phases[..., 1::2].cos()), dim=-1).flatten(-2)
 
 
-def sine_encoding_2d(padding_mask: Tensor, channels: int = 256, *, offset: float = -0.5) -> Tensor:
+def sine_encoding_2d(padding_mask: Tensor, channels: int = 256) -> Tensor:
     """Return the encoding of every pixel of a map, rows in the first half of the channels, columns in the second.
 
     Args:
         padding_mask: bool (N, h, w), true = padding.
         channels: divisible by 4.
-        offset: added to the counts 1, 2, 3, ... of valid pixels before they are scaled to [0, 2 pi].
 
     Returns:
         float32 (N, channels, h, w).
@@ -46,7 +47,7 @@ def sine_encoding_2d(padding_mask: Tensor, channels: int = 256, *, offset: float
         # The count at the end of the axis is the number of valid pixels, so that 2 pi is the valid part, not the padded
         # map.
         last = count.narrow(axis, count.shape[axis] - 1, 1)
-        halves.append(interleaved_sine((count + offset) / (last + _EPSILON) * (2 * math.pi), channels // 2))
+        halves.append(interleaved_sine((count - _HALF_PIXEL) / (last + _EPSILON) * (2 * math.pi), channels // 2))
     # (N, h, w, channels) -> (N, channels, h, w)
     return torch.cat(halves, dim=-1).permute(0, 3, 1, 2).contiguous()
 

@@ -234,14 +234,11 @@ class ReferFormer(nn.Module):
         masks = self._draw_all(features, heads, decoded, visual.sizes)
         logits = [self.class_embed[layer](state) for layer, state in zip(heads.layers, heads.states, strict=True)]
         boxes = [by_clip(_refined_boxes(decoded, layer), clips) for layer in heads.layers]
-        # What entered the last layer; officially it is drawn and nothing else.
-        points = decoded.references[-2 if len(decoded.references) > 1 else -1][..., :2]
         return Predictions(
             # (layers, E, T or 1, Q, classes) -> (layers, E, T, Q, classes)
             torch.stack(logits).expand(-1, -1, frames, -1, -1),
             torch.stack(boxes),
             masks,
-            by_clip(points, clips),
         )
 
     @torch.no_grad()

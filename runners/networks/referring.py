@@ -48,13 +48,11 @@ class Predictions:
         logits: `(layers, B, T, Q, classes)`.
         boxes: `(layers, B, T, Q, 4)` centre x, centre y, width, height in [0, 1] of the unpadded frame.
         masks: `(layers, B, T, Q, h, w)` logits at stride 4.
-        reference_points: `(B, T, Q, 2)` where the last decoder layer started from.
     """
 
     logits: Tensor
     boxes: Tensor
     masks: Tensor
-    reference_points: Tensor
 
 
 @dataclass(frozen=True, slots=True, eq=False)

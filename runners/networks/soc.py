@@ -84,10 +84,6 @@ class SOC(nn.Module):
         self.controller.reset_xavier()
         nn.init.normal_(self.query_embed.weight)
 
-    def freeze_text_encoder(self) -> None:
-        """Stop training the language model; its dropout stays active in training mode, as officially."""
-        self.text_encoder.requires_grad_(False)
-
     def encode_video(
         self,
         frames: Tensor,
@@ -237,11 +233,10 @@ class SOC(nn.Module):
         layer = output_layer % self.config.decoder_layers
         # Float32, as halves would tie where the official scores differ.
         probabilities = self.class_embed[layer](states.hidden[layer][0]).float().sigmoid()
-        # (T, Q, K) -> (Q,): one slot for the whole clip, the first of equal ones
-        query_scores = probabilities.mean(0).amax(-1)
-        index = int(query_scores.argmax())
+        # (T, Q, K) -> (Q,) -> (): one slot for the whole clip, the first of equal ones
+        index = int(probabilities.mean(0).amax(-1).argmax())
         masks = self.predict_masks(states, layer, visual.sizes, [index])
-        return ChosenQuery(index, query_scores, probabilities[:, index, 0], masks[0, :, 0])
+        return ChosenQuery(index, probabilities[:, index, 0], masks[0, :, 0])
 
 
 def _projection(width: int, channels: int, stride: int = 1) -> nn.Sequential:

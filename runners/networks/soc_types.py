@@ -152,12 +152,10 @@ class ChosenQuery:
 
     Args:
         index: of the slot.
-        query_scores: (Q,) mean over frames of the class probability, largest class.
         scores: (T,) probability of class 0 in every frame.
         mask_logits: (T, h, w) at stride 4.
     """
 
     index: int
-    query_scores: Tensor
     scores: Tensor
     mask_logits: Tensor

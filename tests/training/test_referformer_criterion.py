@@ -17,7 +17,6 @@ def predictions(*, clips: int = 2, frames: int = 3, queries: int = 4) -> Predict
         torch.randn(2, clips, frames, queries, 1).requires_grad_(),
         torch.rand(2, clips, frames, queries, 4).requires_grad_(),
         torch.randn(2, clips, frames, queries, 8, 16).requires_grad_(),
-        torch.rand(clips, frames, queries, 2),
     )
 
 

@@ -186,7 +186,7 @@ def test_gradients_reach_every_trainable_parameter_and_no_frozen_one(frozen: boo
         for parameter in network.parameters():
             parameter.add_(torch.randn_like(parameter), alpha=0.1)
     if frozen:
-        network.freeze_text_encoder()
+        network.text_encoder.requires_grad_(False)
     masks = torch.zeros(1, 2, 72, 100, dtype=torch.bool)
     masks[:, :, 8:30, 10:35] = True
     ids = torch.tensor([[0, 7, 9, 2]])

@@ -17,12 +17,10 @@ _LIMIT = 50000.0
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Fused:
-    """Image and text tokens after the fusion, with what each direction added before the channel scales."""
+    """Image and text tokens after the fusion."""
 
     visual: Tensor
     text: Text
-    delta_visual: Tensor
-    delta_text: Tensor
 
 
 class BiAttention(nn.Module):
@@ -133,7 +131,7 @@ class FusionBlock(nn.Module):
         words = Text(self.layer_norm_l(text.tokens), text.mask)
         delta_visual, delta_text = self.attn(image, words)
         fused_text = Text(words.tokens + self.gamma_l * delta_text, text.mask)
-        return Fused(image + self.gamma_v * delta_visual, fused_text, delta_visual, delta_text)
+        return Fused(image + self.gamma_v * delta_visual, fused_text)
 
     def score_words(self, visual: Visual, words: Tensor) -> Tensor:
         """Return how much each image token of F frames attends to each of V words `(V, D)`: `(F, S, V)`."""

@@ -13,7 +13,6 @@ from runners.networks.heads import Perceptron
 from runners.networks.uninext.association import AssociationHead
 from runners.networks.uninext.config import UninextConfig
 from runners.networks.uninext.denoising import DenoisingQueries
-from runners.networks.uninext.fusion import Fused
 from runners.networks.uninext.heads import LanguageMatch, ProposalScore, SentenceEmbedding, build_iou_head
 from runners.networks.uninext.language import Text, TextEncoder
 from runners.networks.uninext.masks import MaskFeatures, build_controller, double_aligned, paint
@@ -32,18 +31,14 @@ class Detections:
         class_logits, iou_logits: `(N, Q)`.
         boxes: `(N, Q, 4)` as (cx, cy, w, h) in [0, 1] of the unpadded frame.
         decoded: all decoder layers.
-        proposals: what the references started from.
         memory: encoded tokens.
-        fused: tokens after the early fusion.
     """
 
     class_logits: Tensor
     iou_logits: Tensor
     boxes: Tensor
     decoded: Decoded
-    proposals: Proposals
     memory: Memory
-    fused: Fused
 
     @property
     def scores(self) -> Tensor:
@@ -230,8 +225,7 @@ class Uninext(nn.Module):
         fused = inner.transformer.encoder.fuse(visual, text)
         # Tokens have read the words once; the six layers that follow see pixels only.
         memory = inner.transformer.encode(fused.visual, visual)
-        proposals = inner.propose(memory, visual)
-        decoded = inner.decode(memory, proposals)
+        decoded = inner.decode(memory, inner.propose(memory, visual))
         last = inner.n_layers - 1
         states = decoded.states[last]
         return Detections(
@@ -240,9 +234,7 @@ class Uninext(nn.Module):
             inner.predict_iou(last, states),
             decoded.boxes[last],
             decoded,
-            proposals,
             memory,
-            fused,
         )
 
     def paint(self, detections: Detections, queries: Tensor, sizes: Tensor) -> Tensor:

@@ -20,14 +20,12 @@ class Proposals:
         tokens: `(N, Q)` int64, chosen tokens, best first.
         boxes: `(N, Q, 4)` logits of the chosen boxes; infinite for unusable tokens.
         all_boxes: `(N, S, 4)` logits of every token's box, in training; else None.
-        features: `(N, S, C)` what scores and boxes were computed from.
     """
 
     scores: Tensor
     tokens: Tensor
     boxes: Tensor
     all_boxes: Tensor | None
-    features: Tensor
 
 
 def anchor_boxes(shapes: tuple[tuple[int, int], ...], valid: Tensor) -> Tensor:

@@ -195,7 +195,7 @@ class Transformer(nn.Module):
         all_boxes = box(features) + logits if self.training else None
         # Infinity stays infinity, so the reference of an unusable token is exactly 1; a large number would give others.
         boxes = pick(all_boxes, tokens) if all_boxes is not None else box(pick(features, tokens)) + pick(logits, tokens)
-        return Proposals(scores, tokens, boxes, all_boxes, features)
+        return Proposals(scores, tokens, boxes, all_boxes)
 
     def content(self, n_frames: int, n_queries: int) -> Tensor:
         """Return the learned content of the queries in rank order, `(N, Q, C)`."""
