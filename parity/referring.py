@@ -15,7 +15,8 @@ from torch.nn import functional as F
 from parity.adapters import Results
 from parity.cases import Case, summarise
 from runners.checkpoints import read_checkpoint
-from runners.networks.referformer import ReferFormer, ReferFormerConfig, by_clip
+from runners.networks.clip_rows import by_clip
+from runners.networks.referformer import ReferFormer, ReferFormerConfig
 from runners.networks.referring import Predictions, VisualFeatures
 from runners.networks.released import load_released
 from runners.networks.text_encoder import TextConfig, TextFeatures

@@ -1,4 +1,4 @@
-"""Language-vision fusion by elementwise product, shared by ReferFormer, MUTR and SOC."""
+"""SOC's fusion of vision and language, in both directions, by elementwise product."""
 
 from __future__ import annotations
 

@@ -11,10 +11,11 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
+from runners.networks.clip_rows import by_clip
 from runners.networks.deformable_transformer import DecoderStates
 from runners.networks.pyramid import to_tokens
-from runners.networks.referformer import HeadStates, ReferFormer, ReferFormerConfig, by_clip
-from runners.networks.referring import VisualFeatures
+from runners.networks.referformer import ReferFormer, ReferFormerConfig
+from runners.networks.referring import HeadStates, VisualFeatures
 from runners.networks.temporal import MultiScaleAggregation, TemporalInteraction
 from runners.networks.text_encoder import TextFeatures
 from rvos.settings import Chance, Range, Size

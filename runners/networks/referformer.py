@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from runners.networks.backbones import Backbone, BackboneConfig, build_backbone, level_masks, repeat_clips
 from runners.networks.broadcast_attention import LanguageFusion
+from runners.networks.clip_rows import by_clip, for_clips, join_frames
 from runners.networks.deformable_transformer import (
     DecoderStates,
     DeformableConfig,
@@ -31,7 +32,15 @@ from runners.networks.pyramid import (
     to_maps,
     to_tokens,
 )
-from runners.networks.referring import Choice, Predictions, Selection, VisualFeatures, draw_masks, select_query
+from runners.networks.referring import (
+    Choice,
+    HeadStates,
+    Predictions,
+    Selection,
+    VisualFeatures,
+    draw_masks,
+    select_query,
+)
 from runners.networks.text_encoder import Resizer, TextConfig, TextFeatures, build_roberta, encode_text
 from rvos.settings import Chance, Count, Size
 
@@ -86,19 +95,6 @@ class ReferFormerConfig:
             points=self.points,
             dropout=self.dropout,
         )
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class HeadStates:
-    """What the class, box and filter heads read.
-
-    Args:
-        states: `(layers, E, T or 1, Q, C)`; 1 where they are the same in every frame.
-        layers: the decoder layer that each entry belongs to.
-    """
-
-    states: Tensor
-    layers: tuple[int, ...]
 
 
 class ReferFormer(nn.Module):
@@ -288,8 +284,8 @@ class ReferFormer(nn.Module):
         """
         clips = len(text.words)
         fused = self.fuse(visual, text)
-        masks = [_for_clips(mask, visual.clips, clips) for mask in visual.padding_masks]
-        positions = [_for_clips(level.position, visual.clips, clips, visual.frames) for level in visual.projected]
+        masks = [for_clips(mask, visual.clips, clips) for mask in visual.padding_masks]
+        positions = [for_clips(level.position, visual.clips, clips, visual.frames) for level in visual.projected]
         # (E, C) -> (E * T, Q, C): all queries of all frames start alike, their positions tell them apart
         content = self.query_content(visual, text)[:, None, None]
         content = content.expand(-1, visual.frames, self.config.queries, -1).flatten(0, 1)
@@ -302,15 +298,15 @@ class ReferFormer(nn.Module):
             states = self.transformer.decode(memory, content[rows], self.query_embed.weight)
             # Stride 64 has done its work: the pyramid reads strides 8, 16 and 32.
             parts.append((memory.maps()[:-1], states))
-        return _join(parts)
+        return join_frames(parts)
 
     def memory_levels(self, visual: VisualFeatures, maps: Sequence[Tensor], clips: int) -> list[PyramidLevel]:
         """Return the encoded maps of strides 8, 16 and 32 with their encodings and masks."""
         return [
             PyramidLevel(
                 level,
-                _for_clips(place.position, visual.clips, clips, visual.frames),
-                None if place.padding_mask is None else _for_clips(place.padding_mask, visual.clips, clips),
+                for_clips(place.position, visual.clips, clips, visual.frames),
+                None if place.padding_mask is None else for_clips(place.padding_mask, visual.clips, clips),
             )
             for level, place in zip(maps, visual.projected, strict=False)
         ]
@@ -389,11 +385,6 @@ class ReferFormer(nn.Module):
         return torch.cat(drawn, 1)
 
 
-def by_clip(values: Tensor, clips: int) -> Tensor:
-    """Return `(clips, T, ...)` of values `(clips * T, ...)`."""
-    return torch.unflatten(values, 0, (clips, -1))
-
-
 def _build_projections(channels: tuple[int, ...], width: int) -> nn.ModuleList:
     """Return the projections of levels 1, 2, 3, and of level 3 once more at half its size."""
     layers = [nn.Conv2d(inputs, width, 1) for inputs in channels[1:]]
@@ -405,35 +396,8 @@ def _build_projections(channels: tuple[int, ...], width: int) -> nn.ModuleList:
     return nn.ModuleList(nn.Sequential(layer, nn.GroupNorm(_GROUPS, width)) for layer in layers)
 
 
-def _for_clips(values: Tensor, clips: int, wanted: int, frames: int = 0) -> Tensor:
-    """Return the rows of `clips` clips, repeated where one clip serves `wanted` expressions.
-
-    Args:
-        frames: given where a single row may serve all frames and is then left alone.
-    """
-    if clips == wanted or (frames and len(values) == 1):
-        return values
-    # Whole clips one after the other, as E stands before T everywhere: not repeat_interleave.
-    return values.repeat(wanted, *([1] * (values.ndim - 1)))
-
-
 def _refined_boxes(decoded: DecoderStates, layer: int) -> Tensor:
     """Return the boxes `(N, Q, 4)` of a layer, with gradients."""
     before = decoded.references[layer - 1] if layer else decoded.initial_reference
     # The decoder has detached its own copy of these boxes; losses need the way back into the box head.
     return refine(decoded.deltas[layer], before)
-
-
-def _join(parts: list[tuple[list[Tensor], DecoderStates]]) -> tuple[list[Tensor], DecoderStates]:
-    """Return the maps and states of consecutive frames as one."""
-    if len(parts) == 1:
-        return parts[0]
-    maps = [torch.cat(levels) for levels in zip(*(levels for levels, _ in parts), strict=True)]
-    states = [state for _, state in parts]
-    decoded = DecoderStates(
-        torch.cat([state.hidden for state in states], 1),
-        torch.cat([state.initial_reference for state in states]),
-        torch.cat([state.references for state in states], 1),
-        torch.cat([state.deltas for state in states], 1),
-    )
-    return maps, decoded

@@ -41,6 +41,19 @@ class VisualFeatures:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class HeadStates:
+    """What the class, box and filter heads read.
+
+    Args:
+        states: `(layers, E, T or 1, Q, C)`; 1 where they are the same in every frame.
+        layers: the decoder layer that each entry belongs to.
+    """
+
+    states: Tensor
+    layers: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Predictions:
     """All predictions of B clips; the first axis is the decoder layers that have heads, the last one decides.
 

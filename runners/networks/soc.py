@@ -17,6 +17,7 @@ from runners.networks.heads import Perceptron
 from runners.networks.light_pyramid import LightPyramid
 from runners.networks.object_clusters import ObjectClusters
 from runners.networks.positions import sine_encoding_2d
+from runners.networks.pyramid import to_tokens
 from runners.networks.soc_types import (
     PROJECTION_GROUPS,
     ChosenQuery,
@@ -115,7 +116,7 @@ class SOC(nn.Module):
         else:
             whole = padding_mask.flatten(0, 1)
             # The last mask comes from the input's, not from the level that its map was made of.
-            masks = [*level_masks(whole, levels[1:]), resize_mask(whole, _size_of(maps[-1]))]
+            masks = [*level_masks(whole, levels[1:]), resize_mask(whole, (maps[-1].shape[-2], maps[-1].shape[-1]))]
         # (B * E * T, C, h, w), or (1, C, h, w) for all frames where nothing is padded
         positions = [sine_encoding_2d(mask, self.config.channels).to(frames.dtype) for mask in masks]
         masks = [mask.expand(clips * steps, -1, -1) for mask in masks]
@@ -131,7 +132,7 @@ class SOC(nn.Module):
         fused = []
         for level in visual.maps:
             # (B * T, C, h, w) -> (B, T * h * w, C), and back below
-            pixels = _clip_tokens(level, visual.clips)
+            pixels = to_tokens(level, visual.clips)
             product = self.vlf(pixels, text.words + text.position, text.words, text.padding_mask)
             fused.append(product.reshape(len(level), -1, level.shape[1]).transpose(1, 2).reshape(level.shape))
         return fused
@@ -141,10 +142,10 @@ class SOC(nn.Module):
         # Stride 32 alone; the official code computes two more and drops them. The maps are those before they read the
         # words.
         coarse = 2
-        values = _clip_tokens(visual.maps[coarse], visual.clips)
+        values = to_tokens(visual.maps[coarse], visual.clips)
         positions = visual.positions[coarse].expand_as(visual.maps[coarse])
         mask = visual.masks[coarse].reshape(visual.clips, -1)
-        words: Tensor = self.lvf(text.words, values + _clip_tokens(positions, visual.clips), values, mask)
+        words: Tensor = self.lvf(text.words, values + to_tokens(positions, visual.clips), values, mask)
         valid = (~text.padding_mask)[..., None].to(words.dtype)
         return (words * valid).sum(1) / valid.sum(1)
 
@@ -246,12 +247,3 @@ def _projection(width: int, channels: int, stride: int = 1) -> nn.Sequential:
     if layer.bias is not None:
         nn.init.zeros_(layer.bias)
     return nn.Sequential(layer, nn.GroupNorm(PROJECTION_GROUPS, channels))
-
-
-def _clip_tokens(maps: Tensor, clips: int) -> Tensor:
-    """Return the pixels of all frames of a clip, (B * T, C, h, w) -> (B, T * h * w, C)."""
-    return maps.flatten(2).transpose(1, 2).reshape(clips, -1, maps.shape[1])
-
-
-def _size_of(maps: Tensor) -> tuple[int, int]:
-    return maps.shape[-2], maps.shape[-1]

@@ -53,11 +53,7 @@ def build_controller(config: UninextConfig) -> Perceptron:
     controller = Perceptron(
         config.width, config.width, config.width, count_parameters(config.mask_channels, config.mask_channels)
     )
-    for name, parameter in controller.named_parameters():
-        if name.endswith("weight"):
-            nn.init.xavier_uniform_(parameter)
-        else:
-            nn.init.zeros_(parameter)
+    controller.reset_xavier()
     return controller
 
 
