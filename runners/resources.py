@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import torch
 
@@ -18,32 +19,36 @@ _HALF = {"float16": torch.float16, "bfloat16": torch.bfloat16}
 
 
 def open_tokens(settings: ModelSettings, *, vocabulary: int, max_tokens: int) -> Tokens:
-    """Return the tokeniser that `settings` name, or the small one of the demo networks.
+    """Return the tokeniser that `settings` name, fitted to the network of their checkpoint; see `fit_tokens`."""
+    return fit_tokens(settings.tokenizer, vocabulary=vocabulary, max_tokens=max_tokens, where=str(settings.checkpoint))
+
+
+def fit_tokens(folder: Path | None, *, vocabulary: int, max_tokens: int, where: str) -> Tokens:
+    """Return the tokeniser of roberta-base in a folder, or the small one of the demo networks.
 
     Args:
         vocabulary: rows of the network's word table.
         max_tokens: positions of the network.
+        where: what messages call the network.
 
     Raises:
         ConfigError: the files are missing, or do not fit the network.
     """
-    if settings.tokenizer is not None:
+    if folder is not None:
         if vocabulary < _ROBERTA_VOCABULARY:
             raise ConfigError(
-                f"{settings.checkpoint}: reads the small word list ({vocabulary} ids), not roberta-base; "
-                "drop `tokenizer` from the model"
+                f"{where}: reads the small word list ({vocabulary} ids), not roberta-base; drop `tokenizer`"
             )
-        return RobertaTokens.from_folder(settings.tokenizer, max_tokens=max_tokens)
+        return RobertaTokens.from_folder(folder, max_tokens=max_tokens)
     if vocabulary >= _ROBERTA_VOCABULARY:
         raise ConfigError(
-            f"{settings.checkpoint}: reads roberta-base tokens; "
-            "give `tokenizer`, a folder with its vocab.json and merges.txt"
+            f"{where}: reads roberta-base tokens; give `tokenizer`, a folder with its vocab.json and merges.txt"
         )
     tokens = SmallTokens(max_tokens=max_tokens)
     if tokens.vocabulary_size > vocabulary:
         raise ConfigError(
-            f"{settings.checkpoint}: knows {vocabulary} word ids, the word list has {tokens.vocabulary_size}; "
-            "use the checkpoint that belongs to this version"
+            f"{where}: knows {vocabulary} word ids, the word list has {tokens.vocabulary_size}; "
+            "give a network that knows as many"
         )
     return tokens
 

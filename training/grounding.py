@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import torch
@@ -22,13 +23,14 @@ from runners.checkpoints import save_network
 from runners.networks.positions import sine_encoding_2d
 from runners.networks.pyramid import key_padding, to_maps, to_tokens
 from runners.networks.referformer import ReferFormer, ReferFormerConfig
-from runners.networks.tokenizers import SmallTokens
-from rvos.settings import Count, Size, load
+from runners.resources import fit_tokens
+from rvos.errors import InputError
+from rvos.settings import Count, Range, load
 from training.building import build_network
 from training.config import TrainingConfig
 from training.criteria.terms import dice_coefficient
 from training.data.clip_augmentation import Clip, flip, resize
-from training.data.clips import normalise
+from training.data.clips import normalise, stack_alike
 from training.data.layouts import open_videos
 from training.data.videos import LabelledVideo, VideoFolder, objects_seen
 
@@ -50,7 +52,7 @@ class GroundingData:
     folder: VideoFolder
     validation: VideoFolder
     expressions: Count = 6
-    short_side: Size = 96
+    short_side: Annotated[int, Range(least=_STRIDES[-1], most=16_384)] = 96
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -120,7 +122,8 @@ class GroundingTask:
     def __init__(self, config: ReferFormerConfig, data: GroundingData) -> None:
         self.network: nn.Module = build_network(lambda: GroundingNetwork(config), where="grounding")
         self._config, self._data = config, data
-        self._tokens = SmallTokens()
+        text = config.text
+        self._tokens = fit_tokens(None, vocabulary=text.vocab_size, max_tokens=text.max_tokens, where="grounding")
         self._videos = open_videos(data.folder)
         self._validation = open_videos(data.validation)
         self._samples = [(i, frame) for i, video in enumerate(self._videos) for frame in range(video.n_frames)]
@@ -151,7 +154,9 @@ class GroundingTask:
 
     def _assemble(self, found: Sequence[Sequence[Clip]]) -> GroundingBatch:
         found = [clips for clips in found if clips]
-        frames = torch.stack([normalise(clips[0].frames) for clips in found])
+        if not found:
+            raise InputError(f"{self._data.folder.root}: no frame of a batch shows a named object; raise loop.batch")
+        frames = stack_alike([normalise(clips[0].frames) for clips in found])
         owners = torch.tensor([row for row, clips in enumerate(found) for _ in clips])
         ids, mask = self._tokens.encode([clip.text for clips in found for clip in clips])
         masks = torch.from_numpy(np.concatenate([clip.masks for clips in found for clip in clips])).float()

@@ -21,17 +21,19 @@ from torch.nn import functional as F
 from runners.frames import resized_size
 from runners.networks.backbones import Backbone, BackboneConfig
 from runners.networks.tokenizers import SmallTokens
+from rvos.errors import ConfigError, InputError
 from rvos.settings import Size, load
 from training.building import build_network
 from training.checkpoints import write_tensors
 from training.config import TrainingConfig
-from training.data.clips import normalise
+from training.data.clips import normalise, stack_alike
 from training.data.layouts import open_videos
 from training.data.videos import LabelledVideo, VideoFolder
 
 _SPECIAL_IDS = 4
 _FIRST_BIAS = -4.0
 _BACKGROUND_STEP = 7
+_STRIDE = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,7 @@ class WordData:
     """Labelled videos for training and for validation.
 
     Args:
-        short_side: frames are resized to it, pixels; None: they stay. Sides must be multiples of 8 then.
+        short_side: frames are resized to it, pixels; None: they stay. Both sides must then be multiples of 4.
     """
 
     folder: VideoFolder
@@ -131,10 +133,10 @@ class WordTask:
             step = -1 if mirrored else 1
             image, mask = _resized(video, frame, self._short_side)
             frames.append(normalise(image[None, :, ::step]))
-            label = mask[2::4, 2::4][:, ::step]
+            label = mask[_STRIDE // 2 :: _STRIDE, _STRIDE // 2 :: _STRIDE][:, ::step]
             objects.append(_numbered(label, len(rows)))
             rows += [self._words_of(video, name, mirrored) for name in range(1, int(label.max()) + 1)]
-        return WordBatch(torch.stack(frames), torch.from_numpy(np.stack(objects)), torch.stack(rows))
+        return WordBatch(stack_alike(frames), torch.from_numpy(np.stack(objects)), torch.stack(rows))
 
     def _words_of(self, video: LabelledVideo, name: int, mirrored: bool) -> Tensor:
         row = torch.zeros(self._n_words)
@@ -191,7 +193,13 @@ def _resized(video: LabelledVideo, frame: int, short_side: int | None) -> tuple[
     """Return a frame `(H, W, 3)` and its index mask `(H, W)` with the given short side."""
     image, label = video.frames([frame])[0], video.labels([frame])[0]
     size = (label.shape[0], label.shape[1])
-    if short_side is None or (wanted := resized_size(size, short_side, None)) == size:
+    wanted = size if short_side is None else resized_size(size, short_side, None)
+    if wanted[0] % _STRIDE or wanted[1] % _STRIDE:
+        raise InputError(
+            f"{video.video.id}: frames of {wanted[0]} x {wanted[1]} pixels (H x W); set data.short_side so that both "
+            f"are multiples of {_STRIDE}"
+        )
+    if wanted == size:
         return image, label
     smaller = Image.fromarray(image).resize(wanted[::-1], Image.Resampling.BILINEAR)
     return np.asarray(smaller), np.asarray(Image.fromarray(label).resize(wanted[::-1], Image.Resampling.NEAREST))
@@ -210,6 +218,16 @@ class _Settings:
 
 
 def build(config: TrainingConfig) -> WordTask:
-    """Return the task."""
+    """Return the task.
+
+    Raises:
+        ConfigError: settings that do not fit, or a network that knows fewer words than the tokeniser.
+    """
     settings = load(_Settings, {"network": config.network, "data": config.data}, where=config.name)
+    known = SmallTokens().vocabulary_size
+    if settings.network.words < known:
+        raise ConfigError(
+            f"{config.name}: network.words is {settings.network.words}, the tokeniser has {known} words; "
+            "set at least that"
+        )
     return WordTask(build_network(lambda: WordNetwork(settings.network), where=config.name), settings.data)

@@ -7,17 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 from torch import Tensor, nn
 
 from runners.networks.positions import sine_encoding_1d
-from rvos.settings import Chance, Count, Size
+from rvos.settings import Chance, Count, Range, Size
 
 # Not the 1e-5 of the transformers around it.
 _RESIZER_EPSILON = 1e-12
 # Buffers that older library versions stored with the text encoder; they are constants.
 IGNORED_TEXT_KEYS = (r"embeddings\.position_ids$", r"embeddings\.token_type_ids$")
+
+
+_FEWEST_TOKENS = 3  # `<s>`, one word, `</s>`
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +38,7 @@ class TextConfig:
     layers: Count = 12
     heads: Count = 12
     intermediate: Size = 3072
-    max_tokens: Size = 512
+    max_tokens: Annotated[int, Range(least=_FEWEST_TOKENS, most=1_000_000)] = 512
     dropout: Chance = 0.1
 
 

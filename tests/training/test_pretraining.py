@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +17,10 @@ from runners.networks.backbones import BackboneConfig
 from runners.networks.referformer import ReferFormer, ReferFormerConfig
 from runners.networks.text_encoder import TextConfig
 from runners.networks.tokenizers import SmallTokens
+from rvos.errors import ConfigError, InputError
 from training.checkpoints import start_from
 from training.config import InitialWeights
+from training.data.clips import stack_alike
 from training.data.videos import VideoFolder
 from training.grounding import GroundingBatch, GroundingData, GroundingTask, choice_loss
 from training.words import WordData, WordNetwork, WordNetworkConfig, WordTask
@@ -116,3 +119,20 @@ def test_exported_weights_start_a_referformer(folder: VideoFolder, tmp_path: Pat
     assert taken == len([name for name in own if name.startswith(("backbone.", "text_encoder."))])
     assert {name for name in own if name.startswith("backbone.")} <= set(equal)
     assert "query_embed.weight" not in equal
+
+
+def test_a_network_that_knows_fewer_words_than_the_tokeniser_is_refused(folder: VideoFolder) -> None:
+    config = replace(CONFIG, text=replace(CONFIG.text, vocab_size=9))
+    with pytest.raises(ConfigError, match=r"grounding: knows 9 word ids, the word list has \d+; give a network"):
+        GroundingTask(config, GroundingData(folder, folder))
+
+
+def test_frames_of_several_sizes_are_no_batch() -> None:
+    with pytest.raises(InputError, match=r"frames of 8 x 8 and 8 x 12 pixels .*set loop\.batch to 1"):
+        stack_alike([torch.zeros(1, 3, 8, 8), torch.zeros(1, 3, 8, 12)])
+
+
+def test_frames_that_cells_do_not_cover_are_refused(folder: VideoFolder) -> None:
+    task = WordTask(WordNetwork(WordNetworkConfig(BACKBONE, channels=16, words=160)), WordData(folder, short_side=7))
+    with pytest.raises(InputError, match=r"frames of 7 x \d+ pixels .*both are multiples of 4"):
+        task.batch([0], [0])

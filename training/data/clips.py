@@ -206,6 +206,19 @@ def collate(clips: Sequence[Clip], *, multiple: int = 32, expressions: int = 1) 
     return ClipBatch(torch.stack(frames), torch.stack(padding), tuple(clip.text for clip in clips), sizes, targets)
 
 
+def stack_alike(frames: Sequence[Tensor]) -> Tensor:
+    """Return images of one size as a batch.
+
+    Raises:
+        InputError: they are of several sizes.
+    """
+    sizes = sorted({tuple(image.shape[-2:]) for image in frames})
+    if len(sizes) > 1:
+        shown = " and ".join(f"{height} x {width}" for height, width in sizes[:2])
+        raise InputError(f"a batch of frames of {shown} pixels (H x W); set loop.batch to 1, or give data of one size")
+    return torch.stack(list(frames))
+
+
 def normalise(frames: NDArray[np.uint8]) -> Tensor:
     """Return RGB frames `(T, H, W, 3)` uint8 as `(T, 3, H, W)` float32 with ImageNet's mean and deviation removed."""
     values = torch.from_numpy(np.ascontiguousarray(frames)).permute(0, 3, 1, 2).float().div_(255)

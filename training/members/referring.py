@@ -6,14 +6,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from runners.checkpoints import save_network
-from runners.networks.tokenizers import RobertaTokens, SmallTokens, Tokens
+from runners.networks.text_encoder import TextConfig
+from runners.options import OPTIONS
+from runners.resources import fit_tokens
 from rvos.errors import ConfigError
 from rvos.settings import Count, Side, load
 from training.config import TrainingConfig
@@ -21,7 +23,16 @@ from training.data.clips import ClipBatch, ClipSource, VideoClips, VideoClipSett
 from training.data.pseudo_videos import PseudoVideos, PseudoVideoSettings
 from training.member_scores import MemberValidation, member_scores
 
-NetworkConfig = TypeVar("NetworkConfig")
+
+class ReadsText(Protocol):
+    """Sizes of a network with a language model."""
+
+    @property
+    def text(self) -> TextConfig:
+        """Sizes of the language model."""
+
+
+NetworkConfig = TypeVar("NetworkConfig", bound=ReadsText)
 Losses = Callable[[ClipBatch, Tensor, Tensor], Mapping[str, Tensor]]
 
 
@@ -103,7 +114,10 @@ class MemberTask(Generic[NetworkConfig]):
         self._settings = settings
         images: list[ClipSource] = [PseudoVideos(images) for images in settings.data.images]
         self._clips = Mixture(images + [VideoClips(videos) for videos in settings.data.videos])
-        self._tokens = build_tokens(settings.options.tokenizer)
+        text = network_config.text
+        self._tokens = fit_tokens(
+            settings.options.tokenizer, vocabulary=text.vocab_size, max_tokens=text.max_tokens, where=name
+        )
         self.n_samples = len(self._clips)
 
     def batch(self, indices: list[int], seeds: list[int]) -> ClipBatch:
@@ -151,9 +165,7 @@ def read_member_settings(config: TrainingConfig) -> MemberSettings:
         ConfigError: settings that do not fit.
     """
     values: dict[str, Any] = {"data": config.data, "options": config.options, "validation": config.validation}
-    return load(MemberSettings, values, where=config.name)
-
-
-def build_tokens(folder: Path | None) -> Tokens:
-    """Return the tokeniser in `folder`, or the small one."""
-    return RobertaTokens.from_folder(folder) if folder else SmallTokens()
+    settings = load(MemberSettings, values, where=config.name)
+    if settings.validation is not None:  # read again by the runner, but only when hours of training are done
+        load(OPTIONS[config.task], settings.validation.options, where=config.name, part="validation.options")
+    return settings
