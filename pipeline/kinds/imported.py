@@ -15,6 +15,7 @@ from pipeline.kinds.stamps import stamp, stamp_masks
 from rvos.errors import InputError
 from rvos.imports import Source, open_source
 from rvos.imports.png_folders import open_png_folder
+from rvos.imports.source import find_frame_size
 from rvos.mask_sequences import MaskSequence
 from rvos.settings import Key
 from rvos.videos import Video
@@ -53,9 +54,13 @@ class ImportNode(Node):
         return (NodeFile(self.path, "masks", "nothing to import there; correct the path", "data"),)
 
     def sources(self, video: Video, checksums: Checksums) -> object:
-        """What the folder holds of the video; a dump of a whole split is one file."""
+        """What the folder holds of the video, a dump of a whole split being one file; the size that masks must have."""
         # Size and time: the checksum of gigabytes would cost more than the import.
-        return stamp(self.path) if self.format == "dump" else stamp_masks(self.path, video)
+        masks = stamp(self.path) if self.format == "dump" else stamp_masks(self.path, video)
+        try:
+            return [masks, find_frame_size(video)]
+        except InputError:  # the video fails when it is imported, the others do not
+            return [masks, "damaged"]
 
     def describe(self) -> str:
         """Form and name."""

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from small_data import write_split
 
 import pipeline.checksums
@@ -77,6 +78,19 @@ def test_a_frame_of_equal_length_is_another_frame(folder: Path) -> None:
     before = find()
     replace_frame(FRAME)
     assert changed(before, find()) == {("soc", "video1"), ("p", "video1"), ("f", "video1")}
+
+
+@pytest.mark.parametrize("content", ["larger", "zeros"])
+def test_an_import_is_made_again_where_frames_are_of_another_size_or_damaged(folder: Path, content: str) -> None:
+    first = FRAME.with_name("00000.jpg")
+    before = find()
+    if content == "larger":
+        Image.new("RGB", (96, 64)).save(first)
+    else:
+        first.write_bytes(bytes(first.stat().st_size))
+    found = changed(before, find())
+    assert ("a", "video1") in found
+    assert ("a", "video0") not in found
 
 
 def test_a_missing_frame_concerns_its_own_video_only(folder: Path) -> None:
