@@ -6,7 +6,8 @@ import os
 from pathlib import Path
 
 from rvos.errors import StoreError
-from rvos.files import check_inside, clear_leftovers, write_atomically
+from rvos.files import check_inside, write_atomically
+from rvos.leftovers import clear_leftovers
 
 
 def find_place(path: Path) -> Path:

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
-import secrets
 import stat
-import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
 from rvos.errors import InputError, StoreError
+from rvos.leftovers import clear_leftovers, name_part
 
 _BLOCK = 1 << 20
-_ABANDONED = 3600.0
-_PART = re.compile(r"\..*\.[0-9a-f]{12}\.part", re.DOTALL)
 LARGEST_FILE = 1 << 30
 
 
@@ -41,7 +37,7 @@ def replacing(path: Path) -> Iterator[Path]:
         StoreError: the disk is full, the folder is read-only, or a parent is no folder.
     """
     _check_name(path)
-    temporary = path.with_name(f".{path.name[:40]}.{secrets.token_hex(6)}.part")
+    temporary = path.with_name(name_part(path.name))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
@@ -86,22 +82,6 @@ def check_inside(path: Path, folder: Path) -> None:
         is_inside = False
     if not is_inside:
         raise StoreError(f"{path}: a link leads out of the workspace; remove it and run again")
-
-
-def clear_leftovers(folder: Path) -> None:
-    """Remove what killed writers left in a folder; younger parts may belong to a run beside this one."""
-    try:
-        with os.scandir(folder) as entries:
-            parts = [entry for entry in entries if _PART.fullmatch(entry.name)]
-    except OSError:
-        return
-    for part in parts:
-        try:
-            is_old = time.time() - part.stat(follow_symlinks=False).st_mtime > _ABANDONED
-            if is_old and part.is_file(follow_symlinks=False):
-                os.unlink(part)
-        except OSError:
-            continue
 
 
 def read_whole(path: Path, *, most: int = LARGEST_FILE) -> bytes:

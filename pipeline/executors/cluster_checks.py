@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from pathlib import Path
 
 from rvos.errors import PipelineError
 from rvos.files import write_atomically
+from rvos.leftovers import name_part
 
 _PACKAGES = ("rvos", "fusion", "propagate", "runners", "pipeline", "deaot_toolkit")
 
@@ -40,7 +40,7 @@ def expect(folders: tuple[Path, ...]) -> Iterator[Expected]:
         StoreError: the workspace cannot be written.
     """
     # A path may exist on every machine and yet be another folder: only a file that was just written there can tell.
-    token = f".cluster.{secrets.token_hex(6)}.part"  # named as what a later run clears, if this one is killed
+    token = name_part("cluster")  # so that a later run clears it, if this one is killed
     path = folders[0] / token
     write_atomically(path, b"")
     try:
@@ -61,7 +61,7 @@ def check_worker(expected: Expected) -> str:
     if not (workspace / expected.token).exists():
         return f"sees another folder as {workspace}; use a file system that all machines share"
     # Seen is not writable: mounts are often read-only on workers.
-    probe = workspace / f".worker.{secrets.token_hex(6)}.part"
+    probe = workspace / name_part("worker")
     try:
         write_atomically(probe, b"")
         probe.unlink()

@@ -10,6 +10,7 @@ import pytest
 
 from pipeline.workspace import prepare_workspace
 from rvos.errors import StoreError
+from rvos.leftovers import name_part
 
 
 @pytest.mark.parametrize("is_there", [True, False], ids=["empty folder", "no folder"])
@@ -30,7 +31,7 @@ def test_a_folder_in_use_keeps_its_rules(tmp_path: Path, name: str) -> None:
 
 @pytest.mark.parametrize("folder", ["", "nodes/soc", "groups", "failures/soc"])
 def test_leftovers_of_killed_runs_are_cleared(tmp_path: Path, folder: str) -> None:
-    part = tmp_path / folder / ".v.masks.0123456789ab.part"
+    part = tmp_path / folder / name_part("v.masks")
     part.parent.mkdir(parents=True, exist_ok=True)
     part.touch()
     prepare_workspace(tmp_path)
