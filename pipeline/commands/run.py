@@ -66,15 +66,17 @@ def run(options: argparse.Namespace) -> int:
     for finding in plan.order:
         if finding.is_refuted:
             print(f"warning: {recipe.path}: {finding.explain()}", file=sys.stderr)
-    write_timings(recipe.workspace, plan, outcomes)
     _report(options, recipe, plan, outcomes, stage)
     return find_exit_status(outcomes)
 
 
 def _compute(plan: Plan, options: argparse.Namespace) -> list[Outcome]:
+    """Run all tasks, keep how long they took, and return what became of them."""
     folders = (plan.recipe.workspace, plan.recipe.dataset.root)
     executor = choose_executor(jobs=options.jobs, cluster=options.cluster, folders=folders)
-    return run_plan(plan, executor=executor, watcher=Progress(quiet=options.quiet))
+    outcomes = run_plan(plan, executor=executor, watcher=Progress(quiet=options.quiet))
+    write_timings(plan.recipe.workspace, plan, outcomes)
+    return outcomes
 
 
 def _check_earlier_stages(plan: Plan, options: argparse.Namespace) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -102,6 +103,14 @@ def test_what_was_decided_holds_for_later_commands(tmp_path: Path, capsys: pytes
     assert main(["run", str(recipe), "--json"]) == 0
     rows = {row["node"]: row for row in json.loads(capsys.readouterr().out)["nodes"]}
     assert rows["final"]["reused"] == 4
+
+
+def test_all_times_are_kept_where_the_order_is_given_up(tmp_path: Path) -> None:
+    assert main(["run", str(write_set(tmp_path, SHUFFLED)), "--quiet"]) == 0
+    rows = [line.split(",") for line in (tmp_path / "runs/timings.csv").read_text().splitlines()]
+    # `final` ran with groups first, then without.
+    expected = [("a", 4), ("b", 4), ("final", 8)]
+    assert sorted(Counter(row[0] for row in rows).items()) == expected
 
 
 def test_some_videos_alone_do_not_decide(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
