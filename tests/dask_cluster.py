@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 TESTS = Path(__file__).parent
-_SECONDS = 60.0
+_SECONDS = 240.0
 
 
 @dataclass
@@ -35,8 +35,12 @@ class Cluster:
         return f"tcp://127.0.0.1:{self.port}"
 
     def start_scheduler(self) -> None:
-        """Start the scheduler; it listens a moment later."""
-        self.scheduler = self._start("dask_scheduler", "--host", "127.0.0.1", "--port", str(self.port), "--no-show")
+        """Start the scheduler as docs/cluster.md does, and wait until it listens."""
+        self.scheduler = self._start(
+            "dask_scheduler", "--host", "127.0.0.1", "--port", str(self.port), "--no-show",
+            "--preload", "pipeline.executors.dask_scheduler",
+        )  # fmt: skip
+        wait_for(self._listens)
 
     def start_worker(self, *words: str, path: Path | None = None) -> None:
         """Start one worker of one thread.
@@ -60,6 +64,10 @@ class Cluster:
                 for child in with_children:
                     _kill(child)
         self.nannies.clear()
+
+    def _listens(self) -> bool:
+        with socket.socket() as caller:
+            return caller.connect_ex(("127.0.0.1", self.port)) == 0
 
     def _start(self, module: str, *words: str, path: Path | None = None) -> subprocess.Popen[bytes]:
         folders = [str(path)] if path is not None else []

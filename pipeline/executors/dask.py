@@ -19,6 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from dask import config
 from distributed import Client, Future, KilledWorker
 
 from pipeline.executors.base import Ended, Pass, Worker, WorkersLostError
@@ -35,6 +36,7 @@ _LOOK = 1.0
 """Seconds between two looks at who lives."""
 _FETCH = 10.0
 """Seconds to fetch the outcomes of a pass; after that the store tells what became of it."""
+_KEPT_MESSAGES = 10
 _KILLED = f"its workers were killed {_ATTEMPTS} times, probably for memory: give each worker more"
 _LOST_SCHEDULER = "--cluster {}: the scheduler is gone; finished results are kept, start it and run this again"
 
@@ -104,8 +106,9 @@ class Dask:
 
     def start(self, worker: Worker, tasks: Pass) -> None:
         """Send a pass to a worker."""
-        # A new key each time: dask answers a known one from memory.
-        key = f"rvos-{tasks[0].node.name}-{tasks[0].video.id}-{secrets.token_hex(8)}"
+        # A new key each time, because dask answers a known one from memory. Digits, and no id of a video: the scheduler
+        # keeps statistics of whatever stands before the first word that is no name, for ever.
+        key = f"rvos-{tasks[0].node.name}-{secrets.randbits(64)}"
         needed = "CPU" if tasks[0].node.worker_key() is None else "GPU"
         has_it = needed in self._resources[worker.name]
         future = self._client.submit(
@@ -142,7 +145,9 @@ class Dask:
 
     def _connect(self, seconds: float) -> Client:
         place = {"scheduler_file": self._address} if Path(self._address).is_file() else {"address": self._address}
-        return Client(**place, timeout=seconds, set_as_default=False)
+        # By default the last thousand messages are kept for debugging, each with the frames and sentences of a video.
+        with config.set({"distributed.admin.low-level-log-length": _KEPT_MESSAGES}):
+            return Client(**place, timeout=seconds, set_as_default=False)
 
     def _find_first_workers(self) -> None:
         """Wait for the first workers.

@@ -28,6 +28,13 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     started.stop()
 
 
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a busy machine take its time: what is waited for comes."""
+    monkeypatch.setattr("pipeline.executors.dask._ANSWER", 120.0)
+    monkeypatch.setattr("pipeline.executors.dask._PATIENCE", 240.0)
+
+
 @pytest.fixture
 def split(tmp_path: Path) -> Path:
     write_split(tmp_path)
@@ -105,12 +112,14 @@ def test_a_run_outlives_its_scheduler(split: Path) -> None:
 def test_without_workers_the_run_says_so(
     split: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipeline.executors.dask._ANSWER", 5.0)
+    # Nobody is to come, so there is nothing to wait for.
+    monkeypatch.setattr("pipeline.executors.dask._ANSWER", 1.0)
     cluster = Cluster(split, find_port())
     assert run(split, "--cluster", cluster.address) == 2
     assert f"--cluster {cluster.address}: no scheduler answers" in capsys.readouterr().err
     cluster.start_scheduler()
     try:
+        monkeypatch.setattr("pipeline.executors.dask._ANSWER", 3.0)
         assert run(split, "--cluster", cluster.address) == 2
     finally:
         cluster.stop()
