@@ -60,6 +60,7 @@ class Executor(Protocol):
         attempts: how many workers a pass may cost before it counts as failed.
     """
 
+    # A property of the place: on one machine a second try meets the same memory.
     attempts: int
 
     def __enter__(self) -> Executor:

@@ -25,6 +25,7 @@ def load_released(network: ReferFormer, file: CheckpointFile) -> LoadReport:
     Raises:
         CheckpointError: the file does not fit the network, or has other window indices than the released backbones.
     """
+    # Indices are computed here, not loaded: another one in the file tells that its windows have another size.
     for name, value in file.state.items():
         if name.endswith("relative_position_index") and not _is_ours(network, name, value):
             raise CheckpointError(f"{file.path}: {name} is not that of a 7x7 window; give a released backbone")

@@ -44,6 +44,7 @@ def read_state(path: Path) -> tuple[dict[str, Tensor], NetworkConfig | None]:
         try:
             check_torch_file(stream)
             stream.seek(0)
+            # What official training scripts store beside the weights.
             with torch.serialization.safe_globals([argparse.Namespace, collections.defaultdict, dict]):
                 content = torch.load(stream, map_location="cpu", weights_only=True)
         except (RefusedFileError, pickle.UnpicklingError) as error:
@@ -99,6 +100,7 @@ def load_state(network: VosNetwork, state: Mapping[str, Tensor], *, source: str)
         CheckpointError: keys missing, unexpected or of another shape, or values that are not finite.
     """
     expected = network.state_dict()
+    # Counters of batch norms, which frozen norms do not have.
     given = {name: value for name, value in state.items() if not name.endswith("num_batches_tracked")}
     missing = [name for name in expected if name not in given and not name.endswith(_TOLERATED)]
     unexpected = [name for name in given if name not in expected]
@@ -114,6 +116,7 @@ def load_state(network: VosNetwork, state: Mapping[str, Tensor], *, source: str)
             f"{source}: does not fit {network.config.name}, nothing was loaded; {'; '.join(problems)}; "
             "name the network that the file was made for"
         )
+    # One NaN spreads over all masks without a word.
     broken = [name for name, value in given.items() if value.is_floating_point() and not value.isfinite().all()]
     if broken:
         raise CheckpointError(f"{source}: NaN or infinity in {_some(broken)}; get the file again")
@@ -185,4 +188,5 @@ def save(network: VosNetwork, path: Path | str, *, dtype: torch.dtype = torch.fl
         save_file(state, temporary, metadata={CONFIG_ENTRY: network.config.to_json()})
         with temporary.open("rb") as stream:
             os.fsync(stream.fileno())
+        # Renamed when it is whole and on disk.
         temporary.replace(target)

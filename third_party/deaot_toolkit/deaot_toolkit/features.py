@@ -41,6 +41,7 @@ class FrameFeatures:
     @property
     def n_bytes(self) -> int:
         """Memory held: what a cache of features must count."""
+        # Views of one tensor count twice: a cache may rather hold too little than too much.
         tensors = (*self.adapted, self.image_part, *self.first)
         return sum(tensor.numel() * tensor.element_size() for tensor in tensors if tensor is not None)
 
@@ -51,6 +52,7 @@ class FrameFeatures:
             return tensor[torch.as_tensor(list(frames), device=tensor.device)]
 
         sixteenth, eighth, fourth = (pick(tensor) for tensor in self.adapted)
+        # Of DeAOT's first layer some fields are None: there is no identity stream yet.
         fields = self.first._asdict().items()
         first = self.first._replace(**{name: pick(tensor) for name, tensor in fields if tensor is not None})
         image_part = None if self.image_part is None else pick(self.image_part)

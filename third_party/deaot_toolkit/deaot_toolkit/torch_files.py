@@ -18,7 +18,9 @@ _PAGES = (b"<!doctype", b"<html", b"<head", b"<?xml")
 _INTEGERS = frozenset({"BININT", "BININT1", "BININT2", "INT", "LONG", "LONG1", "LONG4"})
 _STORES = frozenset({"PUT", "BINPUT", "LONG_BINPUT"})
 _REFUSED = frozenset({"STACK_GLOBAL", "INST", "OBJ", "DUP", "EXT1", "EXT2", "EXT4", "MEMOIZE", "NEXT_BUFFER"})
+# The old form is a row of pickles, followed by raw values.
 _LEGACY_PICKLES = 4
+# Far above any checkpoint; a small file can ask for endless work.
 _MOST_OPCODES = 3_000_000
 _NUMBERS = ("Double", "Float", "Half", "BFloat16", "Long", "Int", "Short", "Char", "Byte", "Bool")
 _KNOWN = frozenset(
@@ -48,6 +50,7 @@ def open_regular(path: Path) -> BinaryIO:
         CheckpointError: missing, no regular file, or what a download leaves in place of a checkpoint.
     """
     try:
+        # Without waiting: opening a pipe would block until somebody writes to it.
         handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
     except FileNotFoundError:
         raise CheckpointError(f"{path}: no such checkpoint; check the path") from None
@@ -113,6 +116,7 @@ def _check_pickle(stream: BinaryIO, size: int) -> None:
     previous = ""
     for count, (opcode, argument, _) in enumerate(pickletools.genops(stream)):
         name = opcode.name
+        # Names of classes are only accepted in the plain form that torch writes; all other ways to one are refused.
         if name in _REFUSED or (name == "GLOBAL" and argument not in _KNOWN):
             raise RefusedFileError(str(argument or name).replace(" ", "."))
         if count > _MOST_OPCODES:

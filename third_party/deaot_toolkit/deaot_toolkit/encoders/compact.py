@@ -45,6 +45,7 @@ class CompactEncoder(nn.Module):
                 for width, depth in zip(widths, config.depths, strict=True)
             ]
         )
+        # No stride: transformer and decoder need maps of one grid.
         self.last = _convolution(widths[-1], last)
 
     def forward(self, images: Tensor) -> EncoderMaps:

@@ -21,6 +21,7 @@ class Bottleneck(nn.Module):
         channels_out = _EXPANSION * width
         self.conv1 = nn.Conv2d(channels_in, width, 1, bias=False)
         self.bn1 = FrozenBatchNorm(width)
+        # The stride sits on the 3x3 convolution, as in the released weights.
         self.conv2 = nn.Conv2d(width, width, 3, stride, padding=1, bias=False)
         self.bn2 = FrozenBatchNorm(width)
         self.conv3 = nn.Conv2d(width, channels_out, 1, bias=False)
