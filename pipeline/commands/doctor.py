@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import asdict
 
@@ -27,15 +28,19 @@ def register(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print what was found; 2 where a run would refuse."""
     findings = [*_examine_machine(), *examine(open_recipe(options), deep=options.deep)]
-    n_missing = sum(finding.level == "missing" for finding in findings)
+    missing = [finding.text for finding in findings if finding.level == "missing"]
     if options.json:
-        content = {"ready": not n_missing, "findings": [asdict(finding) for finding in findings]}
+        content = {"ready": not missing, "findings": [asdict(finding) for finding in findings]}
         print(json.dumps(content, indent=1, ensure_ascii=False))
     else:
         for finding in findings:
             print(f"{finding.level:>7}  {finding.text}")
-        print(f"{options.recipe}: {f'{n_missing} things are missing' if n_missing else 'ready to run'}")
-    return EXIT_INPUT if n_missing else 0
+        if not missing:
+            print(f"{options.recipe}: ready to run")
+    if missing:
+        more = f" (and {len(missing) - 1} more, listed above)" if len(missing) > 1 else ""
+        print(f"rvos doctor: {options.recipe}: cannot run yet: {missing[0]}{more}", file=sys.stderr)
+    return EXIT_INPUT if missing else 0
 
 
 def _examine_machine() -> Iterator[Finding]:

@@ -270,7 +270,10 @@ def test_doctor_names_everything_that_is_missing(folder: Path, capsys: pytest.Ca
     (folder / "data/valid/Annotations/video2/00000.png").unlink()
     shutil.rmtree(folder / "members/c")
     assert main(["doctor", "pipeline.yaml", "--deep", "--json"]) == 2
-    findings = json.loads(capsys.readouterr().out)["findings"]
+    captured = capsys.readouterr()
+    findings = json.loads(captured.out)["findings"]
+    assert captured.err.startswith("rvos doctor: pipeline.yaml: cannot run yet: ")
+    assert captured.err.endswith(" (and 3 more, listed above)\n")
     missing = [finding["text"] for finding in findings if finding["level"] == "missing"]
     for part in ("members/c", "video1/00005.jpg", "video2/00005.jpg", "video2/00000.png"):
         assert any(part in text for text in missing)
