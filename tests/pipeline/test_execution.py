@@ -285,4 +285,5 @@ def test_killed_runs_resume_to_the_same_bytes_and_repeat_nothing(tmp_path: Path)
     assert process.exitcode == 0
     assert finished.items() <= _identify(broken).items()
     assert stored(broken) == expected
+    assert list(broken.rglob("*.part")) == []
     assert submit(tmp_path, broken) == submit(tmp_path, whole)
