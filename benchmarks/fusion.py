@@ -39,6 +39,7 @@ from rvos.videos import Expression, Video
 _FRAMES = 12
 _DENSE_FRAMES = 4
 _MODELS = ("soc", "mutr", "referformer")
+_FINGERPRINT = "measured"
 _PAIR = ("0", "1")
 _RELEASE_BYTES = HEIGHT * WIDTH * 4
 _MEMORY_LIMIT = 400.0
@@ -77,7 +78,7 @@ def _fill_store(folder: Path) -> Store:
     """Store a pair of expressions of one object as three models see it."""
     store = Store(folder / "runs")
     for member, name in enumerate(_MODELS):
-        store.write(name, "video", [_sequence(e, 2 * member + i) for i, e in enumerate(_PAIR)], "measured")
+        store.write(name, "video", [_sequence(e, 2 * member + i) for i, e in enumerate(_PAIR)], _FINGERPRINT)
     return store
 
 
@@ -131,7 +132,7 @@ def _compare_sweep(folder: Path, store: Store) -> Row:
     node = FuseNode("smr", 0, "stage1", _MODELS, rule, GroupsEntry("object_id"))
     settings = list_thresholds(rule, [Threshold("fraction", Fraction(k, 20)) for k in range(1, 21)])
     truth = ExpressionTruth(video, IndexSource(FolderTree(folder / "truth"), video))
-    results = VideoResults(store, "video", dict.fromkeys(_MODELS, ""), "rvos run")
+    results = VideoResults(store, "video", dict.fromkeys(_MODELS, _FINGERPRINT), "rvos run")
 
     def sweep(chosen: Sequence[Setting]) -> None:
         sweep_video(results, video, truth, node, [Group(_PAIR)], chosen)

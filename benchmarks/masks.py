@@ -29,4 +29,4 @@ def _draw_frame(
     angle = np.arctan2(y, x)
     rim = 1 + sum(0.06 / k * np.sin(angle * (3 * k + 2) + phase) for k, phase in enumerate(phases, start=1))
     logits = 8 * (rim - np.hypot(y, x))
-    return logits.astype(np.float32)
+    return np.asarray(logits, np.float32)

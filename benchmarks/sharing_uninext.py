@@ -77,11 +77,11 @@ def _segment(network: Uninext, frame: Tensor, ids: Tensor) -> Selection:
     return network.segment(_look(network, frame).select(torch.zeros(len(ids), dtype=torch.int64)), text)
 
 
-class LiveBytes(TorchDispatchMode):
+class LiveBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Counts the bytes of all tensors that are alive at once while it is active."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.now, self.peak = 0, 0
         self._known: set[int] = set()
 
