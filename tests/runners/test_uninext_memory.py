@@ -41,7 +41,7 @@ def test_weights_are_counted_whole_and_activations_by_frame() -> None:
     _, three = count_memory(SMALL, (64, 96), 3)
     assert weights == 4 * sum(value.numel() for value in Uninext(SMALL).state_dict().values())
     assert one > 64 * 96 * 3 * 4
-    assert 2.5 * one < three < 3.2 * one
+    assert 2.5 * one < three < 3.5 * one
 
 
 def test_the_benchmark_states_every_promised_row() -> None:
