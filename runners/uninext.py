@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from runners.base import ModelSettings
+from runners.base import ModelSettings, Precision
 from runners.checkpoints import CheckpointFile, build_network, read_checkpoint, read_stated_config
 from runners.networks.tokenizers import SmallTokens, Tokens
 from runners.networks.uninext.association import follow
@@ -20,7 +20,7 @@ from runners.networks.uninext.loading import load_network, recognise_backbone
 from runners.networks.uninext.network import Selection, Uninext, pad_frames
 from runners.networks.uninext.visual import Visual
 from runners.options import TOKENS_AT_ONCE, UninextOptions
-from runners.resources import memory_advice
+from runners.resources import arithmetic, memory_advice
 from runners.uninext_frames import SOFT_RANGE, count_tokens, finish, input_size, normalise, quantise, resize_frame
 from rvos.errors import CheckpointError, ConfigError, InputError
 from rvos.mask_sequences import MaskSequence, SoftMaps, encode
@@ -31,7 +31,6 @@ NAME = "uninext"
 _THRESHOLD = 0.5
 _LINKED_CANDIDATES = 5
 _RELEASED_ASSOCIATION = 2
-_PRECISIONS = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -99,7 +98,7 @@ class UninextRunner:
         tokens: Tokens,
         device: torch.device,
         *,
-        precision: torch.dtype = torch.float32,
+        precision: Precision = "float32",
         keep_soft: bool = True,
         tokens_at_once: int = TOKENS_AT_ONCE,
         link: bool = False,
@@ -164,13 +163,13 @@ class UninextRunner:
     def _segment_batch(self, batch: _Batch, text: Text, tracks: list[Track]) -> None:
         """Add the results of every expression in every frame of `batch` to the tracks."""
         n_frames = batch.images.shape[0]
-        with self._arithmetic():
+        with arithmetic(self.device, self.precision):
             visual = self._look(batch)
         step = max(1, self.tokens_at_once // visual.tokens.shape[1])
         pairs = torch.arange(n_frames * len(tracks), device=self.device)
         for chunk in torch.split(pairs, step):
             expression = chunk // n_frames
-            with self._arithmetic():
+            with arithmetic(self.device, self.precision):
                 frames, words = visual.select(chunk % n_frames), text.select(expression)
                 selection = self.network.segment(frames, words, self.n_best)
             self._store(selection, batch, [tracks[index] for index in expression.tolist()])
@@ -179,9 +178,6 @@ class UninextRunner:
         images = pad_frames(batch.images.to(self.device), self.network.config.backbone.multiple)
         sizes = torch.tensor([batch.size], device=self.device).expand(images.shape[0], -1)
         return self.network.look(images, sizes)
-
-    def _arithmetic(self) -> torch.autocast:
-        return torch.autocast(self.device.type, dtype=self.precision, enabled=self.precision != torch.float32)
 
     def _store(self, selection: Selection, batch: _Batch, tracks: list[Track]) -> None:
         """Threshold, encode and keep one frame of each of `tracks`."""
@@ -230,7 +226,7 @@ def build(settings: ModelSettings, *, device: torch.device) -> UninextRunner:
         network,
         tokens,
         device,
-        precision=_PRECISIONS[settings.precision],
+        precision=settings.precision,
         keep_soft=settings.keep_soft,
         tokens_at_once=options.tokens_at_once,
         link=options.link,
