@@ -15,7 +15,7 @@ from math import exp, log
 import numpy as np
 from numpy.typing import NDArray
 
-from fusion.overlaps import are_near
+from fusion.overlaps import TOGETHER, Pieces, find_near, intersect_all
 from fusion.votes import count_votes
 from rvos.errors import FusionError
 from rvos.runs import Runs
@@ -94,19 +94,29 @@ def assign(candidates: Sequence[Candidate], n_groups: int, *, capacity: int | No
     """
     if capacity is not None and capacity < 1:
         raise FusionError(f"capacity {capacity}: give how many groups may share an object, at least 1")
-    objects = find_objects(candidates, n_groups)
+    masks = [candidate.runs for candidate in candidates]
+    # Cut once, the pieces of few sequences serve both the overlaps and the votes.
+    pieces = Pieces.cut(masks) if len(masks) <= TOGETHER else None
+    near = find_near(intersect_all(masks) if pieces is None else pieces.intersect())
+    objects = find_objects(candidates, n_groups, near)
     chosen = choose_objects(objects.support, capacity)
+    owners = np.array([candidate.group for candidate in candidates], np.int64)
     return [
-        None if place is None else _vote_near(candidates, objects, group, place) for group, place in enumerate(chosen)
+        None
+        if place is None
+        else _vote(candidates, np.flatnonzero(objects.near[place] & (owners == group)).tolist(), pieces)
+        for group, place in enumerate(chosen)
     ]
 
 
-def find_objects(candidates: Sequence[Candidate], n_groups: int) -> Objects:
+def find_objects(candidates: Sequence[Candidate], n_groups: int, near: Flags) -> Objects:
     """Return the objects: again and again the sequence with the most unused weight near it takes all of that.
 
     Ties go to the better rank, then to the earlier sequence.
+
+    Args:
+        near: `(N, N)` which candidates lie on each other.
     """
-    near = are_near([candidate.runs for candidate in candidates])
     weights = np.array([candidate.weight for candidate in candidates], np.int64)
     owners = np.zeros((n_groups, len(candidates)), np.int64)
     owners[[candidate.group for candidate in candidates], np.arange(len(candidates))] = weights
@@ -144,8 +154,15 @@ def choose_objects(support: Integers, capacity: int | None) -> list[int | None]:
     ]
 
 
-def _vote_near(candidates: Sequence[Candidate], objects: Objects, group: int, place: int) -> Runs:
-    """Return the weighted vote of a group's own sequences near an object; half of the weight passes."""
-    own = [candidates[i] for i in np.flatnonzero(objects.near[place]).tolist() if candidates[i].group == group]
-    votes = count_votes([candidate.runs for candidate in own], [candidate.weight for candidate in own])
-    return votes.keep(-(-votes.n_votes // 2))
+def _vote(candidates: Sequence[Candidate], voters: Sequence[int], pieces: Pieces | None) -> Runs:
+    """Return the weighted vote of some candidates; half of their weight passes.
+
+    Args:
+        voters: their places.
+        pieces: of all candidates; None: too many to be cut together.
+    """
+    weights = {place: candidates[place].weight for place in voters}
+    needed = -(-sum(weights.values()) // 2)
+    if pieces is not None:
+        return pieces.keep([weights.get(place, 0) for place in range(len(candidates))], needed)
+    return count_votes([candidates[place].runs for place in voters], list(weights.values())).keep(needed)

@@ -1,8 +1,13 @@
-"""Which mask sequences of a video lie on each other: all pairs at once, from run boundaries."""
+"""Which mask sequences of a video lie on each other: all pairs at once, from run boundaries.
+
+The boundaries of all sequences cut the line of pixels into pieces. Each piece is marked by a set of sequences, and few
+sets occur, so pairs and votes are looked at by set, not by piece.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
@@ -14,8 +19,77 @@ from rvos.runs import Runs
 Integers = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 
-_TOGETHER = 16
+TOGETHER = 16
 """Sequences that are compared in one pass: which of them mark a piece fits an integer of 16 bits."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pieces:
+    """The line of all frames (see `rvos.runs`), cut at every boundary of at most 16 sequences.
+
+    Args:
+        positions: `(P,)` where each piece begins, ascending; some pieces are empty.
+        sets: `(P,)` uint16, which sequences mark the piece, one bit each.
+        masks: the sequences.
+    """
+
+    positions: NDArray[np.signedinteger]
+    sets: NDArray[np.uint16]
+    masks: Sequence[Runs]
+
+    @classmethod
+    def cut(cls, masks: Sequence[Runs]) -> Pieces:
+        """Return the pieces of at most 16 sequences.
+
+        Raises:
+            FusionError: unequal frames or sizes.
+        """
+        check_equal(masks)
+        shift = max(len(masks) - 1, 0).bit_length()
+        codes = _sort_boundaries(masks, shift)
+        # Every boundary of a sequence switches its bit on or off.
+        owners = (codes & ((1 << shift) - 1)).astype(np.uint16)
+        sets = np.bitwise_xor.accumulate(np.left_shift(np.uint16(1), owners))
+        codes >>= shift
+        return cls(codes, sets, masks)
+
+    def intersect(self) -> Integers:
+        """Return the number of pixels that both sequences of each pair mark, `(N, N)`; on the diagonal the areas."""
+        lengths = np.diff(self.positions, append=self.positions[-1:])
+        totals = np.bincount(self.sets, weights=lengths) if self.sets.size else np.zeros(0)
+        occurring = np.flatnonzero(totals)
+        marked = ((occurring[:, None] >> np.arange(len(self.masks))) & 1).astype(np.float64)
+        # Sums of whole numbers far below 2 ** 53: float64 is exact.
+        return np.asarray(np.rint(marked.T @ (marked * totals[occurring, None])), np.int64)
+
+    def keep(self, weights: Sequence[int], needed: int) -> Runs:
+        """Return the runs of the pixels that sequences of at least `needed` weight mark.
+
+        Args:
+            weights: what each sequence counts, an integer of at least 0.
+            needed: above 0.
+        """
+        totals = np.zeros(1, np.int64)
+        for weight in weights:  # the sets with a sequence follow those without it
+            totals = np.concatenate([totals, totals + weight])
+        passes = (totals >= needed).take(self.sets, mode="clip")  # clips nothing, and skips a check
+        changes = passes.copy()
+        changes[1:] ^= passes[:-1]
+        edges = self.positions[np.flatnonzero(changes)].astype(np.int64)
+        # An empty piece may switch on and off at one place: only an odd number of changes there is one.
+        first = np.flatnonzero(np.diff(edges, prepend=-1))
+        edges = edges[first[np.diff(first, append=edges.size) & 1 == 1]]
+        return Runs(edges[0::2], edges[1::2], self.masks[0].n_frames, self.masks[0].size)
+
+
+def check_equal(masks: Sequence[Runs]) -> None:
+    """Check that sequences can be compared.
+
+    Raises:
+        FusionError: unequal frames or sizes.
+    """
+    if any((mask.n_frames, mask.size) != (masks[0].n_frames, masks[0].size) for mask in masks):
+        raise FusionError("masks of unequal frames or sizes cannot be compared; check the members")
 
 
 def are_near(masks: Sequence[Runs]) -> Flags:
@@ -24,7 +98,11 @@ def are_near(masks: Sequence[Runs]) -> Flags:
     Raises:
         FusionError: unequal frames or sizes.
     """
-    common = intersect_all(masks)
+    return find_near(intersect_all(masks))
+
+
+def find_near(common: Integers) -> Flags:
+    """Return which pairs are near from their common pixels `(N, N)`, on the diagonal the areas."""
     areas = np.diagonal(common)
     # In integers: IoU >= 1/2 is 2 common >= area + area - common, so that no rounding decides.
     near: Flags = (3 * common >= areas[:, None] + areas[None]) & (common > 0)
@@ -38,38 +116,20 @@ def intersect_all(masks: Sequence[Runs]) -> Integers:
         FusionError: unequal frames or sizes.
     """
     n_masks = len(masks)
-    if any((mask.n_frames, mask.size) != (masks[0].n_frames, masks[0].size) for mask in masks):
-        raise FusionError("masks of unequal frames or sizes cannot be compared; check the members")
-    if n_masks <= _TOGETHER:
-        return _intersect_few(masks)
+    if n_masks <= TOGETHER:
+        return Pieces.cut(masks).intersect()
+    check_equal(masks)
     common = np.zeros((n_masks, n_masks), np.int64)
-    half = _TOGETHER // 2
+    half = TOGETHER // 2
     blocks = [range(first, min(first + half, n_masks)) for first in range(0, n_masks, half)]
     for pair in combinations(blocks, 2):
         places = [place for block in pair for place in block]
-        common[np.ix_(places, places)] = _intersect_few([masks[place] for place in places])
+        common[np.ix_(places, places)] = Pieces.cut([masks[place] for place in places]).intersect()
     return common
 
 
-def _intersect_few(masks: Sequence[Runs]) -> Integers:
-    """Return the common pixels of at most 16 sequences, `(N, N)`.
-
-    The boundaries of all sequences cut the line of pixels into pieces. A piece is marked by a set of sequences, and
-    few sets occur, so the pieces are added up by their set before any pair is looked at.
-    """
-    owners, lengths = _cut_into_pieces(masks)
-    # Every boundary of a sequence switches its bit on or off.
-    sets = np.bitwise_xor.accumulate(np.uint16(1) << owners.astype(np.uint16))
-    totals = np.bincount(sets, weights=lengths) if sets.size else np.zeros(0)
-    occurring = np.flatnonzero(totals)
-    marked = ((occurring[:, None] >> np.arange(len(masks))) & 1).astype(np.float64)
-    # Sums of whole numbers far below 2 ** 53: float64 is exact.
-    return np.asarray(np.rint(marked.T @ (marked * totals[occurring, None])), np.int64)
-
-
-def _cut_into_pieces(masks: Sequence[Runs]) -> tuple[NDArray[np.signedinteger], NDArray[np.signedinteger]]:
-    """Return for every boundary in order whose it is, `(P,)`, and the pixels from it to the next."""
-    shift = max(len(masks) - 1, 0).bit_length()
+def _sort_boundaries(masks: Sequence[Runs], shift: int) -> NDArray[np.signedinteger]:
+    """Return every boundary, ascending, with the place of its sequence in the lowest bits."""
     line = masks[0].n_frames * masks[0].stride if masks else 0
     kind: type[np.signedinteger] = np.int32 if line << shift < 1 << 31 else np.int64
     codes: NDArray[np.signedinteger] = np.empty(sum(2 * mask.starts.size for mask in masks), kind)
@@ -80,6 +140,5 @@ def _cut_into_pieces(masks: Sequence[Runs]) -> tuple[NDArray[np.signedinteger], 
         own <<= shift
         own |= index
         place += own.size
-    codes.sort(kind="stable")  # merges the ascending parts
-    positions = codes >> shift
-    return codes & ((1 << shift) - 1), np.diff(positions, append=positions[-1:])
+    codes.sort()
+    return codes

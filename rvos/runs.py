@@ -46,26 +46,27 @@ class Runs:
             InputError: malformed run lengths, or not `H * W` pixels each.
         """
         numbers, per_frame = _read_numbers(counts)
-        foreground, background, rest = _undo_differences(numbers, per_frame)
-        per_frame = per_frame // 2  # from here on runs, not numbers
-        pixels = size[0] * size[1]
-        if min(foreground.min(initial=0), background.min(initial=0), rest.min(initial=0)) < 0:
+        pairs, rest = _undo_differences(numbers, per_frame)
+        if min(pairs.min(initial=0), rest.min(initial=0)) < 0:
             raise InputError("run lengths: a negative run; encode the mask again")
-        edges = np.empty(2 * foreground.size, np.int64)
-        edges[0::2], edges[1::2] = background, foreground
-        covered = _add_segments(edges, 2 * per_frame)
-        totals = covered + rest
+        pixels = size[0] * size[1]
+        edges = pairs.ravel()
+        n_edges = per_frame - (per_frame & 1)
+        filled = np.flatnonzero(n_edges)
+        first = (np.cumsum(n_edges) - n_edges)[filled]
+        last = first + n_edges[filled] - 1
+        frame_start = filled * (pixels + 1)
+        # From the end of a frame's runs to the next frame's first, as if every frame were full; that is checked below.
+        edges[first] += frame_start
+        edges[first[1:]] -= (frame_start + pixels - rest[filled])[:-1]
+        np.cumsum(edges, out=edges)
+        totals = rest.copy()
+        totals[filled] += edges[last] - frame_start
         if np.any(totals != pixels):
             frame = int(np.flatnonzero(totals != pixels)[0])
             raise InputError(
                 f"run lengths of frame {frame}: {int(totals[frame])} pixels, expected {size[0]} x {size[1]} = {pixels}"
             )
-        filled = np.flatnonzero(per_frame)
-        frame_start = filled * (pixels + 1)
-        first = 2 * (np.cumsum(per_frame) - per_frame)[filled]
-        edges[first] += np.diff(frame_start, prepend=0)  # from the end of a frame's runs to the next frame's first
-        edges[first[1:]] -= covered[filled[:-1]]
-        np.cumsum(edges, out=edges)
         return cls(edges[0::2], edges[1::2], len(counts), size)
 
     @classmethod
@@ -174,7 +175,8 @@ def _read_numbers(counts: Sequence[bytes]) -> tuple[Integers, Integers]:
     numbers = ((digits[is_last] << 3).view(np.int8) >> 3).astype(np.int64)
     earlier = np.flatnonzero(~is_last)  # few: most numbers are small differences
     owners = earlier - np.arange(earlier.size)
-    longer, first, n_earlier = np.unique(owners, return_index=True, return_counts=True)
+    first = np.flatnonzero(np.diff(owners, prepend=-1))
+    longer, n_earlier = owners[first], np.diff(first, append=owners.size)
     if n_earlier.max(initial=0) >= _MAX_DIGITS:
         raise InputError("run lengths: a number of more than 35 bits; encode the mask again")
     place = np.arange(earlier.size) - np.repeat(first, n_earlier)
@@ -186,26 +188,29 @@ def _read_numbers(counts: Sequence[bytes]) -> tuple[Integers, Integers]:
     return numbers, per_frame
 
 
-def _undo_differences(numbers: Integers, per_frame: Integers) -> tuple[Integers, Integers, Integers]:
-    """Return the lengths of foreground runs, of the background before each, and of each frame's last background.
+def _undo_differences(numbers: Integers, per_frame: Integers) -> tuple[Integers, Integers]:
+    """Return the lengths of each background and the foreground after it, `(R, 2)`, and each frame's last background.
 
     From the third background and the second foreground of a frame on, a number is the change to the run two before.
     """
-    ends = np.cumsum(per_frame)
-    bounds = list(zip((ends - per_frame).tolist(), ends.tolist(), strict=True))
-    foreground = np.concatenate([numbers[a + 1 : b : 2] for a, b in bounds])
-    background = np.concatenate([numbers[a : b - (b - a) % 2 : 2] for a, b in bounds])
     is_odd = (per_frame & 1) == 1
-    rest = np.where(is_odd, numbers[ends - 1], 0)
+    last = np.cumsum(per_frame) - 1
+    rest = np.where(is_odd, numbers[last], 0)
+    is_paired = np.ones(numbers.size, np.bool_)
+    is_paired[last[is_odd]] = False
+    pairs = numbers[is_paired].reshape(-1, 2)
     n_runs = per_frame // 2
     first = np.cumsum(n_runs) - n_runs
     several = first[n_runs > 1]
-    background[several + 1] -= background[several]  # the second background is no change
+    pairs[several + 1, 0] -= pairs[several, 0]  # the second background is no change
+    filled = n_runs > 0
+    if filled.any():
+        pairs[first[filled][1:]] -= np.add.reduceat(pairs, first[filled], axis=0)[:-1]  # sums start anew in every frame
+        for column in pairs.T:
+            np.cumsum(column, out=column)
     late = is_odd & (n_runs > 1)
-    _cumulate(foreground, n_runs)
-    _cumulate(background, n_runs)
-    rest[late] += background[(first + n_runs - 1)[late]]
-    return foreground, background, rest
+    rest[late] += pairs[(first + n_runs - 1)[late], 0]
+    return pairs, rest
 
 
 def _make_differences(lengths: Integers, per_frame: Integers) -> None:
@@ -242,11 +247,16 @@ def _write_numbers(numbers: Integers) -> tuple[bytes, Integers]:
     while magnitude.size and limit <= magnitude.max():
         n_digits += magnitude >= limit
         limit *= _MORE
-    width = int(n_digits.max(initial=1))
-    position = np.arange(width)
-    digits = (numbers[:, None] >> (_DIGIT_BITS * position)) & (_MORE - 1)
-    digits += np.where(position < n_digits[:, None] - 1, _MORE, 0) + _OFFSET
-    return digits[position < n_digits[:, None]].astype(np.uint8).tobytes(), n_digits
+    place = np.cumsum(n_digits) - n_digits
+    text = np.empty(int(n_digits.sum()), np.uint8)
+    which, rest = np.arange(numbers.size), numbers
+    for position in range(int(n_digits.max(initial=0))):
+        has_more = n_digits[which] > position + 1
+        text[place[which] + position] = (rest & (_MORE - 1)) + np.where(has_more, _MORE, 0) + _OFFSET
+        # Few numbers have a second digit, fewer a third.
+        which = np.flatnonzero(n_digits > position + 1)
+        rest = numbers[which] >> (_DIGIT_BITS * (position + 1))
+    return text.tobytes(), n_digits
 
 
 def _drop_empty_runs(starts: Integers, ends: Integers) -> tuple[Integers, Integers]:
@@ -257,21 +267,3 @@ def _drop_empty_runs(starts: Integers, ends: Integers) -> tuple[Integers, Intege
 def _index_in_segment(lengths: Integers) -> Integers:
     first = np.cumsum(lengths) - lengths
     return np.arange(int(lengths.sum())) - np.repeat(first, lengths)
-
-
-def _cumulate(values: Integers, lengths: Integers) -> None:
-    """Turn values into cumulative sums that start anew in every segment, in place."""
-    filled = lengths > 0
-    first = (np.cumsum(lengths) - lengths)[filled]
-    if first.size:
-        values[first[1:]] -= np.add.reduceat(values, first)[:-1]
-        np.cumsum(values, out=values)
-
-
-def _add_segments(values: Integers, lengths: Integers) -> Integers:
-    """Return the sum of every segment; 0 of an empty one."""
-    sums = np.zeros(lengths.size, np.int64)
-    filled = lengths > 0
-    if filled.any():
-        sums[filled] = np.add.reduceat(values, (np.cumsum(lengths) - lengths)[filled])
-    return sums

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from fusion.assignment import Candidate, ScoreFit, assign, choose_objects, find_objects
+from fusion.overlaps import TOGETHER, are_near
 from rvos.errors import FusionError
 from rvos.runs import Runs
 
@@ -57,7 +58,7 @@ def test_a_group_without_masks_has_none() -> None:
 
 def test_a_head_takes_all_that_lie_on_it() -> None:
     candidates = [candidate(0, 0, 2), candidate(0, 2, 2), candidate(1, 40, 3)]
-    objects = find_objects(candidates, 2)
+    objects = find_objects(candidates, 2, are_near([one.runs for one in candidates]))
     assert objects.heads == (0, 2)
     assert objects.support.tolist() == [[4, 0], [0, 3]]
 
@@ -65,7 +66,8 @@ def test_a_head_takes_all_that_lie_on_it() -> None:
 @pytest.mark.parametrize(("ranks", "head"), [((1, 0), 1), ((0, 0), 0)], ids=["better rank", "earlier"])
 def test_equal_weights_go_to_the_better_rank_then_to_the_earlier(ranks: tuple[int, int], head: int) -> None:
     candidates = [candidate(0, 0, 1, ranks[0]), candidate(0, 40, 1, ranks[1])]
-    assert find_objects(candidates, 1).heads[0] == head
+    near = are_near([one.runs for one in candidates])
+    assert find_objects(candidates, 1, near).heads[0] == head
 
 
 def test_half_of_the_weight_passes() -> None:
@@ -104,3 +106,14 @@ def test_weight_of_a_fitted_score() -> None:
     assert fit.weight(0.5) == pytest.approx(log(3))
     assert fit.weight(100.0) == pytest.approx(log(3 * 0.97 / 0.03))
     assert fit.weight(-100.0) == 0.05
+
+
+def test_more_candidates_than_are_cut_together_vote_alike() -> None:
+    few = [candidate(0, 0, 2, width=9), candidate(0, 1, 1), candidate(0, 2, 2, width=8), candidate(1, 40)]
+    other = [candidate(1, 40) for _ in range(TOGETHER)]
+    found = [assign(candidates, 2) for candidates in (few, few + other)]
+    columns = np.zeros((2, 4, 80), bool)
+    columns[:, :, 1:10] = True  # weights of 5: columns 1 to 9 have 3 or more
+    for masks, _ in found:
+        assert masks is not None
+        assert masks.encode() == Runs.from_masks(columns).encode()
