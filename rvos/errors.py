@@ -7,10 +7,25 @@ class PipelineError(Exception):
     """Anything wrong that a user can mend; the command line prints it as one line and exits with its status."""
 
     exit_status = 2
+    may_have_lines = False
+
+    def __str__(self) -> str:
+        """Return the message; what is not printable in names and contents that it quotes is written as an escape.
+
+        A name may hold a line break or half a character: neither may split the line or stop a terminal.
+        """
+        return "".join(
+            character
+            if character.isprintable() or (self.may_have_lines and character == "\n")
+            else repr(character)[1:-1]
+            for character in super().__str__()
+        )
 
 
 class ConfigError(PipelineError):
-    """A recipe or a command-line value that cannot be used."""
+    """A recipe or a command-line value that cannot be used; several problems of a file stand on lines of their own."""
+
+    may_have_lines = True
 
 
 class InputError(PipelineError):
