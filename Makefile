@@ -25,7 +25,7 @@ test: test-install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto
 
 bench: test-install
 	$(BIN)/python -m benchmarks
