@@ -165,7 +165,8 @@ TWO_PROCESSES = """
 import sys
 from pathlib import Path
 import torch
-sys.path.insert(0, sys.argv[1])
+# The project before its tests, whose folders have the names of our packages.
+sys.path[:0] = [str(Path(sys.argv[1]).parent), sys.argv[1]]
 from toy_task import ToyTask
 from dataclasses import replace
 from training.config import LoopSettings, OptimiserSettings, TrainingConfig
