@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import mmap
 import os
-import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,6 +15,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from rvos.errors import CheckpointError, InputError
+from rvos.files import open_regular
 from rvos.pickles import NUMPY_STAND_INS, PLAIN_STAND_INS, RefusedError, StoredArray, read_pickle
 from rvos.stored_tensors import NUMBER_SIZES, StoredTensor
 from rvos.tensor_files import SEQUENCE_START, TENSOR_FILE_ERRORS, ZIP_START, read_tensor_file
@@ -47,7 +47,7 @@ def read_content(path: Path) -> Content:
     Raises:
         CheckpointError: missing, no regular file, damaged, something else, or wanting to execute code.
     """
-    with _open(path) as stream:
+    with open_regular(path, what="checkpoint", error=CheckpointError) as stream:
         start = stream.read(_SHOWN_START)
         size = os.fstat(stream.fileno()).st_size
         _refuse_other_files(path, start)
@@ -68,22 +68,6 @@ def read_content(path: Path) -> Content:
             reason = " ".join(str(error).split())[:200] or type(error).__name__
             raise CheckpointError(f"{path}: a damaged checkpoint ({reason}); copy it again") from None
     raise CheckpointError(f"{path}: neither a torch nor a safetensors file, or cut at its start; copy it again")
-
-
-def _open(path: Path) -> BinaryIO:
-    """Return the opened file; pipes and devices are never waited for."""
-    try:
-        # Without O_NONBLOCK, opening a pipe waits for a writer that may never come.
-        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
-    except FileNotFoundError:
-        raise CheckpointError(f"{path}: no such checkpoint; check the path in the recipe") from None
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise CheckpointError(f"{path}: cannot be read ({reason}); check the path and its rights") from None
-    if not stat.S_ISREG(os.fstat(handle).st_mode):
-        os.close(handle)
-        raise CheckpointError(f"{path}: a folder, pipe or device, not a checkpoint file; check the path")
-    return os.fdopen(handle, "rb")
 
 
 def _refuse_other_files(path: Path, start: bytes) -> None:

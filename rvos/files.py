@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from rvos.errors import InputError, StoreError
+from rvos.errors import InputError, PipelineError, StoreError
 from rvos.leftovers import clear_leftovers, name_part
 
 _BLOCK = 1 << 20
@@ -100,23 +100,28 @@ def read_whole(path: Path, *, most: int = LARGEST_FILE) -> bytes:
         raise InputError(f"{path}: cannot be read ({error.strerror}); check the file") from None
 
 
-def open_regular(path: Path) -> BinaryIO:
+def open_regular(path: Path, *, what: str = "file", error: type[PipelineError] = InputError) -> BinaryIO:
     """Return a regular file, opened for reading; pipes and devices are never waited for.
 
+    Args:
+        what: what the file should be, for messages.
+        error: what to raise.
+
     Raises:
-        InputError: missing, no regular file, or it cannot be opened.
+        PipelineError: of the given class: missing, no regular file, or it cannot be opened.
     """
     try:
         # Without O_NONBLOCK, opening a pipe waits for a writer that may never come.
         handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     except FileNotFoundError:
-        raise InputError(f"{path}: no such file; check the path") from None
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise InputError(f"{path}: cannot be read ({reason}); check the path and its rights") from None
+        raise error(f"{path}: no such {what}; check the path") from None
+    except (OSError, ValueError) as reason:
+        raise error(
+            f"{path}: cannot be read ({getattr(reason, 'strerror', None) or reason}); check the path and its rights"
+        ) from None
     if not stat.S_ISREG(os.fstat(handle).st_mode):
         os.close(handle)
-        raise InputError(f"{path}: not a file; check the path")
+        raise error(f"{path}: not a {what} but a folder, pipe or device; check the path")
     return os.fdopen(handle, "rb")
 
 
