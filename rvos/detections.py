@@ -1,4 +1,4 @@
-"""What detectors find: for every frame of a video, boxes with labels and scores."""
+"""What detectors find: boxes with labels and scores by frame, and proposals, which are masks with confidences."""
 
 from __future__ import annotations
 
@@ -76,3 +76,56 @@ class VideoBoxes:
             )
         if min(self.size) < 1:
             raise InputError(f"{self.video}: frames of {self.size[0]} x {self.size[1]} pixels; check the frames")
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """One instance mask of a frame that a tracklet may start from.
+
+    Args:
+        frame: index of the frame in its video.
+        mask: COCO compressed run lengths at frame size.
+        confidence: in [0, 1].
+        detector: who proposes it.
+        label: noun, or the sentence that a member was asked; empty without.
+    """
+
+    frame: int
+    mask: bytes
+    confidence: float
+    detector: str
+    label: str = ""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.confidence <= 1:
+            raise InputError(f"{self.detector}: confidence {self.confidence}; give a number from 0 to 1")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class VideoProposals:
+    """The proposals of a video.
+
+    Args:
+        video: id.
+        frames: names of the T frames.
+        size: (H, W) of the frames.
+        key_frames: indices of the K frames that were looked at, ascending.
+        proposals: of all key frames, in their order, best first in each; there may be none.
+    """
+
+    video: str
+    frames: tuple[str, ...]
+    size: tuple[int, int]
+    key_frames: tuple[int, ...]
+    proposals: tuple[Proposal, ...]
+
+    def __post_init__(self) -> None:
+        order = [proposal.frame for proposal in self.proposals]
+        if list(self.key_frames) != sorted(set(self.key_frames) & set(range(len(self.frames)))):
+            raise InputError(f"{self.video}: key frames {self.key_frames} of {len(self.frames)} frames; check them")
+        if order != sorted(order) or not set(order) <= set(self.key_frames):
+            raise InputError(f"{self.video}: proposals in other frames or another order than the key frames; sort them")
+
+    def of_frame(self, frame: int) -> tuple[Proposal, ...]:
+        """Return the proposals of a key frame, best first."""
+        return tuple(proposal for proposal in self.proposals if proposal.frame == frame)

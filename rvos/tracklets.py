@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rvos.errors import InputError
+
+Setting = str | int | float | bool | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,3 +58,85 @@ class Tracklet:
             raise InputError(f"{where}: confidence {self.confidence}; give a number from 0 to 1")
         if not 0 <= self.key_frame < n_frames:
             raise InputError(f"{where}: key frame {self.key_frame} is outside the {n_frames} frames")
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """A tracklet that was made and is not among those kept.
+
+    Args:
+        id: of the tracklet.
+        by: id of the kept tracklet that it repeats; None: enough better ones were kept.
+        iou: tracklet IoU with that one, 0 without.
+        score: its own.
+        key_frame, detector, label: as of a tracklet.
+    """
+
+    id: str
+    by: str | None
+    iou: float
+    score: float
+    key_frame: int
+    detector: str = ""
+    label: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TrackletSet:
+    """The candidates of one video, whatever its sentences say; there may be none.
+
+    Args:
+        video: id.
+        frames: names of the T frames.
+        size: (H, W) of the frames.
+        tracklets: P kept ones, best first; their order is that of the slots of a grounding network.
+        scores: `(P,)` float64 in [0, 1], confidence times mean propagation probability.
+        dropped: the others.
+        settings: by which they were made.
+
+    Raises:
+        InputError: tracklets of another video, other frames or another size; one without a pixel; unequal counts.
+
+    Source: tracklets.md, section 7.
+    """
+
+    video: str
+    frames: tuple[str, ...]
+    size: tuple[int, int]
+    tracklets: tuple[Tracklet, ...]
+    scores: NDArray[np.float64]
+    dropped: tuple[Dropped, ...] = ()
+    settings: Mapping[str, Setting] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.scores.shape != (len(self.tracklets),) or self.scores.dtype != np.float64:
+            raise InputError(
+                f"{self.video}: {len(self.tracklets)} tracklets, scores {self.scores.dtype} of shape "
+                f"{self.scores.shape}; give one float64 for each"
+            )
+        for tracklet in self.tracklets:
+            if (tracklet.video, tracklet.frames, tracklet.size) != (self.video, self.frames, self.size):
+                raise InputError(
+                    f"{self.video}/{tracklet.id}: a tracklet of {tracklet.video} with {len(tracklet.frames)} frames of "
+                    f"{tracklet.size}, expected {len(self.frames)} of {self.size}; make them of one video"
+                )
+
+    def __len__(self) -> int:
+        """Return P."""
+        return len(self.tracklets)
+
+    def content_hash(self) -> str:
+        """Return what tells these tracklets and their order from all others, 64 hexadecimal digits."""
+        digest = hashlib.sha256()
+        for part in self._content():
+            # With its length, so that no two contents run together to the same bytes.
+            digest.update(len(part).to_bytes(8, "little") + part)
+        return digest.hexdigest()
+
+    def _content(self) -> Iterator[bytes]:
+        yield from (name.encode() for name in (self.video, *self.frames))
+        yield repr(self.size).encode()
+        yield self.scores.astype("<f8").tobytes()
+        for tracklet in self.tracklets:
+            yield from tracklet.runs
+            yield tracklet.propagation.astype("<f4").tobytes()

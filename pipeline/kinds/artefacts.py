@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rvos.artefacts import MASK_SEQUENCES, TRACKLETS, Codec
+from rvos.artefacts import MASK_SEQUENCES, PROPOSALS, TRACKLET_SETS, TRACKLETS, Codec
 from rvos.errors import InputError
 from rvos.videos import Video
 
@@ -52,3 +52,8 @@ MASKS = Artefact(MASK_SEQUENCES, by_expression=True)
 
 INSTANCES = Artefact(TRACKLETS, by_expression=False)
 """Masks of instances, which belong to the video, whatever its sentences say."""
+
+INSTANCE_PROPOSALS = Artefact(PROPOSALS, by_expression=False)
+"""Instance masks of the key frames."""
+CANDIDATES = Artefact(TRACKLET_SETS, by_expression=False)
+"""The tracklets of a video that a sentence may choose from, as a `TrackletSet`."""

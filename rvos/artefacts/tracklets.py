@@ -1,4 +1,4 @@
-"""Mask sequences by instance."""
+"""Mask sequences by instance, alone or as the candidates of a video."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from rvos.artefacts.fields import (
 )
 from rvos.artefacts.run_lengths import pack_runs, unpack_runs
 from rvos.errors import InputError
-from rvos.tracklets import Tracklet
+from rvos.tracklets import Dropped, Tracklet, TrackletSet
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,3 +79,55 @@ class TrackletCodec:
 
 
 TRACKLETS = TrackletCodec()
+
+
+@dataclass(frozen=True, slots=True)
+class TrackletSetCodec:
+    """The candidates of a video: the parts of their tracklets, and `scores` float64 `(P,)`."""
+
+    name: ClassVar[str] = "tracklets"
+
+    def pack(self, video: str, value: TrackletSet) -> Packed:
+        """Return what is stored of the candidates; their content hash is part of it."""
+        check_video(value.video, video, what="tracklets")
+        packed = TRACKLETS.pack(video, value.tracklets)
+        dropped = [
+            [one.id, one.by, float(one.iou), float(one.score), one.key_frame, one.detector, one.label]
+            for one in value.dropped
+        ]
+        description = {
+            "frames": list(value.frames),
+            "size": list(value.size),
+            "instances": packed.description["instances"],
+            "dropped": dropped,
+            "settings": dict(value.settings),
+            "content_hash": value.content_hash(),
+        }
+        return Packed(description, {**packed.parts, "scores": to_bytes([value.scores], "<f8")})
+
+    def unpack(self, video: str, description: Mapping[str, Any], read: ReadPart) -> TrackletSet:
+        """Return the candidates, best first."""
+        frames, size = read_frames(description)
+        tracklets = TRACKLETS.unpack(video, description, read)
+        scores = read_array(read, "scores", "<f8", (len(tracklets),))
+        dropped = tuple(_read_dropped(row) for row in description["dropped"])
+        found = TrackletSet(video, frames, size, tracklets, scores, dropped, dict(description["settings"]))
+        if found.content_hash() != description["content_hash"]:
+            raise ValueError("the content hash does not fit the tracklets")
+        return found
+
+
+def _read_dropped(row: Any) -> Dropped:
+    name, by, iou, score, key_frame, detector, label = row
+    return Dropped(
+        read_text(name),
+        None if by is None else read_text(by),
+        read_number(iou),
+        read_number(score),
+        read_integer(key_frame),
+        read_text(detector),
+        read_text(label),
+    )
+
+
+TRACKLET_SETS = TrackletSetCodec()

@@ -12,12 +12,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rvos.artefacts import BOXES, TRACKLETS, WEIGHTS, Codec
-from rvos.detections import FrameBoxes, VideoBoxes
+from rvos.artefacts import BOXES, PROPOSALS, TRACKLET_SETS, TRACKLETS, WEIGHTS, Codec
+from rvos.detections import FrameBoxes, Proposal, VideoBoxes, VideoProposals
 from rvos.errors import InputError, StoreError
 from rvos.mask_sequences import encode
 from rvos.store import Store
-from rvos.tracklets import Tracklet
+from rvos.tracklets import Dropped, Tracklet, TrackletSet
 
 QUICK = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 FRAMES = ("00000", "00005", "00010")
@@ -56,6 +56,26 @@ def tracklets(draw: st.DrawFn) -> tuple[Tracklet, ...]:
 
 
 @st.composite
+def tracklet_sets(draw: st.DrawFn) -> TrackletSet:
+    kept = draw(tracklets())
+    scores = np.array([draw(st.floats(0, 1)) for _ in kept], np.float64)
+    by = draw(st.sampled_from([None, "0"]))
+    dropped = (Dropped("9", by, draw(st.floats(0, 1)), draw(st.floats(0, 1)), 1, draw(WORDS), draw(WORDS)),)
+    return TrackletSet("v", FRAMES, (6, 7), kept, scores, dropped, {"nms_iou": 0.5, "prob_mean": draw(WORDS)})
+
+
+@st.composite
+def proposals(draw: st.DrawFn) -> VideoProposals:
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    frames = sorted(draw(st.lists(st.sampled_from([0, 2]), max_size=4)))
+    own = [
+        Proposal(frame, encode(rng.random((1, 6, 7)) < 0.4)[0], draw(st.floats(0, 1)), draw(WORDS), draw(WORDS))
+        for frame in frames
+    ]
+    return VideoProposals("v", FRAMES, (6, 7), (0, 2), tuple(own))
+
+
+@st.composite
 def weights(draw: st.DrawFn) -> dict[str, Any]:
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     shapes = draw(st.dictionaries(WORDS, st.lists(st.integers(0, 3), max_size=3), max_size=3))
@@ -76,7 +96,13 @@ def to_plain(value: Any) -> Any:
     return value
 
 
-SORTS = [(BOXES, video_boxes()), (TRACKLETS, tracklets()), (WEIGHTS, weights())]
+SORTS = [
+    (BOXES, video_boxes()),
+    (TRACKLETS, tracklets()),
+    (TRACKLET_SETS, tracklet_sets()),
+    (PROPOSALS, proposals()),
+    (WEIGHTS, weights()),
+]
 IDS = [codec.name for codec, _ in SORTS]
 
 
