@@ -15,6 +15,7 @@ EXIT_USAGE = 2
 EXIT_CLOSED_PIPE = 141  # what shells report of a program that wrote to a pipe without a reader
 
 COMMANDS = {
+    "demo": "run the bundled demo in a folder of its own, from data to archive",
     "import": "check masks of other systems against a data set, and store them",
     "doctor": "say what a recipe needs and does not find",
     "run": "compute what is missing of a recipe: members, propagation, fusion",

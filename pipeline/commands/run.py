@@ -6,21 +6,19 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from functools import partial
 
 from pipeline.commands.recipe_options import add_recipe_options, open_recipe, repeat_options
-from pipeline.executors.choose import choose_executor
-from pipeline.executors.driver import run_plan
 from pipeline.group_review import write_review
 from pipeline.plan import Plan, find_missing_inputs, make_plan, parse_shard, select_videos
-from pipeline.progress import Progress
 from pipeline.recipe.graph import build_graph, check_files, choose_stage
 from pipeline.recipe.recipe import Recipe
+from pipeline.running import RunMeans, compute
 from pipeline.summary import find_exit_status, print_failures, print_summary, summarise
 from pipeline.tasks import Outcome
-from pipeline.timings import write_timings
 from pipeline.workspace import prepare_workspace
 from rvos.datasets import open_dataset
-from rvos.errors import ConfigError, StoreError
+from rvos.errors import StoreError
 
 
 def register(parser: argparse.ArgumentParser) -> None:
@@ -42,8 +40,7 @@ def register(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run the recipe; 0 when everything is there, 2 after bad input, 1 after any other failure."""
-    if options.jobs < 1:
-        raise ConfigError(f"--jobs {options.jobs}: give 1 or more")
+    means = RunMeans(options.jobs, options.cluster, options.device, options.quiet)
     shard = parse_shard(options.shard) if options.shard else None
     recipe = open_recipe(options)
     stage = choose_stage(recipe, options.stage)
@@ -54,29 +51,12 @@ def run(options: argparse.Namespace) -> int:
     prepare_workspace(recipe.workspace)
     for warning in graph.warnings:
         print(f"warning: {warning}", file=sys.stderr)
-    plan = make_plan(recipe, graph, videos, device=options.device)
+    make = partial(make_plan, recipe, graph, videos, device=options.device)
+    plan = make()
     _check_earlier_stages(plan, options)
-    outcomes = _compute(plan, options)
-    if any(finding.evidence is None for finding in plan.order):
-        # The masks that this run made may be the last that the test of the order needed.
-        settled = make_plan(recipe, graph, videos, device=options.device)
-        if any(finding.is_refuted for finding in settled.order):
-            plan = settled
-            outcomes = _compute(plan, options)
-    for finding in plan.order:
-        if finding.is_refuted:
-            print(f"warning: {recipe.path}: {finding.explain()}", file=sys.stderr)
+    plan, outcomes = compute(plan, means, plan_again=make)
     _report(options, recipe, plan, outcomes, stage)
     return find_exit_status(outcomes)
-
-
-def _compute(plan: Plan, options: argparse.Namespace) -> list[Outcome]:
-    """Run all tasks, keep how long they took, and return what became of them."""
-    folders = (plan.recipe.workspace, plan.recipe.dataset.root)
-    executor = choose_executor(jobs=options.jobs, cluster=options.cluster, folders=folders)
-    outcomes = run_plan(plan, executor=executor, watcher=Progress(quiet=options.quiet))
-    write_timings(plan.recipe.workspace, plan, outcomes)
-    return outcomes
 
 
 def _check_earlier_stages(plan: Plan, options: argparse.Namespace) -> None:

@@ -1,0 +1,66 @@
+"""A run from plan to outcomes: what the command `rvos run` and the Python interface share."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pipeline.executors.choose import choose_executor
+from pipeline.executors.driver import run_plan
+from pipeline.plan import Plan
+from pipeline.progress import Progress
+from pipeline.tasks import Outcome
+from pipeline.timings import write_timings
+from rvos.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True)
+class RunMeans:
+    """What a run works with.
+
+    Args:
+        jobs: processes side by side, 1 or more.
+        cluster: address of a dask scheduler, or its file; None: this machine.
+        device: `auto`, `cpu`, `cuda` or `cuda:N`.
+        quiet: no progress.
+
+    Raises:
+        ConfigError: less than one process.
+    """
+
+    jobs: int = 1
+    cluster: str | None = None
+    device: str = "auto"
+    quiet: bool = False
+
+    def __post_init__(self) -> None:
+        if self.jobs < 1:
+            raise ConfigError(f"--jobs {self.jobs}: give 1 or more")
+
+
+def compute(plan: Plan, means: RunMeans, *, plan_again: Callable[[], Plan]) -> tuple[Plan, list[Outcome]]:
+    """Run all tasks of a plan, keep how long they took, and return the plan that holds in the end and its outcomes.
+
+    Args:
+        plan_again: makes the plan anew; the masks of a run can show that the order of the sentences says nothing.
+    """
+    outcomes = _run(plan, means)
+    if any(finding.evidence is None for finding in plan.order):
+        # The masks that this run made may be the last that the test of the order needed.
+        settled = plan_again()
+        if any(finding.is_refuted for finding in settled.order):
+            plan, outcomes = settled, _run(settled, means)
+    for finding in plan.order:
+        if finding.is_refuted:
+            print(f"warning: {plan.recipe.path}: {finding.explain()}", file=sys.stderr)
+    return plan, outcomes
+
+
+def _run(plan: Plan, means: RunMeans) -> list[Outcome]:
+    recipe = plan.recipe
+    folders = (recipe.workspace, recipe.dataset.root)
+    executor = choose_executor(jobs=means.jobs, cluster=means.cluster, folders=folders)
+    outcomes = run_plan(plan, executor=executor, watcher=Progress(quiet=means.quiet))
+    write_timings(recipe.workspace, plan, outcomes)
+    return outcomes

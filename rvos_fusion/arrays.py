@@ -1,0 +1,48 @@
+"""Votes and scores of masks that are arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fusion.votes import count_votes
+from rvos.errors import FusionError
+from rvos.evaluation.measures import j_and_f
+from rvos.mask_sequences import decode
+from rvos.runs import Runs
+
+Masks = NDArray[np.bool_]
+
+
+def vote(masks: Sequence[Masks], *, needed: int, weights: Sequence[int] | None = None) -> Masks:
+    """Return the pixels `(T, H, W)` that masks of at least `needed` votes mark (paper Eq. 3).
+
+    Args:
+        masks: boolean arrays `(T, H, W)` of the same frames and size.
+        needed: votes, from 1 to the sum of the weights.
+        weights: votes of each, whole numbers from 1; default: 1 each.
+
+    Raises:
+        FusionError: no masks, unequal ones, or a vote that cannot be reached.
+    """
+    for array in masks:
+        if np.ndim(array) != 3:
+            raise FusionError(f"a vote over an array of shape {np.shape(array)}; give masks (T, H, W)")
+    if weights is not None and len(weights) != len(masks):
+        raise FusionError(f"a vote of {len(masks)} masks with {len(weights)} weights; give one weight each")
+    kept = count_votes([Runs.from_masks(np.asarray(array, bool)) for array in masks], weights).keep(needed)
+    return decode(kept.encode(), kept.size)
+
+
+def score(masks: Masks, truth: Masks) -> tuple[float, float]:
+    """Return J and F of masks `(T, H, W)` against the truth: means over the frames, in [0, 1].
+
+    Raises:
+        InputError: shapes that differ or are not `(T, H, W)`.
+
+    Source: evaluation.md, sections 1 and 2.
+    """
+    j, f = j_and_f(np.asarray(truth, bool), np.asarray(masks, bool))
+    return float(j.mean()), float(f.mean())

@@ -1,0 +1,164 @@
+"""A recipe that was opened from Python: its plan, its run, its results."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.plan import make_plan
+from pipeline.recipe.graph import build_graph, check_files
+from pipeline.recipe.reader import read_recipe
+from pipeline.recipe.recipe import Recipe
+from pipeline.results import Results
+from pipeline.running import RunMeans, compute
+from pipeline.scoring import score_nodes
+from pipeline.summary import summarise
+from pipeline.tables import TableRow as ScoreRow
+from pipeline.tables import make_table
+from pipeline.workspace import prepare_workspace
+from rvos.datasets import Dataset, open_dataset
+from rvos.errors import StoreError
+from rvos.mask_sequences import MaskSequence
+
+Masks = NDArray[np.bool_]
+
+__all__ = ["OpenedRecipe", "PlannedNode", "ScoreRow", "open_recipe"]
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedNode:
+    """How far a node is.
+
+    Args:
+        node: its name.
+        stored: videos whose result is there, made with the recipe's present settings.
+        missing: videos without.
+    """
+
+    node: str
+    stored: int
+    missing: int
+
+
+class OpenedRecipe:
+    """A recipe with its data set; made by `open_recipe`. Everything is read from disk when it is asked for.
+
+    Args:
+        recipe: as it was read.
+    """
+
+    def __init__(self, recipe: Recipe) -> None:
+        self._recipe = recipe
+        self._graph = build_graph(recipe)
+        self._dataset: Dataset = open_dataset(recipe.dataset.format, recipe.dataset.root, recipe.dataset.split)
+
+    @property
+    def videos(self) -> list[str]:
+        """Ids of the videos, in the order of the data set."""
+        return [video.id for video in self._dataset.videos]
+
+    @property
+    def nodes(self) -> list[str]:
+        """Names of the nodes, inputs before what reads them."""
+        return [node.name for node in self._graph.nodes]
+
+    def sentences(self, video: str) -> dict[str, str]:
+        """Return the sentences of a video by the id of the expression.
+
+        Raises:
+            InputError: no such video.
+        """
+        return {expression.id: expression.text for expression in self._dataset.video(video).expressions}
+
+    def plan(self) -> list[PlannedNode]:
+        """Return how far every node is; nothing is computed."""
+        results = self._open_results()
+        missing = {node: len(results.find_missing(node)) for node in self.nodes}
+        return [PlannedNode(node, len(self.videos) - missing[node], missing[node]) for node in self.nodes]
+
+    def run(self, *, jobs: int = 1, device: str = "auto", quiet: bool = False) -> list[PlannedNode]:
+        """Compute what is missing and return how far every node is then.
+
+        Raises:
+            ConfigError: files that the recipe names are missing.
+            StoreError: some results could not be computed: the first, with its reason. All others are kept.
+        """
+        check_files(self._graph.nodes, self._recipe)
+        prepare_workspace(self._recipe.workspace)
+        make = partial(make_plan, self._recipe, self._graph, self._dataset.videos, device=device)
+        plan, outcomes = compute(make(), RunMeans(jobs, None, device, quiet), plan_again=make)
+        failed = [outcome for outcome in outcomes if outcome.status not in ("done", "reused")]
+        if failed:
+            first = failed[0]
+            raise StoreError(f"{first.node}/{first.video}: {first.message} ({len(failed)} results are missing in all)")
+        return [PlannedNode(row.node, row.done + row.reused, row.failed) for row in summarise(plan, outcomes)]
+
+    def sequences(self, node: str, video: str) -> tuple[MaskSequence, ...]:
+        """Return the mask sequences of a node, with scores and key frames, in the order of the sentences.
+
+        Raises:
+            InputError: no such video.
+            ConfigError: no such node, or one that stores no masks.
+            StoreError: the result is missing, damaged, or made with other settings.
+        """
+        wanted = self._dataset.video(video)
+        results = Results(make_plan(self._recipe, self._graph, [wanted]))
+        results.choose_nodes([node])
+        return results.of_video(video).read(node)
+
+    def masks(self, node: str, video: str) -> dict[str, Masks]:
+        """Return the masks `(T, H, W)` bool of a node by expression; raises as `sequences` does."""
+        return {sequence.expression: sequence.masks() for sequence in self.sequences(node, video)}
+
+    def truth(self, video: str) -> dict[str, Masks]:
+        """Return the true masks `(T, H, W)` bool by expression.
+
+        Raises:
+            InputError: no such video, or the split has no ground truth.
+        """
+        wanted = self._dataset.video(video)
+        read = self._dataset.read_truth(wanted)
+        return {expression.id: read.masks(expression) for expression in wanted.expressions}
+
+    def table(self, *nodes: str, jobs: int = 1) -> list[ScoreRow]:
+        """Return J, F and J&F in per cent of nodes, each with the paired 95 % interval of its gain over the one before.
+
+        The inputs of the last node follow, as in `rvos table`. Without names: all finished nodes.
+
+        Raises:
+            InputError: the split has no ground truth.
+            StoreError: a node lacks results.
+        """
+        results = self._open_results()
+        rows = results.choose_nodes(nodes)
+        inputs = results.find_inputs(rows)
+        scores = score_nodes(results, self._dataset, self._dataset.videos, [*rows, *inputs], jobs=jobs)
+        return make_table(rows, scores, inputs=inputs)
+
+    def _open_results(self) -> Results:
+        return Results(make_plan(self._recipe, self._graph, self._dataset.videos))
+
+
+def open_recipe(
+    path: str | Path, settings: Mapping[str, object] | Sequence[str] = (), *, workspace: str | Path | None = None
+) -> OpenedRecipe:
+    """Return a recipe and its data set.
+
+    Args:
+        path: YAML file.
+        settings: values that win over the file's, such as `{"stages.stage2.stage2.threshold": 2}`; paths in them are
+            relative to the current folder.
+        workspace: folder of the results; default: the recipe's.
+
+    Raises:
+        ConfigError: everything that is wrong with the recipe.
+        InputError: the data set is missing or cannot be used.
+    """
+    pairs = [f"{key}={value}" for key, value in settings.items()] if isinstance(settings, Mapping) else settings
+    place = None if workspace is None else Path(workspace).absolute()
+    return OpenedRecipe(read_recipe(Path(path), tuple(pairs), workspace=place))

@@ -1,0 +1,74 @@
+"""The Python interface: a recipe opened, run, read, voted on and scored without the command line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from small_data import write_split
+
+import rvos_fusion as rf
+from rvos.errors import ConfigError, FusionError, InputError, StoreError
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> rf.OpenedRecipe:
+    write_split(tmp_path)
+    return rf.open_recipe(tmp_path / "pipeline.yaml")
+
+
+def test_a_run_is_planned_made_and_reused(recipe: rf.OpenedRecipe) -> None:
+    n_videos = len(recipe.videos)
+    assert {(row.stored, row.missing) for row in recipe.plan()} == {(0, n_videos)}
+    assert {(row.stored, row.missing) for row in recipe.run(quiet=True)} == {(n_videos, 0)}
+    assert {(row.stored, row.missing) for row in recipe.plan()} == {(n_videos, 0)}
+    assert [row.node for row in recipe.plan()] == recipe.nodes
+
+
+def test_masks_are_arrays_that_can_be_voted_on_and_scored(recipe: rf.OpenedRecipe) -> None:
+    recipe.run(quiet=True)
+    video = recipe.videos[0]
+    members = [recipe.masks(node, video)["0"] for node in ("a", "b", "c")]
+    fused = rf.vote(members, needed=2)
+    assert np.array_equal(fused, np.sum(members, axis=0) >= 2)
+    truth = recipe.truth(video)
+    assert truth.keys() == recipe.sentences(video).keys()
+    assert rf.score(truth["0"], truth["0"]) == (1.0, 1.0)
+    assert 0 <= rf.score(fused, truth["0"])[0] < 1
+
+
+def test_the_table_is_that_of_the_command(recipe: rf.OpenedRecipe) -> None:
+    recipe.run(quiet=True)
+    rows = recipe.table("a", "final")
+    assert [(row.node, row.input_of) for row in rows[:2]] == [("a", None), ("final", None)]
+    assert all(row.input_of == "final" for row in rows[2:])
+    every = [
+        rf.score(recipe.masks("a", video)[expression], recipe.truth(video)[expression])
+        for video in recipe.videos
+        for expression in recipe.sentences(video)
+    ]
+    assert (rows[0].j, rows[0].f) == pytest.approx(100 * np.mean(every, axis=0))
+
+
+def test_settings_and_workspace_win_over_the_file(tmp_path: Path) -> None:
+    write_split(tmp_path)
+    path = tmp_path / "pipeline.yaml"
+    with pytest.raises(ConfigError, match=r"stages\.stage1\.ab\.threshold"):
+        rf.open_recipe(path, {"stages.stage1.ab.threshold": "none"})
+    rf.open_recipe(path, workspace=tmp_path / "elsewhere").run(quiet=True)
+    assert (tmp_path / "elsewhere" / "nodes").is_dir()
+
+
+def test_wrong_calls_say_what_is_wrong(recipe: rf.OpenedRecipe) -> None:
+    video = recipe.videos[0]
+    with pytest.raises(StoreError, match="run first"):
+        recipe.masks("a", video)
+    with pytest.raises(ConfigError, match="no node 'aa'"):
+        recipe.masks("aa", video)
+    with pytest.raises(InputError, match="nowhere"):
+        recipe.masks("a", "nowhere")
+    with pytest.raises(FusionError, match=r"shape \(4, 5\)"):
+        rf.vote([np.zeros((4, 5), bool)], needed=1)
+    with pytest.raises(FusionError, match="2 masks with 1 weights"):
+        rf.vote([np.zeros((1, 4, 5), bool)] * 2, needed=1, weights=[1])
