@@ -11,12 +11,15 @@ from pipeline.devices import choose_device
 from pipeline.kinds.artefacts import MASKS, Artefact
 from pipeline.kinds.base import Node, NodeFile, Task, WorkerKey, plain_fields
 from pipeline.kinds.loaded import NETWORK
+from pipeline.kinds.outside import is_outside, read_outside, runner_name
 from pipeline.recipe.entry import NodeEntry
 from runners.base import ModelSettings, Runner
 from runners.options import OPTIONS
+from runners.outside import GROUP
 from runners.registry import RUNNERS, build_runner
 from runners.windows import describe_setting
 from rvos.mask_sequences import MaskSequence
+from rvos.plugins import list_entry_points
 from rvos.settings import nearest, show
 from rvos.videos import Video
 
@@ -37,14 +40,18 @@ class MemberNode(Node):
 
     @classmethod
     def read(cls, entry: NodeEntry) -> Node | None:
-        """Read the entry."""
+        """Read the entry; a runner that is not of this project makes a node of another class."""
+        if is_outside(entry):
+            return read_outside(entry)
+        name = runner_name(entry)
+        if name and name not in RUNNERS:
+            known = [*RUNNERS, "command", *list_entry_points(GROUP)]
+            entry.note(f"runner {show(name)} is unknown; {nearest(name, known)} Your own is named module:function")
+            return None
         model = entry.load(ModelSettings)
         if model is None:
             return None
-        if model.runner not in RUNNERS:
-            entry.note(f"runner {show(model.runner)} is unknown; {nearest(model.runner, RUNNERS)}")
-        else:
-            entry.check_part("options", OPTIONS[model.runner])
+        entry.check_part("options", OPTIONS[model.runner])
         return cls(entry.name, entry.line, entry.stage, model)
 
     def inputs(self) -> tuple[str, ...]:

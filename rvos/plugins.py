@@ -1,0 +1,209 @@
+"""Code of users that takes part by name: `module:function`, or an entry point of an installed package.
+
+Nothing is executed before `load_plugin`: where the code lies, and what of it counts for fingerprints, is found without
+importing it, so that commands that only look at results need none of its libraries.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib.util
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import import_module, invalidate_caches, metadata
+from importlib.machinery import ModuleSpec, PathFinder
+from pathlib import Path
+from typing import Any
+
+from rvos.errors import ConfigError, InputError
+from rvos.files import read_whole
+
+_STAMP = "__rvos_checksum__"
+"""Attribute of a module that says which content was imported: a long-lived worker imports edited code anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plugin:
+    """A function of a user's module.
+
+    Args:
+        name: as the recipe has it.
+        module, attribute: what to import.
+        source: the module's file.
+        sources: it alone, or all modules of its package.
+        folder: that the module lies in, where that is the recipe's and not on the path.
+        checksum: of the names and contents of the sources.
+    """
+
+    name: str
+    module: str
+    attribute: str
+    source: Path
+    sources: tuple[Path, ...]
+    folder: Path | None
+    checksum: str
+
+
+def is_plugin_name(name: str) -> bool:
+    """Tell whether a name is of the form `module:function`."""
+    module, colon, attribute = name.partition(":")
+    return bool(colon) and attribute.isidentifier() and all(part.isidentifier() for part in module.split("."))
+
+
+def list_entry_points(group: str) -> list[str]:
+    """Return the names that installed packages give in a group, such as `rvos.runners`."""
+    return sorted({point.name for point in metadata.entry_points(group=group)})
+
+
+def find_plugin(name: str, *, group: str, folder: Path | None = None) -> Plugin | None:
+    """Return the code of a name, which is not imported; None where it is neither a plugin nor of that form.
+
+    Args:
+        group: of entry points.
+        folder: of the recipe; modules there come before those on the path.
+
+    Raises:
+        ConfigError: no such module, or no such function in it.
+    """
+    target = name
+    if not is_plugin_name(name):
+        point = next(iter(metadata.entry_points(group=group, name=name)), None)
+        if point is None:
+            return None
+        target, folder = point.value.partition("[")[0].replace(" ", ""), None
+    module, _, attribute = target.partition(":")
+    found = _locate(module, folder)
+    if found is None:
+        places = "on the path" if folder is None else f"in {folder} nor on the path"
+        raise ConfigError(f"{name}: no module {module} {places}; correct the name, or put the file beside the recipe")
+    sources, own, is_beside = found
+    _check_function(own, attribute, name)
+    return Plugin(name, module, attribute, own, sources, folder if is_beside else None, _hash(sources))
+
+
+def load_plugin(plugin: Plugin) -> Callable[..., Any]:
+    """Return the function, its module imported; code that changed since it was imported last is imported anew.
+
+    Raises:
+        ConfigError: the module cannot be imported, another one of its name is loaded, or it has no such function.
+    """
+    top = plugin.module.partition(".")[0]
+    loaded = sys.modules.get(top)
+    stamp = f"{plugin.checksum} {plugin.sources[0]}"
+    if loaded is not None and getattr(loaded, _STAMP, stamp) != stamp:
+        for name in [one for one in sys.modules if one == top or one.startswith(f"{top}.")]:
+            del sys.modules[name]
+    try:
+        with _prepared(plugin):
+            module = import_module(plugin.module)
+    except Exception as error:  # whatever a user's file may raise
+        raise ConfigError(f"{plugin.name}: {_place(error, plugin)}; correct the module") from None
+    path = getattr(module, "__file__", None)
+    if path is None or Path(path).resolve() != plugin.source.resolve():
+        raise ConfigError(
+            f"{plugin.name}: a module {plugin.module} of {path or 'Python itself'} is loaded already; rename "
+            f"{plugin.source}"
+        )
+    setattr(sys.modules[top], _STAMP, stamp)
+    function = getattr(module, plugin.attribute, None)
+    if not callable(function):
+        raise ConfigError(
+            f"{plugin.name}: {plugin.source} has no function {plugin.attribute}; add it or correct the name"
+        )
+    found: Callable[..., Any] = function
+    return found
+
+
+def _locate(module: str, folder: Path | None) -> tuple[tuple[Path, ...], Path, bool] | None:
+    """Return the sources of a module, its own file, and whether it lies in `folder`; None where there is none."""
+    top, *rest = module.split(".")
+    spec = None if folder is None else PathFinder.find_spec(top, [str(folder)])
+    is_beside = spec is not None
+    try:
+        spec = spec or importlib.util.find_spec(top)
+    except ValueError:  # loaded by other means, without a file
+        return None
+    for depth in range(len(rest)):
+        if spec is None or spec.submodule_search_locations is None:
+            return None
+        if depth == 0:
+            package = spec
+        spec = PathFinder.find_spec(".".join((top, *rest[: depth + 1])), list(spec.submodule_search_locations))
+    own = None if spec is None else _file_of(spec)
+    if own is None:
+        return None
+    assert spec is not None
+    outer = package if rest else spec
+    locations = [Path(place) for place in outer.submodule_search_locations or ()]
+    sources = sorted({path for place in locations for path in place.rglob("*.py")}) if locations else [own]
+    return tuple(sources), own, is_beside
+
+
+def _file_of(spec: ModuleSpec) -> Path | None:
+    return Path(spec.origin) if spec.has_location and spec.origin is not None and spec.origin.endswith(".py") else None
+
+
+def _check_function(source: Path, attribute: str, name: str) -> None:
+    """Check that a file defines a name, as far as that shows without executing it.
+
+    Raises:
+        ConfigError: no Python, or no such name.
+    """
+    try:
+        tree = ast.parse(read_whole(source), filename=str(source))
+    except InputError as error:
+        raise ConfigError(f"{name}: {error}") from None
+    except (SyntaxError, ValueError) as error:
+        line = f":{error.lineno}" if isinstance(error, SyntaxError) else ""
+        raise ConfigError(f"{name}: {source}{line}: no Python ({error.args[0]}); correct it") from None
+    defined = {found for statement in ast.walk(tree) for found in _names_of(statement)}
+    if attribute not in defined and "*" not in defined:
+        raise ConfigError(f"{name}: {source} has no function {attribute}; add it or correct the name")
+
+
+def _names_of(statement: ast.AST) -> Iterator[str]:
+    if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        yield statement.name
+    elif isinstance(statement, ast.Import | ast.ImportFrom):
+        yield from (alias.asname or alias.name for alias in statement.names)
+    elif isinstance(statement, ast.Name) and isinstance(statement.ctx, ast.Store):
+        yield statement.id
+
+
+def _hash(sources: Sequence[Path]) -> str:
+    digest = hashlib.sha256()
+    for path in sources:
+        digest.update(f"{path.name} {path.stat().st_size}\n".encode("utf-8", "surrogatepass"))
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+@contextmanager
+def _prepared(plugin: Plugin) -> Iterator[None]:
+    """Put the recipe's folder on the path, where it stays for what the code imports later."""
+    invalidate_caches()
+    folder = None if plugin.folder is None else str(plugin.folder)
+    if folder is not None:
+        sys.path.insert(0, folder)
+    # Compiled files are told apart by whole seconds and sizes: an edit of one digit would find the old one.
+    kept, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+    try:
+        yield
+    finally:
+        sys.dont_write_bytecode = kept
+        if folder is not None:
+            sys.path.remove(folder)
+            # From now on last: a file there must not hide a module that others import.
+            if folder not in sys.path:
+                sys.path.append(folder)
+
+
+def _place(error: Exception, plugin: Plugin) -> str:
+    """Return file, line and message of an error, in one line."""
+    own = [frame for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename) in plugin.sources]
+    where = f"{own[-1].filename}:{own[-1].lineno}" if own else str(plugin.source)
+    return f"{where}: {type(error).__name__}: {' '.join(str(error).split())[:200]}"
