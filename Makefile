@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: install test-install demo test bench clean
+.PHONY: install test-install demo test bench docs clean
 
 install: $(VENV)/.installed
 
@@ -29,6 +29,10 @@ test: test-install
 
 bench: test-install
 	$(BIN)/python -m benchmarks
+
+docs: install
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[docs]"
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 clean:
 	rm -rf $(VENV) runs build *.egg-info

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.plan import make_plan
+from pipeline.plan import make_plan, select_videos
 from pipeline.recipe.graph import build_graph, check_files
 from pipeline.recipe.reader import read_recipe
 from pipeline.recipe.recipe import Recipe
@@ -75,22 +75,40 @@ class OpenedRecipe:
         """
         return {expression.id: expression.text for expression in self._dataset.video(video).expressions}
 
+    def images(self, video: str) -> list[Path]:
+        """Return the image files of a video, one a frame; none where the data set has no images.
+
+        Raises:
+            InputError: no such video.
+        """
+        return list(self._dataset.video(video).image_paths)
+
     def plan(self) -> list[PlannedNode]:
         """Return how far every node is; nothing is computed."""
-        results = self._open_results()
+        results = Results(make_plan(self._recipe, self._graph, self._dataset.videos))
         missing = {node: len(results.find_missing(node)) for node in self.nodes}
         return [PlannedNode(node, len(self.videos) - missing[node], missing[node]) for node in self.nodes]
 
-    def run(self, *, jobs: int = 1, device: str = "auto", quiet: bool = False) -> list[PlannedNode]:
+    def run(
+        self, *, videos: Sequence[str] = (), jobs: int = 1, device: str = "auto", quiet: bool = False
+    ) -> list[PlannedNode]:
         """Compute what is missing and return how far every node is then.
+
+        Args:
+            videos: ids; default: all.
+            jobs: processes side by side. A script that asks for several needs `if __name__ == "__main__":`.
+            device: `auto`, `cpu`, `cuda` or `cuda:N`.
+            quiet: no progress on standard error.
 
         Raises:
             ConfigError: files that the recipe names are missing.
+            InputError: no such video.
             StoreError: some results could not be computed: the first, with its reason. All others are kept.
         """
         check_files(self._graph.nodes, self._recipe)
         prepare_workspace(self._recipe.workspace)
-        make = partial(make_plan, self._recipe, self._graph, self._dataset.videos, device=device)
+        chosen = select_videos(self._dataset, names=videos)
+        make = partial(make_plan, self._recipe, self._graph, chosen, device=device)
         plan, outcomes = compute(make(), RunMeans(jobs, None, device, quiet), plan_again=make)
         failed = [outcome for outcome in outcomes if outcome.status not in ("done", "reused")]
         if failed:
@@ -125,23 +143,21 @@ class OpenedRecipe:
         read = self._dataset.read_truth(wanted)
         return {expression.id: read.masks(expression) for expression in wanted.expressions}
 
-    def table(self, *nodes: str, jobs: int = 1) -> list[ScoreRow]:
+    def table(self, *nodes: str, videos: Sequence[str] = (), jobs: int = 1) -> list[ScoreRow]:
         """Return J, F and J&F in per cent of nodes, each with the paired 95 % interval of its gain over the one before.
 
-        The inputs of the last node follow, as in `rvos table`. Without names: all finished nodes.
+        The inputs of the last node follow, as in `rvos table`. Without names: all finished nodes. Without videos: all.
 
         Raises:
             InputError: the split has no ground truth.
             StoreError: a node lacks results.
         """
-        results = self._open_results()
+        chosen = select_videos(self._dataset, names=videos)
+        results = Results(make_plan(self._recipe, self._graph, chosen))
         rows = results.choose_nodes(nodes)
         inputs = results.find_inputs(rows)
-        scores = score_nodes(results, self._dataset, self._dataset.videos, [*rows, *inputs], jobs=jobs)
+        scores = score_nodes(results, self._dataset, chosen, [*rows, *inputs], jobs=jobs)
         return make_table(rows, scores, inputs=inputs)
-
-    def _open_results(self) -> Results:
-        return Results(make_plan(self._recipe, self._graph, self._dataset.videos))
 
 
 def open_recipe(
