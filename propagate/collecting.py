@@ -41,7 +41,7 @@ class SequenceCollector:
         """Take over one frame."""
         self._is_changed = True
         self._runs[prediction.frame] = encode(prediction.mask.cpu().numpy()[None])[0]
-        self._propagation[prediction.frame] = _mean_inside(prediction.probability, prediction.mask)
+        self._propagation[prediction.frame] = mean_inside(prediction.probability, prediction.mask)
         if self._soft is not None:
             self._soft[prediction.frame] = _shrink(prediction.probability)
 
@@ -69,7 +69,7 @@ class SequenceCollector:
         return SoftMaps.quantise(np.stack(maps), low=0.0, high=1.0, kind="probability")
 
 
-def _mean_inside(probability: Tensor, mask: Tensor) -> float:
+def mean_inside(probability: Tensor, mask: Tensor) -> float:
     """Return the mean probability over the pixels of a mask, both `(H, W)`; 0 without any."""
     n_pixels = int(mask.sum())
     return float((probability * mask).sum(dtype=torch.float64)) / n_pixels if n_pixels else 0.0

@@ -51,12 +51,14 @@ class Prediction:
         frame: index.
         probability: of the foreground, `(H, W)` float32 in [0, 1].
         mask: `(H, W)` bool.
+        presence: float32 in [0, 1], how sure the engine is that the object is there; None: it does not say.
     """
 
     position: int
     frame: int
     probability: Tensor
     mask: Tensor
+    presence: Tensor | None = None
 
 
 def run_passes(video: Video, tracks: Sequence[Track], engine: Engine) -> Iterator[Prediction]:
@@ -117,7 +119,13 @@ class _State:
             )
         session.commit(step.masks)
         return [
-            Prediction(position, frame, step.probability[row], step.masks[row])
+            Prediction(
+                position,
+                frame,
+                step.probability[row],
+                step.masks[row],
+                None if step.presence is None else step.presence[row],
+            )
             for row, position in enumerate(track.positions)
         ]
 

@@ -106,7 +106,7 @@ class Propagator:
             starts = [self._pick_starts(sequence, source.n_references) for sequence in source.sequences]
             tracks += _make_tracks(source.sequences, starts, first)
             first += len(source.sequences)
-        for together in _share_out(tracks):
+        for together in share_out(tracks):
             yield from run_passes(video, together, self._engine)
 
     def _pick_starts(self, sequence: MaskSequence, n_references: int) -> tuple[int, ...]:
@@ -157,11 +157,11 @@ def _chunks(positions: Sequence[int]) -> Iterator[tuple[int, ...]]:
         yield tuple(positions[begin : begin + EXPRESSIONS_AT_ONCE])
 
 
-def _share_out(tracks: Sequence[Track]) -> Iterator[list[Track]]:
-    """Yield rounds of tracks with at most `EXPRESSIONS_AT_ONCE` expressions each."""
+def share_out(tracks: Sequence[Track], at_once: int = EXPRESSIONS_AT_ONCE) -> Iterator[list[Track]]:
+    """Yield rounds of tracks with at most `at_once` expressions each; a track is never cut."""
     current: list[Track] = []
     for track in tracks:
-        if current and sum(len(t.positions) for t in [*current, track]) > EXPRESSIONS_AT_ONCE:
+        if current and sum(len(t.positions) for t in [*current, track]) > at_once:
             yield current
             current = []
         current.append(track)

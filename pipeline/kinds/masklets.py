@@ -11,9 +11,9 @@ from pipeline.checksums import Checksums
 from pipeline.devices import choose_device
 from pipeline.kinds.artefacts import INSTANCES, Artefact
 from pipeline.kinds.base import Node, NodeFile, Task, WorkerKey, plain
+from pipeline.kinds.detections import detector_files, missing, stamp_detections
 from pipeline.kinds.loaded import NETWORK
 from pipeline.kinds.propagate import describe_engine, engine_settings
-from pipeline.kinds.stamps import stamp
 from pipeline.recipe.entry import NodeEntry
 from pipeline.recipe.values import DetectorEntry, EngineEntry
 from propagate.masklets import MaskletSettings
@@ -79,15 +79,8 @@ class MaskletsNode(Node):
 
     def files(self) -> tuple[NodeFile, ...]:
         """What detector and engine load, and the user's nouns."""
-        detector, advice = self.detector.settings, "no such {}; put it there or correct the path"
-        found = [NodeFile(self.engine.checkpoint, "checkpoint", advice.format("checkpoint"), "checkpoint")]
-        if detector.checkpoint is not None:
-            found.append(NodeFile(detector.checkpoint, "checkpoint", advice.format("checkpoint"), "checkpoint"))
-        if detector.tokenizer is not None:
-            found.append(NodeFile(detector.tokenizer, "tokeniser", advice.format("tokeniser folder"), "settings"))
-        if detector.path is not None:
-            found.append(NodeFile(detector.path, "detections", advice.format("file of detections"), "data"))
-        return (*found, *noun_files(self.nouns))
+        engine = NodeFile(self.engine.checkpoint, "checkpoint", missing("checkpoint"), "checkpoint")
+        return (engine, *detector_files(self.detector), *noun_files(self.nouns))
 
     def settings(self) -> object:
         """Detector, engine and rules; not their names."""
@@ -95,9 +88,7 @@ class MaskletsNode(Node):
 
     def sources(self, video: Video, checksums: Checksums) -> object:
         """Nouns, frames, and what was imported; another sentence of the same noun changes nothing."""
-        path = self.detector.settings.path
-        own = path / f"{video.id}.json" if path is not None and path.is_dir() else path
-        imported = None if own is None else stamp(own)
+        imported = stamp_detections(self.detector, video)
         return [NounFinder(self.nouns).find_all(video), checksums.frames(video), imported]
 
     def check(self, nodes: Mapping[str, Node]) -> Iterable[str]:

@@ -17,6 +17,9 @@ KINDS: dict[str, str] = {
     "fuse": "pipeline.kinds.fuse:FuseNode",
     "refine": "pipeline.kinds.refine:RefineNode",
     "masklets": "pipeline.kinds.masklets:MaskletsNode",
+    "propose": "pipeline.kinds.propose:ProposeNode",
+    "track": "pipeline.kinds.track:TrackNode",
+    "ground": "pipeline.kinds.ground:GroundNode",
     "gate": "pipeline.kinds.gate:GateNode",
 }
 

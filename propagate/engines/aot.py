@@ -102,6 +102,11 @@ class AotEngine:
         """How logits are brought to frame size."""
         return bool(self._network.config.align_corners)
 
+    @property
+    def n_identities(self) -> int:
+        """How many objects one state can tell apart."""
+        return int(self._network.config.max_objects)
+
     def input_size(self, frame_size: tuple[int, int], scale: float) -> tuple[int, int]:
         """Return the network's input size for frames of (H, W) at a scale; tiny frames are enlarged to one cell."""
         return deaot_toolkit.network_size(
@@ -164,13 +169,17 @@ class AotSession:
         if masks is None or boxes is not None:
             raise ConfigError("AOT and DeAOT start from masks, not from boxes; name an engine that takes boxes")
         masks = masks.to(self._engine.device)
-        self._size = (masks.shape[1], masks.shape[2])
+        # Stated, because an empty mask would otherwise count as no object.
+        self._begin(features, masks, n_objects=1)
+        return Step(masks.float(), masks > 0)
+
+    def _begin(self, features: Sequence[Any], labels: Tensor, *, n_objects: int) -> None:
+        """Remember a frame with labels `(B, H, W)` that are given."""
+        self._size = (labels.shape[1], labels.shape[2])
         self._inputs = [image.size for image in features]
         with self._engine.precision():
             for number, core in enumerate(self._cores):
-                # Stated, because an empty mask would otherwise count as no object.
-                core.reference(features[number], self._to_input(masks, number), n_objects=1)
-        return Step(masks.float(), masks > 0)
+                core.reference(features[number], self._to_input(labels, number), n_objects=n_objects)
 
     def step(self, features: Sequence[Any]) -> Step:
         """See `Session`."""

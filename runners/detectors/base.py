@@ -63,6 +63,11 @@ class DetectorSettings:
         """Whether masks may come with the boxes; those of an import show when it is read."""
         return self.detector != "grounding-dino"
 
+    @property
+    def needs_nouns(self) -> bool:
+        """Whether it finds what it is asked for alone; others can be asked for everything."""
+        return self.detector != "import"
+
 
 class Detector(Protocol):
     """A loaded detector."""
@@ -72,7 +77,8 @@ class Detector(Protocol):
 
         Args:
             frames: indices of frames of the video.
-            nouns: for each question its names, such as `("man", "woman")`, at least one and in lower case.
+            nouns: for each question its names, such as `("man", "woman")`, in lower case; none: everything that it
+                finds, which only detectors without `needs_nouns` are asked for.
 
         Raises:
             InputError: a frame cannot be read, or what was imported cannot be used.

@@ -85,11 +85,11 @@ class ImportedDetections:
         if listed and not set(listed) & set(wanted):
             raise InputError(
                 f"{self._path}: {video.id}: lists {len(listed)} frames, such as {ascii(listed[0])[:40]}, and none that "
-                f"is looked at, such as {wanted[0]}; detect there, or set detect_frames"
+                f"is looked at, such as {wanted[0]}; detect there, or look at other frames"
             )
 
     def _read(self, rows: Sequence[_Listed], names: Sequence[str], size: tuple[int, int]) -> FrameInstances:
-        own = [one for one in rows if one.category is None or any(is_category(name, one.category) for name in names)]
+        own = [one for one in rows if not names or one.category is None or _is_named(one.category, names)]
         found = [one for one in (_read_annotation(row, size) for row in own) if one.score >= self._threshold]
         boxes = np.array([one.box for one in found], np.float32).reshape(-1, 4)
         scores = np.array([one.score for one in found], np.float32)
@@ -100,6 +100,10 @@ class ImportedDetections:
             )
         labels = tuple(one.label for one in found)
         return FrameInstances(FrameBoxes(boxes, scores, labels), masks if masks or not found else None)
+
+
+def _is_named(category: str, names: Sequence[str]) -> bool:
+    return any(is_category(name, category) for name in names)
 
 
 def build(settings: DetectorSettings, *, device: torch.device) -> ImportedDetections:

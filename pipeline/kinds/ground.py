@@ -1,0 +1,174 @@
+"""Grounding as a node: for every sentence the tracklet that fits it best, or the fallback where none will do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import ClassVar, Literal
+
+import numpy as np
+
+from pipeline.checksums import Checksums
+from pipeline.kinds.artefacts import CANDIDATES, MASKS, Artefact
+from pipeline.kinds.base import Node, NodeFile, Task, WorkerKey
+from pipeline.kinds.masklets import write_report
+from pipeline.kinds.tracklet_scorers import AgreementScorer, TrackletScorer
+from pipeline.recipe.entry import NodeEntry
+from propagate.tracklets import to_sequence
+from rvos.errors import ConfigError
+from rvos.grounding import check_tracklets, choose_tracklets
+from rvos.mask_sequences import MaskSequence
+from rvos.runs import Runs
+from rvos.settings import Chance, Positive, nearest, show
+from rvos.tracklets import TrackletSet
+from rvos.videos import Video
+
+EMPTY = "empty"
+"""The fallback that answers with empty masks."""
+_AGREEMENT_GATE = 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _GroundEntry:
+    """The keys of grounding."""
+
+    ground: str
+    agreement: tuple[str, ...] = ()
+    weights: Mapping[str, Positive] = field(default_factory=dict)
+    gate: Chance | None = None
+    fallback: str | None = None
+
+    def __post_init__(self) -> None:
+        if not self.agreement:
+            raise ConfigError("nothing tells which tracklet fits; name members under 'agreement'")
+        if len(set(self.agreement)) < len(self.agreement):
+            raise ConfigError("agreement: a member is named twice; use weights instead")
+        for name in self.weights:
+            if name not in self.agreement:
+                raise ConfigError(f"weights: unknown key {show(name)}; {nearest(name, self.agreement)}")
+
+    def scorer(self) -> TrackletScorer:
+        """Return what tells how well tracklets fit."""
+        return AgreementScorer(self.agreement, tuple(self.weights.get(name, 1.0) for name in self.agreement))
+
+
+@dataclass(frozen=True, slots=True)
+class GroundNode(Node):
+    """A tracklet for every sentence: ordinary masks with a score, for any fusion.
+
+    Args:
+        tracklets: node with the candidates.
+        scorer: tells how well they fit the sentences.
+        least: where the best score is below, the fallback answers.
+        fallback: node that answers there, or `empty`; None: as the scorer has it.
+    """
+
+    keyword: ClassVar[str] = "ground"
+    kind: ClassVar[str] = "ground"
+    section: ClassVar[Literal["models", "stages"]] = "stages"
+    artefact: ClassVar[Artefact] = MASKS
+
+    tracklets: str
+    scorer: TrackletScorer
+    least: float
+    fallback: str | None
+
+    @classmethod
+    def read(cls, entry: NodeEntry) -> Node | None:
+        """Read the entry."""
+        values = entry.load(_GroundEntry)
+        if values is None:
+            return None
+        gate = _AGREEMENT_GATE if values.gate is None else values.gate
+        return cls(entry.name, entry.line, entry.stage, values.ground, values.scorer(), gate, values.fallback)
+
+    def inputs(self) -> tuple[str, ...]:
+        """Tracklets, what the scorer reads, and the fallback."""
+        return tuple(dict.fromkeys((self.tracklets, *self._list_members())))
+
+    def files(self) -> tuple[NodeFile, ...]:
+        """Those of the scorer."""
+        return self.scorer.files()
+
+    def settings(self) -> object:
+        """Scorer, gate and fallback."""
+        return [self.tracklets, self.scorer.settings(), float(self.least), self.fallback]
+
+    def sources(self, video: Video, checksums: Checksums) -> object:
+        """What the scorer reads."""
+        return self.scorer.sources(video, checksums)
+
+    def check(self, nodes: Mapping[str, Node]) -> Iterable[str]:
+        """The inputs must store what is needed of them."""
+        if nodes[self.tracklets].artefact is not CANDIDATES:
+            stored = nodes[self.tracklets].artefact.codec.name
+            yield f"ground: {self.tracklets} stores {stored}, expected tracklets; name another node"
+        for name in self._list_members():
+            if nodes[name].artefact is not MASKS:
+                yield f"{name} stores {nodes[name].artefact.codec.name}; name a node with masks"
+
+    def describe(self) -> str:
+        """Tracklets and scorer."""
+        return f"chooses from {self.tracklets} by {self.scorer.describe()}"
+
+    def detail(self) -> str:
+        """The scorer and the gate."""
+        return f"{self.scorer.describe()}, gate {self.least:g}"
+
+    def worker_key(self) -> WorkerKey | None:
+        """That of the scorer."""
+        return self.scorer.worker_key()
+
+    def compute(self, tasks: Sequence[Task]) -> Sequence[Sequence[MaskSequence]]:
+        """Return the chosen tracklets; all scores are written to `ground/NODE/VIDEO.json` of the workspace."""
+        return [self._ground(task) for task in tasks]
+
+    def _list_members(self) -> tuple[str, ...]:
+        return self.scorer.inputs() if self.fallback in (None, EMPTY) else (*self.scorer.inputs(), str(self.fallback))
+
+    def _ground(self, task: Task) -> list[MaskSequence]:
+        tracklets: TrackletSet = task.read_artefact(self.tracklets, CANDIDATES)
+        check_tracklets(task.video, tracklets)
+        n_expressions = len(task.video.expressions)
+        scores = self.scorer.scores(task, tracklets) if len(tracklets) else np.zeros((n_expressions, 0))
+        chosen = choose_tracklets(scores)
+        best = [0.0 if place is None else float(row[place]) for place, row in zip(chosen, scores, strict=True)]
+        passing = [
+            place if place is not None and score >= self.least else None
+            for place, score in zip(chosen, best, strict=True)
+        ]
+        others = self._fall_back(task) if None in passing else {}
+        answers, rows = [], []
+        for place, score, own, expression in zip(passing, best, scores, task.video.expressions, strict=True):
+            if place is None:
+                answers.append(_restate(others.get(expression.id), tracklets, expression.id, score))
+            else:
+                answers.append(to_sequence(tracklets.tracklets[place], expression=expression.id, score=score))
+            rows.append(
+                {
+                    "expression": expression.id,
+                    "tracklet": None if place is None else tracklets.tracklets[place].id,
+                    "why": "" if place is not None else "below_gate" if len(tracklets) else "no_candidate",
+                    "scores": [round(float(one), 4) for one in own],
+                }
+            )
+        write_report(task, {"tracklets": tracklets.content_hash(), "by": self.scorer.describe(), "expressions": rows})
+        return answers
+
+    def _fall_back(self, task: Task) -> Mapping[str, MaskSequence]:
+        if self.fallback == EMPTY:
+            return {}
+        if self.fallback is None:
+            return self.scorer.fall_back(task)
+        return {sequence.expression: sequence for sequence in task.read(self.fallback)}
+
+
+def _restate(other: MaskSequence | None, tracklets: TrackletSet, expression: str, score: float) -> MaskSequence:
+    """Return the fallback's answer, or an empty one, with the grounding's own score in every frame."""
+    scores = np.full(len(tracklets.frames), score, np.float32)
+    if other is None:
+        nothing = np.zeros(0, np.int64)
+        empty = Runs(nothing, nothing, len(tracklets.frames), tracklets.size).encode()
+        return MaskSequence(tracklets.video, expression, tracklets.frames, tracklets.size, empty, scores, 0)
+    # Its key frame was chosen by its own scores, which are of another scale.
+    return replace(other, scores=scores, key_frame=other.pick_key_frame(), soft=None, scored=True)

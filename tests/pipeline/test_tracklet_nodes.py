@@ -1,0 +1,253 @@
+"""Proposals, tracklets and grounding as nodes of a recipe: what is chosen, reported, reused and refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import deaot_toolkit
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from small_data import FRAMES, HEIGHT, N_FRAMES, WIDTH, write_split
+
+from pipeline.cli import main
+from rvos.artefacts import PROPOSALS, TRACKLET_SETS
+from rvos.detections import VideoProposals
+from rvos.mask_sequences import encode
+from rvos.runs import Runs, tracklet_iou
+from rvos.store import Store
+from rvos.tracklets import TrackletSet
+
+SECTIONS = """\
+engines:
+  aot: {network: small-aot, checkpoint: aot.safetensors, scales: [0.5]}
+detectors:
+  found: {detector: import, path: found.json}
+stages:
+"""
+STAGE = """\
+  stage3:
+    masks: {propose: [found], key_frames: 2}
+    tracklets: {track: masks, engine: aot, add_members: [c]}
+    grounded: {ground: tracklets, agreement: [a, b], gate: 0.3}
+    both: {fuse: [ab, grounded], threshold: 1}
+submission: {node: grounded}
+"""
+SET = "stages.stage3"
+
+
+@pytest.fixture
+def recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Data, members, detections of the two true objects in the first and last frame, and the recipe."""
+    monkeypatch.chdir(tmp_path)
+    write_split(tmp_path, 2)
+    path = tmp_path / "pipeline.yaml"
+    text = path.read_text().replace("stages:\n", SECTIONS).replace("submission: {node: final}\n", STAGE)
+    path.write_text(text)
+    torch.manual_seed(1)
+    deaot_toolkit.save(deaot_toolkit.build("small-aot"), tmp_path / "aot.safetensors")
+    write_detections()
+    return "pipeline.yaml"
+
+
+def write_detections(objects: tuple[tuple[int, float], ...] = ((1, 0.9), (2, 0.7)), *, boxes: bool = False) -> None:
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
+    for video in ("video0", "video1"):
+        for frame in (0, N_FRAMES - 1):
+            name = f"{video}/{FRAMES[frame]}"
+            images.append({"id": len(images), "file_name": f"{name}.jpg"})
+            labels = np.asarray(Image.open(f"data/valid/Annotations/{name}.png"))
+            for value, score in objects:
+                rle = {"size": [HEIGHT, WIDTH], "counts": encode((labels == value)[None])[0].decode()}
+                shape = {"bbox": [1, 1, 9, 9]} if boxes else {"segmentation": rle}
+                annotations.append({"image_id": len(images) - 1, "category_id": 1, "score": score, **shape})
+    content = {"images": images, "categories": [{"id": 1, "name": "whatever"}], "annotations": annotations}
+    Path("found.json").write_text(json.dumps(content))
+
+
+def run(recipe: str, capsys: pytest.CaptureFixture[str], *words: str) -> dict[str, tuple[int, int]]:
+    """Return how many videos each node computed and reused."""
+    capsys.readouterr()
+    assert main(["run", recipe, "--quiet", "--json", "--device", "cpu", *words]) == 0
+    rows = json.loads(capsys.readouterr().out)["nodes"]
+    return {row["node"]: (row["done"], row["reused"]) for row in rows}
+
+
+def fail(recipe: str, capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    capsys.readouterr()
+    assert main(["run", recipe, "--quiet", "--device", "cpu", *words]) == 2
+    return capsys.readouterr().err
+
+
+def read_report(kind: str, node: str) -> Any:
+    return json.loads(Path(f"runs/{kind}/{node}/video0.json").read_text())["content"]
+
+
+def read_proposals() -> VideoProposals:
+    return Store(Path("runs")).read_artefact("masks", "video0", codec=PROPOSALS)
+
+
+def read_tracklets() -> TrackletSet:
+    return Store(Path("runs")).read_artefact("tracklets", "video0", codec=TRACKLET_SETS)
+
+
+def test_proposals_are_what_was_imported_whatever_its_category(recipe: str, capsys: pytest.CaptureFixture[str]) -> None:
+    run(recipe, capsys)
+    found = read_proposals()
+    assert found.key_frames == (0, N_FRAMES - 1)
+    assert [(one.frame, round(one.confidence, 2)) for one in found.proposals] == [
+        (0, 0.9),
+        (0, 0.7),
+        (2, 0.9),
+        (2, 0.7),
+    ]
+    assert {(one.detector, one.label) for one in found.proposals} == {("found", "whatever")}
+    counts = read_report("propose", "masks")["counts"]
+    assert [(row["frame"], row["found"], row["kept"]) for row in counts] == [(FRAMES[0], 2, 2), (FRAMES[2], 2, 2)]
+
+
+def test_members_are_candidates_beside_the_tracklets(recipe: str, capsys: pytest.CaptureFixture[str]) -> None:
+    run(recipe, capsys)
+    found = read_tracklets()
+    assert list(found.scores) == sorted(found.scores, reverse=True)
+    report = read_report("track", "tracklets")
+    assert report["tracklets_before_nms"] == 4 + 3
+    assert len(report["tracklets"]) + len(report["dropped"]) == 7
+    assert {"c/0", "c/1", "c/2"} <= {row["id"] for row in (*report["tracklets"], *report["dropped"])}
+    assert (report["content_hash"], report["no_candidate"]) == (found.content_hash(), False)
+    assert 0 < report["coverage"] < 1
+
+
+def test_every_sentence_gets_the_tracklet_that_its_members_agree_on(
+    recipe: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(recipe, capsys)
+    store, found = Store(Path("runs")), read_tracklets()
+    masks = [Runs.decode(one.runs, one.size) for one in found.tracklets]
+    members = [store.read(name, "video0") for name in ("a", "b")]
+    for place, answer in enumerate(store.read("grounded", "video0")):
+        expected = [
+            sum(tracklet_iou(own, Runs.decode(member[place].runs, member[place].size)) for member in members) / 2
+            for own in masks
+        ]
+        best = int(np.argmax(expected))
+        assert answer.runs == found.tracklets[best].runs
+        assert answer.scores.tolist() == [pytest.approx(expected[best])] * N_FRAMES
+    rows = read_report("ground", "grounded")["expressions"]
+    assert [row["why"] for row in rows] == ["", "", ""]
+
+
+def test_results_are_reused_until_a_setting_or_an_input_changes(
+    recipe: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(recipe, capsys)
+    nodes = ("masks", "tracklets", "grounded")
+    again = run(recipe, capsys)
+    assert [again[name] for name in nodes] == [(0, 2)] * 3
+    found = run(recipe, capsys, "--set", f"{SET}.grounded.gate=0.4")
+    assert [found[name] for name in nodes] == [(0, 2), (0, 2), (2, 0)]
+    found = run(recipe, capsys, "--set", f"{SET}.tracklets.nms_iou=0.6")
+    assert [found[name] for name in nodes] == [(0, 2), (2, 0), (2, 0)]
+    write_detections(((1, 0.8), (2, 0.6)))
+    found = run(recipe, capsys)
+    assert [found[name] for name in nodes] == [(2, 0)] * 3
+
+
+def test_below_the_gate_the_vote_of_the_members_answers(recipe: str, capsys: pytest.CaptureFixture[str]) -> None:
+    run(recipe, capsys, "--set", f"{SET}.grounded.gate=1")
+    store = Store(Path("runs"))
+    a, b = store.read("a", "video0"), store.read("b", "video0")
+    for first, second, answer in zip(a, b, store.read("grounded", "video0"), strict=True):
+        # One of two is a tie, which passes.
+        assert np.array_equal(answer.masks(), first.masks() | second.masks())
+    assert {row["why"] for row in read_report("ground", "grounded")["expressions"]} == {"below_gate"}
+
+
+@pytest.mark.parametrize("fallback", ["c", "empty"])
+def test_another_fallback_can_be_named(recipe: str, capsys: pytest.CaptureFixture[str], fallback: str) -> None:
+    run(recipe, capsys, "--set", f"{SET}.grounded.gate=1", "--set", f"{SET}.grounded.fallback={fallback}")
+    store = Store(Path("runs"))
+    for answer, other in zip(store.read("grounded", "video0"), store.read("c", "video0"), strict=True):
+        assert answer.runs == other.runs if fallback == "c" else not answer.masks().any()
+
+
+def test_no_proposal_in_a_whole_video_leads_to_the_fallback(recipe: str, capsys: pytest.CaptureFixture[str]) -> None:
+    write_detections(())
+    found = run(recipe, capsys, "--set", f"{SET}.tracklets.add_members=[]")
+    assert found["grounded"] == (2, 0)
+    assert len(read_tracklets()) == 0
+    assert read_report("track", "tracklets")["no_candidate"] is True
+    assert {row["why"] for row in read_report("ground", "grounded")["expressions"]} == {"no_candidate"}
+    assert all(answer.masks().any() for answer in Store(Path("runs")).read("grounded", "video0"))
+
+
+def test_more_proposals_than_the_cap_are_counted(recipe: str, capsys: pytest.CaptureFixture[str]) -> None:
+    run(recipe, capsys, "--set", f"{SET}.masks.max_per_frame=1")
+    assert [round(one.confidence, 2) for one in read_proposals().proposals] == [0.9, 0.9]
+    assert [row["capped"] for row in read_report("propose", "masks")["counts"]] == [1, 1]
+
+
+def test_members_propose_their_masks_of_all_sentences(recipe: str, capsys: pytest.CaptureFixture[str]) -> None:
+    run(recipe, capsys, "--set", f"{SET}.masks={{propose: [], add_members: [a, b], key_frames: 2}}")
+    found = read_proposals()
+    assert {one.detector for one in found.proposals} <= {"a", "b"}
+    assert {one.label for one in found.proposals} <= {"0", "1", "2"}
+    store = Store(Path("runs"))
+    masks = {(name, one.expression): one for name in "ab" for one in store.read(name, "video0")}
+    for one in found.proposals:
+        assert one.mask == masks[one.detector, one.label].runs[one.frame]
+
+
+def test_grounded_masks_are_members_of_fusions(recipe: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assign = "{fuse: [a, b, grounded], method: assign}"
+    assert run(recipe, capsys, "--set", f"{SET}.chosen={assign}")["chosen"] == (2, 0)
+    assert main(["table", recipe, "ab", "grounded", "both", "chosen", "--set", f"{SET}.chosen={assign}", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)["rows"]
+    assert [row["node"] for row in rows[:4]] == ["ab", "grounded", "both", "chosen"]
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("masks={propose: []}", "no source of proposals"),
+        ("masks={propose: [fond]}", "detector 'fond' is unknown; did you mean 'found'"),
+        ("masks={propose: [found], add_members: [found]}", "two sources of proposals are called 'found'"),
+        ("masks={propose: [found], factors: {fond: 2}}", "factors: unknown key 'fond'"),
+        ("masks={propose: [found], engine: aot}", "engine aot starts from masks; name a SAM 2 engine"),
+        ("tracklets.track=ab", "track: ab stores mask sequences, expected proposals"),
+        ("tracklets.add_members=[masks]", "add_members: masks stores proposals; name a node with masks"),
+        ("tracklets.engine=sam2", "engine 'sam2' is unknown"),
+        ("tracklets.keep=0", "keep"),
+        ("grounded.ground=masks", "ground: masks stores proposals, expected tracklets"),
+        ("grounded.agreement=[]", "nothing tells which tracklet fits"),
+        ("grounded.agreement=[a, a]", "agreement: a member is named twice"),
+        ("grounded.weights={c: 2}", "weights: unknown key 'c'"),
+        ("grounded.fallback=tracklets", "grounded: tracklets stores tracklets; name a node with masks"),
+    ],
+)
+def test_what_cannot_work_is_said_before_anything_runs(
+    recipe: str, capsys: pytest.CaptureFixture[str], setting: str, message: str
+) -> None:
+    assert message in fail(recipe, capsys, "--set", f"{SET}.{setting}")
+    assert not Path("runs/nodes").exists()
+
+
+def test_boxes_without_masks_are_one_line(recipe: str, capsys: pytest.CaptureFixture[str]) -> None:
+    write_detections(boxes=True)
+    assert f"video0/{FRAMES[0]}: found gives boxes alone" in fail(recipe, capsys)
+
+
+def test_tracklets_of_another_frame_list_are_made_again(recipe: str, capsys: pytest.CaptureFixture[str]) -> None:
+    run(recipe, capsys)
+    path = Path("data/meta_expressions/valid/meta_expressions.json")
+    content = json.loads(path.read_text())
+    content["videos"]["video0"]["frames"] = list(FRAMES[:2])
+    path.write_text(json.dumps(content))
+    write_detections()
+    capsys.readouterr()
+    assert main(["run", recipe, "--quiet", "--json", "--device", "cpu"]) == 0
+    assert read_tracklets().frames == FRAMES[:2]
