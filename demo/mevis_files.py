@@ -1,8 +1,9 @@
-"""Writing synthetic videos as a MeViSv2-shaped data set: run lengths in `mask_dict.json`, sentences without target."""
+"""Writing synthetic videos as a MeViSv2-shaped data set: sentences about several objects, and about none."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,14 @@ from pycocotools import mask as coco
 
 from demo.files import frame_names, refuse_others, to_json, write_frames
 from demo.sentences import NOUNS
-from demo.synthesis import SyntheticExpression, SyntheticVideo, make_video, video_id
+from demo.several import write_group_sentences
+from demo.synthesis import SyntheticVideo, make_video, video_id
 from rvos.errors import InputError
 from rvos.files import write_atomically
 
 NO_TARGET = 0.15
+_GROUPS = 3
+"""Sentences about several objects, at most, of a video."""
 _LENDERS = 12
 """Further videos of the seed, which the set does not hold, whose sentences are asked of the wrong videos."""
 _ASKING = 10**6 + 1
@@ -26,6 +30,8 @@ def write_mevis(
     root: Path, *, seed: int, n_videos: int, split: str = "valid_u", no_target: float = NO_TARGET
 ) -> tuple[int, int]:
     """Write `n_videos` videos of `seed` below `root` and return the numbers of expressions and frames.
+
+    Beside the official files there is a `meta.json` with the category of every object.
 
     Args:
         no_target: share in [0, 1) of the sentences that are true of nothing in their video.
@@ -45,6 +51,7 @@ def write_mevis(
     ]
     expressions: dict[str, Any] = {}
     masks: dict[str, list[dict[str, Any] | None]] = {}
+    objects: dict[str, Any] = {}
     try:
         for index in sorted(range(n_videos), key=lambda index: video_id(seed, index)):
             video = make_video(seed, index)
@@ -52,43 +59,57 @@ def write_mevis(
             write_frames(root / split, video, frames)
             first = len(masks)
             masks |= {str(first + place): _run_lengths(video, place + 1) for place in range(len(video.categories))}
+            categories = {str(first + place): {"category": name} for place, name in enumerate(video.categories)}
+            objects[video.id] = {"objects": categories}
             random = np.random.default_rng([seed, index, _ASKING])
-            sentences = _mix(video, strangers, no_target / (1 - no_target), random)
-            expressions[video.id] = {"expressions": _list(sentences, first), "frames": list(frames)}
+            lines = _mix(video, strangers, no_target / (1 - no_target), random)
+            expressions[video.id] = {"expressions": _list(lines, first), "frames": list(frames)}
     except OSError as error:
         raise InputError(f"{root}: cannot be written ({error}); give a folder with room and rights") from None
     write_atomically(root / split / "mask_dict.json", to_json(masks))
+    write_atomically(root / split / "meta.json", to_json({"videos": objects}))
     write_atomically(root / split / "meta_expressions_v2.json", to_json({"videos": expressions}))
     return sum(len(e["expressions"]) for e in expressions.values()), sum(len(e["frames"]) for e in expressions.values())
 
 
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """A sentence and the places of its objects in the video, from 0; none for one without target."""
+
+    text: str
+    places: tuple[int, ...] = ()
+
+
 def _mix(
     video: SyntheticVideo, strangers: Sequence[tuple[str, str]], chance: float, random: np.random.Generator
-) -> list[SyntheticExpression | str]:
-    """Return the video's sentences with some between them that name a shape which it does not show."""
+) -> list[_Line]:
+    """Return the sentences about one object and about several, mixed with some that name a shape not shown."""
     absent = [
         text
         for text, shape in strangers
         if shape not in video.categories and any(noun in text.split() for noun in NOUNS[shape])
     ]
-    mixed: list[SyntheticExpression | str] = []
-    for expression in video.expressions:
-        mixed.append(expression)
+    lines = [_Line(expression.text, (expression.object_id - 1,)) for expression in video.expressions]
+    for sentence in write_group_sentences(video.scene, random, most=_GROUPS):
+        lines.insert(int(random.integers(len(lines) + 1)), _Line(sentence.text, tuple(sorted(sentence.things))))
+    mixed: list[_Line] = []
+    for line in lines:
+        mixed.append(line)
         if absent and random.random() < chance:
-            mixed.append(str(random.choice(absent)))
+            mixed.append(_Line(str(random.choice(absent))))
     return mixed
 
 
-def _list(sentences: Sequence[SyntheticExpression | str], first: int) -> dict[str, Any]:
+def _list(lines: Sequence[_Line], first: int) -> dict[str, Any]:
     """Return the expression entries; annotation `first + k` is the object k + 1 of the video."""
-    entries: dict[str, Any] = {}
-    for number, sentence in enumerate(sentences):
-        if isinstance(sentence, str):
-            entries[str(number)] = {"exp": sentence, "obj_id": [], "anno_id": []}
-        else:
-            place = sentence.object_id - 1
-            entries[str(number)] = {"exp": sentence.text, "obj_id": [place], "anno_id": [first + place]}
-    return entries
+    return {
+        str(number): {
+            "exp": line.text,
+            "obj_id": list(line.places),
+            "anno_id": [first + place for place in line.places],
+        }
+        for number, line in enumerate(lines)
+    }
 
 
 def _run_lengths(video: SyntheticVideo, value: int) -> list[dict[str, Any] | None]:

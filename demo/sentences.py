@@ -28,8 +28,9 @@ NOUNS = {
     "cross": ("cross",),
     "moon": ("moon",),
 }
+GENERAL_NOUNS = ("object", "thing")
 _MARKS = {"striped": "with stripes", "dotted": "with dots", "checkered": "with checks"}
-_MARGIN = 9.0
+MARGIN = 9.0
 """Pixels by which a relation of place must hold in every frame."""
 _SIZE_RATIO = 1.3
 
@@ -39,7 +40,7 @@ _PLACES = {
     "top": ("the topmost {c}", "the {c} at the top"),
     "bottom": ("the lowest {c}", "the {c} at the bottom"),
 }
-_SIDES = {
+SIDES = {
     "left": ("the {c} left of {a}", "the {c} on the left of {a}"),
     "right": ("the {c} right of {a}", "the {c} on the right of {a}"),
     "top": ("the {c} above {a}", "the {c} that is above {a}"),
@@ -48,7 +49,7 @@ _SIDES = {
 _NEAR = ("the {c} closest to {a}", "the {c} nearest to {a}")
 _BIGGER = ("the bigger {c}", "the {c} that is bigger")
 _SMALLER = ("the smaller {c}", "the {c} that is smaller")
-_MOTIONS = {
+MOTIONS = {
     "still": ("the {c} that does not move", "the {c} standing still", "the {c} staying in place"),
     "left": ("the {c} moving left", "the {c} that goes to the left", "the {c} heading left"),
     "right": ("the {c} moving right", "the {c} that goes to the right", "the {c} heading right"),
@@ -125,7 +126,7 @@ def _pick(candidates: list[Sentence], random: np.random.Generator) -> Sentence:
 
 def candidates(scene: Scene, thing: int, random: np.random.Generator) -> Iterator[Sentence]:
     """Yield the true sentences of one thing, of all kinds."""
-    descriptions = list(_descriptions(scene, thing, random))
+    descriptions = list(describe(scene, thing, random))
     for description in descriptions:
         if len(description.members) == 1:
             yield from _by_appearance(description, thing)
@@ -136,7 +137,7 @@ def candidates(scene: Scene, thing: int, random: np.random.Generator) -> Iterato
             yield from _by_motion(scene, description, thing)
 
 
-def _descriptions(scene: Scene, thing: int, random: np.random.Generator) -> Iterator[Description]:
+def describe(scene: Scene, thing: int, random: np.random.Generator) -> Iterator[Description]:
     """Yield phrases of different precision that fit the thing, from "object" to all of its attributes."""
     look = scene.things[thing].look
     names = [name for name in ("size", "texture", "colour", "shape") if _is_sayable(scene, thing, name)]
@@ -164,7 +165,7 @@ def _may_be_called(candidate: Look, motion: str, look: Look, name: str) -> bool:
 
 
 def _phrase(look: Look, chosen: tuple[str, ...], random: np.random.Generator) -> str:
-    nouns = NOUNS[look.shape] if "shape" in chosen else ("object", "thing")
+    nouns = NOUNS[look.shape] if "shape" in chosen else GENERAL_NOUNS
     words = [str(getattr(look, name)) for name in ("size", "texture", "colour") if name in chosen]
     mark = ""
     if "texture" in chosen and look.texture in _MARKS and random.random() < 0.4:
@@ -188,12 +189,12 @@ def _by_place(scene: Scene, description: Description, thing: int) -> Iterator[Se
     own = scene.things[thing].path.centres
     for side, templates in _PLACES.items():
         others = (scene.things[other].path.centres for other in description.members - {thing})
-        if all(np.all(_lead(own, other, side) > _MARGIN) for other in others):
+        if all(np.all(lead(own, other, side) > MARGIN) for other in others):
             for template in templates:
                 yield Sentence(template.format(c=description.phrase), thing, "place", f"{side} {template}")
 
 
-def _lead(own: NDArray[np.float64], other: NDArray[np.float64], side: str) -> NDArray[np.float64]:
+def lead(own: NDArray[np.float64], other: NDArray[np.float64], side: str) -> NDArray[np.float64]:
     """Return by how many pixels `own` is farther to the side than `other`, `(T,)`."""
     axis, sign = {"left": (0, -1), "right": (0, 1), "top": (1, -1), "bottom": (1, 1)}[side]
     return np.asarray(sign * (own[:, axis] - other[:, axis]))
@@ -215,7 +216,7 @@ def _by_relation(scene: Scene, description: Description, thing: int, random: np.
         members = description.members - {anchor}
         if anchor == thing or len(members) < 2 or any(leaves_view(scene.things[m].motion) for m in {*members, anchor}):
             continue
-        names = [d.phrase for d in _descriptions(scene, anchor, random) if d.members == {anchor}]
+        names = [d.phrase for d in describe(scene, anchor, random) if d.members == {anchor}]
         if not names or candidate.look == scene.things[thing].look:
             continue
         name = "the " + min(names, key=len)
@@ -227,12 +228,12 @@ def _beside(scene: Scene, phrase: str, roles: tuple[int, int, frozenset[int]], n
     thing, anchor, others = roles
     own, base = scene.things[thing].path.centres, scene.things[anchor].path.centres
     rivals = [scene.things[other].path.centres for other in others]
-    for side, templates in _SIDES.items():
-        holds_here = np.all(_lead(own, base, side) > _MARGIN)
-        if holds_here and all(np.all(_lead(rival, base, side) < 0) for rival in rivals):
+    for side, templates in SIDES.items():
+        holds_here = np.all(lead(own, base, side) > MARGIN)
+        if holds_here and all(np.all(lead(rival, base, side) < 0) for rival in rivals):
             for template in templates:
                 yield Sentence(template.format(c=phrase, a=name), thing, "relation", f"{side} {template}")
-    if all(np.all(_distance(rival, base) - _distance(own, base) > _MARGIN) for rival in rivals):
+    if all(np.all(_distance(rival, base) - _distance(own, base) > MARGIN) for rival in rivals):
         for template in _NEAR:
             yield Sentence(template.format(c=phrase, a=name), thing, "relation", template)
 
@@ -247,5 +248,5 @@ def _by_motion(scene: Scene, description: Description, thing: int) -> Iterator[S
     rivals = [holds(scene.things[other].motion) for other in description.members - {thing}]
     for predicate in sorted(SAYABLE[motion]):
         if not any(predicate in rival for rival in rivals):
-            for template in _MOTIONS[predicate]:
+            for template in MOTIONS[predicate]:
                 yield Sentence(template.format(c=description.phrase), thing, "motion", f"{predicate} {template}")

@@ -45,6 +45,7 @@ class SyntheticVideo:
         index_masks: `(T, H, W)` uint8, 0 background, i the object with id i.
         categories: shape of each object, in the order of the ids.
         expressions: two for each object, neighbours in the list; now and then the last object has one.
+        scene: what is drawn; its thing k is the object with id k + 1.
     """
 
     id: str
@@ -52,6 +53,7 @@ class SyntheticVideo:
     index_masks: NDArray[np.uint8]
     categories: tuple[str, ...]
     expressions: tuple[SyntheticExpression, ...]
+    scene: Scene
 
 
 def make_video(seed: int, index: int) -> SyntheticVideo:
@@ -86,7 +88,7 @@ def _assemble(
 ) -> SyntheticVideo:
     expressions = tuple(SyntheticExpression(s.text, s.thing + 1, s.kind) for s in sentences)
     categories = tuple(thing.look.shape for thing in scene.things)
-    return SyntheticVideo(name, *pictures, categories, expressions)
+    return SyntheticVideo(name, *pictures, categories, expressions, scene)
 
 
 def _all_seen(scene: Scene, masks: NDArray[np.uint8]) -> bool:

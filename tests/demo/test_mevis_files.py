@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,31 @@ def test_the_set_is_read_with_its_truth_and_sentences_without_target(tmp_path: P
     assert 0 < len(without) < n_expressions
     for video, expression in everything:
         assert dataset.read_truth(video).masks(expression).any() == expression.has_target
+
+
+def test_a_sentence_about_several_objects_lists_them_all(tmp_path: Path) -> None:
+    write_mevis(tmp_path, seed=3, n_videos=4)
+    videos = {make_video(3, index).id: make_video(3, index) for index in range(4)}
+    dataset, n_several = open_dataset("mevis", tmp_path, "valid_u"), 0
+    for video in dataset.videos:
+        truth = videos[video.id]
+        shown = dataset.read_truth(video)
+        first = min(int(name) for expression in video.expressions for name in expression.object_ids)
+        singles = {expression.text for expression in truth.expressions}
+        for expression in video.expressions:
+            values = [int(name) - first + 1 for name in expression.object_ids]
+            np.testing.assert_array_equal(shown.masks(expression), np.isin(truth.index_masks, values))
+            assert (len(values) == 1) == (expression.text in singles and expression.has_target)
+            n_several += len(values) > 1
+    assert n_several >= 8
+
+
+def test_the_categories_of_all_objects_are_written(tmp_path: Path) -> None:
+    write_mevis(tmp_path, seed=3, n_videos=2)
+    listed = json.loads((tmp_path / "valid_u" / "meta.json").read_text())["videos"]
+    for index in range(2):
+        video = make_video(3, index)
+        assert [entry["category"] for entry in listed[video.id]["objects"].values()] == list(video.categories)
 
 
 def test_a_sentence_without_target_names_a_shape_that_the_video_does_not_show(tmp_path: Path) -> None:

@@ -6,25 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from small_scenes import BALL, scene, thing
 
 from demo.appearance import Look
-from demo.motion import Path
-from demo.scenes import Scene, Thing, sample_scene
+from demo.scenes import Scene, sample_scene
 from demo.sentences import Sentence, candidates, write_sentences
-
-N_FRAMES = 8
-BALL = Look("circle", "red", "plain", "medium")
-
-
-def thing(look: Look, x: float, y: float, *, motion: str = "still", radius: float = 15.0) -> Thing:
-    time = np.linspace(0, 1, N_FRAMES)
-    moves = {"left": -60.0, "right": 60.0}.get(motion, 0.0)
-    centres = np.stack([x + moves * time, np.full(N_FRAMES, y)], axis=1)
-    return Thing(look, motion, Path(centres, np.full(N_FRAMES, radius), np.zeros(N_FRAMES)))
-
-
-def scene(*things: Thing) -> Scene:
-    return Scene(things, np.zeros((N_FRAMES, 2), dtype=np.int64), None)
 
 
 def texts(of: Scene, index: int, kind: str) -> set[str]:
