@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from rvos.errors import ConfigError
-from rvos.settings import Range, Size
+from rvos.settings import Chance, Range, Size
 
 TOKENS_AT_ONCE = 36_000
 
@@ -74,12 +74,22 @@ class UninextOptions:
         tokens_at_once: of all frames and expressions that pass through the network together; bounds the memory.
         short_side, long_side: of the resized frames, pixels; None: as the network was trained.
         link: follow the object of the best frame by the network's embeddings, instead of taking each frame's best.
+        several: take all queries whose score is at least this, so that a sentence may mean several objects or none;
+            for networks that were trained so. No soft maps are kept then.
+
+    Raises:
+        ConfigError: `link` and `several`.
     """
 
     tokens_at_once: Annotated[int, Range(least=1)] = TOKENS_AT_ONCE
     short_side: Size | None = None
     long_side: Size | None = None
     link: bool = False
+    several: Chance | None = None
+
+    def __post_init__(self) -> None:
+        if self.link and self.several is not None:
+            raise ConfigError("link and several: a link follows one object; leave one of them out")
 
 
 OPTIONS: Mapping[str, type] = {

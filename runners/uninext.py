@@ -23,13 +23,15 @@ from runners.options import TOKENS_AT_ONCE, UninextOptions
 from runners.resources import arithmetic, memory_advice
 from runners.uninext_frames import SOFT_RANGE, count_tokens, finish, input_size, normalise, quantise, resize_frame
 from rvos.errors import CheckpointError, ConfigError, InputError
-from rvos.mask_sequences import MaskSequence, SoftMaps, encode
+from rvos.mask_sequences import MaskSequence, SoftMaps, decode, encode
 from rvos.settings import load
 from rvos.videos import Expression, Video
 
 NAME = "uninext"
 _THRESHOLD = 0.5
 _LINKED_CANDIDATES = 5
+SEVERAL_CANDIDATES = 20
+"""The best queries of a frame, where several may be meant; more than there are instances."""
 _RELEASED_ASSOCIATION = 2
 
 
@@ -72,6 +74,30 @@ def _to_sequence(
     )
 
 
+def pick_several(candidates: Candidates, least: float) -> Candidates:
+    """Return the candidates with a score of at least `least`; none is possible."""
+    count = int((candidates.scores >= least).sum())
+    soft, embeddings = candidates.soft, candidates.embeddings
+    return Candidates(
+        candidates.runs[:count],
+        candidates.scores[:count],
+        None if soft is None else soft[:count],
+        None if embeddings is None else embeddings[:count],
+    )
+
+
+def _unite(video: Video, expression: Expression, size: tuple[int, int], track: Sequence[Candidates]) -> MaskSequence:
+    """Return the sequence of the unions of each frame's candidates; a frame without any is empty and scores 0."""
+    empty = encode(np.zeros((1, *size), bool))[0]
+    runs = tuple(_join(frame.runs, size) if frame.runs else empty for frame in track)
+    scores = np.array([frame.scores.max(initial=0) for frame in track], np.float32)
+    return MaskSequence(video.id, expression.id, video.frames, size, runs, scores)
+
+
+def _join(runs: tuple[bytes, ...], size: tuple[int, int]) -> bytes:
+    return encode(np.any(decode(runs, size), axis=0, keepdims=True))[0]
+
+
 @dataclass(frozen=True, slots=True)
 class _Batch:
     """Neighbouring frames of one video, resized and normalised: `(T, 3, h, w)` without padding."""
@@ -90,6 +116,7 @@ class UninextRunner:
         keep_soft: keep quantised logits.
         tokens_at_once: image tokens that run through encoder and decoder together; bounds the memory.
         link: follow the object of the best frame by the network's embeddings, instead of taking each frame's best.
+        several: take all queries whose score is at least this, so that a sentence may mean several objects or none.
     """
 
     def __init__(
@@ -102,14 +129,17 @@ class UninextRunner:
         keep_soft: bool = True,
         tokens_at_once: int = TOKENS_AT_ONCE,
         link: bool = False,
+        several: float | None = None,
     ) -> None:
         self.network = network.to(device).eval()
         self.tokens = tokens
         self.device = device
         self.precision = precision
-        self.keep_soft = keep_soft
+        # The union of several masks has no map of its own.
+        self.keep_soft = keep_soft and several is None
         self.tokens_at_once = tokens_at_once
-        self.n_best = _LINKED_CANDIDATES if link else 1
+        self.several = several
+        self.n_best = _LINKED_CANDIDATES if link else SEVERAL_CANDIDATES if several is not None else 1
 
     def segment(self, video: Video, expressions: Sequence[Expression]) -> Iterator[MaskSequence]:
         """Yield one mask sequence for each expression, in their order.
@@ -124,7 +154,10 @@ class UninextRunner:
         original = video.read_size()
         tracks = self.find_candidates(video, expressions, original)
         for expression, track in zip(expressions, tracks, strict=True):
-            yield _to_sequence(video, expression, original, track)
+            if self.several is None:
+                yield _to_sequence(video, expression, original, track)
+            else:
+                yield _unite(video, expression, original, [pick_several(frame, self.several) for frame in track])
 
     @torch.inference_mode()
     def find_candidates(
@@ -230,6 +263,7 @@ def build(settings: ModelSettings, *, device: torch.device) -> UninextRunner:
         keep_soft=settings.keep_soft,
         tokens_at_once=options.tokens_at_once,
         link=options.link,
+        several=options.several,
     )
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 
 from runners.base import ModelSettings, OptionValue
@@ -16,10 +17,10 @@ from runners.networks.tokenizers import SmallTokens
 from runners.networks.uninext.config import ConvNextSizes, TextSizes, UninextConfig
 from runners.networks.uninext.network import Uninext, pad_frames
 from runners.registry import build_runner
-from runners.uninext import UninextRunner
+from runners.uninext import Candidates, UninextRunner, pick_several
 from runners.uninext_frames import count_tokens, finish, input_size, normalise, quantise, resize_frame
 from rvos.errors import CheckpointError, ConfigError, InputError
-from rvos.mask_sequences import MaskSequence
+from rvos.mask_sequences import MaskSequence, decode, encode
 from rvos.videos import Expression, Video
 
 CPU = torch.device("cpu")
@@ -303,3 +304,36 @@ def test_scores_that_are_not_finite_are_told(checkpoint: Path, video: Video) -> 
         runner.network.detr.detr.iou_head["1"].bias.fill_(torch.nan)
     with pytest.raises(CheckpointError, match="not finite"):
         list(runner.segment(video, EXPRESSIONS))
+
+
+def candidates(scores: list[float], masks: NDArray[np.bool_]) -> Candidates:
+    return Candidates(encode(masks), np.array(scores, np.float32), None, None)
+
+
+def test_several_takes_all_queries_that_score_enough_or_none() -> None:
+    masks = np.zeros((3, 2, 4), bool)
+    masks[0, :, 0] = masks[1, :, 2] = masks[2, :, 3] = True
+    found = candidates([0.9, 0.5, 0.49], masks)
+    assert pick_several(found, 0.5).runs == found.runs[:2]
+    assert pick_several(found, 0.95).runs == ()
+
+
+def test_a_sentence_may_mean_several_objects(checkpoint: Path, video: Video) -> None:
+    one = list(build(checkpoint, keep_soft=False).segment(video, EXPRESSIONS))
+    everything = list(build(checkpoint, options={"several": 0.0}).segment(video, EXPRESSIONS))
+    nothing = list(build(checkpoint, options={"several": 1.0}).segment(video, EXPRESSIONS))
+    runner = build(checkpoint, keep_soft=False)
+    runner.n_best = CONFIG.queries
+    tracks = runner.find_candidates(video, EXPRESSIONS, (61, 90))
+    for expression, track in enumerate(tracks):
+        united = np.stack([decode(frame.runs, (61, 90)).any(0) for frame in track])
+        np.testing.assert_array_equal(everything[expression].masks(), united)
+        np.testing.assert_array_equal(everything[expression].scores, one[expression].scores)
+        assert not nothing[expression].masks().any()
+        assert not nothing[expression].scores.any()
+    assert everything[0].soft is None
+
+
+def test_a_link_follows_one_object(checkpoint: Path) -> None:
+    with pytest.raises(ConfigError, match="link and several"):
+        build(checkpoint, options={"link": True, "several": 0.3})

@@ -101,7 +101,7 @@ def test_as_many_queries_are_positive_as_fit(outputs: TrainingOutputs, targets: 
     found = UninextCriterion().match(outputs.class_logits[0], outputs.boxes[0], frames)
     for frame in range(2):
         expected = expected_match(
-            outputs.class_logits[0, frame].tolist(), outputs.boxes[0, frame].tolist(), frames.boxes[frame].tolist()
+            outputs.class_logits[0, frame].tolist(), outputs.boxes[0, frame].tolist(), frames.boxes[frame, 0].tolist()
         )
         assert set(found[frame].nonzero()[:, 0].tolist()) == expected
     assert int(found[:2].sum()) > 2
@@ -110,14 +110,44 @@ def test_as_many_queries_are_positive_as_fit(outputs: TrainingOutputs, targets: 
 
 def test_a_centre_outside_both_regions_loses_to_any_other(targets: ClipTargets) -> None:
     frames = FrameTargets.of(targets)
-    wanted = frames.boxes[0]
+    wanted = frames.boxes[0, 0]
     # The first overlaps more, but its centre is outside the object's box.
     outside = torch.stack([wanted[0] + wanted[2] * 0.51, wanted[1], wanted[2], wanted[3]])
     small = torch.cat([wanted[:2] + wanted[2:] * 0.3, wanted[2:] * 0.2])
     boxes = torch.stack([outside, small]).expand(FRAMES, -1, -1)
     assert iou(outside.tolist(), wanted.tolist())[0] > iou(small.tolist(), wanted.tolist())[0]
     found = UninextCriterion().match(torch.zeros(FRAMES, 2), boxes, frames)
-    assert found[0].tolist() == [False, True]
+    assert found[0, :, 0].tolist() == [False, True]
+
+
+def test_every_object_of_an_expression_has_queries_and_no_query_two_objects(outputs: TrainingOutputs) -> None:
+    masks = torch.zeros(FRAMES, 2, HEIGHT, WIDTH, dtype=torch.bool)
+    masks[0, 0, 4:20, 10:40] = True
+    masks[0, 1, 10:30, 30:60] = True
+    masks[1, 1, 10:30, 30:60] = True
+    both = targets_of(masks, torch.tensor([[HEIGHT, WIDTH]]).expand(FRAMES, -1))
+    frames = FrameTargets.of(both)
+    found = UninextCriterion().match(outputs.class_logits[0], outputs.boxes[0], frames)
+    logits, boxes = outputs.class_logits[0, 0].tolist(), outputs.boxes[0, 0].tolist()
+    alone = [expected_match(logits, boxes, frames.boxes[0, place].tolist()) for place in range(2)]
+    matched = [set(found[0, :, place].nonzero()[:, 0].tolist()) for place in range(2)]
+    assert matched[0] | matched[1] == alone[0] | alone[1]
+    assert not matched[0] & matched[1]
+    assert not found[1, :, 0].any()
+    assert not found[2].any()
+
+
+def test_the_dense_loss_marks_all_objects_of_an_expression(outputs: TrainingOutputs) -> None:
+    masks = torch.zeros(FRAMES, 2, HEIGHT, WIDTH, dtype=torch.bool)
+    masks[0, 0, 4:20, 10:40] = True
+    masks[0, 1, 10:30, 45:60] = True
+    sizes = torch.tensor([[HEIGHT, WIDTH]]).expand(FRAMES, -1)
+    criterion = UninextCriterion(UninextWeights(dense=1.0))
+    apart, united = (
+        criterion.losses(outputs, targets_of(given, sizes))["dense_proposals"]
+        for given in (masks, masks.any(1, keepdim=True))
+    )
+    torch.testing.assert_close(apart, united)
 
 
 def positives(outputs: TrainingOutputs, targets: ClipTargets, layer: int) -> list[tuple[int, int]]:
@@ -127,7 +157,7 @@ def positives(outputs: TrainingOutputs, targets: ClipTargets, layer: int) -> lis
         match = expected_match(
             outputs.class_logits[layer, frame].tolist(),
             outputs.boxes[layer, frame].tolist(),
-            frames.boxes[frame].tolist(),
+            frames.boxes[frame, 0].tolist(),
         )
         found += [(frame, query) for query in sorted(match)]
     return found
@@ -144,7 +174,7 @@ def test_every_term_of_a_layer(outputs: TrainingOutputs, targets: ClipTargets, l
             target = float((frame, query) in chosen)
             sums["class"] += focal(float(outputs.class_logits[layer, frame, query]), target)
     for frame, query in chosen:
-        box, wanted = outputs.boxes[layer, frame, query].tolist(), frames.boxes[frame].tolist()
+        box, wanted = outputs.boxes[layer, frame, query].tolist(), frames.boxes[frame, 0].tolist()
         sums["l1"] += sum(abs(a - b) for a, b in zip(box, wanted, strict=True))
         sums["giou"] += 1 - giou(box, wanted)
         probability, overlap = sigmoid(float(outputs.iou_logits[layer, frame, query])), iou(box, wanted)[0]
@@ -176,7 +206,7 @@ def test_proposals_are_matched_one_to_one(outputs: TrainingOutputs, targets: Cli
         costs = []
         for token in range(TOKENS):
             logit = float(outputs.proposal_logits[frame, token])
-            box, wanted = outputs.proposal_boxes[frame, token].tolist(), frames.boxes[frame].tolist()
+            box, wanted = outputs.proposal_boxes[frame, token].tolist(), frames.boxes[frame, 0].tolist()
             distance = sum(abs(a - b) for a, b in zip(box, wanted, strict=True))
             costs.append(2 * (focal(logit, 1) - focal(logit, 0)) + 5 * distance - 2 * giou(box, wanted))
         chosen[frame] = costs.index(min(costs))
@@ -186,7 +216,7 @@ def test_proposals_are_matched_one_to_one(outputs: TrainingOutputs, targets: Cli
         for token in range(TOKENS)
     )
     boxes = [outputs.proposal_boxes[frame, chosen[frame]].tolist() for frame in range(2)]
-    wanted = frames.boxes[:2].tolist()
+    wanted = frames.boxes[:2, 0].tolist()
     assert float(found["class_proposals"]) == pytest.approx(classes / 2, rel=1e-4)
     distance = sum(abs(a - b) for box, goal in zip(boxes, wanted, strict=True) for a, b in zip(box, goal, strict=True))
     assert float(found["l1_proposals"]) == pytest.approx(distance / 2, rel=1e-4)
@@ -202,7 +232,9 @@ def test_denoising_mends_even_and_rejects_odd_queries(outputs: TrainingOutputs, 
     places = [(frame, query) for frame in range(2) for query in range(NOISY)]
     classes = sum(focal(float(outputs.denoising_logits[1, f, q]), float(q % 2 == 0)) for f, q in places)
     apart = sum(
-        1 - giou(outputs.denoising_boxes[1, f, q].tolist(), frames.boxes[f].tolist()) for f, q in places if q % 2 == 0
+        1 - giou(outputs.denoising_boxes[1, f, q].tolist(), frames.boxes[f, 0].tolist())
+        for f, q in places
+        if q % 2 == 0
     )
     assert float(found["class"]) == pytest.approx(classes / 4, rel=1e-4)
     assert float(found["giou"]) == pytest.approx(apart / 4, rel=1e-4)

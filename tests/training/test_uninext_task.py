@@ -10,6 +10,7 @@ import pytest
 import torch
 from small_videos import SIZE, write_small_videos
 
+from demo.mevis_files import write_mevis
 from runners.base import ModelSettings
 from runners.networks.tokenizers import SmallTokens
 from runners.registry import build_runner
@@ -18,6 +19,7 @@ from training.config import LoopSettings, OptimiserSettings, TrainingConfig, rea
 from training.data.layouts import open_videos
 from training.data.videos import VideoFolder
 from training.members.uninext import UninextBatch, UninextTask, build
+from training.members.uninext_questions import NounQuestions, texts_of
 from training.members.uninext_words import WordTargets, gather, single_words, word_loss, words_of
 
 NETWORK = {
@@ -95,12 +97,12 @@ def test_words_of_an_object_are_those_of_its_expressions(task: UninextTask, tmp_
     tokens = SmallTokens()
     (video,) = open_videos(VideoFolder(tmp_path / "data", "train"))
     for mirrored, side in ((False, "left"), (True, "right")):
-        row = words_of(video, 1, tokens, mirrored=mirrored)
+        row = words_of(texts_of(video, 1, NounQuestions()), tokens, mirrored=mirrored)
         ids, _ = tokens.encode([f"the red square on the {side}"])
         expected = {int(index) - 4 for index in ids[0] if index >= 4}
         assert set(row.nonzero()[:, 0].tolist()) == expected
     assert single_words(tokens).shape == (len(tokens.words), 3)
-    assert words_of(video, 9, tokens, mirrored=False).sum() == 0
+    assert words_of(texts_of(video, 9, NounQuestions()), tokens, mirrored=False).sum() == 0
 
 
 def test_objects_of_several_frames_get_rows_of_their_own() -> None:
@@ -161,6 +163,22 @@ def test_a_network_with_too_few_words_is_refused(tmp_path: Path) -> None:
     root = write_small_videos(tmp_path / "data", n_videos=1, n_frames=2)
     with pytest.raises(ConfigError, match="vocabulary is 10"):
         build(make_config(root, text={**NETWORK["text"], "vocabulary": 10}))  # type: ignore[dict-item]
+
+
+def test_nouns_and_sentences_about_several_objects_are_trained(tmp_path: Path) -> None:
+    write_mevis(tmp_path, seed=3, n_videos=2, split="train", no_target=0.3)
+    shipped = Path(__file__).parents[2] / "training" / "configs" / "small_uninext_nouns.yaml"
+    own = [f"data.folder.root={tmp_path}", f"validation.folder.root={tmp_path}", "validation.folder.split=train"]
+    torch.manual_seed(0)
+    task = build(read_config(shipped, own))
+    batch = task.batch([0, 9], [1, 2])
+    meant = batch.objects.visible.sum(1)
+    assert {0, 1} < set(meant.tolist())
+    assert torch.equal(batch.objects.masks.any(1), batch.clips.targets.masks[:, 0])
+    losses = task.losses(batch, 0.0)
+    assert all(bool(value.isfinite()) for value in losses.values())
+    losses["total"].backward()
+    assert set(task.validate(tmp_path)) == {"J", "F", "J&F"}
 
 
 def test_the_shipped_configuration_fits(tmp_path: Path) -> None:

@@ -1,4 +1,7 @@
-"""UNINEXT's matching and losses: several queries an object in the decoder, one among the proposals, and denoising."""
+"""UNINEXT's matching and losses: several queries an object in the decoder, one among the proposals, and denoising.
+
+An expression may mean several objects, or none: the K places of its targets hold one object each.
+"""
 
 from __future__ import annotations
 
@@ -70,12 +73,12 @@ class UninextWeights:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FrameTargets:
-    """The referred object of N frames.
+    """The objects that N expressions mean, K at most, each in its frame.
 
     Args:
-        masks: `(N, h, w)` float32 at stride 4 of the padded frames.
-        boxes: `(N, 4)` as (cx, cy, w, h).
-        visible: `(N,)` bool.
+        masks: `(N, K, h, w)` float32 at stride 4 of the padded frames.
+        boxes: `(N, K, 4)` as (cx, cy, w, h).
+        visible: `(N, K)` bool; places without an object are not visible.
     """
 
     masks: Tensor
@@ -84,9 +87,8 @@ class FrameTargets:
 
     @classmethod
     def of(cls, targets: ClipTargets) -> FrameTargets:
-        """Return the frames of all clips one after the other, masks sampled as the mask branch paints them."""
-        masks = targets.masks.flatten(0, 1)[:, _FIRST::_STEP, _FIRST::_STEP].float()
-        return cls(masks, targets.boxes.flatten(0, 1), targets.visible.flatten(0, 1))
+        """Return the targets with masks sampled as the mask branch paints them; their axis T is K here."""
+        return cls(targets.masks[..., _FIRST::_STEP, _FIRST::_STEP].float(), targets.boxes, targets.visible)
 
 
 class UninextCriterion:
@@ -118,7 +120,7 @@ class UninextCriterion:
         proposals = self.proposal_losses(outputs, frames)
         if self.weights.dense:
             del proposals["class"]
-            proposals["dense"] = dense_loss(outputs, targets.masks.flatten(0, 1).float())
+            proposals["dense"] = dense_loss(outputs, targets.masks.any(1).float())
         found |= _suffixed(proposals, "proposals")
         if outputs.denoising_logits is not None and outputs.denoising_boxes is not None:
             for layer in range(last + 1):
@@ -128,7 +130,7 @@ class UninextCriterion:
 
     @torch.no_grad()
     def match(self, logits: Tensor, boxes: Tensor, targets: FrameTargets) -> Tensor:
-        """Return which queries stand for the object, `(N, Q)` bool: as many as fit it, at least one if it is visible.
+        """Return which queries stand for which object, `(N, Q, K)` bool: as many as fit it, at most one object a query.
 
         Args:
             logits: `(N, Q)` class logits.
@@ -136,56 +138,60 @@ class UninextCriterion:
 
         Source: YOLOX, simOTA, with the constants of uninext.md, section 14.
         """
-        wanted = targets.boxes[:, None]
-        inside, central = _inside(boxes, wanted), _central(boxes, wanted)
-        cost = focal_cost(logits) - self.weights.match_giou * generalised_iou(boxes, wanted)
+        given, wanted = boxes[:, :, None], targets.boxes[:, None]
+        inside, central = _inside(given, wanted), _central(given, wanted)
+        cost = focal_cost(logits)[..., None] - self.weights.match_giou * generalised_iou(given, wanted)
         cost = cost + _OFF_CENTRE * ~(inside & central) + _OUTSIDE * ~(inside | central)
-        overlaps = box_iou(boxes, wanted).topk(min(_CANDIDATES, boxes.shape[1]), dim=1).values
+        overlaps = box_iou(given, wanted).topk(min(_CANDIDATES, boxes.shape[1]), dim=1).values
         wanted_queries = overlaps.sum(1).int().clamp(min=1)
         rank = cost.argsort(dim=1).argsort(dim=1)
-        return (rank < wanted_queries[:, None]) & targets.visible[:, None]
+        positive = (rank < wanted_queries[:, None]) & targets.visible[:, None]
+        # Two objects that want one query: the cheaper one has it.
+        cheapest = cost.masked_fill(~positive, torch.inf).argmin(-1, keepdim=True)
+        return positive & (torch.arange(positive.shape[-1], device=cost.device) == cheapest)
 
     def layer_losses(self, outputs: TrainingOutputs, layer: int, targets: FrameTargets) -> dict[str, Tensor]:
         """Return the six terms of one decoder layer."""
         logits, boxes = outputs.class_logits[layer].float(), outputs.boxes[layer].float()
         positive = self.match(logits, boxes, targets)
-        frame, query = positive.nonzero(as_tuple=True)
-        number = _count(positive)
-        terms = _detection_losses(logits, positive, boxes[frame, query], targets.boxes[frame], number)
-        overlap = box_iou(boxes[frame, query], targets.boxes[frame]).detach().clamp(0, 1)
+        frame, query, place = positive.nonzero(as_tuple=True)
+        number, wanted = _count(positive), targets.boxes[frame, place]
+        terms = _detection_losses(logits, positive.any(-1), boxes[frame, query], wanted, number)
+        overlap = box_iou(boxes[frame, query], wanted).detach().clamp(0, 1)
         each = F.binary_cross_entropy_with_logits(
             outputs.iou_logits[layer][frame, query].float(), overlap, reduction="none"
         )
         # Positives of this process only: the mean, as officially, not a share of all processes.
         terms["iou"] = each.sum() / max(len(each), 1)
-        return terms | _mask_losses(_paint(outputs, layer, frame, query), targets.masks[frame], number)
+        return terms | _mask_losses(_paint(outputs, layer, frame, query), targets.masks[frame, place], number)
 
     def proposal_losses(self, outputs: TrainingOutputs, targets: FrameTargets) -> dict[str, Tensor]:
         """Return class and box terms of the encoder's proposals, one token an object."""
         logits, boxes = outputs.proposal_logits.float(), outputs.proposal_boxes.float()
         with torch.no_grad():
-            wanted = targets.boxes[:, None]
-            cost = self.weights.proposal_classes * focal_cost(logits)
-            cost = cost + self.weights.proposal_boxes * (boxes - wanted).abs().sum(-1)
-            cost = cost - self.weights.proposal_giou * generalised_iou(boxes, wanted)
+            given, wanted = boxes[:, :, None], targets.boxes[:, None]
+            cost = self.weights.proposal_classes * focal_cost(logits)[..., None]
+            cost = cost + self.weights.proposal_boxes * (given - wanted).abs().sum(-1)
+            cost = cost - self.weights.proposal_giou * generalised_iou(given, wanted)
             token = cost.argmin(1)
-        positive = F.one_hot(token, logits.shape[1]).bool() & targets.visible[:, None]
-        frame, query = positive.nonzero(as_tuple=True)
-        return _detection_losses(logits, positive, boxes[frame, query], targets.boxes[frame], _count(positive))
+        positive = F.one_hot(token, logits.shape[1]).bool() & targets.visible[..., None]
+        frame, place, query = positive.nonzero(as_tuple=True)
+        wanted = targets.boxes[frame, place]
+        return _detection_losses(logits, positive.any(1), boxes[frame, query], wanted, _count(positive))
 
 
 def denoising_losses(logits: Tensor, boxes: Tensor, targets: FrameTargets) -> dict[str, Tensor]:
-    """Return class and box terms of one layer's denoising queries; frames without the object have none.
+    """Return class and box terms of one layer's denoising queries, noisy copies of each expression's first object.
 
     Args:
         logits: `(N, D)`; positives at even, negatives at odd places.
         boxes: `(N, D, 4)`.
     """
-    seen = targets.visible
+    seen = targets.visible[:, 0]
     logits, boxes = logits[seen].float(), boxes[seen].float()
     positive = (torch.arange(logits.shape[1], device=logits.device) % 2 == 0).expand_as(logits)
     frame, query = positive.nonzero(as_tuple=True)
-    wanted = targets.boxes[seen][frame]
+    wanted = targets.boxes[seen, 0][frame]
     return _detection_losses(logits, positive, boxes[frame, query], wanted, _count(positive))
 
 

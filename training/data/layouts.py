@@ -9,6 +9,7 @@ from typing import Any
 from rvos.errors import InputError
 from rvos.json_files import expect_object, read_json
 from rvos.videos import Expression, Video
+from training.data.mevis import open_mevis
 from training.data.videos import LabelledVideo, VideoFolder
 
 
@@ -18,6 +19,8 @@ def open_videos(folder: VideoFolder) -> list[LabelledVideo]:
     Raises:
         InputError: annotation files are missing or damaged, or there are no videos.
     """
+    if folder.layout == "mevis":
+        return open_mevis(folder)
     if folder.layout != "ref-youtube-vos":
         return open_plain_videos(folder)
     expressions = _read_videos(folder.root / "meta_expressions" / folder.split / "meta_expressions.json")

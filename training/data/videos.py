@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -17,7 +17,7 @@ from rvos.mask_images import decode_with_mode
 from rvos.settings import Size
 from rvos.videos import Video
 
-Layout = Literal["ref-youtube-vos", "youtube-vos", "davis17", "images"]
+Layout = Literal["ref-youtube-vos", "mevis", "youtube-vos", "davis17", "images"]
 
 
 class LabelledVideo:
@@ -25,7 +25,7 @@ class LabelledVideo:
 
     Args:
         video: the frames; expressions know their object by its index in the masks.
-        label_paths: one index mask (PNG) a frame.
+        labels: one index mask a frame: PNG files, or what returns that of a frame, `(H, W)` uint8.
         categories: object id -> category, where the data set has them.
         kinds: expression id -> what decides it, where the data set says so.
         in_memory: keep decoded frames and masks; a read then costs nothing the second time.
@@ -34,7 +34,7 @@ class LabelledVideo:
     def __init__(
         self,
         video: Video,
-        label_paths: Sequence[Path],
+        labels: Sequence[Path] | Callable[[int], NDArray[np.uint8]],
         *,
         categories: Mapping[str, str] | None = None,
         kinds: Mapping[str, str] | None = None,
@@ -43,7 +43,7 @@ class LabelledVideo:
         self.video = video
         self.categories = categories or {}
         self.kinds = kinds or {}
-        self._label_paths = tuple(label_paths)
+        self._read_label = labels if callable(labels) else _Files(tuple(labels))
         self._in_memory = in_memory
         self._frames: dict[int, NDArray[np.uint8]] = {}
         self._labels: dict[int, NDArray[np.uint8]] = {}
@@ -80,10 +80,20 @@ class LabelledVideo:
     def _label(self, index: int) -> NDArray[np.uint8]:
         if index in self._labels:
             return self._labels[index]
-        label = read_label(self._label_paths[index])
+        label = self._read_label(index)
         if self._in_memory:
             self._labels[index] = label
         return label
+
+
+@dataclass(frozen=True, slots=True)
+class _Files:
+    """Index masks in files, one a frame."""
+
+    paths: tuple[Path, ...]
+
+    def __call__(self, index: int) -> NDArray[np.uint8]:
+        return read_label(self.paths[index])
 
 
 def read_label(path: Path) -> NDArray[np.uint8]:
@@ -109,7 +119,7 @@ class VideoFolder:
     Args:
         root: folder with `meta_expressions` and one folder a split, or of another layout.
         split: name of the split; it needs `Annotations`.
-        layout: "ref-youtube-vos", or, without expressions: "youtube-vos" (`<split>/JPEGImages/<video>`),
+        layout: "ref-youtube-vos", "mevis" or, without expressions: "youtube-vos" (`<split>/JPEGImages/<video>`),
             "davis17" (`ImageSets/2017/<split>.txt`) or "images" (`JPEGImages/<name>.jpg`, one-frame videos).
         videos: at most so many, the first by name; None: all.
         in_memory: keep decoded frames (about 1 MB for twelve frames of 128x224).

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +29,16 @@ from training.data.clips import ClipBatch, collate
 from training.data.layouts import open_videos
 from training.data.videos import LabelledVideo, VideoFolder, objects_seen
 from training.member_scores import judge_expressions
+from training.members.uninext_questions import (
+    NounQuestions,
+    Question,
+    draw_nouns,
+    gather_objects,
+    sentences_of,
+    texts_of,
+)
 from training.members.uninext_words import WordTargets, gather, single_words, word_loss, words_of
+from training.targets import ClipTargets
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +49,8 @@ class UninextData:
         expressions: of each frame at most so many, drawn at random.
         short_sides: frames are resized to one of these, pixels.
         least: pixels of an object, before the resize, from which on it is trained on.
+        nouns: nouns among the questions, beside the sentences.
+        negatives: ask also what means nothing in the frame, so that the network learns to find nothing.
         multiple: frames of a batch are padded to a multiple of this.
     """
 
@@ -48,6 +59,8 @@ class UninextData:
     short_sides: tuple[Side, ...] = (320, 352, 392, 416, 448, 480, 512, 544, 576, 608, 640)
     flip: Chance = 0.5
     least: int = 30
+    nouns: NounQuestions = field(default_factory=NounQuestions)
+    negatives: bool = False
     multiple: Side = 32
 
 
@@ -72,10 +85,12 @@ class UninextValidation:
 
     Args:
         expressions: of each video at most so many; None: all.
+        several: as the runner's option.
     """
 
     folder: VideoFolder
     expressions: int | None = None
+    several: Chance | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,6 +102,7 @@ class UninextBatch:
         first: `(F,)` int64, an expression of each frame, whose clip is its picture.
         owners: `(N,)` int64, the frame of each expression.
         ids, mask: `(N, n)` int64.
+        objects: what each expression means, K places at most.
         noisy: `(N, groups, 2, 4)`, or None.
         words: what the objects of the frames are called, or None.
     """
@@ -96,6 +112,7 @@ class UninextBatch:
     owners: Tensor
     ids: Tensor
     mask: Tensor
+    objects: ClipTargets
     noisy: Tensor | None
     words: WordTargets | None
 
@@ -108,6 +125,7 @@ class UninextBatch:
             self.owners.to(device),
             self.ids.to(device),
             self.mask.to(device),
+            self.objects.to(device),
             noisy,
             None if self.words is None else self.words.to(device),
         )
@@ -115,8 +133,9 @@ class UninextBatch:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Sample:
-    """One frame: clips of its expressions, its label map `(h, w)`, the words of objects 1, 2, ..."""
+    """One frame: its questions and their clips, its label map `(h, w)`, the words of objects 1, 2, ..."""
 
+    questions: list[Question]
     clips: list[Clip]
     label: NDArray[np.uint8]
     words: list[Tensor]
@@ -141,8 +160,8 @@ class UninextTask:
         self._videos = open_videos(data.folder)
         self._samples = [(video, frame) for video in self._videos for frame in range(video.n_frames)]
         self.n_samples = len(self._samples)
-        self._limit = validation.expressions if validation else None
-        self._validation = open_videos(validation.folder) if validation else []
+        self._validation = validation
+        self._judged = open_videos(validation.folder) if validation else []
 
     def batch(self, indices: list[int], seeds: list[int]) -> UninextBatch:
         """Return frames with expressions and noisy boxes; sample i draws only from `seeds[i]`.
@@ -159,38 +178,51 @@ class UninextTask:
         clips = collate([clip for group in frames for clip in group], multiple=self._data.multiple)
         ids, mask = self._tokens.encode(clips.texts)
         owners = torch.arange(len(frames)).repeat_interleave(counts)
-        words = None
-        if self._options.words:
-            size = (clips.frames.shape[-2], clips.frames.shape[-1])
-            words = gather([sample.label for sample in shown], [sample.words for sample in shown], size)
-        noise = self._noise(clips, seeds[0])
-        return UninextBatch(clips, counts.cumsum(0) - counts, owners, ids, mask, noise, words)
+        size = (clips.frames.shape[-2], clips.frames.shape[-1])
+        labels = [sample.label for sample in shown]
+        objects = gather_objects(labels, [sample.questions for sample in shown], size)
+        words = gather(labels, [sample.words for sample in shown], size) if self._options.words else None
+        noise = self._noise(objects, seeds[0])
+        return UninextBatch(clips, counts.cumsum(0) - counts, owners, ids, mask, objects, noise, words)
 
     def _draw(self, index: int, seed: int) -> _Sample:
-        """Return a one-frame clip for each drawn expression of sample `index`, all flipped and resized alike."""
+        """Return the drawn questions of sample `index` with a one-frame clip each, all flipped and resized alike."""
         random = np.random.default_rng(seed)
         video, frame = self._samples[index]
         image, label = video.frames([frame]), video.labels([frame])
-        seen = {str(name) for name in objects_seen(label, least=self._data.least)}
-        texts = [text for text in video.video.expressions if text.object_ids and seen.issuperset(text.object_ids)]
+        seen = objects_seen(label, least=self._data.least)
+        texts = sentences_of(video, seen, negatives=self._data.negatives)
         side, mirrored = int(random.choice(self._data.short_sides)), random.random() < self._data.flip
+        questions = self._choose(video, seen, texts, random)
         clips = []
-        for place in random.permutation(len(texts))[: self._data.expressions]:
-            mask = np.isin(label, [int(name) for name in texts[place].object_ids])
-            clip = resize(Clip(image, mask, " ".join(texts[place].text.lower().split())), side)
+        for question in questions:
+            clip = resize(Clip(image, np.isin(label, question.objects), question.text), side)
             clips.append(flip(clip) if mirrored else clip)
         height, width = clips[0].masks.shape[1:] if clips else label.shape[1:]
         small = np.asarray(Image.fromarray(label[0]).resize((width, height), Image.Resampling.NEAREST))
         rows = [
-            words_of(video, name, self._tokens, mirrored=mirrored)
+            words_of(texts_of(video, name, self._data.nouns), self._tokens, mirrored=mirrored)
             for name in range(1, max(objects_seen(label), default=0) + 1)
         ]
-        return _Sample(clips, small[:, ::-1].copy() if mirrored else small, rows)
+        return _Sample(questions, clips, small[:, ::-1].copy() if mirrored else small, rows)
 
-    def _noise(self, clips: ClipBatch, seed: int) -> Tensor | None:
+    def _choose(
+        self, video: LabelledVideo, seen: list[int], texts: list[Question], random: np.random.Generator
+    ) -> list[Question]:
+        """Return a frame's questions, the objects of each in any order."""
+        settings, count = self._data.nouns, self._data.expressions
+        n_nouns = int(random.binomial(count, settings.share)) if settings.share else 0
+        nouns = draw_nouns(video, seen, settings, n_nouns, random=random) if n_nouns else []
+        chosen = [texts[place] for place in random.permutation(len(texts))[: count - n_nouns]] + nouns
+        return [
+            # Denoising copies the first object, so each has its turn.
+            replace(one, objects=tuple(random.permutation(one.objects).tolist())) if len(one.objects) > 1 else one
+            for one in chosen
+        ]
+
+    def _noise(self, objects: ClipTargets, seed: int) -> Tensor | None:
         groups = self._options.denoising_groups
-        boxes = clips.targets.boxes.flatten(0, 1)
-        return noisy_boxes(boxes, groups, torch.Generator().manual_seed(seed)) if groups else None
+        return noisy_boxes(objects.boxes[:, 0], groups, torch.Generator().manual_seed(seed)) if groups else None
 
     def losses(self, batch: UninextBatch, progress: float) -> Mapping[str, Tensor]:
         """Return the weighted losses and their `total`."""
@@ -205,7 +237,7 @@ class UninextTask:
             batch.noisy,
             None if batch.words is None else self._words.to(batch.ids.device),
         )
-        losses = self._criterion(outputs, clips.targets)
+        losses = self._criterion(outputs, batch.objects)
         if batch.words is not None and outputs.word_scores is not None:
             losses["words"] = self._options.words * word_loss(outputs.word_scores, outputs.shapes, batch.words)
             losses["total"] = losses["total"] + losses["words"]
@@ -213,15 +245,18 @@ class UninextTask:
 
     def validate(self, folder: Path) -> Mapping[str, float]:
         """Return J, F and J&F (0 to 100) over the expressions of the validation videos."""
-        device = next(self.network.parameters()).device
-        runner = UninextRunner(self.network, self._tokens, device, keep_soft=False)
-        scores = [score for video in self._validation for score in self._score(runner, video)]
+        assert self._validation is not None
+        device, several = next(self.network.parameters()).device, self._validation.several
+        runner = UninextRunner(self.network, self._tokens, device, keep_soft=False, several=several)
+        scores = [score for video in self._judged for score in self._score(runner, video)]
         result = average(scores, format="ref-youtube-vos")
         return {"J": 100 * result.j, "F": 100 * result.f, "J&F": 100 * result.j_and_f}
 
     def _score(self, runner: UninextRunner, video: LabelledVideo) -> Sequence[ExpressionScore]:
-        """Return the scores of the first expressions, as many as validation takes."""
-        return judge_expressions(video, list(runner.segment(video.video, video.video.expressions[: self._limit])))
+        """Return the scores of the first expressions with objects, as many as validation takes."""
+        assert self._validation is not None
+        asked = [one for one in video.video.expressions if one.object_ids][: self._validation.expressions]
+        return judge_expressions(video, list(runner.segment(video.video, asked)))
 
     def export(self, path: Path) -> None:
         """Write the network without the parts that only training reads, in half precision."""

@@ -16,7 +16,6 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from runners.networks.tokenizers import BOS, EOS, SmallTokens
-from training.data.videos import LabelledVideo
 
 _FIRST_WORD = 4
 _OFFSET = -3.0
@@ -48,9 +47,8 @@ def single_words(tokens: SmallTokens) -> Tensor:
     return torch.stack([torch.full_like(ids, BOS), ids, torch.full_like(ids, EOS)], dim=1)
 
 
-def words_of(video: LabelledVideo, name: int, tokens: SmallTokens, *, mirrored: bool) -> Tensor:
-    """Return `(V,)` float32, 1 for each word of the expressions of object `name`."""
-    texts = [text.text for text in video.video.expressions if text.object_ids == (str(name),)]
+def words_of(texts: Sequence[str], tokens: SmallTokens, *, mirrored: bool) -> Tensor:
+    """Return `(V,)` float32, 1 for each word of what is said of an object."""
     if mirrored:
         texts = [text.replace("left", "\0").replace("right", "left").replace("\0", "right") for text in texts]
     row = torch.zeros(tokens.vocabulary_size)
