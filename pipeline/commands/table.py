@@ -7,11 +7,13 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.commands.recipe_options import add_recipe_options, open_recipe, repeat_options
+from pipeline.oracle import OracleRow, measure_oracles
 from pipeline.plan import make_plan, select_videos
 from pipeline.recipe.graph import build_graph
 from pipeline.results import Results
@@ -32,6 +34,11 @@ def register(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--pairs", action="store_true", help="print too which part of the expressions only one of two nodes gets right"
     )
+    parser.add_argument(
+        "--oracle",
+        action="store_true",
+        help="print too the best choice for every sentence of what the last row's node and its inputs could take",
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
@@ -45,15 +52,33 @@ def run(options: argparse.Namespace) -> int:
     inputs = results.find_inputs(nodes)
     scores = score_nodes(results, dataset, videos, [*nodes, *inputs], jobs=options.jobs)
     rows, pairs = make_table(nodes, scores, inputs=inputs), compare_pairs(scores)
+    oracles = measure_oracles(results, dataset, videos, nodes[-1], jobs=options.jobs) if options.oracle else []
     if options.json:
-        content = {"videos": len(videos), "rows": [asdict(row) for row in rows]}
-        json.dump(content | ({"pairs": pairs.tolist()} if options.pairs else {}), sys.stdout, indent=1)
+        content: dict[str, Any] = {"videos": len(videos), "rows": [asdict(row) for row in rows]}
+        if options.pairs:
+            content["pairs"] = pairs.tolist()
+        if options.oracle:
+            content["oracle"] = [asdict(row) for row in oracles]
+        json.dump(content, sys.stdout, indent=1)
         print()
         return 0
     print_table(rows)
     if options.pairs:
         print_pairs([*nodes, *inputs], pairs)
+    if options.oracle:
+        print_oracles(nodes[-1], oracles)
     return 0
+
+
+def print_oracles(node: str, rows: Sequence[OracleRow]) -> None:
+    """Print the best choices beside what was chosen."""
+    names = [f"{row.name}, {row.node}" for row in rows]
+    width = max(len(name) for name in names)
+    print(f"\n{'best choice by ground truth':{width}}  {'J':>6} {'F':>6} {'J&F':>6}  {'above':>6}  95 % interval")
+    for name, row in zip(names, rows, strict=True):
+        figures = f"{row.j:>6.2f} {row.f:>6.2f} {row.j_and_f:>6.2f}  {row.gap:>+6.2f}"
+        print(f"{name:{width}}  {figures}  [{row.low:+.2f}, {row.high:+.2f}]")
+    print(f"above: what was there and {node} did not choose; what lacks to 100 was not there")
 
 
 def print_pairs(nodes: Sequence[str], pairs: NDArray[np.float64]) -> None:

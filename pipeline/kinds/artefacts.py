@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rvos.artefacts import MASK_SEQUENCES, PROPOSALS, TRACKLET_SETS, TRACKLETS, Codec
+from rvos.artefacts import MASK_SEQUENCES, MASKS_ALONE, PROPOSALS, TRACKLET_SETS, TRACKLETS, Codec
 from rvos.errors import InputError
 from rvos.videos import Video
 
@@ -49,6 +49,9 @@ class Artefact:
 
 MASKS = Artefact(MASK_SEQUENCES, by_expression=True)
 """One mask sequence for each expression: what can be fused, scored, drawn and submitted."""
+
+HARD_MASKS = Artefact(MASKS_ALONE, by_expression=True)
+"""The same without soft maps, which are then left on disk."""
 
 INSTANCES = Artefact(TRACKLETS, by_expression=False)
 """Masks of instances, which belong to the video, whatever its sentences say."""

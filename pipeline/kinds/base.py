@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal
 
 from pipeline.checksums import Checksums
 from pipeline.kinds.artefacts import Artefact
-from pipeline.kinds.capabilities import Ballot, Combination, Gate, Refiner
+from pipeline.kinds.capabilities import Ballot, Chooser, Combination, Gate, Refiner
 from pipeline.recipe.entry import NodeEntry
 from rvos.mask_sequences import MaskSequence
 from rvos.store import Store
@@ -191,6 +191,10 @@ class Node(ABC):
 
     def refiner(self) -> Refiner | None:
         """Return how it refines; None where it does something else."""
+        return None
+
+    def chooser(self) -> Chooser | None:
+        """Return what it chooses from; None where it chooses nothing."""
         return None
 
 

@@ -13,6 +13,7 @@ from fusion.fitting import PairFit
 from fusion.groups import Group
 from fusion.rules import FusionRule
 from pipeline.kinds.artefacts import Artefact
+from pipeline.offers import Offer
 from pipeline.refinement_report import RefinedExpression
 from propagate.refinement import RefinementSettings
 from rvos.mask_sequences import MaskSequence
@@ -145,5 +146,26 @@ class Refiner(Protocol):
 
         Raises:
             InputError: masklets of other frames or of another size.
+        """
+        ...
+
+
+class Chooser(Protocol):
+    """What a node chooses from: what the oracle rows of a table score."""
+
+    @property
+    def name(self) -> str:
+        """The node."""
+        ...
+
+    def inputs(self) -> tuple[str, ...]:
+        """Return the nodes that it chooses from."""
+        ...
+
+    def offers(self, video: Video, read: ReadArtefact) -> Iterable[Offer]:
+        """Yield what could have been chosen for the sentences of a video; for every video the same names in one order.
+
+        Args:
+            read: returns the stored result of a node for this video.
         """
         ...

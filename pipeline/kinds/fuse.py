@@ -16,10 +16,11 @@ from fusion.runs import RunRule, group_by_runs
 from fusion.scores import ScoreRule
 from fusion.thresholds import Threshold
 from pipeline.checksums import Checksums
-from pipeline.kinds.artefacts import MASKS, Artefact
+from pipeline.kinds.artefacts import HARD_MASKS, MASKS, Artefact
 from pipeline.kinds.base import Node, NodeFile, Task, WorkerKey, plain
-from pipeline.kinds.capabilities import Ballot, Combination, Values
+from pipeline.kinds.capabilities import Ballot, Chooser, Combination, ReadArtefact, Values
 from pipeline.kinds.grouping import find_groups, given_groups, is_by_masks, read_run_rule, write_review
+from pipeline.offers import Offer, offer_members
 from pipeline.recipe.entry import NodeEntry
 from pipeline.recipe.values import GroupsEntry
 from rvos.errors import ConfigError, PipelineError
@@ -238,6 +239,14 @@ class FuseNode(Node):
     def ballot(self) -> Ballot | None:
         """Return itself where it counts votes."""
         return self if self.rule.method == "votes" else None
+
+    def chooser(self) -> Chooser | None:
+        """Return itself."""
+        return self
+
+    def offers(self, video: Video, read: ReadArtefact) -> Iterable[Offer]:
+        """Return what could be made of its members."""
+        return offer_members(video, [_by_expression(read(name, HARD_MASKS)) for name in self.members])
 
     def given_groups(self, video: Video) -> tuple[Group, ...] | None:
         """Return the groups that the data or a file give; None where masks decide.

@@ -7,23 +7,21 @@ from dataclasses import dataclass, fields, replace
 from typing import ClassVar, Literal
 
 from pipeline.checksums import Checksums
-from pipeline.kinds.artefacts import INSTANCES, MASKS, Artefact
+from pipeline.kinds.artefacts import HARD_MASKS, INSTANCES, MASKS, Artefact
 from pipeline.kinds.base import Node, NodeFile, Task, WorkerKey, plain
-from pipeline.kinds.capabilities import ReadArtefact, Refiner
+from pipeline.kinds.capabilities import Chooser, ReadArtefact, Refiner
 from pipeline.kinds.masklets import noun_files, write_report
+from pipeline.offers import Offer
 from pipeline.recipe.entry import NodeEntry
 from pipeline.refinement_report import RefinedExpression, build_report
 from propagate.masklets import list_distinct
 from propagate.refinement import Evidence, RefinementSettings, refine
-from rvos.artefacts import MASKS_ALONE
 from rvos.errors import InputError
 from rvos.mask_sequences import MaskSequence
 from rvos.nouns import NounFinder, NounSettings
 from rvos.runs import Runs
 from rvos.tracklets import Tracklet
 from rvos.videos import Video
-
-_COARSE = Artefact(MASKS_ALONE, by_expression=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +107,16 @@ class RefineNode(Node):
         """This node."""
         return self
 
+    def chooser(self) -> Chooser | None:
+        """This node."""
+        return self
+
+    def offers(self, video: Video, read: ReadArtefact) -> Iterator[Offer]:
+        """Yield, for every sentence, its coarse masks as they are or any masklets of its noun for the whole video."""
+        given = list(self.gather(video, read))
+        coarse = {own.expression.id: [own.evidence.coarse] for own in given}
+        yield Offer("best masklets", coarse, {own.expression.id: own.evidence.masklets for own in given})
+
     def compute(self, tasks: Sequence[Task]) -> Sequence[Sequence[MaskSequence]]:
         """Return the refined masks; what was selected is written to `refine/NODE/VIDEO.json` of the workspace."""
         return [self._refine(task) for task in tasks]
@@ -126,7 +134,7 @@ class RefineNode(Node):
     def gather(self, video: Video, read: ReadArtefact) -> Iterator[RefinedExpression]:
         """See `Refiner`."""
         finder = NounFinder(self.nouns)
-        coarse = {sequence.expression: sequence for sequence in read(self.source, _COARSE)}
+        coarse = {sequence.expression: sequence for sequence in read(self.source, HARD_MASKS)}
         by_noun: dict[str, list[tuple[Tracklet, Runs]]] = {}
         for tracklet in read(self.masklets, INSTANCES):
             by_noun.setdefault(tracklet.label, []).append((tracklet, Runs.decode(tracklet.runs, tracklet.size)))

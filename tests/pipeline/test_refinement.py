@@ -303,3 +303,12 @@ def test_boxes_of_grounding_dino_start_sam2(recipe: str, capsys: pytest.CaptureF
     masklets = Store(Path("runs")).read_artefact("things", "video0", codec=TRACKLETS)
     assert len(masklets) == sum(row["started"] for row in counts)
     assert {one.detector for one in masklets} <= {"grounding-dino"}
+
+
+def test_the_best_masklets_are_at_least_the_coarse_masks(recipe: str, capsys: pytest.CaptureFixture[str]) -> None:
+    run(recipe, capsys)
+    assert main(["table", recipe, "final", "refined", "--oracle", "--json"]) == 0
+    content = json.loads(capsys.readouterr().out)
+    best = next(row for row in content["oracle"] if (row["name"], row["node"]) == ("best masklets", "refined"))
+    assert best["j_and_f"] >= content["rows"][0]["j_and_f"]
+    assert best["gap"] == pytest.approx(best["j_and_f"] - content["rows"][1]["j_and_f"])
