@@ -67,15 +67,25 @@ def pick_steady_frame(sequence: MaskSequence) -> int:
     are there, times the ratio of its area to the median area (or the inverse, whichever is below 1).
     Frames without a mask are out; if all are, this is `pick_key_frame`. Scores are taken to be positive.
     """
-    key = pick_key_frame(sequence)
+    ranked = rank_steady_frames(sequence)
+    return ranked[0] if ranked else pick_key_frame(sequence)
+
+
+def rank_steady_frames(sequence: MaskSequence) -> list[int]:
+    """Return the frames with a mask by the merit of `pick_steady_frame`, the best first; of equals the earlier.
+
+    Raises:
+        InputError: scores that are not finite.
+    """
+    pick_key_frame(sequence)
     areas = Runs.decode(sequence.runs, sequence.size).areas().astype(np.float64)
     if not areas.any():
-        return key
+        return []
     ratio = np.maximum(areas, 1) / np.median(areas[areas > 0])
     merit = sequence.scores.astype(np.float64) * np.minimum(ratio, 1 / np.maximum(ratio, _EPSILON))
     if sequence.soft is not None:
         merit = merit * _confidence(sequence.soft) ** 2
-    return int(np.where(areas > 0, merit, -np.inf).argmax())
+    return [frame for frame in np.argsort(-merit, kind="stable").tolist() if areas[frame] > 0]
 
 
 def _confidence(soft: SoftMaps) -> NDArray[np.float64]:
@@ -109,12 +119,13 @@ def pick_start_frames(sequence: MaskSequence, *, count: int = 1, skip_empty: boo
     return (*fitting[: count - 1], key)
 
 
-KeyRule = Literal["scores", "confidence", "steady", "largest"]
+KeyRule = Literal["scores", "confidence", "steady", "largest", "consensus"]
 KEY_RULES: Mapping[KeyRule, Callable[[MaskSequence], int]] = {
     "scores": pick_key_frame,
     "confidence": pick_confident_frame,
     "steady": pick_steady_frame,
     "largest": pick_largest_frame,
+    "consensus": pick_steady_frame,
 }
 
 
@@ -124,12 +135,14 @@ class KeySettings:
 
     Args:
         rule: `scores`: the key frame that the masks state, or the best-scored frame (Eq. 2); `confidence`: the frame
-            that is surest of its mask; `steady`: see `pick_steady_frame`; `largest`: the frame with the largest mask.
+            that is surest of its mask; `steady`: see `pick_steady_frame`; `largest`: the frame with the largest mask;
+            `consensus`: the frame from which the masks of most other frames are found again, see `propagate.consensus`.
         of: node whose sequences decide; None: those that are propagated.
-        references: frames to start from at most, the key frame among them; see `pick_start_frames`.
+        references: frames to start from at most, the key frame among them, see `pick_start_frames`; for `consensus`
+            the steadiest frames, each of which starts alone.
 
     Raises:
-        ConfigError: an unknown rule, or no reference.
+        ConfigError: an unknown rule, no reference, or a consensus of one frame or of another node.
     """
 
     rule: KeyRule = "scores"
@@ -141,11 +154,20 @@ class KeySettings:
             raise ConfigError(f"key: rule {self.rule!r} is unknown; choose one of {', '.join(KEY_RULES)}")
         if self.references < 1:
             raise ConfigError(f"key: {self.references} references; give at least 1")
+        if self.is_consensus and self.references < 2:
+            raise ConfigError("key: consensus compares the starts from several frames; give references, at least 2")
+        if self.is_consensus and self.of is not None:
+            raise ConfigError("key: consensus looks at the propagated node's own masks; leave 'of' out")
 
     @property
     def reads_soft(self) -> bool:
         """Whether the rule looks at soft maps."""
-        return self.rule in ("confidence", "steady")
+        return self.rule in ("confidence", "steady", "consensus")
+
+    @property
+    def is_consensus(self) -> bool:
+        """Whether several starts are compared; `pick` then gives the first of them."""
+        return self.rule == "consensus"
 
     def pick(self, sequence: MaskSequence) -> int:
         """Return the key frame of a sequence by the rule.

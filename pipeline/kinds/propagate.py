@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
@@ -16,6 +17,7 @@ from pipeline.kinds.loaded import NETWORK
 from pipeline.kinds.stamps import stamp_masks
 from pipeline.recipe.entry import NodeEntry
 from pipeline.recipe.values import EngineEntry
+from propagate.consensus import Trial
 from propagate.engines.settings import EngineSettings
 from propagate.key_frames import KeySettings
 from rvos.errors import ConfigError
@@ -39,7 +41,7 @@ class _PropagateEntry:
     folder: Path | None = None
     key: KeySettings | None = None
     key_frames: str | None = None
-    key_rule: Literal["scores", "steady"] | None = None
+    key_rule: Literal["scores", "steady", "consensus"] | None = None
     references: Annotated[int, Range(least=1)] | None = None
 
     def __post_init__(self) -> None:
@@ -159,10 +161,9 @@ class PropagateNode(Node):
     def compute(self, tasks: Sequence[Task]) -> Sequence[Sequence[MaskSequence]]:
         """Return the propagated masks of all expressions; scores and key frames are those it started from."""
         nodes = [task.node for task in tasks if isinstance(task.node, PropagateNode)]
-        starts = [_read_sources(task, node) for task, node in zip(tasks, nodes, strict=True)]
         if self._working_engine() is None:
-            return [self._read_folder(task, sources) for task, sources in zip(tasks, starts, strict=True)]
-        return self._propagate(tasks, [(start, node.key.references) for start, node in zip(starts, nodes, strict=True)])
+            return [self._read_folder(task, _read_sources(task, node)) for task, node in zip(tasks, nodes, strict=True)]
+        return self._propagate(tasks, nodes)
 
     def _working_engine(self) -> EngineEntry | None:
         """Return the engine that will work; None where masks were propagated elsewhere."""
@@ -176,18 +177,28 @@ class PropagateNode(Node):
             for mask, source in zip(masks, sources, strict=True)
         ]
 
-    def _propagate(
-        self, tasks: Sequence[Task], starts: Sequence[tuple[Sequence[MaskSequence], int]]
-    ) -> Sequence[Sequence[MaskSequence]]:
+    def _propagate(self, tasks: Sequence[Task], nodes: Sequence[PropagateNode]) -> Sequence[Sequence[MaskSequence]]:
         """Return the propagated masks of several nodes of one video that have one engine; it reads the frames once."""
         from propagate.propagator import Source
 
         entry, device = self.engine, tasks[0].device
         assert entry is not None
         propagator: Propagator = NETWORK.get((self.worker_key(), device), lambda: _load(entry, device))
-        return propagator.propagate(
-            tasks[0].video, [Source(sequences, n_references) for sequences, n_references in starts]
+        trials = [_list_trials(task, node) for task, node in zip(tasks, nodes, strict=True)]
+        carried = propagator.propagate(
+            tasks[0].video,
+            [
+                Source(
+                    [start for trial in own for start in trial.starts],
+                    1 if node.key.is_consensus else node.key.references,
+                )
+                for own, node in zip(trials, nodes, strict=True)
+            ],
         )
+        return [
+            [trial.choose(list(islice(found, len(trial.starts)))) for trial in own]
+            for own, found in zip(trials, map(iter, carried), strict=True)
+        ]
 
 
 def engine_settings(entry: EngineEntry) -> EngineSettings:
@@ -220,6 +231,13 @@ def _read_sources(task: Task, node: PropagateNode) -> list[MaskSequence]:
         return [_restate(source, source, key) for source in sources]
     deciding = {sequence.expression: sequence for sequence in task.read(str(key.of), soft=key.reads_soft)}
     return [_restate(source, deciding[source.expression], key) for source in sources]
+
+
+def _list_trials(task: Task, node: PropagateNode) -> list[Trial]:
+    """Return, for every expression, what is carried; by any rule but the consensus that is one sequence."""
+    if not node.key.is_consensus:
+        return [Trial.of_one(source) for source in _read_sources(task, node)]
+    return [Trial.of_several(source, node.key.references) for source in task.read(node.source, soft=True)]
 
 
 def _restate(source: MaskSequence, deciding: MaskSequence, key: KeySettings) -> MaskSequence:

@@ -65,12 +65,12 @@ def test_each_rule_has_its_own_key_frame(rule: KeyRule, key: int) -> None:
 
 def test_ties_go_to_the_first_frame() -> None:
     even = sequence((4, 4, 4), (0.5, 0.5, 0.5), soft=soft_maps((0.8, 0.8, 0.8)))
-    assert [KeySettings(rule).pick(even) for rule in KEY_RULES] == [0] * len(KEY_RULES)
+    assert [KeySettings(rule, references=2).pick(even) for rule in KEY_RULES] == [0] * len(KEY_RULES)
 
 
 def test_without_any_mask_every_rule_is_that_of_the_scores() -> None:
     empty = sequence((0, 0), (0.2, 0.9), soft=soft_maps((0.1, 0.1)))
-    assert [KeySettings(rule).pick(empty) for rule in KEY_RULES] == [1] * len(KEY_RULES)
+    assert [KeySettings(rule, references=2).pick(empty) for rule in KEY_RULES] == [1] * len(KEY_RULES)
 
 
 def test_a_stated_key_frame_stands_for_the_scores() -> None:
@@ -83,7 +83,16 @@ def test_confidence_without_soft_maps_says_what_to_set() -> None:
         KeySettings("confidence").pick(sequence((4, 4), (0.5, 0.4)))
 
 
-@pytest.mark.parametrize("wrong", [{"rule": "best"}, {"references": 0}], ids=str)
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"rule": "best"},
+        {"references": 0},
+        {"rule": "consensus"},
+        {"rule": "consensus", "references": 3, "of": "b"},
+    ],
+    ids=str,
+)
 def test_key_settings_that_mean_nothing_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match="key: "):
         KeySettings(**wrong)
