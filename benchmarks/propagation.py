@@ -173,7 +173,9 @@ def prepare(case: Case, video: Video) -> tuple[Prepared, list[Tensor]]:
     network = deaot_toolkit.build(case.network)
     engine = AotEngine(network, EngineSettings(case.network, Path("untrained")), device=_CPU)
     size = engine.input_size(case.size, 1.0)
-    images = [prepare_frame(video.read_frame(frame), size, mirrored=False, device=_CPU) for frame in range(_N_FRAMES)]
+    images = [
+        prepare_frame(video.read_frame(frame), size, mirrored=False, device=_CPU) for frame in range(video.n_frames)
+    ]
     bank = network.patch_wise_id_bank
     with torch.no_grad():
         bank.weight *= _ID_GAIN * bank.kernel_size[0] ** 2
@@ -217,10 +219,10 @@ def draw_masks(size: tuple[int, int], frame: int) -> NDArray[np.bool_]:
     )
 
 
-def write_video(folder: Path, size: tuple[int, int]) -> Video:
+def write_video(folder: Path, size: tuple[int, int], n_frames: int = _N_FRAMES) -> Video:
     """Write the frames as PNG files and return the video."""
     folder.mkdir(parents=True)
-    names = tuple(f"{frame:05d}" for frame in range(_N_FRAMES))
+    names = tuple(f"{frame:05d}" for frame in range(n_frames))
     rows, columns = np.mgrid[: size[0], : size[1]] / size[0]
     ground = np.stack([60 + 40 * np.sin(6 * columns), 110 + 40 * np.cos(8 * rows), 70 + 0 * rows], axis=2)
     for frame, name in enumerate(names):
