@@ -14,7 +14,7 @@ from benchmarks.timing import fastest, timed
 from fusion.groups import Group
 from fusion.rules import FusionRule, fuse_video
 from fusion.runs import RunRule, count_hits, group_by_runs
-from fusion.votes import read_runs
+from fusion.votes import read_members
 from rvos.mask_sequences import MaskSequence
 
 _FRAMES = 27
@@ -29,11 +29,13 @@ Member = dict[str, MaskSequence]
 def run() -> Iterable[Row]:
     """Yield the rows of this module."""
     members = [_draw(member) for member in range(_MEMBERS)]
-    groups, seconds = fastest(lambda: _group(members), 5)
-    yield _row("runs", seconds, timed(lambda: _overlap_densely(members))[1])
-    _, seconds = fastest(lambda: _assign(members, groups), 5)
-    dense = timed(lambda: _overlap_densely(members))[1] + timed(lambda: _vote_densely(members))[1]
-    yield _row("assign", seconds, dense)
+    groups, grouping = fastest(lambda: _group(members), 50)
+    overlap = timed(lambda: _overlap_densely(members))[1]
+    yield _row("runs", grouping, overlap)
+    _, assigning = fastest(lambda: _assign(members, groups), 50)
+    vote = timed(lambda: _vote_densely(members))[1]
+    yield _row("assign", assigning, overlap + vote)
+    yield _row("both", grouping + assigning, 2 * overlap + vote)
 
 
 def _row(name: str, seconds: float, dense: float) -> Row:
@@ -61,7 +63,7 @@ def _draw(member: int) -> Member:
 
 
 def _group(members: Sequence[Member]) -> tuple[Group, ...]:
-    masks = [{name: read_runs(sequence) for name, sequence in member.items()} for member in members]
+    masks = read_members([member.values() for member in members])
     return group_by_runs(count_hits(masks, _OWN), _OWN, RunRule())
 
 

@@ -15,7 +15,7 @@ from math import exp, log
 import numpy as np
 from numpy.typing import NDArray
 
-from fusion.overlaps import TOGETHER, Pieces, find_near, intersect_all
+from fusion.overlaps import TOGETHER, Pieces, Vote, find_near, intersect_all
 from fusion.votes import count_votes
 from rvos.errors import FusionError
 from rvos.runs import Runs
@@ -101,12 +101,13 @@ def assign(candidates: Sequence[Candidate], n_groups: int, *, capacity: int | No
     objects = find_objects(candidates, n_groups, near)
     chosen = choose_objects(objects.support, capacity)
     owners = np.array([candidate.group for candidate in candidates], np.int64)
-    return [
-        None
-        if place is None
-        else _vote(candidates, np.flatnonzero(objects.near[place] & (owners == group)).tolist(), pieces)
+    voters = {
+        group: np.flatnonzero(objects.near[place] & (owners == group)).tolist()
         for group, place in enumerate(chosen)
-    ]
+        if place is not None
+    }
+    voted = dict(zip(voters, _vote(candidates, list(voters.values()), pieces), strict=True))
+    return [voted.get(group) for group in range(n_groups)]
 
 
 def find_objects(candidates: Sequence[Candidate], n_groups: int, near: Flags) -> Objects:
@@ -154,15 +155,20 @@ def choose_objects(support: Integers, capacity: int | None) -> list[int | None]:
     ]
 
 
-def _vote(candidates: Sequence[Candidate], voters: Sequence[int], pieces: Pieces | None) -> Runs:
-    """Return the weighted vote of some candidates; half of their weight passes.
+def _vote(candidates: Sequence[Candidate], voters: Sequence[Sequence[int]], pieces: Pieces | None) -> list[Runs]:
+    """Return the weighted votes of some candidates each; half of their weight passes.
 
     Args:
-        voters: their places.
+        voters: their places, for each vote.
         pieces: of all candidates; None: too many to be cut together.
     """
-    weights = {place: candidates[place].weight for place in voters}
-    needed = -(-sum(weights.values()) // 2)
+    weights = [{place: candidates[place].weight for place in own} for own in voters]
+    needed = [-(-sum(own.values()) // 2) for own in weights]
     if pieces is not None:
-        return pieces.keep([weights.get(place, 0) for place in range(len(candidates))], needed)
-    return count_votes([candidates[place].runs for place in voters], list(weights.values())).keep(needed)
+        places = range(len(candidates))
+        votes = [Vote([own.get(p, 0) for p in places], half) for own, half in zip(weights, needed, strict=True)]
+        return pieces.keep(votes)
+    return [
+        count_votes([candidates[place].runs for place in own], list(own.values())).keep(half)
+        for own, half in zip(weights, needed, strict=True)
+    ]

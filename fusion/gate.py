@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusion.overlaps import are_near
-from fusion.votes import read_runs
+from fusion.votes import read_all_runs
 from rvos.errors import FusionError
 from rvos.mask_sequences import MaskSequence
 
@@ -38,8 +38,8 @@ def measure_features(answers: Member, members: Sequence[Member], expressions: Se
     rows = []
     for name in expressions:
         own = [member[name] for member in members]
-        runs = read_runs(answers[name])
-        near = are_near([runs, *(read_runs(sequence) for sequence in own)])
+        masks = read_all_runs([answers[name], *own])
+        runs, near = masks[0], are_near(masks)
         between = near[1:, 1:]
         n_members = len(own)
         agreement = (between.sum() - np.trace(between)) / (n_members * (n_members - 1))

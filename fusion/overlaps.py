@@ -13,6 +13,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
+from rvos.coco_text import Positions, accumulate
 from rvos.errors import FusionError
 from rvos.runs import Runs
 
@@ -20,7 +21,20 @@ Integers = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 
 TOGETHER = 16
-"""Sequences that are compared in one pass: which of them mark a piece fits an integer of 16 bits."""
+"""Sequences that are compared in one pass: which of them mark a piece fits a table of 2 ** 16."""
+
+
+@dataclass(frozen=True, slots=True)
+class Vote:
+    """What passes: the pixels that sequences of at least `needed` weight mark.
+
+    Args:
+        weights: what each sequence counts, an integer of at least 0.
+        needed: above 0.
+    """
+
+    weights: Sequence[int]
+    needed: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -29,12 +43,12 @@ class Pieces:
 
     Args:
         positions: `(P,)` where each piece begins, ascending; some pieces are empty.
-        sets: `(P,)` uint16, which sequences mark the piece, one bit each.
+        sets: `(P,)` which sequences mark the piece, one bit each.
         masks: the sequences.
     """
 
-    positions: NDArray[np.signedinteger]
-    sets: NDArray[np.uint16]
+    positions: Positions
+    sets: Positions
     masks: Sequence[Runs]
 
     @classmethod
@@ -48,8 +62,8 @@ class Pieces:
         shift = max(len(masks) - 1, 0).bit_length()
         codes = _sort_boundaries(masks, shift)
         # Every boundary of a sequence switches its bit on or off.
-        owners = (codes & ((1 << shift) - 1)).astype(np.uint16)
-        sets = np.bitwise_xor.accumulate(np.left_shift(np.uint16(1), owners))
+        owners = codes & ((1 << shift) - 1)
+        sets = accumulate(np.bitwise_xor, np.left_shift(1, owners, out=owners))
         codes >>= shift
         return cls(codes, sets, masks)
 
@@ -62,24 +76,23 @@ class Pieces:
         # Sums of whole numbers far below 2 ** 53: float64 is exact.
         return np.asarray(np.rint(marked.T @ (marked * totals[occurring, None])), np.int64)
 
-    def keep(self, weights: Sequence[int], needed: int) -> Runs:
-        """Return the runs of the pixels that sequences of at least `needed` weight mark.
-
-        Args:
-            weights: what each sequence counts, an integer of at least 0.
-            needed: above 0.
-        """
-        totals = np.zeros(1, np.int64)
-        for weight in weights:  # the sets with a sequence follow those without it
-            totals = np.concatenate([totals, totals + weight])
-        passes = (totals >= needed).take(self.sets, mode="clip")  # clips nothing, and skips a check
+    def keep(self, votes: Sequence[Vote]) -> list[Runs]:
+        """Return the runs that pass each of at most 16 votes."""
+        passing = np.zeros(1 << len(self.masks), np.uint16)
+        for place, vote in enumerate(votes):
+            passing |= (_sum_by_set(vote.weights) >= vote.needed).astype(np.uint16) << np.uint16(place)
+        passes = passing.take(self.sets, mode="clip")  # clips nothing, and skips a check
         changes = passes.copy()
         changes[1:] ^= passes[:-1]
-        edges = self.positions[np.flatnonzero(changes)].astype(np.int64)
+        return [self._run_between(np.flatnonzero(changes & np.uint16(1 << place))) for place in range(len(votes))]
+
+    def _run_between(self, changes: NDArray[np.intp]) -> Runs:
+        """Return the runs that begin and end at some of the pieces."""
+        edges = self.positions[changes]
         # An empty piece may switch on and off at one place: only an odd number of changes there is one.
         first = np.flatnonzero(np.diff(edges, prepend=-1))
         edges = edges[first[np.diff(first, append=edges.size) & 1 == 1]]
-        return Runs(edges[0::2], edges[1::2], self.masks[0].n_frames, self.masks[0].size)
+        return Runs(edges, self.masks[0].n_frames, self.masks[0].size)
 
 
 def check_equal(masks: Sequence[Runs]) -> None:
@@ -128,17 +141,19 @@ def intersect_all(masks: Sequence[Runs]) -> Integers:
     return common
 
 
-def _sort_boundaries(masks: Sequence[Runs], shift: int) -> NDArray[np.signedinteger]:
+def _sum_by_set(weights: Sequence[int]) -> Integers:
+    """Return the weight of every set of sequences, `(2 ** N,)`."""
+    totals = np.zeros(1, np.int64)
+    for weight in weights:  # the sets with a sequence follow those without it
+        totals = np.add.outer([0, weight], totals).ravel()
+    return totals
+
+
+def _sort_boundaries(masks: Sequence[Runs], shift: int) -> Positions:
     """Return every boundary, ascending, with the place of its sequence in the lowest bits."""
     line = masks[0].n_frames * masks[0].stride if masks else 0
     kind: type[np.signedinteger] = np.int32 if line << shift < 1 << 31 else np.int64
-    codes: NDArray[np.signedinteger] = np.empty(sum(2 * mask.starts.size for mask in masks), kind)
-    place = 0
-    for index, mask in enumerate(masks):
-        own = codes[place : place + 2 * mask.starts.size]
-        own[0::2], own[1::2] = mask.starts, mask.ends
-        own <<= shift
-        own |= index
-        place += own.size
+    edges = [mask.edges.astype(kind, copy=False) << shift | index for index, mask in enumerate(masks)]
+    codes: Positions = np.concatenate(edges) if edges else np.zeros(0, kind)
     codes.sort()
     return codes

@@ -14,7 +14,7 @@ from fusion.averages import average
 from fusion.groups import Group
 from fusion.scores import ScoreRule, combine_scores
 from fusion.thresholds import Threshold, scale_weights
-from fusion.votes import check_alike, read_runs, vote
+from fusion.votes import check_alike, read_all_runs, vote
 from rvos.errors import FusionError
 from rvos.mask_sequences import MaskSequence
 from rvos.runs import Runs
@@ -159,19 +159,16 @@ def _assign_groups(groups: Sequence[Sequence[Sequence[MaskSequence]]], rule: Fus
         for member, sequence in enumerate(row)
     ]
     ranks = _rank_within_members([(member, float(sequence.scores.mean())) for _, member, sequence in sequences])
-    candidates = []
-    for (group, member, sequence), rank in zip(sequences, ranks, strict=True):
-        runs = read_runs(sequence)
-        if runs.area():
-            candidates.append(Candidate(group, rule.count(member, sequence), rank, runs))
+    masks = read_all_runs([sequence for _, _, sequence in sequences])
+    candidates = [
+        Candidate(group, rule.count(member, sequence), rank, runs)
+        for (group, member, sequence), rank, runs in zip(sequences, ranks, masks, strict=True)
+        if runs.area()
+    ]
     found = assign(candidates, len(groups), capacity=rule.capacity)
-    return [_erase(rows[0][0]) if runs is None else runs.encode() for rows, runs in zip(groups, found, strict=True)]
-
-
-def _erase(sequence: MaskSequence) -> tuple[bytes, ...]:
-    """Return the run lengths of masks of the same frames and size that mark nothing."""
-    nothing = np.zeros(0, np.int64)
-    return Runs(nothing, nothing, sequence.n_frames, sequence.size).encode()
+    first = sequences[0][2]
+    nothing = Runs.empty(first.n_frames, first.size)
+    return [(nothing if runs is None else runs).encode() for runs in found]
 
 
 def _rank_within_members(scores: Sequence[tuple[int, float]]) -> list[int]:

@@ -61,7 +61,7 @@ class MemberVotes:
         """Return the runs that pass; none where no vote can reach the threshold."""
         passes = self.passes(setting)
         edges = self.positions[np.flatnonzero(np.diff(passes, prepend=False))]
-        return Runs(edges[0::2], edges[1::2], self.n_frames, self.size)
+        return Runs(edges, self.n_frames, self.size)
 
     def passes(self, setting: Setting) -> NDArray[np.bool_]:
         """Return which pieces pass, `(P,)`."""
@@ -160,9 +160,8 @@ def _score_truths(outlines: tuple[Outlines, ...], truths: Sequence[tuple[Outline
 
 
 def _edge_codes(mask: Runs, member: int, n_kinds: int) -> Integers:
-    codes = np.empty(2 * mask.starts.size, np.int64)
-    codes[0::2] = mask.starts * n_kinds + 2 * member
-    codes[1::2] = mask.ends * n_kinds + 2 * member + 1
+    codes = mask.edges.astype(np.int64) * n_kinds + 2 * member
+    codes[1::2] += 1
     return codes
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,7 +42,7 @@ class VoteCounts:
             raise FusionError(f"a vote of {needed} with {self.n_votes} votes; choose 1 to {self.n_votes}")
         passes = self.counts >= needed
         edges = self.positions[np.flatnonzero(np.diff(passes, prepend=False))]
-        return Runs(edges[0::2], edges[1::2], self.n_frames, self.size)
+        return Runs(edges, self.n_frames, self.size)
 
 
 def count_votes(masks: Sequence[Runs], weights: Sequence[int] | None = None) -> VoteCounts:
@@ -86,7 +86,21 @@ def vote(members: Sequence[MaskSequence], *, needed: int, weights: Sequence[int]
     Source: seed paper, Eq. 3.
     """
     check_alike(members)
-    return count_votes([read_runs(member) for member in members], weights).keep(needed)
+    return count_votes(read_all_runs(members), weights).keep(needed)
+
+
+def read_all_runs(sequences: Sequence[MaskSequence]) -> list[Runs]:
+    """Return the runs of mask sequences, those of one size in one pass."""
+    if len({sequence.size for sequence in sequences}) > 1:
+        return [read_runs(sequence) for sequence in sequences]
+    return Runs.decode_all([sequence.runs for sequence in sequences], sequences[0].size) if sequences else []
+
+
+def read_members(members: Sequence[Iterable[MaskSequence]]) -> list[dict[str, Runs]]:
+    """Return the runs of every member's sequences of a video by expression, all read in one pass."""
+    listed = [list(member) for member in members]
+    runs = iter(read_all_runs([sequence for member in listed for sequence in member]))
+    return [{sequence.expression: next(runs) for sequence in member} for member in listed]
 
 
 def read_runs(sequence: MaskSequence) -> Runs:
@@ -117,9 +131,7 @@ def check_alike(members: Sequence[MaskSequence], names: Sequence[str] | None = N
 
 def _edge_codes(mask: Runs, weight: int, kinds: list[int], shift: int) -> Integers:
     """Return the position and, in the lowest bits, the kind of every boundary, ascending."""
-    codes = np.empty(2 * mask.starts.size, np.int64)
-    codes[0::2], codes[1::2] = mask.starts, mask.ends
-    codes <<= shift
+    codes = mask.edges.astype(np.int64) << shift
     codes[0::2] |= kinds.index(weight)
     codes[1::2] |= kinds.index(-weight)
     return codes

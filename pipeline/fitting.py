@@ -16,7 +16,7 @@ from fusion.groups import Group
 from fusion.rules import FusionRule, fuse_video
 from fusion.runs import count_hits
 from fusion.sweeps import Setting, list_shares
-from fusion.votes import read_runs
+from fusion.votes import read_members, read_runs
 from pipeline.kinds.capabilities import Combination
 from pipeline.results import Results, VideoResults
 from pipeline.sweeping import sweep_video
@@ -162,7 +162,7 @@ def _label(results: VideoResults, dataset: Dataset, video: Video, node: Combinat
     hits, given = None, None
     if node.order_members():
         deciding = [results.by_expression(name) for name in node.order_members()]
-        hits = count_hits([{e: read_runs(member[e]) for e in ids} for member in deciding], ids)
+        hits = count_hits(read_members([[member[e] for e in ids] for member in deciding]), ids)
     else:
         given = node.find_groups(video, results.read)
     shape = (len(members), len(ids))

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from fusion.runs import SURE_ORDER, OrderEvidence, count_hits, weigh_order
-from fusion.votes import read_runs
+from fusion.votes import read_members
 from pipeline.checksums import Checksums, hash_json
 from pipeline.fingerprints import fingerprint_task
 from pipeline.kinds.base import Node
@@ -87,10 +87,7 @@ def _find(recipe: Recipe, members: tuple[str, ...], videos: Sequence[Video], che
     try:
         hits = [
             count_hits(
-                [
-                    {s.expression: read_runs(s) for s in store.read(name, video.id, own[name], soft=False)}
-                    for name in members
-                ],
+                read_members([store.read(name, video.id, own[name], soft=False) for name in members]),
                 [expression.id for expression in video.expressions],
             )
             for video in videos

@@ -48,9 +48,7 @@ def find_columns(masks: Sequence[Runs]) -> tuple[int, int]:
 def _toggle(flat: Words, runs: Runs, first_column: int, n_columns: int) -> None:
     """Set a bit at every boundary; two at the same place cancel."""
     height = runs.size[0]
-    edges = np.empty(2 * runs.starts.size, np.int64)
-    edges[0::2], edges[1::2] = runs.starts, runs.ends
-    frame, pixel = np.divmod(edges, runs.stride)
+    frame, pixel = np.divmod(runs.edges, runs.stride)
     column, row = np.divmod(pixel, height)
     place = (frame * n_columns + column - first_column) * (height // WORD + 1) + row // WORD
     if not place.size:

@@ -13,12 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from rvos.coco_text import Positions, accumulate, position_type, read_lengths, write_lengths
 from rvos.errors import InputError
-
-_OFFSET = 48
-_MORE = 32
-_DIGIT_BITS = 5
-_MAX_DIGITS = 7
 
 Integers = NDArray[np.int64]
 
@@ -28,13 +24,13 @@ class Runs:
     """Foreground runs of T masks.
 
     Args:
-        starts, ends: `(R,)` int64, ascending, half-open; pixel `p` of frame `t` lies at `t * stride + p`.
+        edges: `(2 R,)` int32 or int64, ascending: start, end, start, end, ... of half-open runs; pixel `p` of frame `t`
+            lies at `t * stride + p`.
         n_frames: T.
         size: (H, W).
     """
 
-    starts: Integers
-    ends: Integers
+    edges: Positions
     n_frames: int
     size: tuple[int, int]
 
@@ -45,29 +41,28 @@ class Runs:
         Raises:
             InputError: malformed run lengths, or not `H * W` pixels each.
         """
-        numbers, per_frame = _read_numbers(counts)
-        pairs, rest = _undo_differences(numbers, per_frame)
-        if min(pairs.min(initial=0), rest.min(initial=0)) < 0:
-            raise InputError("run lengths: a negative run; encode the mask again")
+        return cls.decode_all([counts], size)[0]
+
+    @classmethod
+    def decode_all(cls, counts: Sequence[Sequence[bytes]], size: tuple[int, int]) -> list[Runs]:
+        """Return the runs of several sequences of one size, as `decode` of each but in one pass.
+
+        Raises:
+            InputError: malformed run lengths, or not `H * W` pixels each.
+        """
+        n_frames = [len(own) for own in counts]
+        if not sum(n_frames):
+            return [cls.empty(0, size) for _ in counts]
         pixels = size[0] * size[1]
-        edges = pairs.ravel()
-        n_edges = per_frame - (per_frame & 1)
-        filled = np.flatnonzero(n_edges)
-        first = (np.cumsum(n_edges) - n_edges)[filled]
-        last = first + n_edges[filled] - 1
-        frame_start = filled * (pixels + 1)
-        # From the end of a frame's runs to the next frame's first, as if every frame were full; that is checked below.
-        edges[first] += frame_start
-        edges[first[1:]] -= (frame_start + pixels - rest[filled])[:-1]
-        np.cumsum(edges, out=edges)
-        totals = rest.copy()
-        totals[filled] += edges[last] - frame_start
-        if np.any(totals != pixels):
-            frame = int(np.flatnonzero(totals != pixels)[0])
-            raise InputError(
-                f"run lengths of frame {frame}: {int(totals[frame])} pixels, expected {size[0]} x {size[1]} = {pixels}"
-            )
-        return cls(edges[0::2], edges[1::2], len(counts), size)
+        kind = position_type(max(n_frames) * (pixels + 1))
+        lengths, n_lengths, rest = read_lengths([text for own in counts for text in own], pixels, kind)
+        frames = np.concatenate([np.arange(n, dtype=kind) for n in n_frames])
+        edges = _lay_out(lengths, n_lengths, rest, frames=frames, pixels=pixels)
+        reached = np.append(0, np.cumsum(n_lengths))[np.append(0, np.cumsum(n_frames))].tolist()
+        return [
+            cls(edges[first:after], n, size)
+            for first, after, n in zip(reached[:-1], reached[1:], n_frames, strict=True)
+        ]
 
     @classmethod
     def from_masks(cls, masks: NDArray[np.bool_]) -> Runs:
@@ -76,7 +71,22 @@ class Runs:
         stride = height * width + 1
         edges = [_find_edges(mask) + frame * stride for frame, mask in enumerate(masks)]
         line = np.concatenate(edges) if edges else np.zeros(0, np.int64)
-        return cls(line[0::2], line[1::2], n_frames, (height, width))
+        return cls(line.astype(position_type(n_frames * stride)), n_frames, (height, width))
+
+    @classmethod
+    def empty(cls, n_frames: int, size: tuple[int, int]) -> Runs:
+        """Return the runs of masks that mark nothing."""
+        return cls(np.zeros(0, np.int32), n_frames, size)
+
+    @property
+    def starts(self) -> Positions:
+        """Where each run begins, `(R,)`."""
+        return self.edges[0::2]
+
+    @property
+    def ends(self) -> Positions:
+        """The place after the last of each run, `(R,)`."""
+        return self.edges[1::2]
 
     @property
     def stride(self) -> int:
@@ -85,14 +95,9 @@ class Runs:
 
     def encode(self) -> tuple[bytes, ...]:
         """Return the T compressed COCO run lengths, equal to those of the COCO library."""
-        stride = self.stride
-        starts, ends = _drop_empty_runs(self.starts, self.ends)
-        runs_per_frame = np.bincount(starts // stride, minlength=self.n_frames)
-        lengths, per_frame = _to_lengths(starts, ends, runs_per_frame, stride)
-        _make_differences(lengths, per_frame)
-        text, digits = _write_numbers(lengths)
-        bounds = np.concatenate(([0], np.cumsum(digits)))[np.concatenate(([0], np.cumsum(per_frame)))]
-        return tuple(text[a:b] for a, b in zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True))
+        filled = self.ends > self.starts
+        edges = self.edges if filled.all() else self.edges[np.repeat(filled, 2)]
+        return write_lengths(edges, self.n_frames, self.stride)
 
     def areas(self) -> Integers:
         """Return the foreground pixels of every frame, `(T,)`."""
@@ -102,6 +107,38 @@ class Runs:
     def area(self) -> int:
         """Return the foreground pixels of all frames."""
         return int(np.sum(self.ends - self.starts))
+
+
+def _lay_out(lengths: Positions, n_lengths: Integers, rest: Positions, *, frames: Positions, pixels: int) -> Positions:
+    """Return the places on the line where runs begin and end.
+
+    Args:
+        lengths, n_lengths, rest: as `read_lengths` gives them; `lengths` is overwritten.
+        frames: which frame of its sequence each mask is, `(T,)`.
+
+    Raises:
+        InputError: a mask of more or fewer pixels.
+    """
+    begin = frames * (pixels + 1)
+    end = begin + pixels - rest
+    filled = np.flatnonzero(n_lengths)
+    first = (np.cumsum(n_lengths) - n_lengths)[filled]
+    # From the end of a mask's runs to the next mask's first, as if every mask were full; that is checked below.
+    lengths[first] += begin[filled]
+    lengths[first[1:]] -= end[filled[:-1]]
+    edges = accumulate(np.add, lengths).copy()
+    reached = begin.copy()
+    reached[filled] = edges[first + n_lengths[filled] - 1]
+    if np.any(reached != end):
+        mask = int(np.flatnonzero(reached != end)[0])
+        raise InputError(
+            f"run lengths of frame {int(frames[mask])}: {int(reached[mask] - begin[mask] + rest[mask])} pixels, "
+            f"expected {pixels}; encode the mask again"
+        )
+    # Sums that left the range of the integers and came back passed through places beyond the line.
+    if edges.size and (edges.min() < 0 or edges.max() > end.max()):
+        raise InputError(f"run lengths: a frame of far more than {pixels} pixels; encode the mask again")
+    return edges
 
 
 def _find_edges(mask: NDArray[np.bool_]) -> Integers:
@@ -138,7 +175,7 @@ def unite(masks: Sequence[Runs]) -> Runs:
     # A run begins where nothing before it reaches; runs that touch become one.
     begins = np.append(True, starts[1:] > reach[:-1])[: starts.size]
     ends = reach[np.append(begins[1:], True)[: starts.size]]
-    return Runs(starts[begins], ends, masks[0].n_frames, masks[0].size)
+    return Runs(np.stack([starts[begins], ends], 1).ravel(), masks[0].n_frames, masks[0].size)
 
 
 def _count_common(a: Runs, b: Runs) -> Integers:
@@ -160,110 +197,3 @@ def tracklet_iou(a: Runs, b: Runs) -> float:
     common = intersect(a, b)
     union = a.area() + b.area() - common
     return common / union if union else 0.0
-
-
-def _read_numbers(counts: Sequence[bytes]) -> tuple[Integers, Integers]:
-    """Return the stored numbers of all frames in one array, and how many each frame has `(T,)`."""
-    bounds = np.cumsum([len(text) for text in counts])
-    digits = np.frombuffer(b"".join(counts), np.uint8) - np.uint8(_OFFSET)  # what lies below wraps to above
-    if min((len(text) for text in counts), default=0) == 0:
-        raise InputError("run lengths: a frame has none; encode the mask again")
-    if digits.max() >= 2 * _MORE or np.any(digits[bounds - 1] & _MORE):
-        raise InputError("run lengths: characters outside the COCO alphabet or a cut end; encode the mask again")
-    is_last = digits < _MORE
-    # The fifth bit of the last digit is the sign: shifted to the top of a byte and back, it fills the bits above.
-    numbers = ((digits[is_last] << 3).view(np.int8) >> 3).astype(np.int64)
-    earlier = np.flatnonzero(~is_last)  # few: most numbers are small differences
-    owners = earlier - np.arange(earlier.size)
-    first = np.flatnonzero(np.diff(owners, prepend=-1))
-    longer, n_earlier = owners[first], np.diff(first, append=owners.size)
-    if n_earlier.max(initial=0) >= _MAX_DIGITS:
-        raise InputError("run lengths: a number of more than 35 bits; encode the mask again")
-    place = np.arange(earlier.size) - np.repeat(first, n_earlier)
-    values = (digits[earlier] & (_MORE - 1)).astype(np.int64) << (_DIGIT_BITS * place)
-    numbers[longer] <<= _DIGIT_BITS * n_earlier
-    if earlier.size:
-        numbers[longer] += np.add.reduceat(values, first)
-    per_frame = np.diff(bounds - np.searchsorted(earlier, bounds), prepend=0)
-    return numbers, per_frame
-
-
-def _undo_differences(numbers: Integers, per_frame: Integers) -> tuple[Integers, Integers]:
-    """Return the lengths of each background and the foreground after it, `(R, 2)`, and each frame's last background.
-
-    From the third background and the second foreground of a frame on, a number is the change to the run two before.
-    """
-    is_odd = (per_frame & 1) == 1
-    last = np.cumsum(per_frame) - 1
-    rest = np.where(is_odd, numbers[last], 0)
-    is_paired = np.ones(numbers.size, np.bool_)
-    is_paired[last[is_odd]] = False
-    pairs = numbers[is_paired].reshape(-1, 2)
-    n_runs = per_frame // 2
-    first = np.cumsum(n_runs) - n_runs
-    several = first[n_runs > 1]
-    pairs[several + 1, 0] -= pairs[several, 0]  # the second background is no change
-    filled = n_runs > 0
-    if filled.any():
-        pairs[first[filled][1:]] -= np.add.reduceat(pairs, first[filled], axis=0)[:-1]  # sums start anew in every frame
-        for column in pairs.T:
-            np.cumsum(column, out=column)
-    late = is_odd & (n_runs > 1)
-    rest[late] += pairs[(first + n_runs - 1)[late], 0]
-    return pairs, rest
-
-
-def _make_differences(lengths: Integers, per_frame: Integers) -> None:
-    """Undo `_undo_differences`."""
-    changes = lengths[2:] - lengths[:-2]
-    late = np.flatnonzero(_index_in_segment(per_frame) > 2)
-    lengths[late] = changes[late - 2]
-
-
-def _to_lengths(
-    starts: Integers, ends: Integers, runs_per_frame: NDArray[np.intp], stride: int
-) -> tuple[Integers, Integers]:
-    """Return the run lengths of all frames, background first, and their number a frame."""
-    frame_start = np.arange(len(runs_per_frame)) * stride
-    frame_end = frame_start + stride - 1
-    edges = np.empty(2 * starts.size, np.int64)
-    edges[0::2], edges[1::2] = starts, ends
-    before = 2 * (np.cumsum(runs_per_frame) - runs_per_frame)
-    after = before + 2 * runs_per_frame
-    bounds = np.insert(edges, np.stack([before, after], 1).ravel(), np.stack([frame_start, frame_end], 1).ravel())
-    per_frame = (2 * runs_per_frame + 2).astype(np.int64)
-    lengths = np.diff(bounds, prepend=0)
-    last = np.cumsum(per_frame) - 1
-    dropped = np.concatenate([last - per_frame + 1, last[(lengths[last] == 0)]])  # frame starts; empty last background
-    per_frame = per_frame - 1 - (lengths[last] == 0)
-    return np.delete(lengths, dropped), per_frame
-
-
-def _write_numbers(numbers: Integers) -> tuple[bytes, Integers]:
-    """Return the text of all numbers, and how many characters each takes."""
-    magnitude = np.where(numbers < 0, ~numbers, numbers)
-    n_digits = np.ones(numbers.size, np.int64)
-    limit = _MORE // 2
-    while magnitude.size and limit <= magnitude.max():
-        n_digits += magnitude >= limit
-        limit *= _MORE
-    place = np.cumsum(n_digits) - n_digits
-    text = np.empty(int(n_digits.sum()), np.uint8)
-    which, rest = np.arange(numbers.size), numbers
-    for position in range(int(n_digits.max(initial=0))):
-        has_more = n_digits[which] > position + 1
-        text[place[which] + position] = (rest & (_MORE - 1)) + np.where(has_more, _MORE, 0) + _OFFSET
-        # Few numbers have a second digit, fewer a third.
-        which = np.flatnonzero(n_digits > position + 1)
-        rest = numbers[which] >> (_DIGIT_BITS * (position + 1))
-    return text.tobytes(), n_digits
-
-
-def _drop_empty_runs(starts: Integers, ends: Integers) -> tuple[Integers, Integers]:
-    filled = ends > starts
-    return (starts, ends) if filled.all() else (starts[filled], ends[filled])
-
-
-def _index_in_segment(lengths: Integers) -> Integers:
-    first = np.cumsum(lengths) - lengths
-    return np.arange(int(lengths.sum())) - np.repeat(first, lengths)

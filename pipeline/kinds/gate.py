@@ -177,6 +177,4 @@ class GateNode(Node):
 
 def erase(sequence: MaskSequence) -> MaskSequence:
     """Return the sequence with masks that mark nothing."""
-    nothing = np.zeros(0, np.int64)
-    empty = Runs(nothing, nothing, sequence.n_frames, sequence.size).encode()
-    return replace(sequence, runs=empty, soft=None)
+    return replace(sequence, runs=Runs.empty(sequence.n_frames, sequence.size).encode(), soft=None)

@@ -167,8 +167,7 @@ def _restate(other: MaskSequence | None, tracklets: TrackletSet, expression: str
     """Return the fallback's answer, or an empty one, with the grounding's own score in every frame."""
     scores = np.full(len(tracklets.frames), score, np.float32)
     if other is None:
-        nothing = np.zeros(0, np.int64)
-        empty = Runs(nothing, nothing, len(tracklets.frames), tracklets.size).encode()
+        empty = Runs.empty(len(tracklets.frames), tracklets.size).encode()
         return MaskSequence(tracklets.video, expression, tracklets.frames, tracklets.size, empty, scores, 0)
     # Its key frame was chosen by its own scores, which are of another scale.
     return replace(other, scores=scores, key_frame=other.pick_key_frame(), soft=None, scored=True)

@@ -15,7 +15,7 @@ from fusion.groups import (
     read_group_file,
 )
 from fusion.runs import RunRule, count_hits, group_by_runs
-from fusion.votes import read_runs
+from fusion.votes import read_members
 from pipeline.kinds.base import Task
 from pipeline.recipe.values import GroupsEntry
 from rvos.errors import InputError
@@ -58,7 +58,7 @@ def find_groups(entry: GroupsEntry, video: Video, read: Callable[[str], Iterable
     given = given_groups(entry, video)
     if given is not None:
         return given
-    deciding = [{sequence.expression: read_runs(sequence) for sequence in read(name)} for name in entry.members]
+    deciding = read_members([read(name) for name in entry.members])
     ids = [expression.id for expression in video.expressions]
     if entry.by == "agreement":
         return group_by_agreement(deciding, ids, threshold=entry.threshold)

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from fusion.overlaps import TOGETHER, Pieces, are_near, intersect_all
+from fusion.overlaps import TOGETHER, Pieces, Vote, are_near, intersect_all
 from rvos.errors import FusionError
 from rvos.runs import Runs
 
@@ -35,12 +35,13 @@ def test_near_is_half_of_the_union(masks: np.ndarray) -> None:
 @given(st.integers(1, TOGETHER).flatmap(lambda n: arrays(np.bool_, (n, 2, 3, 4))), st.data())
 @settings(max_examples=100, deadline=None)
 def test_votes_on_pieces_are_those_of_the_pixels(masks: np.ndarray, data: st.DataObject) -> None:
-    weights = data.draw(st.lists(st.integers(0, 3), min_size=len(masks), max_size=len(masks)))
-    needed = data.draw(st.integers(1, 3 * len(masks)))
-    kept = Pieces.cut([Runs.from_masks(mask) for mask in masks]).keep(weights, needed)
-    expected = Runs.from_masks(np.tensordot(weights, masks, axes=1) >= needed)
-    assert kept.starts.tolist() == expected.starts.tolist()
-    assert kept.encode() == expected.encode()
+    weights = st.lists(st.integers(0, 3), min_size=len(masks), max_size=len(masks))
+    votes = data.draw(st.lists(st.builds(Vote, weights, st.integers(1, 3 * len(masks))), max_size=TOGETHER))
+    kept = Pieces.cut([Runs.from_masks(mask) for mask in masks]).keep(votes)
+    for vote, runs in zip(votes, kept, strict=True):
+        expected = Runs.from_masks(np.tensordot(vote.weights, masks, axes=1) >= vote.needed)
+        assert runs.edges.tolist() == expected.edges.tolist()
+        assert runs.encode() == expected.encode()
 
 
 def test_many_sequences_that_rarely_change_need_more_than_one_table() -> None:

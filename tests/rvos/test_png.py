@@ -54,7 +54,7 @@ def test_runs_and_pixels_give_the_same_bytes() -> None:
 
 def test_touching_and_empty_runs_are_one_run() -> None:
     """Run lengths of other programs may split a run: 3 background, 2 and 4 foreground, 11 background."""
-    runs = Runs(np.array([3, 5, 9]), np.array([5, 9, 9]), 1, (4, 5))
+    runs = Runs(np.array([3, 5, 5, 9, 9, 9]), 1, (4, 5))
     expected = np.zeros(20, bool)
     expected[3:9] = True
     (file,) = encode_mask_pngs(runs)

@@ -26,6 +26,47 @@ def test_runs_come_back_as_the_coco_library_writes_them(masks: np.ndarray) -> No
     assert runs.areas().tolist() == masks.sum((1, 2)).tolist()
 
 
+@given(st.lists(masks_strategy, max_size=4), st.data())
+@settings(max_examples=100, deadline=None)
+def test_sequences_read_together_are_those_read_one_by_one(some: list[np.ndarray], data: st.DataObject) -> None:
+    some = [masks for masks in some if masks.shape[1:] == some[0].shape[1:]]
+    some += [data.draw(hnp.arrays(np.bool_, (n, *some[0].shape[1:]))) for n in (1, 3)] if some else []
+    size = some[0].shape[1:] if some else (2, 3)
+    together = Runs.decode_all([encode(masks) for masks in some], size)
+    for masks, runs in zip(some, together, strict=True):
+        expected = Runs.from_masks(masks)
+        assert runs.edges.tolist() == expected.edges.tolist()
+        assert (runs.n_frames, runs.size) == (len(masks), size)
+
+
+def test_a_bad_mask_among_several_sequences_is_named_by_its_own_frame() -> None:
+    good, bad = (
+        encode(np.ones((2, 3, 4), bool)),
+        (*encode(np.zeros((1, 3, 4), bool)), *encode(np.ones((1, 3, 5), bool))),
+    )
+    with pytest.raises(InputError, match=r"run lengths of frame 1: 15 pixels, expected 12"):
+        Runs.decode_all([good, bad, good], (3, 4))
+
+
+def test_numbers_that_leave_the_range_of_the_integers_are_refused() -> None:
+    """Sums are kept in 32 bits; 17 runs of 2 ** 28 pixels give the right sum but for 2 ** 32."""
+    height = width = 1 << 14
+    full = b"".join(_number(number) for number in (0, height * width))
+    assert Runs.decode([full], (height, width)).area() == height * width
+    with pytest.raises(InputError, match="far more than"):
+        Runs.decode([full + _number(0) * 32], (height, width))
+
+
+def _number(value: int) -> bytes:
+    """Return the characters of a number of at least 0."""
+    digits = []
+    while True:
+        digits.append(value & 31)
+        value >>= 5
+        if not value and digits[-1] < 16:
+            return bytes(48 + digit + 32 * (place < len(digits) - 1) for place, digit in enumerate(digits))
+
+
 def test_long_runs_need_several_characters() -> None:
     masks = np.zeros((2, 1000, 2000), bool)
     masks[0, 10:900, 40:1900] = True
