@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from propagate.passes import Prediction
-from rvos.mask_sequences import MaskSequence, SoftMaps, encode
+from rvos.mask_sequences import KeepSoft, MaskSequence, SoftMaps, encode
 
 _SOFT_STRIDE = 4
 
@@ -25,12 +25,13 @@ class SequenceCollector:
     Args:
         source: the sequence that was propagated; frames without a prediction keep its masks.
         key: the key frame that was used.
-        keep_soft: also gather the object's probability at a quarter of the frame size, in 8 bits.
+        keep_soft: also gather the object's probability at a quarter of the frame size, in `uint8` (true) or `float16`.
     """
 
-    def __init__(self, source: MaskSequence, *, key: int, keep_soft: bool) -> None:
+    def __init__(self, source: MaskSequence, *, key: int, keep_soft: KeepSoft) -> None:
         self._source = source
         self._key = key
+        self._keep_soft = keep_soft
         self._runs = list(source.runs)
         self._propagation = np.zeros(source.n_frames, np.float32)
         self._propagation[key] = source.mask(key).any()
@@ -66,7 +67,7 @@ class SequenceCollector:
             self._soft[frame] if frame in self._soft else _shrink(torch.from_numpy(self._source.mask(frame)).float())
             for frame in range(self._source.n_frames)
         ]
-        return SoftMaps.quantise(np.stack(maps), low=0.0, high=1.0, kind="probability")
+        return SoftMaps.keep(np.stack(maps), self._keep_soft, low=0.0, high=1.0, kind="probability")
 
 
 def mean_inside(probability: Tensor, mask: Tensor) -> float:

@@ -16,7 +16,7 @@ from propagate.engines.protocol import Engine
 from propagate.key_frames import pick_key_frame, pick_start_frames
 from propagate.passes import Prediction, Track, run_passes
 from rvos.errors import ConfigError
-from rvos.mask_sequences import MaskSequence
+from rvos.mask_sequences import KeepSoft, MaskSequence
 from rvos.videos import Video
 
 EXPRESSIONS_AT_ONCE = 8
@@ -49,11 +49,11 @@ class PropagationSettings:
 
     Args:
         skip_empty: replace a key frame whose mask is empty by the best-scored one whose mask is not.
-        keep_soft: also keep the averaged probabilities, in 8 bits at a quarter of the frame size.
+        keep_soft: also keep the averaged probabilities at a quarter of the frame size, in `uint8` (true) or `float16`.
     """
 
     skip_empty: bool = False
-    keep_soft: bool = False
+    keep_soft: KeepSoft = False
 
 
 class Propagator:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Literal, Protocol, get_args
 
 from rvos.errors import ConfigError
-from rvos.mask_sequences import MaskSequence
+from rvos.mask_sequences import KeepSoft, MaskSequence
 from rvos.settings import Range, Size
 from rvos.videos import Expression, Video
 
@@ -29,7 +29,7 @@ class ModelSettings:
         overlap: frames shared by neighbouring windows.
         precision: of the network's arithmetic; masks are thresholded in float32 always.
         compile: pass the network through `torch.compile`.
-        keep_soft: keep quantised logits beside the hard masks.
+        keep_soft: keep logits beside the hard masks, as `uint8` (true) or `float16`.
         options: the runner's own settings.
     """
 
@@ -41,10 +41,13 @@ class ModelSettings:
     overlap: Annotated[int, Range(least=0)] = 0
     precision: Precision = "float32"
     compile: bool = False
-    keep_soft: bool = True
+    keep_soft: KeepSoft = True
     options: Mapping[str, OptionValue] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        # One value for one meaning: results must not be made again for another spelling.
+        if self.keep_soft == "uint8":
+            object.__setattr__(self, "keep_soft", True)
         if self.precision not in get_args(Precision):
             raise ConfigError(
                 f"{self.runner}: precision {self.precision!r}; choose one of {', '.join(get_args(Precision))}"

@@ -19,7 +19,7 @@ from runners.networks.tokenizers import Tokens
 from runners.resources import arithmetic, memory_advice
 from runners.windows import describe_protocol, join_windows, plan_windows
 from rvos.errors import InputError
-from rvos.mask_sequences import MaskSequence
+from rvos.mask_sequences import KeepSoft, MaskSequence
 from rvos.videos import Expression, Video
 
 Visual = TypeVar("Visual")
@@ -36,7 +36,7 @@ class ClipProtocol:
         smallest: side that the network needs, pixels.
         window, overlap: see `runners.windows.plan_windows`; None: all frames in one clip, the official protocol.
         precision: of the network's arithmetic.
-        keep_soft: keep quantised logits beside the hard masks.
+        keep_soft: keep logits beside the hard masks, as `uint8` (true) or `float16`.
         lower_case: lower-case expressions and join their words by single blanks, as in training.
     """
 
@@ -46,7 +46,7 @@ class ClipProtocol:
     window: int | None = None
     overlap: int = 0
     precision: Precision = "float32"
-    keep_soft: bool = True
+    keep_soft: KeepSoft = True
     lower_case: bool = False
 
     @classmethod

@@ -219,7 +219,7 @@ def _read(folder: Path, video: Video, model: CommandModel) -> list[MaskSequence]
     """Return the masks in a folder, with the scores beside pictures."""
     if model.masks == "rle":
         return list(open_source("rle", folder).read(video))
-    sequences = open_source(model.masks, folder).read(video)
+    sequences = open_source(model.masks, folder, soft=model.keep_soft).read(video)
     scores = _read_scores(folder / "scores.json", video)
     return [
         replace(one, scores=scores[one.expression], scored=True) if one.expression in scores else one

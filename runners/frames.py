@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from rvos.errors import CheckpointError, InputError
-from rvos.mask_sequences import MaskSequence, SoftMaps, encode
+from rvos.mask_sequences import KeepSoft, MaskSequence, SoftMaps, encode
 from rvos.videos import Expression, Video
 
 MEAN = (0.485, 0.456, 0.406)
@@ -93,7 +93,7 @@ def to_mask_sequence(
     scores: Tensor,
     *,
     size: tuple[int, int],
-    keep_soft: bool = True,
+    keep_soft: KeepSoft = True,
     key_frame: int | None = None,
 ) -> MaskSequence:
     """Return the mask sequence of one expression.
@@ -102,7 +102,7 @@ def to_mask_sequence(
         logits: `(T, h, w)` at the network's resolution.
         scores: `(T,)`, higher is better.
         size: (H, W) of the original frames.
-        keep_soft: keep the logits, quantised, beside the hard masks.
+        keep_soft: keep the logits beside the hard masks, as `uint8` (true) or `float16`.
         key_frame: chosen by an explicit rule; None: the first maximum of the scores.
 
     Raises:
@@ -114,7 +114,7 @@ def to_mask_sequence(
             f"{video.id}/{expression.id}: logits or scores are not finite; use precision float32 or bfloat16, "
             "or check the checkpoint"
         )
-    soft = SoftMaps.quantise(logits.cpu().numpy()) if keep_soft else None
+    soft = SoftMaps.keep(logits.cpu().numpy(), keep_soft) if keep_soft else None
     return MaskSequence(
         video.id, expression.id, video.frames, size, mask_runs(logits, size), scores.numpy(), key_frame, soft
     )

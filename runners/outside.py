@@ -9,13 +9,13 @@ from typing import Literal
 
 from runners.base import OptionValue
 from rvos.errors import ConfigError, InputError
-from rvos.mask_sequences import MaskSequence
+from rvos.mask_sequences import KeepSoft, MaskSequence
 from rvos.settings import Positive
 from rvos.videos import Expression, Video
 
 GROUP = "rvos.runners"
 """Of entry points: an installed package names its `build` there."""
-MaskForm = Literal["png", "rle"]
+MaskForm = Literal["png", "rle", "npz", "png16"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,14 +26,14 @@ class OwnModel:
         runner: `module:function`, or the name of an entry point in the group `rvos.runners`.
         checkpoint: file or folder; None: the model needs none.
         files: what else it reads; their contents count for the fingerprint.
-        keep_soft: keep the soft maps that it gives.
+        keep_soft: keep the soft maps that it gives, as `uint8` (true) or `float16`.
         options: the runner's own settings, handed on as they are.
     """
 
     runner: str
     checkpoint: Path | None = None
     files: tuple[Path, ...] = ()
-    keep_soft: bool = True
+    keep_soft: KeepSoft = True
     options: Mapping[str, OptionValue] = field(default_factory=dict)
 
 
@@ -54,7 +54,7 @@ class CommandModel:
     timeout: Positive | None = None
     checkpoint: Path | None = None
     files: tuple[Path, ...] = ()
-    keep_soft: bool = True
+    keep_soft: KeepSoft = True
     options: Mapping[str, OptionValue] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -63,7 +63,7 @@ class CommandModel:
 
 
 def check_sequences(
-    found: Iterable[object], video: Video, expressions: Sequence[Expression], *, keep_soft: bool
+    found: Iterable[object], video: Video, expressions: Sequence[Expression], *, keep_soft: KeepSoft
 ) -> list[MaskSequence]:
     """Return what a model gave, in the order of the expressions.
 
@@ -81,7 +81,8 @@ def check_sequences(
         if one.expression in by_expression:
             raise InputError(f"{video.id}/{one.expression}: the model gave it twice; {advice}")
         one.check_fits(video, video.read_size(), advice=advice)
-        by_expression[one.expression] = one if keep_soft else replace(one, soft=None)
+        soft = None if one.soft is None else one.soft.kept_as(keep_soft)
+        by_expression[one.expression] = replace(one, soft=soft)
     known = [expression.id for expression in expressions]
     unknown = [name for name in by_expression if name not in known]
     missing = [name for name in known if name not in by_expression]

@@ -21,9 +21,9 @@ from runners.networks.uninext.network import Selection, Uninext, pad_frames
 from runners.networks.uninext.visual import Visual
 from runners.options import TOKENS_AT_ONCE, UninextOptions
 from runners.resources import arithmetic, memory_advice
-from runners.uninext_frames import SOFT_RANGE, count_tokens, finish, input_size, normalise, quantise, resize_frame
+from runners.uninext_frames import SOFT_RANGE, count_tokens, finish, input_size, keep_logits, normalise, resize_frame
 from rvos.errors import CheckpointError, ConfigError, InputError
-from rvos.mask_sequences import MaskSequence, SoftMaps, decode, encode
+from rvos.mask_sequences import KeepSoft, MaskSequence, SoftMaps, decode, encode
 from rvos.settings import load
 from rvos.videos import Expression, Video
 
@@ -42,13 +42,13 @@ class Candidates:
     Args:
         runs: mask of each at the original frame size.
         scores: `(P,)`.
-        soft: `(P, h, w)` quantised logits, or None.
+        soft: `(P, h, w)` logits as they are kept, or None.
         embeddings: `(P, E)`, or None.
     """
 
     runs: tuple[bytes, ...]
     scores: NDArray[np.float32]
-    soft: NDArray[np.uint8] | None
+    soft: NDArray[np.uint8] | NDArray[np.float16] | None
     embeddings: NDArray[np.float32] | None
 
 
@@ -113,7 +113,7 @@ class UninextRunner:
     Args:
         tokens: tokeniser that belongs to the network.
         precision: of the network's arithmetic.
-        keep_soft: keep quantised logits.
+        keep_soft: keep logits, as `uint8` (true) or `float16`.
         tokens_at_once: image tokens that run through encoder and decoder together; bounds the memory.
         link: follow the object of the best frame by the network's embeddings, instead of taking each frame's best.
         several: take all queries whose score is at least this, so that a sentence may mean several objects or none.
@@ -126,7 +126,7 @@ class UninextRunner:
         device: torch.device,
         *,
         precision: Precision = "float32",
-        keep_soft: bool = True,
+        keep_soft: KeepSoft = True,
         tokens_at_once: int = TOKENS_AT_ONCE,
         link: bool = False,
         several: float | None = None,
@@ -219,7 +219,7 @@ class UninextRunner:
             raise CheckpointError("uninext: scores are not finite; use precision float32, or check the checkpoint")
         logits = selection.logits.flatten(0, 1)
         masks = (finish(logits, batch.size, batch.original) > _THRESHOLD).cpu().numpy()
-        soft = quantise(logits, batch.size) if self.keep_soft else None
+        soft = keep_logits(logits, batch.size, self.keep_soft)
         runs, n_best = encode(masks), scores.shape[1]
         vectors = None if selection.embeddings is None else selection.embeddings.float().cpu().numpy()
         for index, track in enumerate(tracks):
@@ -248,7 +248,7 @@ def build(settings: ModelSettings, *, device: torch.device) -> UninextRunner:
         ConfigError: settings that this network does not have, or an unusable tokeniser folder.
     """
     options = _check(settings)
-    file = read_checkpoint(settings.checkpoint)
+    file = read_checkpoint(settings.checkpoint, outline=device.type == "meta")
     config = _config(settings, file, options)
     tokens = _tokens(settings, config)
     network = build_network(lambda: Uninext(config), file)

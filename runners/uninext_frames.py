@@ -11,7 +11,7 @@ from torch import Tensor
 
 from runners.networks.uninext.config import FEATURE_STRIDE, MEAN, N_LEVELS, STD
 from runners.networks.uninext.masks import OUTPUT_STRIDE, full_size_logits
-from rvos.mask_sequences import SoftMaps
+from rvos.mask_sequences import KeepSoft, SoftMaps
 
 SOFT_RANGE = (-8.0, 8.0)
 
@@ -58,12 +58,17 @@ def finish(logits: Tensor, size: tuple[int, int], original: tuple[int, int]) -> 
     return F.interpolate(probabilities, size=original, mode="nearest")[:, 0]
 
 
-def quantise(logits: Tensor, size: tuple[int, int]) -> NDArray[np.uint8]:
-    """Return quantised logits `(N, h, w)` of the unpadded frames at a quarter of their `size`."""
+def keep_logits(
+    logits: Tensor, size: tuple[int, int], keep: KeepSoft
+) -> NDArray[np.uint8] | NDArray[np.float16] | None:
+    """Return logits `(N, h, w)` of the unpadded frames at a quarter of their `size`, as they are to be kept."""
+    if not keep:
+        return None
     quarter = (-(-size[0] // OUTPUT_STRIDE), -(-size[1] // OUTPUT_STRIDE))
     cropped = full_size_logits(logits[:, None].float(), size)
     soft = F.interpolate(cropped, size=quarter, mode="bilinear", align_corners=False)[:, 0]
-    return SoftMaps.quantise(soft.cpu().numpy(), low=SOFT_RANGE[0], high=SOFT_RANGE[1]).values
+    maps = SoftMaps.keep(soft.cpu().numpy(), keep, low=SOFT_RANGE[0], high=SOFT_RANGE[1])
+    return None if maps is None else maps.values
 
 
 def count_tokens(size: tuple[int, int], multiple: int) -> int:

@@ -15,23 +15,33 @@ from rvos.runs import Runs
 from rvos.videos import Video
 
 SoftKind = Literal["logit", "probability"]
+KeepSoft = bool | Literal["uint8", "float16"]
+"""Whether soft maps are kept, and in what; true means `uint8`."""
 _LEVELS = 255
+_LARGEST_HALF = float(np.finfo(np.float16).max)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SoftMaps:
-    """Soft masks at the network's own resolution, quantised to 8 bits.
+    """Soft masks at the network's own resolution, quantised to 8 bits or in half precision.
 
     Args:
-        values: `(T, h, w)` uint8; the soft value is `low + values * (high - low) / 255`.
+        values: `(T, h, w)`; of uint8 the soft value is `low + values * (high - low) / 255`, float16 are soft values.
         low, high: soft values of the levels 0 and 255.
         kind: what the soft values are; logits and probabilities never mix.
     """
 
-    values: NDArray[np.uint8]
+    values: NDArray[np.uint8] | NDArray[np.float16]
     low: float
     high: float
     kind: SoftKind = "logit"
+
+    def __post_init__(self) -> None:
+        if self.values.dtype not in (np.uint8, np.float16) or self.values.ndim != 3:
+            raise InputError(
+                f"soft maps are {self.values.dtype} of shape {self.values.shape}; give uint8 or float16 (T, h, w), "
+                "such as SoftMaps.keep makes"
+            )
 
     @classmethod
     def quantise(
@@ -41,8 +51,33 @@ class SoftMaps:
         scaled = (np.clip(soft, low, high) - low) * (_LEVELS / (high - low))
         return cls(np.rint(scaled).astype(np.uint8), low, high, kind)
 
+    @classmethod
+    def keep(
+        cls,
+        soft: NDArray[np.float32],
+        keep: KeepSoft,
+        *,
+        low: float = -8.0,
+        high: float = 8.0,
+        kind: SoftKind = "logit",
+    ) -> SoftMaps | None:
+        """Return soft masks `(T, h, w)` as they are to be kept; None: not at all."""
+        if not keep:
+            return None
+        if keep == "float16":
+            return cls(np.clip(soft, -_LARGEST_HALF, _LARGEST_HALF).astype(np.float16), low, high, kind)
+        return cls.quantise(soft, low=low, high=high, kind=kind)
+
+    def kept_as(self, keep: KeepSoft) -> SoftMaps | None:
+        """Return these maps as they are to be kept; None: not at all."""
+        if keep and (self.values.dtype == np.float16) == (keep == "float16"):
+            return self
+        return SoftMaps.keep(self.dequantise(), keep, low=self.low, high=self.high, kind=self.kind)
+
     def dequantise(self) -> NDArray[np.float32]:
         """Return the soft values `(T, h, w)` float32."""
+        if self.values.dtype == np.float16:
+            return self.values.astype(np.float32)
         return (self.low + self.values.astype(np.float32) * ((self.high - self.low) / _LEVELS)).astype(np.float32)
 
 

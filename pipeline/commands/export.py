@@ -1,4 +1,4 @@
-"""`rvos export NODE`: stored masks as PNG files."""
+"""`rvos export NODE`: stored masks as PNG files, or their probabilities."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 
 from joblib import Parallel, delayed
 
+from pipeline.soft_exports import SOFT_FORMS, list_soft_masks
 from rvos.errors import InputError, StoreError
 from rvos.files import write_atomically
 from rvos.ids import check_id
@@ -26,6 +27,10 @@ def register(parser: argparse.ArgumentParser) -> None:
         "--out", type=Path, required=True, help="folder for <video>/<exp>/<frame>.png, greyscale, 0/255"
     )
     parser.add_argument("--videos", nargs="+", default=[], metavar="VIDEO", help="only these videos")
+    parser.add_argument(
+        "--soft", nargs="?", const="npz", choices=SOFT_FORMS,
+        help="write probabilities: <video>/<exp>.npz in half precision, or png16: PNG files of 16 bits",
+    )  # fmt: skip
     parser.add_argument("--key-frames", action="store_true", help="add key_frame.json in the form of the 2023 release")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="processes side by side")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
@@ -35,7 +40,7 @@ def run(options: argparse.Namespace) -> int:
     """Write the masks of all stored videos of a node."""
     store = Store(options.workspace)
     videos = _choose_videos(store, options.node, options.videos)
-    tasks = (delayed(export_video)(store, options.node, video, options.out) for video in videos)
+    tasks = (delayed(export_video)(store, options.node, video, options.out, soft=options.soft) for video in videos)
     rows: list[tuple[str, int, dict[str, int]]] = Parallel(n_jobs=options.jobs)(tasks)
     if options.key_frames:
         _write_key_frames(options.out, rows)
@@ -58,19 +63,24 @@ def _choose_videos(store: Store, node: str, chosen: Sequence[str]) -> tuple[str,
     return tuple(chosen) or stored
 
 
-def export_video(store: Store, node: str, video: str, out: Path) -> tuple[str, int, dict[str, int]]:
+def export_video(
+    store: Store, node: str, video: str, out: Path, *, soft: str | None = None
+) -> tuple[str, int, dict[str, int]]:
     """Write the masks of one video; return its id, the number of masks, and expression -> key frame.
 
+    Args:
+        soft: form of the probabilities to write instead, one of `SOFT_FORMS`.
+
     Raises:
-        StoreError: the stored file is damaged, or a mask cannot be written.
+        StoreError: the stored file is damaged, holds no soft masks, or a mask cannot be written.
         InputError: stored names that could leave the folder.
     """
-    sequences = store.read(node, video, soft=False)
+    sequences = store.read(node, video, soft=soft is not None)
     _check_names(store.path(node, video), sequences)
     count = 0
-    for name, content in list_masks(sequences):
+    for name, content in list_masks(sequences) if soft is None else list_soft_masks(node, sequences, form=soft):
         write_atomically(out / name, content)
-        count += 1
+        count += 1 if soft != "npz" else sequences[0].n_frames
     return video, count, {sequence.expression: sequence.pick_key_frame() for sequence in sequences}
 
 

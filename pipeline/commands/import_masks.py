@@ -19,7 +19,7 @@ from rvos.imports import FORMATS, find_misfits, open_source
 from rvos.imports.release import FoundMember, find_members, is_release
 from rvos.store import Store
 
-Kind = Literal["png", "dump", "rle", "release"]
+Kind = Literal["png", "dump", "rle", "npz", "png16", "release"]
 IMPORTED = "imported"
 _KINDS: Mapping[str, Kind] = {".pth": "dump", ".pt": "dump", ".json": "rle"}
 _SHOWN = 10
@@ -50,7 +50,7 @@ def register(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("source", type=Path, metavar="SOURCE")
     parser.add_argument("--kind", choices=(*FORMATS, "release"), help="default: what SOURCE looks like")
     parser.add_argument("--values", choices=("logits", "probabilities"), help="what a dump holds; default: logits")
-    parser.add_argument("--soft", action="store_true", help="keep soft maps of dumps, 8 bits at a quarter of the size")
+    parser.add_argument("--soft", action="store_true", help="keep soft maps of dumps, npz and png16, in 8 bits")
     parser.add_argument("--workspace", type=Path, help="store the masks here; without it they are only checked")
     parser.add_argument("--node", help="name of the member; default: the name of SOURCE")
     add_dataset_options(parser)
@@ -97,6 +97,8 @@ def _guess_kind(source: Path) -> Kind:
     for suffix in (".pth", ".json"):
         if any(path.name != "key_frame.json" for path in source.glob(f"*{suffix}")):
             return _KINDS[suffix]
+    if any(source.glob("*/*.npz")):
+        return "npz"
     return "release" if is_release(source) else "png"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -12,16 +12,18 @@ from pipeline.checksums import Checksums
 from pipeline.kinds.artefacts import MASKS, Artefact
 from pipeline.kinds.base import Node, NodeFile, Task, WorkerKey
 from pipeline.kinds.stamps import stamp, stamp_masks
+from pipeline.recipe.entry import NodeEntry
 from rvos.errors import InputError
 from rvos.imports import Source, open_source
 from rvos.imports.png_folders import open_png_folder
 from rvos.imports.source import find_frame_size
-from rvos.mask_sequences import MaskSequence
-from rvos.settings import Key
+from rvos.mask_sequences import KeepSoft, MaskSequence
+from rvos.settings import Key, Section
 from rvos.videos import Video
 
-ImportFormat = Literal["png", "dump", "rle"]
+ImportFormat = Literal["png", "dump", "rle", "npz", "png16"]
 DumpValues = Literal["logits", "probabilities"]
+_SOFT = ("npz", "png16")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +31,11 @@ class ImportNode(Node):
     """Masks that another system made.
 
     Args:
-        format: `png`: folders `<video>/<exp>/<frame>.png`; `dump`: a `.pth` of the 2023 release; `rle`: JSON.
+        format: `png`: folders `<video>/<exp>/<frame>.png`; `dump`: a `.pth` of the 2023 release; `rle`: JSON; `npz` and
+            `png16`: probabilities.
         path: folder or file.
         values: what a dump's `mask_logits` hold.
-        keep_soft: keep soft maps of a dump beside the hard masks, for fusion by average.
+        keep_soft: keep probabilities beside the hard masks, as `uint8` (true) or `float16`, for fusion by average.
     """
 
     keyword: ClassVar[str] = "import"
@@ -43,7 +46,16 @@ class ImportNode(Node):
     format: Annotated[ImportFormat, Key("import")]
     path: Path
     values: DumpValues = "logits"
-    keep_soft: bool = False
+    keep_soft: KeepSoft = False
+
+    @classmethod
+    def read(cls, entry: NodeEntry) -> Node | None:
+        """Read the entry; of what is soft from the start, the probabilities are kept unless it says otherwise."""
+        node = entry.load(cls, name=entry.name, line=entry.line, stage=entry.stage)
+        if node is None or not isinstance(entry.mapping, Section):
+            return None
+        is_left_out = entry.mapping.find("keep_soft") is None
+        return replace(node, keep_soft="float16") if is_left_out and node.format in _SOFT else node
 
     def inputs(self) -> tuple[str, ...]:
         """No node."""
@@ -70,17 +82,22 @@ class ImportNode(Node):
         """The form."""
         return f"{self.format} import"
 
+    def check_data(self, videos: Sequence[Video]) -> Iterable[str]:
+        """Videos, expressions and frames that it has no masks for."""
+        return find_lacking(_open(self.format, self.path, self.values, self.keep_soft), videos)
+
     def is_bound(self) -> bool:
         """Always."""
         return True
 
     def score_scale(self, nodes: Mapping[str, Node]) -> str | None:
         """Its own; pictures have none."""
-        return None if self.format == "png" else f"the scores of {self.name}"
+        return None if self.format in ("png", "png16") else f"the scores of {self.name}"
 
     def lacks_soft(self) -> str | None:
-        """Those of a dump, unless they are kept; masks of other forms are whole as they are."""
-        return "set keep_soft: true on the import" if self.format == "dump" and not self.keep_soft else None
+        """Those that the import has, unless they are kept; hard masks are whole as they are."""
+        has_soft = self.format in ("dump", *_SOFT)
+        return "set keep_soft: true on the import" if has_soft and not self.keep_soft else None
 
     def worker_key(self) -> WorkerKey | None:
         """Nothing: an opened folder is small."""
@@ -90,6 +107,23 @@ class ImportNode(Node):
         """Return the masks of all expressions."""
         source = _open(self.format, self.path, self.values, self.keep_soft)
         return [source.read(task.video) for task in tasks]
+
+
+def find_lacking(source: Source, videos: Sequence[Video]) -> Iterator[str]:
+    """Yield what a source has no masks for, one line a video."""
+    present = frozenset(source.list_videos())
+    for video in videos:
+        if video.id not in present:
+            yield f"{video.id}: no masks"
+            continue
+        found = frozenset(source.list_expressions(video.id))
+        missing = [expression.id for expression in video.expressions if expression.id not in found]
+        lacking = [] if missing else source.list_lacking(video)
+        if missing:
+            n_missing = f"{len(missing)} of {len(video.expressions)}"
+            yield f"{video.id}: no masks for {n_missing} expressions, first {missing[0]!r}"
+        elif lacking:
+            yield f"{video.id}: {len(lacking)} masks are missing, first {lacking[0]}"
 
 
 def import_folder(folder: Path, task: Task, sources: Sequence[MaskSequence]) -> Sequence[MaskSequence]:
@@ -110,7 +144,7 @@ def import_folder(folder: Path, task: Task, sources: Sequence[MaskSequence]) -> 
 
 
 @lru_cache(maxsize=1)
-def _open(format: ImportFormat, path: Path, values: DumpValues, keep_soft: bool) -> Source:
+def _open(format: ImportFormat, path: Path, values: DumpValues, keep_soft: KeepSoft) -> Source:
     """Return the opened source: once for each node and worker."""
     return open_source(format, path, values=values, soft=keep_soft)
 

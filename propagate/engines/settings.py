@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from rvos.errors import ConfigError
+from rvos.mask_sequences import KeepSoft
 from rvos.settings import Positive, Size
 
 PropagationProtocol = Literal["fresh", "legacy", "shared"]
@@ -40,7 +41,7 @@ class EngineSettings:
         precision: of the network's arithmetic; probabilities are averaged in float32 always.
         cache_megabytes: bound of the features kept for sharing.
         skip_empty: start from the best-scored frame whose mask is not empty where the key frame's is.
-        keep_soft: keep the averaged probabilities beside the masks, for fusions by average.
+        keep_soft: keep the averaged probabilities beside the masks for fusions by average, `uint8` (true) or `float16`.
 
     Raises:
         ConfigError: a value that no engine can use.
@@ -58,9 +59,11 @@ class EngineSettings:
     precision: Literal["float32", "float16", "bfloat16"] = "float32"
     cache_megabytes: int = 1024
     skip_empty: bool = False
-    keep_soft: bool = False
+    keep_soft: KeepSoft = False
 
     def __post_init__(self) -> None:
+        if self.keep_soft == "uint8":
+            object.__setattr__(self, "keep_soft", True)
         if not self.scales or any(scale <= 0 for scale in self.scales):
             raise ConfigError(f"engine {self.network}: scales {self.scales}; give one or more positive numbers")
         protocols = PROTOCOLS[self.family]

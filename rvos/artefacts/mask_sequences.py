@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import numpy as np
+
 from rvos.artefacts.codec import Packed, ReadPart, read_array
 from rvos.artefacts.fields import (
     check_distinct,
@@ -21,12 +23,15 @@ from rvos.errors import InputError
 from rvos.ids import check_id
 from rvos.mask_sequences import MaskSequence, SoftMaps
 
+_HALF = "float16"
+
 
 @dataclass(frozen=True, slots=True)
 class MaskSequenceCodec:
     """Sequences of all expressions of a video, of the same frames and size.
 
-    Parts: `runs`, `scores` float32 `(E, T)`, `soft/I` the 8-bit levels `(T, h, w)` of expression I, `propagation/I` its
+    Parts: `runs`, `scores` float32 `(E, T)`, `soft/I` the maps `(T, h, w)` of expression I, 8-bit levels or
+    float16, `propagation/I` its
     float32 `(T,)`.
 
     Args:
@@ -45,7 +50,7 @@ class MaskSequenceCodec:
         }
         for index, sequence in enumerate(value):
             if sequence.soft is not None:
-                parts[f"soft/{index}"] = sequence.soft.values.tobytes()
+                parts[f"soft/{index}"] = to_bytes([sequence.soft.values], _stored_type(sequence.soft))
             if sequence.propagation is not None:
                 parts[f"propagation/{index}"] = to_bytes([sequence.propagation], "<f4")
         description = {
@@ -108,17 +113,32 @@ def _describe(sequence: MaskSequence) -> dict[str, Any]:
     return {
         "id": sequence.expression,
         "key_frame": sequence.key_frame,
-        "soft": None if soft is None else [*soft.values.shape[1:], float(soft.low), float(soft.high), soft.kind],
+        "soft": None if soft is None else _describe_soft(soft),
         "propagation": sequence.propagation is not None,
         "scored": sequence.scored,
     }
 
 
+def _describe_soft(soft: SoftMaps) -> list[Any]:
+    found = [*soft.values.shape[1:], float(soft.low), float(soft.high), soft.kind]
+    # Levels are not named: files of 8 bits stay what they were.
+    return [*found, _HALF] if soft.values.dtype == np.float16 else found
+
+
+def _stored_type(soft: SoftMaps) -> str:
+    return "<f2" if soft.values.dtype == np.float16 else "u1"
+
+
 def _read_soft(read: ReadPart, name: str, entry: Any, n_frames: int) -> SoftMaps | None:
     if entry is None:
         return None
-    height, width, low, high, kind = entry
+    height, width, low, high, kind, *form = entry
     if kind not in ("logit", "probability"):
         raise ValueError(f"soft maps of kind {str(kind)[:40]}")
     shape = (n_frames, read_integer(height, least=1), read_integer(width, least=1))
-    return SoftMaps(read_array(read, name, "u1", shape), read_number(low), read_number(high), kind)
+    if form not in ([], [_HALF]):
+        raise ValueError(f"soft maps of type {str(form)[:40]}")
+    values = read_array(read, name, "<f2" if form else "u1", shape)
+    if form and not np.isfinite(values).all():
+        raise ValueError("soft maps that are not finite")
+    return SoftMaps(values, read_number(low), read_number(high), kind)

@@ -1,4 +1,4 @@
-"""Masks that other systems made: PNG folders, dumps of the 2023 release, run lengths in JSON."""
+"""Masks that other systems made: PNG folders, dumps of the 2023 release, run lengths in JSON, soft masks."""
 
 from __future__ import annotations
 
@@ -8,23 +8,26 @@ from pathlib import Path
 from rvos.datasets.dataset import Dataset
 from rvos.errors import ConfigError
 from rvos.imports.dumps import DumpValues, open_dump
+from rvos.imports.npz import NpzSource
 from rvos.imports.png_folders import open_png_folder
 from rvos.imports.rle_json import open_rle
+from rvos.imports.soft_pngs import SoftPngSource
 from rvos.imports.source import Source, find_misfits
-from rvos.mask_sequences import MaskSequence
+from rvos.mask_sequences import KeepSoft, MaskSequence
+from rvos.trees import open_masks
 
 __all__ = ["FORMATS", "Source", "find_misfits", "open_source", "read_member"]
 
-FORMATS = ("png", "dump", "rle")
+FORMATS = ("png", "dump", "rle", "npz", "png16")
 
 
-def open_source(format: str, path: Path, *, values: DumpValues = "logits", soft: bool = False) -> Source:
+def open_source(format: str, path: Path, *, values: DumpValues = "logits", soft: KeepSoft = False) -> Source:
     """Return a source of masks; they are read only when asked for, one video at a time.
 
     Args:
-        format: `png`, `dump` or `rle`.
+        format: one of `FORMATS`.
         values: what a dump holds, `logits` or `probabilities`.
-        soft: whether to keep soft maps of a dump.
+        soft: whether to keep soft maps of a dump, npz or png16.
 
     Raises:
         ConfigError: unknown format.
@@ -36,6 +39,10 @@ def open_source(format: str, path: Path, *, values: DumpValues = "logits", soft:
         return open_dump(path, values=values, soft=soft)
     if format == "rle":
         return open_rle(path)
+    if format == "npz":
+        return NpzSource(open_masks(path), soft)
+    if format == "png16":
+        return SoftPngSource(open_masks(path), soft)
     raise ConfigError(f"import format {format}: unknown; choose from {', '.join(FORMATS)}")
 
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from rvos.errors import InputError
 from rvos.files import open_regular
 from rvos.imports.source import check_mask_size, find_frame_size
-from rvos.mask_sequences import MaskSequence, SoftMaps, encode
+from rvos.mask_sequences import KeepSoft, MaskSequence, SoftMaps, encode
 from rvos.stored_tensors import StoredTensor
 from rvos.tensor_files import read_torch_file
 from rvos.trees import is_system_name
@@ -41,13 +41,13 @@ class DumpSource:
     Args:
         videos: video -> (file, expression -> entry).
         values: what `mask_logits` holds.
-        soft: whether to keep 8-bit soft maps, at a quarter of the frame size.
+        soft: whether to keep soft maps at a quarter of the frame size, as `uint8` (true) or `float16`.
     """
 
     path: Path
     videos: Mapping[str, tuple[Path, Mapping[str, Any]]]
     values: DumpValues
-    soft: bool = False
+    soft: KeepSoft = False
 
     def list_videos(self) -> tuple[str, ...]:
         """Ids of the videos in all files."""
@@ -56,6 +56,10 @@ class DumpSource:
     def list_expressions(self, video_id: str) -> tuple[str, ...]:
         """Ids of the expressions of a video."""
         return tuple(self.videos[video_id][1])
+
+    def list_lacking(self, video: Video) -> tuple[str, ...]:
+        """Nothing: the frames of an expression stand in one piece."""
+        return ()
 
     def list_strays(self, video: Video) -> tuple[str, ...]:
         """Nothing: a dump holds only entries."""
@@ -94,7 +98,7 @@ class DumpSource:
         tensor = _check_tensor(entry["mask_logits"], video.n_frames, size, where=where)
         scores = _read_scores(stream, entry["class_info"], video.n_frames, where=where)
         runs: list[bytes] = []
-        levels: list[SoftMaps] = []
+        levels: list[NDArray[np.float32]] = []
         is_negative, is_binary = False, True
         for index in range(video.n_frames):
             frame = tensor.read(stream, index).astype(np.float32, copy=False)
@@ -104,7 +108,7 @@ class DumpSource:
             threshold = _LOGIT_THRESHOLD if self.values == "logits" else _PROBABILITY_THRESHOLD
             runs += encode((frame > threshold)[None])
             if self.soft:
-                levels.append(_quantise(frame, self.values))
+                levels.append(_shrink(frame))
         height, width = tensor.shape[1:]
         sequence = MaskSequence(
             video.id,
@@ -114,12 +118,12 @@ class DumpSource:
             tuple(runs),
             scores.astype(np.float32),
             int(np.argmax(scores)),  # before rounding to float32, which could make ties
-            _stack(levels) if levels else None,
+            _keep(levels, self.values, self.soft) if levels else None,
         )
         return sequence, is_negative or is_binary
 
 
-def open_dump(path: Path, *, values: DumpValues, soft: bool = False) -> DumpSource:
+def open_dump(path: Path, *, values: DumpValues, soft: KeepSoft = False) -> DumpSource:
     """Return the dump in a `.pth` file, or in a folder of the parts that it was split into.
 
     Raises:
@@ -198,14 +202,12 @@ def _check_values(frame: NDArray[np.float32], values: DumpValues, *, where: str)
     return low, high
 
 
-def _quantise(frame: NDArray[np.float32], values: DumpValues) -> SoftMaps:
+def _shrink(frame: NDArray[np.float32]) -> NDArray[np.float32]:
     height, width = (max(1, side // _SOFT_SHRINK) for side in frame.shape)
-    small = cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA)[None].astype(np.float32)
+    return np.asarray(cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA), np.float32)
+
+
+def _keep(frames: Sequence[NDArray[np.float32]], values: DumpValues, soft: KeepSoft) -> SoftMaps | None:
     if values == "logits":
-        return SoftMaps.quantise(small)
-    return SoftMaps.quantise(small, low=0.0, high=1.0, kind="probability")
-
-
-def _stack(frames: Sequence[SoftMaps]) -> SoftMaps:
-    first = frames[0]
-    return SoftMaps(np.concatenate([one.values for one in frames]), first.low, first.high, first.kind)
+        return SoftMaps.keep(np.stack(frames), soft)
+    return SoftMaps.keep(np.stack(frames), soft, low=0.0, high=1.0, kind="probability")

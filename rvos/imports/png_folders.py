@@ -46,6 +46,17 @@ class PngSource:
         folder = self.masks.below(video_id)
         return tuple(name for name in folder.children() if folder.is_folder(name))
 
+    def list_lacking(self, video: Video) -> tuple[str, ...]:
+        """Frames without a mask."""
+        folder = self.masks.below(video.id)
+        found = {expression.id: list_masks(folder.below(expression.id)) for expression in video.expressions}
+        return tuple(
+            f"{name}/{name_mask(frame)}"
+            for name, masks in found.items()
+            for frame in video.frames
+            if frame not in masks
+        )
+
     def list_strays(self, video: Video) -> tuple[str, ...]:
         """Files that are no mask of a listed frame."""
         folder = self.masks.below(video.id)

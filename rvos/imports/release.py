@@ -27,7 +27,7 @@ class FoundMember:
     """
 
     name: str
-    format: Literal["png", "dump", "rle"]
+    format: Literal["png", "dump", "rle", "npz", "png16"]
     path: Path
     values: DumpValues = "logits"
 

@@ -50,6 +50,10 @@ class RleSource:
         """Ids of the expressions of a video."""
         return tuple(self._read_entries(video_id))
 
+    def list_lacking(self, video: Video) -> tuple[str, ...]:
+        """Nothing: the frames of an expression stand in one piece."""
+        return ()
+
     def list_strays(self, video: Video) -> tuple[str, ...]:
         """Nothing: the file holds only entries."""
         return ()

@@ -31,6 +31,9 @@ class Source(Protocol):
     def list_expressions(self, video_id: str) -> tuple[str, ...]:
         """Return the ids of the expressions that the source has of a video."""
 
+    def list_lacking(self, video: Video) -> Sequence[str]:
+        """Return the masks of a video's expressions that are missing by their names; none where there are no names."""
+
     def list_strays(self, video: Video) -> tuple[str, ...]:
         """Return what lies among the masks of a video and is none of them."""
 

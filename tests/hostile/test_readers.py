@@ -134,6 +134,26 @@ def test_run_lengths(tmp_path: Path, dataset: Dataset, content: Any) -> None:
 
 
 @QUICK
+@given(st.data())
+def test_archives_of_arrays(tmp_path: Path, dataset: Dataset, data: st.DataObject) -> None:
+    """Any shape and type that a header may state, any rest, under names that are known and others."""
+    path = tmp_path / "masks" / "v" / "0.npz"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    names = data.draw(st.lists(st.sampled_from(["probabilities", "logits", "masks", "scores", "x"]), max_size=3))
+    kinds = st.sampled_from(["<f4", "<f2", "|b1", "|O", "<U9", ">f4", "<c8", "<i8"])
+    with warnings.catch_warnings(), zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        warnings.simplefilter("ignore")
+        for name in names:
+            shape = tuple(data.draw(st.lists(st.sampled_from([0, 1, 2, 24, 32, 2**31, 2**62]), max_size=4)))
+            header = (
+                f"{{'descr': '{data.draw(kinds)}', 'fortran_order': {data.draw(st.booleans())}, 'shape': {shape}, }}"
+            )
+            start = b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode()
+            archive.writestr(f"{name}.npy", start + data.draw(st.binary(max_size=40)))
+    assert is_met(lambda: open_source("npz", tmp_path / "masks").read(dataset.videos[0]), "0.npz")
+
+
+@QUICK
 @given(spoilt({"1": [RLE, None]}))
 def test_mask_dictionaries(tmp_path: Path, content: Any) -> None:
     expressions = {"0": {"exp": "a thing", "anno_id": [1]}}

@@ -1,0 +1,88 @@
+"""Soft masks as pictures, `<video>/<expression>/<frame>.png` of 16 bits: the probability is the value / 65535."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rvos.errors import InputError
+from rvos.images import LARGEST_IMAGE_FILE, open_image
+from rvos.imports.png_folders import PngSource
+from rvos.imports.soft_masks import SoftFrames, check_map_size
+from rvos.imports.source import find_frame_size, score_presence
+from rvos.mask_sequences import KeepSoft, MaskSequence
+from rvos.runs import Runs
+from rvos.trees import Tree, list_masks, name_mask
+from rvos.videos import Expression, Video
+
+LARGEST_VALUE = 65535
+_MODES = ("I;16", "I;16B", "I")
+
+
+@dataclass(frozen=True, slots=True)
+class SoftPngSource:
+    """A folder or archive of such pictures.
+
+    Args:
+        soft: what to keep of the soft masks.
+    """
+
+    masks: Tree
+    soft: KeepSoft = False
+
+    def list_videos(self) -> tuple[str, ...]:
+        """Names of the folders of videos."""
+        return PngSource(self.masks, {}).list_videos()
+
+    def list_expressions(self, video_id: str) -> tuple[str, ...]:
+        """Names of the folders of expressions."""
+        return PngSource(self.masks, {}).list_expressions(video_id)
+
+    def list_lacking(self, video: Video) -> tuple[str, ...]:
+        """Frames without a picture."""
+        return PngSource(self.masks, {}).list_lacking(video)
+
+    def list_strays(self, video: Video) -> tuple[str, ...]:
+        """Files that are no mask of a listed frame."""
+        return PngSource(self.masks, {}).list_strays(video)
+
+    def read(self, video: Video) -> tuple[MaskSequence, ...]:
+        """Return the masks of all expressions of a video; they come without scores.
+
+        Raises:
+            InputError: a picture is missing, damaged, larger than the frames, or not of 16 bits.
+        """
+        size = find_frame_size(video)
+        return tuple(self._read_expression(video, expression, size) for expression in video.expressions)
+
+    def _read_expression(self, video: Video, expression: Expression, size: tuple[int, int] | None) -> MaskSequence:
+        folder = self.masks.below(video.id).below(expression.id)
+        names = list_masks(folder)
+        frames: SoftFrames | None = None
+        shape: tuple[int, ...] | None = None
+        for frame in video.frames:
+            name = names.get(frame, name_mask(frame))
+            where = f"{folder.name}/{name}"
+            values = _decode(folder.read(name, most=LARGEST_IMAGE_FILE), where=where)
+            check_map_size((values.shape[0], values.shape[1]), size, where=where)
+            shape = shape or values.shape
+            if values.shape != shape:
+                raise InputError(f"{where}: {values.shape} pixels, the first has {shape}; write them of one size")
+            frames = frames or SoftFrames(size or (values.shape[0], values.shape[1]), "probability", self.soft)
+            frames.add(values, where=where)
+        assert frames is not None
+        runs = tuple(frames.runs)
+        presence = score_presence((Runs.decode(runs, frames.size).areas() == 0).tolist())
+        return MaskSequence(
+            video.id, expression.id, video.frames, frames.size, runs, presence, None, frames.maps(), scored=False
+        )
+
+
+def _decode(content: bytes, *, where: str) -> NDArray[np.float32]:
+    """Return the probabilities `(h, w)` of a picture."""
+    with open_image(content, where=where) as image:
+        if image.mode not in _MODES:
+            raise InputError(f"{where}: image mode {image.mode}, expected greyscale of 16 bits; import it as png")
+        return (np.asarray(image).astype(np.float32) / np.float32(LARGEST_VALUE)).astype(np.float32)
