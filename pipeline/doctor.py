@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from pipeline.kinds.base import Node
+from pipeline.load_checks import find_data_problems, find_load_problems
 from pipeline.recipe.graph import build_graph, find_missing_files
 from pipeline.recipe.recipe import Recipe
 from pipeline.workspace import find_place
@@ -53,6 +54,7 @@ def examine(recipe: Recipe, *, deep: bool = False) -> list[Finding]:
     graph = build_graph(recipe)
     findings = [Finding("note", warning) for warning in graph.warnings]
     findings += _examine_files(graph.nodes)
+    findings += _examine_loads(graph.nodes)
     findings += _examine_workspace(recipe.workspace)
     entry = recipe.dataset
     try:
@@ -150,8 +152,18 @@ def _examine_files(nodes: Sequence[Node]) -> Iterator[Finding]:
         yield Finding("ok", f"{path}: {what} of {', '.join(names)}")
 
 
+def _examine_loads(nodes: Sequence[Node]) -> Iterator[Finding]:
+    """Yield what could not be loaded of the nodes whose files are there."""
+    lacking = {node.name for node, _ in find_missing_files(nodes)}
+    for node, problem in find_load_problems(node for node in nodes if node.name not in lacking):
+        yield Finding("missing", f"{node.name}: {problem}")
+
+
 def _examine_videos(recipe: Recipe, videos: Sequence[Video]) -> Iterator[Finding]:
-    """Yield what a run would refuse before its first task."""
+    """Yield what a run would refuse before its first task, then what it would miss of videos."""
+    lacking = {node.name for node, _ in find_missing_files(recipe.nodes)}
+    for node, problem in find_data_problems([node for node in recipe.nodes if node.name not in lacking], videos):
+        yield Finding("missing", f"{node.name}: {problem}")
     for node in recipe.nodes:
         try:
             for problem in node.check_videos(videos):

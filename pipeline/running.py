@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from pipeline.executors.choose import choose_executor
 from pipeline.executors.driver import run_plan
+from pipeline.load_checks import check_loads
 from pipeline.plan import Plan
 from pipeline.progress import Progress
 from pipeline.tasks import Outcome
@@ -44,7 +45,12 @@ def compute(plan: Plan, means: RunMeans, *, plan_again: Callable[[], Plan]) -> t
 
     Args:
         plan_again: makes the plan anew; the masks of a run can show that the order of the sentences says nothing.
+
+    Raises:
+        ConfigError: a network that cannot be loaded, or no such device; nothing was computed.
     """
+    # The machines of a cluster have devices of their own.
+    check_loads(plan, device=means.device if means.cluster is None else None)
     outcomes = _run(plan, means)
     if any(finding.evidence is None for finding in plan.order):
         # The masks that this run made may be the last that the test of the order needed.

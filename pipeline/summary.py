@@ -61,12 +61,19 @@ def print_summary(rows: Sequence[NodeSummary]) -> None:
 
 
 def print_failures(outcomes: Sequence[Outcome]) -> None:
-    """Print the reason of every failure on standard error; what was only blocked is counted."""
-    failed = [outcome for outcome in outcomes if outcome.status == "failed"]
-    for outcome in failed[:_SHOWN]:
-        print(f"failed: {outcome.node}: {outcome.message}", file=sys.stderr)
-    if len(failed) > _SHOWN:
-        print(f"failed: {len(failed) - _SHOWN} more", file=sys.stderr)
+    """Print every reason of failures once on standard error; what was only blocked is counted."""
+    reasons: dict[tuple[str, str], list[Outcome]] = {}
+    for outcome in outcomes:
+        if outcome.status == "failed":
+            # What is wrong with a network is wrong for every video: it is told once.
+            reason = outcome.message.replace(outcome.video, "\0")
+            reasons.setdefault((outcome.node, reason), []).append(outcome)
+    alike = list(reasons.values())
+    for first, *others in alike[:_SHOWN]:
+        more = f" (and so {len(others)} more videos)" if others else ""
+        print(f"failed: {first.node}: {first.message}{more}", file=sys.stderr)
+    if len(alike) > _SHOWN:
+        print(f"failed: {sum(map(len, alike[_SHOWN:]))} more", file=sys.stderr)
     blocked = sum(outcome.status == "blocked" for outcome in outcomes)
     if blocked:
         print(f"blocked: {blocked} results that need these", file=sys.stderr)

@@ -21,6 +21,18 @@ from rvos.stored_tensors import NUMBER_SIZES, StoredTensor
 from rvos.tensor_files import SEQUENCE_START, TENSOR_FILE_ERRORS, ZIP_START, read_tensor_file
 
 _TYPES = {name: getattr(torch, name) for name in NUMBER_SIZES}
+_SAFETENSORS_TYPES = {
+    "F64": torch.float64,
+    "F32": torch.float32,
+    "F16": torch.float16,
+    "BF16": torch.bfloat16,
+    "I64": torch.int64,
+    "I32": torch.int32,
+    "I16": torch.int16,
+    "I8": torch.int8,
+    "U8": torch.uint8,
+    "BOOL": torch.bool,
+}
 _SHOWN_START = 1024
 # Tied parameters are stored once and named several times; more than this is made to fill the memory.
 _MOST_SHARED = 4
@@ -41,8 +53,11 @@ class Content:
     metadata: Mapping[str, str] = field(default_factory=dict)
 
 
-def read_content(path: Path) -> Content:
+def read_content(path: Path, *, outline: bool = False) -> Content:
     """Return the content of a torch, safetensors or pickle file; what it is shows in its first bytes.
+
+    Args:
+        outline: tensors of safetensors without their values, on the device `meta`.
 
     Raises:
         CheckpointError: missing, no regular file, damaged, something else, or wanting to execute code.
@@ -55,7 +70,7 @@ def read_content(path: Path) -> Content:
             if start.startswith((ZIP_START, SEQUENCE_START)):
                 return Content(read_tensor_file(stream, str(path)))
             if start[8:9] == b"{" and int.from_bytes(start[:8], "little") <= size - 8:
-                return _read_safetensors(path)
+                return _read_safetensors(path, outline=outline)
             if path.suffix != ".safetensors" and (start.startswith(b"\x80") or path.suffix == ".pkl"):
                 stream.seek(0)
                 return Content(read_pickle(stream, {**PLAIN_STAND_INS, **NUMPY_STAND_INS}))
@@ -91,10 +106,20 @@ def _refuse_other_files(path: Path, start: bytes) -> None:
         raise CheckpointError(f"{path}: an empty file; copy it again")
 
 
-def _read_safetensors(path: Path) -> Content:
+def _read_safetensors(path: Path, *, outline: bool) -> Content:
     with safe_open(path, framework="pt") as stream:
-        state = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118
+        names = stream.keys()
+        if outline:
+            state = {name: _sketch(stream.get_slice(name)) for name in names}
+        else:
+            state = {name: stream.get_tensor(name) for name in names}
         return Content(state, stream.metadata() or {})
+
+
+def _sketch(part: Any) -> Tensor:
+    """Return the tensor of a part of a safetensors file without its values; of an odd type one that is refused."""
+    kind = _SAFETENSORS_TYPES.get(part.get_dtype(), torch.complex64)
+    return torch.empty(part.get_shape(), dtype=kind, device="meta")
 
 
 def is_tensor(value: object) -> bool:
@@ -102,28 +127,32 @@ def is_tensor(value: object) -> bool:
     return isinstance(value, Tensor | StoredTensor | StoredArray)
 
 
-def to_tensors(path: Path, state: dict[str, Any]) -> dict[str, Tensor]:
+def to_tensors(path: Path, state: dict[str, Any], *, outline: bool = False) -> dict[str, Tensor]:
     """Return the entries as tensors on the CPU; those of a torch file are mapped, not read.
 
     Args:
         path: the file, for its values and for messages.
         state: emptied on the way, so that arrays are not held twice.
+        outline: without values, on the device `meta`; nothing of them is read.
 
     Raises:
         CheckpointError: other numbers than networks have, a wrong checksum, or the same values many times over.
     """
     _refuse_copies(path, state)
-    mapped = _map_file(path) if any(isinstance(value, StoredTensor) for value in state.values()) else None
+    is_mapped = not outline and any(isinstance(value, StoredTensor) for value in state.values())
+    mapped = _map_file(path) if is_mapped else None
     tensors = {}
     for name in list(state):
         value = state.pop(name)
         if mapped is not None and isinstance(value, StoredTensor):
             value = _from_file(mapped, value)
+        elif isinstance(value, StoredTensor):
+            value = torch.empty(value.shape, dtype=_TYPES[value.storage.kind], device="meta")
         elif isinstance(value, StoredArray):
             value = _from_array(path, name, value)
         if value.dtype not in _TYPES.values():
             raise CheckpointError(f"{path}: {name} is of type {value.dtype}; save it as float32")
-        tensors[name] = value
+        tensors[name] = value.to("meta") if outline else value
     return tensors
 
 

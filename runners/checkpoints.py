@@ -52,6 +52,11 @@ class CheckpointFile:
     hyper_parameters: Mapping[str, Any] = field(default_factory=dict)
     metadata: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def is_outline(self) -> bool:
+        """Whether its tensors have no values."""
+        return any(value.is_meta for value in self.state.values())
+
 
 @dataclass(frozen=True, slots=True)
 class LoadReport:
@@ -70,16 +75,19 @@ class LoadReport:
         return not (self.missing or self.unexpected or self.mismatched)
 
 
-def read_checkpoint(path: Path) -> CheckpointFile:
+def read_checkpoint(path: Path, *, outline: bool = False) -> CheckpointFile:
     """Return the state dict in a `.pth`, `.pt`, `.tar`, `.pkl` (torch, or pickled arrays) or `.safetensors` file.
+
+    Args:
+        outline: tensors without their values, on the device `meta`: enough to tell whether the file fits.
 
     Raises:
         CheckpointError: missing, damaged, holding no state dict, or wanting to execute code.
     """
-    content = read_content(path)
+    content = read_content(path, outline=outline)
     state, envelope = _find_state(path, content.root)
     names = unwrap_names(state)
-    tensors = to_tensors(path, {target: state[name] for name, target in names.items()})
+    tensors = to_tensors(path, {target: state[name] for name, target in names.items()}, outline=outline)
     return CheckpointFile(path, tensors, envelope, _read_arguments(content.root), content.metadata)
 
 
@@ -178,18 +186,20 @@ def _describe(value: Tensor) -> str:
 def build_network(build: Callable[[], Network], file: CheckpointFile) -> Network:
     """Return the network that `build` makes for `file`.
 
-    It is built without memory first: sizes that a file only claims cost nothing before its tensors are as large.
+    It is built without memory first: sizes that a file only claims cost nothing before its tensors are as large. For
+    an outline it stays so.
 
     Raises:
         CheckpointError: the sizes that the file states make no network, or a far larger one than it holds.
     """
     held = sum(value.numel() for value in file.state.values())
-    stated = sum(value.numel() for value in sketch(build, file).state_dict().values())
+    outline = sketch(build, file)
+    stated = sum(value.numel() for value in outline.state_dict().values())
     if stated > _SLACK + _MOST_CLAIMED * held:
         raise CheckpointError(
             f"{file.path}: states a network of {stated} values, but holds {held}; get the whole file again"
         )
-    return build()
+    return outline if file.is_outline else build()
 
 
 def sketch(build: Callable[[], Network], file: CheckpointFile) -> Network:
@@ -216,7 +226,7 @@ def load_strict(
     renames: Sequence[tuple[str, str]] = (),
     ignored: Sequence[str] = (),
 ) -> LoadReport:
-    """Load every key of `file` into `module`, or nothing.
+    """Load every key of `file` into `module`, or nothing; of an outline there is nothing to load.
 
     Raises:
         CheckpointError: keys missing, unexpected or of another shape, or values that are not finite.
@@ -236,6 +246,8 @@ def load_strict(
             f"{file.path}: does not fit {type(module).__name__}, nothing was loaded; {'; '.join(problems)}; "
             "`rvos checkpoint` tells what the file is"
         )
+    if file.is_outline:
+        return report
     broken = [name for name, value in taken.items() if value.is_floating_point() and not value.isfinite().all()]
     if broken:
         raise CheckpointError(f"{file.path}: NaN or infinity in {', '.join(broken[:_SHOWN_KEYS])}; get the file again")

@@ -34,7 +34,7 @@ def build(settings: ModelSettings, *, device: torch.device) -> ReferringRunner:
         CheckpointError: the checkpoint cannot be read safely, or does not fit.
         ConfigError: settings that this network does not have, or an unusable tokeniser folder.
     """
-    file = read_checkpoint(settings.checkpoint)
+    file = read_checkpoint(settings.checkpoint, outline=device.type == "meta")
     config = find_config(settings, file)
     options = load(MutrOptions, settings.options, where=settings.runner, part="options")
     eval_layer = config.eval_layer if options.eval_layer is None else options.eval_layer

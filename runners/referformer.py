@@ -27,7 +27,7 @@ def build(settings: ModelSettings, *, device: torch.device) -> ReferringRunner:
         ConfigError: settings that this network does not have, or an unusable tokeniser folder.
     """
     options = load(ReferringOptions, settings.options, where=settings.runner, part="options")
-    file = read_checkpoint(settings.checkpoint)
+    file = read_checkpoint(settings.checkpoint, outline=device.type == "meta")
     config = find_config(settings, file)
     tokens = open_tokens(settings, vocabulary=config.text.vocab_size, max_tokens=config.text.max_tokens)
     network = build_network(lambda: ReferFormer(config), file)

@@ -21,11 +21,22 @@ RUNNERS = {
 }
 
 
+def check_runner(settings: ModelSettings) -> None:
+    """Check that `settings` name a runner that can be built; no weights are read. Raises as `build_runner` does."""
+    import torch
+
+    build_runner(settings, device=torch.device("meta"))
+
+
 def build_runner(settings: ModelSettings, *, device: torch.device) -> Runner:
     """Return the loaded runner that `settings` names; each runner module has `build(settings, device=...)`.
 
+    Args:
+        device: on `meta` no weights are read: what is wrong with settings and files shows as it would on any other.
+
     Raises:
-        ConfigError: no runner of that name.
+        ConfigError: no runner of that name, or settings that the network does not have.
+        CheckpointError: the checkpoint cannot be read safely, or does not fit.
     """
     if settings.runner not in RUNNERS:
         raise ConfigError(f"runner {settings.runner!r} is unknown; choose one of {', '.join(RUNNERS)}")

@@ -64,7 +64,7 @@ def build(settings: ModelSettings, *, device: torch.device) -> SOCRunner:
         smallest=_SMALLEST,
         lower_case=options.lower_case,
     )
-    network = load_soc(read_checkpoint(settings.checkpoint))
+    network = load_soc(read_checkpoint(settings.checkpoint, outline=device.type == "meta"))
     check_backbone(settings, network.config.backbone)
     layers = network.config.decoder_layers
     if not -layers <= options.output_layer < layers:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 
 from pipeline.commands.recipe_options import add_recipe_options, open_recipe
 from pipeline.executors.simulation import Estimate, simulate
 from pipeline.kinds.base import Node, Task
+from pipeline.load_checks import find_data_problems, find_load_problems, list_waiting
 from pipeline.plan import Plan, make_plan, select_videos
 from pipeline.recipe.graph import build_graph, choose_stage, find_missing_files
 from pipeline.recipe.recipe import Recipe
@@ -28,7 +29,7 @@ class PlannedNode:
     Args:
         cached: videos whose result is there and fits the settings.
         seconds: estimated for the rest, from earlier runs in this workspace; None: it never ran here.
-        missing: files that must be there before it can run.
+        missing: what must be there, or be mended, before it can run.
     """
 
     node: str
@@ -60,7 +61,7 @@ def register(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print the plan; nothing is computed. 0, or 2 where files are missing."""
+    """Print the plan; nothing is computed. 0, or 2 where a run would refuse."""
     if any(number < 1 for number in options.workers) or not 0 <= options.load_seconds < float("inf"):
         raise ConfigError("--workers: give 1 or more; --load-seconds: give 0 or more")
     recipe = open_recipe(options)
@@ -72,6 +73,9 @@ def run(options: argparse.Namespace) -> int:
     for warning in graph.warnings:
         print(f"warning: {warning}", file=sys.stderr)
     plan = None if missing else _make_full_plan(recipe, options)
+    if plan is not None:
+        for node, problem in _find_problems(plan):
+            missing.setdefault(node.name, []).append(problem)
     rows = [_describe(recipe, node, plan, missing.get(node.name, [])) for node in graph.nodes]
     estimates = [] if plan is None else _simulate(plan, options)
     if options.json:
@@ -83,7 +87,18 @@ def run(options: argparse.Namespace) -> int:
     else:
         _print(rows)
         _print_estimates(estimates)
+    if missing:
+        name, (first, *_) = next(iter(missing.items()))
+        print(f"rvos plan: {options.recipe}: cannot run yet: {name}: {first}", file=sys.stderr)
     return 2 if missing else 0
+
+
+def _find_problems(plan: Plan) -> Iterator[tuple[Node, str]]:
+    """Yield what a run would fail by, of the nodes that it would compute."""
+    waiting = list_waiting(plan)
+    yield from find_load_problems(waiting)
+    for node in waiting:
+        yield from find_data_problems([node], [task.video for task in plan.tasks[node.name]])
 
 
 def _make_full_plan(recipe: Recipe, options: argparse.Namespace) -> Plan:

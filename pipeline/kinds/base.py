@@ -30,12 +30,14 @@ class NodeFile:
         advice: what to say and do where it is missing.
         use: `checkpoint`: its content enters the fingerprint and the manifest; `settings`: the fingerprint alone;
             `data`: neither, as the node's `sources` tell what of it a video needs.
+        family: key of `pipeline.known_weights` whose official files such a node reads; empty: none of them.
     """
 
     path: Path
     what: str
     advice: str
     use: FileUse
+    family: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +148,21 @@ class Node(ABC):
 
         Raises:
             InputError: a file that the node takes from them cannot be read.
+        """
+        return ()
+
+    def check_load(self) -> Iterable[str]:
+        """Yield what would keep it from being loaded; no weights are read.
+
+        Only asked of nodes with a worker key, whose files are there.
+        """
+        return ()
+
+    def check_data(self, videos: Sequence[Video]) -> Iterable[str]:
+        """Yield of what it takes from elsewhere what these videos lack, as far as names tell.
+
+        Raises:
+            InputError: it cannot be opened at all.
         """
         return ()
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pipeline.kinds.base import NodeFile
 from pipeline.kinds.stamps import stamp
 from pipeline.recipe.values import DetectorEntry
+from rvos.errors import PipelineError
 from rvos.videos import Video
 
 
@@ -19,11 +20,21 @@ def detector_files(detector: DetectorEntry) -> Iterator[NodeFile]:
     """Yield what must be on disk for a detector."""
     settings = detector.settings
     if settings.checkpoint is not None:
-        yield NodeFile(settings.checkpoint, "checkpoint", missing("checkpoint"), "checkpoint")
+        yield NodeFile(settings.checkpoint, "checkpoint", missing("checkpoint"), "checkpoint", settings.detector)
     if settings.tokenizer is not None:
-        yield NodeFile(settings.tokenizer, "tokeniser", missing("tokeniser folder"), "settings")
+        yield NodeFile(settings.tokenizer, "tokeniser", missing("tokeniser folder"), "settings", "bert-base-uncased")
     if settings.path is not None:
         yield NodeFile(settings.path, "detections", missing("file of detections"), "data")
+
+
+def explain_detector(detector: DetectorEntry) -> Iterator[str]:
+    """Yield what would keep a detector from being loaded; no weights are read."""
+    from runners.detectors.table import check_detector
+
+    try:
+        check_detector(detector.settings)
+    except PipelineError as error:
+        yield str(error)
 
 
 def stamp_detections(detector: DetectorEntry, video: Video) -> object:

@@ -181,6 +181,9 @@ class FuseNode(Node):
             assert self.groups.file is not None
             read_group_file(self.groups.file, videos)
         for video in videos:
+            if is_by_masks(self.groups) and not self.rule.can_pass(len(video.expressions)):
+                yield self._explain_reach(len(video.expressions), f"all of video {video.id}")
+                return
             for group in self.given_groups(video) or ():
                 if not self.rule.can_pass(len(group.expressions)):
                     yield self._explain_reach(len(group.expressions), f"as in video {video.id}")

@@ -11,9 +11,9 @@ from pipeline.checksums import Checksums
 from pipeline.devices import choose_device
 from pipeline.kinds.artefacts import INSTANCES, Artefact
 from pipeline.kinds.base import Node, NodeFile, Task, WorkerKey, plain
-from pipeline.kinds.detections import detector_files, missing, stamp_detections
+from pipeline.kinds.detections import detector_files, explain_detector, missing, stamp_detections
 from pipeline.kinds.loaded import NETWORK
-from pipeline.kinds.propagate import describe_engine, engine_settings
+from pipeline.kinds.propagate import describe_engine, engine_settings, explain_engine
 from pipeline.recipe.entry import NodeEntry
 from pipeline.recipe.values import DetectorEntry, EngineEntry
 from propagate.masklets import MaskletSettings
@@ -79,7 +79,8 @@ class MaskletsNode(Node):
 
     def files(self) -> tuple[NodeFile, ...]:
         """What detector and engine load, and the user's nouns."""
-        engine = NodeFile(self.engine.checkpoint, "checkpoint", missing("checkpoint"), "checkpoint")
+        family = engine_settings(self.engine).family
+        engine = NodeFile(self.engine.checkpoint, "checkpoint", missing("checkpoint"), "checkpoint", family)
         return (engine, *detector_files(self.detector), *noun_files(self.nouns))
 
     def settings(self) -> object:
@@ -115,6 +116,11 @@ class MaskletsNode(Node):
         """Detector and engine, both loaded: they take turns in every video."""
         label = f"detector {self.detector.name} and engine {self.engine.name}"
         return WorkerKey(label, repr((self.detector.settings, self.engine, self.rules)), shares=False)
+
+    def check_load(self) -> Iterable[str]:
+        """The detector and the engine."""
+        yield from explain_detector(self.detector)
+        yield from explain_engine(self.engine)
 
     def compute(self, tasks: Sequence[Task]) -> Sequence[Sequence[Tracklet]]:
         """Return the masklets; what became of the boxes is written to `masklets/NODE/VIDEO.json` of the workspace."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -16,8 +16,9 @@ from pipeline.recipe.entry import NodeEntry
 from runners.base import ModelSettings, Runner
 from runners.options import OPTIONS
 from runners.outside import GROUP
-from runners.registry import RUNNERS, build_runner
+from runners.registry import RUNNERS, build_runner, check_runner
 from runners.windows import describe_setting
+from rvos.errors import PipelineError
 from rvos.mask_sequences import MaskSequence
 from rvos.plugins import list_entry_points
 from rvos.settings import nearest, show
@@ -62,11 +63,12 @@ class MemberNode(Node):
         """Checkpoint and tokeniser."""
         model = self.model
         advice = "no such checkpoint; put it there or correct the path"
-        checkpoint = NodeFile(model.checkpoint, "checkpoint", advice, "checkpoint")
+        checkpoint = NodeFile(model.checkpoint, "checkpoint", advice, "checkpoint", model.runner)
         if model.tokenizer is None:
             return (checkpoint,)
         advice = "no such tokeniser folder; correct the path"
-        return (checkpoint, NodeFile(model.tokenizer, "tokeniser", advice, "settings"))
+        words = "bert-base-uncased" if model.runner == "uninext" else "roberta-base"
+        return (checkpoint, NodeFile(model.tokenizer, "tokeniser", advice, "settings", words))
 
     def settings(self) -> object:
         """All settings but those that only change how fast it is."""
@@ -84,6 +86,13 @@ class MemberNode(Node):
     def detail(self) -> str:
         """The network."""
         return self.model.runner
+
+    def check_load(self) -> Iterable[str]:
+        """Settings, tokeniser and the outline of the checkpoint."""
+        try:
+            check_runner(self.model)
+        except PipelineError as error:
+            yield str(error)
 
     def protocol(self) -> str | None:
         """The windows."""

@@ -124,6 +124,13 @@ class OwnNode(_OutsideNode):
         """The function."""
         return f"runs {self.model.runner}"
 
+    def check_load(self) -> Iterable[str]:
+        """The module, which is imported."""
+        try:
+            load_plugin(self.plugin)
+        except ConfigError as error:
+            yield str(error)
+
     def worker_key(self) -> WorkerKey | None:
         """The loaded model, of this very code."""
         content = f"{self.model!r} {self.plugin.checksum}"

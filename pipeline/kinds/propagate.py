@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
@@ -12,7 +12,7 @@ from pipeline.checksums import Checksums
 from pipeline.devices import choose_device
 from pipeline.kinds.artefacts import MASKS, Artefact
 from pipeline.kinds.base import Node, NodeFile, Task, WorkerKey, plain
-from pipeline.kinds.imported import import_folder
+from pipeline.kinds.imported import find_lacking, import_folder
 from pipeline.kinds.loaded import NETWORK
 from pipeline.kinds.stamps import stamp_masks
 from pipeline.recipe.entry import NodeEntry
@@ -20,7 +20,8 @@ from pipeline.recipe.values import EngineEntry
 from propagate.consensus import Trial
 from propagate.engines.settings import EngineSettings
 from propagate.key_frames import KeySettings
-from rvos.errors import ConfigError
+from rvos.errors import ConfigError, PipelineError
+from rvos.imports import Source, open_source
 from rvos.mask_sequences import MaskSequence
 from rvos.settings import Range, nearest, show
 from rvos.videos import Video
@@ -101,7 +102,7 @@ class PropagateNode(Node):
             return (NodeFile(self.folder, "masks", "no such folder; correct it or name an engine", "data"),)
         also = f" (and no folder {self.folder})" if self.folder is not None else ""
         advice = f"no such checkpoint{also}; put it there or correct the path"
-        return (NodeFile(engine.checkpoint, "checkpoint", advice, "checkpoint"),)
+        return (NodeFile(engine.checkpoint, "checkpoint", advice, "checkpoint", engine_settings(engine).family),)
 
     def settings(self) -> object:
         """Key frames and engine; a folder's masks are what they are, whatever the engine would have done."""
@@ -158,6 +159,16 @@ class PropagateNode(Node):
         # The whole entry: the same name with other scales is another load.
         return None if engine is None else WorkerKey(f"engine {engine.name}", repr(engine), shares=True)
 
+    def check_load(self) -> Iterable[str]:
+        """The engine, by the outline of its checkpoint."""
+        engine = self._working_engine()
+        if engine is not None:
+            yield from explain_engine(engine)
+
+    def check_data(self, videos: Sequence[Video]) -> Iterable[str]:
+        """The masks of the folder."""
+        return () if self._working_engine() is not None else find_lacking(_open_folder(self.folder), videos)
+
     def compute(self, tasks: Sequence[Task]) -> Sequence[Sequence[MaskSequence]]:
         """Return the propagated masks of all expressions; scores and key frames are those it started from."""
         nodes = [task.node for task in tasks if isinstance(task.node, PropagateNode)]
@@ -199,6 +210,21 @@ class PropagateNode(Node):
             [trial.choose(list(islice(found, len(trial.starts)))) for trial in own]
             for own, found in zip(trials, map(iter, carried), strict=True)
         ]
+
+
+def explain_engine(entry: EngineEntry) -> Iterator[str]:
+    """Yield what would keep an engine from being loaded; no weights are read."""
+    from propagate.engines.table import check_engine
+
+    try:
+        check_engine(engine_settings(entry))
+    except PipelineError as error:
+        yield str(error)
+
+
+def _open_folder(folder: Path | None) -> Source:
+    assert folder is not None
+    return open_source("png", folder)
 
 
 def engine_settings(entry: EngineEntry) -> EngineSettings:

@@ -69,7 +69,7 @@ def load_engine(settings: EngineSettings, *, device: torch.device) -> AotEngine:
         ConfigError: no network of that name.
     """
     with _translated():
-        network = deaot_toolkit.load(settings.checkpoint, settings.network)
+        network = deaot_toolkit.load(settings.checkpoint, settings.network, outline=device.type == "meta")
     return AotEngine(network.to(device).eval(), settings, device=device)
 
 

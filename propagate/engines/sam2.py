@@ -33,7 +33,12 @@ def load_engine(settings: EngineSettings, *, device: torch.device) -> Sam2Engine
         CheckpointError: the checkpoint is missing, damaged or of another network.
         ConfigError: no network of that name, or an input size that it does not take.
     """
-    network = Sam2Network(find_config(settings.network, settings.image_size or IMAGE_SIDE))
+    config = find_config(settings.network, settings.image_size or IMAGE_SIDE)
+    if device.type == "meta":
+        with device:
+            network = Sam2Network(config)
+    else:
+        network = Sam2Network(config)
     load_weights(network.model, settings.checkpoint, network=settings.network)
     return Sam2Engine(network.to(device).eval(), settings, device=device)
 

@@ -101,8 +101,11 @@ def convert_official(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return renamed
 
 
-def read_weights(path: Path) -> dict[str, Tensor]:
+def read_weights(path: Path, *, outline: bool = False) -> dict[str, Tensor]:
     """Return the state dict, under the names of `transformers`, of an official file or of a hub's folder.
+
+    Args:
+        outline: tensors without their values, on the device `meta`.
 
     Raises:
         CheckpointError: missing, damaged, of another model, or wanting to execute code.
@@ -111,20 +114,21 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         _check_folder(path)
         path = path / HUB_WEIGHTS
     try:
-        state, _ = read_state(path)
+        state, _ = read_state(path, outline=outline)
     except ToolkitCheckpointError as error:
         raise CheckpointError(str(error)) from None
     return convert_official(state) if OFFICIAL_KEY in state else state
 
 
 def load_weights(model: nn.Module, path: Path, *, network: str) -> None:
-    """Load every key of a checkpoint, or nothing.
+    """Load every key of a checkpoint, or nothing; into a model on the device `meta` nothing, and none is read.
 
     Raises:
         CheckpointError: unreadable; keys missing, unexpected or of another shape; values that are not finite.
     """
-    state = read_weights(path)
     expected = model.state_dict()
+    outline = any(value.is_meta for value in expected.values())
+    state = read_weights(path, outline=outline)
     shapes = [
         f"{name} {tuple(state[name].shape)}, expected {tuple(value.shape)}"
         for name, value in expected.items()
@@ -140,6 +144,8 @@ def load_weights(model: nn.Module, path: Path, *, network: str) -> None:
         raise CheckpointError(
             f"{path}: does not fit {network}, nothing was loaded; {'; '.join(problems)}; {_advise(state)}"
         )
+    if outline:
+        return
     broken = [name for name, value in state.items() if not torch.isfinite(value.float()).all()]
     if broken:
         raise CheckpointError(f"{path}: NaN or infinity in {_some(broken)}; get the file again")

@@ -17,8 +17,18 @@ ENGINES: Mapping[Family, str] = {"aot": "propagate.engines.aot", "sam2": "propag
 """Each has `load_engine(settings, device=...)`."""
 
 
+def check_engine(settings: EngineSettings) -> None:
+    """Check that an engine can be built; no weights are read. Raises as `build_engine` does."""
+    import torch
+
+    build_engine(settings, device=torch.device("meta"))
+
+
 def build_engine(settings: EngineSettings, *, device: torch.device) -> Engine:
     """Return the engine that a recipe describes, with its checkpoint loaded.
+
+    Args:
+        device: on `meta` no weights are read: what is wrong with settings and files shows as it would on any other.
 
     Raises:
         CheckpointError: the checkpoint is missing, damaged or of another network.

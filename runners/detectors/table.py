@@ -19,6 +19,13 @@ DETECTORS: Mapping[DetectorName, str] = {
 """Each has `build(settings, device=...)`."""
 
 
+def check_detector(settings: DetectorSettings) -> None:
+    """Check that a detector can be built; no weights are read. Raises as `build_detector` does."""
+    import torch
+
+    build_detector(settings, device=torch.device("meta"))
+
+
 def build_detector(settings: DetectorSettings, *, device: torch.device) -> Detector:
     """Return the detector that a recipe describes, loaded.
 

@@ -9,6 +9,7 @@ import pickle
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -32,21 +33,24 @@ _WRAPPERS = ("module", "_orig_mod")
 _TOLERATED = ("LSTT.mask_token", "relative_position_index")
 
 
-def read_state(path: Path) -> tuple[dict[str, Tensor], NetworkConfig | None]:
+def read_state(path: Path, *, outline: bool = False) -> tuple[dict[str, Tensor], NetworkConfig | None]:
     """Return the state dict of a `.safetensors` or torch file, and the configuration that came with it.
+
+    Args:
+        outline: tensors without their values, on the device `meta`.
 
     Raises:
         CheckpointError: missing, damaged, holding no state dict, or wanting to execute code.
     """
     with open_regular(path) as stream:
         if path.suffix == ".safetensors":
-            return _read_safetensors(path)
+            return _read_safetensors(path, outline=outline)
         try:
             check_torch_file(stream)
             stream.seek(0)
             # What official training scripts store beside the weights.
             with torch.serialization.safe_globals([argparse.Namespace, collections.defaultdict, dict]):
-                content = torch.load(stream, map_location="cpu", weights_only=True)
+                content = torch.load(stream, map_location="meta" if outline else "cpu", weights_only=True)
         except (RefusedFileError, pickle.UnpicklingError) as error:
             reason = " ".join(str(error).split())[:160]
             raise CheckpointError(
@@ -55,35 +59,47 @@ def read_state(path: Path) -> tuple[dict[str, Tensor], NetworkConfig | None]:
         except DAMAGE as error:
             reason = " ".join(str(error).split())[:160] or type(error).__name__
             raise CheckpointError(f"{path}: not a readable torch file ({reason}); copy it again") from None
-    return _unwrap(path, content), None
+    return _unwrap(path, content, outline=outline), None
 
 
-def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], NetworkConfig | None]:
+def _read_safetensors(path: Path, *, outline: bool) -> tuple[dict[str, Tensor], NetworkConfig | None]:
     try:
         with safe_open(path, framework="pt") as stream:
             text = (stream.metadata() or {}).get(CONFIG_ENTRY)
-            state = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118
+            names = stream.keys()
+            if outline:
+                state = {name: _sketch(stream.get_slice(name)) for name in names}
+            else:
+                state = {name: stream.get_tensor(name) for name in names}
     except (SafetensorError, *DAMAGE) as error:
         raise CheckpointError(f"{path}: not a whole safetensors file ({error}); copy it again") from None
     return state, NetworkConfig.from_json(text) if text else None
 
 
-def _unwrap(path: Path, content: object) -> dict[str, Tensor]:
+def _sketch(part: Any) -> Tensor:
+    """Return the tensor of a part of a safetensors file without its values."""
+    is_integer = part.get_dtype()[0] in "IUB" and part.get_dtype() != "BF16"
+    return torch.empty(part.get_shape(), dtype=torch.int64 if is_integer else torch.float32, device="meta")
+
+
+def _unwrap(path: Path, content: object, *, outline: bool) -> dict[str, Tensor]:
     if not isinstance(content, Mapping):
         raise CheckpointError(f"{path}: holds a {type(content).__name__}, not a state dict; give a checkpoint")
     envelope = next((name for name in ENVELOPES if isinstance(content.get(name), Mapping)), None)
     state = content[envelope] if envelope else content
     if not state or not all(isinstance(name, str) and name.isprintable() for name in state):
         raise CheckpointError(f"{path}: no state dict under {' or '.join(ENVELOPES)}; give a checkpoint")
-    if not all(_is_stored(value) for value in state.values()):
+    if not all(_is_stored(value, outline=outline) for value in state.values()):
         raise CheckpointError(f"{path}: no state dict of plain, stored tensors; save it again with torch.save")
     # A counter stands beside the weights of an averaged model, wrappers of compiled and parallel ones before them.
     return {_unwrap_name(name): value for name, value in state.items() if _unwrap_name(name) != "n_averaged"}
 
 
-def _is_stored(value: object) -> bool:
+def _is_stored(value: object, *, outline: bool) -> bool:
     """Tell whether all values of a tensor are in the file: an expanded one claims more."""
-    if not isinstance(value, Tensor) or value.layout != torch.strided or value.is_quantized or value.is_meta:
+    if not isinstance(value, Tensor) or value.layout != torch.strided or value.is_quantized:
+        return False
+    if value.is_meta and not outline:
         return False
     repeats = any(step == 0 and side > 1 for side, step in zip(value.shape, value.stride(), strict=True))
     return not repeats and value.numel() * value.element_size() <= value.untyped_storage().nbytes()
@@ -95,6 +111,8 @@ def _unwrap_name(name: str) -> str:
 
 def load_state(network: VosNetwork, state: Mapping[str, Tensor], *, source: str) -> None:
     """Load every key of `state`, or nothing; float tensors are converted to the network's precision.
+
+    Of an outline there is nothing to load.
 
     Raises:
         CheckpointError: keys missing, unexpected or of another shape, or values that are not finite.
@@ -116,6 +134,8 @@ def load_state(network: VosNetwork, state: Mapping[str, Tensor], *, source: str)
             f"{source}: does not fit {network.config.name}, nothing was loaded; {'; '.join(problems)}; "
             "name the network that the file was made for"
         )
+    if any(value.is_meta for value in given.values()):
+        return
     # One NaN spreads over all masks without a word.
     broken = [name for name, value in given.items() if value.is_floating_point() and not value.isfinite().all()]
     if broken:
@@ -133,42 +153,43 @@ def _some(names: list[str]) -> str:
     return ", ".join(names[:_SHOWN]) + more
 
 
-def load(path: Path | str, name: str | NetworkConfig | None = None) -> VosNetwork:
+def load(path: Path | str, name: str | NetworkConfig | None = None, *, outline: bool = False) -> VosNetwork:
     """Return the network in a checkpoint, in evaluation mode.
 
     Args:
         path: official torch file, or safetensors; files of `save` carry their configuration.
         name: of the network, or its configuration; None: as the file says.
+        outline: no weights are read, and the network is on the device `meta`: enough to tell whether they fit.
 
     Raises:
         CheckpointError: unreadable, without configuration and name, or not of this network.
         NetworkConfigError: unknown name.
     """
-    state, config = read_state(Path(path))
+    state, config = read_state(Path(path), outline=outline)
     if isinstance(name, NetworkConfig):
         config = name
     elif config is None:
         if name is None:
             raise CheckpointError(f"{path}: does not say which network it is; give its name, such as r50-aotl")
         config = find_config(name)
-    network = _build(config, state, source=str(path))
+    network = _build(config, state, source=str(path), outline=outline)
     load_state(network, state, source=str(path))
     return network.eval()
 
 
-def _build(config: NetworkConfig, state: Mapping[str, Tensor], *, source: str) -> VosNetwork:
+def _build(config: NetworkConfig, state: Mapping[str, Tensor], *, source: str, outline: bool) -> VosNetwork:
     """Return the network; it is built without memory first, as a file may state sizes far beyond its tensors."""
     try:
         with torch.device("meta"):
-            outline = VosNetwork(config)
+            sketch = VosNetwork(config)
     except DAMAGE as error:
         reason = " ".join(str(error).split())[:160] or type(error).__name__
         raise CheckpointError(f"{source}: the sizes that it states make no network ({reason}); copy it again") from None
-    stated = sum(value.numel() for value in outline.state_dict().values())
+    stated = sum(value.numel() for value in sketch.state_dict().values())
     held = sum(value.numel() for value in state.values())
     if stated > _SLACK + _MOST_CLAIMED * held:
         raise CheckpointError(f"{source}: states a network of {stated} values, but holds {held}; get the whole file")
-    return VosNetwork(config)
+    return sketch if outline else VosNetwork(config)
 
 
 def save(network: VosNetwork, path: Path | str, *, dtype: torch.dtype = torch.float32) -> None:

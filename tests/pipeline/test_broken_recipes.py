@@ -1,0 +1,108 @@
+"""What `run` refuses without looking at a pixel, `doctor` and `plan` say before: one line, and exit status 2."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from referring_helpers import small_network
+from small_data import write_split
+
+from pipeline.cli import main
+from runners.checkpoints import save_network
+
+MODELS = (
+    "models={n: {runner: referformer, checkpoint: n.safetensors, options: {short_side: 48}}, "
+    "a: {import: png, path: members/a}}"
+)
+STAGES = "stages={one: {f: {fuse: [n, a], threshold: 1}, p: {propagate: a, engine: e}}}"
+ENGINES = "engines={e: {network: r50-aotl, checkpoint: weights.pth}}"
+ALONE = "stages={one: {f: {fuse: [n, a], threshold: 1}}}"
+BROKEN = {
+    "runner": (["models.n.runner=referfromer"], r"runner 'referfromer' is unknown; did you mean 'referformer'\?"),
+    "option": (["models.n.options={shot_side: 48}"], r"unknown key 'shot_side'; did you mean 'short_side'\?"),
+    "backbone": (["models.n.backbone=resnet51"], r"n: backbone 'resnet51' is unknown; choose one of resnet50"),
+    "other backbone": (["models.n.backbone=swin-t"], r"n: .*n\.safetensors: its backbone is .*, not swin-t; correct"),
+    "network of the engine": ([STAGES, "engines.e.network=r51-aotl"], r"p: .*r51-aotl.* is unknown"),
+    "wrong network": (["models.n.runner=soc"], r"n: .*n\.safetensors: holds a referformer network; set runner"),
+    "file of an engine": ([STAGES], r"p: .*weights\.pth: does not fit r50-aotl, nothing was loaded"),
+    "window": (["models.n.window=2", "models.n.overlap=2"], r"n: window 2 with overlap 2; give window >= 1"),
+    "threshold": (["stages.one.f.threshold=3", "groups.by=none"], r"f: a group of one expression, .* has 2 votes but"),
+    "threshold of groups that masks decide": (
+        ["stages.one.f.threshold=7", "groups={by: agreement, members: [n, a]}"],
+        r"f: a group of 3 expressions, all of video video0, has 6 votes but needs 7",
+    ),
+    "tokeniser": (["models.n.tokenizer=data"], r"n: .*n\.safetensors: reads the small word list .* drop `tokenizer`"),
+    "no checkpoint": (["models.n.checkpoint=weights.txt"], r"n: .*weights\.txt: a web page, not a checkpoint"),
+}
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("broken")
+    write_split(folder, n_videos=2)
+    network = small_network("referformer")
+    save_network(folder / "n.safetensors", "referformer", network.config, network)
+    torch.save({"conv.weight": torch.zeros(2, 2)}, folder / "weights.pth")
+    (folder / "weights.txt").write_text("<!DOCTYPE html>")
+    return folder
+
+
+def call(command: str, *values: str) -> int:
+    words = [command, "pipeline.yaml"]
+    for value in (MODELS, ENGINES, ALONE, "submission=f", *values):
+        words += ["--set", value]
+    return main([*words, "--quiet", "--device", "cpu"] if command == "run" else words)
+
+
+@pytest.mark.parametrize(("values", "message"), BROKEN.values(), ids=BROKEN.keys())
+def test_a_broken_recipe_is_refused_alike_by_doctor_plan_and_run(
+    source: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], values: list[str], message: str
+) -> None:
+    monkeypatch.chdir(source)
+    for command in ("doctor", "plan", "run"):
+        assert call(command, *values) == 2
+        error = capsys.readouterr().err
+        assert error.count("\n") == 1
+        assert re.search(message, error)
+    assert list((source / "runs").rglob("*.masks")) == []
+
+
+def test_a_whole_recipe_is_ready(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(source)
+    assert call("doctor") == 0
+    assert call("plan") == 0
+
+
+def test_masks_that_are_missing_are_named_and_the_other_videos_run(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(source, tmp_path / "copy")
+    monkeypatch.chdir(tmp_path / "copy")
+    Path("members/a/video1/2/00005.png").unlink()
+    message = r"a: .*video1: 1 masks are missing, first 2/00005\.png"
+    for command in ("doctor", "plan"):
+        assert call(command) == 2
+        assert re.search(message, capsys.readouterr().err)
+    assert call("run") == 2
+    assert "failed: a: " in capsys.readouterr().err
+    assert Path("runs/nodes/f/video0.masks").is_file()
+
+
+def test_what_is_wrong_for_every_video_is_printed_once(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A file that fits by its outline, and holds a value that is no number: only loading it tells."""
+    shutil.copytree(source, tmp_path / "copy")
+    monkeypatch.chdir(tmp_path / "copy")
+    network = small_network("referformer")
+    with torch.no_grad():
+        next(network.parameters()).fill_(float("nan"))
+    save_network(Path("n.safetensors"), "referformer", network.config, network)
+    assert call("run") == 2
+    failed, blocked = capsys.readouterr().err.splitlines()
+    assert re.search(r"failed: n: .*NaN or infinity in .* \(and so 1 more videos\)", failed)
+    assert blocked == "blocked: 2 results that need these"
