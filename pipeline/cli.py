@@ -33,6 +33,8 @@ COMMANDS = {
     "train": "train a network as a YAML file says",
     "checkpoint": "tell which network a file holds and what becomes of every key",
     "parity": "compare our networks with a folder of official inputs and outputs",
+    "fetch-weights": "fetch official weights of the hub, and say where the others lie",
+    "licences": "list licence and attribution of everything that a recipe's result stands on",
     "new-runner": "write a model of your own to fill in, with its test",
     "synthesize": "draw a Ref-YouTube-VOS-shaped data set with ground truth",
 }

@@ -5,16 +5,19 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
+import subprocess
 from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from pipeline.checksums import Checksums
+from pipeline.checksums import Checksums, hash_json
+from pipeline.licences import list_ancestors, list_sources
 from pipeline.plan import Plan
 from pipeline.recipe.recipe import Recipe
 from rvos.files import hash_file, write_atomically
 
+_PATIENCE = 20.0
 _PACKAGES = (
     "rvos-fusion",
     "torch",
@@ -55,6 +58,11 @@ def write_manifest(
         "node": node,
         "recipe": _describe_recipe(recipe, overrides),
         "checkpoints": _list_checkpoints(plan),
+        "imports": _list_imports(plan),
+        "groups": _describe_groups(recipe),
+        "data": _hash_data(plan, node),
+        "licences": [source.as_json() for source in list_sources(recipe, list_ancestors(recipe, node))],
+        "commit": find_commit(),
         "protocols": _list_protocols(plan),
         **({"filled with black masks": list(filled)} if filled else {}),
         "fingerprints": {task.video.id: task.fingerprint for task in plan.tasks[node]},
@@ -85,6 +93,51 @@ def _list_checkpoints(plan: Plan) -> Mapping[str, str]:
     paths = [file.path for node in plan.nodes for file in node.files() if file.use == "checkpoint"]
     checksums = Checksums(plan.recipe.workspace)
     return {str(path): checksums.get(path) for path in dict.fromkeys(paths)}
+
+
+def _list_imports(plan: Plan) -> Mapping[str, str]:
+    """Return path -> sha256 of everything that was made elsewhere: masks, detections, group files."""
+    paths = [file.path for node in plan.nodes for file in node.files() if file.use == "data"]
+    checksums = Checksums(plan.recipe.workspace)
+    found = {str(path): checksums.get(path) for path in dict.fromkeys(paths)}
+    checksums.save()
+    return found
+
+
+def _describe_groups(recipe: Recipe) -> Mapping[str, str | None]:
+    """Return the rule, and the checksum of the groups that masks decided, where they did."""
+    found = recipe.workspace / "groups.json"
+    is_by_masks = recipe.groups.by in ("runs", "agreement")
+    return {"by": recipe.groups.by, "sha256": hash_file(found) if is_by_masks and found.is_file() else None}
+
+
+def _hash_data(plan: Plan, node: str) -> Mapping[str, str | None]:
+    """Return the checksum of the expressions and frame lists of all videos, and of the images where a network saw them.
+
+    Masks that were made elsewhere need no images: reading all of them for this alone would take minutes.
+    """
+    checksums = Checksums(plan.recipe.workspace)
+    videos = [task.video for task in plan.tasks[node]]
+    listed = [[one.id, one.frames, [[e.id, e.text, e.object_ids] for e in one.expressions]] for one in videos]
+    sees_images = any(one.worker_key() is not None for one in plan.nodes)
+    images = hash_json([checksums.frames(video) for video in videos]) if sees_images else None
+    checksums.save()
+    return {"expressions": hash_json(listed), "images": images}
+
+
+def find_commit() -> str | None:
+    """Return the commit of this program, with `-dirty` where files differ from it; None where it has none."""
+    folder = Path(__file__).resolve().parent.parent
+    words = ("git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*")
+    try:
+        # Another project's history, in which this one is installed, is not asked.
+        if (folder / ".git").exists():
+            done = subprocess.run(words, capture_output=True, text=True, timeout=_PATIENCE, check=True)
+            return done.stdout.strip() or None
+        direct = metadata.distribution("rvos-fusion").read_text("direct_url.json")
+        return json.loads(direct or "{}").get("vcs_info", {}).get("commit_id")
+    except (OSError, ValueError, AttributeError, subprocess.SubprocessError, metadata.PackageNotFoundError):
+        return None
 
 
 def list_versions() -> Mapping[str, str]:
