@@ -135,7 +135,8 @@ def find_commit() -> str | None:
             done = subprocess.run(words, capture_output=True, text=True, timeout=_PATIENCE, check=True)
             return done.stdout.strip() or None
         direct = metadata.distribution("rvos-fusion").read_text("direct_url.json")
-        return json.loads(direct or "{}").get("vcs_info", {}).get("commit_id")
+        commit = json.loads(direct or "{}").get("vcs_info", {}).get("commit_id")
+        return None if commit is None else str(commit)
     except (OSError, ValueError, AttributeError, subprocess.SubprocessError, metadata.PackageNotFoundError):
         return None
 

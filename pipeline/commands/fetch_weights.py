@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 from pipeline.known_weights import DRIVES, FAMILIES, HUB, HubFolder
@@ -120,10 +120,12 @@ def _list() -> Iterator[str]:
         yield f"  {name:22} {FAMILIES[name].licence}: {FAMILIES[name].place}"
 
 
-def _list_as_json() -> dict[str, Sequence[dict[str, object]]]:
-    hub = [
+def _list_as_json() -> dict[str, list[dict[str, object]]]:
+    hub: list[dict[str, object]] = [
         {"name": name, "address": folder.address, "files": folder.files, "licence": FAMILIES[folder.family].licence}
         for name, folder in HUB.items()
     ]
-    drives = [{"name": name, "place": FAMILIES[name].place, "licence": FAMILIES[name].licence} for name in DRIVES]
+    drives: list[dict[str, object]] = [
+        {"name": name, "place": FAMILIES[name].place, "licence": FAMILIES[name].licence} for name in DRIVES
+    ]
     return {"hub": hub, "drives": drives}

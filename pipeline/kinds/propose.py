@@ -10,10 +10,10 @@ from pipeline.checksums import Checksums
 from pipeline.devices import choose_device
 from pipeline.kinds.artefacts import INSTANCE_PROPOSALS, MASKS, Artefact
 from pipeline.kinds.base import Node, NodeFile, Task, WorkerKey, plain
-from pipeline.kinds.detections import detector_files, missing, stamp_detections
+from pipeline.kinds.detections import detector_files, explain_detector, missing, stamp_detections
 from pipeline.kinds.loaded import NETWORK
 from pipeline.kinds.masklets import noun_files, write_report
-from pipeline.kinds.propagate import describe_engine, engine_settings
+from pipeline.kinds.propagate import describe_engine, engine_settings, explain_engine
 from pipeline.recipe.entry import NodeEntry
 from pipeline.recipe.values import DetectorEntry, EngineEntry
 from propagate.proposals import ProposalSettings, list_key_frames, pool_frame
@@ -106,7 +106,8 @@ class ProposeNode(Node):
         """What detectors and engine load, and the user's nouns."""
         found: list[NodeFile] = []
         if self.engine is not None:
-            found.append(NodeFile(self.engine.checkpoint, "checkpoint", missing("checkpoint"), "checkpoint"))
+            family = engine_settings(self.engine).family
+            found.append(NodeFile(self.engine.checkpoint, "checkpoint", missing("checkpoint"), "checkpoint", family))
         for detector in self.detectors:
             found += list(detector_files(detector))
         return (*found, *(noun_files(self.nouns) if self._asks_for_sentences() else ()))
@@ -155,6 +156,13 @@ class ProposeNode(Node):
             return None
         label = f"detector {', '.join(one.name for one in self.detectors)}"
         return WorkerKey(label, repr(([one.settings for one in self.detectors], self.engine)), shares=False)
+
+    def check_load(self) -> Iterable[str]:
+        """The detectors and the engine."""
+        for detector in self.detectors:
+            yield from explain_detector(detector)
+        if self.engine is not None:
+            yield from explain_engine(self.engine)
 
     def compute(self, tasks: Sequence[Task]) -> Sequence[VideoProposals]:
         """Return the proposals; what became of each mask is written to `propose/NODE/VIDEO.json` of the workspace."""

@@ -12,7 +12,7 @@ from pipeline.kinds.artefacts import CANDIDATES, INSTANCE_PROPOSALS, MASKS, Arte
 from pipeline.kinds.base import Node, NodeFile, Task, WorkerKey, plain
 from pipeline.kinds.loaded import NETWORK
 from pipeline.kinds.masklets import write_report
-from pipeline.kinds.propagate import describe_engine, engine_settings
+from pipeline.kinds.propagate import describe_engine, engine_settings, explain_engine
 from pipeline.recipe.entry import NodeEntry
 from pipeline.recipe.values import EngineEntry
 from propagate.tracklets import TrackletSettings, choose_candidates, to_tracklet
@@ -77,7 +77,9 @@ class TrackNode(Node):
     def files(self) -> tuple[NodeFile, ...]:
         """The engine's checkpoint."""
         advice = "no such checkpoint; put it there or correct the path"
-        return (NodeFile(self.engine.checkpoint, "checkpoint", advice, "checkpoint"),)
+        return (
+            NodeFile(self.engine.checkpoint, "checkpoint", advice, "checkpoint", engine_settings(self.engine).family),
+        )
 
     def settings(self) -> object:
         """Inputs, engine and rules."""
@@ -109,6 +111,10 @@ class TrackNode(Node):
     def worker_key(self) -> WorkerKey | None:
         """The engine."""
         return WorkerKey(f"engine {self.engine.name}", repr((self.engine, self.rules)), shares=False)
+
+    def check_load(self) -> Iterable[str]:
+        """The engine."""
+        return explain_engine(self.engine)
 
     def compute(self, tasks: Sequence[Task]) -> Sequence[TrackletSet]:
         """Return the tracklets; what became of each is written to `track/NODE/VIDEO.json` of the workspace."""

@@ -121,12 +121,43 @@ def build(settings: DetectorSettings, *, device: torch.device) -> GroundingDino:
     assert folder is not None
     _check_folder(folder)
     tokens = WordPieces.from_folder(folder)
-    network = load_network(folder)
+    network = sketch_network(folder) if device.type == "meta" else load_network(folder)
     try:
         processor = GroundingDinoImageProcessorPil.from_pretrained(folder, local_files_only=True)
     except (OSError, ValueError, TypeError) as error:
         raise _damaged(folder, error) from None
     return GroundingDino(network, processor, tokens, settings=settings, device=device)
+
+
+def sketch_network(folder: Path) -> Any:
+    """Return the network of a folder without weights, on the device `meta`; names and shapes in the file are compared.
+
+    Raises:
+        CheckpointError: damaged, or keys that are unexpected or of another shape; missing ones show when it is loaded.
+    """
+    from safetensors import SafetensorError, safe_open
+    from transformers import GroundingDinoConfig, GroundingDinoForObjectDetection
+
+    try:
+        config = GroundingDinoConfig.from_pretrained(folder, local_files_only=True, disable_custom_kernels=True)
+        with torch.device("meta"):
+            network = GroundingDinoForObjectDetection(config)
+        expected = network.state_dict()
+        with safe_open(folder / WEIGHTS, framework="pt") as stream:
+            odd = [
+                name
+                for name in stream.keys()  # noqa: SIM118
+                if not name.endswith(_IGNORED)
+                and (name not in expected or list(expected[name].shape) != stream.get_slice(name).get_shape())
+            ]
+    except (OSError, ValueError, TypeError, KeyError, RuntimeError, AttributeError, SafetensorError) as error:
+        raise _damaged(folder, error) from None
+    if odd:
+        raise CheckpointError(
+            f"{folder / WEIGHTS}: {len(odd)} keys that are unexpected or of another shape, such as "
+            f"{', '.join(odd[:_SHOWN])}; give the whole folder of one Grounding DINO"
+        )
+    return network
 
 
 def load_network(folder: Path) -> Any:
