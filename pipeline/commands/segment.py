@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fusion.votes import read_runs
-from pipeline.commands.report import make_report
 from pipeline.executors.choose import choose_executor
 from pipeline.executors.driver import run_plan
 from pipeline.overlays import draw_video, write_video
@@ -18,7 +17,8 @@ from pipeline.progress import Progress
 from pipeline.recipe.graph import build_graph, check_files
 from pipeline.recipe.reader import read_recipe
 from pipeline.recipe.recipe import Recipe
-from pipeline.report.page import render
+from pipeline.report.build import ReportSettings, write_report
+from pipeline.report.sides import PlanSide
 from pipeline.results import Results
 from pipeline.summary import find_exit_status, print_failures
 from pipeline.timings import write_timings
@@ -109,9 +109,9 @@ def write_results(options: argparse.Namespace, plan: Plan, dataset: Dataset, vid
     overlay = options.out / "overlay.mp4"
     write_video(overlay, draw_video(video, sequences), frames_per_second=options.fps)
     title = f"{node} on {options.source.name}"
-    report = make_report(results, dataset, (video,), title=title, quiet=options.quiet)
     page = options.out / "report.html"
-    write_atomically(page, render(report).encode())
+    settings = ReportSettings(title, quiet=options.quiet)
+    write_report(page, dataset, (video,), sides=[PlanSide("", results)], settings=settings)
     print(*(masks, overlay, page), sep="\n", file=sys.stdout)
 
 

@@ -1,173 +1,233 @@
-"""Gathers a report from a recipe's workspace: stored masks, frames, ground truth, timings."""
+"""Gathers one video of a report: masks of every side at picture size, frames, ground truth, scores."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.kinds.artefacts import MASKS
-from pipeline.kinds.base import Node, Task
-from pipeline.refinement_report import build_report
-from pipeline.report.content import ExpressionView, NodeState, ReportNode, SequenceView, VideoView, VoteView
-from pipeline.report.pictures import data_address, picture_size, shrink_masks, shrink_runs
-from pipeline.results import Results
-from pipeline.timings import read_seconds
-from propagate.refinement import refine
-from rvos.datasets import Dataset
+from fusion.groups import Group
+from fusion.votes import read_runs
+from pipeline.report.content import ExpressionRow, SequenceView, TrackletView, VideoView
+from pipeline.report.pictures import encode_picture, picture_size, shrink_runs
+from pipeline.report.sides import VideoSide
+from rvos.datasets.dataset import TruthSource
 from rvos.datasets.truth import VideoTruth
 from rvos.errors import InputError
 from rvos.evaluation.expressions import ExpressionJudge
-from rvos.mask_sequences import MaskSequence
+from rvos.mask_sequences import MaskSequence, encode
+from rvos.runs import Runs, intersect
 from rvos.videos import Expression, Video
 
-LONGEST_SIDE = 480
 PERCENT = 100.0
-Sequences = Mapping[str, Mapping[str, MaskSequence]]
+_GREY = 128
 
 
-def collect_nodes(results: Results) -> tuple[ReportNode, ...]:
-    """Return the graph as the page draws it; a node is done when every video of the plan is stored."""
-    plan = results.plan
-    seconds = read_seconds(plan.recipe.workspace)
-    return tuple(
-        _describe_node(node, is_done=not results.find_missing(node.name), seconds=seconds.get(node.name))
-        for node in plan.nodes
-    )
+@dataclass(frozen=True, slots=True)
+class VideoJob:
+    """What a worker needs for one video: ids and paths, never arrays.
+
+    Args:
+        nodes: names of the report's nodes, in its order.
+        truth: where the ground truth lies; None: there is none.
+        has_images: False where the data set has masks alone.
+        longest: of the sides of pictures and masks, in pixels.
+    """
+
+    video: Video
+    sides: tuple[VideoSide, ...]
+    nodes: tuple[str, ...]
+    truth: TruthSource | None
+    has_images: bool
+    longest: int
 
 
-def collect_video(results: Results, dataset: Dataset, video: Video) -> VideoView:
-    """Return one video with the masks of every node that is stored.
+@dataclass(frozen=True, slots=True, eq=False)
+class CollectedVideo:
+    """One video: its part of the page, its pictures, and what the index says of it.
+
+    Args:
+        pictures: the distinct ones, JPEG.
+        values: J and F in [0, 1] of every expression, `(E, 2)`, by node; empty without ground truth.
+    """
+
+    view: VideoView
+    pictures: tuple[bytes, ...]
+    rows: tuple[ExpressionRow, ...]
+    groups: Mapping[str, tuple[Group, ...]]
+    values: Mapping[str, NDArray[np.float64]]
+
+
+@dataclass(slots=True)
+class MaskTable:
+    """Every distinct mask of a video once: fusions give all sentences of a group the same ones."""
+
+    size: tuple[int, int]
+    texts: dict[str, int] = field(default_factory=dict)
+    _known: dict[tuple[bytes, ...], tuple[int, ...]] = field(default_factory=dict)
+
+    def add(self, runs: Sequence[bytes], full: tuple[int, int]) -> tuple[int, ...]:
+        """Return the places of masks of size `full` after shrinking them to the table's size."""
+        key = tuple(runs)
+        if key not in self._known:
+            small = shrink_runs(key, full, self.size)
+            self._known[key] = tuple(self.texts.setdefault(text, len(self.texts)) for text in small)
+        return self._known[key]
+
+
+def collect_video(job: VideoJob) -> CollectedVideo | None:
+    """Return one video with the masks of every node that is stored; None where nothing is.
 
     Raises:
-        InputError: frames are missing or damaged, or nothing is stored yet.
+        InputError: frames are missing or damaged, or masks are of other frames or sizes.
         StoreError: a stored result is damaged.
     """
-    tasks = {name: next(task for task in own if task.video.id == video.id) for name, own in results.plan.tasks.items()}
-    stored = _read_stored(results, tasks)
-    if not stored:
-        workspace = results.plan.recipe.workspace
-        raise InputError(f"{workspace}: nothing of video {video.id} yet; run first: {results.command}")
-    votes = _find_votes({name: tasks[name] for name in stored})
-    truth = dataset.read_truth(video) if dataset.truth is not None else None
-    frame_size = next(iter(next(iter(stored.values())).values())).size
-    size = picture_size(frame_size, longest=LONGEST_SIDE)
-    members = [name for name in stored if not tasks[name].node.inputs()]
-    scores = _score_views(video, truth, stored)
-    refinements = _find_refinements({name: tasks[name] for name in stored})
-    views = tuple(
-        replace(
-            _view_expression(one, stored, votes, scores, truth, size, members),
-            refinements={name: records[one.id] for name, records in refinements.items()},
-        )
-        for one in video.expressions
+    video = job.video
+    stored = {name: found for side in job.sides for name, found in side.sequences().items()}
+    first = next((one for own in stored.values() for one in own.values()), None)
+    if first is None:
+        return None
+    for name, own in stored.items():
+        for one in own.values():
+            one.check_fits(video, first.size, advice=f"make the masks of {name} again")
+    truth = job.truth.read() if job.truth is not None else None
+    values = _judge(video, truth, stored)
+    table = MaskTable(picture_size(first.size, longest=job.longest))
+    members = [name for side in job.sides[:1] for name in side.members()]
+    view = VideoView(
+        video.id,
+        video.frames,
+        table.size,
+        (),
+        (),
+        _view_truth(video, truth, table),
+        tuple(_view_node(stored.get(name), video, table) for name in job.nodes),
+        _view_refinements(job),
+        _view_tracklets(job, table),
     )
-    return VideoView(video.id, video.frames, size, _take_pictures(dataset, video, size), views)
-
-
-def _describe_node(node: Node, *, is_done: bool, seconds: float | None) -> ReportNode:
-    state: NodeState = "done" if is_done else "missing"
-    ballot = node.ballot()
-    return ReportNode(
-        node.name,
-        node.kind,
-        node.stage or "models",
-        node.inputs(),
-        state,
-        seconds,
-        node.detail(),
-        ballot.rule.integer_weights() if ballot is not None else (),
+    rows = tuple(
+        _describe(one, place, job.nodes, stored, values, members) for place, one in enumerate(video.expressions)
     )
+    pictures = _take_pictures(job, table.size)
+    groups = {name: found for side in job.sides for name, found in side.groups().items()}
+    return CollectedVideo(replace(view, masks=tuple(table.texts)), pictures, rows, groups, values)
 
 
-def _read_stored(results: Results, tasks: Mapping[str, Task]) -> dict[str, dict[str, MaskSequence]]:
-    """Return the sequences of every stored node by expression."""
-    found = {}
-    for name, task in tasks.items():
-        own = results.of_video(task.video.id)
-        if task.node.artefact is MASKS and own.has(name):
-            found[name] = own.by_expression(name)
-    return found
-
-
-def _find_votes(tasks: Mapping[str, Task]) -> dict[str, dict[str, VoteView]]:
-    """Return for every voting node how it voted on each expression."""
-    votes: dict[str, dict[str, VoteView]] = {}
-    for name, task in tasks.items():
-        ballot = task.node.ballot()
-        if ballot is not None:
-            votes[name] = {
-                expression: VoteView(group.expressions, ballot.rule.count_votes(len(group.expressions))[1])
-                for group in ballot.find_groups(task.video, task.read)
-                for expression in group.expressions
-            }
-    return votes
-
-
-def _find_refinements(tasks: Mapping[str, Task]) -> dict[str, dict[str, dict[str, object]]]:
-    """Return the record of every refining node by expression; it is counted again from what is stored."""
-    found: dict[str, dict[str, dict[str, object]]] = {}
-    for name, task in tasks.items():
-        refiner = task.node.refiner()
-        if refiner is not None:
-            found[name] = {
-                given.expression.id: build_report(given, refine(given.evidence, refiner.rules))
-                for given in refiner.gather(task.video, task.read_artefact)
-            }
-    return found
-
-
-def _view_expression(
-    expression: Expression,
-    stored: Sequences,
-    votes: Mapping[str, Mapping[str, VoteView]],
-    scores: Mapping[str, Mapping[str, float]],
-    truth: VideoTruth | None,
-    size: tuple[int, int],
-    members: Sequence[str],
-) -> ExpressionView:
-    own = {name: sequences[expression.id] for name, sequences in stored.items() if expression.id in sequences}
-    expected = truth.masks(expression) if truth is not None else None
-    return ExpressionView(
-        expression.id,
-        expression.text,
-        {name: by_expression[expression.id] for name, by_expression in votes.items()},
-        measure_disagreement([own[name].masks() for name in members]),
-        {name: _view_sequence(one, scores.get(name, {}).get(one.expression), size) for name, one in own.items()},
-        shrink_masks(expected, size) if expected is not None else None,
-    )
-
-
-def _view_sequence(sequence: MaskSequence, score: float | None, size: tuple[int, int]) -> SequenceView:
-    scores = tuple(round(float(value), 4) for value in sequence.scores)
-    return SequenceView(shrink_runs(sequence, size), scores, sequence.pick_key_frame(), score)
-
-
-def _score_views(video: Video, truth: VideoTruth | None, stored: Sequences) -> dict[str, dict[str, float]]:
-    """Return J&F in per cent of every node's masks, each expression on its own; nothing without ground truth."""
+def _judge(
+    video: Video, truth: VideoTruth | None, stored: Mapping[str, Mapping[str, MaskSequence]]
+) -> dict[str, NDArray[np.float64]]:
+    """Return J and F of every node's masks, each expression on its own."""
     if truth is None:
         return {}
     judge = ExpressionJudge(video, truth)
     return {
-        name: {one.expression: round(PERCENT * one.j_and_f, 2) for one in judge.judge(list(own.values()))}
+        name: np.array([(one.j_mean, one.f_mean) for one in judge.judge(list(own.values()))])
         for name, own in stored.items()
     }
 
 
-def measure_disagreement(masks: Sequence[NDArray[np.bool_]]) -> float:
-    """Return 1 - the mean IoU of all pairs of masks (T, H, W), in [0, 1]; two empty ones agree, one member too."""
-    overlaps = []
-    for first, second in combinations(masks, 2):
-        union = int(np.count_nonzero(first | second))
-        overlaps.append(np.count_nonzero(first & second) / union if union else 1.0)
+def _view_truth(video: Video, truth: VideoTruth | None, table: MaskTable) -> tuple[tuple[int, ...], ...] | None:
+    if truth is None:
+        return None
+    found: dict[object, tuple[int, ...]] = {}
+    for one in video.expressions:
+        key = one.object_ids or one.id
+        if key not in found:
+            masks = truth.masks(one)
+            found[key] = table.add(encode(masks), (masks.shape[1], masks.shape[2]))
+    return tuple(found[one.object_ids or one.id] for one in video.expressions)
+
+
+def _view_node(
+    own: Mapping[str, MaskSequence] | None, video: Video, table: MaskTable
+) -> tuple[SequenceView | None, ...] | None:
+    if own is None:
+        return None
+    return tuple(None if (one := own.get(e.id)) is None else _view_sequence(one, table) for e in video.expressions)
+
+
+def _view_sequence(sequence: MaskSequence, table: MaskTable) -> SequenceView:
+    return SequenceView(table.add(sequence.runs, sequence.size), _round(sequence.scores), sequence.pick_key_frame())
+
+
+def _view_refinements(job: VideoJob) -> tuple[tuple[Mapping[str, object], ...] | None, ...]:
+    records = {name: found for side in job.sides for name, found in side.refinements().items()}
+    return tuple(
+        tuple(records[name][one.id] for one in job.video.expressions) if name in records else None for name in job.nodes
+    )
+
+
+def _view_tracklets(job: VideoJob, table: MaskTable) -> tuple[tuple[TrackletView, ...] | None, ...]:
+    stored = {name: found for side in job.sides for name, found in side.tracklets().items()}
+    for name, own in stored.items():
+        for one in own:
+            if one.frames != job.video.frames:
+                raise InputError(f"{job.video.id}: {name} has tracklets of other frames; run the node again")
+    return tuple(
+        tuple(
+            TrackletView(
+                one.id,
+                one.label,
+                one.detector,
+                round(float(one.confidence), 4),
+                one.key_frame,
+                table.add(one.runs, one.size),
+                _round(one.propagation),
+            )
+            for one in stored[name]
+        )
+        if name in stored
+        else None
+        for name in job.nodes
+    )
+
+
+def _describe(
+    expression: Expression,
+    place: int,
+    nodes: Sequence[str],
+    stored: Mapping[str, Mapping[str, MaskSequence]],
+    values: Mapping[str, NDArray[np.float64]],
+    members: Sequence[str],
+) -> ExpressionRow:
+    own = [stored[name][expression.id] for name in members if expression.id in stored.get(name, {})]
+    scores = tuple(
+        round(PERCENT * float(values[name][place].mean()), 2)
+        if name in values and expression.id in stored[name]
+        else None
+        for name in nodes
+    )
+    best = max((float(one.scores.max()) for one in own), default=None)
+    return ExpressionRow(
+        expression.id,
+        expression.text,
+        measure_disagreement([read_runs(one) for one in own]),
+        None if best is None else round(best, 4),
+        scores,
+    )
+
+
+def measure_disagreement(masks: Sequence[Runs]) -> float:
+    """Return 1 - the mean IoU of all pairs of mask sequences, in [0, 1]; two empty ones agree, one member too."""
+    overlaps = [_overlap(first, second) for first, second in combinations(masks, 2)]
     return round(1.0 - float(np.mean(overlaps)), 4) if overlaps else 0.0
 
 
-def _take_pictures(dataset: Dataset, video: Video, size: tuple[int, int]) -> tuple[str, ...]:
-    """Return the frames as data addresses; grey ones where the data set has no images."""
-    if dataset.image_folder is None:
-        return (data_address(np.full((*size, 3), 128, dtype=np.uint8), size),) * video.n_frames
-    return tuple(data_address(video.read_frame(index), size) for index in range(video.n_frames))
+def _overlap(first: Runs, second: Runs) -> float:
+    common = intersect(first, second)
+    union = first.area() + second.area() - common
+    return common / union if union else 1.0
+
+
+def _round(values: NDArray[np.float32]) -> tuple[float, ...]:
+    return tuple(round(float(value), 4) for value in values)
+
+
+def _take_pictures(job: VideoJob, size: tuple[int, int]) -> tuple[bytes, ...]:
+    """Return the frames; one grey picture where the data set has no images."""
+    if not job.has_images:
+        return (encode_picture(np.full((*size, 3), _GREY, np.uint8), size),)
+    return tuple(encode_picture(job.video.read_frame(index), size) for index in range(job.video.n_frames))

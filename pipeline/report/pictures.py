@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import base64
 import io
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-
-from rvos.mask_sequences import MaskSequence, encode
+from pycocotools import mask as coco
 
 _JPEG_QUALITY = 80
 
@@ -21,26 +20,22 @@ def picture_size(size: tuple[int, int], *, longest: int) -> tuple[int, int]:
     return max(1, round(size[0] * factor)), max(1, round(size[1] * factor))
 
 
-def data_address(frame: NDArray[np.uint8], size: tuple[int, int]) -> str:
-    """Return a frame (H, W, 3) as the data address of a JPEG of `size`."""
+def encode_picture(frame: NDArray[np.uint8], size: tuple[int, int]) -> bytes:
+    """Return a frame (H, W, 3) as a JPEG of `size`."""
     height, width = size
-    image = Image.fromarray(frame)
-    if image.size != (width, height):
-        image = image.resize((width, height), Image.Resampling.BILINEAR)
+    if frame.shape[:2] != size:
+        frame = np.asarray(cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
     stream = io.BytesIO()
-    image.save(stream, "JPEG", quality=_JPEG_QUALITY)
-    return "data:image/jpeg;base64," + base64.b64encode(stream.getvalue()).decode()
+    Image.fromarray(frame).save(stream, "JPEG", quality=_JPEG_QUALITY)
+    return stream.getvalue()
 
 
-def shrink_runs(sequence: MaskSequence, size: tuple[int, int]) -> tuple[str, ...]:
-    """Return the run lengths of a sequence's masks at picture size, as text."""
-    if sequence.size == size:
-        return tuple(counts.decode("ascii") for counts in sequence.runs)
-    return shrink_masks(sequence.masks(), size)
-
-
-def shrink_masks(masks: NDArray[np.bool_], size: tuple[int, int]) -> tuple[str, ...]:
-    """Return the run lengths of masks (T, H, W) resized by nearest neighbour to `size`, as text."""
-    height, width = size
-    small = [cv2.resize(mask.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST) for mask in masks]
-    return tuple(counts.decode("ascii") for counts in encode(np.stack(small).astype(bool)))
+def shrink_runs(runs: Sequence[bytes], full: tuple[int, int], size: tuple[int, int]) -> tuple[str, ...]:
+    """Return run lengths of masks of size `full`, resized by nearest neighbour to `size`, as text."""
+    if full == size:
+        return tuple(counts.decode("ascii") for counts in runs)
+    # Decoded masks lie column by column; so do those that are encoded again, and nothing is turned in between.
+    masks = coco.decode([{"size": list(full), "counts": counts} for counts in runs])
+    rows, columns = (np.arange(small) * large // small for small, large in zip(size, full, strict=True))
+    small = np.asfortranarray(masks[np.ix_(rows, columns)])
+    return tuple(one["counts"].decode("ascii") for one in coco.encode(small))

@@ -1,0 +1,55 @@
+// Lines over an axis, with a legend beside them.
+
+/** A chart of series of [x, y]; `at` places a value of y in words on the axis. */
+function lineChart(series, { label, width = 420, height = 190, low, high, last, marks = [], ticks = [], now = null }) {
+  const [left, right, top, bottom] = [40, 10, 8, 26];
+  const x = (value) => left + (value / Math.max(1, last)) * (width - left - right);
+  const y = (value) => top + ((high - Math.min(high, Math.max(low, value))) / (high - low)) * (height - top - bottom);
+  const svg = draw("svg", { viewBox: `0 0 ${width} ${height}`, width, height, role: "img", "aria-label": label });
+  for (const value of [low, (low + high) / 2, high]) {
+    svg.append(draw("line", { class: "axis", x1: left, x2: width - right, y1: y(value), y2: y(value) }), draw("text", { x: 2, y: y(value) + 4 }, number(value, high - low < 3 ? 2 : 1)));
+  }
+  for (const [value, text] of ticks) svg.append(draw("text", { x: x(value), y: height - 8, "text-anchor": value === last && last > 0 ? "end" : "middle" }, text));
+  if (now !== null) svg.append(draw("line", { class: "now", x1: x(now), x2: x(now), y1: top, y2: height - bottom }));
+  for (const { points, colour, dash, dots } of series) {
+    svg.append(draw("polyline", { class: "line", points: points.map(([at, value]) => `${x(at).toFixed(1)},${y(value).toFixed(1)}`).join(" "), stroke: colour, "stroke-dasharray": dash }));
+    if (dots) for (const [at, value] of points) svg.append(draw("circle", { cx: x(at), cy: y(value), r: 2.5, fill: colour }));
+  }
+  for (const { at, value, colour, name } of marks) svg.append(draw("circle", { class: "key-frame", cx: x(at), cy: y(value), r: 5, fill: colour }, draw("title", {}, name)));
+  return svg;
+}
+
+function legendOf(series) {
+  return make("div", { class: "legend" }, ...series.map(({ name, colour, dash }) =>
+    make("span", {}, draw("svg", { width: 22, height: 8, "aria-hidden": "true", style: "display:inline-block;margin-right:.35em;vertical-align:.1em" }, draw("line", { class: "line", x1: 0, x2: 22, y1: 4, y2: 4, stroke: colour, "stroke-dasharray": dash })), name)));
+}
+
+/** Scores of the members over the frames; a dot is a key frame. */
+function drawScores(shown) {
+  const { frames } = shown.view;
+  const nodes = maskNodes.filter((place) => report.nodes[place].inputs.length === 0 && shown.sequence(place));
+  const series = nodes.map((place) => ({ name: report.nodes[place].name, colour: palette.colour(place), dash: palette.dash(place), points: shown.sequence(place).scores.map((score, frame) => [frame, score]) }));
+  const marks = nodes.map((place) => {
+    const { key_frame: at, scores } = shown.sequence(place);
+    return { at, value: scores[at], colour: palette.colour(place), name: `${report.nodes[place].name}: key frame ${frames[at]}` };
+  });
+  const values = series.flatMap(({ points }) => points.map(([, value]) => value));
+  const [low, high] = [Math.min(0, ...values), Math.max(1, ...values)];
+  const svg = lineChart(series, { label: "scores of the members over the frames", low, high, last: frames.length - 1, marks, ticks: [[0, ""]], now: state.frame });
+  byId("scores").replaceChildren(make("h3", {}, "Scores over the frames"), svg, legendOf(series), make("p", { class: "hint" }, "A dot is a member's key frame; the upright line is the frame shown."));
+}
+
+/** The curve of one sweep. */
+function sweepFigure(curve) {
+  const series = curve.series.map(({ name, points }, place) => ({ name, colour: palette.colour(place), dash: palette.dash(place), dots: points.length < 30, points: points.map(([, value], at) => [at, value]) }));
+  const values = series.flatMap(({ points }) => points.map(([, value]) => value));
+  const labels = curve.series[0].points.map(([label]) => label);
+  const every = Math.ceil(labels.length / 8);
+  const ticks = labels.map((text, at) => [at, text]).filter(([at]) => at % every === 0);
+  const [low, high] = [Math.floor(Math.min(...values) - 0.5), Math.ceil(Math.max(...values) + 0.5)];
+  const svg = lineChart(series, { label: `${curve.node}: ${curve.setting}`, low, high, last: labels.length - 1, ticks });
+  const [name, points] = [curve.series[0].name, curve.series[0].points];
+  const [label, value] = points.reduce((best, point) => (point[1] > best[1] ? point : best));
+  const words = `${curve.setting}; ${name} is highest at ${label} (${value.toFixed(1)})${curve.used ? `, the recipe has ${curve.used}` : ""}`;
+  return make("figure", { "data-node": curve.node }, make("h3", {}, curve.node), svg, legendOf(series), make("figcaption", {}, words));
+}

@@ -1,0 +1,108 @@
+// The index of the page, and the parts of its videos: scripts that are added when a video is shown.
+const report = JSON.parse(byId("report-data").textContent);
+const placeOf = new Map(report.nodes.map((node, place) => [node.name, place]));
+
+const rvosReport = {
+  kept: new Map(),
+  waiting: new Map(),
+  most: 4,
+
+  /** Called by the script of a part. */
+  receive(part, view) {
+    rvosReport.waiting.get(part)?.(view);
+  },
+
+  /** The part of a video; few are kept, so that hundreds can be looked at in one sitting. */
+  load(row) {
+    const known = rvosReport.kept.get(row.part);
+    rvosReport.kept.delete(row.part);
+    const promise = known ?? rvosReport.request(row);
+    rvosReport.kept.set(row.part, promise);
+    for (const part of rvosReport.kept.keys()) if (rvosReport.kept.size > rvosReport.most) rvosReport.kept.delete(part);
+    if (!known) promise.catch(() => rvosReport.kept.delete(row.part));
+    return promise;
+  },
+
+  request(row) {
+    return new Promise((resolve, reject) => {
+      const script = make("script", { src: rvosReport.address(`videos/${row.part}.js`) });
+      const finish = (view) => {
+        rvosReport.waiting.delete(row.part);
+        script.remove();
+        if (!view) reject(new Error(`${report.files}/videos/${row.part}.js is missing: move the page together with its folder ${report.files}`));
+        else if (view.id !== row.id || view.frames.length !== row.n_frames || view.sequences.length !== report.nodes.length) reject(new Error(`${report.files} belongs to another page: run rvos report again`));
+        else resolve(view);
+      };
+      rvosReport.waiting.set(row.part, finish);
+      script.addEventListener("error", () => finish(null));
+      script.addEventListener("load", () => rvosReport.waiting.get(row.part)?.(null));
+      document.head.append(script);
+    });
+  },
+
+  address(path) {
+    return `${encodeURIComponent(report.files)}/${path}`;
+  },
+};
+
+/** What is asked of one expression: its video's row and part, its place, and its masks by node and frame. */
+class Shown {
+  constructor(row, view, place) {
+    Object.assign(this, { row, view, place, expression: row.expressions[place], decoded: new Map() });
+  }
+
+  sequence(node, place = this.place) {
+    return this.view.sequences[node]?.[place] ?? null;
+  }
+
+  /** A mask of the part; those of the shown frame are decoded once. */
+  mask(index) {
+    if (this.decoded.size > 200) this.decoded.clear();
+    if (!this.decoded.has(index)) this.decoded.set(index, masks.decode(this.view.masks[index], this.view.size));
+    return this.decoded.get(index);
+  }
+
+  maskOf(node, frame, place = this.place) {
+    const sequence = this.sequence(node, place);
+    return sequence ? this.mask(sequence.masks[frame]) : null;
+  }
+
+  truth(frame) {
+    return this.view.truth ? this.mask(this.view.truth[this.place][frame]) : null;
+  }
+
+  picture(frame) {
+    return rvosReport.address(this.view.pictures[frame]);
+  }
+}
+
+/** The group of an expression in what a node votes by; null where it has none. */
+function groupOf(row, node, place) {
+  const grouping = report.nodes[node]?.grouping;
+  if (grouping === null || grouping === undefined) return null;
+  return row.groups[grouping]?.find((group) => group.expressions.includes(place)) ?? null;
+}
+
+/** Votes that a group has and needs, as [most, needed]; null where the node counts none of this expression. */
+function votesOf(row, node, place) {
+  const group = groupOf(row, node, place);
+  if (!group) return null;
+  if (group.expressions.length === 1 && report.nodes[node].only !== null) return [1, 1];
+  const needs = report.nodes[node].needs.find(([size]) => size === group.expressions.length);
+  return needs ? [needs[1], needs[2]] : null;
+}
+
+/** Weights and masks of everything that votes on an expression in a frame. */
+function ballotOf(shown, node, frame) {
+  const { weights, inputs, only } = report.nodes[node];
+  const group = groupOf(shown.row, node, shown.place).expressions;
+  const alone = group.length === 1 && only !== null;
+  const terms = [];
+  for (const place of group) {
+    weights.forEach((weight, index) => {
+      const mask = alone && index !== only ? null : shown.maskOf(placeOf.get(inputs[index]), frame, place);
+      if (mask) terms.push([alone ? 1 : weight, mask]);
+    });
+  }
+  return terms;
+}

@@ -1,0 +1,164 @@
+// What happens when something is chosen: one way to draw, asked for by every control.
+let shown = null;
+let timer = null;
+let asked = 0;
+
+/** Draw what `state` says. `expression`: another one was chosen; `nodes`: A or B changed, which the list shows too. */
+async function update({ expression = false, nodes = false }) {
+  showView();
+  if (nodes) {
+    byId("node-a").value = String(state.a);
+    byId("node-b").value = String(state.b);
+    list.update();
+  } else if (expression) list.mark();
+  const row = report.videos[state.video];
+  if (!row) return;
+  const ticket = ++asked;
+  if (!shown || shown.row !== row) document.body.setAttribute("aria-busy", "true");
+  try {
+    const view = await rvosReport.load(row);
+    // Another choice was made while this one was on its way.
+    if (ticket !== asked) return;
+    if (!shown || shown.view !== view || shown.place !== state.expression) shown = new Shown(row, view, state.expression);
+    address.settleFrame(view.frames);
+    drawShown();
+  } catch (error) {
+    show(error.message);
+  } finally {
+    if (ticket === asked) document.body.removeAttribute("aria-busy");
+  }
+}
+
+function showView() {
+  for (const name of VIEWS) byId(`${name}-view`).hidden = name !== state.view;
+  for (const link of document.querySelectorAll("nav a")) {
+    if (link.hash === `#view=${state.view}`) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
+  if (state.view === "scores") overview.draw();
+  if (state.view === "groups" && groups.order.length === 0) groups.update();
+  if (state.view !== "masks") stopPlaying();
+}
+
+function drawShown() {
+  const { row, view, expression } = shown;
+  address.write(view.frames);
+  if (state.view === "groups") {
+    groups.box.mark(groups.order.indexOf(state.video));
+    groups.draw(shown);
+  }
+  if (state.view !== "masks") return;
+  byId("sentence").textContent = `“${expression.text}”`;
+  byId("place").textContent = describePlace(row);
+  byId("frame").max = view.frames.length - 1;
+  byId("frame").value = state.frame;
+  byId("frame").setAttribute("aria-valuetext", view.frames[state.frame]);
+  byId("frame-shown").value = `${view.frames[state.frame]} (${state.frame + 1} of ${view.frames.length})`;
+  for (const option of byId("mode").options) option.disabled = !view.truth && (option.value === "change" || option.value.startsWith("errors"));
+  stage.draw(shown);
+  views.drawVote(shown);
+  drawScores(shown);
+  views.draw(shown);
+  panels.draw(shown);
+  fetchNext();
+}
+
+function describePlace(row) {
+  const node = state.voteNode ?? groupedNodes.at(-1);
+  const group = node === undefined || node === null ? null : groupOf(row, node, state.expression);
+  const others = group ? group.expressions.filter((place) => place !== state.expression).map((place) => `“${row.expressions[place].text}”`) : [];
+  const words = others.length ? `; one group with ${others.join(", ")}` : "";
+  return `${row.id}/${shown.expression.id}, members disagree by ${shown.expression.disagreement.toFixed(2)}${words}`;
+}
+
+/** The next frame's picture, so that playing does not flicker. */
+function fetchNext() {
+  new Image().src = shown.picture((state.frame + 1) % shown.view.frames.length);
+}
+
+function choose(entry) {
+  Object.assign(state, { video: entry.video, expression: entry.expression });
+  update({ expression: true });
+}
+
+function stepFrame(change) {
+  if (!shown) return;
+  const count = shown.view.frames.length;
+  state.frame = (state.frame + change + count) % count;
+  update({});
+}
+
+function changeThreshold(change) {
+  const votes = shown && neededVotes(shown.row);
+  if (!votes) return;
+  state.threshold = Math.min(votes.most, Math.max(1, votes.needed + change));
+  update({});
+}
+
+function stopPlaying() {
+  clearInterval(timer);
+  timer = null;
+  byId("play").textContent = "play";
+}
+
+function togglePlay() {
+  if (timer !== null) return stopPlaying();
+  byId("play").textContent = "pause";
+  timer = setInterval(() => stepFrame(1), 180);
+}
+
+function filter() {
+  list.update();
+  const empty = list.shown.length === 0;
+  byId("detail").hidden = empty;
+  byId("nothing").hidden = !empty;
+  if (!empty && list.find() < 0) choose(list.shown[0]);
+}
+
+/** Another order keeps the choice; the list shows its start, for which one sorts. */
+function reorder() {
+  list.order = byId("sort").value;
+  list.update();
+  byId("expressions").scrollTop = 0;
+  if (list.shown.length) choose(list.shown[0]);
+}
+
+function watch() {
+  for (const id of ["search", "disagreement", "score"]) byId(id).addEventListener("input", filter);
+  byId("sort").addEventListener("change", reorder);
+  byId("frame").addEventListener("input", (event) => { state.frame = Number(event.target.value); update({}); });
+  byId("threshold").addEventListener("input", (event) => { state.threshold = Number(event.target.value); update({}); });
+  byId("threshold-reset").addEventListener("click", () => { state.threshold = null; update({}); });
+  byId("vote-node").addEventListener("change", (event) => { Object.assign(state, { voteNode: Number(event.target.value), threshold: null }); update({}); });
+  byId("node-a").addEventListener("change", (event) => { state.a = Number(event.target.value); update({ nodes: true }); });
+  byId("node-b").addEventListener("change", (event) => { state.b = Number(event.target.value); update({ nodes: true }); });
+  byId("swap").addEventListener("click", () => { [state.a, state.b] = [state.b, state.a]; update({ nodes: true }); });
+  byId("mode").addEventListener("change", (event) => { state.mode = event.target.value; update({}); });
+  byId("play").addEventListener("click", togglePlay);
+  stage.watch();
+  groups.watch();
+  addEventListener("hashchange", () => {
+    if (location.hash === address.written) return;
+    show("");
+    address.read(location.hash);
+    start();
+  });
+}
+
+/** Set every control as `state` says, then draw. */
+function start() {
+  const nodes = maskNodes.map((place) => [place, report.nodes[place].name]);
+  offer(byId("node-a"), nodes, state.a);
+  offer(byId("node-b"), nodes, state.b);
+  offer(byId("vote-node"), votingNodes.map((place) => [place, report.nodes[place].name]), state.voteNode ?? "");
+  offer(byId("sort"), Object.entries(ORDERS).map(([name, { text }]) => [name, text]), list.order);
+  offer(byId("mode"), Object.entries(MODES), state.mode);
+  list.update();
+  update({ expression: true });
+}
+
+if (history.scrollRestoration) history.scrollRestoration = "manual";
+for (const link of document.querySelectorAll("nav a")) if (link.hash === "#view=groups") link.hidden = groupedNodes.length === 0;
+watch();
+address.read(location.hash);
+start();
