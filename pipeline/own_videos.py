@@ -25,6 +25,7 @@ SPLIT = "valid"
 _IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp"})
 _JPEG_QUALITY = 95
 _LONGEST_NAME = 80
+NamedFrame = tuple[str, NDArray[np.uint8]]
 
 
 def name_video(source: Path) -> str:
@@ -40,12 +41,14 @@ def write_own_video(
 
     Args:
         source: a video file, or a folder of images in natural name order; both are turned as their metadata says.
+            Frames of a folder keep their names; those of a video are named by their place in it, `00000` onwards.
         texts: one expression each.
         every: take each n-th frame.
         max_frames: take no more frames than this.
 
     Raises:
-        InputError: nothing to read, an unreadable frame, frames of unequal size, or a sentence that is no text.
+        InputError: nothing to read, an unreadable frame, frames of unequal size or of one name, or a sentence that is
+            no text.
     """
     for text in texts:
         _check_text(text)
@@ -62,18 +65,23 @@ def write_own_video(
     return video
 
 
-def _write_frames(folder: Path, frames: Iterable[NDArray[np.uint8]], limit: int | None) -> Iterator[str]:
+def _write_frames(folder: Path, frames: Iterable[NamedFrame], limit: int | None) -> Iterator[str]:
     size: tuple[int, ...] | None = None
-    for index, frame in enumerate(islice(frames, limit)):
+    seen: set[str] = set()
+    for index, (name, frame) in enumerate(islice(frames, limit)):
         if size is not None and frame.shape != size:
             raise InputError(
                 f"{folder.name}: frame {index} is {frame.shape[:2]}, the first is {size[:2]}; crop them alike"
             )
+        # Two files, where file names may differ in case alone, would become one.
+        if name.lower() in seen:
+            raise InputError(f"{folder.name}: two frames are named {name}; rename one of them")
         size = frame.shape
+        seen.add(name.lower())
         stream = io.BytesIO()
         Image.fromarray(frame).save(stream, "JPEG", quality=_JPEG_QUALITY)
-        write_atomically(folder / f"{index:05d}.jpg", stream.getvalue())
-        yield f"{index:05d}"
+        write_atomically(folder / f"{name}.jpg", stream.getvalue())
+        yield name
 
 
 def _check_text(text: str) -> None:
@@ -83,16 +91,17 @@ def _check_text(text: str) -> None:
         raise InputError(f"sentence {ascii(text)[:60]}: holds bytes that are no UTF-8; type it again") from None
 
 
-def _read_frames(source: Path) -> Iterator[NDArray[np.uint8]]:
+def _read_frames(source: Path) -> Iterator[NamedFrame]:
     if not os.path.isdir(source):
-        yield from read_video(source)
+        yield from ((f"{index:05d}", frame) for index, frame in enumerate(read_video(source)))
         return
     try:
         names = [path for path in source.iterdir() if path.suffix.lower() in _IMAGE_SUFFIXES]
     except OSError as error:
         raise InputError(f"{source}: cannot be read ({error.strerror}); check its rights") from None
     for path in sorted((path for path in names if not is_system_name(path.name)), key=_natural):
-        yield decode_frame(read_whole(path, most=LARGEST_IMAGE_FILE), where=str(path), upright=True)
+        frame = decode_frame(read_whole(path, most=LARGEST_IMAGE_FILE), where=str(path), upright=True)
+        yield check_id(path.stem, where=str(path), what="frame"), frame
 
 
 def _natural(path: Path) -> list[tuple[int, str]]:

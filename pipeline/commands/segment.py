@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
+from fractions import Fraction
 from pathlib import Path
 
 from fusion.votes import read_runs
+from pipeline.bundled_networks import explain, find_bundled, find_unknown_words, find_unsure
+from pipeline.clip_progress import ClipProgress
+from pipeline.clips import choose_folder, write_owner
 from pipeline.executors.choose import choose_executor
 from pipeline.executors.driver import run_plan
-from pipeline.overlays import draw_video, write_video
+from pipeline.kinds.artefacts import MASKS
+from pipeline.overlays import draw_video, read_rate, write_video
 from pipeline.own_videos import SPLIT, write_own_video
 from pipeline.plan import Plan, make_plan
-from pipeline.progress import Progress
-from pipeline.recipe.graph import build_graph, check_files
+from pipeline.recipe.graph import build_graph, check_files, restrict_graph
 from pipeline.recipe.reader import read_recipe
 from pipeline.recipe.recipe import Recipe
 from pipeline.report.build import ReportSettings, write_report
@@ -28,7 +33,9 @@ from rvos.errors import ConfigError
 from rvos.files import write_atomically
 from rvos.mask_sequences import MaskSequence
 from rvos.png import encode_mask_pngs
+from rvos.videos import Video
 
+_ROOT = Path("runs/segment")
 _FRAMES_PER_SECOND = 6.0
 _MOST_FRAMES_PER_SECOND = 1000
 
@@ -42,11 +49,14 @@ def register(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("source", type=Path, metavar="VIDEO_OR_FOLDER", help="video file, or folder of images")
     parser.add_argument("texts", nargs="+", metavar="TEXT", help="one expression each")
     parser.add_argument("--recipe", type=Path, default=Path("pipeline.yaml"), help="default: pipeline.yaml")
-    parser.add_argument("--out", type=Path, default=Path("runs/segment"), help="default: runs/segment")
-    parser.add_argument("--node", help="result to draw; default: the recipe's submission")
+    parser.add_argument("--out", type=Path, help="default: a folder of the clip's own below runs/segment")
+    parser.add_argument("--node", help="result to draw, with what it needs and no more; default: the submission")
     parser.add_argument("--every", type=int, default=1, metavar="N", help="take each N-th frame")
     parser.add_argument("--max-frames", type=int, metavar="N", help="take no more frames than this")
-    parser.add_argument("--fps", type=float, default=_FRAMES_PER_SECOND, help="of the overlay video")
+    parser.add_argument(
+        "--fps", type=float, help="of the overlay video, without sound; default: the clip's, with sound"
+    )
+    parser.add_argument("--no-sound", action="store_true", help="leave the clip's sound out of the overlay")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="processes side by side")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     parser.add_argument("--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE")
@@ -57,40 +67,42 @@ def run(options: argparse.Namespace) -> int:
     """Segment the clip; print where masks, overlay and report are."""
     if options.every < 1 or (options.max_frames is not None and options.max_frames < 1):
         raise ConfigError(f"--every {options.every}, --max-frames {options.max_frames}: give 1 or more")
-    if not 0 < options.fps <= _MOST_FRAMES_PER_SECOND:
+    if options.fps is not None and not 0 < options.fps <= _MOST_FRAMES_PER_SECOND:
         raise ConfigError(f"--fps {options.fps}: give more than 0 and at most {_MOST_FRAMES_PER_SECOND}")
-    data = options.out.absolute() / "data"
-    recipe = open_own_recipe(options, data)
+    out = choose_folder(options.source, options.out, root=_ROOT)
+    data = out.absolute() / "data"
+    recipe = open_own_recipe(options, data, out.absolute() / "workspace")
     video_id = write_own_video(data, options.source, options.texts, every=options.every, max_frames=options.max_frames)
     graph = build_graph(recipe)
+    if options.node is not None:
+        graph = restrict_graph(graph, recipe, options.node)
     check_files(graph.nodes, recipe)
     dataset = open_dataset("ref-youtube-vos", data, SPLIT)
     prepare_workspace(recipe.workspace)
-    video = dataset.video(video_id)
-    plan = make_plan(recipe, graph, (video,), device=options.device)
-    executor = choose_executor(jobs=options.jobs)
-    outcomes = run_plan(plan, executor=executor, watcher=Progress(quiet=options.quiet))
+    progress = ClipProgress(quiet=options.quiet)
+    plan = make_plan(recipe, graph, (progress.watch(dataset.video(video_id)),), device=options.device)
+    outcomes = run_plan(plan, executor=choose_executor(jobs=options.jobs), watcher=progress)
     write_timings(recipe.workspace, plan, outcomes)
     print_failures(outcomes)
     if status := find_exit_status(outcomes):
         return status
-    write_results(options, plan, dataset, video_id)
+    warn_of_bundled(plan, dataset.video(video_id), Results(plan))
+    write_results(options, out, plan, dataset)
     return 0
 
 
-def open_own_recipe(options: argparse.Namespace, data: Path) -> Recipe:
+def open_own_recipe(options: argparse.Namespace, data: Path, workspace: Path) -> Recipe:
     """Return the recipe on the clip's data, every expression on its own.
 
     Raises:
         ConfigError: the recipe cannot be used, or has members that are not networks, or no such result node.
     """
     own = ["dataset.format=ref-youtube-vos", f"dataset.root={data}", f"dataset.split={SPLIT}", "groups.by=none"]
-    workspace = options.out.absolute() / "workspace"
     recipe = read_recipe(options.recipe, [*own, *options.overrides], workspace=workspace)
     imported = [node.name for node in recipe.nodes if node.is_bound()]
     if imported:
         raise ConfigError(f"{options.recipe}: {', '.join(imported)} import masks of other videos; use networks only")
-    names = [node.name for node in recipe.nodes]
+    names = [node.name for node in recipe.nodes if node.artefact is MASKS]
     if (options.node or recipe.submission) not in names:
         raise ConfigError(
             f"{options.recipe}: no result {options.node or recipe.submission!r}; give --node, one of {', '.join(names)}"
@@ -98,21 +110,43 @@ def open_own_recipe(options: argparse.Namespace, data: Path) -> Recipe:
     return recipe
 
 
-def write_results(options: argparse.Namespace, plan: Plan, dataset: Dataset, video_id: str) -> None:
+def warn_of_bundled(plan: Plan, video: Video, results: Results) -> None:
+    """Say on standard error where the bundled networks are asked for what they cannot know."""
+    lowest = find_bundled(plan.nodes)
+    if not lowest:
+        return
+    members = {name: results.of_video(video.id).by_expression(name) for name in lowest}
+    unsure = find_unsure(video.expressions, members, lowest)
+    for line in explain(find_unknown_words(video.expressions), unsure):
+        print(f"note: {line}", file=sys.stderr)
+
+
+def write_results(options: argparse.Namespace, out: Path, plan: Plan, dataset: Dataset) -> None:
     """Write the masks, the overlay video and the report of the result, and print their paths."""
+    (video,) = dataset.videos
     node = str(options.node or plan.recipe.submission)
-    video = dataset.video(video_id)
     results = Results(plan, str(options.recipe))
-    sequences = results.of_video(video_id).read(node)
-    masks = options.out / "masks"
+    sequences = results.of_video(video.id).read(node)
+    masks, overlay, page = out / "masks", out / "overlay.mp4", out / "report.html"
+    write_owner(out, options.source, [f"{one.expression}/{frame}.png" for one in sequences for frame in one.frames])
     write_masks(masks, sequences)
-    overlay = options.out / "overlay.mp4"
-    write_video(overlay, draw_video(video, sequences), frames_per_second=options.fps)
-    title = f"{node} on {options.source.name}"
-    page = options.out / "report.html"
-    settings = ReportSettings(title, quiet=options.quiet)
+    rate, sound = choose_rate(options)
+    write_video(overlay, draw_video(video, sequences), frames_per_second=rate, sound=sound)
+    settings = ReportSettings(f"{node} on {options.source.name}", quiet=options.quiet)
     write_report(page, dataset, (video,), sides=[PlanSide("", results)], settings=settings)
     print(*(masks, overlay, page), sep="\n", file=sys.stdout)
+
+
+def choose_rate(options: argparse.Namespace) -> tuple[Fraction | float, Path | None]:
+    """Return the overlay's frames per second, and the video whose sound fits to it."""
+    if options.fps is not None:
+        return float(options.fps), None
+    if os.path.isdir(options.source):
+        return _FRAMES_PER_SECOND, None
+    rate, has_sound = read_rate(options.source)
+    if rate is None:
+        return _FRAMES_PER_SECOND, None
+    return rate / options.every, options.source if has_sound and not options.no_sound else None
 
 
 def write_masks(folder: Path, sequences: Sequence[MaskSequence]) -> None:

@@ -48,6 +48,21 @@ def build_graph(recipe: Recipe, *, stage: str | None = None) -> Graph:
     return Graph(nodes, assumed, tuple(_find_warnings(recipe)))
 
 
+def restrict_graph(graph: Graph, recipe: Recipe, node: str) -> Graph:
+    """Return the graph of one node and of everything that it stands on."""
+    needed: set[str] = set()
+
+    def visit(name: str) -> None:
+        if name not in needed:
+            needed.add(name)
+            for source in recipe.node(name).inputs():
+                visit(source)
+
+    visit(node)
+    # Of the whole recipe: a model that no stage reads can be asked for too.
+    return Graph(tuple(own for own in _sort(recipe) if own.name in needed), (), graph.warnings)
+
+
 def choose_stage(recipe: Recipe, number: str | None) -> str | None:
     """Return the stage of a number counted from 1, or of a name; None for all.
 

@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.report.content import Report, VideoView
+from rvos.errors import StoreError
 from rvos.files import write_atomically
+from rvos.leftovers import name_part
 
 SCRIPTS = (
     "masks.js",
@@ -80,12 +82,26 @@ def write_video(files: Path, index: int, view: VideoView, pictures: tuple[bytes,
     """
     names = tuple(f"pictures/{index}/{place}.jpg" for place in range(len(pictures)))
     for name, content in zip(names, pictures, strict=True):
-        write_atomically(files / name, content)
+        _write_quickly(files / name, content)
     # One picture for all frames where the data set has none.
     view = dataclasses.replace(view, pictures=names if len(names) == len(view.frames) else names * len(view.frames))
     script = f"rvosReport.receive({index},{write_json(dataclasses.asdict(view))});\n"
     write_atomically(files / "videos" / f"{index}.js", script.encode())
     return view
+
+
+def _write_quickly(path: Path, content: bytes) -> None:
+    """Write a picture so that its name never shows a part of it, without waiting for the disk.
+
+    There are thousands, which are made again by the same command should the machine lose its power.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(name_part(path.name))
+        temporary.write_bytes(content)
+        temporary.replace(path)
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be written ({error.strerror or error}); free disk space") from None
 
 
 def clear_files(files: Path, n_videos: int) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from fusion.groups import Group
-from pipeline.kinds.artefacts import INSTANCES, MASKS
+from pipeline.kinds.artefacts import CANDIDATES, INSTANCES, MASKS, Artefact
 from pipeline.kinds.base import Node, Task
 from pipeline.refinement_report import build_report
 from pipeline.report.content import NodeContent, ReportNode
@@ -16,7 +16,7 @@ from pipeline.timings import read_seconds
 from propagate.refinement import refine
 from rvos.mask_sequences import MaskSequence
 from rvos.store import Store
-from rvos.tracklets import Tracklet
+from rvos.tracklets import Tracklet, TrackletSet
 
 Sequences = Mapping[str, MaskSequence]
 
@@ -104,9 +104,7 @@ class PlanSide:
     def _describe(self, node: Node, seconds: float | None) -> ReportNode:
         ballot = node.ballot()
         singles = ballot.rule.singles if ballot is not None else None
-        content: NodeContent = (
-            "masks" if node.artefact is MASKS else "tracklets" if node.artefact is INSTANCES else "other"
-        )
+        content = _CONTENTS.get(node.artefact.codec.name, "other")
         return ReportNode(
             _prefix(self.name) + node.name,
             node.kind,
@@ -145,9 +143,9 @@ class PlanVideo:
     def tracklets(self) -> dict[str, tuple[Tracklet, ...]]:
         """See `VideoSide`."""
         return {
-            self.prefix + name: tuple(self.results.read_artefact(name, INSTANCES))
+            self.prefix + name: _list_tracklets(self.results.read_artefact(name, task.node.artefact))
             for name, task in self.tasks.items()
-            if task.node.artefact is INSTANCES and self.results.has(name)
+            if task.node.artefact in _TRACKLETS and self.results.has(name)
         }
 
     def groups(self) -> dict[str, tuple[Group, ...]]:
@@ -207,8 +205,7 @@ class FolderSide:
         videos = self.store.videos(node)
         if not videos:
             return None
-        artefact = self.store.header(node, videos[0]).artefact
-        return _CONTENTS.get(artefact)
+        return _CONTENTS.get(self.store.header(node, videos[0]).artefact)
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,8 +230,9 @@ class FolderVideo:
     def tracklets(self) -> dict[str, tuple[Tracklet, ...]]:
         """See `VideoSide`."""
         return {
-            self.prefix + name: tuple(self.store.read_artefact(name, self.video, codec=INSTANCES.codec))
-            for name in self._find(INSTANCES.codec.name)
+            self.prefix + name: _list_tracklets(self.store.read_artefact(name, self.video, codec=artefact.codec))
+            for artefact in _TRACKLETS
+            for name in self._find(artefact.codec.name)
         }
 
     def groups(self) -> dict[str, tuple[Group, ...]]:
@@ -253,7 +251,15 @@ class FolderVideo:
         ]
 
 
-_CONTENTS: Mapping[str, NodeContent] = {MASKS.codec.name: "masks", INSTANCES.codec.name: "tracklets"}
+_TRACKLETS: tuple[Artefact, ...] = (INSTANCES, CANDIDATES)
+_CONTENTS: Mapping[str, NodeContent] = {
+    MASKS.codec.name: "masks",
+    **{artefact.codec.name: "tracklets" for artefact in _TRACKLETS},
+}
+
+
+def _list_tracklets(value: TrackletSet | Sequence[Tracklet]) -> tuple[Tracklet, ...]:
+    return value.tracklets if isinstance(value, TrackletSet) else tuple(value)
 
 
 def _prefix(name: str) -> str:

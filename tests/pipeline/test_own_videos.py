@@ -28,6 +28,7 @@ def test_a_folder_is_read_in_natural_order(tmp_path: Path) -> None:
     video = open_dataset("ref-youtube-vos", tmp_path / "data", "valid").video(name)
     assert [round(float(video.read_frame(index).mean())) for index in range(3)] == [20, 100, 200]
     assert [expression.text for expression in video.expressions] == ["the red ball", "it"]
+    assert video.frames == ("frame1", "frame9", "frame10")
 
 
 def test_a_video_file_is_thinned_and_cut(tmp_path: Path) -> None:
@@ -36,7 +37,7 @@ def test_a_video_file_is_thinned_and_cut(tmp_path: Path) -> None:
     name = write_own_video(tmp_path / "data", source, ["a thing"], every=3, max_frames=3)
     video = open_dataset("ref-youtube-vos", tmp_path / "data", "valid").video(name)
     assert [round(float(video.read_frame(index).mean()), -1) for index in range(3)] == [0, 60, 120]
-    assert video.frames == ("00000", "00001", "00002")
+    assert video.frames == ("00000", "00003", "00006")
 
 
 CORNERS = np.zeros((32, 48, 3), np.uint8)
@@ -104,6 +105,14 @@ def test_sentences_must_be_text(tmp_path: Path) -> None:
     write_image(tmp_path / "clip/0.png", 9)
     with pytest.raises(InputError, match="no UTF-8"):
         write_own_video(tmp_path / "data", tmp_path / "clip", ["a \udcff thing"])
+
+
+def test_frames_of_one_name_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "clip").mkdir()
+    for name in ("a.png", "A.jpg"):
+        write_image(tmp_path / "clip" / name, 9)
+    with pytest.raises(InputError, match="two frames are named a"):
+        write_own_video(tmp_path / "data", tmp_path / "clip", ["a thing"])
 
 
 def test_names_are_safe() -> None:
