@@ -69,7 +69,7 @@ def measure_oracles(
         raise ConfigError(
             f"--oracle: nothing is chosen for {node}; name a fusion, a refinement or a choice of tracklets"
         )
-    results.require([node, *(name for chooser in choosers for name in chooser.inputs())])
+    results.require([node, *(name for chooser in choosers for name in chooser.chooses_from())])
     evaluator = open_evaluator(dataset)
     found: list[tuple[Values, dict[tuple[str, str], Values]]] = joblib.Parallel(n_jobs=jobs)(
         joblib.delayed(score_offers)(results.of_video(video.id), video, evaluator.select(video), node, choosers)

@@ -27,10 +27,12 @@ class VideoScores:
         video: id.
         values: `(nodes, units, 2)`, in [0, 1]; a unit is an expression, or for Ref-DAVIS17 an object of one of the four
             annotation files.
+        has_target: `(units,)`; None: all have one. MeViS has sentences about nothing in the video.
     """
 
     video: str
     values: Values
+    has_target: NDArray[np.bool_] | None = None
 
 
 def score_nodes(
@@ -59,15 +61,29 @@ def average(scores: Sequence[VideoScores]) -> Values:
     return means
 
 
+def average_targets(scores: Sequence[VideoScores]) -> Values | None:
+    """Return the same over the sentences that have a target; None where all have one, or none has."""
+    flags = [
+        np.ones(video.values.shape[1], np.bool_) if video.has_target is None else video.has_target for video in scores
+    ]
+    has_target = np.concatenate(flags)
+    if has_target.all() or not has_target.any():
+        return None
+    means: Values = np.concatenate([video.values for video in scores], axis=1)[:, has_target].mean(axis=1)
+    return means
+
+
 def _score_video(
     results: VideoResults, truth: SelectedTruth, nodes: Sequence[str], *, video: Video, soft: bool
 ) -> VideoScores:
     judge = truth.open()
     rows = []
+    has_target: NDArray[np.bool_] | None = None
     for node in nodes:
         scores = judge.judge(results.read(node, soft=soft))
         missing = next((score.expression for score in scores if score.missing), None)
         if missing is not None:
             raise InputError(f"{video.id}/{missing}: {node} has no masks; run the node again")
         rows.append(np.asarray([(score.j_mean, score.f_mean) for score in scores], np.float64).reshape(-1, 2))
-    return VideoScores(video.id, np.stack(rows))
+        has_target = np.array([score.has_target for score in scores], np.bool_)
+    return VideoScores(video.id, np.stack(rows), has_target)

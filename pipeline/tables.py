@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.scoring import VideoScores, average
+from pipeline.scoring import VideoScores, average, average_targets
 
 _RESAMPLES = 2000
 _RIGHT = 0.5
@@ -23,6 +23,7 @@ class TableRow:
         gain: J&F minus that of the row before; None in the first row. In the row of an input that was added: J&F of the
             last named node minus that of this one.
         low, high: 95 % interval of the gain, by paired resampling of videos.
+        targets: J&F of the sentences that have a target; None where all have one.
     """
 
     node: str
@@ -33,6 +34,7 @@ class TableRow:
     low: float | None = None
     high: float | None = None
     input_of: str | None = None
+    targets: float | None = None
 
 
 def make_table(nodes: Sequence[str], scores: Sequence[VideoScores], *, inputs: Sequence[str] = ()) -> list[TableRow]:
@@ -42,7 +44,7 @@ def make_table(nodes: Sequence[str], scores: Sequence[VideoScores], *, inputs: S
         scores: of the nodes, then of the inputs.
         inputs: of the last node, as far as they are no rows already: a table must not hide what did better alone.
     """
-    means = 100 * average(scores)
+    means, of_targets = 100 * average(scores), average_targets(scores)
     totals = np.stack([video.values.mean(axis=2).sum(axis=1) for video in scores])  # (videos, nodes)
     counts = np.array([video.values.shape[1] for video in scores])
     rows = []
@@ -57,7 +59,8 @@ def make_table(nodes: Sequence[str], scores: Sequence[VideoScores], *, inputs: S
         if index > 0:
             gain = float(means[better].mean() - means[worse].mean())
             low, high = (100 * limit for limit in resample_gain(totals[:, better] - totals[:, worse], counts))
-        rows.append(TableRow(node, j, f, (j + f) / 2, gain, low, high, nodes[-1] if is_added else None))
+        targets = None if of_targets is None else 100 * float(of_targets[index].mean())
+        rows.append(TableRow(node, j, f, (j + f) / 2, gain, low, high, nodes[-1] if is_added else None, targets))
     return rows
 
 

@@ -95,12 +95,17 @@ def print_table(rows: Sequence[TableRow]) -> None:
     """Print the rows."""
     names = {row.node: row.node if row.input_of is None else f"+ {row.node}" for row in rows}
     width = max([len(name) for name in names.values()] + [4])
-    print(f"{'node':{width}}  {'J':>6} {'F':>6} {'J&F':>6}  {'gain':>6}  95 % interval")
+    targets = "" if rows[0].targets is None else f" {'targets':>7}"
+    print(f"{'node':{width}}  {'J':>6} {'F':>6} {'J&F':>6}{targets}  {'gain':>6}  95 % interval")
     for row in rows:
         line = f"{names[row.node]:{width}}  {row.j:>6.2f} {row.f:>6.2f} {row.j_and_f:>6.2f}"
+        if row.targets is not None:
+            line += f" {row.targets:>7.2f}"
         if row.gain is not None:
             line += f"  {row.gain:>+6.2f}  [{row.low:+.2f}, {row.high:+.2f}]"
         print(line)
     last = next((row.input_of for row in rows if row.input_of is not None), None)
     if last is not None:
         print(f"+ further inputs of {last}; their gain is what {last} gains over them")
+    if targets:
+        print("targets: J&F of the sentences that have a target")

@@ -158,8 +158,8 @@ class Chooser(Protocol):
         """The node."""
         ...
 
-    def inputs(self) -> tuple[str, ...]:
-        """Return the nodes that it chooses from."""
+    def chooses_from(self) -> tuple[str, ...]:
+        """Return the nodes whose results `offers` reads."""
         ...
 
     def offers(self, video: Video, read: ReadArtefact) -> Iterable[Offer]:

@@ -247,6 +247,10 @@ class FuseNode(Node):
         """Return itself."""
         return self
 
+    def chooses_from(self) -> tuple[str, ...]:
+        """The members."""
+        return self.members
+
     def offers(self, video: Video, read: ReadArtefact) -> Iterable[Offer]:
         """Return what could be made of its members."""
         return offer_members(video, [_by_expression(read(name, HARD_MASKS)) for name in self.members])

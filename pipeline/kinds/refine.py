@@ -111,6 +111,10 @@ class RefineNode(Node):
         """This node."""
         return self
 
+    def chooses_from(self) -> tuple[str, ...]:
+        """The coarse masks and the masklets."""
+        return self.inputs()
+
     def offers(self, video: Video, read: ReadArtefact) -> Iterator[Offer]:
         """Yield, for every sentence, its coarse masks as they are or any masklets of its noun for the whole video."""
         given = list(self.gather(video, read))

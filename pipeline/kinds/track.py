@@ -10,9 +10,11 @@ from pipeline.checksums import Checksums
 from pipeline.devices import choose_device
 from pipeline.kinds.artefacts import CANDIDATES, INSTANCE_PROPOSALS, MASKS, Artefact
 from pipeline.kinds.base import Node, NodeFile, Task, WorkerKey, plain
+from pipeline.kinds.capabilities import Chooser, ReadArtefact
 from pipeline.kinds.loaded import NETWORK
 from pipeline.kinds.masklets import write_report
 from pipeline.kinds.propagate import describe_engine, engine_settings, explain_engine
+from pipeline.offers import Offer, offer_tracklets
 from pipeline.recipe.entry import NodeEntry
 from pipeline.recipe.values import EngineEntry
 from propagate.tracklets import TrackletSettings, choose_candidates, to_tracklet
@@ -115,6 +117,19 @@ class TrackNode(Node):
     def check_load(self) -> Iterable[str]:
         """The engine."""
         return explain_engine(self.engine)
+
+    def chooser(self) -> Chooser | None:
+        """This node."""
+        return self
+
+    def chooses_from(self) -> tuple[str, ...]:
+        """Its own tracklets: sentences choose among them later."""
+        return (self.name,)
+
+    def offers(self, video: Video, read: ReadArtefact) -> Iterable[Offer]:
+        """Return every tracklet for every sentence."""
+        found: TrackletSet = read(self.name, CANDIDATES)
+        return [offer_tracklets(video, found.tracklets)]
 
     def compute(self, tasks: Sequence[Task]) -> Sequence[TrackletSet]:
         """Return the tracklets; what became of each is written to `track/NODE/VIDEO.json` of the workspace."""

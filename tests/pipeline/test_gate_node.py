@@ -114,3 +114,24 @@ def test_a_file_for_other_features_is_refused(recipe: Path, capsys: pytest.Captu
     assert main(["fit", str(recipe), "gated"]) == 0
     assert main(["plan", str(recipe), "--set", "stages.stage1.gated.features=[area]"]) == 2
     assert "not for a, b by area; fit again" in capsys.readouterr().err
+
+
+def test_tables_and_evaluations_tell_sentences_with_a_target_apart(
+    recipe: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Two thirds of the sentences have a target, which both members find; the fusion answers the others too."""
+    gated = ["--set", "stages.stage1.gated={gate: both, members: [a, b], features: [agreement], threshold: 0.5}"]
+    assert main(["table", str(recipe), "a", "both", "--json", *gated]) == 0
+    rows = json.loads(capsys.readouterr().out)["rows"]
+    assert [row["j_and_f"] for row in rows] == pytest.approx([200 / 3] * 3)
+    assert [row["targets"] for row in rows] == pytest.approx([100] * 3)
+    assert main(["table", str(recipe), "a", *gated]) == 0
+    assert "targets: J&F of the sentences that have a target" in capsys.readouterr().out
+    for node, found in (("both", 2 / 3), ("gated", 1.0)):
+        archive = str(recipe.parent / f"{node}.zip")
+        assert main(["submit", str(recipe), "--node", node, "--out", archive, *gated]) == 0
+        capsys.readouterr()
+        assert main(["evaluate", str(recipe.parent / "data"), archive, "--format", "mevis", "--json"]) == 0
+        scores = json.loads(capsys.readouterr().out)
+        assert (scores["J&F"], scores["J&F targets"]) == pytest.approx((found, 1.0))
+        assert scores["Final"] == pytest.approx((found + scores["N-acc"] + scores["T-acc"]) / 3)

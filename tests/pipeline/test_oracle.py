@@ -111,7 +111,7 @@ class Shelf:
     def __init__(self, *offers: Offer) -> None:
         self._offers = offers
 
-    def inputs(self) -> tuple[str, ...]:
+    def chooses_from(self) -> tuple[str, ...]:
         return ()
 
     def offers(self, video: Video, read: object) -> tuple[Offer, ...]:

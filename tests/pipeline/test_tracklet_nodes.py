@@ -251,3 +251,13 @@ def test_tracklets_of_another_frame_list_are_made_again(recipe: str, capsys: pyt
     capsys.readouterr()
     assert main(["run", recipe, "--quiet", "--json", "--device", "cpu"]) == 0
     assert read_tracklets().frames == FRAMES[:2]
+
+
+def test_the_best_tracklet_is_an_oracle_row(recipe: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Both true objects are proposals, and grounding chooses by members alone."""
+    run(recipe, capsys)
+    assert main(["table", recipe, "grounded", "--oracle", "--json"]) == 0
+    content = json.loads(capsys.readouterr().out)
+    (best,) = content["oracle"]
+    assert (best["name"], best["node"]) == ("best tracklet", "tracklets")
+    assert best["gap"] >= 0
