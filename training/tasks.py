@@ -16,6 +16,7 @@ TASKS = {
     "aot": "training.aot",
     "words": "training.words",
     "grounding": "training.grounding",
+    "tracklets": "training.tracklets.task",
     "referformer": "training.members.referformer",
     "mutr": "training.members.mutr",
     "soc": "training.members.soc",

@@ -11,10 +11,12 @@ import numpy as np
 from pipeline.checksums import Checksums
 from pipeline.kinds.artefacts import CANDIDATES, MASKS, Artefact
 from pipeline.kinds.base import Node, NodeFile, Task, WorkerKey
+from pipeline.kinds.grounding_networks import NetworkScorer
 from pipeline.kinds.masklets import write_report
 from pipeline.kinds.tracklet_scorers import AgreementScorer, TrackletScorer
 from pipeline.recipe.entry import NodeEntry
 from propagate.tracklets import to_sequence
+from runners.grounding_settings import GroundingSettings
 from rvos.errors import ConfigError
 from rvos.grounding import check_tracklets, choose_tracklets
 from rvos.mask_sequences import MaskSequence
@@ -33,22 +35,28 @@ class _GroundEntry:
     """The keys of grounding."""
 
     ground: str
+    models: tuple[GroundingSettings, ...] = ()
     agreement: tuple[str, ...] = ()
     weights: Mapping[str, Positive] = field(default_factory=dict)
     gate: Chance | None = None
     fallback: str | None = None
 
     def __post_init__(self) -> None:
-        if not self.agreement:
-            raise ConfigError("nothing tells which tracklet fits; name members under 'agreement'")
+        if bool(self.agreement) == bool(self.models):
+            found = "both tell" if self.agreement else "nothing tells"
+            raise ConfigError(f"{found} which tracklet fits; give either 'models', networks, or 'agreement', members")
         if len(set(self.agreement)) < len(self.agreement):
             raise ConfigError("agreement: a member is named twice; use weights instead")
         for name in self.weights:
+            if self.models:
+                raise ConfigError("weights: are those of members; write `weight` beside a model's checkpoint")
             if name not in self.agreement:
                 raise ConfigError(f"weights: unknown key {show(name)}; {nearest(name, self.agreement)}")
 
     def scorer(self) -> TrackletScorer:
         """Return what tells how well tracklets fit."""
+        if self.models:
+            return NetworkScorer(self.models)
         return AgreementScorer(self.agreement, tuple(self.weights.get(name, 1.0) for name in self.agreement))
 
 
@@ -79,7 +87,9 @@ class GroundNode(Node):
         values = entry.load(_GroundEntry)
         if values is None:
             return None
-        gate = _AGREEMENT_GATE if values.gate is None else values.gate
+        # A network's best tracklet is the answer, as in the paper; members may agree on none.
+        usual = 0.0 if values.models else _AGREEMENT_GATE
+        gate = usual if values.gate is None else values.gate
         return cls(entry.name, entry.line, entry.stage, values.ground, values.scorer(), gate, values.fallback)
 
     def inputs(self) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ import pytest
 import torch
 from PIL import Image
 from small_data import FRAMES, HEIGHT, N_FRAMES, WIDTH, write_split
+from small_tracklets import make_checkpoint
 
 from pipeline.cli import main
 from rvos.artefacts import PROPOSALS, TRACKLET_SETS
@@ -261,3 +262,66 @@ def test_the_best_tracklet_is_an_oracle_row(recipe: str, capsys: pytest.CaptureF
     (best,) = content["oracle"]
     assert (best["name"], best["node"]) == ("best tracklet", "tracklets")
     assert best["gap"] >= 0
+
+
+def _by_networks(recipe: str, tmp_path: Path, *models: str) -> None:
+    """Let `grounded` ask networks instead of members."""
+    for seed, name in enumerate(("one", "two")):
+        make_checkpoint(tmp_path / f"{name}.safetensors", seed=seed)
+    text = Path(recipe).read_text()
+    Path(recipe).write_text(text.replace("agreement: [a, b], gate: 0.3", f"models: [{', '.join(models)}]"))
+
+
+def test_networks_choose_and_several_are_averaged(
+    recipe: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    alone = []
+    for name in ("one", "two"):
+        _by_networks(recipe, tmp_path, f"{{checkpoint: {name}.safetensors}}")
+        run(recipe, capsys)
+        alone.append([row["scores"] for row in read_report("ground", "grounded")["expressions"]])
+        text = Path(recipe).read_text()
+        Path(recipe).write_text(
+            text.replace(f"models: [{{checkpoint: {name}.safetensors}}]", "agreement: [a, b], gate: 0.3")
+        )
+    _by_networks(recipe, tmp_path, "{checkpoint: one.safetensors}", "{checkpoint: two.safetensors, weight: 3}")
+    run(recipe, capsys)
+    report = read_report("ground", "grounded")
+    assert report["by"] == "the mean of one, two"
+    assert report["tracklets"] == read_tracklets().content_hash()
+    found = np.array([row["scores"] for row in report["expressions"]])
+    np.testing.assert_allclose(found, 0.25 * np.array(alone[0]) + 0.75 * np.array(alone[1]), atol=2e-4)
+    store, tracklets = Store(Path("runs")), read_tracklets()
+    for answer, row in zip(store.read("grounded", "video0"), found, strict=True):
+        assert answer.runs == tracklets.tracklets[int(row.argmax())].runs
+        assert answer.scores.tolist() == [pytest.approx(row.max(), abs=1e-4)] * N_FRAMES
+
+
+def test_other_weights_of_a_network_are_another_result(
+    recipe: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _by_networks(recipe, tmp_path, "{checkpoint: one.safetensors}")
+    run(recipe, capsys)
+    assert run(recipe, capsys)["grounded"] == (0, 2)
+    make_checkpoint(tmp_path / "one.safetensors", seed=5)
+    assert run(recipe, capsys)["grounded"] == (2, 0)
+
+
+def test_a_network_that_is_missing_or_of_another_kind_is_one_line(
+    recipe: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _by_networks(recipe, tmp_path, "{checkpoint: three.safetensors}")
+    message = fail(recipe, capsys)
+    assert "three.safetensors" in message
+    assert "no such checkpoint" in message
+
+
+def test_a_ground_node_asks_either_members_or_networks(
+    recipe: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _by_networks(recipe, tmp_path, "{checkpoint: one.safetensors}")
+    text = Path(recipe).read_text()
+    Path(recipe).write_text(text.replace("models: [", "agreement: [a], models: ["))
+    assert "both tell which tracklet fits" in fail(recipe, capsys)
+    Path(recipe).write_text(text.replace("models: [", "weights: {a: 2}, models: ["))
+    assert "write `weight` beside a model's checkpoint" in fail(recipe, capsys)

@@ -1,0 +1,1 @@
+"""The network that finds out which tracklet of a video a sentence means."""

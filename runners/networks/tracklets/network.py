@@ -1,0 +1,202 @@
+"""The grounding transformer: the tracklets of a frame and the words of a sentence attend to each other.
+
+Source: tracklets.md, section 4 ("Rethinking Cross-modal Interaction from a Top-down Perspective").
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from runners.networks.backbones import Backbone
+from runners.networks.text_encoder import TextConfig, build_roberta
+from runners.networks.tracklets.config import GroundingConfig
+from runners.networks.tracklets.paths import PATH_FEATURES
+from runners.networks.tracklets.pooling import average_area, pool_masks
+from runners.networks.uninext.language import TextEncoder
+
+_FIRST_DEVIATION = 0.02
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Slots:
+    """The tracklets of B videos in S frames each.
+
+    Args:
+        tokens: `(B, S, P, D)`, embedding of the slot included.
+        valid: `(B, S, P)` bool, slots that take part in a frame; padding does not.
+        used: `(B, S)` bool, frames in which any tracklet is seen.
+    """
+
+    tokens: Tensor
+    valid: Tensor
+    used: Tensor
+
+    def select(self, videos: Tensor) -> Slots:
+        """Return the slots of the videos `(N,)` int64; repeats are allowed."""
+        return Slots(self.tokens[videos], self.valid[videos], self.used[videos])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Words:
+    """N sentences.
+
+    Args:
+        tokens: `(N, L, D)`, embedding of the place included.
+        mask: `(N, L)` bool, true = word.
+    """
+
+    tokens: Tensor
+    mask: Tensor
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Paths:
+    """Path features of B videos.
+
+    Args:
+        features: `(B, T, P, PATH_FEATURES)`.
+        padding: `(B, T)` bool, true = no frame.
+        chosen: `(B, S)` int64, the frames that are looked at.
+    """
+
+    features: Tensor
+    padding: Tensor
+    chosen: Tensor
+
+    def to(self, device: torch.device) -> Paths:
+        """Return the same paths on `device`."""
+        return Paths(self.features.to(device), self.padding.to(device), self.chosen.to(device))
+
+
+class Trajectories(nn.Module):
+    """What slots know of their tracklet's path; adds nothing before it is trained."""
+
+    def __init__(self, config: GroundingConfig) -> None:
+        super().__init__()
+        self.embed = nn.Linear(PATH_FEATURES, config.width)
+        self.layers = _build_transformer(config, config.trajectory_layers)
+        self.add = nn.Linear(config.width, config.width)
+        nn.init.zeros_(self.add.weight)
+        nn.init.zeros_(self.add.bias)
+
+    def forward(self, paths: Paths) -> Tensor:
+        """Return `(B, S, P, D)`."""
+        videos, _, slots = paths.features.shape[:3]
+        # (B, T, P, F) -> (B * P, T, D): every tracklet attends to itself alone, over all frames
+        states = self.embed(paths.features).transpose(1, 2).flatten(0, 1)
+        padding = paths.padding.repeat_interleave(slots, 0)
+        states = self.layers(states, src_key_padding_mask=padding)
+        states = torch.unflatten(states, 0, (videos, slots)).transpose(1, 2)
+        rows = torch.arange(videos, device=states.device)[:, None]
+        result: Tensor = self.add(states[rows, paths.chosen])
+        return result
+
+
+class GroundingNetwork(nn.Module):
+    """Scores for every tracklet of a frame, given a sentence.
+
+    Args:
+        config: sizes.
+    """
+
+    def __init__(self, config: GroundingConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.backbone = Backbone(config.backbone)
+        channels = sum(self.backbone.channels[level] for level in config.levels)
+        # The 1x1 convolution of the last map, moved behind the pooling: both are linear.
+        self.project = nn.Linear(channels, config.width)
+        self.text, hidden = _build_text(config)
+        self.words: nn.Module = nn.Identity() if hidden == config.width else nn.Linear(hidden, config.width)
+        self.slot_embedding = nn.Parameter(torch.randn(config.slots, config.width) * _FIRST_DEVIATION)
+        self.word_embedding = nn.Parameter(torch.randn(config.max_words, config.width) * _FIRST_DEVIATION)
+        if config.trajectory:
+            self.trajectories = Trajectories(config)
+        self.layers = _build_transformer(config, config.layers)
+        self.head = nn.Sequential(nn.Linear(config.width, config.width), nn.GELU(), nn.Linear(config.width, 1))
+
+    def encode_slots(self, frames: Tensor, masks: Tensor, present: Tensor, paths: Paths | None = None) -> Slots:
+        """Return the tracklets of frames as slots.
+
+        Args:
+            frames: `(B, S, 3, h, w)`, normalised.
+            masks: `(B, S, P, H, W)` float, 0 or 1, at any size.
+            present: `(B, P)` bool, false = padding.
+            paths: needed where the network has trajectories.
+
+        Source: tracklets.md, sections 4.2, 4.3 and 4.5.
+        """
+        videos, n_frames, slots = masks.shape[:3]
+        levels = self.backbone(frames)
+        flat = masks.flatten(0, 1)
+        pooled, weight = [], flat.new_zeros(flat.shape[:2])
+        for level in self.config.levels:
+            shrunk = average_area(flat, (levels[level].shape[-2], levels[level].shape[-1]))
+            feature, weight = pool_masks(levels[level], shrunk, self.config.pool)
+            pooled.append(feature)
+        # The bias once where something is masked, in full or by the covered part: as if the map had been projected.
+        tokens = nn.functional.linear(torch.cat(pooled, -1), self.project.weight)
+        tokens = torch.unflatten(tokens + weight[..., None] * self.project.bias, 0, (videos, n_frames))
+        tokens = tokens + self.slot_embedding[:slots]
+        if self.config.trajectory:
+            if paths is None:
+                raise TypeError("a network with trajectories needs paths")
+            tokens = tokens + self.trajectories(paths)
+        seen = torch.unflatten(flat.flatten(2).amax(2) > 0, 0, (videos, n_frames)) & present[:, None]
+        valid = seen if self.config.empty_slots == "mask" else present[:, None].expand_as(seen)
+        return Slots(tokens, valid, seen.any(2))
+
+    def encode_words(self, ids: Tensor, mask: Tensor) -> Words:
+        """Return the words of token ids `(N, L)`; `mask` `(N, L)` is 1 for tokens, special ones included."""
+        if isinstance(self.text, TextEncoder):
+            hidden = self.text(ids, mask).tokens
+        else:
+            hidden = self.text(input_ids=ids, attention_mask=mask).last_hidden_state
+        return Words(self.words(hidden) + self.word_embedding[: ids.shape[1]], mask.bool())
+
+    def forward(self, slots: Slots, words: Words) -> Tensor:
+        """Return logits `(N, S, P)` of N sentences, each with the slots of its video; -inf where a slot takes no part.
+
+        Source: tracklets.md, section 4.4.
+        """
+        n_frames, n_slots = slots.tokens.shape[1:3]
+        # (N, S, P + L, D) -> (N * S, P + L, D): frames do not see each other
+        spoken = words.tokens[:, None].expand(-1, n_frames, -1, -1)
+        sequence = torch.cat([slots.tokens, spoken], 2).flatten(0, 1)
+        heard = words.mask[:, None].expand(-1, n_frames, -1)
+        padding = ~torch.cat([slots.valid, heard], 2).flatten(0, 1)
+        states = self.layers(sequence, src_key_padding_mask=padding)[:, :n_slots]
+        logits: Tensor = torch.unflatten(self.head(states)[..., 0], 0, (-1, n_frames))
+        return logits.masked_fill(~slots.valid, float("-inf"))
+
+
+def video_scores(logits: Tensor, used: Tensor) -> Tensor:
+    """Return each tracklet's score `(N, P)`: the mean over used frames of the softmax; zeros without a used frame.
+
+    Args:
+        logits: `(N, S, P)`, -inf where a slot takes no part.
+        used: `(N, S)` bool.
+
+    Source: tracklets.md, sections 4.5 and 4.6.
+    """
+    # A frame in which no slot takes part has no softmax; it is not used either.
+    chances = logits.masked_fill(~used[..., None], 0.0).softmax(-1) * used[..., None]
+    return chances.sum(1) / used.sum(1, keepdim=True).clamp(min=1)
+
+
+def _build_transformer(config: GroundingConfig, layers: int) -> nn.TransformerEncoder:
+    """Return post-norm layers as in BERT."""
+    layer = nn.TransformerEncoderLayer(
+        config.width, config.heads, config.feed_forward, config.dropout, "gelu", batch_first=True
+    )
+    return nn.TransformerEncoder(layer, layers, enable_nested_tensor=False)
+
+
+def _build_text(config: GroundingConfig) -> tuple[nn.Module, int]:
+    """Return the language model and its width."""
+    if isinstance(config.text, TextConfig):
+        return build_roberta(config.text), config.text.hidden
+    return TextEncoder(config.text), config.text.width

@@ -1,0 +1,1 @@
+"""Training of the grounding network on tracklets that are made from the truth."""
