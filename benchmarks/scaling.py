@@ -17,6 +17,7 @@ from pathlib import Path
 from benchmarks.rows import Row
 from pipeline.executors.simulation import Estimate, simulate
 from pipeline.kinds.base import Task
+from pipeline.node_tasks import NodeTasks
 from pipeline.plan import Plan
 from pipeline.recipe.graph import build_graph
 from pipeline.recipe.reader import read_recipe
@@ -43,14 +44,10 @@ def make_plan(n_videos: int) -> Plan:
     recipe = read_recipe(_RECIPE)
     nodes = build_graph(recipe).nodes
     numbers = random.Random(n_videos)
-    videos = [_draw_video(f"{index:05d}", numbers) for index in range(n_videos)]
-    tasks = {
-        node.name: tuple(
-            Task(node, video, tuple((name, "") for name in node.inputs()), "", recipe.workspace) for video in videos
-        )
-        for node in nodes
-    }
-    return Plan(recipe, nodes, tasks, ())
+    videos = tuple(_draw_video(f"{index:05d}", numbers) for index in range(n_videos))
+    fingerprints = {node.name: [""] * n_videos for node in nodes}
+    tasks = {node.name: NodeTasks(node, videos, fingerprints, recipe.workspace, "auto") for node in nodes}
+    return Plan(recipe, nodes, videos, tasks, ())
 
 
 def count_cost(task: Task) -> float:

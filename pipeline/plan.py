@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pipeline.checksums import Checksums
 from pipeline.fingerprints import fingerprint_task
 from pipeline.kinds.base import Node, Task
+from pipeline.node_tasks import Fingerprints, NodeTasks
 from pipeline.recipe.graph import Graph
 from pipeline.recipe.recipe import Recipe
 from pipeline.sentence_order import OrderFinding, settle_order
@@ -23,13 +24,16 @@ class Plan:
     """All tasks of a run, node by node, with the fingerprints of everything that they read.
 
     Args:
+        videos: of every node.
+        tasks: by node, one for each of the videos, in their order.
         recipe: as the order of the sentences allows; see `pipeline.sentence_order`.
         order: what was found about that order, for each set of nodes that tells.
     """
 
     recipe: Recipe
     nodes: tuple[Node, ...]
-    tasks: Mapping[str, tuple[Task, ...]]
+    videos: tuple[Video, ...]
+    tasks: Mapping[str, Sequence[Task]]
     assumed: tuple[tuple[str, str, str], ...]
     order: tuple[OrderFinding, ...] = ()
 
@@ -57,23 +61,20 @@ def make_plan(
     graph = replace(graph, nodes=tuple(recipe.node(node.name) for node in graph.nodes))
     # A stage may run alone: nodes of earlier stages are not run, but their fingerprints are part of what reads them.
     ordered = _add_ancestors(recipe, graph)
-    names = {node.name for node in graph.nodes}
-    tasks: dict[str, list[Task]] = {node.name: [] for node in graph.nodes}
+    fingerprints = {node.name: Fingerprints() for node in ordered}
     assumed: list[tuple[str, str, str]] = []
     for video in videos:
         # Fingerprints of this video alone: another frame in one video leaves all others as they are.
         known: dict[str, str] = {}
         for node in ordered:
             known[node.name] = fingerprint_task(node, video, inputs=known, checksums=checksums)
-            inputs = tuple((name, known[name]) for name in node.inputs())
-            if node.name in names:
-                task = Task(node, video, inputs, known[node.name], recipe.workspace, device)
-                tasks[node.name].append(task)
-            elif node.name in graph.assumed:
+            fingerprints[node.name].append(known[node.name])
+            if node.name in graph.assumed:
                 # Results that must be there already; they are looked for before anything runs.
                 assumed.append((node.name, video.id, known[node.name]))
     checksums.save()
-    return Plan(recipe, graph.nodes, {name: tuple(found) for name, found in tasks.items()}, tuple(assumed), order)
+    tasks = {node.name: NodeTasks(node, tuple(videos), fingerprints, recipe.workspace, device) for node in graph.nodes}
+    return Plan(recipe, graph.nodes, tuple(videos), tasks, tuple(assumed), order)
 
 
 def find_missing_inputs(plan: Plan) -> list[tuple[str, str]]:

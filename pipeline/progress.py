@@ -28,16 +28,16 @@ class Progress:
     def __init__(self, *, quiet: bool) -> None:
         self._quiet = quiet
         self._running: list[Sequence[Task]] = []
-        self._settled: dict[str, list[Outcome]] = defaultdict(list)
+        self._settled: dict[str, Counter[str]] = defaultdict(Counter)
 
     def begin(self, plan: Plan) -> None:
         """Count the tasks of every node."""
         self._what = {node.name: node.describe() for node in plan.nodes}
-        self._n_tasks = {name: len(tasks) for name, tasks in plan.tasks.items()}
-        self._nodes_left = Counter(task.video.id for tasks in plan.tasks.values() for task in tasks)
+        self._nodes_left = dict.fromkeys((video.id for video in plan.videos), len(plan.nodes))
+        self._n_videos = len(plan.videos)
         self._work = WorkLeft(plan, read_speeds(plan.recipe.workspace))
         hidden = True if self._quiet else None
-        total = self._nodes_left.total()
+        total = len(plan.nodes) * len(plan.videos)
         self._bar = tqdm(total=total, disable=hidden, leave=False, file=sys.stderr, bar_format=_FORM)
 
     def start(self, tasks: Sequence[Task]) -> None:
@@ -55,12 +55,14 @@ class Progress:
         for outcome in outcomes:
             self._work.settle(outcome)
             self._nodes_left[outcome.video] -= 1
+            if not self._nodes_left[outcome.video]:
+                del self._nodes_left[outcome.video]
             own = self._settled[outcome.node]
-            own.append(outcome)
+            own[outcome.status] += 1
             if outcome.message and outcome.status == "done":
                 self._print(f"note: {outcome.message}")
-            if len(own) == self._n_tasks[outcome.node]:
-                self._print(f"{outcome.node}: {self._what[outcome.node]}; {_count(own)}")
+            if own.total() == self._n_videos:
+                self._print(f"{outcome.node}: {self._what[outcome.node]}; {_write_counts(own)}")
         self._bar.update(len(outcomes))
 
     def close(self) -> None:
@@ -72,10 +74,9 @@ class Progress:
             return
         names = [f"{' + '.join(task.node.name for task in tasks)} {tasks[0].video.id}" for tasks in self._running]
         text = ", ".join(names)
-        n_finished = sum(left == 0 for left in self._nodes_left.values())
         seconds = self._work.estimate(len(self._running))
         parts = [
-            f"{n_finished}/{len(self._nodes_left)} videos",
+            f"{self._n_videos - len(self._nodes_left)}/{self._n_videos} videos",
             *([f"{len(self._running)} workers"] if len(self._running) > 1 else []),
             *([f"up to {tqdm.format_interval(seconds)} left"] if seconds is not None else []),
         ]
@@ -95,16 +96,14 @@ class WorkLeft:
     """
 
     def __init__(self, plan: Plan, speeds: Mapping[str, float]) -> None:
-        self._of_task = {(t.node.name, t.video.id): count_work(t.video) for ts in plan.tasks.values() for t in ts}
-        self._left: dict[str, int] = defaultdict(int)
-        for (node, _), work in self._of_task.items():
-            self._left[node] += work
+        self._of_video = {video.id: count_work(video) for video in plan.videos}
+        self._left = {node.name: sum(self._of_video.values()) for node in plan.nodes}
         self._speeds = dict(speeds)
         self._measured: dict[str, tuple[int, float]] = {}
 
     def settle(self, outcome: Outcome) -> None:
         """Count a task as settled, and its time where it was computed."""
-        work = self._of_task[outcome.node, outcome.video]
+        work = self._of_video[outcome.video]
         self._left[outcome.node] -= work
         if outcome.status == "done" and work:
             before, seconds = self._measured.get(outcome.node, (0, 0.0))
@@ -119,7 +118,6 @@ class WorkLeft:
         return sum(self._left[node] * self._speeds[node] for node in nodes) / n_workers
 
 
-def _count(outcomes: Sequence[Outcome]) -> str:
+def _write_counts(counts: Mapping[str, int]) -> str:
     """Return how many results a node has, of each status that occurs."""
-    counts = Counter(outcome.status for outcome in outcomes)
     return ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))

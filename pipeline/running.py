@@ -1,4 +1,4 @@
-"""A run from plan to outcomes: what the command `rvos run` and the Python interface share."""
+"""A run from plan to results: what the command `rvos run` and the Python interface share."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from pipeline.executors.driver import run_plan
 from pipeline.load_checks import check_loads
 from pipeline.plan import Plan
 from pipeline.progress import Progress
-from pipeline.tasks import Outcome
-from pipeline.timings import write_timings
+from pipeline.summary import Tally
+from pipeline.timings import Stopwatch
 from rvos.errors import ConfigError
 
 
@@ -40,8 +40,8 @@ class RunMeans:
             raise ConfigError(f"--jobs {self.jobs}: give 1 or more")
 
 
-def compute(plan: Plan, means: RunMeans, *, plan_again: Callable[[], Plan]) -> tuple[Plan, list[Outcome]]:
-    """Run all tasks of a plan, keep how long they took, and return the plan that holds in the end and its outcomes.
+def compute(plan: Plan, means: RunMeans, *, plan_again: Callable[[], Plan]) -> tuple[Plan, Tally]:
+    """Run all tasks of a plan, keep how long they took, and return the plan that holds in the end and what its tasks came to.
 
     Args:
         plan_again: makes the plan anew; the masks of a run can show that the order of the sentences says nothing.
@@ -51,22 +51,19 @@ def compute(plan: Plan, means: RunMeans, *, plan_again: Callable[[], Plan]) -> t
     """
     # The machines of a cluster have devices of their own.
     check_loads(plan, device=means.device if means.cluster is None else None)
-    outcomes = _run(plan, means)
+    tally = _run(plan, means)
     if any(finding.evidence is None for finding in plan.order):
         # The masks that this run made may be the last that the test of the order needed.
         settled = plan_again()
         if any(finding.is_refuted for finding in settled.order):
-            plan, outcomes = settled, _run(settled, means)
+            plan, tally = settled, _run(settled, means)
     for finding in plan.order:
         if finding.is_refuted:
             print(f"warning: {plan.recipe.path}: {finding.explain()}", file=sys.stderr)
-    return plan, outcomes
+    return plan, tally
 
 
-def _run(plan: Plan, means: RunMeans) -> list[Outcome]:
-    recipe = plan.recipe
-    folders = (recipe.workspace, recipe.dataset.root)
+def _run(plan: Plan, means: RunMeans) -> Tally:
+    folders = (plan.recipe.workspace, plan.recipe.dataset.root)
     executor = choose_executor(jobs=means.jobs, cluster=means.cluster, folders=folders)
-    outcomes = run_plan(plan, executor=executor, watcher=Progress(quiet=means.quiet))
-    write_timings(recipe.workspace, plan, outcomes)
-    return outcomes
+    return run_plan(plan, executor=executor, watchers=(Progress(quiet=means.quiet), Stopwatch()))

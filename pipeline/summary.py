@@ -1,4 +1,4 @@
-"""The closing table of a run, and what failed."""
+"""What became of a run: the closing table, what failed, the exit status."""
 
 from __future__ import annotations
 
@@ -14,16 +14,24 @@ EXIT_FAILED = 1
 EXIT_INPUT = 2
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class NodeSummary:
     """A row of the closing table; `failed` counts blocked videos too."""
 
     node: str
-    done: int
-    reused: int
-    failed: int
-    seconds: float
-    n_bytes: int
+    done: int = 0
+    reused: int = 0
+    failed: int = 0
+    seconds: float = 0.0
+    n_bytes: int = 0
+
+    def add(self, outcome: Outcome) -> None:
+        """Count a task of the node."""
+        self.done += outcome.status == "done"
+        self.reused += outcome.status == "reused"
+        self.failed += outcome.status not in ("done", "reused")
+        self.seconds += outcome.seconds
+        self.n_bytes += outcome.n_bytes
 
     def as_json(self) -> dict[str, object]:
         """Return the row for `--json`."""
@@ -37,16 +45,72 @@ class NodeSummary:
         }
 
 
-def summarise(plan: Plan, outcomes: Sequence[Outcome]) -> list[NodeSummary]:
-    """Return a row for each node."""
-    rows = []
-    for node in plan.nodes:
-        own = [outcome for outcome in outcomes if outcome.node == node.name]
-        count = {status: sum(outcome.status == status for outcome in own) for status in ("done", "reused")}
-        failed = len(own) - count["done"] - count["reused"]
-        seconds, size = sum(o.seconds for o in own), sum(o.n_bytes for o in own)
-        rows.append(NodeSummary(node.name, count["done"], count["reused"], failed, seconds, size))
-    return rows
+class Tally:
+    """What became of the tasks of a run, counted as they are settled; its size does not depend on their number."""
+
+    def __init__(self) -> None:
+        self._rows: dict[str, NodeSummary] = {}
+        self._reasons: dict[tuple[str, str], _Reason] = {}
+        self._n_failed = self._n_blocked = 0
+        self._is_input_error = True
+
+    def settle(self, outcomes: Sequence[Outcome]) -> None:
+        """Count tasks; keep the reasons of the failures that will be shown."""
+        for outcome in outcomes:
+            self._rows.setdefault(outcome.node, NodeSummary(outcome.node)).add(outcome)
+            self._n_blocked += outcome.status == "blocked"
+            if outcome.status == "failed":
+                self._n_failed += 1
+                self._is_input_error &= outcome.is_input_error
+                self._keep_reason(outcome)
+
+    @property
+    def n_missing(self) -> int:
+        """Return how many results could not be made."""
+        return self._n_failed + self._n_blocked
+
+    @property
+    def first_reason(self) -> str:
+        """Return node and reason of the first failure; nothing where there is none."""
+        return next((reason.text for reason in self._reasons.values()), "")
+
+    def rows(self, plan: Plan) -> list[NodeSummary]:
+        """Return a row for each node of a plan."""
+        return [self._rows.get(node.name, NodeSummary(node.name)) for node in plan.nodes]
+
+    def print_failures(self) -> None:
+        """Print every reason of failures once on standard error; what was only blocked is counted."""
+        n_told = sum(reason.count for reason in self._reasons.values())
+        for reason in self._reasons.values():
+            more = f" (and so {reason.count - 1} more videos)" if reason.count > 1 else ""
+            print(f"failed: {reason.text}{more}", file=sys.stderr)
+        if self._n_failed > n_told:
+            print(f"failed: {self._n_failed - n_told} more", file=sys.stderr)
+        if self._n_blocked:
+            print(f"blocked: {self._n_blocked} results that need these", file=sys.stderr)
+
+    @property
+    def exit_status(self) -> int:
+        """Return 0 without failures, 2 if all of them are bad input, else 1."""
+        if not self._n_failed:
+            return 0
+        return EXIT_INPUT if self._is_input_error else EXIT_FAILED
+
+    def _keep_reason(self, outcome: Outcome) -> None:
+        # What is wrong with a network is wrong for every video: it is told once.
+        alike = (outcome.node, outcome.message.replace(outcome.video, "\0"))
+        if alike in self._reasons:
+            self._reasons[alike].count += 1
+        elif len(self._reasons) < _SHOWN:
+            self._reasons[alike] = _Reason(f"{outcome.node}: {outcome.message}")
+
+
+@dataclass(slots=True)
+class _Reason:
+    """Why results failed: as the first of them says, and how many say the same."""
+
+    text: str
+    count: int = 1
 
 
 def print_summary(rows: Sequence[NodeSummary]) -> None:
@@ -58,33 +122,6 @@ def print_summary(rows: Sequence[NodeSummary]) -> None:
             f"{row.node:{width}}  {row.done:>6} {row.reused:>6} {row.failed:>6} "
             f"{row.seconds:>9.1f} {format_size(row.n_bytes):>9}"
         )
-
-
-def print_failures(outcomes: Sequence[Outcome]) -> None:
-    """Print every reason of failures once on standard error; what was only blocked is counted."""
-    reasons: dict[tuple[str, str], list[Outcome]] = {}
-    for outcome in outcomes:
-        if outcome.status == "failed":
-            # What is wrong with a network is wrong for every video: it is told once.
-            reason = outcome.message.replace(outcome.video, "\0")
-            reasons.setdefault((outcome.node, reason), []).append(outcome)
-    alike = list(reasons.values())
-    for first, *others in alike[:_SHOWN]:
-        more = f" (and so {len(others)} more videos)" if others else ""
-        print(f"failed: {first.node}: {first.message}{more}", file=sys.stderr)
-    if len(alike) > _SHOWN:
-        print(f"failed: {sum(map(len, alike[_SHOWN:]))} more", file=sys.stderr)
-    blocked = sum(outcome.status == "blocked" for outcome in outcomes)
-    if blocked:
-        print(f"blocked: {blocked} results that need these", file=sys.stderr)
-
-
-def find_exit_status(outcomes: Sequence[Outcome]) -> int:
-    """Return 0 without failures, 2 if all of them are bad input, else 1."""
-    failed = [outcome for outcome in outcomes if outcome.status == "failed"]
-    if not failed:
-        return 0
-    return EXIT_INPUT if all(outcome.is_input_error for outcome in failed) else EXIT_FAILED
 
 
 def format_size(n_bytes: int) -> str:

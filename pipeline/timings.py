@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from pipeline.kinds.base import Task
 from pipeline.plan import Plan
 from pipeline.tasks import Outcome
 from rvos.errors import InputError
@@ -20,20 +21,36 @@ _SECONDS = re.compile(r"[0-9]{1,15}(\.[0-9]{1,9})?")
 _COLUMNS = ("node", "video", "expression_frames", "seconds")
 
 
-def write_timings(workspace: Path, plan: Plan, outcomes: Sequence[Outcome]) -> None:
-    """Append a line for every task that was computed.
+class Stopwatch:
+    """Appends a line for every task that was computed as soon as it is settled: a killed run keeps its times."""
 
-    Raises:
-        StoreError: the file cannot be written.
-    """
-    work = {(task.node.name, task.video.id): count_work(task.video) for tasks in plan.tasks.values() for task in tasks}
-    stream = io.StringIO()
-    writer = csv.writer(stream)
-    for outcome in outcomes:
-        if outcome.status == "done":
-            key = (outcome.node, outcome.video)
-            writer.writerow([*key, work[key], f"{outcome.seconds:.4f}"])
-    append_text(workspace / "timings.csv", stream.getvalue())
+    def begin(self, plan: Plan) -> None:
+        """Count the work of every video."""
+        self._path = plan.recipe.workspace / "timings.csv"
+        self._work = {video.id: count_work(video) for video in plan.videos}
+
+    def start(self, tasks: Sequence[Task]) -> None:
+        """Ignore it: the worker measures."""
+
+    def stop(self, tasks: Sequence[Task]) -> None:
+        """Ignore it."""
+
+    def settle(self, outcomes: Sequence[Outcome]) -> None:
+        """Write down what was computed.
+
+        Raises:
+            StoreError: the file cannot be written.
+        """
+        stream = io.StringIO()
+        writer = csv.writer(stream)
+        for outcome in outcomes:
+            if outcome.status == "done":
+                writer.writerow([outcome.node, outcome.video, self._work[outcome.video], f"{outcome.seconds:.4f}"])
+        if lines := stream.getvalue():
+            append_text(self._path, lines)
+
+    def close(self) -> None:
+        """Nothing is left to write."""
 
 
 def read_speeds(workspace: Path) -> Mapping[str, float]:

@@ -17,7 +17,6 @@ from pipeline.recipe.recipe import Recipe
 from pipeline.results import Results
 from pipeline.running import RunMeans, compute
 from pipeline.scoring import score_nodes
-from pipeline.summary import summarise
 from pipeline.tables import TableRow as ScoreRow
 from pipeline.tables import make_table
 from pipeline.workspace import prepare_workspace
@@ -109,12 +108,10 @@ class OpenedRecipe:
         prepare_workspace(self._recipe.workspace)
         chosen = select_videos(self._dataset, names=videos)
         make = partial(make_plan, self._recipe, self._graph, chosen, device=device)
-        plan, outcomes = compute(make(), RunMeans(jobs, None, device, quiet), plan_again=make)
-        failed = [outcome for outcome in outcomes if outcome.status not in ("done", "reused")]
-        if failed:
-            first = failed[0]
-            raise StoreError(f"{first.node}/{first.video}: {first.message} ({len(failed)} results are missing in all)")
-        return [PlannedNode(row.node, row.done + row.reused, row.failed) for row in summarise(plan, outcomes)]
+        plan, tally = compute(make(), RunMeans(jobs, None, device, quiet), plan_again=make)
+        if tally.reasons:
+            raise StoreError(f"{tally.reasons[0]} ({tally.n_missing} results are missing in all)")
+        return [PlannedNode(row.node, row.done + row.reused, row.failed) for row in tally.rows(plan)]
 
     def sequences(self, node: str, video: str) -> tuple[MaskSequence, ...]:
         """Return the mask sequences of a node, with scores and key frames, in the order of the sentences.

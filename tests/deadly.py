@@ -41,7 +41,7 @@ def main(folder: Path) -> None:
     """Run passes that never end in two processes."""
     from small_plans import make_plan
 
-    run_plan(make_plan(folder, {"v": 1, "w": 1}), executor=Processes(2, run=stay), watcher=Progress(quiet=True))
+    run_plan(make_plan(folder, {"v": 1, "w": 1}), executor=Processes(2, run=stay), watchers=(Progress(quiet=True),))
 
 
 if __name__ == "__main__":

@@ -34,14 +34,14 @@ def make_plan(folder: Path, lengths: Mapping[str, int], recipe: str = RECIPE) ->
     path.write_text(recipe)
     read = read_recipe(path)
     nodes = build_graph(read).nodes
+    videos = tuple(_make_video(id, length) for id, length in lengths.items())
     tasks = {
         node.name: tuple(
-            Task(node, _make_video(id, length), tuple((name, name) for name in node.inputs()), node.name, folder)
-            for id, length in lengths.items()
+            Task(node, video, tuple((name, name) for name in node.inputs()), node.name, folder) for video in videos
         )
         for node in nodes
     }
-    return Plan(read, nodes, tasks, ())
+    return Plan(read, nodes, videos, tasks, ())
 
 
 def _make_video(id: str, length: int) -> Video:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
 from functools import partial
 
 from pipeline.commands.recipe_options import add_recipe_options, open_recipe, repeat_options
@@ -14,8 +13,7 @@ from pipeline.plan import Plan, find_missing_inputs, make_plan, parse_shard, sel
 from pipeline.recipe.graph import build_graph, check_files, choose_stage
 from pipeline.recipe.recipe import Recipe
 from pipeline.running import RunMeans, compute
-from pipeline.summary import find_exit_status, print_failures, print_summary, summarise
-from pipeline.tasks import Outcome
+from pipeline.summary import Tally, print_summary
 from pipeline.workspace import prepare_workspace
 from rvos.datasets import open_dataset
 from rvos.errors import StoreError
@@ -54,9 +52,9 @@ def run(options: argparse.Namespace) -> int:
     make = partial(make_plan, recipe, graph, videos, device=options.device)
     plan = make()
     _check_earlier_stages(plan, options)
-    plan, outcomes = compute(plan, means, plan_again=make)
-    _report(options, recipe, plan, outcomes, stage)
-    return find_exit_status(outcomes)
+    plan, tally = compute(plan, means, plan_again=make)
+    _report(options, plan, tally, stage)
+    return tally.exit_status
 
 
 def _check_earlier_stages(plan: Plan, options: argparse.Namespace) -> None:
@@ -78,27 +76,25 @@ def _check_earlier_stages(plan: Plan, options: argparse.Namespace) -> None:
     )
 
 
-def _report(
-    options: argparse.Namespace, recipe: Recipe, plan: Plan, outcomes: Sequence[Outcome], stage: str | None
-) -> None:
-    rows = summarise(plan, outcomes)
+def _report(options: argparse.Namespace, plan: Plan, tally: Tally, stage: str | None) -> None:
+    recipe, rows = plan.recipe, tally.rows(plan)
     if options.json:
         json.dump({"workspace": str(recipe.workspace), "nodes": [row.as_json() for row in rows]}, sys.stdout, indent=1)
         print()
     elif not options.quiet:
         print_summary(rows)
-    print_failures(outcomes)
+    tally.print_failures()
     review = write_review(recipe.workspace)
     if review is not None and not options.quiet:
         table, doubtful = review
         print(f"groups: {doubtful} doubtful; {table} lists them first", file=sys.stderr)
     if not options.quiet and not options.json:
-        print(f"next: {_advise(repeat_options(options), recipe, outcomes, stage)}")
+        print(f"next: {_advise(repeat_options(options), recipe, tally, stage)}")
 
 
-def _advise(words: str, recipe: Recipe, outcomes: Sequence[Outcome], stage: str | None) -> str:
+def _advise(words: str, recipe: Recipe, tally: Tally, stage: str | None) -> str:
     """Return the command to type next."""
-    if find_exit_status(outcomes):
+    if tally.exit_status:
         return f"mend the inputs above, then rvos run {words} again: finished results are kept"
     place = len(recipe.stages) if stage is None else recipe.stages.index(stage) + 1
     if place < len(recipe.stages):

@@ -25,8 +25,7 @@ from pipeline.recipe.recipe import Recipe
 from pipeline.report.build import ReportSettings, write_report
 from pipeline.report.sides import PlanSide
 from pipeline.results import Results
-from pipeline.summary import find_exit_status, print_failures
-from pipeline.timings import write_timings
+from pipeline.timings import Stopwatch
 from pipeline.workspace import prepare_workspace
 from rvos.datasets import Dataset, open_dataset
 from rvos.errors import ConfigError
@@ -81,11 +80,11 @@ def run(options: argparse.Namespace) -> int:
     prepare_workspace(recipe.workspace)
     progress = ClipProgress(quiet=options.quiet)
     plan = make_plan(recipe, graph, (progress.watch(dataset.video(video_id)),), device=options.device)
-    outcomes = run_plan(plan, executor=choose_executor(jobs=options.jobs), watcher=progress)
-    write_timings(recipe.workspace, plan, outcomes)
-    print_failures(outcomes)
-    if status := find_exit_status(outcomes):
-        return status
+    executor = choose_executor(jobs=options.jobs)
+    tally = run_plan(plan, executor=executor, watchers=(progress, Stopwatch()))
+    tally.print_failures()
+    if tally.exit_status:
+        return tally.exit_status
     warn_of_bundled(plan, dataset.video(video_id), Results(plan))
     write_results(options, out, plan, dataset)
     return 0

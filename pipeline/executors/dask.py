@@ -13,7 +13,7 @@ import queue
 import secrets
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -45,6 +45,14 @@ class SchedulerLostError(Exception):
     """The scheduler does not answer any more."""
 
 
+def run_on_worker(tasks: Pass) -> list[Outcome]:
+    """Compute a pass, on a worker; others beside it need the other cores."""
+    import cv2
+
+    cv2.setNumThreads(1)
+    return run_together(tasks)
+
+
 class Dask:
     """The workers of one scheduler, each with one pass at a time.
 
@@ -53,11 +61,15 @@ class Dask:
     Args:
         address: of the scheduler, or the path of its scheduler file.
         folders: what every worker must see under the same path; the first is the workspace, where it writes.
+        run: computes a pass there.
     """
 
     attempts = _ATTEMPTS
 
-    def __init__(self, address: str, folders: tuple[Path, ...]) -> None:
+    def __init__(
+        self, address: str, folders: tuple[Path, ...], *, run: Callable[[Pass], list[Outcome]] = run_on_worker
+    ) -> None:
+        self._run = run
         self._address = address
         self._folders = folders
         self._workers: dict[str, Worker] = {}
@@ -112,7 +124,7 @@ class Dask:
         needed = "CPU" if tasks[0].node.worker_key() is None else "GPU"
         has_it = needed in self._resources[worker.name]
         future = self._client.submit(
-            run_on_worker,
+            self._run,
             tasks,
             key=key,
             pure=False,
@@ -285,14 +297,6 @@ class Dask:
             self._last_look, self._last_sign = 0.0, time.monotonic()
             return lost
         raise WorkersLostError(_LOST_SCHEDULER.format(self._address))
-
-
-def run_on_worker(tasks: Pass) -> list[Outcome]:
-    """Compute a pass, on a worker; others beside it need the other cores."""
-    import cv2
-
-    cv2.setNumThreads(1)
-    return run_together(tasks)
 
 
 def _silence_dask() -> None:

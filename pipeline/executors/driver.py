@@ -9,6 +9,7 @@ from pipeline.executors.base import Ended, Executor, Pass, WorkersLostError
 from pipeline.executors.schedule import Schedule
 from pipeline.kinds.base import Task
 from pipeline.plan import Plan
+from pipeline.summary import Tally
 from pipeline.tasks import Outcome, find_stored
 from rvos.errors import StoreError
 
@@ -32,39 +33,44 @@ class Watcher(Protocol):
         """The run ended, perhaps by an error."""
 
 
-def run_plan(plan: Plan, *, executor: Executor, watcher: Watcher) -> list[Outcome]:
-    """Run all tasks and return what became of each; a failed video only blocks what depends on it.
+def run_plan(plan: Plan, *, executor: Executor, watchers: Sequence[Watcher] = ()) -> Tally:
+    """Run all tasks and count what became of them; a failed video only blocks what depends on it.
 
     Raises:
         StoreError: results cannot be written, such as on a full disk.
         WorkersLostError: no worker is left.
     """
     schedule = Schedule(plan)
-    outcomes: list[Outcome] = []
-    watcher.begin(plan)
+    # Outcomes are counted and let go: a list of them would grow with every task.
+    tally = Tally()
+    for watcher in watchers:
+        watcher.begin(plan)
     try:
         # Left by an error too, so that no worker goes on for a client that is gone.
         with executor:
             while not schedule.is_finished:
-                _give_out(schedule, executor, watcher)
+                _give_out(schedule, executor, watchers)
                 # What one pass frees is given out before the next is waited for: no worker idles behind a barrier.
                 for ended in _wait(schedule, executor):
                     settled = _settle(schedule, ended, executor.attempts)
-                    watcher.stop(ended.tasks)
-                    watcher.settle(settled)
-                    outcomes += settled
+                    tally.settle(settled)
+                    for watcher in watchers:
+                        watcher.stop(ended.tasks)
+                        watcher.settle(settled)
     finally:
-        watcher.close()
-    return outcomes
+        for watcher in watchers:
+            watcher.close()
+    return tally
 
 
-def _give_out(schedule: Schedule, executor: Executor, watcher: Watcher) -> None:
+def _give_out(schedule: Schedule, executor: Executor, watchers: Sequence[Watcher]) -> None:
     """Give every idle worker a pass while there is one for it."""
     # Workers are asked one by one, since each choice changes what others hold.
     for worker in executor.idle():
         tasks = schedule.take(worker, executor.workers())
         if tasks is not None:
-            watcher.start(tasks)
+            for watcher in watchers:
+                watcher.start(tasks)
             executor.start(worker, tasks)
 
 

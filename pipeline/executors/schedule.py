@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import heapq
+from array import array
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from pipeline.executors.base import Pass, Worker
 from pipeline.executors.steps import Step, list_steps
@@ -13,8 +14,8 @@ from pipeline.plan import Plan
 from pipeline.tasks import Outcome
 from pipeline.timings import count_work
 
-Place = tuple[int, str]
-"""Index of a step, and a video."""
+Place = tuple[int, int]
+"""Index of a step, and rank of a video."""
 
 
 class Schedule:
@@ -31,13 +32,17 @@ class Schedule:
     Inside of each of these the earliest step comes first, then the longest video: a long one that is begun last would
     leave all other workers idle. A worker is idle only while nothing is ready for it. With one worker this goes node by
     node, because a step's passes are all ready once the steps before it are done.
+
+    Of a task that is not ready only a count is kept, and of a settled one nothing: a run may have a hundred thousand.
     """
 
     def __init__(self, plan: Plan) -> None:
         self.steps: list[Step] = list_steps(plan.nodes)
         self._keys = [step[0].worker_key() for step in self.steps]
-        self._tasks: dict[Place, list[Task]] = {}
-        self._needed: dict[Place, int] = {}
+        self._plan = plan
+        # Videos by rank: the one with the most expression-frames first, else as in the data set.
+        self._videos = _rank_videos(plan)
+        self._ranks = {plan.videos[index].id: rank for rank, index in enumerate(self._videos)}
         self._lost: set[tuple[str, str]] = set()
         self._suspects: list[Pass] = []
         self._losses: Counter[Place] = Counter()
@@ -47,17 +52,12 @@ class Schedule:
             {self._place[name] for node in step for name in node.inputs() if name in self._place} for step in self.steps
         ]
         self._readers = [[s for s, read in enumerate(inputs) if index in read] for index in range(len(self.steps))]
-        for index, step in enumerate(self.steps):
-            for task in (task for node in step for task in plan.tasks[node.name]):
-                self._tasks.setdefault((index, task.video.id), []).append(task)
-                # Counted by video: the next node of a video starts when its own inputs are there.
-                self._needed[index, task.video.id] = len(inputs[index])
-        self._open = len(self._tasks)
-        self._rank = _rank_videos(self._tasks.values())
-        self._ready: list[list[tuple[int, str]]] = [[] for _ in self.steps]
-        for (index, video), needed in self._needed.items():
-            if needed == 0:
-                heapq.heappush(self._ready[index], (self._rank[video], video))
+        n_videos = len(self._videos)
+        # Counted by video: the next node of a video starts when its own inputs are there.
+        self._needed = [array("I", [len(read)]) * n_videos for read in inputs]
+        # Numbers in rising order are a heap.
+        self._ready = [[] if read else list(range(n_videos)) for read in inputs]
+        self._open = len(self.steps) * n_videos
 
     @property
     def is_finished(self) -> bool:
@@ -73,24 +73,24 @@ class Schedule:
         index = self._choose_step(worker, workers)
         if index is None:
             return self._take_suspect(worker)
-        _, video = heapq.heappop(self._ready[index])
+        rank = heapq.heappop(self._ready[index])
         # A pass without a network leaves the loaded one in place.
         worker.holds = self._keys[index] or worker.holds
         # Of a shared step only the tasks whose inputs are there: one lost input does not take its neighbours along.
-        return tuple(task for task in self._tasks[index, video] if not self._find_lost_inputs(task))
+        return tuple(task for task in self._list_tasks(index, rank) if not self._find_lost_inputs(task))
 
     def finish(self, outcomes: Sequence[Outcome]) -> list[Outcome]:
         """Settle a pass that ended; return its outcomes and those of all tasks that it blocks."""
         self._lost |= {(o.node, o.video) for o in outcomes if o.status in ("failed", "blocked")}
-        index, video = self._place[outcomes[0].node], outcomes[0].video
-        return [*outcomes, *self._settle(index, video)]
+        index, rank = self._place[outcomes[0].node], self._ranks[outcomes[0].video]
+        return [*outcomes, *self._settle(index, rank)]
 
     def put_back(self, tasks: Pass, *, is_blamed: bool, attempts: int) -> bool:
         """Take back a pass whose worker was lost, unless it may have cost `attempts` workers; tell which."""
-        place = (self._place[tasks[0].node.name], tasks[0].video.id)
+        place = (self._place[tasks[0].node.name], self._ranks[tasks[0].video.id])
         if not is_blamed:
             # By rank again, as if it had never been taken.
-            heapq.heappush(self._ready[place[0]], (self._rank[place[1]], place[1]))
+            heapq.heappush(self._ready[place[0]], place[1])
             return True
         self._losses[place] += 1
         if self._losses[place] >= attempts:
@@ -137,26 +137,30 @@ class Schedule:
                 return self._suspects.pop(place)
         return None
 
-    def _settle(self, index: int, video: str) -> list[Outcome]:
+    def _settle(self, index: int, rank: int) -> list[Outcome]:
         """Count a step of a video as settled; return the outcomes of everything that can never run now."""
         self._open -= 1
         blocked: list[Outcome] = []
         for reader in self._readers[index]:
-            self._needed[reader, video] -= 1
+            self._needed[reader][rank] -= 1
             # Lost inputs are settled as well: what stands on them is blocked, here and now, not when all else is done.
-            if self._needed[reader, video] == 0:
-                blocked += self._release(reader, video)
+            if self._needed[reader][rank] == 0:
+                blocked += self._release(reader, rank)
         return blocked
 
-    def _release(self, index: int, video: str) -> list[Outcome]:
+    def _release(self, index: int, rank: int) -> list[Outcome]:
         """Make a step of a video ready, without the tasks whose inputs failed; return the outcomes of these."""
-        tasks = self._tasks[index, video]
+        tasks = self._list_tasks(index, rank)
         blocked = [_block(task, missing) for task in tasks if (missing := self._find_lost_inputs(task))]
         self._lost |= {(outcome.node, outcome.video) for outcome in blocked}
         if len(blocked) == len(tasks):
-            return [*blocked, *self._settle(index, video)]
-        heapq.heappush(self._ready[index], (self._rank[video], video))
+            return [*blocked, *self._settle(index, rank)]
+        heapq.heappush(self._ready[index], rank)
         return blocked
+
+    def _list_tasks(self, index: int, rank: int) -> Pass:
+        """Return the tasks of a step of a video, one for each of its nodes."""
+        return tuple(self._plan.tasks[node.name][self._videos[rank]] for node in self.steps[index])
 
     def _find_lost_inputs(self, task: Task) -> list[str]:
         return [name for name, _ in task.inputs if (name, task.video.id) in self._lost]
@@ -167,9 +171,7 @@ def _block(task: Task, missing: Sequence[str]) -> Outcome:
     return Outcome(task.node.name, task.video.id, "blocked", message=message)
 
 
-def _rank_videos(groups: Iterable[Sequence[Task]]) -> dict[str, int]:
-    """Return the place of every video: the one with the most expression-frames first, else as in the data set."""
-    videos = {task.video.id: task.video for group in groups for task in group}
+def _rank_videos(plan: Plan) -> list[int]:
+    """Return the videos as indices into the plan's: the one with the most expression-frames first."""
     # Sorting is stable, so equally long videos keep the order of the data set on every machine.
-    longest = sorted(videos.values(), key=count_work, reverse=True)
-    return {video.id: rank for rank, video in enumerate(longest)}
+    return sorted(range(len(plan.videos)), key=lambda index: count_work(plan.videos[index]), reverse=True)

@@ -94,25 +94,6 @@ class _Counted:
         return (Ended(tasks, [Outcome(task.node.name, task.video.id, "done") for task in tasks]),)
 
 
-class _Nobody:
-    """Watches nothing."""
-
-    def begin(self, plan: Plan) -> None:
-        """Ignore it."""
-
-    def start(self, tasks: Pass) -> None:
-        """Ignore it."""
-
-    def stop(self, tasks: Pass) -> None:
-        """Ignore it."""
-
-    def settle(self, outcomes: Sequence[Outcome]) -> None:
-        """Ignore it."""
-
-    def close(self) -> None:
-        """Ignore it."""
-
-
 def simulate(plan: Plan, n_workers: int, *, cost: Callable[[Task], float], load: float = 0.0) -> Estimate:
     """Return what a number of equal workers would need for all tasks of a plan.
 
@@ -121,5 +102,5 @@ def simulate(plan: Plan, n_workers: int, *, cost: Callable[[Task], float], load:
         load: seconds to load a network.
     """
     executor = _Counted(n_workers, cost, load)
-    run_plan(plan, executor=executor, watcher=_Nobody())
+    run_plan(plan, executor=executor)
     return Estimate(n_workers, executor.clock, executor.busy, executor.loads)

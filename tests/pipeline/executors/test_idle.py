@@ -84,5 +84,6 @@ def test_no_worker_idles_while_a_video_has_work_ready(lengths: list[int], n_work
     with tempfile.TemporaryDirectory() as folder:
         plan = make_plan(Path(folder), {f"v{index}": length for index, length in enumerate(lengths)})
     executor = Observed(plan, n_workers, order)
-    outcomes = run_plan(plan, executor=executor, watcher=Progress(quiet=True))
-    assert len(outcomes) == len(executor.begun) == 6 * len(lengths)
+    tally = run_plan(plan, executor=executor, watchers=(Progress(quiet=True),))
+    assert [row.done for row in tally.rows(plan)] == [len(lengths)] * 6
+    assert len(executor.begun) == 6 * len(lengths)
