@@ -24,6 +24,7 @@ from distributed import Client, Future, KilledWorker
 
 from pipeline.executors.base import Ended, Pass, Worker, WorkersLostError
 from pipeline.executors.cluster_checks import Expected, check_worker, expect
+from pipeline.executors.dask_scheduler import forget_keys
 from pipeline.tasks import Outcome, run_together
 from rvos.errors import ConfigError
 
@@ -50,6 +51,7 @@ def run_on_worker(tasks: Pass) -> list[Outcome]:
     import cv2
 
     cv2.setNumThreads(1)
+    forget_keys()
     return run_together(tasks)
 
 
@@ -95,7 +97,7 @@ class Dask:
         try:
             self._find_first_workers()
         except BaseException:
-            self._client.close(timeout=2)
+            self._close()
             raise
         return self
 
@@ -105,7 +107,7 @@ class Dask:
         """Take back what has not begun, and leave the cluster as it was."""
         for future, _, _ in self._running.values():
             future.cancel()
-        self._client.close(timeout=2)
+        self._close()
 
     def workers(self) -> Sequence[Worker]:
         """Return the workers that live and can do the work."""
@@ -160,6 +162,11 @@ class Dask:
         # By default the last thousand messages are kept for debugging, each with the frames and sentences of a video.
         with config.set({"distributed.admin.low-level-log-length": _KEPT_MESSAGES}):
             return Client(**place, timeout=seconds, set_as_default=False)
+
+    def _close(self) -> None:
+        # On a busy machine it may take longer than it is given; that is no reason to hide why it is closed.
+        with suppress(OSError, TimeoutError, RuntimeError):
+            self._client.close(timeout=2)
 
     def _find_first_workers(self) -> None:
         """Wait for the first workers.
@@ -286,8 +293,7 @@ class Dask:
         lost = [Ended(tasks, None, is_blamed=False) for _, _, tasks in self._running.values()]
         self._running.clear()
         self._workers.clear()
-        with suppress(OSError, TimeoutError, RuntimeError):
-            self._client.close(timeout=2)
+        self._close()
         end = time.monotonic() + _PATIENCE
         while time.monotonic() < end:
             try:
