@@ -41,7 +41,7 @@ class RunMeans:
 
 
 def compute(plan: Plan, means: RunMeans, *, plan_again: Callable[[], Plan]) -> tuple[Plan, Tally]:
-    """Run all tasks of a plan, keep how long they took, and return the plan that holds in the end and what its tasks came to.
+    """Run all tasks of a plan, keep how long they took, and return the plan that holds at last and what they came to.
 
     Args:
         plan_again: makes the plan anew; the masks of a run can show that the order of the sentences says nothing.
