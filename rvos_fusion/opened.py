@@ -109,8 +109,8 @@ class OpenedRecipe:
         chosen = select_videos(self._dataset, names=videos)
         make = partial(make_plan, self._recipe, self._graph, chosen, device=device)
         plan, tally = compute(make(), RunMeans(jobs, None, device, quiet), plan_again=make)
-        if tally.reasons:
-            raise StoreError(f"{tally.reasons[0]} ({tally.n_missing} results are missing in all)")
+        if tally.n_missing:
+            raise StoreError(f"{tally.first_reason} ({tally.n_missing} results are missing in all)")
         return [PlannedNode(row.node, row.done + row.reused, row.failed) for row in tally.rows(plan)]
 
     def sequences(self, node: str, video: str) -> tuple[MaskSequence, ...]:
