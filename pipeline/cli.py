@@ -7,7 +7,7 @@ import io
 import os
 import sys
 from collections.abc import Sequence
-from importlib import import_module
+from importlib import import_module, metadata
 
 from pipeline.hidden_packages import find_hidden_package
 
@@ -26,6 +26,7 @@ COMMANDS = {
     "table": "print an ablation table with gains and intervals",
     "evaluate": "score predictions: J, F and J&F of Ref-YouTube-VOS, Ref-DAVIS17 or MeViS",
     "report": "write a static page with the graph, the scores and every mask",
+    "clean": "list, and remove, stored results that a recipe names no more",
     "segment": "run a recipe's models on a clip of your own",
     "export": "write stored masks as PNG files",
     "submit": "write the archive of a node, and what it was made of",
@@ -45,6 +46,7 @@ _MODULES = {"import": "import_masks"}  # a keyword cannot name a module
 def build_overview() -> argparse.ArgumentParser:
     """Return the parser of `rvos` alone: it lists the commands and loads none of them."""
     parser = argparse.ArgumentParser(prog="rvos", description="Referring video object segmentation by ensembles.")
+    parser.add_argument("--version", action="version", version=f"rvos-fusion {metadata.version('rvos-fusion')}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, summary in COMMANDS.items():
         commands.add_parser(name, help=summary)
@@ -98,10 +100,15 @@ def _drop_output() -> None:
 
 
 def _run(words: list[str]) -> int:
-    from rvos.errors import PipelineError  # not at the top: another rvos may hide ours
+    # Not at the top: another rvos may hide ours.
+    from rvos.errors import PipelineError
+    from rvos.settings.problems import nearest
 
     if not words or words[0] not in COMMANDS:
-        build_overview().parse_args(words)
+        overview = build_overview()
+        if words and not words[0].startswith("-"):
+            overview.error(f"no command {words[0]!r}; {nearest(words[0], COMMANDS)}")
+        overview.parse_args(words)
     # Intermixed: names may stand before and after options, as in `rvos table RECIPE --jobs 2 NODE NODE`.
     options = build_parser(words[0]).parse_intermixed_args(words[1:])
     try:

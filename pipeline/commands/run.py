@@ -8,6 +8,7 @@ import sys
 from functools import partial
 
 from pipeline.commands.recipe_options import add_recipe_options, open_recipe, repeat_options
+from pipeline.forcing import find_dependents, forget_results
 from pipeline.group_review import write_review
 from pipeline.plan import Plan, find_missing_inputs, make_plan, parse_shard, select_videos
 from pipeline.recipe.graph import build_graph, check_files, choose_stage
@@ -32,6 +33,13 @@ def register(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="processes side by side")
     parser.add_argument("--cluster", metavar="ADDRESS", help="dask scheduler, or its file: see docs/cluster.md")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+    parser.add_argument(
+        "--force",
+        nargs="+",
+        default=[],
+        metavar="NODE",
+        help="make the results of these nodes again, and all that stands on them",
+    )
     parser.add_argument("--quiet", action="store_true", help="no progress, only failures")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of the table")
 
@@ -46,12 +54,14 @@ def run(options: argparse.Namespace) -> int:
     check_files(graph.nodes, recipe)
     dataset = open_dataset(recipe.dataset.format, recipe.dataset.root, recipe.dataset.split)
     videos = select_videos(dataset, names=options.videos, shard=shard)
+    forced = find_dependents(graph.nodes, options.force, recipe)
     prepare_workspace(recipe.workspace)
     for warning in graph.warnings:
         print(f"warning: {warning}", file=sys.stderr)
     make = partial(make_plan, recipe, graph, videos, device=options.device)
     plan = make()
     _check_earlier_stages(plan, options)
+    forget_results(plan, forced)
     plan, tally = compute(plan, means, plan_again=make)
     _report(options, plan, tally, stage)
     return tally.exit_status

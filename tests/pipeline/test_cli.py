@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -40,3 +43,27 @@ def test_a_user_s_error_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixtur
     captured = capsys.readouterr()
     assert captured.err.startswith("rvos run: ")
     assert len(captured.err.splitlines()) == 1
+
+
+def test_a_mistyped_command_gets_a_suggestion(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["tabel", "pipeline.yaml"])
+    assert capsys.readouterr().err.splitlines()[-1] == "rvos: error: no command 'tabel'; did you mean 'table'?"
+
+
+def test_the_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(["--version"])
+    assert stop.value.code == 0
+    assert capsys.readouterr().out.split() == ["rvos-fusion", metadata.version("rvos-fusion")]
+
+
+def test_a_reader_that_is_gone_is_no_error(tmp_path: Path) -> None:
+    write_split(tmp_path)
+    command = [sys.executable, "-m", "pipeline.cli", "plan", str(tmp_path / "pipeline.yaml"), "--json"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout is not None
+    process.stdout.close()
+    _, error = process.communicate()
+    assert process.returncode == 141
+    assert error == b""
