@@ -66,10 +66,11 @@ def run() -> Iterator[Row]:
 
 def write_report(folder: Path) -> Path:
     """Write data, a workspace that looks finished, and its report, as far as they are not there; return the page."""
-    page = folder / "runs" / "report.html"
+    page, recipe = folder / "runs" / "report.html", folder / "recipe.yaml"
+    if not recipe.is_file():
+        _write_data(folder)
+        _write_results(_write_recipe(folder))
     if not page.is_file():
-        recipe = _write_data(folder)
-        _write_results(recipe)
         words = [str(recipe), "--no-sweeps", "--quiet", "--jobs", "2"]
         if rvos(["report", *words]) != 0:
             raise RuntimeError("rvos report failed")
@@ -115,8 +116,8 @@ def _read_heap(page: Page) -> float:
     return used / _MEGABYTE
 
 
-def _write_data(folder: Path) -> Path:
-    """Write a split with two objects a video, and the recipe; the pictures of equal patterns are one file each."""
+def _write_data(folder: Path) -> None:
+    """Write a split with two objects a video; the pictures of equal patterns are one file each."""
     split = folder / "data" / "valid"
     frames = [f"{5 * index:05d}" for index in range(N_FRAMES)]
     for pattern in range(N_PATTERNS):
@@ -143,7 +144,6 @@ def _write_data(folder: Path) -> Path:
     words = folder / "data" / "meta_expressions" / "valid"
     words.mkdir(parents=True)
     (words / "meta_expressions.json").write_text(json.dumps({"videos": videos}))
-    return _write_recipe(folder)
 
 
 def _write_recipe(folder: Path) -> Path:

@@ -37,6 +37,12 @@ const panels = {
     return panels.part(`Refinement ${node.name}`, node.name, make("div", { class: "scroll" }, made));
   },
 
+  /** The nodes that read these tracklets and gave the sentence exactly this one. */
+  choosers(shown, node, tracklet) {
+    const readers = maskNodes.filter((place) => report.nodes[place].inputs.includes(node.name) && shown.sequence(place));
+    return readers.filter((place) => String(shown.sequence(place).masks) === String(tracklet.masks)).map((place) => report.nodes[place].name).join(", ");
+  },
+
   /** The instances of a video in colours of their own; a row's button shows one alone. */
   tracklets(shown, node, place) {
     const own = shown.view.tracklets[place];
@@ -50,12 +56,12 @@ const panels = {
       const toggle = button(alone === one.id ? "all" : "alone", () => { panels.alone.set(node.name, alone === one.id ? null : one.id); panels.draw(shown); }, { "aria-label": `show ${one.id} alone` });
       return [
         make("span", {}, swatch(palette.colour(index)), one.id), one.label, one.detector, one.confidence.toFixed(2), shown.view.frames[one.key_frame],
-        one.propagation[state.frame].toFixed(2), String(masks.area(mask)), b ? masks.overlap(mask, b).toFixed(2) : "", toggle,
+        one.propagation[state.frame].toFixed(2), String(masks.area(mask)), b ? masks.overlap(mask, b).toFixed(2) : "", panels.choosers(shown, node, one), toggle,
       ];
     });
     const host = make("div", { class: "picture" });
     new Picture(host, `tracklets of ${node.name}`).paint(shown.picture(state.frame), size, classes, own.slice(0, 250).map((_, index) => palette.colour(index)));
-    const heads = ["tracklet", "noun", "detector", "confidence", "key frame", "propagation", "pixels", "IoU with B", ""];
+    const heads = ["tracklet", "noun", "detector", "confidence", "key frame", "propagation", "pixels", "IoU with B", "chosen by", ""];
     const made = make("div", { class: "tracklets" }, host, make("div", { class: "scroll" }, table(`${own.length} tracklets, numbers of frame ${shown.view.frames[state.frame]}`, heads, rows)));
     return panels.part(`Tracklets of ${node.name}`, node.name, made);
   },

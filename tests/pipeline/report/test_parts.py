@@ -182,11 +182,15 @@ def test_tracklets_are_listed_and_shown_alone(page: Page, tmp_path: Path) -> Non
     report = make_report(["it"])
     tracks = ReportNode("tracks", "masklets", "stage1", content="tracklets")
     row = replace(report.videos[0].expressions[0], scores=(None, None, None))
-    report = replace(report, nodes=(*report.nodes, tracks), videos=(replace(report.videos[0], expressions=(row,)),))
+    chooser = replace(report.nodes[0], inputs=("tracks",))
+    report = replace(
+        report, nodes=(chooser, report.nodes[1], tracks), videos=(replace(report.videos[0], expressions=(row,)),)
+    )
     view = replace(view, sequences=(*view.sequences[:2], None))
     open_page(page, write(tmp_path, report, view))
     rows = page.locator("#panels tbody tr")
     assert rows.nth(0).locator("td").all_inner_texts()[:8] == ["t0", "cat", "", "0.90", "00000", "1.00", "64", "0.78"]
+    assert [rows.nth(place).locator("td").nth(8).inner_text() for place in range(2)] == ["constructor", ""]
     drawn = (
         "() => { const c = document.querySelector('#panels canvas'); const d = c.getContext('2d')"
         ".getImageData(0, 0, c.width, c.height).data; return d.filter((v, i) => i % 4 === 3 && v > 0).length; }"
