@@ -12,6 +12,7 @@ import torch
 from engines.sam2_weights import NETWORK, make_network, make_video
 from toy import ToyEngine, write_video
 
+from propagate.box_masks import find_masks
 from propagate.engines.aot import AotEngine
 from propagate.engines.sam2 import Sam2Engine
 from propagate.engines.settings import EngineSettings
@@ -230,3 +231,15 @@ def test_sam2_multiplies_by_presence_and_lets_nothing_compete(tmp_path: Path) ->
         assert (probability > 0) == is_there
     with pytest.raises(ConfigError, match="joint: the objects of this engine never meet"):
         TrackletTracker(engine, TrackletSettings(joint=True))
+
+
+def test_masks_of_boxes_are_those_that_sam2_starts_from(tmp_path: Path) -> None:
+    engine = Sam2Engine(make_network(), EngineSettings(NETWORK, tmp_path), device=torch.device("cpu"))
+    video = make_video(tmp_path, 2)
+    boxes = np.array([[2, 10, 18, 26], [30, 5, 50, 30]] * 5, np.float32)
+    found = find_masks(engine, video, 1, boxes)
+    assert len(found) == 10
+    assert found[:2] == find_masks(engine, video, 1, boxes[:2])
+    assert find_masks(engine, video, 1, boxes[:0]) == ()
+    with pytest.raises(ConfigError, match="AOT and DeAOT start from masks"):
+        find_masks(ToyEngine(np.zeros(5, np.int64)), video, 0, boxes)

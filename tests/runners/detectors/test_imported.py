@@ -81,6 +81,16 @@ def test_several_nouns_may_be_asked_for_together(tmp_path: Path, video: Video) -
     assert cat.boxes.labels == ("cat",)
 
 
+def test_without_a_noun_everything_is_found(tmp_path: Path, video: Video) -> None:
+    content = make(
+        {"image_id": 7, "category_id": 1, "segmentation": rle(1, 3)},
+        {"image_id": 7, "category_id": 2, "segmentation": rle(4, 6)},
+        {"image_id": 7, "segmentation": rle(6, 7)},
+    )
+    ((found, _),) = open_detector(tmp_path / "found.json", content).detect(video, (0, 1), [()])
+    assert found.boxes.labels == ("dog", "cat", "")
+
+
 def test_a_folder_has_a_file_for_each_video(tmp_path: Path, video: Video) -> None:
     folder = tmp_path / "found"
     folder.mkdir()
