@@ -30,7 +30,7 @@ from rvos.runs import Runs
 from rvos.tracklets import Tracklet
 from rvos.videos import Video
 
-_CASE = Case("r50-aotl", (240, 427), 4)
+_CASE = Case("r50-aotl", (128, 224), 4)
 _N_FRAMES = 8
 _KEY_FRAMES = 7
 _PER_FRAME = 10
