@@ -38,7 +38,8 @@ _GOES = 2
 _PLAIN = (0, 37)
 """Proposals that the plain side is timed on."""
 _N_TRACKLETS, _N_OBJECTS, _LENGTH = 70, 10, 36
-_SHIFT = 12
+_SHIFT, _SPEED = 12, 5
+"""Pixels between copies, and from frame to frame."""
 
 Masks = NDArray[np.bool_]
 
@@ -107,9 +108,10 @@ def measure_suppression() -> Iterator[Row]:
 def draw_tracklets() -> Iterator[tuple[bytes, ...]]:
     """Yield run lengths of objects, each several times, a little displaced."""
     for seed in range(_N_OBJECTS):
-        masks = draw_object(_LENGTH, seed=seed) > 0
+        outline = draw_object(1, seed=seed)[0] > 0
         for copy in range(_N_TRACKLETS // _N_OBJECTS):
-            yield encode(np.roll(masks, _SHIFT * copy, axis=2))
+            moved = [np.roll(outline, _SHIFT * copy + _SPEED * frame, axis=1) for frame in range(_LENGTH)]
+            yield encode(np.stack(moved))
 
 
 def _suppress_runs(tracklets: Sequence[tuple[bytes, ...]], scores: Sequence[float], size: tuple[int, int]) -> list[int]:

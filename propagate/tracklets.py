@@ -88,8 +88,9 @@ def find_confidence(sequence: MaskSequence, frame: int) -> float:
 def to_tracklet(sequence: MaskSequence, *, member: str) -> Tracklet | None:
     """Return a member's own sequence as a candidate; None where it marks nothing.
 
-    Its key frame is the member's, or the largest mask where that one is empty. Masks that were not propagated count
-    with probability 1.
+    Its key frame is the member's, or the largest mask where that one is empty. Its confidence is the mean over the frames:
+    no mask was carried from its best one, so that one says little of the others. Masks that were not propagated count with
+    probability 1.
     """
     areas = Runs.decode(sequence.runs, sequence.size).areas()
     if not areas.any():
@@ -104,7 +105,7 @@ def to_tracklet(sequence: MaskSequence, *, member: str) -> Tracklet | None:
         sequence.size,
         sequence.runs,
         propagation,
-        find_confidence(sequence, key_frame),
+        sum(find_confidence(sequence, frame) for frame in range(sequence.n_frames)) / sequence.n_frames,
         key_frame,
         sequence.expression,
         member,

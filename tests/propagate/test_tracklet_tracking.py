@@ -157,8 +157,8 @@ def test_a_member_is_a_candidate_with_its_own_confidence(video: Video) -> None:
     masks[1, :2], masks[3, :4] = True, True
     found = to_tracklet(make_sequence(video, masks, [0.9, 0.2, 0.3, 0.6, 0.1]), member="soc")
     assert found is not None
-    # The best-scored frame is empty, so the largest mask counts.
-    assert (found.id, found.key_frame, found.confidence) == ("soc/7", 3, pytest.approx(0.6))
+    # The best-scored frame is empty, so the largest mask counts; (0.9 + 0.2 + 0.3 + 0.6 + 0.1) / 5 is 0.42.
+    assert (found.id, found.key_frame, found.confidence) == ("soc/7", 3, pytest.approx(0.42))
     assert found.propagation.tolist() == [0, 1, 0, 1, 0]
     assert to_tracklet(make_sequence(video, masks & False, [0.9] * 5), member="soc") is None
 
