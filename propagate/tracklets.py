@@ -88,9 +88,9 @@ def find_confidence(sequence: MaskSequence, frame: int) -> float:
 def to_tracklet(sequence: MaskSequence, *, member: str) -> Tracklet | None:
     """Return a member's own sequence as a candidate; None where it marks nothing.
 
-    Its key frame is the member's, or the largest mask where that one is empty. Its confidence is the mean over the frames:
-    no mask was carried from its best one, so that one says little of the others. Masks that were not propagated count with
-    probability 1.
+    Its key frame is the member's, or the largest mask where that one is empty. Its confidence is the mean over the
+    frames: no mask was carried from its best one, so that one says little of the others. Masks that were not
+    propagated count with probability 1.
     """
     areas = Runs.decode(sequence.runs, sequence.size).areas()
     if not areas.any():
