@@ -14,6 +14,7 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib import import_module, invalidate_caches, metadata
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
@@ -56,7 +57,13 @@ def is_plugin_name(name: str) -> bool:
 
 def list_entry_points(group: str) -> list[str]:
     """Return the names that installed packages give in a group, such as `rvos.runners`."""
-    return sorted({point.name for point in metadata.entry_points(group=group)})
+    return sorted(_find_entry_points(group, tuple(sys.path)))
+
+
+@lru_cache(maxsize=8)
+def _find_entry_points(group: str, path: tuple[str, ...]) -> dict[str, str]:
+    """Return name -> `module:function` in a group; all packages on `path` are looked through, which takes a while."""
+    return {point.name: point.value for point in metadata.entry_points(group=group)}
 
 
 def find_plugin(name: str, *, group: str, folder: Path | None = None) -> Plugin | None:
@@ -71,10 +78,10 @@ def find_plugin(name: str, *, group: str, folder: Path | None = None) -> Plugin 
     """
     target = name
     if not is_plugin_name(name):
-        point = next(iter(metadata.entry_points(group=group, name=name)), None)
-        if point is None:
+        value = _find_entry_points(group, tuple(sys.path)).get(name)
+        if value is None:
             return None
-        target, folder = point.value.partition("[")[0].replace(" ", ""), None
+        target, folder = value.partition("[")[0].replace(" ", ""), None
     module, _, attribute = target.partition(":")
     found = _locate(module, folder)
     if found is None:

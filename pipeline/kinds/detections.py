@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pipeline.kinds.base import NodeFile
 from pipeline.kinds.stamps import stamp
 from pipeline.recipe.values import DetectorEntry
+from runners.detectors.table import find_own
 from rvos.errors import PipelineError
 from rvos.videos import Video
 
@@ -23,6 +24,9 @@ def detector_files(detector: DetectorEntry) -> Iterator[NodeFile]:
         yield NodeFile(settings.checkpoint, "checkpoint", missing("checkpoint"), "checkpoint", settings.detector)
     if settings.tokenizer is not None:
         yield NodeFile(settings.tokenizer, "tokeniser", missing("tokeniser folder"), "settings", "bert-base-uncased")
+    if settings.is_own:
+        advice = "no such file; install it again"
+        yield from (NodeFile(path, "source", advice, "settings") for path in find_own(settings).sources)
     if settings.path is not None:
         yield NodeFile(settings.path, "detections", missing("file of detections"), "data")
 

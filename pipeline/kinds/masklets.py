@@ -11,9 +11,9 @@ from pipeline.checksums import Checksums
 from pipeline.devices import choose_device
 from pipeline.kinds.artefacts import INSTANCES, Artefact
 from pipeline.kinds.base import Node, NodeFile, Task, WorkerKey, plain
-from pipeline.kinds.detections import detector_files, explain_detector, missing, stamp_detections
+from pipeline.kinds.detections import detector_files, explain_detector, stamp_detections
 from pipeline.kinds.loaded import NETWORK
-from pipeline.kinds.propagate import describe_engine, engine_settings, explain_engine
+from pipeline.kinds.propagate import describe_engine, engine_files, engine_settings, explain_engine
 from pipeline.recipe.entry import NodeEntry
 from pipeline.recipe.values import DetectorEntry, EngineEntry
 from propagate.masklets import MaskletSettings
@@ -79,9 +79,7 @@ class MaskletsNode(Node):
 
     def files(self) -> tuple[NodeFile, ...]:
         """What detector and engine load, and the user's nouns."""
-        family = engine_settings(self.engine).family
-        engine = NodeFile(self.engine.checkpoint, "checkpoint", missing("checkpoint"), "checkpoint", family)
-        return (engine, *detector_files(self.detector), *noun_files(self.nouns))
+        return (*engine_files(self.engine), *detector_files(self.detector), *noun_files(self.nouns))
 
     def settings(self) -> object:
         """Detector, engine and rules; not their names."""

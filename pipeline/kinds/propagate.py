@@ -18,6 +18,7 @@ from pipeline.kinds.stamps import stamp_masks
 from pipeline.recipe.entry import NodeEntry
 from pipeline.recipe.values import EngineEntry
 from propagate.consensus import Trial
+from propagate.engines.own import find_engine
 from propagate.engines.settings import EngineSettings
 from propagate.key_frames import KeySettings
 from rvos.errors import ConfigError, PipelineError
@@ -102,7 +103,7 @@ class PropagateNode(Node):
             return (NodeFile(self.folder, "masks", "no such folder; correct it or name an engine", "data"),)
         also = f" (and no folder {self.folder})" if self.folder is not None else ""
         advice = f"no such checkpoint{also}; put it there or correct the path"
-        return (NodeFile(engine.checkpoint, "checkpoint", advice, "checkpoint", engine_settings(engine).family),)
+        return engine_files(engine, advice)
 
     def settings(self) -> object:
         """Key frames and engine; a folder's masks are what they are, whatever the engine would have done."""
@@ -157,7 +158,9 @@ class PropagateNode(Node):
         """The engine: propagations of one video share its features of the frames."""
         engine = self._working_engine()
         # The whole entry: the same name with other scales is another load.
-        return None if engine is None else WorkerKey(f"engine {engine.name}", repr(engine), shares=True)
+        if engine is None:
+            return None
+        return WorkerKey(f"engine {engine.name}", f"{engine!r}{engine_code(engine)}", shares=True)
 
     def check_load(self) -> Iterable[str]:
         """The engine, by the outline of its checkpoint."""
@@ -210,6 +213,25 @@ class PropagateNode(Node):
             [trial.choose(list(islice(found, len(trial.starts)))) for trial in own]
             for own, found in zip(trials, map(iter, carried), strict=True)
         ]
+
+
+def engine_files(entry: EngineEntry, advice: str = "") -> tuple[NodeFile, ...]:
+    """Return the checkpoint of an engine, and the code of a user's own.
+
+    Args:
+        advice: what to say where the checkpoint is missing.
+    """
+    settings = engine_settings(entry)
+    advice = advice or "no such checkpoint; put it there or correct the path"
+    checkpoint = NodeFile(entry.checkpoint, "checkpoint", advice, "checkpoint", settings.family)
+    own = () if settings.family != "own" else find_engine(settings).sources
+    return (checkpoint, *(NodeFile(path, "source", "no such file; install it again", "settings") for path in own))
+
+
+def engine_code(entry: EngineEntry) -> str:
+    """Return the checksum of a user's own engine, so that a worker loads an edited one anew; else nothing."""
+    settings = engine_settings(entry)
+    return "" if settings.family != "own" else find_engine(settings).checksum
 
 
 def explain_engine(entry: EngineEntry) -> Iterator[str]:

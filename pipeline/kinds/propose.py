@@ -10,10 +10,10 @@ from pipeline.checksums import Checksums
 from pipeline.devices import choose_device
 from pipeline.kinds.artefacts import INSTANCE_PROPOSALS, MASKS, Artefact
 from pipeline.kinds.base import Node, NodeFile, Task, WorkerKey, plain
-from pipeline.kinds.detections import detector_files, explain_detector, missing, stamp_detections
+from pipeline.kinds.detections import detector_files, explain_detector, stamp_detections
 from pipeline.kinds.loaded import NETWORK
 from pipeline.kinds.masklets import noun_files, write_report
-from pipeline.kinds.propagate import describe_engine, engine_settings, explain_engine
+from pipeline.kinds.propagate import describe_engine, engine_files, engine_settings, explain_engine
 from pipeline.recipe.entry import NodeEntry
 from pipeline.recipe.values import DetectorEntry, EngineEntry
 from propagate.proposals import ProposalSettings, list_key_frames, pool_frame
@@ -106,8 +106,7 @@ class ProposeNode(Node):
         """What detectors and engine load, and the user's nouns."""
         found: list[NodeFile] = []
         if self.engine is not None:
-            family = engine_settings(self.engine).family
-            found.append(NodeFile(self.engine.checkpoint, "checkpoint", missing("checkpoint"), "checkpoint", family))
+            found += engine_files(self.engine)
         for detector in self.detectors:
             found += list(detector_files(detector))
         return (*found, *(noun_files(self.nouns) if self._asks_for_sentences() else ()))

@@ -13,7 +13,7 @@ from pipeline.kinds.base import Node, NodeFile, Task, WorkerKey, plain
 from pipeline.kinds.capabilities import Chooser, ReadArtefact
 from pipeline.kinds.loaded import NETWORK
 from pipeline.kinds.masklets import write_report
-from pipeline.kinds.propagate import describe_engine, engine_settings, explain_engine
+from pipeline.kinds.propagate import describe_engine, engine_files, engine_settings, explain_engine
 from pipeline.offers import Offer, offer_tracklets
 from pipeline.recipe.entry import NodeEntry
 from pipeline.recipe.values import EngineEntry
@@ -78,10 +78,7 @@ class TrackNode(Node):
 
     def files(self) -> tuple[NodeFile, ...]:
         """The engine's checkpoint."""
-        advice = "no such checkpoint; put it there or correct the path"
-        return (
-            NodeFile(self.engine.checkpoint, "checkpoint", advice, "checkpoint", engine_settings(self.engine).family),
-        )
+        return engine_files(self.engine)
 
     def settings(self) -> object:
         """Inputs, engine and rules."""

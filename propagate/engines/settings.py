@@ -9,16 +9,24 @@ from typing import Literal
 
 from rvos.errors import ConfigError
 from rvos.mask_sequences import KeepSoft
+from rvos.plugins import is_plugin_name, list_entry_points
 from rvos.settings import Positive, Size
 
 PropagationProtocol = Literal["fresh", "legacy", "shared"]
-Family = Literal["aot", "sam2"]
-PROTOCOLS: Mapping[Family, tuple[str, ...]] = {"aot": ("fresh", "legacy"), "sam2": ("fresh", "shared")}
+Family = Literal["aot", "sam2", "own"]
+GROUP = "rvos.engines"
+"""Of entry points: an installed package names its `load_engine` there."""
+PROTOCOLS: Mapping[Family, tuple[str, ...]] = {
+    "aot": ("fresh", "legacy"),
+    "sam2": ("fresh", "shared"),
+    "own": ("fresh",),
+}
 LONG_EDGE = 1040
 # Options that one family does not have: given for it, they would be without effect.
 _FOREIGN: Mapping[Family, tuple[str, ...]] = {
     "aot": ("image_size",),
     "sam2": ("scales", "flip", "long_edge", "max_memory_frames", "long_term_gap"),
+    "own": (),
 }
 
 
@@ -27,7 +35,8 @@ class EngineSettings:
     """One entry of `engines:` in a recipe.
 
     Args:
-        network: name, such as `r50-aotl`, `swinl-deaotl` or `sam2.1-hiera-large`.
+        network: name, such as `r50-aotl`, `swinl-deaotl` or `sam2.1-hiera-large`; of an engine of one's own the name of
+            an entry point in the group `rvos.engines`, or `module:function`.
         checkpoint: official file, our own safetensors, or for SAM 2 a folder of the hub.
         scales: of the network input, one pass each (AOT, DeAOT).
         flip: add a mirrored pass to every scale (AOT, DeAOT).
@@ -85,7 +94,12 @@ class EngineSettings:
     @property
     def family(self) -> Family:
         """The family of networks, which is the file of `propagate.engines` that knows it."""
-        return "sam2" if self.network.startswith("sam2") else "aot"
+        if is_plugin_name(self.network):
+            return "own"
+        if self.network.startswith("sam2"):
+            return "sam2"
+        # Asked last, as all installed packages are looked through.
+        return "aot" if "aot" in self.network or self.network not in list_entry_points(GROUP) else "own"
 
     @property
     def takes_boxes(self) -> bool:

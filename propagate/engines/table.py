@@ -6,19 +6,29 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from propagate.engines.own import find_engine
 from propagate.engines.settings import EngineSettings, Family
+from rvos.plugins import load_plugin
 
 if TYPE_CHECKING:
     import torch
 
     from propagate.engines.protocol import Engine
 
-ENGINES: Mapping[Family, str] = {"aot": "propagate.engines.aot", "sam2": "propagate.engines.sam2"}
+ENGINES: Mapping[Family, str] = {
+    "aot": "propagate.engines.aot",
+    "sam2": "propagate.engines.sam2",
+    "own": "propagate.engines.own",
+}
 """Each has `load_engine(settings, device=...)`."""
 
 
 def check_engine(settings: EngineSettings) -> None:
     """Check that an engine can be built; no weights are read. Raises as `build_engine` does."""
+    if settings.family == "own":
+        # Whether a user's engine knows the device `meta` is not known: its code is imported, and no more.
+        load_plugin(find_engine(settings))
+        return
     import torch
 
     build_engine(settings, device=torch.device("meta"))

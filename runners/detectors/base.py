@@ -9,12 +9,15 @@ from typing import Literal, Protocol
 
 from rvos.detections import FrameInstances
 from rvos.errors import ConfigError
-from rvos.settings import Chance
+from rvos.plugins import is_plugin_name, list_entry_points
+from rvos.settings import Chance, nearest, show
 from rvos.videos import Video
 
 DetectorName = Literal["grounding-dino", "uninext", "import"]
+GROUP = "rvos.detectors"
+"""Of entry points: an installed package names its `build` there."""
 # Settings that only some detectors have: given for another one, they would be without effect.
-_OWN: Mapping[DetectorName, tuple[str, ...]] = {
+_OWN: Mapping[str, tuple[str, ...]] = {
     "grounding-dino": ("checkpoint", "text_threshold", "precision"),
     "uninext": ("checkpoint", "backbone", "tokenizer", "precision"),
     "import": ("path",),
@@ -28,7 +31,8 @@ class DetectorSettings:
     """One entry of `detectors:` in a recipe.
 
     Args:
-        detector: `grounding-dino`, `uninext`, or `import` for what any other detector found.
+        detector: `grounding-dino`, `uninext`, `import` for what any other detector found, or one's own: the name of an
+            entry point in the group `rvos.detectors`, or `module:function`.
         checkpoint: of `grounding-dino` a folder of the hub with its safetensors; of `uninext` a file.
         path: of an import: COCO-style JSON, or a folder with `VIDEO.json`.
         box_threshold: boxes of a lower score are dropped.
@@ -41,7 +45,7 @@ class DetectorSettings:
         ConfigError: settings that the detector does not have, or lacks.
     """
 
-    detector: DetectorName
+    detector: str
     checkpoint: Path | None = None
     path: Path | None = None
     box_threshold: Chance = 0.25
@@ -51,12 +55,23 @@ class DetectorSettings:
     precision: Literal["float32", "float16", "bfloat16"] = "float32"
 
     def __post_init__(self) -> None:
+        if self.is_own:
+            return
+        if self.detector not in _OWN:
+            raise ConfigError(f"detector {show(self.detector)} is unknown; {nearest(self.detector, _OWN)}")
         known = (*_COMMON, *_OWN[self.detector])
         foreign = [one.name for one in fields(self) if one.name not in known and getattr(self, one.name) != one.default]
         if foreign:
             raise ConfigError(f"{', '.join(foreign)} has no effect on detector {self.detector}; leave it out")
         if getattr(self, _NEEDED[self.detector]) is None:
             raise ConfigError(f"detector {self.detector} needs {_NEEDED[self.detector]!r}; add it")
+
+    @property
+    def is_own(self) -> bool:
+        """Whether it is a user's own; that one takes all settings."""
+        return self.detector not in _OWN and (
+            is_plugin_name(self.detector) or self.detector in list_entry_points(GROUP)
+        )
 
     @property
     def gives_masks(self) -> bool:

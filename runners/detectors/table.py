@@ -6,12 +6,14 @@ from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from runners.detectors.base import Detector, DetectorName, DetectorSettings
+from runners.detectors.base import GROUP, Detector, DetectorSettings
+from rvos.errors import ConfigError
+from rvos.plugins import Plugin, find_plugin, load_plugin
 
 if TYPE_CHECKING:
     import torch
 
-DETECTORS: Mapping[DetectorName, str] = {
+DETECTORS: Mapping[str, str] = {
     "grounding-dino": "runners.detectors.grounding_dino",
     "uninext": "runners.detectors.uninext",
     "import": "runners.detectors.imported",
@@ -21,9 +23,25 @@ DETECTORS: Mapping[DetectorName, str] = {
 
 def check_detector(settings: DetectorSettings) -> None:
     """Check that a detector can be built; no weights are read. Raises as `build_detector` does."""
+    if settings.is_own:
+        # Whether a user's detector knows the device `meta` is not known: its code is imported, and no more.
+        load_plugin(find_own(settings))
+        return
     import torch
 
     build_detector(settings, device=torch.device("meta"))
+
+
+def find_own(settings: DetectorSettings) -> Plugin:
+    """Return the code of a user's detector, which is not imported.
+
+    Raises:
+        ConfigError: no such module, or no such function in it.
+    """
+    plugin = find_plugin(settings.detector, group=GROUP)
+    if plugin is None:
+        raise ConfigError(f"detector {settings.detector!r}: no installed package names it under {GROUP}; install it")
+    return plugin
 
 
 def build_detector(settings: DetectorSettings, *, device: torch.device) -> Detector:
@@ -34,5 +52,7 @@ def build_detector(settings: DetectorSettings, *, device: torch.device) -> Detec
         ConfigError: settings that the network does not have, or an unusable tokeniser.
         InputError: an import that cannot be read.
     """
-    build: Callable[..., Detector] = import_module(DETECTORS[settings.detector]).build
-    return build(settings, device=device)
+    build: Callable[..., Detector]
+    build = load_plugin(find_own(settings)) if settings.is_own else import_module(DETECTORS[settings.detector]).build
+    detector: Detector = build(settings, device=device)
+    return detector

@@ -40,8 +40,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ["check-submission", "runs/submission.zip"],
         ["doctor", "pipeline.yaml", "--set", "models.soc={runner: soc, checkpoint: soc.pth}"],
         ["plan", "pipeline.yaml", "--set", "models.soc={runner: soc, checkpoint: soc.pth}"],
-        ["plan", "pipeline.yaml", "--set", "engines.e={network: r50-aotl, checkpoint: soc.pth}",
-         "--set", "stages.stage1.p={propagate: a, engine: e}"],
         ["table", "pipeline.yaml", "ab", "final"],
         ["sweep", "pipeline.yaml", "ab"],
         ["report", "pipeline.yaml", "--quiet"],

@@ -30,7 +30,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     write_split(tmp_path, n_videos=2)
     code = re.findall(r"```python\n(.*?)```", DOCUMENT.read_text(encoding="utf-8"), re.DOTALL)
-    for name, text in zip(("my_model.py", "their_model.py"), code, strict=True):
+    for name, text in zip(("my_model.py", "their_model.py", "still_engine.py"), code, strict=True):
         (tmp_path / name).write_text(text)
     return tmp_path
 
@@ -145,7 +145,7 @@ def test_a_runner_that_breaks_its_promise_is_told_in_one_line(
     module.write_text(module.read_text().replace(old, new))
     sets = ["--set", MODELS, "--set", "stages={one: {both: {fuse: [mine], threshold: 1}}}", "--set", "submission=both"]
     assert main(["run", "pipeline.yaml", "--quiet", "--videos", "video0", "--device", "cpu", *sets]) == 2
-    failed, _ = capsys.readouterr().err.splitlines()
+    failed = capsys.readouterr().err.splitlines()[0]
     assert re.search(message, failed)
     assert Store(folder / "runs").videos("mine") == ()
 
@@ -196,6 +196,54 @@ def test_an_entry_point_of_an_installed_package_is_a_runner(
     (site / "bright_model.py").write_text((folder / "my_model.py").read_text())
     monkeypatch.syspath_prepend(str(site))
     assert run(capsys, "--set", "models.mine.runner=bright")["mine"] == (2, 0)
+
+
+DETECTOR = """
+import numpy as np
+from rvos.detections import FrameBoxes, FrameInstances
+from rvos.mask_sequences import encode
+
+class Detector:
+    def detect(self, video, frames, nouns):
+        mask = np.zeros((1, *video.read_size()), bool)
+        mask[:, 4:20, 4:18] = True
+        boxes = FrameBoxes(np.array([[4, 4, 18, 20]], np.float32), np.array([0.9], np.float32), ("thing",))
+        return [[FrameInstances(boxes, encode(mask)) for _ in frames] for _ in nouns]
+
+def build(settings, *, device):
+    return Detector()
+"""
+
+
+def test_engines_and_detectors_of_installed_packages_take_part(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = folder / "site"
+    (site / "parts-1.0.dist-info").mkdir(parents=True)
+    (site / "parts-1.0.dist-info/METADATA").write_text("Metadata-Version: 2.1\nName: parts\nVersion: 1.0\n")
+    (site / "parts-1.0.dist-info/entry_points.txt").write_text(
+        "[rvos.engines]\nstill = still_engine:load_engine\n[rvos.detectors]\nseer = seeing_model:build\n"
+    )
+    (folder / "still_engine.py").rename(site / "still_engine.py")
+    (site / "seeing_model.py").write_text(DETECTOR)
+    monkeypatch.syspath_prepend(str(site))
+    (folder / "weights.bin").write_bytes(b"none")
+    sets = [
+        "engines={s: {network: still, checkpoint: weights.bin}}",
+        "detectors={d: {detector: seer}}",
+        "stages={one: {p: {propagate: mine, engine: s}, m: {masklets: d, engine: s}, both: {fuse: [p], threshold: 1}}}",
+    ]
+    words = [word for value in sets for word in ("--set", value)]
+    assert run(capsys, *words) == {"mine": (2, 0), "p": (2, 0), "m": (2, 0), "both": (2, 0)}
+    store = Store(folder / "runs")
+    own, carried = (store.read(name, "video0")[0] for name in ("mine", "p"))
+    for mask in carried.masks():
+        assert np.array_equal(mask, own.mask(own.pick_key_frame()))
+    assert run(capsys, *words)["p"] == (0, 2)
+    engine = site / "still_engine.py"
+    engine.write_text(engine.read_text().replace("commit(self, masks):", "commit(self, masks):  # edited"))
+    assert run(capsys, *words) == {"mine": (0, 2), "p": (2, 0), "m": (2, 0), "both": (2, 0)}
+    assert main(["doctor", "pipeline.yaml", "--set", MODELS, *words, "--set", "engines.s.network=stil"]) == 2
 
 
 @pytest.mark.parametrize("kind", ["runner", "program"])
