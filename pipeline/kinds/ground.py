@@ -9,8 +9,9 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from pipeline.checksums import Checksums
-from pipeline.kinds.artefacts import CANDIDATES, MASKS, Artefact
+from pipeline.kinds.artefacts import CANDIDATES, INSTANCE_PROPOSALS, MASKS, Artefact
 from pipeline.kinds.base import Node, NodeFile, Task, WorkerKey
+from pipeline.kinds.frame_grounding import ground_frames
 from pipeline.kinds.grounding_networks import NetworkScorer
 from pipeline.kinds.masklets import write_report
 from pipeline.kinds.tracklet_scorers import AgreementScorer, TrackletScorer
@@ -36,6 +37,7 @@ class _GroundEntry:
 
     ground: str
     models: tuple[GroundingSettings, ...] = ()
+    by_frame: bool = False
     agreement: tuple[str, ...] = ()
     weights: Mapping[str, Positive] = field(default_factory=dict)
     gate: Chance | None = None
@@ -47,6 +49,8 @@ class _GroundEntry:
             raise ConfigError(f"{found} which tracklet fits; give either 'models', networks, or 'agreement', members")
         if len(set(self.agreement)) < len(self.agreement):
             raise ConfigError("agreement: a member is named twice; use weights instead")
+        if self.by_frame and (not self.models or self.gate is not None or self.fallback is not None):
+            raise ConfigError("by_frame: needs 'models', and knows neither gate nor fallback; leave it out")
         for name in self.weights:
             if self.models:
                 raise ConfigError("weights: are those of members; write `weight` beside a model's checkpoint")
@@ -69,6 +73,7 @@ class GroundNode(Node):
         scorer: tells how well they fit the sentences.
         least: where the best score is below, the fallback answers.
         fallback: node that answers there, or `empty`; None: as the scorer has it.
+        by_frame: `tracklets` is a node with proposals, of which every frame chooses one, whatever the others do.
     """
 
     keyword: ClassVar[str] = "ground"
@@ -80,6 +85,7 @@ class GroundNode(Node):
     scorer: TrackletScorer
     least: float
     fallback: str | None
+    by_frame: bool
 
     @classmethod
     def read(cls, entry: NodeEntry) -> Node | None:
@@ -90,7 +96,9 @@ class GroundNode(Node):
         # A network's best tracklet is the answer, as in the paper; members may agree on none.
         usual = 0.0 if values.models else _AGREEMENT_GATE
         gate = usual if values.gate is None else values.gate
-        return cls(entry.name, entry.line, entry.stage, values.ground, values.scorer(), gate, values.fallback)
+        return cls(
+            entry.name, entry.line, entry.stage, values.ground, values.scorer(), gate, values.fallback, values.by_frame
+        )
 
     def inputs(self) -> tuple[str, ...]:
         """Tracklets, what the scorer reads, and the fallback."""
@@ -101,8 +109,9 @@ class GroundNode(Node):
         return self.scorer.files()
 
     def settings(self) -> object:
-        """Scorer, gate and fallback."""
-        return [self.tracklets, self.scorer.settings(), float(self.least), self.fallback]
+        """Scorer, gate and fallback, and `by_frame` where it is set."""
+        usual = [self.tracklets, self.scorer.settings(), float(self.least), self.fallback]
+        return [*usual, "by_frame"] if self.by_frame else usual
 
     def sources(self, video: Video, checksums: Checksums) -> object:
         """What the scorer reads."""
@@ -110,9 +119,10 @@ class GroundNode(Node):
 
     def check(self, nodes: Mapping[str, Node]) -> Iterable[str]:
         """The inputs must store what is needed of them."""
-        if nodes[self.tracklets].artefact is not CANDIDATES:
+        wanted = INSTANCE_PROPOSALS if self.by_frame else CANDIDATES
+        if nodes[self.tracklets].artefact is not wanted:
             stored = nodes[self.tracklets].artefact.codec.name
-            yield f"ground: {self.tracklets} stores {stored}, expected tracklets; name another node"
+            yield f"ground: {self.tracklets} stores {stored}, expected {wanted.codec.name}; name another node"
         for name in self._list_members():
             if nodes[name].artefact is not MASKS:
                 yield f"{name} stores {nodes[name].artefact.codec.name}; name a node with masks"
@@ -131,6 +141,11 @@ class GroundNode(Node):
 
     def compute(self, tasks: Sequence[Task]) -> Sequence[Sequence[MaskSequence]]:
         """Return the chosen tracklets; all scores are written to `ground/NODE/VIDEO.json` of the workspace."""
+        if self.by_frame and isinstance(self.scorer, NetworkScorer):
+            return [
+                ground_frames(task, self.scorer, task.read_artefact(self.tracklets, INSTANCE_PROPOSALS))
+                for task in tasks
+            ]
         return [self._ground(task) for task in tasks]
 
     def _list_members(self) -> tuple[str, ...]:

@@ -325,3 +325,34 @@ def test_a_ground_node_asks_either_members_or_networks(
     assert "both tell which tracklet fits" in fail(recipe, capsys)
     Path(recipe).write_text(text.replace("models: [", "weights: {a: 2}, models: ["))
     assert "write `weight` beside a model's checkpoint" in fail(recipe, capsys)
+
+
+def test_without_propagation_every_frame_chooses_among_its_own_proposals(
+    recipe: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _by_networks(recipe, tmp_path, "{checkpoint: one.safetensors}")
+    text = Path(recipe).read_text()
+    Path(recipe).write_text(text.replace("ground: tracklets, models", "ground: masks, by_frame: true, models"))
+    run(recipe, capsys)
+    proposals = read_proposals()
+    for answer in Store(Path("runs")).read("grounded", "video0"):
+        masks = answer.masks()
+        for frame in range(N_FRAMES):
+            offered = [one.mask for one in proposals.proposals if one.frame == frame]
+            if offered:
+                assert answer.runs[frame] in offered
+                assert 0.5 <= answer.scores[frame] <= 1
+            else:
+                assert not masks[frame].any()
+                assert answer.scores[frame] == 0
+
+
+def test_by_frame_wants_proposals_and_networks(recipe: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = Path(recipe).read_text()
+    Path(recipe).write_text(text.replace("ground: tracklets,", "ground: tracklets, by_frame: true,"))
+    assert "by_frame: needs 'models'" in fail(recipe, capsys)
+    Path(recipe).write_text(text)
+    _by_networks(recipe, tmp_path, "{checkpoint: one.safetensors}")
+    text = Path(recipe).read_text()
+    Path(recipe).write_text(text.replace("ground: tracklets,", "ground: tracklets, by_frame: true,"))
+    assert "tracklets stores tracklets, expected proposals" in fail(recipe, capsys)
