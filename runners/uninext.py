@@ -74,18 +74,6 @@ def _to_sequence(
     )
 
 
-def pick_several(candidates: Candidates, least: float) -> Candidates:
-    """Return the candidates with a score of at least `least`; none is possible."""
-    count = int((candidates.scores >= least).sum())
-    soft, embeddings = candidates.soft, candidates.embeddings
-    return Candidates(
-        candidates.runs[:count],
-        candidates.scores[:count],
-        None if soft is None else soft[:count],
-        None if embeddings is None else embeddings[:count],
-    )
-
-
 def _unite(video: Video, expression: Expression, size: tuple[int, int], track: Sequence[Candidates]) -> MaskSequence:
     """Return the sequence of the unions of each frame's candidates; a frame without any is empty and scores 0."""
     empty = encode(np.zeros((1, *size), bool))[0]
@@ -117,6 +105,10 @@ class UninextRunner:
         tokens_at_once: image tokens that run through encoder and decoder together; bounds the memory.
         link: follow the object of the best frame by the network's embeddings, instead of taking each frame's best.
         several: take all queries whose score is at least this, so that a sentence may mean several objects or none.
+
+    Attributes:
+        n_best: candidates of a frame that are kept, at most.
+        least: candidates of a lower score are dropped.
     """
 
     def __init__(
@@ -136,9 +128,10 @@ class UninextRunner:
         self.device = device
         self.precision = precision
         # The union of several masks has no map of its own.
-        self.keep_soft = keep_soft and several is None
+        self.keep_soft: KeepSoft = keep_soft if several is None else False
         self.tokens_at_once = tokens_at_once
         self.several = several
+        self.least = 0.0 if several is None else several
         self.n_best = _LINKED_CANDIDATES if link else SEVERAL_CANDIDATES if several is not None else 1
 
     def segment(self, video: Video, expressions: Sequence[Expression]) -> Iterator[MaskSequence]:
@@ -157,7 +150,7 @@ class UninextRunner:
             if self.several is None:
                 yield _to_sequence(video, expression, original, track)
             else:
-                yield _unite(video, expression, original, [pick_several(frame, self.several) for frame in track])
+                yield _unite(video, expression, original, track)
 
     @torch.inference_mode()
     def find_candidates(
@@ -217,16 +210,19 @@ class UninextRunner:
         scores = selection.scores.float().cpu().numpy()
         if not np.isfinite(scores).all():
             raise CheckpointError("uninext: scores are not finite; use precision float32, or check the checkpoint")
-        logits = selection.logits.flatten(0, 1)
+        # Best first, so those that score enough come first; nothing is spent on the others.
+        counts = (scores >= self.least).sum(axis=1).tolist()
+        logits = torch.cat([own[:count] for own, count in zip(selection.logits, counts, strict=True)])
         masks = (finish(logits, batch.size, batch.original) > _THRESHOLD).cpu().numpy()
         soft = keep_logits(logits, batch.size, self.keep_soft)
-        runs, n_best = encode(masks), scores.shape[1]
-        vectors = None if selection.embeddings is None else selection.embeddings.float().cpu().numpy()
-        for index, track in enumerate(tracks):
-            own = slice(index * n_best, (index + 1) * n_best)
+        runs, vectors = encode(masks), selection.embeddings
+        first = 0
+        for index, (track, count) in enumerate(zip(tracks, counts, strict=True)):
+            own = slice(first, first + count)
+            first += count
             maps = None if soft is None else soft[own]
-            embeddings = None if vectors is None else vectors[index]
-            track.append(Candidates(runs[own], scores[index], maps, embeddings))
+            embeddings = None if vectors is None else vectors[index, :count].float().cpu().numpy()
+            track.append(Candidates(runs[own], scores[index, :count], maps, embeddings))
 
 
 def _read_frame(video: Video, index: int, original: tuple[int, int]) -> NDArray[np.uint8]:

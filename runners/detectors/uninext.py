@@ -32,8 +32,7 @@ class UninextDetector:
 
     def __init__(self, runner: UninextRunner, *, threshold: float) -> None:
         self._runner = runner
-        self._runner.n_best = QUERIES
-        self._threshold = threshold
+        self._runner.n_best, self._runner.least = QUERIES, threshold
 
     def detect(self, video: Video, frames: Sequence[int], nouns: Sequence[Sequence[str]]) -> list[list[FrameInstances]]:
         """See `Detector`; the boxes are those around the masks."""
@@ -57,7 +56,6 @@ class UninextDetector:
             (name, float(score), runs)
             for name, own in candidates.items()
             for score, runs in zip(own.scores, own.runs, strict=True)
-            if score >= self._threshold
         ]
         boxes = np.array([box_mask(runs, size) for _, _, runs in rows], np.float32).reshape(-1, 4)
         scores = np.array([score for _, score, _ in rows], np.float32)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,8 @@ from propagate.engines.sam2_sizes import find_config
 from propagate.masklets import list_distinct
 from propagate.refinement import Evidence, RefinementSettings, refine
 from rvos.artefacts import TRACKLETS
+from rvos.datasets import open_dataset
+from rvos.errors import InputError
 from rvos.mask_sequences import encode
 from rvos.runs import Runs
 from rvos.store import Store
@@ -199,6 +202,30 @@ def test_masklets_of_another_size_are_one_line(recipe: str, capsys: pytest.Captu
     Path("found.json").write_text(json.dumps(content))
     assert main(["run", recipe, "--quiet", "--device", "cpu"]) == 2
     assert re.search(r"things: .*annotation 0: size \[3, 4\], expected \[32, 48\]", capsys.readouterr().err)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"size": (3, 4), "runs": encode(np.ones((3, 3, 4), bool))}, "of 32 x 48 pixels (H x W), masklets of 3 x 4;"),
+        ({"frames": ("a", "b", "c")}, "masks of 3 frames, masklets of 3, or other names; make both of this data set"),
+    ],
+    ids=["size", "frames"],
+)
+def test_masklets_that_do_not_fit_the_coarse_masks_are_named(
+    recipe: str, capsys: pytest.CaptureFixture[str], change: dict[str, Any], message: str
+) -> None:
+    run(recipe, capsys)
+    store, read = Store(Path("runs")), read_recipe(Path(recipe))
+    node = next(node for node in build_graph(read).nodes if node.name == "refined")
+    dataset = open_dataset("ref-youtube-vos", Path("data"), "valid")
+    video = next(video for video in dataset.videos if video.id == "video0")
+    others = [replace(one, **change) for one in store.read_artefact("things", "video0", codec=TRACKLETS)]
+    held = {"final": store.read("final", "video0"), "things": others}
+    refiner = node.refiner()
+    assert refiner is not None
+    with pytest.raises(InputError, match=f"video0/0: .*{re.escape(message)}"):
+        list(refiner.gather(video, lambda name, artefact: held[name]))
 
 
 def test_the_sweep_scores_what_runs_of_each_setting_score(

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
 from PIL import Image
 
 from runners.base import ModelSettings, OptionValue
@@ -17,10 +16,10 @@ from runners.networks.tokenizers import SmallTokens
 from runners.networks.uninext.config import ConvNextSizes, TextSizes, UninextConfig
 from runners.networks.uninext.network import Uninext, pad_frames
 from runners.registry import build_runner
-from runners.uninext import Candidates, UninextRunner, pick_several
+from runners.uninext import UninextRunner
 from runners.uninext_frames import count_tokens, finish, input_size, keep_logits, normalise, resize_frame
 from rvos.errors import CheckpointError, ConfigError, InputError
-from rvos.mask_sequences import MaskSequence, decode, encode
+from rvos.mask_sequences import MaskSequence, decode
 from rvos.videos import Expression, Video
 
 CPU = torch.device("cpu")
@@ -308,21 +307,11 @@ def test_scores_that_are_not_finite_are_told(checkpoint: Path, video: Video) -> 
         list(runner.segment(video, EXPRESSIONS))
 
 
-def candidates(scores: list[float], masks: NDArray[np.bool_]) -> Candidates:
-    return Candidates(encode(masks), np.array(scores, np.float32), None, None)
-
-
-def test_several_takes_all_queries_that_score_enough_or_none() -> None:
-    masks = np.zeros((3, 2, 4), bool)
-    masks[0, :, 0] = masks[1, :, 2] = masks[2, :, 3] = True
-    found = candidates([0.9, 0.5, 0.49], masks)
-    assert pick_several(found, 0.5).runs == found.runs[:2]
-    assert pick_several(found, 0.95).runs == ()
-
-
 def test_a_sentence_may_mean_several_objects(checkpoint: Path, video: Video) -> None:
     one = list(build(checkpoint, keep_soft=False).segment(video, EXPRESSIONS))
     everything = list(build(checkpoint, options={"several": 0.0}).segment(video, EXPRESSIONS))
+    middle = float(np.median(one[0].scores))
+    some = list(build(checkpoint, options={"several": middle}).segment(video, EXPRESSIONS[:1]))
     nothing = list(build(checkpoint, options={"several": 1.0}).segment(video, EXPRESSIONS))
     runner = build(checkpoint, keep_soft=False)
     runner.n_best = CONFIG.queries
@@ -333,6 +322,10 @@ def test_a_sentence_may_mean_several_objects(checkpoint: Path, video: Video) -> 
         np.testing.assert_array_equal(everything[expression].scores, one[expression].scores)
         assert not nothing[expression].masks().any()
         assert not nothing[expression].scores.any()
+    enough = [np.array(frame.scores) >= middle for frame in tracks[0]]
+    united = [decode(frame.runs, (61, 90))[own].any(0) for frame, own in zip(tracks[0], enough, strict=True)]
+    np.testing.assert_array_equal(some[0].masks(), np.stack(united))
+    assert 0 < sum(own.sum() for own in enough) < len(tracks[0]) * CONFIG.queries
     assert everything[0].soft is None
 
 
