@@ -215,7 +215,7 @@ class UninextRunner:
         logits = torch.cat([own[:count] for own, count in zip(selection.logits, counts, strict=True)])
         masks = (finish(logits, batch.size, batch.original) > _THRESHOLD).cpu().numpy()
         soft = keep_logits(logits, batch.size, self.keep_soft)
-        runs, vectors = encode(masks), selection.embeddings
+        runs, vectors = encode(masks) if len(masks) else (), selection.embeddings
         first = 0
         for index, (track, count) in enumerate(zip(tracks, counts, strict=True)):
             own = slice(first, first + count)
