@@ -23,6 +23,7 @@ from propagate.masklet_tracking import MaskletTracker
 from propagate.masklets import MaskletSettings
 from runners.detectors.base import DetectorSettings
 from runners.detectors.table import build_detector
+from rvos.mask_sequences import decode
 from rvos.nouns import NounFinder
 from rvos.tracklets import Tracklet
 from rvos.videos import Expression, Video
@@ -63,15 +64,13 @@ def run() -> Iterator[Row]:
     plain = sum(seconds for _, seconds in alone)
     yield Row("masklets, 4 expressions that share 2 nouns", ours, plain, plain / ours, f">= {_BOUND:g}", "s")
     pairs = [
-        (one, other)
+        (decode(one.runs, one.size), decode(other.runs, other.size))
         for noun in NounFinder().find_all(video)
         for tracks, _ in alone[:2]
         for one, other in zip(_of(tracks, noun), _of(together, noun), strict=False)
     ]
-    differing = sum(int((one.masks() != other.masks()).sum()) for one, other in pairs)
-    yield difference_row(
-        f"{len(pairs)} masklets together and alone", differing, sum(one.masks().size for one, _ in pairs)
-    )
+    differing = sum(int((one != other).sum()) for one, other in pairs)
+    yield difference_row(f"{len(pairs)} masklets together and alone", differing, sum(one.size for one, _ in pairs))
 
 
 def _of(tracks: Sequence[Tracklet], noun: str) -> list[Tracklet]:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from demo.sentences import GENERAL_NOUNS, NOUNS
 from runners.detectors.base import Detector, DetectorSettings
@@ -60,7 +61,11 @@ def count_nouns(detector: Detector, video: LabelledVideo, *, step: int) -> Itera
             label = video.labels([frame])[0]
             seen = objects_seen(label, least=_LEAST)
             wanted = [label == one for one in seen if _is_called(video.categories.get(str(one), ""), name)]
-            masks = decode(detected.masks or (), (label.shape[0], label.shape[1]))
+            masks = (
+                decode(detected.masks, (label.shape[0], label.shape[1]))
+                if detected.masks
+                else np.zeros((0, *label.shape), bool)
+            )
             # Copies of one object are dropped as masklets drop them, before anything counts.
             order = np.argsort(-detected.boxes.scores, kind="stable").tolist()
             kept: list[int] = []
@@ -75,7 +80,7 @@ def _is_called(category: str, name: str) -> bool:
     return name in GENERAL_NOUNS or name in NOUNS.get(category, ())
 
 
-def _iou(one: np.ndarray, other: np.ndarray) -> float:  # type: ignore[type-arg]
+def _iou(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
     union = int(np.count_nonzero(one | other))
     return int(np.count_nonzero(one & other)) / union if union else 0.0
 
