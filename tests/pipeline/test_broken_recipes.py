@@ -28,7 +28,7 @@ BROKEN = {
     "other backbone": (["models.n.backbone=swin-t"], r"n: .*n\.safetensors: its backbone is .*, not swin-t; correct"),
     "network of the engine": ([STAGES, "engines.e.network=r51-aotl"], r"p: .*r51-aotl.* is unknown"),
     "wrong network": (["models.n.runner=soc"], r"n: .*n\.safetensors: holds a referformer network; set runner"),
-    "file of an engine": ([STAGES], r"p: .*weights\.pth: does not fit r50-aotl, nothing was loaded"),
+    "file of an engine": ([STAGES], r"p: .*weights\.pth: states a network of \d+ values, but holds 4"),
     "window": (["models.n.window=2", "models.n.overlap=2"], r"n: window 2 with overlap 2; give window >= 1"),
     "threshold": (["stages.one.f.threshold=3", "groups.by=none"], r"f: a group of one expression, .* has 2 votes but"),
     "threshold of groups that masks decide": (
