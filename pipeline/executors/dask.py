@@ -248,7 +248,9 @@ class Dask:
         try:
             if self._client.status != "running":
                 raise SchedulerLostError
-            workers: Mapping[str, Mapping[str, Any]] = self._client.scheduler_info(n_workers=-1)["workers"]
+            # Asked for here: `scheduler_info` may return what the client last heard, of five workers and a moment old.
+            identity = self._client.sync(self._client.scheduler.identity, n_workers=-1)
+            workers: Mapping[str, Mapping[str, Any]] = identity["workers"]
         except (OSError, TimeoutError, RuntimeError):
             raise SchedulerLostError from None
         return workers
