@@ -1,6 +1,8 @@
 """The official weights that this project reads: who publishes them where, under which licence, and what to fetch.
 
-Source: docs/weights.md; practicalities.md, section 6; sam2.md, section 1.
+The addresses are those of docs/weights.md.
+
+Source: practicalities.md, section 6; sam2.md, section 1.
 """
 
 from __future__ import annotations

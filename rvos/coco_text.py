@@ -68,6 +68,8 @@ def write_lengths(edges: Positions, n_frames: int, stride: int) -> tuple[bytes, 
         edges: `(2 R,)` starts and ends of the runs of all masks in turn, none empty; mask t begins at `t * stride`.
         stride: pixels of a mask, and one more.
     """
+    if n_frames == 0:
+        return ()
     numbers, per_mask = _to_lengths(edges, n_frames, stride)
     _make_differences(numbers, per_mask)
     text, ends = _write_numbers(numbers, np.cumsum(per_mask))

@@ -130,10 +130,11 @@ def build(settings: DetectorSettings, *, device: torch.device) -> GroundingDino:
 
 
 def sketch_network(folder: Path) -> Any:
-    """Return the network of a folder without weights, on the device `meta`; names and shapes in the file are compared.
+    """Return the network of a folder without weights, on the device `meta`.
 
     Raises:
-        CheckpointError: damaged, or keys that are unexpected or of another shape; missing ones show when it is loaded.
+        CheckpointError: the configuration or the file is damaged. Keys are accounted for when it is loaded: the library
+            renames those of older files on its way, so names in the file alone decide nothing.
     """
     from safetensors import SafetensorError, safe_open
     from transformers import GroundingDinoConfig, GroundingDinoForObjectDetection
@@ -142,21 +143,10 @@ def sketch_network(folder: Path) -> Any:
         config = GroundingDinoConfig.from_pretrained(folder, local_files_only=True, disable_custom_kernels=True)
         with torch.device("meta"):
             network = GroundingDinoForObjectDetection(config)
-        expected = network.state_dict()
-        with safe_open(folder / WEIGHTS, framework="pt") as stream:
-            odd = [
-                name
-                for name in stream.keys()  # noqa: SIM118
-                if not name.endswith(_IGNORED)
-                and (name not in expected or list(expected[name].shape) != stream.get_slice(name).get_shape())
-            ]
+        with safe_open(folder / WEIGHTS, framework="pt"):
+            pass
     except (OSError, ValueError, TypeError, KeyError, RuntimeError, AttributeError, SafetensorError) as error:
         raise _damaged(folder, error) from None
-    if odd:
-        raise CheckpointError(
-            f"{folder / WEIGHTS}: {len(odd)} keys that are unexpected or of another shape, such as "
-            f"{', '.join(odd[:_SHOWN])}; give the whole folder of one Grounding DINO"
-        )
     return network
 
 
