@@ -99,7 +99,12 @@ def test_table_scores_it_and_report_shows_it(recipe: str, capsys: pytest.Capture
     report = json.loads(data.group(1))
     node = report["nodes"][-1]
     assert (node["name"], node["kind"], node["state"], node["detail"]) == ("moved", "shift", "done", "offset.txt")
-    assert "moved" in report["videos"][0]["expressions"][0]["sequences"]
+    parts = list(Path("page_files").rglob("*.js"))
+    assert len(parts) == len(report["videos"])
+    for part in parts:
+        text = part.read_text()
+        video = json.loads(text[text.index("{") : text.rindex("}") + 1])
+        assert all(video["sequences"][-1])  # in the order of the nodes, then by sentence
 
 
 def test_it_is_submitted_and_the_manifest_lists_its_checkpoint(recipe: str) -> None:
