@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -10,6 +9,9 @@ from pathlib import Path
 from pipeline.kinds.base import Node, NodeFile
 from pipeline.known_weights import FAMILIES
 from pipeline.recipe.recipe import Recipe
+from rvos.errors import InputError
+from rvos.files import open_regular
+from rvos.json_files import parse_json
 from rvos.settings import INVALID, Loader, Problems, read_document
 
 STATEMENTS = "licences.yaml"
@@ -119,10 +121,10 @@ def _recognise(file: NodeFile) -> tuple[str, str]:
 def _is_own(path: Path) -> bool:
     """Tell whether a file was written by this project; only its header is read, without torch."""
     try:
-        with path.open("rb") as stream:
+        with open_regular(path) as stream:
             size = int.from_bytes(stream.read(8), "little")
-            header = json.loads(stream.read(size)) if 0 < size <= _LARGEST_HEADER else {}
-    except (OSError, ValueError):
+            header = parse_json(stream.read(size), where=str(path)) if 0 < size <= _LARGEST_HEADER else {}
+    except (OSError, InputError):
         return False
     entries = header.get("__metadata__") if isinstance(header, dict) else None
     return isinstance(entries, dict) and any(name in entries for name in _OWN_ENTRIES)

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from propagate.engines.settings import GROUP, EngineSettings
-from rvos.errors import ConfigError
-from rvos.plugins import Plugin, find_plugin, load_plugin
+from rvos.plugins import Plugin, load_plugin, require_plugin
 
 if TYPE_CHECKING:
     import torch
@@ -20,10 +19,7 @@ def find_engine(settings: EngineSettings) -> Plugin:
     Raises:
         ConfigError: no such module, or no such function in it.
     """
-    plugin = find_plugin(settings.network, group=GROUP)
-    if plugin is None:
-        raise ConfigError(f"engine {settings.network!r}: no installed package names it under {GROUP}; install it")
-    return plugin
+    return require_plugin("engine", settings.network, group=GROUP)
 
 
 def load_engine(settings: EngineSettings, *, device: torch.device) -> Engine:

@@ -7,8 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from runners.detectors.base import GROUP, Detector, DetectorSettings
-from rvos.errors import ConfigError
-from rvos.plugins import Plugin, find_plugin, load_plugin
+from rvos.plugins import Plugin, load_plugin, require_plugin
 
 if TYPE_CHECKING:
     import torch
@@ -38,10 +37,7 @@ def find_own(settings: DetectorSettings) -> Plugin:
     Raises:
         ConfigError: no such module, or no such function in it.
     """
-    plugin = find_plugin(settings.detector, group=GROUP)
-    if plugin is None:
-        raise ConfigError(f"detector {settings.detector!r}: no installed package names it under {GROUP}; install it")
-    return plugin
+    return require_plugin("detector", settings.detector, group=GROUP)
 
 
 def build_detector(settings: DetectorSettings, *, device: torch.device) -> Detector:

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import io
 import math
+import sys
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from tokenize import TokenError
 from typing import IO, Any
 
 import numpy as np
@@ -153,7 +155,11 @@ class _Array:
         content = stream.read(math.prod(shape) * dtype.itemsize)
         if len(content) != math.prod(shape) * dtype.itemsize:
             raise InputError(f"{self.where}: cut; write it again")
-        return np.frombuffer(content, dtype).reshape(shape)
+        values = np.frombuffer(content, dtype).reshape(shape)
+        # Numbers beyond the last code point would break the interpreter when they become text.
+        if dtype.kind == "U" and (values.reshape(-1).view(dtype.byteorder + "u4") > sys.maxunicode).any():
+            raise InputError(f"{self.where}: no text; write it again")
+        return values
 
     def _header(self) -> tuple[tuple[int, ...], np.dtype[Any]]:
         with self.archive.open(self.info) as stream:
@@ -166,6 +172,8 @@ def _read_header(stream: IO[bytes], where: str) -> tuple[tuple[int, ...], np.dty
     if read is None:
         raise InputError(f"{where}: an array of version {version}; write it with numpy.savez_compressed")
     shape, is_fortran, dtype = read(stream, max_header_size=_LARGEST_HEADER)
+    if any(type(side) is not int or side < 0 for side in shape):
+        raise InputError(f"{where}: an array of shape {shape!s:.60}; write it again")
     # Objects are pickles, which are never read.
     if dtype.kind not in "fbiuU" or dtype.fields is not None or (is_fortran and len(shape) > 1):
         raise InputError(f"{where}: an array of {dtype}, or in Fortran's order; write plain numbers, row by row")
@@ -188,7 +196,7 @@ def _opened(content: bytes, where: str) -> Iterator[dict[str, _Array]]:
                     raise InputError(f"{where}: array {name!a:.60}; give {', '.join(_KNOWN)}, each once")
                 arrays[name] = _Array(archive, info, f"{where}: {name}")
             yield arrays
-    except ZIP_ERRORS as error:
+    except (*ZIP_ERRORS, TokenError, MemoryError) as error:
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise InputError(f"{where}: no whole archive of numpy.savez ({reason}); write it again") from None
 

@@ -153,6 +153,34 @@ def test_archives_of_arrays(tmp_path: Path, dataset: Dataset, data: st.DataObjec
     assert is_met(lambda: open_source("npz", tmp_path / "masks").read(dataset.videos[0]), "0.npz")
 
 
+@pytest.mark.parametrize(
+    ("name", "header", "content"),
+    [
+        ("probabilities", "{'descr': '<f4', 'fortran_order': False, 'shape': (2, True, 4), }", bytes(64)),
+        ("probabilities", "{'descr': '<f4', 'fortran_order': False, 'shape': (2, -4, 4), }", bytes(64)),
+        ("frames", "{'descr': '<U1', 'fortran_order': False, 'shape': (2,), }", b"\xff" * 8),
+        ("frames", "{'descr': '<U0', 'fortran_order': False, 'shape': (2,), }", b""),
+        ("scores", "(" * 4000, b""),
+    ],
+    ids=["a truth value as side", "a negative side", "no code points", "text without letters", "no end"],
+)
+def test_an_array_that_no_program_writes_is_one_line(
+    tmp_path: Path, dataset: Dataset, name: str, header: str, content: bytes
+) -> None:
+    path = tmp_path / "masks" / "v" / "0.npz"
+    path.parent.mkdir(parents=True)
+    whole = "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 24, 32), }"
+    arrays = {"probabilities": (whole, bytes(4 * 2 * 24 * 32)), name: (header, content)}
+    with zipfile.ZipFile(path, "w") as archive:
+        for array, (start, rest) in arrays.items():
+            archive.writestr(
+                f"{array}.npy", b"\x93NUMPY\x01\x00" + struct.pack("<H", len(start)) + start.encode() + rest
+            )
+    with pytest.raises(InputError, match=r"0\.npz") as refused:
+        open_source("npz", tmp_path / "masks").read(dataset.videos[0])
+    assert "\n" not in str(refused.value)
+
+
 @QUICK
 @given(spoilt({"1": [RLE, None]}))
 def test_mask_dictionaries(tmp_path: Path, content: Any) -> None:

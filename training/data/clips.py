@@ -18,7 +18,7 @@ from rvos.settings import Count, Size
 from training.data.clip_augmentation import Augmentation, Clip, augment
 from training.data.layouts import open_videos
 from training.data.sampling import around, spread, windows
-from training.data.videos import MOTION, LabelledVideo, VideoFolder, objects_seen
+from training.data.videos import MOTION, LabelledVideo, VideoFolder, object_of, objects_seen
 from training.targets import ClipTargets, targets_of
 
 Sampling = Literal["around", "windows", "spread"]
@@ -113,7 +113,7 @@ class VideoClips:
         shown = [set(objects_seen(video.labels([frame]))) for frame in range(video.n_frames)]
         cut = [set().union(*(shown[frame] for frame in frames)) for frames in windows(video.n_frames, settings.frames)]
         for number in self._numbers(video):
-            target = _object_of(video, number)
+            target = object_of(video, number)
             yield from ((index, number, place) for place, objects in enumerate(cut) if target in objects)
 
     def _numbers(self, video: LabelledVideo) -> Iterator[int]:
@@ -169,18 +169,7 @@ class VideoClips:
 
     def _draw(self, video: LabelledVideo, expression: int, indices: Sequence[int]) -> Clip:
         text = " ".join(video.video.expressions[expression].text.lower().split())
-        return Clip(video.frames(indices), video.labels(indices) == _object_of(video, expression), text)
-
-
-def _object_of(video: LabelledVideo, expression: int) -> int:
-    sentence = video.video.expressions[expression]
-    try:
-        (name,) = sentence.object_ids
-        return int(name)
-    except ValueError:
-        raise InputError(
-            f"{video.video.id}/{sentence.id}: objects {sentence.object_ids}; training needs exactly one index"
-        ) from None
+        return Clip(video.frames(indices), video.labels(indices) == object_of(video, expression), text)
 
 
 def collate(clips: Sequence[Clip], *, multiple: int = 32, expressions: int = 1) -> ClipBatch:

@@ -132,6 +132,22 @@ class VideoFolder:
     in_memory: bool = False
 
 
+def object_of(video: LabelledVideo, number: int) -> int:
+    """Return the object that a sentence names.
+
+    Raises:
+        InputError: none, several, or no index.
+    """
+    sentence = video.video.expressions[number]
+    try:
+        (name,) = sentence.object_ids
+        return int(name)
+    except ValueError:
+        raise InputError(
+            f"{video.video.id}/{sentence.id}: objects {sentence.object_ids}; training needs exactly one index"
+        ) from None
+
+
 def objects_seen(label: NDArray[np.uint8], *, least: int = 1) -> list[int]:
     """Return the objects of an index mask with at least `least` pixels; 255 is no object.
 

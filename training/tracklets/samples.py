@@ -19,7 +19,7 @@ from rvos.settings import Chance, Count, Positive, Range
 from training.data.clip_augmentation import Clip, resize
 from training.data.clips import normalise, stack_alike
 from training.data.layouts import open_videos
-from training.data.videos import MOTION, LabelledVideo, VideoFolder, objects_seen
+from training.data.videos import MOTION, LabelledVideo, VideoFolder, object_of, objects_seen
 from training.tracklets.candidates import CandidateSettings, make_candidates, tracklet_overlaps
 
 _LEAST_PIXELS = 30
@@ -262,19 +262,3 @@ def _draw_frames(n_frames: int, wanted: int, random: np.random.Generator) -> NDA
     """Return `wanted` frames in order, different ones where there are as many."""
     drawn = random.choice(n_frames, wanted, replace=n_frames < wanted)
     return np.sort(drawn).astype(np.int64)
-
-
-def object_of(video: LabelledVideo, number: int) -> int:
-    """Return the object that a sentence names.
-
-    Raises:
-        InputError: none, several, or no index.
-    """
-    sentence = video.video.expressions[number]
-    try:
-        (name,) = sentence.object_ids
-        return int(name)
-    except ValueError:
-        raise InputError(
-            f"{video.video.id}/{sentence.id}: objects {sentence.object_ids}; training needs exactly one index"
-        ) from None
