@@ -12,6 +12,7 @@ from benchmarks.masks import draw_object
 from benchmarks.rows import Row
 from benchmarks.timing import fastest, timed
 from fusion.groups import Group
+from fusion.member_masks import MemberMasks
 from fusion.rules import FusionRule, fuse_video
 from fusion.runs import RunRule, count_hits, group_by_runs
 from fusion.votes import read_members
@@ -29,13 +30,14 @@ Member = dict[str, MaskSequence]
 def run() -> Iterable[Row]:
     """Yield the rows of this module."""
     members = [_draw(member) for member in range(_MEMBERS)]
-    groups, grouping = fastest(lambda: _group(members), 50)
+    groups, grouping = fastest(lambda: _group(members), 150)
     overlap = timed(lambda: _overlap_densely(members))[1]
     yield _row("runs", grouping, overlap)
-    _, assigning = fastest(lambda: _assign(members, groups), 50)
+    _, assigning = fastest(lambda: _assign(members, groups), 150)
     vote = timed(lambda: _vote_densely(members))[1]
     yield _row("assign", assigning, overlap + vote)
-    yield _row("both", grouping + assigning, 2 * overlap + vote)
+    _, both = fastest(lambda: _group_and_assign(members), 150)
+    yield _row("both of the same masks", both, overlap + vote)
 
 
 def _row(name: str, seconds: float, dense: float) -> Row:
@@ -70,6 +72,13 @@ def _group(members: Sequence[Member]) -> tuple[Group, ...]:
 def _assign(members: Sequence[Member], groups: Sequence[Group]) -> list[MaskSequence]:
     rule = FusionRule((Fraction(1),) * _MEMBERS, method="assign")
     return list(fuse_video(members, groups, rule, names=_NAMES))
+
+
+def _group_and_assign(members: Sequence[Member]) -> list[MaskSequence]:
+    masks = MemberMasks.read(members, _OWN)
+    groups = group_by_runs(masks.count_hits(), _OWN, RunRule())
+    rule = FusionRule((Fraction(1),) * _MEMBERS, method="assign")
+    return list(fuse_video(members, groups, rule, names=_NAMES, masks=masks))
 
 
 def _decode(members: Sequence[Member]) -> list[NDArray[np.bool_]]:

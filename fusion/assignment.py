@@ -15,8 +15,7 @@ from math import exp, log
 import numpy as np
 from numpy.typing import NDArray
 
-from fusion.overlaps import TOGETHER, Pieces, Vote, find_near, intersect_all
-from fusion.votes import count_votes
+from fusion.overlaps import Overlaps
 from rvos.errors import FusionError
 from rvos.runs import Runs
 
@@ -82,31 +81,33 @@ class Objects:
     support: Integers
 
 
-def assign(candidates: Sequence[Candidate], n_groups: int, *, capacity: int | None = 1) -> list[Runs | None]:
+def assign(
+    candidates: Sequence[Candidate], n_groups: int, *, capacity: int | None = 1, overlaps: Overlaps | None = None
+) -> list[Runs | None]:
     """Return the masks of every group; None for one without a sequence of its own.
 
     Args:
         candidates: all non-empty sequences of the video, sentence by sentence, members in their order.
         capacity: groups that may share an object; None: any number, each takes its best.
+        overlaps: of the candidates where they are known already; None: found here.
 
     Raises:
         FusionError: unequal frames or sizes, or a capacity below 1.
     """
     if capacity is not None and capacity < 1:
         raise FusionError(f"capacity {capacity}: give how many groups may share an object, at least 1")
-    masks = [candidate.runs for candidate in candidates]
-    # Cut once, the pieces of few sequences serve both the overlaps and the votes.
-    pieces = Pieces.cut(masks) if len(masks) <= TOGETHER else None
-    near = find_near(intersect_all(masks) if pieces is None else pieces.intersect())
-    objects = find_objects(candidates, n_groups, near)
+    overlaps = overlaps or Overlaps.find([candidate.runs for candidate in candidates])
+    objects = find_objects(candidates, n_groups, overlaps.near)
     chosen = choose_objects(objects.support, capacity)
     owners = np.array([candidate.group for candidate in candidates], np.int64)
     voters = {
-        group: np.flatnonzero(objects.near[place] & (owners == group)).tolist()
-        for group, place in enumerate(chosen)
-        if place is not None
+        group: {
+            place: candidates[place].weight for place in np.flatnonzero(objects.near[head] & (owners == group)).tolist()
+        }
+        for group, head in enumerate(chosen)
+        if head is not None
     }
-    voted = dict(zip(voters, _vote(candidates, list(voters.values()), pieces), strict=True))
+    voted = dict(zip(voters, overlaps.vote(list(voters.values())), strict=True))
     return [voted.get(group) for group in range(n_groups)]
 
 
@@ -152,23 +153,4 @@ def choose_objects(support: Integers, capacity: int | None) -> list[int | None]:
     return [
         places[group] if group in places and support[group, places[group]] > 0 else best[group]
         for group in range(n_groups)
-    ]
-
-
-def _vote(candidates: Sequence[Candidate], voters: Sequence[Sequence[int]], pieces: Pieces | None) -> list[Runs]:
-    """Return the weighted votes of some candidates each; half of their weight passes.
-
-    Args:
-        voters: their places, for each vote.
-        pieces: of all candidates; None: too many to be cut together.
-    """
-    weights = [{place: candidates[place].weight for place in own} for own in voters]
-    needed = [-(-sum(own.values()) // 2) for own in weights]
-    if pieces is not None:
-        places = range(len(candidates))
-        votes = [Vote([own.get(p, 0) for p in places], half) for own, half in zip(weights, needed, strict=True)]
-        return pieces.keep(votes)
-    return [
-        count_votes([candidates[place].runs for place in own], list(own.values())).keep(half)
-        for own, half in zip(weights, needed, strict=True)
     ]

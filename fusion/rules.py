@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Literal, get_args
@@ -12,16 +12,16 @@ import numpy as np
 from fusion.assignment import WEIGHT_UNIT, Candidate, ScoreFit, assign
 from fusion.averages import average
 from fusion.groups import Group
+from fusion.member_masks import Member, MemberMasks
 from fusion.scores import ScoreRule, combine_scores
 from fusion.thresholds import Threshold, scale_weights
-from fusion.votes import check_alike, read_all_runs, vote
+from fusion.votes import check_alike, vote
 from rvos.errors import FusionError
 from rvos.mask_sequences import MaskSequence
 from rvos.runs import Runs
 
 FusionMethod = Literal["votes", "average", "best", "assign"]
 FUSION_METHODS: tuple[str, ...] = get_args(FusionMethod)
-Member = Mapping[str, MaskSequence]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +88,15 @@ class FusionRule:
             threshold = self.singles.threshold
         return total, 1 if threshold is None else threshold.needed(total, unit)
 
-    def count(self, member: int, sequence: MaskSequence) -> int:
-        """Return what a sequence of a member counts where its own mean score does: an integer above 0."""
+    def count(self, sequences: Sequence[tuple[int, MaskSequence]]) -> list[int]:
+        """Return what each (member, sequence of it) counts where its own mean score does: integers above 0."""
         if self.fits is None:
-            return self.integer_weights()[member]
-        return round(WEIGHT_UNIT * self.fits[member].weight(float(sequence.scores.mean(dtype=np.float64))))
+            weights = self.integer_weights()
+            return [weights[member] for member, _ in sequences]
+        return [
+            round(WEIGHT_UNIT * self.fits[member].weight(float(sequence.scores.mean(dtype=np.float64))))
+            for member, sequence in sequences
+        ]
 
     def integer_weights(self) -> tuple[int, ...]:
         """Return the weights in the integers that votes are counted in."""
@@ -111,7 +115,12 @@ class FusionRule:
 
 
 def fuse_video(
-    members: Sequence[Member], groups: Sequence[Group], rule: FusionRule, *, names: Sequence[str]
+    members: Sequence[Member],
+    groups: Sequence[Group],
+    rule: FusionRule,
+    *,
+    names: Sequence[str],
+    masks: MemberMasks | None = None,
 ) -> Iterator[MaskSequence]:
     """Yield the fused sequence of every expression, group by group.
 
@@ -119,6 +128,7 @@ def fuse_video(
         members: for each member the sequences of a video by expression.
         groups: which expressions are fused with each other.
         names: of the members, for messages.
+        masks: of these members and all sentences of the groups where they are read already; None: read here.
 
     Raises:
         FusionError: an expression is missing, frames or sizes differ, no vote can reach the threshold, or masks
@@ -131,10 +141,11 @@ def fuse_video(
     for row in (row for own in rows for row in own):
         check_alike(row, names)
     if rule.method == "assign":
-        masks: Iterable[tuple[bytes, ...]] = _assign_groups(rows, rule)
+        masks = masks or MemberMasks.read(members, [name for group in groups for name in group.expressions])
+        fused: Iterable[tuple[bytes, ...]] = _assign_groups(rows, rule, masks)
     else:
-        masks = (_fuse_group(own, rule, names=names) for own in rows)
-    for own, runs in zip(rows, masks, strict=True):
+        fused = (_fuse_group(own, rule, names=names) for own in rows)
+    for own, runs in zip(rows, fused, strict=True):
         for row in own:
             scores, key_frame = combine_scores(row, rule.scores)
             first = row[0]
@@ -150,7 +161,9 @@ def fuse_video(
             )
 
 
-def _assign_groups(groups: Sequence[Sequence[Sequence[MaskSequence]]], rule: FusionRule) -> list[tuple[bytes, ...]]:
+def _assign_groups(
+    groups: Sequence[Sequence[Sequence[MaskSequence]]], rule: FusionRule, masks: MemberMasks
+) -> list[tuple[bytes, ...]]:
     """Return the run lengths of each group; empty where no member marks anything for it."""
     sequences = [
         (group, member, sequence)
@@ -159,16 +172,16 @@ def _assign_groups(groups: Sequence[Sequence[Sequence[MaskSequence]]], rule: Fus
         for member, sequence in enumerate(row)
     ]
     ranks = _rank_within_members([(member, float(sequence.scores.mean())) for _, member, sequence in sequences])
-    masks = read_all_runs([sequence for _, _, sequence in sequences])
-    candidates = [
-        Candidate(group, rule.count(member, sequence), rank, runs)
-        for (group, member, sequence), rank, runs in zip(sequences, ranks, masks, strict=True)
-        if runs.area()
-    ]
-    found = assign(candidates, len(groups), capacity=rule.capacity)
+    counts = rule.count([(member, sequence) for _, member, sequence in sequences])
+    places = [masks.place(member, sequence.expression) for _, member, sequence in sequences]
+    runs = [masks.overlaps.masks[place] for place in places]
+    filled = [index for index, own in enumerate(runs) if own.area()]
+    candidates = [Candidate(sequences[index][0], counts[index], ranks[index], runs[index]) for index in filled]
+    overlaps = masks.overlaps.select([places[index] for index in filled])
+    found = assign(candidates, len(groups), capacity=rule.capacity, overlaps=overlaps)
     first = sequences[0][2]
     nothing = Runs.empty(first.n_frames, first.size)
-    return [(nothing if runs is None else runs).encode() for runs in found]
+    return [(nothing if own is None else own).encode() for own in found]
 
 
 def _rank_within_members(scores: Sequence[tuple[int, float]]) -> list[int]:

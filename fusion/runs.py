@@ -87,10 +87,19 @@ def count_hits(members: Sequence[Mapping[str, Runs]], expressions: Sequence[str]
     Raises:
         FusionError: fewer than two members, or unequal frames or sizes.
     """
-    if len(members) < 2:
-        raise FusionError("groups by runs compare members with each other; name at least two in groups.members")
     near = are_near([member[expression] for member in members for expression in expressions])
-    shape = (len(members), len(expressions))
+    return share_hits(near, len(members))
+
+
+def share_hits(near: NDArray[np.bool_], n_members: int) -> Values:
+    """Return `count_hits` from which of the M * E sequences, member by member, lie on each other, `(M E, M E)`.
+
+    Raises:
+        FusionError: fewer than two members.
+    """
+    if n_members < 2:
+        raise FusionError("groups by runs compare members with each other; name at least two in groups.members")
+    shape = (n_members, len(near) // n_members)
     hits: Values = near.reshape(*shape, *shape).mean(axis=(0, 2))
     return hits
 

@@ -11,6 +11,7 @@ from typing import Annotated, ClassVar, Literal
 from fusion.fitted_files import read_fitted
 from fusion.fitting import PairFit
 from fusion.groups import Group, read_group_file
+from fusion.member_masks import MemberMasks
 from fusion.rules import FusionMethod, FusionRule, SinglesRule, fuse_video
 from fusion.runs import RunRule, group_by_runs
 from fusion.scores import ScoreRule
@@ -277,12 +278,18 @@ class FuseNode(Node):
     def _fuse(self, task: Task) -> list[MaskSequence]:
         soft = self.rule.method == "average"
         members = [_by_expression(task.read(name, soft=soft)) for name in self.members]
-        groups = self.find_groups(task.video, task.read)
+        masks = None
+        if self._groups_by_own():
+            ids = [expression.id for expression in task.video.expressions]
+            masks = MemberMasks.read(members, ids)
+            groups = group_by_runs(masks.count_hits(), ids, read_run_rule(self.groups))
+        else:
+            groups = self.find_groups(task.video, task.read)
         # What data or a file state needs nobody's review.
         if is_by_masks(self.groups):
             write_review(task, groups)
         # Fused group by group, returned in the order of the video: stored parts must not depend on the grouping.
-        fused = _by_expression(fuse_video(members, groups, self.working_rule(), names=self.members))
+        fused = _by_expression(fuse_video(members, groups, self.working_rule(), names=self.members, masks=masks))
         return [fused[expression.id] for expression in task.video.expressions]
 
     def working_rule(self) -> FusionRule:
@@ -294,6 +301,11 @@ class FuseNode(Node):
         if self.fitted is None:
             return self.rule
         return replace(self.rule, fits=read_fitted(self.fitted).fits_of(self.members, str(self.fitted)))
+
+    def _groups_by_own(self) -> bool:
+        """Tell whether the masks that decide the groups are those that are assigned, so that both compare them once."""
+        same = set(self.groups.members) == set(self.members)
+        return self.groups.by == "runs" and self.rule.method == "assign" and same
 
     def _fitted_groups(self) -> Path | None:
         return self.groups.fitted if self.groups.by == "runs" else None
