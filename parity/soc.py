@@ -14,6 +14,7 @@ from parity.cases import Case, summarise
 from parity.soc_naming import config_of, main_layer, network_inputs, official_outputs, time_first
 from parity.soc_training import run_criterion, run_training_step
 from runners.checkpoints import read_checkpoint
+from runners.networks.object_clusters import ObjectClusters
 from runners.networks.soc import SOC
 from runners.networks.soc_checkpoints import load_soc
 
@@ -76,12 +77,14 @@ def watch(network: SOC, stages: dict[str, Tensor]) -> None:
 
     keep(network.text_encoder, "text.last_hidden_state", attribute="last_hidden_state")
     keep(network.text_encoder, "text.pooler_output", attribute="pooler_output")
+    clusters = network.voc
+    assert isinstance(clusters, ObjectClusters)
     for prefix, layers, swap in (
         ("input_proj", network.input_proj, False),
         ("encoder", network.transformer.encoder.layers, False),
         ("decoder", network.transformer.decoder.layers, False),
-        ("voc.enc", network.voc.enc_ffn, True),
-        ("voc.dec", network.voc.transformer_ffn_layers, True),
+        ("voc.enc", clusters.enc_ffn, True),
+        ("voc.dec", clusters.transformer_ffn_layers, True),
         ("class_logits", network.class_embed, False),
         ("head_box_delta", network.bbox_embed, False),
     ):

@@ -6,18 +6,18 @@ import torch
 from torch import Tensor
 
 _LAYERS = 3
-_COORDINATES = 2
+COORDINATES = 2
 
 
 def count_parameters(feature_channels: int, channels: int = 8) -> int:
     """Return how many numbers the controller gives for a query."""
-    weights = channels * (feature_channels + _COORDINATES) + channels * channels + channels
+    weights = channels * (feature_channels + COORDINATES) + channels * channels + channels
     return weights + 2 * channels + 1
 
 
 def split_filters(filters: Tensor, feature_channels: int, channels: int) -> tuple[list[Tensor], list[Tensor]]:
     """Return the three weights (..., out, in) and the three biases (..., out, 1) in (..., count_parameters)."""
-    sizes = [(channels, feature_channels + _COORDINATES), (channels, channels), (1, channels)]
+    sizes = [(channels, feature_channels + COORDINATES), (channels, channels), (1, channels)]
     parts = filters.split_with_sizes([out * into for out, into in sizes] + [out for out, _ in sizes], dim=-1)
     weights = [part.reshape(*part.shape[:-1], *size) for part, size in zip(parts[:_LAYERS], sizes, strict=True)]
     return weights, [part[..., None] for part in parts[_LAYERS:]]

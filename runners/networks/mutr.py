@@ -18,6 +18,7 @@ from runners.networks.referformer import ReferFormer, ReferFormerConfig
 from runners.networks.referring import HeadStates, VisualFeatures
 from runners.networks.temporal import MultiScaleAggregation, TemporalInteraction
 from runners.networks.text_encoder import TextFeatures
+from rvos.errors import ConfigError
 from rvos.settings import Chance, Range, Size
 
 _CountOrNone = Annotated[int, Range(least=0, most=1000)]
@@ -44,6 +45,10 @@ class MutrConfig(ReferFormerConfig):
     )
     interaction_dropout: Chance = 0.2
     eval_layer: int = 0
+
+    def __post_init__(self) -> None:
+        if not self.conditional_queries:
+            raise ConfigError("MUTR: its queries start with words that saw the clip; remove conditional_queries")
 
 
 class Mutr(ReferFormer):

@@ -117,6 +117,18 @@ class CrossModalBlock(nn.Module):
         return out
 
 
+class PlainBlock(nn.Module):
+    """Stands where a cross-modal block stood and passes tokens on: a pyramid without words and without frames mixed."""
+
+    def mix_frames(self, level: PyramidLevel, clips: int) -> Tensor:
+        """Return the tokens `(clips, T * h * w, C)` as they are."""
+        return to_tokens(level.map, clips)
+
+    def read_words(self, tokens: Tensor, position: Tensor, text: TextFeatures) -> Tensor:
+        """Return the tokens `(B or 1, L, C)`, those of a shared clip once for each of the B expressions."""
+        return tokens.expand(len(text.words), -1, -1)
+
+
 def key_padding(text: TextFeatures) -> Tensor | None:
     """Return the padding mask of the words, or None where nothing is padded."""
     # A mask of nothing would only cost time.
@@ -138,6 +150,7 @@ class CrossModalPyramid(nn.Module):
         finest_channels: of the backbone's stride-4 map.
         channels: inside the pyramid.
         mask_channels: of the mask features.
+        reads_words: false is an ablation, a pyramid of convolutions alone.
     """
 
     def __init__(
@@ -149,12 +162,17 @@ class CrossModalPyramid(nn.Module):
         heads: int = 8,
         feedforward: int = 2048,
         dropout: float = 0.1,
+        reads_words: bool = True,
     ) -> None:
         super().__init__()
         # The finest stage reads the backbone itself, the others the encoder's memory.
         for stage, reduction in _REDUCTIONS.items():
             inputs = finest_channels if stage == 1 else channels
-            block = CrossModalBlock(channels, heads, feedforward, reduction=reduction, dropout=dropout)
+            block = (
+                CrossModalBlock(channels, heads, feedforward, reduction=reduction, dropout=dropout)
+                if reads_words
+                else PlainBlock()
+            )
             self.add_module(f"adapter_{stage}", NormedConv(inputs, channels, 1))
             self.add_module(f"cross_attn_{stage}", block)
             self.add_module(f"layer_{stage}", NormedConv(channels, channels, 3))
@@ -208,9 +226,9 @@ class CrossModalPyramid(nn.Module):
         read = self._block(1).read_words(tokens, position, text)
         return self._descend(1, to_maps(read, size), above)
 
-    def _block(self, stage: int) -> CrossModalBlock:
+    def _block(self, stage: int) -> CrossModalBlock | PlainBlock:
         block = self.get_submodule(f"cross_attn_{stage}")
-        assert isinstance(block, CrossModalBlock)
+        assert isinstance(block, CrossModalBlock | PlainBlock)
         return block
 
     def _descend(self, stage: int, lateral: Tensor, above: Tensor | None) -> Tensor:

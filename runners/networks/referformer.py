@@ -32,6 +32,7 @@ from runners.networks.pyramid import (
     to_maps,
     to_tokens,
 )
+from runners.networks.referformer_ablations import BlankQueries, PlaceBlindFilters
 from runners.networks.referring import (
     Choice,
     HeadStates,
@@ -65,6 +66,10 @@ class ReferFormerConfig:
         mask_dim: mask features.
         mask_channels: of the dynamic convolutions.
         classes: logits of a query.
+        conditional_queries: queries start with the sentence, not blank.
+        relative_coordinates: the dynamic convolutions see how far a pixel is from the query's box.
+        pyramid_fusion: the pyramid mixes frames and reads the words at every stride. Without one of these three the
+            network is an ablation, see `runners.networks.referformer_ablations`.
     """
 
     backbone: str = "video_swin_t_p4w7"
@@ -82,6 +87,9 @@ class ReferFormerConfig:
     controller_layers: Count = 3
     classes: Size = 1
     dropout: Chance = 0.1
+    conditional_queries: bool = True
+    relative_coordinates: bool = True
+    pyramid_fusion: bool = True
 
     def transformer(self) -> DeformableConfig:
         """Return the sizes of the deformable transformer."""
@@ -125,9 +133,10 @@ class ReferFormer(nn.Module):
             heads=config.heads,
             feedforward=config.feedforward,
             dropout=config.dropout,
+            reads_words=config.pyramid_fusion,
         )
-        outputs = count_parameters(config.mask_dim, config.mask_channels)
-        self.controller = Perceptron(*([width] * config.controller_layers), outputs)
+        self.controller = _build_controller(config)
+        self.query_start = nn.Identity() if config.conditional_queries else BlankQueries()
         self._start_heads()
 
     @property
@@ -256,7 +265,8 @@ class ReferFormer(nn.Module):
 
     def query_content(self, visual: VisualFeatures, text: TextFeatures) -> Tensor:
         """Return what the queries of each expression start with, `(E, C)`."""
-        return text.sentence
+        content: Tensor = self.query_start(text.sentence)
+        return content
 
     def head_states(self, decoded: DecoderStates, clips: int, *, training: bool) -> HeadStates:
         """Return what the heads read: here the decoder's states."""
@@ -383,6 +393,14 @@ class ReferFormer(nn.Module):
                 )
             drawn.append(by_clip(masks, clips))
         return torch.cat(drawn, 1)
+
+
+def _build_controller(config: ReferFormerConfig) -> Perceptron:
+    """Return what predicts the dynamic filters."""
+    width, layers = config.hidden_dim, config.controller_layers
+    if not config.relative_coordinates:
+        return PlaceBlindFilters(width, layers, features=config.mask_dim, channels=config.mask_channels)
+    return Perceptron(*([width] * layers), count_parameters(config.mask_dim, config.mask_channels))
 
 
 def _build_projections(channels: tuple[int, ...], width: int) -> nn.ModuleList:

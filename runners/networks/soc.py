@@ -9,15 +9,14 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from runners.networks.attention import MultiplicativeFusion
 from runners.networks.backbones import Backbone, level_masks, repeat_clips, resize_mask
 from runners.networks.deformable_transformer import DecoderStates, DeformableTransformer, Memory, refine
 from runners.networks.dynamic_masks import count_parameters, dynamic_masks
 from runners.networks.heads import Perceptron
 from runners.networks.light_pyramid import LightPyramid
-from runners.networks.object_clusters import ObjectClusters
 from runners.networks.positions import sine_encoding_2d
 from runners.networks.pyramid import to_tokens
+from runners.networks.soc_ablations import build_clustering, build_fusions
 from runners.networks.soc_types import (
     PROJECTION_GROUPS,
     ChosenQuery,
@@ -57,18 +56,9 @@ class SOC(nn.Module):
         self.text_encoder = build_roberta(config.text)
         self.query_embed = nn.Embedding(config.queries, channels)
         self.spatial_decoder = LightPyramid(channels, levels[0], config.pyramid_widths, config.mask_channels)
-        self.voc = ObjectClusters(
-            channels=channels,
-            heads=config.heads,
-            feedforward=config.feedforward,
-            encoder_layers=config.voc_encoder_layers,
-            decoder_layers=config.voc_decoder_layers,
-            queries=config.queries,
-            dropout=config.dropout,
-        )
+        self.voc = build_clustering(config)
         self.trajectories = Trajectories(channels) if config.trajectories else None
-        self.vlf = MultiplicativeFusion(channels, config.heads)
-        self.lvf = MultiplicativeFusion(channels, config.heads)
+        self.vlf, self.lvf = build_fusions(config)
         self.txt_proj = Resizer(config.text.hidden, channels, config.dropout)
         filters = count_parameters(config.mask_channels, config.dynamic_channels)
         self.controller = Perceptron(channels, channels, channels, filters)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 from torch import Tensor
 
@@ -15,6 +16,10 @@ from rvos.settings import Chance, Count, Size
 # Of the projections; the pixel decoder has 8.
 PROJECTION_GROUPS = 32
 _LEVELS = 4
+Clustering = Literal["both", "encoder", "decoder", "none", "kmeans", "convolution", "average"]
+"""How the queries of all frames become video queries; `runners.networks.soc_ablations` has all but the official one."""
+Fusion = Literal["both", "l2v", "v2l", "none"]
+"""Which of vision and language reads the other: `l2v` the pixels the words, `v2l` the words the pixels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +34,10 @@ class SOCConfig:
         pyramid_widths: of the five pixel-decoder convolutions, divisible by 8.
         voc_encoder_layers, voc_decoder_layers: of the clip-level transformer.
         trajectories: the frame queries carry their own boxes over time into the clustering; no official network does.
+        clustering: `both` is the official clip-level transformer; `encoder` and `decoder` keep a half of it; `kmeans`,
+            `convolution` (over time) and `average` replace it; with `none` frames stay on their own.
+        fusion: `both` is official; `l2v` alone leaves the sentence of the contrastive loss as it was read, `v2l` alone
+            the maps; `none` both.
     """
 
     backbone: BackboneConfig = field(default_factory=lambda: BACKBONES["video_swin_t_p4w7"])
@@ -48,6 +57,8 @@ class SOCConfig:
     dynamic_channels: Size = 8
     pyramid_widths: tuple[Size, ...] = (256, 128, 64, 32, 16)
     trajectories: bool = False
+    clustering: Clustering = "both"
+    fusion: Fusion = "both"
 
     def __post_init__(self) -> None:
         if self.channels % PROJECTION_GROUPS or self.channels % self.heads:

@@ -8,10 +8,11 @@ import torch
 from torch import Tensor
 
 from runners.networks.referring import Predictions, select_query
-from rvos.errors import InputError
+from rvos.errors import ConfigError, InputError
 from training.criteria.terms import (
     ALPHA,
     GAMMA,
+    Coefficient,
     dice_coefficient,
     generalised_iou,
     mean_over_processes,
@@ -23,15 +24,44 @@ _LOG_EPSILON = 1e-8
 _STRIDE, _OFFSET = 4, 2
 
 
+_NOTHING_MATCHED = "weights: every coefficient of the matching is 0, so no query would differ; give one above 0"
+
+
 @dataclass(frozen=True, slots=True)
 class ReferFormerWeights:
-    """Coefficients, the same for losses and matching costs."""
+    """Coefficients; officially the same for losses and matching costs.
 
-    classes: float = 2.0
-    boxes: float = 5.0
-    giou: float = 2.0
-    mask_focal: float = 2.0
-    mask_dice: float = 5.0
+    Args:
+        classes, boxes, giou, mask_focal, mask_dice: of the losses.
+        match_classes, match_boxes, match_giou, match_focal, match_dice: of the costs; None: those of the losses.
+    """
+
+    classes: Coefficient = 2.0
+    boxes: Coefficient = 5.0
+    giou: Coefficient = 2.0
+    mask_focal: Coefficient = 2.0
+    mask_dice: Coefficient = 5.0
+    match_classes: Coefficient | None = None
+    match_boxes: Coefficient | None = None
+    match_giou: Coefficient | None = None
+    match_focal: Coefficient | None = None
+    match_dice: Coefficient | None = None
+
+    def __post_init__(self) -> None:
+        if not any(self.costs().values()):
+            raise ConfigError(_NOTHING_MATCHED)
+
+    def costs(self) -> dict[str, float]:
+        """Return the coefficients of the matching by the names of the losses."""
+        stated = {
+            "loss_ce": self.match_classes,
+            "loss_bbox": self.match_boxes,
+            "loss_giou": self.match_giou,
+            "loss_mask": self.match_focal,
+            "loss_dice": self.match_dice,
+        }
+        losses = self.losses()
+        return {name: losses[name] if value is None else value for name, value in stated.items()}
 
     def losses(self) -> dict[str, float]:
         """Return the coefficients by the names of the losses."""
@@ -86,14 +116,14 @@ class ReferFormerCriterion:
             masks: `(B, T, h, w)` 0 or 1.
         """
         logits, boxes, drawn = layer
-        weights, given = self.weights, targets.boxes[:, :, None]
+        weights, given = self.weights.costs(), targets.boxes[:, :, None]
         share = targets.visible.float() / targets.visible.sum(1, keepdim=True).clamp(min=1)
-        cost = weights.classes * (_class_cost(logits, targets.labels) * share[..., None]).sum(1)
-        cost = cost + weights.boxes * (boxes - given).abs().sum(-1).mean(1)
-        cost = cost - weights.giou * generalised_iou(boxes, given).mean(1)
+        cost = weights["loss_ce"] * (_class_cost(logits, targets.labels) * share[..., None]).sum(1)
+        cost = cost + weights["loss_bbox"] * (boxes - given).abs().sum(-1).mean(1)
+        cost = cost - weights["loss_giou"] * generalised_iou(boxes, given).mean(1)
         volumes, wanted = _volumes(drawn), _volumes(masks[:, :, None]).expand(-1, drawn.shape[2], -1, -1)
-        cost = cost + weights.mask_focal * sigmoid_focal(volumes, wanted).mean((-2, -1))
-        cost = cost - weights.mask_dice * dice_coefficient(volumes.sigmoid(), wanted)
+        cost = cost + weights["loss_mask"] * sigmoid_focal(volumes, wanted).mean((-2, -1))
+        cost = cost - weights["loss_dice"] * dice_coefficient(volumes.sigmoid(), wanted)
         return cost.argmin(1)
 
     def layer_losses(

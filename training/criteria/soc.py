@@ -9,9 +9,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from runners.networks.soc_types import LayerOutput, SOCOutputs
+from rvos.settings import Positive
 from training.criteria.terms import (
     ALPHA,
     GAMMA,
+    Coefficient,
     dice_coefficient,
     generalised_iou,
     mean_over_processes,
@@ -27,22 +29,22 @@ class SOCWeights:
     """Coefficients of the losses and of the matching costs.
 
     Args:
-        classes, boxes, giou, mask_focal, mask_dice, contrast: of the losses.
+        classes, boxes, giou, mask_focal, mask_dice, contrast: of the losses; contrast 0 is the ablation without it.
         match_classes, match_dice, match_boxes, match_giou: of the costs; neither focal nor contrast take part.
         similarity_scale: what the similarity of a video query and the sentence is divided by.
     """
 
-    classes: float = 2.0
-    boxes: float = 2.0
-    giou: float = 2.0
-    mask_focal: float = 2.0
-    mask_dice: float = 5.0
-    contrast: float = 1.0
-    match_classes: float = 2.0
-    match_dice: float = 5.0
-    match_boxes: float = 2.0
-    match_giou: float = 2.0
-    similarity_scale: float = 256.0
+    classes: Coefficient = 2.0
+    boxes: Coefficient = 2.0
+    giou: Coefficient = 2.0
+    mask_focal: Coefficient = 2.0
+    mask_dice: Coefficient = 5.0
+    contrast: Coefficient = 1.0
+    match_classes: Coefficient = 2.0
+    match_dice: Coefficient = 5.0
+    match_boxes: Coefficient = 2.0
+    match_giou: Coefficient = 2.0
+    similarity_scale: Positive = 256.0
 
     def losses(self) -> dict[str, float]:
         """Return the coefficients by the names of the losses."""

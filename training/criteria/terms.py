@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from rvos.settings import Range
+
+Coefficient = Annotated[float, Range(least=0)]
+"""Of a loss or a matching cost; 0 leaves it out."""
 ALPHA, GAMMA = 0.25, 2.0
 _EPSILON = 1e-6
 

@@ -24,11 +24,13 @@ class Clip:
         frames: `(T, H, W, 3)` uint8, RGB.
         masks: `(T, H, W)` bool.
         text: the expression.
+        label: category of the object; 0 where there is one class.
     """
 
     frames: NDArray[np.uint8]
     masks: NDArray[np.bool_]
     text: str
+    label: int = 0
 
     def __post_init__(self) -> None:
         if self.frames.shape[:3] != self.masks.shape:
@@ -82,7 +84,7 @@ def flip(clip: Clip) -> Clip:
     Source: soc.md, section 6.3 (plain substrings, so "leftmost" changes too).
     """
     text = re.sub("left|right", lambda found: "right" if found[0] == "left" else "left", clip.text)
-    return Clip(clip.frames[:, :, ::-1], clip.masks[:, :, ::-1].copy(), text)
+    return Clip(clip.frames[:, :, ::-1], clip.masks[:, :, ::-1].copy(), text, clip.label)
 
 
 def distort(frame: NDArray[np.uint8], random: np.random.Generator) -> NDArray[np.uint8]:
@@ -134,7 +136,7 @@ def resize(clip: Clip, short_side: int, *, longest: int | None = None) -> Clip:
         return clip
     frames = [np.asarray(Image.fromarray(frame).resize(size[::-1], Image.Resampling.BILINEAR)) for frame in clip.frames]
     masks = [Image.fromarray(mask).resize(size[::-1], Image.Resampling.NEAREST) for mask in clip.masks]
-    return Clip(np.stack(frames), np.stack([np.asarray(mask, dtype=bool) for mask in masks]), clip.text)
+    return replace(clip, frames=np.stack(frames), masks=np.stack([np.asarray(mask, dtype=bool) for mask in masks]))
 
 
 def crop(clip: Clip, sides: tuple[int, int], random: np.random.Generator) -> Clip:
@@ -145,4 +147,4 @@ def crop(clip: Clip, sides: tuple[int, int], random: np.random.Generator) -> Cli
     )
     top, left = int(random.integers(height - rows + 1)), int(random.integers(width - columns + 1))
     area = (slice(None), slice(top, top + rows), slice(left, left + columns))
-    return Clip(clip.frames[area], clip.masks[area], clip.text)
+    return replace(clip, frames=clip.frames[area], masks=clip.masks[area])

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from rvos.errors import InputError
-from rvos.settings import Count, Size
+from rvos.errors import ConfigError, InputError
+from rvos.settings import Count, Size, show
 from training.data.clip_augmentation import Augmentation, Clip, augment
 from training.data.layouts import open_videos
 from training.data.sampling import around, spread, windows
@@ -82,6 +82,7 @@ class VideoClipSettings:
             windows in which the object appears; "spread": one sample an expression, over the whole video.
         step: of the centres, in annotated frames.
         motion: so often as the others, expressions that only motion decides are samples.
+        categories: of `meta.json`, in the order of a network's class logits; empty: one class for all objects.
     """
 
     folder: VideoFolder
@@ -90,6 +91,11 @@ class VideoClipSettings:
     augmentation: Augmentation
     step: Size = 5
     motion: Count = 1
+    categories: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if len(set(self.categories)) < len(self.categories):
+            raise ConfigError("categories: one stands there twice; name each once")
 
 
 class VideoClips:
@@ -169,7 +175,20 @@ class VideoClips:
 
     def _draw(self, video: LabelledVideo, expression: int, indices: Sequence[int]) -> Clip:
         text = " ".join(video.video.expressions[expression].text.lower().split())
-        return Clip(video.frames(indices), video.labels(indices) == object_of(video, expression), text)
+        target = object_of(video, expression)
+        return Clip(video.frames(indices), video.labels(indices) == target, text, self._label(video, target))
+
+    def _label(self, video: LabelledVideo, target: int) -> int:
+        known = self.settings.categories
+        if not known:
+            return 0
+        category = video.categories.get(str(target))
+        if category not in known:
+            raise InputError(
+                f"{video.video.id}: object {target} is {'of no category' if category is None else show(category)}, "
+                f"data.videos lists {len(known)} others; correct categories"
+            )
+        return known.index(category)
 
 
 def collate(clips: Sequence[Clip], *, multiple: int = 32, expressions: int = 1) -> ClipBatch:
@@ -191,7 +210,7 @@ def collate(clips: Sequence[Clip], *, multiple: int = 32, expressions: int = 1) 
             frames.append(F.pad(normalise(clip.frames), margin))
             inside = torch.zeros(clip.masks.shape, dtype=torch.bool)
             padding.append(F.pad(inside, margin, value=True))
-    targets = targets_of(torch.stack(masks), sizes)
+    targets = targets_of(torch.stack(masks), sizes, torch.tensor([clip.label for clip in clips]))
     return ClipBatch(torch.stack(frames), torch.stack(padding), tuple(clip.text for clip in clips), sizes, targets)
 
 

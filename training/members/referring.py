@@ -25,11 +25,15 @@ from training.member_scores import MemberValidation, member_scores
 
 
 class ReadsText(Protocol):
-    """Sizes of a network with a language model."""
+    """Sizes of a network with a language model and class logits."""
 
     @property
     def text(self) -> TextConfig:
         """Sizes of the language model."""
+
+    @property
+    def classes(self) -> int:
+        """Logits of a query."""
 
 
 NetworkConfig = TypeVar("NetworkConfig", bound=ReadsText)
@@ -112,6 +116,7 @@ class MemberTask(Generic[NetworkConfig]):
         self._network_config = network_config
         self._losses = losses
         self._settings = settings
+        _check_categories(settings.data, network_config.classes)
         images: list[ClipSource] = [PseudoVideos(images) for images in settings.data.images]
         self._clips = Mixture(images + [VideoClips(videos) for videos in settings.data.videos])
         text = network_config.text
@@ -147,6 +152,17 @@ class MemberTask(Generic[NetworkConfig]):
         """Write the network with its configuration."""
         dtype = torch.float16 if self._settings.options.half_precision else torch.float32
         save_network(path, self._name, self._network_config, self.network, dtype)
+
+
+def _check_categories(data: ClipData, classes: int) -> None:
+    """Refuse categories that the network has no logits for, and sources that know none beside sources that do."""
+    listed = [videos.categories for videos in data.videos]
+    if not any(listed):
+        return
+    if len(set(listed)) > 1 or data.images:
+        raise ConfigError("data: categories for some sources and not for others; list the same ones for all videos")
+    if len(listed[0]) != classes:
+        raise ConfigError(f"data: {len(listed[0])} categories for a network of {classes} classes; set network.classes")
 
 
 @dataclass(frozen=True, slots=True)
