@@ -11,16 +11,17 @@ import numpy as np
 
 from fusion.assignment import WEIGHT_UNIT, Candidate, ScoreFit, assign
 from fusion.averages import average
+from fusion.conditional_union import AREA_SHARE, unite_if_small
 from fusion.groups import Group
 from fusion.member_masks import Member, MemberMasks
 from fusion.scores import ScoreRule, combine_scores
 from fusion.thresholds import Threshold, scale_weights
-from fusion.votes import check_alike, vote
+from fusion.votes import check_alike, read_all_runs, vote
 from rvos.errors import FusionError
 from rvos.mask_sequences import MaskSequence
 from rvos.runs import Runs
 
-FusionMethod = Literal["votes", "average", "best", "assign"]
+FusionMethod = Literal["votes", "average", "best", "assign", "conditional_union"]
 FUSION_METHODS: tuple[str, ...] = get_args(FusionMethod)
 
 
@@ -49,8 +50,10 @@ class FusionRule:
         weights: one for each member, above 0.
         method: `votes` (paper Eq. 3); `average` of probabilities; `best`: the sequence with the highest mean score,
             weight times score, of all members and expressions of the group; `assign`: different groups get different
-            objects (`fusion.assignment`).
-        threshold: votes needed, or for `average` the probability to exceed.
+            objects (`fusion.assignment`); `conditional_union`: of two members the second, or both where it marks too
+            little (`fusion.conditional_union`), for groups of one.
+        threshold: votes needed, for `average` the probability to exceed, for `conditional_union` the part of the
+            first's area below which the second is too small.
         singles: rule of groups of one; None: like the others.
         scores: rule of the result's scores and key frame.
         fits: one for each member, which make mean scores into chances that can be compared; None: not fitted.
@@ -76,8 +79,16 @@ class FusionRule:
         stated = (self.threshold, self.singles.threshold if self.singles else None)
         if self.method == "average" and any(t is not None and t.kind == "count" for t in stated):
             raise FusionError("an average needs a probability such as 0.5 as threshold, not a count")
+        if self.method == "conditional_union":
+            self._check_union(stated)
         if self.method in ("best", "assign") and (self.threshold is not None or self.singles is not None):
             raise FusionError(f"{self.method} has no threshold; remove threshold and singles")
+
+    def _check_union(self, stated: tuple[Threshold | None, Threshold | None]) -> None:
+        if len(self.weights) != 2 or len(set(self.weights)) > 1:
+            raise FusionError("conditional_union takes two members, without weights; name the smaller one second")
+        if self.singles is not None or any(t is not None and t.kind == "count" for t in stated):
+            raise FusionError("conditional_union needs a part of an area such as 2 of 3 as threshold, and no singles")
 
     def count_votes(self, group_size: int) -> tuple[int, int]:
         """Return the votes that a group of this size has, and those that it needs, in units of the weights."""
@@ -200,9 +211,20 @@ def _fuse_group(rows: Sequence[Sequence[MaskSequence]], rule: FusionRule, *, nam
     weights = list(rule.integer_weights()) * len(rows)
     if rule.method == "average":
         return average(everyone, weights=weights, threshold=_probability(rule, len(rows)))
+    if rule.method == "conditional_union":
+        return _unite(rows, rule, names)
     if rule.method == "best":
         return everyone[_find_best(everyone, rule, names)].runs
     return vote(everyone, needed=rule.count_votes(len(rows))[1], weights=weights).encode()
+
+
+def _unite(rows: Sequence[Sequence[MaskSequence]], rule: FusionRule, names: Sequence[str]) -> tuple[bytes, ...]:
+    """Return the run lengths of one expression by conditional union."""
+    if len(rows) > 1:
+        raise FusionError(f"conditional_union of {' and '.join(names)} takes single sentences; set groups by none")
+    first, second = read_all_runs(rows[0])
+    share = AREA_SHARE if rule.threshold is None else rule.threshold.value
+    return unite_if_small(first, second, share=share).encode()
 
 
 def _find_best(sequences: Sequence[MaskSequence], rule: FusionRule, names: Sequence[str]) -> int:

@@ -1,4 +1,4 @@
-"""`rvos sweep RECIPE NODE`: what other thresholds, members or windows of a fusion, refinement or gate would score."""
+"""`rvos sweep RECIPE NODE`: what other thresholds, members, windows or sizes of a node would score."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from pipeline.clean_up_sweeping import sweep_clean_up
 from pipeline.commands.recipe_options import add_recipe_options, open_recipe, repeat_options
 from pipeline.gating import GateRow, read_answers, sweep_gate
-from pipeline.kinds.capabilities import Refiner
+from pipeline.kinds.capabilities import Cleaner, Refiner
 from pipeline.plan import make_plan, select_videos
 from pipeline.recipe.graph import build_graph
 from pipeline.refinement_sweeping import sweep_refinement
@@ -25,6 +26,8 @@ from rvos.videos import Video
 _SHOWN = 20
 _WINDOWS = (5, 10, 15, 20)
 _TAUS = (0.6, 0.7, 0.8, 0.9)
+_ISLANDS = (0.0, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+_HOLES = (0.0, 0.02, 0.1, 0.5)
 
 
 def register(parser: argparse.ArgumentParser) -> None:
@@ -32,11 +35,14 @@ def register(parser: argparse.ArgumentParser) -> None:
     parser.epilog = (
         "examples:\n  rvos sweep pipeline.yaml stage1 --plot sweep.png\n  rvos sweep pipeline.yaml stage1 --members\n"
         "  rvos sweep pipeline.yaml smr --thresholds 2 3 4 0.6\n"
-        "  rvos sweep recipes/mevis_refinement.yaml refined --window 5 10 15 20 --tau 0.6 0.7 0.8 0.9 --plot sweep.png"
+        "  rvos sweep recipes/mevis_refinement.yaml refined --window 5 10 15 20 --tau 0.6 0.7 0.8 --plot sweep.png\n"
+        "  rvos sweep recipe.yaml cleaned --islands 0 0.05 0.1 --holes 0 0.05"
     )
     add_recipe_options(parser)
     parser.add_argument(
-        "node", metavar="NODE", help="a fusion by votes, a refinement or a gate; its inputs must be finished"
+        "node",
+        metavar="NODE",
+        help="a fusion by votes, a refinement, a gate or a clean-up; its inputs must be finished",
     )
     parser.add_argument("--thresholds", nargs="+", default=[], metavar="T", help="default: all that can differ")
     parser.add_argument("--members", action="store_true", help="every subset of the members, with every threshold")
@@ -46,6 +52,11 @@ def register(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--tau", nargs="+", type=float, default=[], metavar="T", help="of a refinement; default: 0.6 0.7 0.8 0.9"
     )
+    for name, choices in (("islands", _ISLANDS), ("holes", _HOLES)):
+        shown = " ".join(f"{value:g}" for value in choices)
+        parser.add_argument(
+            f"--{name}", nargs="+", type=float, default=[], metavar="S", help=f"of a clean-up; default: {shown}"
+        )
     parser.add_argument("--plot", type=Path, metavar="PNG", help="draw the thresholds and their scores into this file")
     parser.add_argument("--videos", nargs="+", default=[], metavar="VIDEO", help="only these videos")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="processes side by side")
@@ -67,6 +78,12 @@ def run(options: argparse.Namespace) -> int:
         raise ConfigError(f"{recipe.path}: {options.node} is no refinement; --window and --tau are for refinements")
     if refiner is not None:
         _sweep_refinement(results, dataset, videos, refiner, options)
+        return 0
+    cleaner = results.find_cleaner(options.node)
+    if (options.islands or options.holes) and cleaner is None:
+        raise ConfigError(f"{recipe.path}: {options.node} is no clean-up; --islands and --holes are for clean-ups")
+    if cleaner is not None:
+        _sweep_clean_up(results, dataset, videos, cleaner, options)
         return 0
     gate = next((found for one in results.plan.nodes if one.name == options.node and (found := one.gate())), None)
     if gate is not None:
@@ -112,6 +129,30 @@ def _sweep_refinement(
             print(f"{'*' if row is best else ' '} {place}  {row.j:>6.2f} {row.f:>6.2f} {row.j_and_f:>6.2f}")
     if options.plot:
         plot_grid(node.name, rows, options.plot)
+
+
+def _sweep_clean_up(
+    results: Results, dataset: Dataset, videos: Sequence[Video], node: Cleaner, options: argparse.Namespace
+) -> None:
+    """Print J&F of all sizes of islands and holes, with the gain over the masks as they are."""
+    if options.thresholds or options.members or options.plot:
+        raise ConfigError(f"{node.name} is a clean-up; give --islands and --holes, no thresholds, members or plot")
+    islands, holes = options.islands or _ISLANDS, options.holes or _HOLES
+    wrong = [size for size in (*islands, *holes) if not 0 <= size <= 1]
+    if wrong:
+        raise ConfigError(f"--islands and --holes are parts of a mask; give 0 to 1, not {wrong[0]:g}")
+    rows = sweep_clean_up(results, dataset, videos, node, islands=islands, holes=holes, jobs=options.jobs)
+    if options.json:
+        json.dump({"node": node.name, "settings": [asdict(row) for row in rows]}, sys.stdout, indent=1)
+        print()
+        return
+    best = max(rows, key=lambda row: row.j_and_f)
+    print(f"  {'islands':>7} {'holes':>6}  {'J':>6} {'F':>6} {'J&F':>6}  {'gain':>6}  95 % interval")
+    for row in rows:
+        print(
+            f"{'*' if row is best else ' '} {row.islands:>7g} {row.holes:>6g}  {row.j:>6.2f} {row.f:>6.2f} "
+            f"{row.j_and_f:>6.2f}  {row.gain:>+6.2f}  [{row.low:+.2f}, {row.high:+.2f}]"
+        )
 
 
 def _print_gate(node: str, rows: Sequence[GateRow], *, as_json: bool) -> None:

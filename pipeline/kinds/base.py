@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal
 
 from pipeline.checksums import Checksums
 from pipeline.kinds.artefacts import Artefact
-from pipeline.kinds.capabilities import Ballot, Chooser, Combination, Gate, Refiner
+from pipeline.kinds.capabilities import Ballot, Chooser, Cleaner, Combination, Gate, Refiner
 from pipeline.recipe.entry import NodeEntry
 from rvos.mask_sequences import MaskSequence
 from rvos.store import Store
@@ -208,6 +208,10 @@ class Node(ABC):
 
     def refiner(self) -> Refiner | None:
         """Return how it refines; None where it does something else."""
+        return None
+
+    def cleaner(self) -> Cleaner | None:
+        """Return how it cleans masks; None where it does something else."""
         return None
 
     def chooser(self) -> Chooser | None:

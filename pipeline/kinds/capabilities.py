@@ -150,6 +150,20 @@ class Refiner(Protocol):
         ...
 
 
+class Cleaner(Protocol):
+    """How a node cleans masks: what sweeps count."""
+
+    @property
+    def name(self) -> str:
+        """The node."""
+        ...
+
+    @property
+    def source(self) -> str:
+        """The node whose masks are cleaned."""
+        ...
+
+
 class Chooser(Protocol):
     """What a node chooses from: what the oracle rows of a table score."""
 

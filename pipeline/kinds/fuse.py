@@ -63,6 +63,8 @@ class _FuseEntry:
         only = self.singles.only if self.singles else None
         if only is not None and only not in self.fuse:
             raise ConfigError(f"singles.only {show(only)} is unknown; {nearest(only, self.fuse)}")
+        if self.method == "conditional_union" and self.groups is not None and self.groups.by != "none":
+            raise ConfigError("conditional_union takes every sentence on its own; remove groups")
         for key, methods in (("capacity", ("assign",)), ("fitted", ("assign", "best"))):
             if getattr(self, key) is not None and self.method not in methods:
                 raise ConfigError(f"{key}: only for method {' or '.join(methods)}; remove it")
@@ -79,7 +81,8 @@ class _FuseEntry:
         if self.singles is not None:
             only = self.singles.only
             singles = SinglesRule(self.singles.threshold, None if only is None else self.fuse.index(only))
-        groups = self.groups or entry.groups
+        # A conditional union knows no groups: the areas of two sentences' masks say nothing about each other.
+        groups = GroupsEntry("none") if self.method == "conditional_union" else self.groups or entry.groups
         rule = FusionRule(
             weights, self.method, self.threshold, singles, self.scores, capacity=self._capacity(entry, groups)
         )

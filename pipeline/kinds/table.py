@@ -21,6 +21,7 @@ KINDS: dict[str, str] = {
     "track": "pipeline.kinds.track:TrackNode",
     "ground": "pipeline.kinds.ground:GroundNode",
     "gate": "pipeline.kinds.gate:GateNode",
+    "clean_up": "pipeline.kinds.clean_up:CleanUpNode",
 }
 
 
