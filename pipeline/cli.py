@@ -6,8 +6,9 @@ import argparse
 import io
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import import_module, metadata
+from types import ModuleType
 
 from pipeline.hidden_packages import find_hidden_package
 
@@ -17,6 +18,7 @@ EXIT_CLOSED_PIPE = 141  # what shells report of a program that wrote to a pipe w
 COMMANDS = {
     "demo": "run the bundled demo in a folder of its own, from data to archive",
     "import": "check masks of other systems against a data set, and store them",
+    "schema": "print the JSON schema of recipes, for editors",
     "doctor": "say what a recipe needs and does not find",
     "run": "compute what is missing of a recipe: members, propagation, fusion",
     "plan": "show the graph of a recipe, what is there already, and what the rest will cost",
@@ -47,10 +49,13 @@ def build_overview() -> argparse.ArgumentParser:
     """Return the parser of `rvos` alone: it lists the commands and loads none of them."""
     parser = argparse.ArgumentParser(prog="rvos", description="Referring video object segmentation by ensembles.")
     parser.add_argument("--version", action="version", version=f"rvos-fusion {metadata.version('rvos-fusion')}")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for name, summary in COMMANDS.items():
-        commands.add_parser(name, help=summary)
+    _add_commands(parser)
     return parser
+
+
+def _add_commands(parser: argparse.ArgumentParser) -> Mapping[str, argparse.ArgumentParser]:
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    return {name: commands.add_parser(name, help=summary) for name, summary in COMMANDS.items()}
 
 
 def build_parser(command: str) -> argparse.ArgumentParser:
@@ -59,10 +64,26 @@ def build_parser(command: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=f"rvos {command}", description=summary, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    module = import_module(f"pipeline.commands.{_MODULES.get(command, command.replace('-', '_'))}")
+    module = _load(command)
     module.register(parser)
     parser.set_defaults(run=module.run, command=command)
     return parser
+
+
+def _load(command: str) -> ModuleType:
+    return import_module(f"pipeline.commands.{_MODULES.get(command, command.replace('-', '_'))}")
+
+
+def _complete(line: str) -> None:
+    """Answer a shell that asks what could follow a line; only the command that stands in it is loaded."""
+    from pipeline.completion import answer, find_command
+
+    parser = argparse.ArgumentParser(prog="rvos")
+    own = _add_commands(parser)
+    command = find_command(line, COMMANDS)
+    if command is not None:
+        _load(command).register(own[command])
+    answer(parser, None if command is None else own[command])
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -71,6 +92,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if hidden is not None:
         print(f"rvos: {hidden}", file=sys.stderr)
         return EXIT_USAGE
+    if "_ARGCOMPLETE" in os.environ:  # not a user who wants something done, but a shell after Tab
+        _complete(os.environ.get("COMP_LINE", ""))
     words = list(sys.argv[1:] if arguments is None else arguments)
     if isinstance(sys.stdout, io.TextIOWrapper):  # a terminal of few letters, or half a character in a file name
         sys.stdout.reconfigure(errors="backslashreplace")

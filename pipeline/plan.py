@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from pipeline.checksums import Checksums
 from pipeline.fingerprints import fingerprint_task
@@ -94,6 +95,22 @@ def select_videos(
     # Every n-th, not blocks of neighbours: long videos often stand together, and shards should take equally long.
     videos = tuple(dataset.video(name) for name in dict.fromkeys(names)) if names else dataset.videos
     return videos if shard is None else videos[shard[0] - 1 :: shard[1]]
+
+
+def share_videos(dataset: Dataset, videos: Sequence[Video], recipe: Path) -> tuple[Video, ...]:
+    """Return the videos of another recipe's data set that have the names of `videos`.
+
+    Raises:
+        ConfigError: it lacks some.
+    """
+    known = {video.id: video for video in dataset.videos}
+    missing = [video.id for video in videos if video.id not in known]
+    if missing:
+        raise ConfigError(
+            f"{recipe}: its data set lacks {len(missing)} of the {len(videos)} videos, first {missing[0]}; name what "
+            "both have with --videos"
+        )
+    return tuple(known[video.id] for video in videos)
 
 
 def parse_shard(text: str) -> tuple[int, int]:

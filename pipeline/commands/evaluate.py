@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from pipeline.commands.dataset_options import DEFAULT_SPLITS
+from pipeline.commands.table_forms import Form, add_forms, read_form, write_csv, write_markdown
 from rvos.datasets import FORMATS, open_dataset
 from rvos.errors import InputError
 from rvos.evaluation.report import to_json, write_reports
@@ -42,7 +44,7 @@ def register(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--strict", action="store_true", help="fail when a prediction is missing")
     parser.add_argument("--out", type=Path, help="folder for scores.json and CSV files by expression, object, frame")
     parser.add_argument("--jobs", type=int, default=1, help="worker processes; -1 for all cores")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    add_forms(parser)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -56,14 +58,31 @@ def run(options: argparse.Namespace) -> int:
         )
     if options.out:
         write_reports(options.out, result, stability=options.stability)
-    if options.json:
-        print(json.dumps(to_json(result, stability=options.stability), indent=1))
-    else:
-        _print(result, stability=options.stability)
+    _print(result, read_form(options), stability=options.stability)
     return 0
 
 
-def _print(result: DatasetScore, *, stability: bool) -> None:
+def _print(result: DatasetScore, form: Form, *, stability: bool) -> None:
+    content = to_json(result, stability=stability)
+    if form == "json":
+        print(json.dumps(content, indent=1))
+    elif form == "text":
+        _print_remarks(result)
+        _print_figures(content)
+    else:
+        _print_remarks(result)
+        # Per cent, as in the other tables.
+        cells = {
+            name: 100 * value if isinstance(value, float) and "variance" not in name else value
+            for name, value in content.items()
+            if isinstance(value, str | int | float)
+        }
+        write = write_csv if form == "csv" else write_markdown
+        print(write(list(cells), [list(cells.values())]), end="")
+
+
+def _print_remarks(result: DatasetScore) -> None:
+    """Print what was found beside the figures to standard error."""
     kinds = (("missing, counted as 0", result.missing), ("odd values", result.notes), ("not scored", result.strays))
     for title, lines in kinds:
         if lines:
@@ -72,7 +91,10 @@ def _print(result: DatasetScore, *, stability: bool) -> None:
                 print(f"  {line}", file=sys.stderr)
             if len(lines) > _SHOWN:
                 print(f"  and {len(lines) - _SHOWN} more; --json lists all", file=sys.stderr)
-    for name, value in to_json(result, stability=stability).items():
+
+
+def _print_figures(content: Mapping[str, object]) -> None:
+    for name, value in content.items():
         if isinstance(value, float):
             print(f"{name:>16}  {100 * value:7.3f}" if "variance" not in name else f"{name:>16}  {value:.6f}")
         elif isinstance(value, int):

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.commands.recipe_options import add_recipe_options, open_recipe, repeat_options
-from pipeline.plan import make_plan, select_videos
+from pipeline.plan import make_plan, select_videos, share_videos
 from pipeline.recipe.graph import build_graph
 from pipeline.recipe.reader import read_recipe
 from pipeline.recipe.recipe import Recipe
@@ -99,14 +99,7 @@ def open_sides(options: argparse.Namespace, recipe: Recipe, videos: Sequence[Vid
         return [PlanSide(names[0], results), FolderSide(names[1], Store(options.other.absolute()))]
     second = read_recipe(options.other, [])
     other = open_dataset(second.dataset.format, second.dataset.root, second.dataset.split)
-    known = {video.id: video for video in other.videos}
-    shared = [known[video.id] for video in videos if video.id in known]
-    if len(shared) < len(videos):
-        missing = next(video.id for video in videos if video.id not in known)
-        raise ConfigError(
-            f"{options.other}: its data set lacks {len(videos) - len(shared)} of the {len(videos)} videos, first "
-            f"{missing}; name what both have with --videos"
-        )
+    shared = share_videos(other, videos, options.other)
     other_results = Results(make_plan(second, build_graph(second), shared), f"{options.other}")
     return [PlanSide(names[0], results), PlanSide(names[1], other_results)]
 

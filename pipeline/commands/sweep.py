@@ -6,16 +6,17 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, astuple
 from pathlib import Path
 
-from pipeline.clean_up_sweeping import sweep_clean_up
+from pipeline.clean_up_sweeping import CleanUpRow, sweep_clean_up
 from pipeline.commands.recipe_options import add_recipe_options, open_recipe, repeat_options
+from pipeline.commands.table_forms import Form, add_forms, read_form, write_csv, write_markdown
 from pipeline.gating import GateRow, read_answers, sweep_gate
 from pipeline.kinds.capabilities import Cleaner, Refiner
 from pipeline.plan import make_plan, select_videos
 from pipeline.recipe.graph import build_graph
-from pipeline.refinement_sweeping import sweep_refinement
+from pipeline.refinement_sweeping import RefinementRow, sweep_refinement
 from pipeline.results import Results
 from pipeline.sweep_plot import plot_gate, plot_grid, plot_sweep
 from pipeline.sweeping import SweepRow, sweep_node
@@ -60,7 +61,7 @@ def register(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--plot", type=Path, metavar="PNG", help="draw the thresholds and their scores into this file")
     parser.add_argument("--videos", nargs="+", default=[], metavar="VIDEO", help="only these videos")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="processes side by side")
-    parser.add_argument("--json", action="store_true", help="print one JSON object with all settings")
+    add_forms(parser, json_help="print one JSON object with all settings")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -88,7 +89,7 @@ def run(options: argparse.Namespace) -> int:
     gate = next((found for one in results.plan.nodes if one.name == options.node and (found := one.gate())), None)
     if gate is not None:
         rows_of_gate = sweep_gate(read_answers(results, dataset, videos, gate), gate)
-        _print_gate(gate.name, rows_of_gate, as_json=options.json)
+        _print_gate(gate.name, rows_of_gate, read_form(options))
         if options.plot:
             plot_gate(gate.name, rows_of_gate, options.plot)
         return 0
@@ -104,7 +105,7 @@ def run(options: argparse.Namespace) -> int:
     )
     if options.members:
         rows.sort(key=lambda row: -row.j_and_f)
-    _print(node.name, rows, as_json=options.json)
+    _print(node.name, rows, read_form(options))
     if options.plot:
         plot_sweep(node.name, rows, options.plot)
     return 0
@@ -118,10 +119,8 @@ def _sweep_refinement(
         raise ConfigError(f"{node.name} is a refinement; give --window and --tau, not --thresholds or --members")
     windows, taus = options.window or _WINDOWS, options.tau or _TAUS
     rows = sweep_refinement(results, dataset, videos, node, windows=windows, taus=taus, jobs=options.jobs)
-    if options.json:
-        json.dump({"node": node.name, "settings": [asdict(row) for row in rows]}, sys.stdout, indent=1)
-        print()
-    else:
+    headings = ("window", "tau", "J", "F", "J&F")
+    if not _print_whole(node.name, rows, headings, read_form(options)):
         best = max(rows[1:], key=lambda row: row.j_and_f)
         print(f"  {'window':>6} {'tau':>5}  {'J':>6} {'F':>6} {'J&F':>6}")
         for row in rows:
@@ -142,9 +141,8 @@ def _sweep_clean_up(
     if wrong:
         raise ConfigError(f"--islands and --holes are parts of a mask; give 0 to 1, not {wrong[0]:g}")
     rows = sweep_clean_up(results, dataset, videos, node, islands=islands, holes=holes, jobs=options.jobs)
-    if options.json:
-        json.dump({"node": node.name, "settings": [asdict(row) for row in rows]}, sys.stdout, indent=1)
-        print()
+    headings = ("islands", "holes", "J", "F", "J&F", "gain", "low", "high")
+    if _print_whole(node.name, rows, headings, read_form(options)):
         return
     best = max(rows, key=lambda row: row.j_and_f)
     print(f"  {'islands':>7} {'holes':>6}  {'J':>6} {'F':>6} {'J&F':>6}  {'gain':>6}  95 % interval")
@@ -155,10 +153,28 @@ def _sweep_clean_up(
         )
 
 
-def _print_gate(node: str, rows: Sequence[GateRow], *, as_json: bool) -> None:
-    if as_json:
+def _print_whole(
+    node: str, rows: Sequence[SweepRow | RefinementRow | CleanUpRow | GateRow], headings: Sequence[str], form: Form
+) -> bool:
+    """Print all settings for another program; return whether that was asked for.
+
+    Args:
+        headings: of the fields of the rows, in their order.
+    """
+    if form == "text":
+        return False
+    if form == "json":
         json.dump({"node": node, "settings": [asdict(row) for row in rows]}, sys.stdout, indent=1)
         print()
+        return True
+    write = write_csv if form == "csv" else write_markdown
+    cells = [[" ".join(value) if isinstance(value, tuple) else value for value in astuple(row)] for row in rows]
+    print(write(headings, cells), end="")
+    return True
+
+
+def _print_gate(node: str, rows: Sequence[GateRow], form: Form) -> None:
+    if _print_whole(node, rows, ("threshold", "N-acc", "T-acc", "J&F", "Final"), form):
         return
     best = max(rows, key=lambda row: row.final)
     step = max(1, len(rows) // _SHOWN)
@@ -172,10 +188,8 @@ def _print_gate(node: str, rows: Sequence[GateRow], *, as_json: bool) -> None:
             )
 
 
-def _print(node: str, rows: Sequence[SweepRow], *, as_json: bool) -> None:
-    if as_json:
-        json.dump({"node": node, "settings": [asdict(row) for row in rows]}, sys.stdout, indent=1)
-        print()
+def _print(node: str, rows: Sequence[SweepRow], form: Form) -> None:
+    if _print_whole(node, rows, ("members", "threshold", "J", "F", "J&F"), form):
         return
     best = max(rows, key=lambda row: row.j_and_f)
     print(f"  {'threshold':>10}  {'J':>6} {'F':>6} {'J&F':>6}  members")
@@ -183,4 +197,4 @@ def _print(node: str, rows: Sequence[SweepRow], *, as_json: bool) -> None:
         mark = "*" if row is best else " "
         print(f"{mark} {row.threshold:>10}  {row.j:>6.2f} {row.f:>6.2f} {row.j_and_f:>6.2f}  {', '.join(row.members)}")
     if len(rows) > _SHOWN:
-        print(f"  {len(rows) - _SHOWN} more; --json prints all")
+        print(f"  {len(rows) - _SHOWN} more; --json, --csv and --markdown print all")

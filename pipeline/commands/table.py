@@ -1,18 +1,21 @@
-"""`rvos table RECIPE NODE ...`: an ablation table, each row with its gain over the row before."""
+"""`rvos table RECIPE NODE ...`: an ablation table of one recipe or several, with gains over the row before."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import sys
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.commands.recipe_options import add_recipe_options, open_recipe, repeat_options
+from pipeline.commands.table_forms import Form, add_forms, read_form, write_csv, write_markdown
+from pipeline.comparison import choose_rows, open_entrants, score_rows
 from pipeline.oracle import OracleRow, measure_oracles
 from pipeline.plan import make_plan, select_videos
 from pipeline.recipe.graph import build_graph
@@ -20,14 +23,25 @@ from pipeline.results import Results
 from pipeline.scoring import score_nodes
 from pipeline.tables import TableRow, compare_pairs, make_table
 from rvos.datasets import open_dataset
+from rvos.errors import ConfigError
+
+_RECIPES = (".yaml", ".yml")
+_PAIRS = "expressions that only one of the two gets right (J&F from 50 on), %"
 
 
 def register(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.epilog = "example:\n  rvos table pipeline.yaml soc soc_aot smr_aot stage1 stage2"
+    parser.epilog = (
+        "examples:\n  rvos table pipeline.yaml soc soc_aot smr_aot stage1 stage2\n"
+        "  rvos table pipeline.yaml other.yaml stage1 stage2   # each node of one recipe and of the other"
+    )
     add_recipe_options(parser)
     parser.add_argument(
-        "nodes", nargs="*", metavar="NODE", help="rows, in this order, and the inputs of the last one; default: all"
+        "nodes",
+        nargs="*",
+        metavar="NODE",
+        help="rows, in this order, and the inputs of the last one; default: all. Names of further recipes (.yaml) may "
+        "stand among them: each row is then there for every recipe; default: what each of them submits",
     )
     parser.add_argument("--videos", nargs="+", default=[], metavar="VIDEO", help="only these videos")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="processes side by side")
@@ -39,11 +53,32 @@ def register(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="print too the best choice for every sentence of what the last row's node and its inputs could take",
     )
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    add_forms(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """Print the table."""
+    form = read_form(options)
+    if form == "csv" and (options.pairs or options.oracle):
+        raise ConfigError("--csv writes one table; leave --pairs and --oracle out, or take --json or --markdown")
+    others = [word for word in options.nodes if Path(word).suffix in _RECIPES]
+    found = _compare(options, others) if others else _score(options)
+    _PRINTERS[form](found)
+    return 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What a table shows; pairs and the best choices where they were asked for."""
+
+    n_videos: int
+    rows: Sequence[TableRow]
+    pairs: NDArray[np.float64] | None = None
+    oracles: Sequence[OracleRow] | None = None
+
+
+def _score(options: argparse.Namespace) -> _Found:
+    """Return the rows of one recipe."""
     recipe = open_recipe(options)
     dataset = open_dataset(recipe.dataset.format, recipe.dataset.root, recipe.dataset.split)
     videos = select_videos(dataset, names=options.videos)
@@ -51,23 +86,81 @@ def run(options: argparse.Namespace) -> int:
     nodes = results.choose_nodes(options.nodes)
     inputs = results.find_inputs(nodes)
     scores = score_nodes(results, dataset, videos, [*nodes, *inputs], jobs=options.jobs)
-    rows, pairs = make_table(nodes, scores, inputs=inputs), compare_pairs(scores)
-    oracles = measure_oracles(results, dataset, videos, nodes[-1], jobs=options.jobs) if options.oracle else []
-    if options.json:
-        content: dict[str, Any] = {"videos": len(videos), "rows": [asdict(row) for row in rows]}
-        if options.pairs:
-            content["pairs"] = pairs.tolist()
-        if options.oracle:
-            content["oracle"] = [asdict(row) for row in oracles]
-        json.dump(content, sys.stdout, indent=1)
+    oracles = measure_oracles(results, dataset, videos, nodes[-1], jobs=options.jobs) if options.oracle else None
+    pairs = compare_pairs(scores) if options.pairs else None
+    return _Found(len(videos), make_table(nodes, scores, inputs=inputs), pairs, oracles)
+
+
+def _compare(options: argparse.Namespace, others: Sequence[str]) -> _Found:
+    """Return the rows of several recipes."""
+    if options.workspace is not None or options.oracle:
+        raise ConfigError("--workspace and --oracle are for one recipe; leave them out, or the other recipes")
+    paths = [options.recipe, *map(Path, others)]
+    entrants = open_entrants(list(dict.fromkeys(paths)), options.overrides, options.videos)
+    rows = choose_rows(entrants, [word for word in options.nodes if word not in others])
+    scores = score_rows(rows, jobs=options.jobs)
+    names = [f"{entrant.name}/{node}" for entrant, node in rows]
+    return _Found(len(scores), make_table(names, scores), compare_pairs(scores) if options.pairs else None)
+
+
+def _print_json(found: _Found) -> None:
+    content: dict[str, Any] = {"videos": found.n_videos, "rows": [asdict(row) for row in found.rows]}
+    if found.pairs is not None:
+        content["pairs"] = found.pairs.tolist()
+    if found.oracles is not None:
+        content["oracle"] = [asdict(row) for row in found.oracles]
+    json.dump(content, sys.stdout, indent=1)
+    print()
+
+
+def _print_csv(found: _Found) -> None:
+    headings = ("node", "J", "F", "J&F", "targets", "gain", "low", "high", "input_of")
+    rows = [
+        (row.node, row.j, row.f, row.j_and_f, row.targets, row.gain, row.low, row.high, row.input_of)
+        for row in found.rows
+    ]
+    print(write_csv(headings, rows), end="")
+
+
+def _print_markdown(found: _Found) -> None:
+    names = [_name_row(row) for row in found.rows]
+    rows = [
+        (name, row.j, row.f, row.j_and_f, "" if row.gain is None else f"{row.gain:+.2f}", _show_interval(row))
+        for name, row in zip(names, found.rows, strict=True)
+    ]
+    print(write_markdown(("node", "J", "F", "J&F", "gain", "95 % interval"), rows), end="")
+    if found.pairs is not None:
+        differing = [(row.node, *(100 * pair).tolist()) for row, pair in zip(found.rows, found.pairs, strict=True)]
+        print(f"\n{_PAIRS}\n")
+        print(write_markdown(("", *(row.node for row in found.rows)), differing), end="")
+    if found.oracles is not None:
+        best = [(f"{row.name}, {row.node}", row.j, row.f, row.j_and_f, row.gap) for row in found.oracles]
         print()
-        return 0
-    print_table(rows)
-    if options.pairs:
-        print_pairs([*nodes, *inputs], pairs)
-    if options.oracle:
-        print_oracles(nodes[-1], oracles)
-    return 0
+        print(write_markdown(("best choice by ground truth", "J", "F", "J&F", "above"), best), end="")
+
+
+def _print_text(found: _Found) -> None:
+    print_table(found.rows)
+    if found.pairs is not None:
+        print_pairs([row.node for row in found.rows], found.pairs)
+    if found.oracles is not None:
+        print_oracles(next(row.node for row in reversed(found.rows) if row.input_of is None), found.oracles)
+
+
+_PRINTERS: Mapping[Form, Callable[[_Found], None]] = {
+    "text": _print_text,
+    "json": _print_json,
+    "csv": _print_csv,
+    "markdown": _print_markdown,
+}
+
+
+def _name_row(row: TableRow) -> str:
+    return row.node if row.input_of is None else f"+ {row.node}"
+
+
+def _show_interval(row: TableRow) -> str:
+    return "" if row.gain is None else f"[{row.low:+.2f}, {row.high:+.2f}]"
 
 
 def print_oracles(node: str, rows: Sequence[OracleRow]) -> None:
@@ -84,7 +177,7 @@ def print_oracles(node: str, rows: Sequence[OracleRow]) -> None:
 def print_pairs(nodes: Sequence[str], pairs: NDArray[np.float64]) -> None:
     """Print how differently the nodes fail."""
     width = max(len(node) for node in nodes)
-    print("\nexpressions that only one of the two gets right (J&F from 50 on), %")
+    print(f"\n{_PAIRS}")
     print(" " * width + "".join(f"  {node:>{max(len(node), 5)}}" for node in nodes))
     for node, row in zip(nodes, pairs, strict=True):
         cells = (f"  {100 * value:>{max(len(other), 5)}.1f}" for other, value in zip(nodes, row, strict=True))
@@ -93,16 +186,15 @@ def print_pairs(nodes: Sequence[str], pairs: NDArray[np.float64]) -> None:
 
 def print_table(rows: Sequence[TableRow]) -> None:
     """Print the rows."""
-    names = {row.node: row.node if row.input_of is None else f"+ {row.node}" for row in rows}
-    width = max([len(name) for name in names.values()] + [4])
+    width = max([len(_name_row(row)) for row in rows] + [4])
     targets = "" if rows[0].targets is None else f" {'targets':>7}"
     print(f"{'node':{width}}  {'J':>6} {'F':>6} {'J&F':>6}{targets}  {'gain':>6}  95 % interval")
     for row in rows:
-        line = f"{names[row.node]:{width}}  {row.j:>6.2f} {row.f:>6.2f} {row.j_and_f:>6.2f}"
+        line = f"{_name_row(row):{width}}  {row.j:>6.2f} {row.f:>6.2f} {row.j_and_f:>6.2f}"
         if row.targets is not None:
             line += f" {row.targets:>7.2f}"
         if row.gain is not None:
-            line += f"  {row.gain:>+6.2f}  [{row.low:+.2f}, {row.high:+.2f}]"
+            line += f"  {row.gain:>+6.2f}  {_show_interval(row)}"
         print(line)
     last = next((row.input_of for row in rows if row.input_of is not None), None)
     if last is not None:

@@ -15,6 +15,7 @@ from pipeline.kinds.artefacts import Artefact
 from pipeline.kinds.capabilities import Ballot, Chooser, Cleaner, Combination, Gate, Refiner
 from pipeline.recipe.entry import NodeEntry
 from rvos.mask_sequences import MaskSequence
+from rvos.settings import Form
 from rvos.store import Store
 from rvos.videos import Video
 
@@ -120,6 +121,14 @@ class Node(ABC):
         name); a kind that refers to engines or groups, or computes fields from others, reads them here.
         """
         return entry.load(cls, name=entry.name, line=entry.line, stage=entry.stage)
+
+    @classmethod
+    def forms(cls) -> tuple[Form, ...]:
+        """Return what its entries may hold, for the recipe's JSON schema; a kind with a `read` of its own says it.
+
+        Of several forms the one counts whose `narrowed` names the value of the keyword; the last is for all others.
+        """
+        return (Form(cls, given=("name", "line", "stage")),)
 
     def settings(self) -> object:
         """Return, for the fingerprint, the settings that change the result; plain values for JSON.

@@ -26,7 +26,7 @@ from pipeline.recipe.entry import NodeEntry
 from pipeline.recipe.values import GroupsEntry
 from rvos.errors import ConfigError, PipelineError
 from rvos.mask_sequences import MaskSequence
-from rvos.settings import Range, nearest, show
+from rvos.settings import Form, Range, nearest, show
 from rvos.videos import Video
 
 # Elsewhere a sentence means one object.
@@ -112,6 +112,11 @@ class FuseNode(Node):
     rule: FusionRule
     groups: GroupsEntry
     fitted: Path | None = None
+
+    @classmethod
+    def forms(cls) -> tuple[Form, ...]:
+        """Its keys."""
+        return (Form(_FuseEntry),)
 
     @classmethod
     def read(cls, entry: NodeEntry) -> Node | None:

@@ -19,6 +19,7 @@ from pipeline.recipe.entry import NodeEntry
 from rvos.errors import ConfigError, InputError
 from rvos.mask_sequences import MaskSequence
 from rvos.runs import Runs
+from rvos.settings import Form
 from rvos.videos import Video
 
 
@@ -64,6 +65,11 @@ class GateNode(Node):
     features: tuple[str, ...]
     fitted: Path | None
     threshold: float | None
+
+    @classmethod
+    def forms(cls) -> tuple[Form, ...]:
+        """Its keys."""
+        return (Form(_GateEntry),)
 
     @classmethod
     def read(cls, entry: NodeEntry) -> Node | None:

@@ -22,7 +22,7 @@ from rvos.errors import ConfigError
 from rvos.grounding import check_tracklets, choose_tracklets
 from rvos.mask_sequences import MaskSequence
 from rvos.runs import Runs
-from rvos.settings import Chance, Positive, nearest, show
+from rvos.settings import Chance, Form, Positive, nearest, show
 from rvos.tracklets import TrackletSet
 from rvos.videos import Video
 
@@ -86,6 +86,11 @@ class GroundNode(Node):
     least: float
     fallback: str | None
     by_frame: bool
+
+    @classmethod
+    def forms(cls) -> tuple[Form, ...]:
+        """Its keys."""
+        return (Form(_GroundEntry),)
 
     @classmethod
     def read(cls, entry: NodeEntry) -> Node | None:

@@ -19,7 +19,7 @@ from pipeline.recipe.values import DetectorEntry, EngineEntry
 from propagate.masklets import MaskletSettings
 from rvos.files import write_atomically
 from rvos.nouns import NounFinder, NounSettings, split_names
-from rvos.settings import nearest, show
+from rvos.settings import Form, nearest, show
 from rvos.tracklets import Tracklet
 from rvos.videos import Video
 
@@ -54,6 +54,11 @@ class MaskletsNode(Node):
     engine: EngineEntry
     nouns: NounSettings
     rules: MaskletSettings
+
+    @classmethod
+    def forms(cls) -> tuple[Form, ...]:
+        """Its keys."""
+        return (Form(_MaskletsEntry),)
 
     @classmethod
     def read(cls, entry: NodeEntry) -> Node | None:

@@ -11,7 +11,7 @@ from pipeline.devices import choose_device
 from pipeline.kinds.artefacts import MASKS, Artefact
 from pipeline.kinds.base import Node, NodeFile, Task, WorkerKey, plain_fields
 from pipeline.kinds.loaded import NETWORK
-from pipeline.kinds.outside import is_outside, read_outside, runner_name
+from pipeline.kinds.outside import is_outside, outside_forms, read_outside, runner_name
 from pipeline.recipe.entry import NodeEntry
 from runners.base import ModelSettings, Runner
 from runners.options import OPTIONS
@@ -21,7 +21,7 @@ from runners.windows import describe_setting
 from rvos.errors import PipelineError
 from rvos.mask_sequences import MaskSequence
 from rvos.plugins import list_entry_points
-from rvos.settings import nearest, show
+from rvos.settings import Form, nearest, show
 from rvos.videos import Video
 
 # Compiling changes how fast it is.
@@ -38,6 +38,14 @@ class MemberNode(Node):
     artefact: ClassVar[Artefact] = MASKS
 
     model: ModelSettings
+
+    @classmethod
+    def forms(cls) -> tuple[Form, ...]:
+        """The networks with their options, a program, and whatever else is a user's own."""
+        networks = [
+            Form(ModelSettings, narrowed={"runner": Literal[name], "options": OPTIONS[name]}) for name in RUNNERS
+        ]
+        return (*networks, *outside_forms())
 
     @classmethod
     def read(cls, entry: NodeEntry) -> Node | None:

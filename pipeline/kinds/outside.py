@@ -21,7 +21,7 @@ from runners.registry import RUNNERS
 from rvos.errors import ConfigError
 from rvos.mask_sequences import MaskSequence
 from rvos.plugins import Plugin, find_plugin, is_plugin_name, list_entry_points, load_plugin
-from rvos.settings import Section
+from rvos.settings import Form, Section
 from rvos.videos import Video
 
 COMMAND = "command"
@@ -40,6 +40,11 @@ def is_outside(entry: NodeEntry) -> bool:
 def read_outside(entry: NodeEntry) -> Node | None:
     """Return the node of an entry for which `is_outside` holds; None where problems were noted."""
     return CommandNode.read(entry) if runner_name(entry) == COMMAND else OwnNode.read(entry)
+
+
+def outside_forms() -> tuple[Form, ...]:
+    """Return what such entries may hold."""
+    return Form(CommandModel), Form(OwnModel)
 
 
 def runner_name(entry: NodeEntry) -> str:

@@ -24,7 +24,7 @@ from propagate.key_frames import KeySettings
 from rvos.errors import ConfigError, PipelineError
 from rvos.imports import Source, open_source
 from rvos.mask_sequences import MaskSequence
-from rvos.settings import Range, nearest, show
+from rvos.settings import Form, Range, nearest, show
 from rvos.videos import Video
 
 if TYPE_CHECKING:
@@ -79,6 +79,11 @@ class PropagateNode(Node):
     engine: EngineEntry | None
     folder: Path | None = None
     key: KeySettings = field(default_factory=KeySettings)
+
+    @classmethod
+    def forms(cls) -> tuple[Form, ...]:
+        """Its keys."""
+        return (Form(_PropagateEntry),)
 
     @classmethod
     def read(cls, entry: NodeEntry) -> Node | None:

@@ -21,7 +21,7 @@ from propagate.tracklets import find_confidence
 from rvos.detections import FrameInstances, Proposal, VideoProposals
 from rvos.errors import ConfigError, InputError
 from rvos.nouns import NounFinder, NounSettings, split_names
-from rvos.settings import nearest, show
+from rvos.settings import Form, nearest, show
 from rvos.videos import Video
 
 if TYPE_CHECKING:
@@ -78,6 +78,11 @@ class ProposeNode(Node):
     engine: EngineEntry | None
     nouns: NounSettings
     rules: ProposalSettings
+
+    @classmethod
+    def forms(cls) -> tuple[Form, ...]:
+        """Its keys."""
+        return (Form(_ProposeEntry),)
 
     @classmethod
     def read(cls, entry: NodeEntry) -> Node | None:

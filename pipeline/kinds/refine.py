@@ -20,6 +20,7 @@ from rvos.errors import InputError
 from rvos.mask_sequences import MaskSequence
 from rvos.nouns import NounFinder, NounSettings
 from rvos.runs import Runs
+from rvos.settings import Form
 from rvos.tracklets import Tracklet
 from rvos.videos import Video
 
@@ -52,6 +53,11 @@ class RefineNode(Node):
     masklets: str
     nouns: NounSettings
     rules: RefinementSettings
+
+    @classmethod
+    def forms(cls) -> tuple[Form, ...]:
+        """Its keys."""
+        return (Form(_RefineEntry),)
 
     @classmethod
     def read(cls, entry: NodeEntry) -> Node | None:

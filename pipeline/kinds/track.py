@@ -20,7 +20,7 @@ from pipeline.recipe.values import EngineEntry
 from propagate.tracklets import TrackletSettings, choose_candidates, to_tracklet
 from rvos.detections import VideoProposals
 from rvos.runs import Runs, unite
-from rvos.settings import nearest, show
+from rvos.settings import Form, nearest, show
 from rvos.tracklets import Tracklet, TrackletSet
 from rvos.videos import Video
 
@@ -57,6 +57,11 @@ class TrackNode(Node):
     engine: EngineEntry
     members: tuple[str, ...]
     rules: TrackletSettings
+
+    @classmethod
+    def forms(cls) -> tuple[Form, ...]:
+        """Its keys."""
+        return (Form(_TrackEntry),)
 
     @classmethod
     def read(cls, entry: NodeEntry) -> Node | None:

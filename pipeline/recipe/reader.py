@@ -23,12 +23,12 @@ from rvos.settings import INVALID, Loader, Problems, Section, read_document
 from rvos.settings import Node as SettingsNode
 
 _WHAT = "recipe"
-_NEEDED = ("dataset", "stages")
+NEEDED = ("dataset", "stages")
 _ENGINE_FIELDS = ("network", "checkpoint", "scales", "flip")
 
 
 @dataclass(frozen=True, slots=True)
-class _Sections:
+class Sections:
     """The keys of a recipe; each is read after those that it may refer to."""
 
     dataset: SettingsNode | None = None
@@ -44,7 +44,9 @@ class _Sections:
 
 
 @dataclass(frozen=True, slots=True)
-class _Submission:
+class Submission:
+    """`submission:` of a recipe."""
+
     node: str
 
 
@@ -97,10 +99,10 @@ def read_recipe(path: Path, overrides: Sequence[str] = (), *, workspace: Path | 
     """
     problems = Problems(path)
     root = read_document(path, overrides, what=_WHAT)
-    sections = Loader(problems).read(_Sections, root, _WHAT, is_top=True)
-    if not isinstance(sections, _Sections):
+    sections = Loader(problems).read(Sections, root, _WHAT, is_top=True)
+    if not isinstance(sections, Sections):
         problems.check()
-    for key in _NEEDED:
+    for key in NEEDED:
         if getattr(sections, key) is None:
             problems.add(root.place, f"{_WHAT}: {key!r} is missing; add it")
     loader = Loader(problems, paths=_read_paths(problems, sections.paths))
@@ -184,8 +186,8 @@ def _read_stages(nodes: _Nodes, node: SettingsNode | None) -> tuple[str, ...]:
 def _read_submission(loader: Loader, node: SettingsNode | None) -> str | None:
     if node is None:
         return None
-    submission: _Submission | str = loader.read(_Submission | str, node, "submission")
-    return submission.node if isinstance(submission, _Submission) else submission
+    submission: Submission | str = loader.read(Submission | str, node, "submission")
+    return submission.node if isinstance(submission, Submission) else submission
 
 
 def _read_node(section: str, entry: NodeEntry) -> Node | None:

@@ -5,13 +5,14 @@ from rvos.settings.document import read_document
 from rvos.settings.loader import INVALID, Loader, load
 from rvos.settings.nodes import Node, Section, SettingsTree
 from rvos.settings.problems import Place, Problems, nearest, show
-from rvos.settings.schema import json_schema
+from rvos.settings.schema import Form, choose_form, describe_form, json_schema
 
 __all__ = [
     "INVALID",
     "Ascending",
     "Chance",
     "Count",
+    "Form",
     "Key",
     "Line",
     "Loader",
@@ -24,6 +25,8 @@ __all__ = [
     "SettingsTree",
     "Side",
     "Size",
+    "choose_form",
+    "describe_form",
     "json_schema",
     "load",
     "nearest",

@@ -75,7 +75,10 @@ def test_a_sweep_of_a_clean_up_starts_with_the_masks_as_they_are(
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ("stages.stage1.cleaned={clean_up: pair, islands: 2}", "islands '2' is not a number of at least 0 and of at most 1"),
+        (
+            "stages.stage1.cleaned={clean_up: pair, islands: 2}",
+            "islands '2' is not a number of at least 0 and of at most 1",
+        ),
         ("stages.stage1.cleaned={clean_up: pear, islands: 0.1}", "'pear'"),
         ("stages.stage1.pair={fuse: [a], method: conditional_union}", "takes two members"),
         ("stages.stage1.pair={fuse: [a, b], method: conditional_union, threshold: 2}", "part of an area"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from pathlib import Path
 
@@ -170,3 +172,70 @@ def test_a_sweep_can_be_drawn(finished: Path, capsys: pytest.CaptureFixture[str]
         assert image.width > image.height > 200
     assert main(["sweep", str(finished / "pipeline.yaml"), "ab", "--members", "--plot", str(picture)]) == 2
     assert "drop --members" in capsys.readouterr().err
+
+
+def test_a_table_is_csv_with_all_digits(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    expected = call(finished, capsys, "table", "a", "final")["rows"]
+    assert main(["table", str(finished / "pipeline.yaml"), "a", "final", "--csv"]) == 0
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert [row["node"] for row in rows] == [row["node"] for row in expected]
+    for row, wanted in zip(rows, expected, strict=True):
+        assert float(row["J&F"]) == wanted["j_and_f"]
+        assert row["gain"] == ("" if wanted["gain"] is None else repr(wanted["gain"]))
+
+
+def test_a_table_is_markdown_as_one_pastes_it(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (row,) = call(finished, capsys, "table", "a")["rows"]
+    assert main(["table", str(finished / "pipeline.yaml"), "a", "--markdown"]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "| node | J | F | J&F | gain | 95 % interval |",
+        "| --- | ---: | ---: | ---: | --- | --- |",
+        f"| a | {row['j']:.2f} | {row['f']:.2f} | {row['j_and_f']:.2f} |  |  |",
+    ]
+
+
+def test_csv_holds_one_table(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["table", str(finished / "pipeline.yaml"), "a", "--csv", "--pairs"]) == 2
+    assert "--csv writes one table" in capsys.readouterr().err
+
+
+def test_a_sweep_and_an_evaluation_are_tables_too(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    recipe = str(finished / "pipeline.yaml")
+    settings = call(finished, capsys, "sweep", "final", "--members")["settings"]
+    assert main(["sweep", recipe, "final", "--members", "--csv"]) == 0
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert [(row["members"].split(), row["threshold"], float(row["F"])) for row in rows] == [
+        (row["members"], row["threshold"], row["f"]) for row in settings
+    ]
+    assert main(["submit", recipe]) == 0
+    capsys.readouterr()
+    words = [str(finished / "data"), str(finished / "runs/submission.zip"), "--format", "ref-youtube-vos"]
+    assert main(["evaluate", *words, "--csv"]) == 0
+    (row,) = csv.DictReader(io.StringIO(capsys.readouterr().out))
+    assert float(row["J&F"]) == pytest.approx(evaluate(finished, "final"), abs=1e-9)
+    assert row["expressions"] == "9"
+
+
+def test_several_recipes_share_a_table(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = (finished / "pipeline.yaml").read_text()
+    (finished / "other.yaml").write_text(text.replace("runs", "others").replace("threshold: 0.5", "threshold: 1"))
+    other = str(finished / "other.yaml")
+    assert main(["run", other, "--quiet"]) == 0
+    rows = call(finished, capsys, "table", other, "a", "ab")["rows"]
+    assert [row["node"] for row in rows] == ["pipeline/a", "other/a", "pipeline/ab", "other/ab"]
+    assert rows[1]["gain"] == 0
+    assert rows[2]["j_and_f"] == pytest.approx(evaluate(finished, "ab"), abs=1e-9)
+    assert rows[3]["gain"] == pytest.approx(rows[3]["j_and_f"] - rows[2]["j_and_f"])
+    assert [row["node"] for row in call(finished, capsys, "table", other)["rows"]] == ["pipeline/final", "other/final"]
+    assert main(["table", str(finished / "pipeline.yaml"), other, "fnal"]) == 2
+    assert "no recipe has a node 'fnal'; did you mean 'final'?" in capsys.readouterr().err
+
+
+def test_recipes_of_other_sentences_are_not_compared(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = (finished / "pipeline.yaml").read_text()
+    write_split(finished / "second")
+    meta = finished / "second/data/meta_expressions/valid/meta_expressions.json"
+    meta.write_text(meta.read_text().replace('"2": {"exp"', '"3": {"exp"'))
+    (finished / "other.yaml").write_text(text.replace("root: data", "root: second/data"))
+    assert main(["table", str(finished / "pipeline.yaml"), str(finished / "other.yaml"), "a"]) == 2
+    assert "video video0 has other sentences than in the first recipe" in capsys.readouterr().err

@@ -264,10 +264,10 @@ def test_the_schema_says_what_the_loader_reads() -> None:
     assert schema["required"] == ["from"]
     assert schema["additionalProperties"] is False
     properties = schema["properties"]
-    assert properties["kind"] == {"enum": ["a", "b"]}
-    assert properties["rate"] == {"type": "number", "exclusiveMinimum": 0}
+    assert properties["kind"] == {"enum": ["a", "b"], "default": "a"}
+    assert properties["rate"] == {"type": "number", "exclusiveMinimum": 0, "default": 1.0}
     inner = properties["inner"]["anyOf"][0]
     assert set(inner["properties"]) == {"depths", "heads"}
-    assert inner["properties"]["depths"] == {"type": "array", "items": {"type": "integer"}}
+    assert inner["properties"]["depths"]["items"] == {"type": "integer"}
     assert properties["inner"]["anyOf"][2] == {"type": "null"}
     assert properties["named"] == {"type": "object", "additionalProperties": {"type": ["number", "string"]}}
