@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal, Protocol, get_args
 
+from runners.test_time import TestTime
 from rvos.errors import ConfigError
 from rvos.mask_sequences import KeepSoft, MaskSequence
 from rvos.settings import Range, Size
@@ -14,6 +15,7 @@ from rvos.videos import Expression, Video
 
 Precision = Literal["float32", "float16", "bfloat16"]
 OptionValue = str | int | float | bool
+_SEE_CLIPS = ("soc", "mutr", "referformer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,7 @@ class ModelSettings:
         compile: pass the network through `torch.compile`.
         keep_soft: keep logits beside the hard masks, as `uint8` (true) or `float16`.
         options: the runner's own settings.
+        test_time: views of the video that are averaged before results are stored; None: the ordinary one alone.
     """
 
     runner: str
@@ -43,8 +46,13 @@ class ModelSettings:
     compile: bool = False
     keep_soft: KeepSoft = True
     options: Mapping[str, OptionValue] = field(default_factory=dict)
+    test_time: TestTime | None = None
 
     def __post_init__(self) -> None:
+        if self.test_time is not None and self.runner not in _SEE_CLIPS:
+            raise ConfigError(
+                f"{self.runner}: test_time is for networks that see clips ({', '.join(_SEE_CLIPS)}); remove it"
+            )
         # One value for one meaning: results must not be made again for another spelling.
         if self.keep_soft == "uint8":
             object.__setattr__(self, "keep_soft", True)

@@ -17,6 +17,8 @@ from runners.frames import read_clip, to_mask_sequence
 from runners.networks.text_encoder import TextFeatures
 from runners.networks.tokenizers import Tokens
 from runners.resources import arithmetic, memory_advice
+from runners.test_time import View, mirror_words
+from runners.view_merging import Found, join_clips, merge_views
 from runners.windows import describe_protocol, join_windows, plan_windows
 from rvos.errors import InputError
 from rvos.mask_sequences import KeepSoft, MaskSequence
@@ -38,6 +40,7 @@ class ClipProtocol:
         precision: of the network's arithmetic.
         keep_soft: keep logits beside the hard masks, as `uint8` (true) or `float16`.
         lower_case: lower-case expressions and join their words by single blanks, as in training.
+        views: looks at the video that are averaged.
     """
 
     short_side: int
@@ -48,6 +51,7 @@ class ClipProtocol:
     precision: Precision = "float32"
     keep_soft: KeepSoft = True
     lower_case: bool = False
+    views: tuple[View, ...] = (View(),)
 
     @classmethod
     def of(
@@ -74,6 +78,7 @@ class ClipProtocol:
             settings.precision,
             settings.keep_soft,
             lower_case,
+            (View(),) if settings.test_time is None else settings.test_time.views(),
         )
 
 
@@ -121,14 +126,10 @@ class ClipRunner(ABC, Generic[Visual]):
         if not video.frames:
             raise InputError(f"{video.id}: no frames; drop the video or restore its frame list")
         _logger.info("%s: %s", video.id, self.protocol(video))
-        windows = plan_windows(video.n_frames, self.clips.window, self.clips.overlap)
         with memory_advice(video), arithmetic(self.device, self.clips.precision):
-            texts = self._read(video, expressions)
-            found = [self._segment_window(video, window, texts) for window in windows]
+            found = merge_views(self._segment_view(video, expressions, view) for view in self.clips.views)
         size = video.read_size()
-        for index, expression in enumerate(expressions):
-            logits = join_windows([part[index][0] for part in found], windows, video.n_frames)
-            scores = join_windows([part[index][1] for part in found], windows, video.n_frames)
+        for expression, (logits, scores) in zip(expressions, found, strict=True):
             yield to_mask_sequence(
                 video,
                 expression,
@@ -139,18 +140,39 @@ class ClipRunner(ABC, Generic[Visual]):
                 key_frame=self.pick_key_frame(logits),
             )
 
-    def _segment_window(
-        self, video: Video, window: range, texts: Sequence[TextFeatures]
-    ) -> list[tuple[Tensor, Tensor]]:
+    def _segment_view(self, video: Video, expressions: Sequence[Expression], view: View) -> Found:
+        """Return logits and scores of every expression in all frames, as one view gives them."""
+        texts = self._read(video, expressions, mirrored=view.mirrored)
+        clips = list(view.clips(video.n_frames))
+        return join_clips([self._segment_clip(video, clip, texts, view) for clip in clips], clips, video.n_frames)
+
+    def _segment_clip(self, video: Video, frames: range, texts: Sequence[TextFeatures], view: View) -> Found:
+        """Return logits and scores of every expression in some frames, window by window."""
+        windows = plan_windows(len(frames), self.clips.window, self.clips.overlap)
+        found = [self._segment_window(video, frames[window.start : window.stop], texts, view) for window in windows]
+        return [
+            (
+                join_windows([one[0] for one in parts], windows, len(frames)),
+                join_windows([one[1] for one in parts], windows, len(frames)),
+            )
+            for parts in zip(*found, strict=True)
+        ]
+
+    def _segment_window(self, video: Video, window: range, texts: Sequence[TextFeatures], view: View) -> Found:
         """Return logits and scores of every expression in one window, float32 on the CPU."""
         sides = self.clips
-        clip = read_clip(video, window, short_side=sides.short_side, long_side=sides.long_side, smallest=sides.smallest)
+        short_side = view.short_side or sides.short_side
+        clip = read_clip(video, window, short_side=short_side, long_side=sides.long_side, smallest=sides.smallest)
+        if view.mirrored:
+            clip = clip.flip(-1)
         visual = self.encode_video(clip[None].to(self.device))
-        return [(logits.float().cpu(), scores.float().cpu()) for logits, scores in self.choose(visual, texts)]
+        found = [(logits.float().cpu(), scores.float().cpu()) for logits, scores in self.choose(visual, texts)]
+        # Mirrored back here, so that all views lie over each other whatever is done with them.
+        return [(logits.flip(-1), scores) for logits, scores in found] if view.mirrored else found
 
-    def _read(self, video: Video, expressions: Sequence[Expression]) -> list[TextFeatures]:
+    def _read(self, video: Video, expressions: Sequence[Expression], *, mirrored: bool) -> list[TextFeatures]:
         """Return the text features of the expressions; those of texts seen before come from the cache."""
-        wanted = [self._clean(expression.text) for expression in expressions]
+        wanted = [self._clean(mirror_words(one.text) if mirrored else one.text) for one in expressions]
         for expression, text in zip(expressions, wanted, strict=True):
             if not text.strip():
                 raise InputError(f"{video.id}/{expression.id}: the expression is empty; mend or drop it")

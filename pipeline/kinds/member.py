@@ -80,7 +80,9 @@ class MemberNode(Node):
 
     def settings(self) -> object:
         """All settings but those that only change how fast it is."""
-        return plain_fields(self.model, without=_WITHOUT_EFFECT)
+        # Left out where there are none: results from before there were such views keep their fingerprints.
+        without = (*_WITHOUT_EFFECT, "test_time") if self.model.test_time is None else _WITHOUT_EFFECT
+        return plain_fields(self.model, without=without)
 
     def sources(self, video: Video, checksums: Checksums) -> object:
         """The sentences and the frames."""
@@ -103,8 +105,9 @@ class MemberNode(Node):
             yield str(error)
 
     def protocol(self) -> str | None:
-        """The windows."""
-        return describe_setting(self.model.window, self.model.overlap)
+        """The windows, and what is averaged."""
+        windows = describe_setting(self.model.window, self.model.overlap)
+        return windows if self.model.test_time is None else f"{windows}; {self.model.test_time}"
 
     def score_scale(self, nodes: Mapping[str, Node]) -> str | None:
         """The network's own."""
