@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from pipeline.executors.choose import choose_executor
-from pipeline.executors.driver import run_plan
+from pipeline.executors.driver import Watcher, run_plan
 from pipeline.load_checks import check_loads
 from pipeline.plan import Plan
 from pipeline.progress import Progress
@@ -25,6 +25,7 @@ class RunMeans:
         cluster: address of a dask scheduler, or its file; None: this machine.
         device: `auto`, `cpu`, `cuda` or `cuda:N`.
         quiet: no progress.
+        watchers: who else is told what happens.
 
     Raises:
         ConfigError: less than one process.
@@ -34,6 +35,7 @@ class RunMeans:
     cluster: str | None = None
     device: str = "auto"
     quiet: bool = False
+    watchers: tuple[Watcher, ...] = ()
 
     def __post_init__(self) -> None:
         if self.jobs < 1:
@@ -66,4 +68,4 @@ def compute(plan: Plan, means: RunMeans, *, plan_again: Callable[[], Plan]) -> t
 def _run(plan: Plan, means: RunMeans) -> Tally:
     folders = (plan.recipe.workspace, plan.recipe.dataset.root)
     executor = choose_executor(jobs=means.jobs, cluster=means.cluster, folders=folders)
-    return run_plan(plan, executor=executor, watchers=(Progress(quiet=means.quiet), Stopwatch()))
+    return run_plan(plan, executor=executor, watchers=(*means.watchers, Progress(quiet=means.quiet), Stopwatch()))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from dataclasses import replace
 from functools import partial
 
 from pipeline.commands.recipe_options import add_recipe_options, open_recipe, repeat_options
@@ -13,6 +14,7 @@ from pipeline.group_review import write_review
 from pipeline.plan import Plan, find_missing_inputs, make_plan, parse_shard, select_videos
 from pipeline.recipe.graph import build_graph, check_files, choose_stage
 from pipeline.recipe.recipe import Recipe
+from pipeline.run_log import logged, name_log
 from pipeline.running import RunMeans, compute
 from pipeline.summary import Tally, print_summary
 from pipeline.workspace import prepare_workspace
@@ -46,7 +48,7 @@ def register(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run the recipe; 0 when everything is there, 2 after bad input, 1 after any other failure."""
-    means = RunMeans(options.jobs, options.cluster, options.device, options.quiet)
+    means = RunMeans(options.jobs, options.cluster, options.device, options.quiet)  # refuses what cannot work
     shard = parse_shard(options.shard) if options.shard else None
     recipe = open_recipe(options)
     stage = choose_stage(recipe, options.stage)
@@ -56,14 +58,17 @@ def run(options: argparse.Namespace) -> int:
     videos = select_videos(dataset, names=options.videos, shard=shard)
     forced = find_dependents(graph.nodes, options.force, recipe)
     prepare_workspace(recipe.workspace)
-    for warning in graph.warnings:
-        print(f"warning: {warning}", file=sys.stderr)
-    make = partial(make_plan, recipe, graph, videos, device=options.device)
-    plan = make()
-    _check_earlier_stages(plan, options)
-    forget_results(plan, forced)
-    plan, tally = compute(plan, means, plan_again=make)
-    _report(options, plan, tally, stage)
+    with logged(name_log(recipe.workspace)) as log:
+        for warning in graph.warnings:
+            print(f"warning: {warning}", file=sys.stderr)
+        make = partial(make_plan, recipe, graph, videos, device=options.device)
+        plan = make()
+        _check_earlier_stages(plan, options)
+        forget_results(plan, forced)
+        plan, tally = compute(plan, replace(means, watchers=(log,)), plan_again=make)
+        _report(options, plan, tally, stage)
+        for row in tally.rows(plan):
+            log.note(f"{row.node}: {row.done} done, {row.reused} reused, {row.failed} failed, {row.seconds:.1f} s")
     return tally.exit_status
 
 

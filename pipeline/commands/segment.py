@@ -25,6 +25,7 @@ from pipeline.recipe.recipe import Recipe
 from pipeline.report.build import ReportSettings, write_report
 from pipeline.report.sides import PlanSide
 from pipeline.results import Results
+from pipeline.run_log import logged, name_log
 from pipeline.timings import Stopwatch
 from pipeline.workspace import prepare_workspace
 from rvos.datasets import Dataset, open_dataset
@@ -78,15 +79,16 @@ def run(options: argparse.Namespace) -> int:
     check_files(graph.nodes, recipe)
     dataset = open_dataset("ref-youtube-vos", data, SPLIT)
     prepare_workspace(recipe.workspace)
-    progress = ClipProgress(quiet=options.quiet)
-    plan = make_plan(recipe, graph, (progress.watch(dataset.video(video_id)),), device=options.device)
-    executor = choose_executor(jobs=options.jobs)
-    tally = run_plan(plan, executor=executor, watchers=(progress, Stopwatch()))
-    tally.print_failures()
-    if tally.exit_status:
-        return tally.exit_status
-    warn_of_bundled(plan, dataset.video(video_id), Results(plan))
-    write_results(options, out, plan, dataset)
+    with logged(name_log(out)) as log:
+        progress = ClipProgress(quiet=options.quiet)
+        plan = make_plan(recipe, graph, (progress.watch(dataset.video(video_id)),), device=options.device)
+        executor = choose_executor(jobs=options.jobs)
+        tally = run_plan(plan, executor=executor, watchers=(log, progress, Stopwatch()))
+        tally.print_failures()
+        if tally.exit_status:
+            return tally.exit_status
+        warn_of_bundled(plan, dataset.video(video_id), Results(plan))
+        write_results(options, out, plan, dataset)
     return 0
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from pipeline.run_log import logged, name_log
+
 
 def register(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
@@ -37,9 +39,10 @@ def run(options: argparse.Namespace) -> int:
     if options.threads:
         torch.set_num_threads(options.threads)
     folder = options.out or Path("runs/training") / config.name
-    summary = run_training(
-        config, folder, resume=options.resume, export=options.export, device=options.device, quiet=options.quiet
-    )
+    with logged(name_log(folder)):
+        summary = run_training(
+            config, folder, resume=options.resume, export=options.export, device=options.device, quiet=options.quiet
+        )
     score = f", best J&F {summary.best:.1f}" if summary.best >= 0 else ""
     print(f"{config.name}: {summary.steps} steps in {summary.seconds / 60:.1f} minutes{score}; see {folder}")
     return 0
