@@ -40,7 +40,7 @@ class Pass:
 
 def build_engine(name: str) -> Pass:
     """Return a frame of AOT or DeAOT: read, propagated from one remembered frame, decoded and remembered."""
-    network = deaot_toolkit.build(name)
+    network = deaot_toolkit.build(name).requires_grad_(False)
     size = deaot_toolkit.network_size(_FRAME, align_corners=network.config.align_corners)
     image = torch.randn(1, 3, *size)
     labels = torch.zeros(1, *size, dtype=torch.int64)
@@ -60,6 +60,7 @@ def build_engine(name: str) -> Pass:
 def build_sam2(name: str) -> Pass:
     """Return a frame of SAM 2 with as full a memory as it reads, remembered."""
     network = Sam2Network(find_config(name))
+    network.model.requires_grad_(False)
     image = torch.randn(1, 3, network.side, network.side)
     mask = torch.zeros(1, 1, network.side, network.side)
     mask[..., network.side // 4 : network.side // 2, network.side // 4 : network.side // 2] = 1
@@ -87,20 +88,20 @@ def build_sam2(name: str) -> Pass:
 
 def build_soc() -> Pass:
     """Return a clip and an expression of SOC."""
-    network = SOC(SOCConfig()).eval()
+    network = SOC(SOCConfig()).eval().requires_grad_(False)
     parts = {**_clip_parts(network), "clusters": network.voc, "mask features": network.spatial_decoder}
     return Pass(_clip_pass(network), parts)
 
 
 def build_referformer(make: Callable[[], ReferFormer]) -> Pass:
     """Return a clip and an expression of ReferFormer or MUTR; the pyramid and the masks are the rest."""
-    network = make().eval()
+    network = make().eval().requires_grad_(False)
     return Pass(_clip_pass(network), {**_clip_parts(network), "words": network.fusion_module})
 
 
 def build_uninext(backbone: str) -> Pass:
     """Return a frame and an expression of UNINEXT."""
-    network = Uninext(UninextConfig(backbone=RELEASED[backbone])).eval()
+    network = Uninext(UninextConfig(backbone=RELEASED[backbone])).eval().requires_grad_(False)
     frame = pad_frames(torch.randn(1, 3, *_FRAME), network.config.backbone.multiple)
     ids = torch.randint(0, network.config.text.vocabulary, (1, _WORDS))
     sizes = torch.tensor([_FRAME])

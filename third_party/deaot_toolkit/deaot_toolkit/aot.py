@@ -15,7 +15,7 @@ from deaot_toolkit.layers import DropPath, TokenGroupNorm
 from deaot_toolkit.local_attention import local_attention
 from deaot_toolkit.memory import LayerEntry, LayerMemory, read_memory
 from deaot_toolkit.positions import sine_positions
-from deaot_toolkit.tokens import Grid, to_map, to_tokens
+from deaot_toolkit.tokens import Grid, split_axis, to_map, to_tokens
 
 _GROUPS = 32
 
@@ -79,10 +79,7 @@ class ShortTermAttention(nn.Module):
 
     def forward(self, query: Tensor, memory: LayerEntry, grid: Grid) -> Tensor:
         """Return (B, N, C)."""
-        # (B, N, C) -> (B, C, N, 1): a grouped 1x1 convolution maps each head's query to one bias for every offset of
-        # its window, (B, N, heads x offsets).
-        as_map = query.transpose(1, 2)[..., None]
-        relative = self.relative_emb_k(as_map)[..., 0].transpose(1, 2)
+        relative = self._relative(query)
         (attended,) = local_attention(
             query,
             memory.key,
@@ -95,6 +92,14 @@ class ShortTermAttention(nn.Module):
         )
         projected: Tensor = self.projection(attended)
         return projected
+
+    def _relative(self, query: Tensor) -> Tensor:
+        """Return one bias for every offset of each query's window, (B, heads, N, offsets)."""
+        weight, bias = (split_axis(part, 0, (self.heads, -1)) for part in self.relative_emb_k.parameters())
+        # The grouped 1x1 convolution as one product a head: (heads, B * N, C / heads) @ (heads, C / heads, offsets)
+        by_head = split_axis(query, 2, (self.heads, -1)).flatten(0, 1).transpose(0, 1)
+        relative = torch.baddbmm(bias[:, None], by_head, weight.flatten(2).transpose(1, 2))
+        return split_axis(relative, 1, query.shape[:2]).transpose(0, 1)
 
 
 class GatedActivation(nn.Module):

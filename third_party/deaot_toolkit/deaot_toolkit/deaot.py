@@ -91,8 +91,8 @@ class GatedShortTermAttention(GatedOutput):
 
     def forward(self, query: Tensor, memory: LayerEntry, gates: Sequence[Tensor | None], grid: Grid) -> Tensor:
         """Return (B, N, 2C): visual and identity updates."""
-        # A 1x1 convolution on tokens: (B, N, C/2) -> (B, N, offsets), one bias for every place of the window.
-        relative = linear(query, self.relative_emb_k.weight.flatten(1), self.relative_emb_k.bias)
+        # A 1x1 convolution on tokens: (B, N, C/2) -> (B, 1, N, offsets), one bias for every place of the window.
+        relative = linear(query, self.relative_emb_k.weight.flatten(1), self.relative_emb_k.bias)[:, None]
         halves = local_attention(query, memory.key, memory.values, relative, grid=grid, heads=1, radius=self.radius)
         return self.finish(halves, gates, grid)
 

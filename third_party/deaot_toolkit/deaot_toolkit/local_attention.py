@@ -1,10 +1,8 @@
 """Attention to the (2 r + 1) x (2 r + 1) window around each cell, by dense products of bands of rows.
 
-A tile of query cells meets only the keys within the radius of the tile: one dense product, with offsets
-outside a query's own window excluded. The scratch memory is that of one tile, whatever the size of the map.
-The relative bias of a query is laid out over the keys of its tile by *skewing*: a row of S = 2 r + 1 offsets is
-padded to the tile's width and the padded rows are read one element further each, which copies memory but
-needs no index.
+A tile of query cells meets only the keys within the radius of the tile: one dense product. The window of each query is
+a strided view of its tile's logits: the softmax sees S x S offsets, S = 2 r + 1, and what it gives goes back the same
+way into a tile of zeros. The scratch memory is that of one tile, whatever the size of the map.
 """
 
 from __future__ import annotations
@@ -20,7 +18,7 @@ from deaot_toolkit.tokens import Grid, split_axis
 
 # Cells; small maps are fastest in one piece.
 _SMALL_MAP = 256
-_TILE = (4, 18)
+_TILE = (4, 14)
 _GPU_TILE = (8, 64)
 
 
@@ -75,43 +73,19 @@ def tiles(grid: Grid, radius: int, size: tuple[int, int]) -> Iterator[list[Tile]
         yield strip
 
 
-def skew(offsets: Tensor) -> Tensor:
-    """Return (..., R, R + S - 1) whose row i holds the S offsets of row i from column i on, -inf elsewhere.
+def windows(tile: Tensor, queries: Grid, spans: int) -> Tensor:
+    """Return a view (..., R, W, S, S) of the keys around each query of a tile.
+
+    Query (i, j) begins at key (i, j), so a step to the next query is one to the next key as well: strides say so.
 
     Args:
-        offsets: (..., R, S).
+        tile: (..., R * W, R + S - 1, W + S - 1), contiguous.
     """
-    rows, span = offsets.shape[-2:]
-    # Rows of S offsets and R times -inf, read again as rows that are one element shorter: row i begins i places later.
-    flat = pad(offsets, (0, rows), value=float("-inf")).flatten(-2)
-    return split_axis(flat[..., : rows * (rows + span - 1)], -1, (rows, rows + span - 1))
-
-
-def unskew(weights: Tensor) -> Tensor:
-    """Return the offsets (..., R, S) of weights (..., R, R + S - 1): the inverse of `skew`."""
-    rows, columns = weights.shape[-2:]
-    # The same with one element more a row.
-    shifted = split_axis(pad(weights.flatten(-2), (0, rows)), -1, (rows, columns + 1))
-    return shifted[..., : columns - rows + 1]
-
-
-def _tile_bias(relative: Tensor, tile: Tile, radius: int) -> Tensor:
-    """Return the bias (b, heads, R, W, key rows, key columns) of a tile; `relative` is (b, heads, R, W, S, S)."""
-    above, below, before, after = tile.margins(radius)
-    by_column = skew(relative.transpose(3, 4))  # (b, heads, R, S, W, columns)
-    by_column = by_column[..., before : by_column.shape[-1] - after]
-    by_row = skew(by_column.permute(0, 1, 4, 5, 2, 3))  # (b, heads, W, columns, R, rows)
-    by_row = by_row[..., above : by_row.shape[-1] - below]
-    return by_row.permute(0, 1, 4, 2, 5, 3)
-
-
-def _weights_by_offset(weights: Tensor, tile: Tile, radius: int) -> Tensor:
-    """Return the attention (b, heads, R*W, S*S) of each offset; `weights` is (b, heads, R, W, rows, columns)."""
-    above, below, before, after = tile.margins(radius)
-    full = pad(weights, (before, after, above, below))
-    by_column = unskew(full.permute(0, 1, 2, 4, 3, 5))  # (b, heads, R, rows, W, S)
-    by_row = unskew(by_column.permute(0, 1, 4, 5, 2, 3))  # (b, heads, W, S, R, S)
-    return by_row.permute(0, 1, 4, 2, 5, 3).flatten(4).flatten(2, 3)
+    rows, columns = queries
+    *batch, _, key_rows, key_columns = tile.shape
+    keys = key_rows * key_columns
+    strides = (columns * keys + key_columns, keys + 1, key_columns, 1)
+    return tile.as_strided((*batch, rows, columns, spans, spans), (*tile.stride()[:-3], *strides))
 
 
 def _spread(tokens: Tensor, grid: Grid, heads: int) -> Tensor:
@@ -140,7 +114,7 @@ def local_attention(
         query: (b, N, heads*d), N = rows*columns of `grid`; scaled by 1/sqrt(d) here.
         key: (b, N, heads*d), of the frame that is read.
         values: each (1 or B, N, heads*dv), of the frame that is read.
-        relative: (b, N, heads*S*S), added to the scaled logits; offset (dy, dx) at (dy + r)*S + dx + r, S = 2 r + 1.
+        relative: (b, heads, N, S*S), added to the scaled logits; offset (dy, dx) at (dy + r)*S + dx + r, S = 2 r + 1.
         radius: r, in cells; cells outside the map are excluded.
         value_offsets: (heads, dv, S*S), added to the value of each offset; None: nothing.
         size: rows and columns of a tile; None: as measured fastest.
@@ -150,8 +124,8 @@ def local_attention(
     # The relative bias was made of the unscaled query, before this.
     queries, keys = _spread(query * scale, grid, heads), _spread(key, grid, heads)
     spread_values = [_spread(value, grid, heads) for value in values]
-    # (b, N, heads * S * S) -> (b, heads, h, w, S, S)
-    offsets = split_axis(split_axis(relative, 1, grid), 3, (heads, spans, spans)).permute(0, 3, 1, 2, 4, 5)
+    # (b, heads, N, S * S) -> (b, heads, h, w, S, S)
+    offsets = split_axis(split_axis(relative, 2, grid), 4, (spans, spans))
     strips = []
     for strip in tiles(grid, radius, size or tile_size(grid, on_gpu=query.is_cuda)):
         columns = slice(strip[0].key_left, strip[0].key_right)
@@ -178,18 +152,25 @@ def _attend_tile(
     """Return the attention of one tile's queries, (1 or B, R, W, heads, dv) for each of `values`."""
     rows, columns = slice(tile.top, tile.bottom), slice(tile.left, tile.right)
     key_rows = slice(tile.key_top, tile.key_bottom)
+    above, below, before, after = tile.margins(radius)
     # (b, heads, R, W, d) -> (b, heads, R * W, d)
     query = queries[:, :, rows, columns].flatten(2, 3)
-    key = keys[:, :, key_rows].flatten(2, 3)
-    bias = _tile_bias(offsets[:, :, rows, columns], tile, radius)
-    # (b, heads, R * W, keys) -> (b, heads, R, W, key rows, key columns)
-    logits = torch.matmul(query, key.transpose(2, 3)).view(bias.shape)
-    # The bias is -inf outside of each query's window, so what the tile has too much weighs nothing.
-    weights = (logits + bias).flatten(4).softmax(dim=-1).flatten(2, 3)
-    attended = [torch.matmul(weights, value[:, :, key_rows].flatten(2, 3)) for value in values]
+    key = keys[:, :, key_rows]
+    # (b, heads, R * W, keys) -> (b, heads, R * W, R + 2 r, W + 2 r): outside of the map nothing weighs anything.
+    logits = split_axis(torch.matmul(query, key.flatten(2, 3).transpose(2, 3)), 3, key.shape[2:4])
+    logits = pad(logits, (before, after, above, below), value=float("-inf")).contiguous()
+    spans = 2 * radius + 1
+    # Not in place: in halves the sum may be of another type than the logits.
+    own = windows(logits, tile.queries, spans) + offsets[:, :, rows, columns]
+    # (b, heads, R, W, S, S) -> (b, heads, R * W, S * S)
+    weights = own.flatten(4).flatten(2, 3).softmax(dim=-1)
+    spread = weights.new_zeros(logits.shape)
+    windows(spread, tile.queries, spans).copy_(weights.view(own.shape))
+    inside = spread[:, :, :, above : logits.shape[3] - below, before : logits.shape[4] - after]
+    by_key = inside.flatten(3)
+    attended = [torch.matmul(by_key, value[:, :, key_rows].flatten(2, 3)) for value in values]
     if value_offsets is not None:
-        by_offset = _weights_by_offset(weights.view(bias.shape), tile, radius)
         # (b, heads, R * W, S * S) @ (heads, S * S, dv)
-        extra = torch.matmul(by_offset, value_offsets.transpose(1, 2))
+        extra = torch.matmul(weights, value_offsets.transpose(1, 2))
         attended = [result + extra for result in attended]
     return [split_axis(result, 2, tile.queries).permute(0, 2, 3, 1, 4) for result in attended]

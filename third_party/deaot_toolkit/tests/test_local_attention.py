@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from deaot_toolkit.local_attention import local_attention, skew, tile_size, unskew
+from deaot_toolkit.local_attention import local_attention, tile_size, windows
 
 
 def attend_by_cell(
@@ -27,7 +27,7 @@ def attend_by_cell(
     height, width = grid
     span = 2 * radius + 1
     queries, keys, values = (part.view(height, width, heads, -1) for part in (query, key, value))
-    biases = relative.view(height, width, heads, span, span)
+    biases = relative.view(heads, height, width, span, span)
     result = torch.zeros_like(values)
     for y in range(height):
         for x in range(width):
@@ -42,7 +42,7 @@ def attend_by_cell(
                 logits = torch.stack(
                     [
                         scale * queries[y, x, head] @ keys[y + dy, x + dx, head]
-                        + biases[y, x, head, dy + radius, dx + radius]
+                        + biases[head, y, x, dy + radius, dx + radius]
                         for dy, dx in offsets
                     ]
                 )
@@ -67,7 +67,7 @@ def test_tiles_equal_the_formula(
     count, span = grid[0] * grid[1], 2 * radius + 1
     query, key = torch.randn(2, 1, count, 4 * heads, generator=random)
     value = torch.randn(1, count, 3 * heads, generator=random)
-    relative = torch.randn(1, count, heads * span**2, generator=random)
+    relative = torch.randn(1, heads, count, span**2, generator=random)
     extra = torch.randn(heads, 3, span**2, generator=random)
     (found,) = local_attention(
         query, key, [value], relative, grid=grid, heads=heads, radius=radius, value_offsets=extra, size=size
@@ -79,7 +79,7 @@ def test_tiles_equal_the_formula(
 def test_values_of_a_batch_share_the_weights_of_one_query() -> None:
     query, key = torch.randn(2, 1, 30, 8)
     shared, own = torch.randn(1, 30, 4), torch.randn(3, 30, 6)
-    relative = torch.randn(1, 30, 49)
+    relative = torch.randn(1, 1, 30, 49)
     attend = partial(local_attention, query, key, relative=relative, grid=(5, 6), heads=1, radius=3, size=(2, 4))
     first, second = attend([shared, own])
     assert first.shape == (1, 30, 4)
@@ -88,15 +88,13 @@ def test_values_of_a_batch_share_the_weights_of_one_query() -> None:
         torch.testing.assert_close(second[row : row + 1], alone)
 
 
-def test_unskew_reverses_skew() -> None:
-    offsets = torch.randn(2, 6, 5)
-    assert torch.equal(unskew(skew(offsets)), offsets)
-
-
-def test_skew_shifts_every_row() -> None:
-    skewed = skew(torch.tensor([[1.0, 2.0], [3.0, 4.0]]))
-    nothing = float("-inf")
-    assert torch.equal(skewed, torch.tensor([[1.0, 2.0, nothing], [nothing, 3.0, 4.0]]))
+def test_the_window_of_a_query_begins_where_the_query_is() -> None:
+    tile = torch.arange(2 * 3 * 4 * 5).view(1, 6, 4, 5)
+    found = windows(tile, (2, 3), 3)
+    for row in range(2):
+        for column in range(3):
+            expected = tile[:, row * 3 + column, row : row + 3, column : column + 3]
+            assert torch.equal(found[:, row, column], expected)
 
 
 @pytest.mark.parametrize("grid", [(1, 1), (10, 14), (31, 54), (4, 90)])
