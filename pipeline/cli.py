@@ -31,6 +31,7 @@ COMMANDS = {
     "clean": "list, and remove, stored results that a recipe names no more",
     "segment": "run a recipe's models on a clip of your own",
     "export": "write stored masks as PNG files",
+    "pseudo-labels": "write the masks of a node as a split to train on",
     "submit": "write the archive of a node, and what it was made of",
     "check-submission": "say what is wrong with an archive",
     "train": "train a network as a YAML file says",
