@@ -40,9 +40,14 @@ def replacing(path: Path) -> Iterator[Path]:
     temporary = path.with_name(name_part(path.name))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.touch()
+        mode = stat.S_IMODE(temporary.stat().st_mode)
         yield temporary
         with temporary.open("rb+") as stream:
             os.fsync(stream.fileno())
+        # As the umask has it: some libraries write files that nobody else may read.
+        if stat.S_IMODE(temporary.stat().st_mode) != mode:
+            temporary.chmod(mode)
         temporary.replace(path)
         _synchronise_folder(path.parent)
     except OSError as error:

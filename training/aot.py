@@ -21,6 +21,7 @@ from rvos.settings import load
 from training.building import build_network
 from training.config import TrainingConfig
 from training.data.sequences import SequenceBatch, Sequences, SequenceSettings
+from training.pictures import MaskPictures
 from training.propagation_scores import PropagationValidation, propagation_scores
 from training.schedules import falling
 from training.vos_losses import IGNORED, frame_loss, kept_fraction
@@ -61,6 +62,7 @@ class VosTask:
         self._options = options
         self._validation = validation
         self.n_samples = len(sequences)
+        self.pictures = MaskPictures()
 
     def batch(self, indices: list[int], seeds: list[int]) -> SequenceBatch:
         """Return labelled sequences."""
@@ -87,7 +89,8 @@ class VosTask:
         """Return J, F and J&F of masks propagated from a true key-frame mask."""
         if self._validation is None:
             raise ConfigError("validation: no settings for this task; give validation.folder")
-        return propagation_scores(self._vos, self._validation)
+        self.pictures.clear()
+        return propagation_scores(self._vos, self._validation, pictures=self.pictures)
 
     def export(self, path: Path) -> None:
         """Write the network with its configuration."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -92,6 +93,8 @@ class LoopSettings:
         minutes: wall budget; the schedule then follows the larger of the parts of steps and of time
             that are used, and the training ends with the budget. None: steps alone count.
         workers: processes that prepare samples; 0: the training process itself.
+        loggers: where scalars and pictures go beside `curve.csv`: `tensorboard`, `mlflow`, `wandb`, or one's own as
+            `module:function`.
     """
 
     epochs: int | None = None
@@ -106,6 +109,7 @@ class LoopSettings:
     each_epoch: bool = False
     minutes: Positive | None = None
     workers: Annotated[int, Range(least=0, most=1000)] = 0
+    loggers: tuple[str, ...] = ("tensorboard",)
     seed: Natural = 42
 
     def __post_init__(self) -> None:
@@ -168,6 +172,17 @@ def read_config(path: Path, assignments: Sequence[str] = ()) -> TrainingConfig:
     """
     root = read_document(path, assignments, what=_WHAT, folder=Path())
     return load(TrainingConfig, root, where=str(path), what=_WHAT)
+
+
+def to_plain(value: object) -> Any:
+    """Return settings as JSON can write them, for whoever logs them."""
+    if dataclasses.is_dataclass(value):
+        return {one.name: to_plain(getattr(value, one.name)) for one in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): to_plain(content) for key, content in value.items()}
+    if isinstance(value, list | tuple):
+        return [to_plain(content) for content in value]
+    return value if value is None or isinstance(value, bool | int | float | str) else str(value)
 
 
 def _check_pattern(pattern: str, replacement: str | None = None) -> None:

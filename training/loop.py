@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +20,18 @@ from rvos.errors import ConfigError, PipelineError
 from training.averaging import AveragedWeights, decay_for
 from training.batches import BatchStream, batches
 from training.checkpoints import Position, Trainable, load_state, save_state
-from training.config import TrainingConfig
+from training.config import TrainingConfig, to_plain
 from training.distributed import Ranks, wait_for_all
+from training.loggers import LoggedTraining, open_loggers
 from training.optimiser import build_optimiser, clip_gradients, set_rates
 from training.records import Records
-from training.tasks import Task
+from training.tasks import ShowsMasks, Task
+from training.time_left import TimeLeft, count_due, show_time, timed
 
 LAST = "last.safetensors"
 BEST = "best.safetensors"
+# No time left of tqdm's own: it takes a validation for a slow step.
+_BAR = "{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}, {rate_fmt}{postfix}]"
 _PRECISIONS = {"float16": torch.float16, "bfloat16": torch.bfloat16}
 
 
@@ -91,6 +96,7 @@ class Trainer:
         )
         self.parts = Trainable(task.network, self.optimiser, self.average)
         self.position = Position()
+        self._left = TimeLeft(self.n_steps, budget=loop.minutes * 60 if loop.minutes else None)
         self.scaler = torch.amp.GradScaler(ranks.device.type, enabled=loop.precision == "float16")
         losses = _Losses(task)
         self.losses: nn.Module = (
@@ -113,38 +119,61 @@ class Trainer:
         Raises:
             TrainingError: a loss that is not finite, or memory that does not suffice.
         """
-        records = Records(self.folder, step=self.position.step) if self.ranks.is_first else None
+        records = self._open_records() if self.ranks.is_first else None
         started, before = time.monotonic(), self.position.seconds
         last = min(self.n_steps, until or self.n_steps)
+        bar = self._open_bar(last)
         try:
-            for step, stream in self._steps(last):
+            stream = self._open_stream(last)
+            for step in bar:
                 self.position.seconds = before + time.monotonic() - started
-                shown = self._step(stream, step)
+                with timed(self._left.step):
+                    shown = self._step(stream, step)
                 self.position.step = step + 1
                 self._bookkeeping(records, shown, last)
+                bar.set_postfix_str(self._show_time(last), refresh=False)
                 if self._spent():
                     break
         finally:
+            bar.close()
             if records:
                 records.close()
         complete = self.position.step >= self.n_steps or self._spent()
         return Summary(self.position.step, self.position.seconds, self.position.best, complete)
 
-    def _steps(self, last: int) -> Iterator[tuple[int, Iterator[Any]]]:
-        """Yield every step to do with the stream that it takes its batches from."""
+    def _open_records(self) -> Records:
+        """Return what the training writes down."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        loggers = self.config.loop.loggers
+        training = LoggedTraining(self.config.name, self.folder, self.position.step, to_plain(self.config))
+        return Records(self.folder, step=self.position.step, loggers=open_loggers(loggers, training))
+
+    def _open_stream(self, last: int) -> Iterator[Any]:
+        """Return the batches of the steps to do."""
         loop, first = self.config.loop, self.position.step
         stream = BatchStream(self.task, batch=loop.batch, rank=self.ranks.rank, world=self.ranks.world, seed=loop.seed)
-        supply = batches(stream, first=first * loop.accumulate, last=last * loop.accumulate, workers=loop.workers)
-        bar = tqdm(
+        return batches(stream, first=first * loop.accumulate, last=last * loop.accumulate, workers=loop.workers)
+
+    def _open_bar(self, last: int) -> tqdm[int]:
+        """Return the steps to do, shown as a bar."""
+        first = self.position.step
+        return tqdm(
             range(first, last),
             initial=first,
             total=last,
             desc=self.config.name,
             file=sys.stderr,
             disable=self.quiet or not self.ranks.is_first,
+            bar_format=_BAR,
         )
-        for step in bar:
-            yield step, supply
+
+    def _show_time(self, last: int) -> str:
+        """Return the time that is left, in words."""
+        loop, done = self.config.loop, self.position.step
+        due = {"save": count_due(done, last, loop.save_every, self._epoch)}
+        if self.config.validation is not None:
+            due["validation"] = count_due(done, last, loop.validate_every, self._epoch)
+        return show_time(self._left.estimate(done, seconds=self.position.seconds, due=due))
 
     @property
     def progress(self) -> float:
@@ -214,9 +243,11 @@ class Trainer:
         if records and shown:
             records.write(step, {**shown, "seconds": self.position.seconds}, group="train")
         if self.config.validation is not None and (_due(step, loop.validate_every) or is_due):
-            self._validate(records)
+            with timed(partial(self._left.pause, "validation")):
+                self._validate(records)
         if (_due(step, loop.save_every) or is_due) and self.ranks.is_first:
-            self.save()
+            with timed(partial(self._left.pause, "save")):
+                self.save()
         if at_end:
             wait_for_all()
 
@@ -231,6 +262,8 @@ class Trainer:
                     self.position.best = scores[self.task.score]
                     self.task.export(self.folder / BEST)
             records.write(self.position.step, scores, group="validation")
+            if isinstance(self.task, ShowsMasks):
+                records.show(self.position.step, self.task.pictures.taken())
         wait_for_all()
 
     def save(self) -> None:

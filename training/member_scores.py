@@ -17,6 +17,7 @@ from rvos.evaluation.results import ExpressionScore, average
 from rvos.mask_sequences import MaskSequence
 from training.data.layouts import open_videos
 from training.data.videos import LabelledVideo, VideoFolder
+from training.pictures import MaskPictures
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +40,14 @@ def member_scores(
     *,
     device: torch.device,
     tokenizer: Path | None = None,
+    pictures: MaskPictures | None = None,
 ) -> Mapping[str, float]:
     """Return J, F and J&F (0 to 100), means over expressions; `J&F motion` and the like where expressions have kinds.
 
     Args:
         runner: name in `runners.registry`.
         tokenizer: folder of the tokeniser's files; None: the project's small word list.
+        pictures: take those of the first videos.
     """
     model = ModelSettings(runner, checkpoint, tokenizer=tokenizer, keep_soft=False, options=settings.options)
     loaded = build_runner(model, device=device)
@@ -52,7 +55,10 @@ def member_scores(
     kinds: list[str] = []
     for video in open_videos(settings.folder):
         expressions = [text for text in video.video.expressions if text.object_ids]
-        found += judge_expressions(video, list(loaded.segment(video.video, expressions)))
+        sequences = list(loaded.segment(video.video, expressions))
+        found += judge_expressions(video, sequences)
+        if pictures is not None:
+            pictures.add_first(video, sequences)
         kinds += [kind_of(video, expression.id) for expression in expressions]
     result = average(found, format=settings.folder.layout)
     scores = {"J": 100 * result.j, "F": 100 * result.f, "J&F": 100 * result.j_and_f}

@@ -15,6 +15,7 @@ from rvos.evaluation import j_and_f
 from rvos.settings import Count
 from training.data.layouts import open_videos
 from training.data.videos import LabelledVideo, VideoFolder, objects_seen
+from training.pictures import MaskPictures
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,20 +31,27 @@ class PropagationValidation:
     objects: Count | None = None
 
 
-def propagation_scores(network: VosNetwork, settings: PropagationValidation) -> Mapping[str, float]:
+def propagation_scores(
+    network: VosNetwork, settings: PropagationValidation, *, pictures: MaskPictures | None = None
+) -> Mapping[str, float]:
     """Return J, F and J&F (0 to 100) over objects of masks propagated from each object's largest mask.
 
     Every object travels alone, forwards and backwards from its key frame; the key frame does not count.
+
+    Args:
+        pictures: take those of the first videos, in the frame that is farthest from the key frame.
     """
     scores = []
     for video in open_videos(settings.folder):
         if video.n_frames > 1:
-            scores += _score_video(network, video, settings.objects)
+            scores += _score_video(network, video, settings.objects, pictures or MaskPictures(most=0))
     region, contour = np.mean(scores, axis=0)
     return {"J": 100 * float(region), "F": 100 * float(contour), "J&F": 50 * float(region + contour)}
 
 
-def _score_video(network: VosNetwork, video: LabelledVideo, most_objects: int | None) -> list[tuple[float, float]]:
+def _score_video(
+    network: VosNetwork, video: LabelledVideo, most_objects: int | None, pictures: MaskPictures
+) -> list[tuple[float, float]]:
     labels = video.labels(range(video.n_frames))
     features = [_encode(network, frame) for frame in video.frames(range(video.n_frames))]
     scores = []
@@ -54,6 +62,10 @@ def _score_video(network: VosNetwork, video: LabelledVideo, most_objects: int | 
         others = np.arange(video.n_frames) != key
         region, contour = j_and_f(truth[others], predicted[others])
         scores.append((float(region.mean()), float(contour.mean())))
+        if len(scores) == 1 and not pictures.is_full:
+            far = 0 if key >= len(labels) / 2 else len(labels) - 1
+            frame = video.frames([far])[0]
+            pictures.add(f"{video.video.id}/object {name}, frame {far}", frame, predicted[far], truth[far])
     return scores
 
 

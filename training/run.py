@@ -11,6 +11,7 @@ from rvos.errors import ConfigError
 from training.checkpoints import start_from
 from training.config import TrainingConfig
 from training.distributed import join_ranks
+from training.loggers import check_loggers
 from training.loop import LAST, Summary, Trainer
 from training.tasks import build_task
 
@@ -32,10 +33,11 @@ def run_training(
         device: `cpu` or `cuda`; None: what the machine has.
 
     Raises:
-        ConfigError: `folder` holds a state and `resume` is false.
+        ConfigError: `folder` holds a state and `resume` is false, or a logger that is not there.
     """
     if (folder / LAST).is_file() and not resume:
         raise ConfigError(f"{folder}: holds a training already; add --resume or name another --out")
+    check_loggers(config.loop.loggers)
     with join_ranks(device) as ranks:
         # The weights of a fresh network depend on the seed alone; dropout differs between processes.
         torch.manual_seed(config.loop.seed)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor, nn
 
 from rvos.errors import ConfigError
 from training.config import TrainingConfig
+from training.pictures import MaskPictures
 
 TASKS = {
     "aot": "training.aot",
@@ -60,6 +61,13 @@ class Task(Protocol):
     def export(self, path: Path) -> None:
         """Write the network as a checkpoint that the runners or engines load."""
         ...
+
+
+@runtime_checkable
+class ShowsMasks(Protocol):
+    """A task whose validations leave pictures of masks."""
+
+    pictures: MaskPictures
 
 
 def build_task(config: TrainingConfig) -> Task:

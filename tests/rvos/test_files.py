@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from rvos.errors import InputError, StoreError
-from rvos.files import append_text, hash_file, read_whole, write_atomically
+from rvos.files import append_text, hash_file, read_whole, replacing, write_atomically
 from rvos.leftovers import name_part
 
 
@@ -87,3 +88,17 @@ def test_text_is_not_added_through_a_link(tmp_path: Path, target: str) -> None:
     for text in ("a\n", "b\n"):
         append_text(tmp_path / "link", text)
     assert ((tmp_path / "victim").read_text(), (tmp_path / "link").read_text()) == ("kept", "a\nb\n")
+
+
+def test_a_file_can_be_read_by_whom_the_umask_lets(tmp_path: Path) -> None:
+    path = tmp_path / "weights"
+    before = os.umask(0o027)
+    try:
+        with replacing(path) as temporary:
+            # As safetensors does: a file of its own that nobody else may read takes the place of ours.
+            private = tmp_path / "private"
+            private.touch(mode=0o600)
+            private.replace(temporary)
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640

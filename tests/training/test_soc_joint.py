@@ -13,6 +13,7 @@ import pytest
 import torch
 from PIL import Image
 from small_data import write_split
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from rvos.errors import ConfigError, InputError
 from training.checkpoints import start_from
@@ -127,6 +128,9 @@ def test_an_epoch_trains_validates_and_saves(config: TrainingConfig, tmp_path: P
     assert 0 <= summary.best <= 100
     assert (folder / "last.safetensors").is_file()
     assert (folder / "best.safetensors").is_file()
+    events = EventAccumulator(str(folder / "tensorboard")).Reload()
+    assert all(name.startswith("validation/") for name in events.Tags()["images"])
+    assert events.Tags()["images"]
     curves = [row for path in folder.glob("*.csv") for row in csv.reader(path.open())]
     assert curves
 

@@ -151,6 +151,8 @@ def test_validation_and_export_use_the_runner(task: UninextTask, tmp_path: Path)
     scores = task.validate(tmp_path)
     assert set(scores) == {"J", "F", "J&F"}
     assert scores["J&F"] == pytest.approx((scores["J"] + scores["F"]) / 2)
+    (picture,) = task.pictures.taken().values()
+    assert picture.shape == (*SIZE, 3)
     path = tmp_path / "small.safetensors"
     task.export(path)
     runner = build_runner(ModelSettings("uninext", path), device=torch.device("cpu"))

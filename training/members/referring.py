@@ -22,6 +22,7 @@ from training.config import TrainingConfig
 from training.data.clips import ClipBatch, ClipSource, VideoClips, VideoClipSettings, collate
 from training.data.pseudo_videos import PseudoVideos, PseudoVideoSettings
 from training.member_scores import MemberValidation, member_scores
+from training.pictures import MaskPictures
 
 
 class ReadsText(Protocol):
@@ -124,6 +125,7 @@ class MemberTask(Generic[NetworkConfig]):
             settings.options.tokenizer, vocabulary=text.vocab_size, max_tokens=text.max_tokens, where=name
         )
         self.n_samples = len(self._clips)
+        self.pictures = MaskPictures()
 
     def batch(self, indices: list[int], seeds: list[int]) -> ClipBatch:
         """Return clips with one expression each, or several (`data.expressions`)."""
@@ -146,7 +148,10 @@ class MemberTask(Generic[NetworkConfig]):
         self.export(checkpoint)
         device = next(self.network.parameters()).device
         settings, tokenizer = self._settings.validation, self._settings.options.tokenizer
-        return member_scores(self._name, checkpoint, settings, device=device, tokenizer=tokenizer)
+        self.pictures.clear()
+        return member_scores(
+            self._name, checkpoint, settings, device=device, tokenizer=tokenizer, pictures=self.pictures
+        )
 
     def export(self, path: Path) -> None:
         """Write the network with its configuration."""

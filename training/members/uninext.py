@@ -38,6 +38,7 @@ from training.members.uninext_questions import (
     texts_of,
 )
 from training.members.uninext_words import WordTargets, gather, single_words, word_loss, words_of
+from training.pictures import MaskPictures
 from training.targets import ClipTargets
 
 
@@ -162,6 +163,7 @@ class UninextTask:
         self.n_samples = len(self._samples)
         self._validation = validation
         self._judged = open_videos(validation.folder) if validation else []
+        self.pictures = MaskPictures()
 
     def batch(self, indices: list[int], seeds: list[int]) -> UninextBatch:
         """Return frames with expressions and noisy boxes; sample i draws only from `seeds[i]`.
@@ -248,6 +250,7 @@ class UninextTask:
         assert self._validation is not None
         device, several = next(self.network.parameters()).device, self._validation.several
         runner = UninextRunner(self.network, self._tokens, device, keep_soft=False, several=several)
+        self.pictures.clear()
         scores = [score for video in self._judged for score in self._score(runner, video)]
         result = average(scores, format="ref-youtube-vos")
         return {"J": 100 * result.j, "F": 100 * result.f, "J&F": 100 * result.j_and_f}
@@ -256,7 +259,9 @@ class UninextTask:
         """Return the scores of the first expressions with objects, as many as validation takes."""
         assert self._validation is not None
         asked = [one for one in video.video.expressions if one.object_ids][: self._validation.expressions]
-        return judge_expressions(video, list(runner.segment(video.video, asked)))
+        sequences = list(runner.segment(video.video, asked))
+        self.pictures.add_first(video, sequences)
+        return judge_expressions(video, sequences)
 
     def export(self, path: Path) -> None:
         """Write the network without the parts that only training reads, in half precision."""

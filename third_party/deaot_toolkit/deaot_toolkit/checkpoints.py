@@ -6,6 +6,7 @@ import argparse
 import collections
 import os
 import pickle
+import stat
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -206,8 +207,11 @@ def save(network: VosNetwork, path: Path | str, *, dtype: torch.dtype = torch.fl
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent) as folder:
         temporary = Path(folder) / target.name
+        temporary.touch()
+        mode = temporary.stat().st_mode
         save_file(state, temporary, metadata={CONFIG_ENTRY: network.config.to_json()})
         with temporary.open("rb") as stream:
             os.fsync(stream.fileno())
+        temporary.chmod(stat.S_IMODE(mode))  # as the umask has it; the library lets nobody else read
         # Renamed when it is whole and on disk.
         temporary.replace(target)
