@@ -131,11 +131,14 @@ class TrackletGrounder:
 def load_grounder(settings: GroundingSettings, *, device: torch.device) -> TrackletGrounder:
     """Return the network of a checkpoint.
 
+    Args:
+        device: on `meta` no weights are read: what is wrong with settings and files shows as it would on any other.
+
     Raises:
         CheckpointError: the checkpoint is damaged, of another network, or of other sizes than it states.
         ConfigError: a tokeniser that does not fit.
     """
-    file = read_checkpoint(settings.checkpoint)
+    file = read_checkpoint(settings.checkpoint, outline=device.type == "meta")
     config = read_grounding_config(file)
     network = build_network(lambda: GroundingNetwork(config), file)
     load_strict(network, file, ignored=IGNORED_TEXT_KEYS)

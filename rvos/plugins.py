@@ -92,13 +92,13 @@ def find_plugin(name: str, *, group: str, folder: Path | None = None) -> Plugin 
     return Plugin(name, module, attribute, own, sources, folder if is_beside else None, _hash(sources))
 
 
-def require_plugin(what: str, name: str, *, group: str) -> Plugin:
-    """Return the code of a name that stands for `what`, which is not imported.
+def require_plugin(what: str, name: str, *, group: str, folder: Path | None = None) -> Plugin:
+    """Return the code of a name that stands for `what`, which is not imported; `group` and `folder` as there.
 
     Raises:
         ConfigError: no such module, or no such function in it, or no entry point of that name.
     """
-    plugin = find_plugin(name, group=group)
+    plugin = find_plugin(name, group=group, folder=folder)
     if plugin is None:
         raise ConfigError(f"{what} {name!r}: no installed package names it under {group}; install it")
     return plugin

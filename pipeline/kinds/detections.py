@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pipeline.kinds.base import NodeFile
+from pipeline.kinds.base import NodeFile, plain_fields
 from pipeline.kinds.stamps import stamp
 from pipeline.recipe.values import DetectorEntry
 from runners.detectors.table import find_own
@@ -39,6 +39,11 @@ def explain_detector(detector: DetectorEntry) -> Iterator[str]:
         check_detector(detector.settings)
     except PipelineError as error:
         yield str(error)
+
+
+def describe_detector(detector: DetectorEntry) -> object:
+    """Return, for the fingerprint, what of a detector changes the result."""
+    return plain_fields(detector.settings, without=("beside",))
 
 
 def stamp_detections(detector: DetectorEntry, video: Video) -> object:

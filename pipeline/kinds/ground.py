@@ -140,6 +140,10 @@ class GroundNode(Node):
         """The scorer and the gate."""
         return f"{self.scorer.describe()}, gate {self.least:g}"
 
+    def check_load(self) -> Iterable[str]:
+        """What scores."""
+        return self.scorer.check_load()
+
     def worker_key(self) -> WorkerKey | None:
         """That of the scorer."""
         return self.scorer.worker_key()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from fusion.tracklet_scores import TrackletScores, average_scores
@@ -12,6 +12,7 @@ from pipeline.kinds.base import NodeFile, Task, WorkerKey, plain_fields
 from pipeline.kinds.detections import missing
 from pipeline.kinds.loaded import NETWORK
 from runners.grounding_settings import GroundingSettings
+from rvos.errors import PipelineError
 from rvos.grounding import GroundingModel, Scores
 from rvos.mask_sequences import MaskSequence
 from rvos.tracklets import TrackletSet
@@ -61,6 +62,18 @@ class NetworkScorer:
     def worker_key(self) -> WorkerKey | None:
         """See `TrackletScorer`."""
         return WorkerKey(f"grounding by {len(self.models)} networks", repr(self.models), shares=False)
+
+    def check_load(self) -> Iterable[str]:
+        """See `TrackletScorer`; the outlines of the checkpoints, and the tokenisers."""
+        import torch
+
+        from runners.tracklet_grounding import load_grounder
+
+        for model in self.models:
+            try:
+                load_grounder(model, device=torch.device("meta"))
+            except PipelineError as error:
+                yield str(error)
 
     def scores(self, task: Task, tracklets: TrackletSet) -> Scores:
         """See `TrackletScorer`."""

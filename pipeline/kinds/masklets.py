@@ -11,7 +11,7 @@ from pipeline.checksums import Checksums
 from pipeline.devices import choose_device
 from pipeline.kinds.artefacts import INSTANCES, Artefact
 from pipeline.kinds.base import Node, NodeFile, Task, WorkerKey, plain
-from pipeline.kinds.detections import detector_files, explain_detector, stamp_detections
+from pipeline.kinds.detections import describe_detector, detector_files, explain_detector, stamp_detections
 from pipeline.kinds.loaded import NETWORK
 from pipeline.kinds.propagate import describe_engine, engine_files, engine_settings, explain_engine
 from pipeline.recipe.entry import NodeEntry
@@ -88,7 +88,7 @@ class MaskletsNode(Node):
 
     def settings(self) -> object:
         """Detector, engine and rules; not their names."""
-        return [plain(self.detector.settings), *describe_engine(self.engine), plain(self.rules)]
+        return [describe_detector(self.detector), *describe_engine(self.engine), plain(self.rules)]
 
     def sources(self, video: Video, checksums: Checksums) -> object:
         """Nouns, frames, and what was imported; another sentence of the same noun changes nothing."""

@@ -256,7 +256,7 @@ def _open_folder(folder: Path | None) -> Source:
 
 def engine_settings(entry: EngineEntry) -> EngineSettings:
     """Return what an entry says, as the engine takes it."""
-    options = dict(entry.options)
+    options = {**entry.options, "beside": entry.beside}
     return EngineSettings(entry.network, entry.checkpoint, entry.scales, entry.flip, **options)  # type: ignore[arg-type]
 
 

@@ -10,7 +10,7 @@ from pipeline.checksums import Checksums
 from pipeline.devices import choose_device
 from pipeline.kinds.artefacts import INSTANCE_PROPOSALS, MASKS, Artefact
 from pipeline.kinds.base import Node, NodeFile, Task, WorkerKey, plain
-from pipeline.kinds.detections import detector_files, explain_detector, stamp_detections
+from pipeline.kinds.detections import describe_detector, detector_files, explain_detector, stamp_detections
 from pipeline.kinds.loaded import NETWORK
 from pipeline.kinds.masklets import noun_files, write_report
 from pipeline.kinds.propagate import describe_engine, engine_files, engine_settings, explain_engine
@@ -118,7 +118,7 @@ class ProposeNode(Node):
 
     def settings(self) -> object:
         """Sources and rules; names of detectors count, as proposals state them."""
-        detectors = [[one.name, plain(one.settings)] for one in self.detectors]
+        detectors = [[one.name, describe_detector(one)] for one in self.detectors]
         engine = None if self.engine is None else describe_engine(self.engine)
         return [detectors, list(self.members), list(self.asked), engine, plain(self.rules)]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -44,6 +44,10 @@ class TrackletScorer(Protocol):
 
     def worker_key(self) -> WorkerKey | None:
         """Return what must be loaded; None: nothing."""
+        ...
+
+    def check_load(self) -> Iterable[str]:
+        """Yield what would keep it from being loaded; no weights are read."""
         ...
 
     def scores(self, task: Task, tracklets: TrackletSet) -> Scores:
@@ -92,6 +96,10 @@ class AgreementScorer:
     def worker_key(self) -> WorkerKey | None:
         """See `TrackletScorer`."""
         return None
+
+    def check_load(self) -> Iterable[str]:
+        """See `TrackletScorer`."""
+        return ()
 
     def scores(self, task: Task, tracklets: TrackletSet) -> Scores:
         """See `TrackletScorer`."""

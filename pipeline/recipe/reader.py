@@ -25,6 +25,8 @@ from rvos.settings import Node as SettingsNode
 _WHAT = "recipe"
 NEEDED = ("dataset", "stages")
 _ENGINE_FIELDS = ("network", "checkpoint", "scales", "flip")
+BESIDE = "beside"
+"""The field of engines and detectors that is no key: where the recipe lies."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,13 +155,14 @@ def _read_engines(loader: Loader, node: SettingsNode | None) -> dict[str, Engine
 
 
 def _read_engine(loader: Loader, name: str, node: SettingsNode) -> EngineEntry | None:
-    settings = loader.read(EngineSettings, node, f"engines.{name}")
+    beside = node.place.folder
+    settings = loader.read(EngineSettings, node, f"engines.{name}", given={BESIDE: beside})
     if settings is INVALID or not isinstance(node, Section):
         return None
     keys = [key for key in node.words() if hasattr(settings, key) and key not in _ENGINE_FIELDS]
     options = {key: getattr(settings, key) for key in keys}
     own = (settings.network, settings.checkpoint, settings.scales, settings.flip)
-    return EngineEntry(name, node.place.line, *own, options)
+    return EngineEntry(name, node.place.line, *own, options, beside)
 
 
 def _read_detectors(loader: Loader, node: SettingsNode | None) -> dict[str, DetectorEntry | None]:
@@ -167,7 +170,7 @@ def _read_detectors(loader: Loader, node: SettingsNode | None) -> dict[str, Dete
         return {}
     found: dict[str, DetectorEntry | None] = {}
     for name, entry in loader.entries(node, "detectors").items():
-        settings = loader.read(DetectorSettings, entry, f"detectors.{name}")
+        settings = loader.read(DetectorSettings, entry, f"detectors.{name}", given={BESIDE: entry.place.folder})
         found[name] = None if settings is INVALID else DetectorEntry(name, entry.place.line, settings)
     return found
 

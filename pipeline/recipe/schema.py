@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from pipeline.kinds.base import Node
 from pipeline.kinds.table import list_kinds
-from pipeline.recipe.reader import NEEDED, Sections, Submission
+from pipeline.recipe.reader import BESIDE, NEEDED, Sections, Submission
 from pipeline.recipe.values import DatasetEntry, GroupsEntry
 from propagate.engines.settings import EngineSettings
 from runners.detectors.base import DetectorSettings
@@ -28,8 +28,8 @@ def recipe_schema() -> Schema:
         "groups": GroupsEntry,
         "nouns": NounSettings,
         "models": _map_of(_describe_nodes("models")),
-        "engines": Mapping[str, EngineSettings],
-        "detectors": Mapping[str, DetectorSettings],
+        "engines": _map_of(describe_form(Form(EngineSettings, given=(BESIDE,)))),
+        "detectors": _map_of(describe_form(Form(DetectorSettings, given=(BESIDE,)))),
         "stages": {**_map_of(nodes), "minProperties": 1},
         "submission": Submission | str,
     }

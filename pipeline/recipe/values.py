@@ -58,6 +58,7 @@ class EngineEntry:
 
     Args:
         options: the further fields of EngineSettings that the recipe gives.
+        beside: folder of the recipe.
     """
 
     name: str
@@ -67,6 +68,7 @@ class EngineEntry:
     scales: tuple[float, ...] = (1.0,)
     flip: bool = False
     options: Mapping[str, str | int | float | None] = field(default_factory=dict)
+    beside: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)

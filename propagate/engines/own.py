@@ -19,7 +19,7 @@ def find_engine(settings: EngineSettings) -> Plugin:
     Raises:
         ConfigError: no such module, or no such function in it.
     """
-    return require_plugin("engine", settings.network, group=GROUP)
+    return require_plugin("engine", settings.network, group=GROUP, folder=settings.beside)
 
 
 def load_engine(settings: EngineSettings, *, device: torch.device) -> Engine:

@@ -51,6 +51,7 @@ class EngineSettings:
         cache_megabytes: bound of the features kept for sharing.
         skip_empty: start from the best-scored frame whose mask is not empty where the key frame's is.
         keep_soft: keep the averaged probabilities beside the masks for fusions by average, `uint8` (true) or `float16`.
+        beside: folder of the recipe, where the module of an engine of one's own may lie; no key of the recipe.
 
     Raises:
         ConfigError: a value that no engine can use.
@@ -69,6 +70,7 @@ class EngineSettings:
     cache_megabytes: int = 1024
     skip_empty: bool = False
     keep_soft: KeepSoft = False
+    beside: Path | None = None
 
     def __post_init__(self) -> None:
         if self.keep_soft == "uint8":

@@ -22,7 +22,7 @@ _OWN: Mapping[str, tuple[str, ...]] = {
     "uninext": ("checkpoint", "backbone", "tokenizer", "precision"),
     "import": ("path",),
 }
-_COMMON = ("detector", "box_threshold")
+_COMMON = ("detector", "box_threshold", "beside")
 _NEEDED = {"grounding-dino": "checkpoint", "uninext": "checkpoint", "import": "path"}
 
 
@@ -40,6 +40,7 @@ class DetectorSettings:
         backbone: of `uninext`; None: as the checkpoint says.
         tokenizer: of `uninext`: folder with its files; None: the project's small one.
         precision: of the network's arithmetic.
+        beside: folder of the recipe, where the module of a detector of one's own may lie; no key of the recipe.
 
     Raises:
         ConfigError: settings that the detector does not have, or lacks.
@@ -53,6 +54,7 @@ class DetectorSettings:
     backbone: str | None = None
     tokenizer: Path | None = None
     precision: Literal["float32", "float16", "bfloat16"] = "float32"
+    beside: Path | None = None
 
     def __post_init__(self) -> None:
         if self.is_own:

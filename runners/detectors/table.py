@@ -37,7 +37,7 @@ def find_own(settings: DetectorSettings) -> Plugin:
     Raises:
         ConfigError: no such module, or no such function in it.
     """
-    return require_plugin("detector", settings.detector, group=GROUP)
+    return require_plugin("detector", settings.detector, group=GROUP, folder=settings.beside)
 
 
 def build_detector(settings: DetectorSettings, *, device: torch.device) -> Detector:

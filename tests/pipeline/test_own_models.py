@@ -246,6 +246,40 @@ def test_engines_and_detectors_of_installed_packages_take_part(
     assert main(["doctor", "pipeline.yaml", "--set", MODELS, *words, "--set", "engines.s.network=stil"]) == 2
 
 
+BESIDE = """\
+dataset: {format: ref-youtube-vos, root: data, split: valid}
+workspace: runs
+models: {mine: {runner: "my_model:build"}}
+engines: {s: {network: "still_beside:load_engine", checkpoint: weights.bin}}
+detectors: {d: {detector: "seeing_beside:build"}}
+stages: {one: {p: {propagate: mine, engine: s}, m: {masklets: d, engine: s}}}
+submission: {node: p}
+"""
+
+
+def test_engines_and_detectors_lie_beside_the_recipe_too(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "seeing_beside.py").write_text(DETECTOR)
+    (folder / "still_engine.py").rename(folder / "still_beside.py")
+    (folder / "weights.bin").write_bytes(b"none")
+    (folder / "beside.yaml").write_text(BESIDE)
+    (folder / "elsewhere").mkdir()
+    monkeypatch.chdir(folder / "elsewhere")
+    assert main(["doctor", "../beside.yaml"]) == 0
+    capsys.readouterr()
+    words = ["run", "../beside.yaml", "--quiet", "--json", "--device", "cpu"]
+    counts = []
+    for _ in range(2):
+        assert main(words) == 0
+        counts.append({row["node"]: row["done"] for row in json.loads(capsys.readouterr().out)["nodes"]})
+    assert counts == [dict.fromkeys(("mine", "p", "m"), 2), dict.fromkeys(("mine", "p", "m"), 0)]
+    (folder / "still_beside.py").unlink()
+    for command in ("doctor", "plan", "run"):
+        assert main([command, "../beside.yaml"]) == 2
+        assert f"rvos {command}: still_beside:load_engine: " in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("kind", ["runner", "program"])
 def test_the_templates_are_those_of_the_document(tmp_path: Path, kind: str) -> None:
     module, test = write_runner("a_new_one", tmp_path, kind=kind)

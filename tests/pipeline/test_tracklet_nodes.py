@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +13,13 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from referring_helpers import small_network
 from small_data import FRAMES, HEIGHT, N_FRAMES, WIDTH, write_split
-from small_tracklets import make_checkpoint
+from small_tracklets import CONFIG, make_checkpoint
 
 from pipeline.cli import main
+from runners.checkpoints import save_network
+from runners.networks.tracklets.network import GroundingNetwork
 from rvos.artefacts import PROPOSALS, TRACKLET_SETS
 from rvos.detections import VideoProposals
 from rvos.mask_sequences import encode
@@ -314,6 +319,33 @@ def test_a_network_that_is_missing_or_of_another_kind_is_one_line(
     message = fail(recipe, capsys)
     assert "three.safetensors" in message
     assert "no such checkpoint" in message
+
+
+@pytest.mark.parametrize(
+    ("checkpoint", "message"),
+    [
+        ("absent", r"grounded: .*absent\.safetensors: no such checkpoint; put it there or correct the path"),
+        ("wide", r"grounded: .*wide\.safetensors: .*(shape|sizes|fit|states)"),
+        ("page", r"grounded: .*page\.safetensors: "),
+        ("other", r"grounded: .*other\.safetensors: holds a referformer network"),
+    ],
+)
+def test_a_network_that_cannot_be_loaded_is_found_without_its_weights(
+    recipe: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], checkpoint: str, message: str
+) -> None:
+    _by_networks(recipe, tmp_path, f"{{checkpoint: {checkpoint}.safetensors}}")
+    # The tensors of one width under the settings of another.
+    narrow = GroundingNetwork(CONFIG)
+    save_network(tmp_path / "wide.safetensors", "tracklet-grounding", replace(CONFIG, width=2 * CONFIG.width), narrow)
+    (tmp_path / "page.safetensors").write_text("<!DOCTYPE html>")
+    network = small_network("referformer")
+    save_network(tmp_path / "other.safetensors", "referformer", network.config, network)
+    for command in ("doctor", "plan", "run"):
+        capsys.readouterr()
+        assert main([command, recipe]) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert re.search(message, line)
+        assert not list(Path("runs/nodes").glob("*/video*"))
 
 
 def test_a_ground_node_asks_either_members_or_networks(
