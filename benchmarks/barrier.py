@@ -28,7 +28,6 @@ from pipeline.executors.steps import list_steps
 from pipeline.plan import Plan, make_plan, select_videos
 from pipeline.recipe.graph import build_graph
 from pipeline.recipe.reader import read_recipe
-from rvos.datasets import open_dataset
 
 N_JOBS = 2
 _RECIPE = Path(__file__).parents[1] / "pipeline.yaml"
@@ -172,7 +171,7 @@ def _simulate(plan: Plan, took: Mapping[Name, float]) -> float:
 
 def _make_plan(workspace: Path, names: Sequence[str]) -> Plan:
     recipe = read_recipe(_RECIPE, workspace=workspace)
-    dataset = open_dataset(recipe.dataset.format, recipe.dataset.root, recipe.dataset.split)
+    dataset = recipe.dataset.open()
     return make_plan(recipe, build_graph(recipe), select_videos(dataset, names=names))
 
 

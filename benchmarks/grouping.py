@@ -26,7 +26,6 @@ from pipeline.kinds.capabilities import Combination
 from pipeline.plan import make_plan
 from pipeline.recipe.graph import build_graph
 from pipeline.results import Results, VideoResults
-from rvos.datasets import open_dataset
 from rvos.errors import PipelineError
 from rvos.evaluation.evaluator import SelectedTruth
 from rvos.evaluation.scoring import open_evaluator
@@ -59,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _print_tables(options: argparse.Namespace) -> None:
     recipe = open_recipe(options)
-    dataset = open_dataset(recipe.dataset.format, recipe.dataset.root, recipe.dataset.split)
+    dataset = recipe.dataset.open()
     videos = [video for video in dataset.videos if not options.videos or video.id in options.videos]
     results = Results(make_plan(recipe, build_graph(recipe), videos))
     node = recipe.node(options.node).combination()

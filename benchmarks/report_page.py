@@ -29,7 +29,6 @@ from pipeline.cli import main as rvos
 from pipeline.plan import make_plan
 from pipeline.recipe.graph import build_graph
 from pipeline.recipe.reader import read_recipe
-from rvos.datasets import open_dataset
 from rvos.mask_sequences import MaskSequence, encode
 from rvos.store import Store
 
@@ -165,7 +164,7 @@ def _write_recipe(folder: Path) -> Path:
 def _write_results(path: Path) -> None:
     """Store masks of every node under the fingerprints that the recipe asks for."""
     recipe = read_recipe(path)
-    dataset = open_dataset(recipe.dataset.format, recipe.dataset.root, recipe.dataset.split)
+    dataset = recipe.dataset.open()
     plan = make_plan(recipe, build_graph(recipe), dataset.videos)
     store = Store(recipe.workspace)
     order = {video.id: number for number, video in enumerate(dataset.videos)}

@@ -38,7 +38,7 @@ class WatchedVideo(Video):
 
     def __reduce__(self) -> tuple[type[Video], tuple[object, ...]]:
         """Travel as a plain video: who listens stays here."""
-        return Video, (self.id, self.frames, self.expressions, self.image_paths)
+        return Video, (self.id, self.frames, self.expressions, self.image_paths, self.clip_frames)
 
 
 class ClipProgress:
@@ -62,7 +62,9 @@ class ClipProgress:
 
     def watch(self, video: Video) -> WatchedVideo:
         """Return the video with this bar as its listener."""
-        return WatchedVideo(video.id, video.frames, video.expressions, video.image_paths, self._see)
+        return WatchedVideo(
+            video.id, video.frames, video.expressions, video.image_paths, video.clip_frames, on_read=self._see
+        )
 
     def begin(self, plan: Plan) -> None:
         """Start the bar."""

@@ -14,7 +14,7 @@ from pipeline.load_checks import find_data_problems, find_load_problems
 from pipeline.recipe.graph import build_graph, find_missing_files
 from pipeline.recipe.recipe import Recipe
 from pipeline.workspace import find_place
-from rvos.datasets import Dataset, open_dataset
+from rvos.datasets import Dataset
 from rvos.errors import InputError, StoreError
 from rvos.videos import Video
 
@@ -58,7 +58,7 @@ def examine(recipe: Recipe, *, deep: bool = False) -> list[Finding]:
     findings += _examine_workspace(recipe.workspace)
     entry = recipe.dataset
     try:
-        dataset = open_dataset(entry.format, entry.root, entry.split)
+        dataset = entry.open()
     except InputError as error:
         return [*findings, Finding("missing", str(error))]
     return [*findings, *examine_dataset(dataset, deep=deep), *_examine_videos(recipe, dataset.videos)]

@@ -17,6 +17,7 @@ from pipeline.offers import Offer, check_sizes
 from pipeline.results import Results, VideoResults
 from pipeline.tables import resample_gain
 from rvos.datasets import Dataset
+from rvos.datasets.samples import SAMPLE_FORMATS
 from rvos.errors import ConfigError
 from rvos.evaluation.columns import trace_runs
 from rvos.evaluation.evaluator import SelectedTruth
@@ -64,6 +65,8 @@ def measure_oracles(
     """
     if dataset.format == "ref-davis17":
         raise ConfigError("--oracle: Ref-DAVIS17 scores all sentences of a video together; leave it out")
+    if dataset.format in SAMPLE_FORMATS:
+        raise ConfigError(f"--oracle: {dataset.format} scores single frames; leave it out")
     choosers = results.find_choosers(node)
     if not choosers:
         raise ConfigError(

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from rvos.errors import InputError
 from rvos.files import open_regular, replacing
-from rvos.images import check_area
 from rvos.mask_sequences import MaskSequence
 from rvos.videos import Video
 
@@ -116,49 +115,3 @@ def read_rate(path: Path) -> tuple[Fraction | None, bool]:
             return (rates[0] or None) if rates else None, bool(container.streams.audio)
     except (av.FFmpegError, OSError, ValueError) as error:
         raise InputError(f"{path}: cannot be read as a video ({error}); give a video file or a folder") from None
-
-
-def read_video(path: Path) -> Iterable[NDArray[np.uint8]]:
-    """Yield the frames (H, W, 3) RGB of a video file, upright: as its display matrix says.
-
-    Raises:
-        InputError: the file is missing, no video, or its frames are too large.
-    """
-    open_regular(path).close()  # a pipe would be waited for, and a name with a scheme would be fetched
-    try:
-        with av.open(f"file:{path}") as container:
-            if not container.streams.video:
-                raise InputError(f"{path}: holds no video stream; give a video file or a folder of frames")
-            context = container.streams.video[0].codec_context
-            check_area((context.height or 0, context.width or 0), where=str(path))
-            for frame in container.decode(video=0):
-                yield turn_upright(frame.to_ndarray(format="rgb24"), _read_matrix(frame))
-    except (av.FFmpegError, OSError, ValueError, MemoryError) as error:
-        raise InputError(f"{path}: cannot be read as a video ({error}); give a video file or a folder") from None
-
-
-def _read_matrix(frame: av.VideoFrame) -> NDArray[np.int32] | None:
-    for data in frame.side_data:
-        if data.type.name == "DISPLAYMATRIX":
-            return np.frombuffer(bytes(data), np.int32)[:9].reshape(3, 3)
-    return None
-
-
-def turn_upright(frame: NDArray[np.uint8], matrix: NDArray[np.int32] | None) -> NDArray[np.uint8]:
-    """Return a frame (H, W, 3) turned by quarters and mirrored as a display matrix says.
-
-    Args:
-        matrix: `(3, 3)`; a pixel at (x, y) is shown at (x, y, 1) times it. None: as it is.
-
-    Source: ISO/IEC 14496-12, 6.2.2 (transformation matrices).
-    """
-    if matrix is None:
-        return frame
-    (to_right, to_bottom), (down_to_right, down_to_bottom) = matrix[:2, :2].tolist()
-    if abs(to_right) >= abs(to_bottom):
-        mirrored = (down_to_bottom < 0, to_right < 0)
-    else:
-        frame = frame.transpose(1, 0, 2)
-        mirrored = (to_bottom < 0, down_to_right < 0)
-    axes = tuple(axis for axis, is_mirrored in enumerate(mirrored) if is_mirrored)
-    return np.ascontiguousarray(np.flip(frame, axes))

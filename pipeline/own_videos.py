@@ -14,12 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from pipeline.overlays import read_video
 from rvos.errors import InputError
 from rvos.files import read_whole, write_atomically
 from rvos.ids import check_id
 from rvos.images import LARGEST_IMAGE_FILE, decode_frame
 from rvos.trees import is_system_name
+from rvos.video_files import read_video
 
 SPLIT = "valid"
 _IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp"})

@@ -21,7 +21,6 @@ from pipeline.checksums import Checksums, hash_json
 from pipeline.fingerprints import fingerprint_task
 from pipeline.kinds.base import Node
 from pipeline.recipe.recipe import Recipe
-from rvos.datasets import open_dataset
 from rvos.errors import InputError, StoreError
 from rvos.files import write_atomically
 from rvos.json_files import read_json
@@ -67,7 +66,7 @@ def settle_order(recipe: Recipe, checksums: Checksums) -> tuple[Recipe, tuple[Or
     sets = tuple(dict.fromkeys(members for node in recipe.nodes if (members := node.order_members())))
     if not sets:
         return recipe, ()
-    videos = open_dataset(recipe.dataset.format, recipe.dataset.root, recipe.dataset.split).videos
+    videos = recipe.dataset.open().videos
     findings = tuple(_find(recipe, members, videos, checksums) for members in sets)
     refuted = {finding.members for finding in findings if finding.is_refuted}
     nodes = tuple(node.without_order() if node.order_members() in refuted else node for node in recipe.nodes)

@@ -32,6 +32,12 @@ class Frame:
         return self._video.image_paths[self.index]
 
     @property
+    def source(self) -> tuple[Path, int]:
+        """What its pixels are read from: its file, and its number in there where that is a video file."""
+        numbers = self._video.clip_frames
+        return self.path, 0 if numbers is None else numbers[self.index]
+
+    @property
     def n_frames(self) -> int:
         """Frames of the whole video."""
         return self._video.n_frames

@@ -81,6 +81,8 @@ class CommandRunner:
         return sequences
 
     def _describe(self, video: Video, expressions: Sequence[Expression], masks: Path) -> bytes:
+        if video.clip_frames is not None:
+            raise InputError(f"{video.image_paths[0]}: a program reads images, no video file; import its masks instead")
         content = {
             "video": video.id,
             "frames": [

@@ -1,7 +1,8 @@
 """Submissions: one deterministic zip archive in the layout of a data set, and the check of any archive.
 
 Ref-YouTube-VOS: `Annotations/<video>/<expression>/<frame>.png`; MeViS: the same without the top folder; Ref-DAVIS17:
-`anno_0 ... anno_3/<video>/<frame>.png` with all objects of an annotation file in one index map.
+`anno_0 ... anno_3/<video>/<frame>.png` with all objects of an annotation file in one index map. A2D- and
+JHMDB-Sentences, which have no server: `results.json`, the masks of the annotated frames with scores, in COCO's form.
 
 Source: datasets.md, sections 1 to 3.
 """
@@ -11,13 +12,16 @@ from __future__ import annotations
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import cast
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from rvos.datasets.dataset import Dataset
+from rvos.datasets.samples import SAMPLE_FORMATS, SampleSource
 from rvos.errors import InputError
+from rvos.evaluation.coco_results import RESULTS, encode_results
 from rvos.files import read_whole, replacing
 from rvos.index_maps import encode_index_map, merge_by_annotator
 from rvos.json_files import expect_object, parse_json
@@ -29,7 +33,13 @@ from rvos.videos import Video
 ReadVideo = Callable[[Video], Sequence[MaskSequence]]
 TEAM_FILE = "team.json"
 LARGEST_TEAM_FILE = 1 << 20
-TOP_FOLDERS = {"ref-youtube-vos": "Annotations/", "mevis": "", "ref-davis17": ""}
+TOP_FOLDERS = {
+    "ref-youtube-vos": "Annotations/",
+    "mevis": "",
+    "ref-davis17": "",
+    "a2d-sentences": "",
+    "jhmdb-sentences": "",
+}
 _FIXED_TIME = (1980, 1, 1, 0, 0, 0)
 _FILE_RIGHTS = 0o100644 << 16
 _UNIX = 3
@@ -54,6 +64,10 @@ def write_submission(path: Path, dataset: Dataset, read: ReadVideo, *, team: byt
 
 
 def _write_videos(archive: zipfile.ZipFile, dataset: Dataset, read: ReadVideo) -> int:
+    if dataset.format in SAMPLE_FORMATS:
+        rows = list(_choose_annotated(dataset, read))
+        archive.writestr(_make_entry(RESULTS), encode_results(rows))
+        return len(rows)
     n_masks = 0
     for video in dataset.videos:
         sequences = order_sequences(video, read(video), size=dataset.read_size(video))
@@ -61,6 +75,13 @@ def _write_videos(archive: zipfile.ZipFile, dataset: Dataset, read: ReadVideo) -
             archive.writestr(_make_entry(TOP_FOLDERS[dataset.format] + name), content)
             n_masks += 1
     return n_masks
+
+
+def _choose_annotated(dataset: Dataset, read: ReadVideo) -> Iterator[tuple[MaskSequence, int]]:
+    for video in dataset.videos:
+        annotated = cast(SampleSource, dataset.select_truth(video)).annotated
+        for sequence in order_sequences(video, read(video), size=dataset.read_size(video)):
+            yield sequence, annotated
 
 
 def _make_entry(name: str) -> zipfile.ZipInfo:

@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 
 from rvos.datasets.dataset import Dataset
 from rvos.datasets.ref_davis17 import N_ANNOTATORS
+from rvos.datasets.samples import SAMPLE_FORMATS
 from rvos.errors import InputError
+from rvos.evaluation.coco_results import read_results
 from rvos.images import LARGEST_IMAGE_FILE
 from rvos.json_files import expect_object, parse_json
 from rvos.mask_images import decode_with_mode
@@ -30,8 +32,31 @@ def check_submission(path: Path, dataset: Dataset) -> list[str]:
     Raises:
         InputError: no whole zip archive.
     """
+    if dataset.format in SAMPLE_FORMATS:
+        return list(_find_sample_faults(path, dataset))
     with open_archive(path) as archive:
         return list(_find_faults(archive, dataset))
+
+
+def _find_sample_faults(path: Path, dataset: Dataset) -> Iterator[str]:
+    """Yield what is wrong with results in COCO's form."""
+    try:
+        results = dict(read_results(path))
+    except InputError as error:
+        yield str(error)
+        return
+    for video in dataset.videos:
+        size = dataset.read_size(video)
+        for expression in video.expressions:
+            rows = results.pop((video.id, expression.id), ())
+            if not rows:
+                yield f"{video.id}/{expression.id}: no mask"
+            for _, found in rows:
+                if size is not None and found != size:
+                    name = f"{video.id}/{expression.id}"
+                    yield f"{name}: {found[0]} x {found[1]} pixels (H x W), expected {size[0]} x {size[1]}"
+    for stray in results:
+        yield f"{'/'.join(stray)}: not expected (another video or expression); leave it out"
 
 
 def _find_faults(archive: zipfile.ZipFile, dataset: Dataset) -> Iterator[str]:

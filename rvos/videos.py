@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,12 +41,14 @@ class Video:
         frames: frame names without extension, in the order of the expression file.
         expressions: in the order of the expression file.
         image_paths: one image a frame; the files are opened only by `read_frame` and `read_size`.
+        clip_frames: where each of `image_paths` is a video file: which of its frames each is, from 0; None: images.
     """
 
     id: str
     frames: tuple[str, ...]
     expressions: tuple[Expression, ...]
     image_paths: tuple[Path, ...]
+    clip_frames: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
         if len(self.image_paths) != len(self.frames):
@@ -59,6 +62,16 @@ class Video:
         """Number of frames."""
         return len(self.frames)
 
+    def take(self, indices: Sequence[int]) -> Video:
+        """Return the video of some of the frames, with all expressions."""
+        return Video(
+            self.id,
+            tuple(self.frames[index] for index in indices),
+            self.expressions,
+            tuple(self.image_paths[index] for index in indices),
+            None if self.clip_frames is None else tuple(self.clip_frames[index] for index in indices),
+        )
+
     def read_frame(self, index: int) -> NDArray[np.uint8]:
         """Return frame `index` as RGB `(H, W, 3)`, values 0 to 255.
 
@@ -66,16 +79,26 @@ class Video:
             InputError: the file is missing, too large, or cannot be decoded.
         """
         path = self.image_paths[index]
+        if self.clip_frames is not None:
+            return self._read_clip(path)[index]
         return decode_frame(self._read_file(path), where=str(path))
 
     def read_size(self) -> tuple[int, int]:
-        """Return `(H, W)` of the first frame, read from its header.
+        """Return `(H, W)` of the first frame, of an image read from its header.
 
         Raises:
             InputError: the file is missing or is no image.
         """
         path = self.image_paths[0]
+        if self.clip_frames is not None:
+            height, width = self._read_clip(path)[0].shape[:2]
+            return height, width
         return read_image_size(self._read_file(path), where=str(path))
+
+    def _read_clip(self, path: Path) -> tuple[NDArray[np.uint8], ...]:
+        from rvos.video_files import read_clip_frames  # slow to import, and few data sets have video files
+
+        return read_clip_frames(path, self.clip_frames or ())
 
     def _read_file(self, path: Path) -> bytes:
         if not os.path.lexists(path):

@@ -20,7 +20,7 @@ from pipeline.scoring import score_nodes
 from pipeline.tables import TableRow as ScoreRow
 from pipeline.tables import make_table
 from pipeline.workspace import prepare_workspace
-from rvos.datasets import Dataset, open_dataset
+from rvos.datasets import Dataset
 from rvos.errors import StoreError
 from rvos.mask_sequences import MaskSequence
 
@@ -54,7 +54,7 @@ class OpenedRecipe:
     def __init__(self, recipe: Recipe) -> None:
         self._recipe = recipe
         self._graph = build_graph(recipe)
-        self._dataset: Dataset = open_dataset(recipe.dataset.format, recipe.dataset.root, recipe.dataset.split)
+        self._dataset: Dataset = recipe.dataset.open()
 
     @property
     def videos(self) -> list[str]:

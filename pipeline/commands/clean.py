@@ -14,7 +14,6 @@ from pipeline.plan import make_plan
 from pipeline.recipe.graph import build_graph
 from pipeline.summary import format_size
 from pipeline.workspace import find_place
-from rvos.datasets import open_dataset
 
 
 def register(parser: argparse.ArgumentParser) -> None:
@@ -29,7 +28,7 @@ def run(options: argparse.Namespace) -> int:
     """List, or remove, what a run of the recipe would not take."""
     recipe = open_recipe(options)
     find_place(recipe.workspace)
-    dataset = open_dataset(recipe.dataset.format, recipe.dataset.root, recipe.dataset.split)
+    dataset = recipe.dataset.open()
     found = find_unnamed(make_plan(recipe, build_graph(recipe), dataset.videos))
     if options.remove:
         remove_results(found)

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 from pipeline.recipe.reader import read_recipe
 from rvos.datasets import FORMATS, Dataset, open_dataset
 from rvos.errors import ConfigError
 
-DEFAULT_SPLITS = {"ref-youtube-vos": "valid", "ref-davis17": "valid", "mevis": "valid_u"}
+DEFAULT_SPLITS = {
+    "ref-youtube-vos": "valid",
+    "ref-davis17": "valid",
+    "mevis": "valid_u",
+    "a2d-sentences": "test",
+    "jhmdb-sentences": "test",
+}
 
 
 def add_dataset_options(parser: argparse.ArgumentParser) -> None:
@@ -19,7 +26,7 @@ def add_dataset_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE")
     group.add_argument("--format", choices=tuple(FORMATS), help="without a recipe; default: ref-youtube-vos")
     group.add_argument("--root", type=Path, help="folder of the data set")
-    group.add_argument("--split", help="default: valid, or valid_u for MeViS")
+    group.add_argument("--split", help="default: valid; valid_u for MeViS, test for A2D- and JHMDB-Sentences")
 
 
 def open_chosen_dataset(options: argparse.Namespace) -> Dataset:
@@ -31,7 +38,12 @@ def open_chosen_dataset(options: argparse.Namespace) -> Dataset:
     """
     if options.recipe is not None:
         entry = read_recipe(options.recipe, options.overrides).dataset
-        return open_dataset(options.format or entry.format, options.root or entry.root, options.split or entry.split)
+        return replace(
+            entry,
+            format=options.format or entry.format,
+            root=options.root or entry.root,
+            split=options.split or entry.split,
+        ).open()
     if options.root is None:
         raise ConfigError("data set: give --recipe RECIPE, or --root FOLDER with --format and --split")
     name = options.format or "ref-youtube-vos"

@@ -1,4 +1,4 @@
-"""`rvos evaluate GROUND_TRUTH PREDICTIONS`: J, F and J&F in the convention of a benchmark."""
+"""`rvos evaluate GROUND_TRUTH PREDICTIONS`: J, F and J&F, or mAP and IoU, in the convention of a benchmark."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ _SHOWN = 10
 _EPILOG = """\
 GROUND_TRUTH is a data set folder (or, for Ref-YouTube-VOS, an archive) with annotations and an expression file that
 names their objects. PREDICTIONS is a folder or a zip archive of <video>/<expression>/<frame>.png, for ref-davis17 also
-of anno_0 ... anno_3. Missing masks count 0 and are listed.
+of anno_0 ... anno_3, for a2d-sentences and jhmdb-sentences also of COCO results (results.json). Missing masks count 0
+and are listed.
 
 example:
   rvos evaluate demo/data runs/demo/submission.zip --format ref-youtube-vos --out runs/demo/scores"""
@@ -33,7 +34,7 @@ def register(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("ground_truth", type=Path, metavar="GROUND_TRUTH")
     parser.add_argument("predictions", type=Path, metavar="PREDICTIONS")
     parser.add_argument("--format", choices=tuple(FORMATS), required=True)
-    parser.add_argument("--split", help="default: valid, or valid_u for MeViS")
+    parser.add_argument("--split", help="default: valid; valid_u for MeViS, test for A2D- and JHMDB-Sentences")
     parser.add_argument(
         "--task",
         choices=("unsupervised", "semi-supervised"),

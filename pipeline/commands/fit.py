@@ -20,7 +20,6 @@ from pipeline.plan import make_plan, select_videos
 from pipeline.recipe.graph import build_graph
 from pipeline.recipe.recipe import Recipe
 from pipeline.results import Results
-from rvos.datasets import open_dataset
 from rvos.errors import ConfigError
 from rvos.settings import nearest
 
@@ -43,7 +42,7 @@ def run(options: argparse.Namespace) -> int:
     """Fit, print the gains, write the file."""
     recipe = _open(options)
     gate, node = recipe.node(options.node).gate(), recipe.node(options.node).combination()
-    dataset = open_dataset(recipe.dataset.format, recipe.dataset.root, recipe.dataset.split)
+    dataset = recipe.dataset.open()
     videos = select_videos(dataset, names=options.videos)
     results = Results(make_plan(recipe, build_graph(recipe), videos), repeat_options(options))
     if gate is not None:

@@ -9,7 +9,6 @@ from collections import Counter
 
 from pipeline.commands.recipe_options import add_recipe_options, open_recipe
 from pipeline.plan import select_videos
-from rvos.datasets import open_dataset
 from rvos.nouns import NounFinder
 
 
@@ -28,7 +27,7 @@ def register(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print noun, source and phrase of every sentence; those without a noun are marked."""
     recipe = open_recipe(options)
-    dataset = open_dataset(recipe.dataset.format, recipe.dataset.root, recipe.dataset.split)
+    dataset = recipe.dataset.open()
     finder = NounFinder(recipe.nouns)
     rows = [
         (video.id, expression, finder.find(video, expression))

@@ -17,7 +17,6 @@ from pipeline.recipe.graph import build_graph, choose_stage, find_missing_files
 from pipeline.recipe.recipe import Recipe
 from pipeline.timings import count_work, read_speeds
 from pipeline.workspace import find_place
-from rvos.datasets import open_dataset
 from rvos.errors import ConfigError
 from rvos.store import Store
 
@@ -103,7 +102,7 @@ def _find_problems(plan: Plan) -> Iterator[tuple[Node, str]]:
 
 def _make_full_plan(recipe: Recipe, options: argparse.Namespace) -> Plan:
     graph = build_graph(recipe, stage=choose_stage(recipe, options.stage))
-    dataset = open_dataset(recipe.dataset.format, recipe.dataset.root, recipe.dataset.split)
+    dataset = recipe.dataset.open()
     return make_plan(recipe, graph, select_videos(dataset))
 
 

@@ -15,7 +15,6 @@ from pipeline.recipe.recipe import Recipe
 from pipeline.report.build import LONGEST_SIDE, ReportSettings, write_report
 from pipeline.report.sides import FolderSide, PlanSide
 from pipeline.results import Results
-from rvos.datasets import open_dataset
 from rvos.errors import ConfigError
 from rvos.store import Store
 from rvos.videos import Video
@@ -58,7 +57,7 @@ def run(options: argparse.Namespace) -> int:
     if not _SMALLEST <= options.size <= _LARGEST:
         raise ConfigError(f"--size {options.size}: give {_SMALLEST} to {_LARGEST} pixels")
     recipe = open_recipe(options)
-    dataset = open_dataset(recipe.dataset.format, recipe.dataset.root, recipe.dataset.split)
+    dataset = recipe.dataset.open()
     videos = select_videos(dataset, names=options.videos)
     sides = open_sides(options, recipe, videos)
     names = " and ".join(side.name for side in sides if side.name) or recipe.path.stem
@@ -98,8 +97,20 @@ def open_sides(options: argparse.Namespace, recipe: Recipe, videos: Sequence[Vid
     if os.path.isdir(options.other):
         return [PlanSide(names[0], results), FolderSide(names[1], Store(options.other.absolute()))]
     second = read_recipe(options.other, [])
+<<<<<<< HEAD
     other = open_dataset(second.dataset.format, second.dataset.root, second.dataset.split)
     shared = share_videos(other, videos, options.other)
+=======
+    other = second.dataset.open()
+    known = {video.id: video for video in other.videos}
+    shared = [known[video.id] for video in videos if video.id in known]
+    if len(shared) < len(videos):
+        missing = next(video.id for video in videos if video.id not in known)
+        raise ConfigError(
+            f"{options.other}: its data set lacks {len(videos) - len(shared)} of the {len(videos)} videos, first "
+            f"{missing}; name what both have with --videos"
+        )
+>>>>>>> 7cc70db (Read and score A2D-Sentences and JHMDB-Sentences, with synthetic sets and a recipe of each)
     other_results = Results(make_plan(second, build_graph(second), shared), f"{options.other}")
     return [PlanSide(names[0], results), PlanSide(names[1], other_results)]
 

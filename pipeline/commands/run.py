@@ -18,7 +18,6 @@ from pipeline.run_log import logged, name_log
 from pipeline.running import RunMeans, compute
 from pipeline.summary import Tally, print_summary
 from pipeline.workspace import prepare_workspace
-from rvos.datasets import open_dataset
 from rvos.errors import StoreError
 
 
@@ -54,7 +53,7 @@ def run(options: argparse.Namespace) -> int:
     stage = choose_stage(recipe, options.stage)
     graph = build_graph(recipe, stage=stage)
     check_files(graph.nodes, recipe)
-    dataset = open_dataset(recipe.dataset.format, recipe.dataset.root, recipe.dataset.split)
+    dataset = recipe.dataset.open()
     videos = select_videos(dataset, names=options.videos, shard=shard)
     forced = find_dependents(graph.nodes, options.force, recipe)
     prepare_workspace(recipe.workspace)

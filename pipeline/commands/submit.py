@@ -13,7 +13,7 @@ from pipeline.plan import make_plan
 from pipeline.provenance import write_manifest
 from pipeline.recipe.graph import build_graph
 from pipeline.results import Results
-from rvos.datasets import Dataset, open_dataset
+from rvos.datasets import Dataset
 from rvos.errors import InputError
 from rvos.mask_sequences import MaskSequence
 from rvos.submission import fill_black, read_team, write_submission
@@ -36,7 +36,7 @@ def register(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Write archive and manifest."""
     recipe = open_recipe(options)
-    dataset = open_dataset(recipe.dataset.format, recipe.dataset.root, recipe.dataset.split)
+    dataset = recipe.dataset.open()
     plan = make_plan(recipe, build_graph(recipe), dataset.videos)
     results = Results(plan, repeat_options(options))
     node = results.choose_submission(options.node)

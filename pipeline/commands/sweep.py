@@ -20,7 +20,7 @@ from pipeline.refinement_sweeping import RefinementRow, sweep_refinement
 from pipeline.results import Results
 from pipeline.sweep_plot import plot_gate, plot_grid, plot_sweep
 from pipeline.sweeping import SweepRow, sweep_node
-from rvos.datasets import Dataset, open_dataset
+from rvos.datasets import Dataset
 from rvos.errors import ConfigError
 from rvos.videos import Video
 
@@ -71,7 +71,7 @@ def run(options: argparse.Namespace) -> int:
             f"{options.plot}: a plot shows the thresholds of one set of members; drop --members or --plot"
         )
     recipe = open_recipe(options)
-    dataset = open_dataset(recipe.dataset.format, recipe.dataset.root, recipe.dataset.split)
+    dataset = recipe.dataset.open()
     videos = select_videos(dataset, names=options.videos)
     results = Results(make_plan(recipe, build_graph(recipe), videos), repeat_options(options))
     refiner = results.find_refiner(options.node)

@@ -49,7 +49,7 @@ def _list_frames(video: Video, proposals: VideoProposals) -> Iterator[tuple[int,
         surest = sorted(own, key=lambda one: -one.confidence)[:_PER_FRAME]
         if not surest:
             continue
-        clip = Video(video.id, (video.frames[frame],), video.expressions, (video.image_paths[frame],))
+        clip = video.take([frame])
         certain = np.ones(1, np.float32)
         tracklets = tuple(
             Tracklet(video.id, str(place), clip.frames, proposals.size, (one.mask,), certain, one.confidence, 0)

@@ -10,19 +10,34 @@ from typing import Annotated
 from fusion.groups import SAME_OBJECT, GroupingRule
 from fusion.runs import LENGTHS, RunRule
 from runners.detectors.base import DetectorSettings
+from rvos.datasets import Dataset, open_dataset
 from rvos.errors import ConfigError
-from rvos.settings import Line, Range
+from rvos.settings import Line, Range, Size
 
 _NEEDED = {"file": "file", "agreement": "members", "runs": "members"}
 
 
 @dataclass(frozen=True, slots=True)
 class DatasetEntry:
-    """`dataset:` of a recipe."""
+    """`dataset:` of a recipe.
+
+    Args:
+        window: frames around the annotated one, for A2D-Sentences and JHMDB-Sentences; None: 5.
+    """
 
     format: str
     root: Path
     split: str
+    window: Size | None = None
+
+    def open(self) -> Dataset:
+        """Return the split.
+
+        Raises:
+            ConfigError: unknown format, or a window for a format without one.
+            InputError: missing folders or files that cannot be used.
+        """
+        return open_dataset(self.format, self.root, self.split, window=self.window)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from pipeline.report.scores import collect_curves, collect_ladder, make_rungs
 from pipeline.report.sides import FolderSide, PlanSide, Side
 from pipeline.scoring import VideoScores
 from rvos.datasets import Dataset
+from rvos.datasets.samples import SAMPLE_FORMATS
 from rvos.errors import InputError
 from rvos.evaluation.expressions import ExpressionEvaluator
 from rvos.evaluation.scoring import open_evaluator
@@ -190,7 +191,8 @@ def _score(
     if dataset.truth is None:
         return [], [], ["No ground truth, so no scores."]
     ladders, curves = [], []
-    notes = [f"Scores over {len(videos)} videos; intervals by paired resampling of videos."]
+    what, drawn = ("annotated frames", "samples") if dataset.format in SAMPLE_FORMATS else ("videos", "videos")
+    notes = [f"Scores over {len(videos)} {what}; intervals by paired resampling of {drawn}."]
     for side in sides:
         if not isinstance(side, PlanSide):
             continue

@@ -15,9 +15,12 @@ from pipeline.report.content import ExpressionRow, SequenceView, TrackletView, V
 from pipeline.report.pictures import encode_picture, picture_size, shrink_runs
 from pipeline.report.sides import VideoSide
 from rvos.datasets.dataset import TruthSource
+from rvos.datasets.samples import SampleTruth
 from rvos.datasets.truth import VideoTruth
 from rvos.errors import InputError
+from rvos.evaluation.evaluator import Judge
 from rvos.evaluation.expressions import ExpressionJudge
+from rvos.evaluation.samples import SampleJudge
 from rvos.mask_sequences import MaskSequence, encode
 from rvos.runs import Runs, intersect
 from rvos.videos import Expression, Video
@@ -122,22 +125,27 @@ def _judge(
     """Return J and F of every node's masks, each expression on its own."""
     if truth is None:
         return {}
-    judge = ExpressionJudge(video, truth)
+    judge: Judge = ExpressionJudge(video, truth)
+    if isinstance(truth, SampleTruth):
+        assert truth.annotated is not None
+        judge = SampleJudge(video, truth, truth.annotated)
     return {
         name: np.array([(one.j_mean, one.f_mean) for one in judge.judge(list(own.values()))])
         for name, own in stored.items()
     }
 
 
-def _view_truth(video: Video, truth: VideoTruth | None, table: MaskTable) -> tuple[tuple[int, ...], ...] | None:
+def _view_truth(video: Video, truth: VideoTruth | None, table: MaskTable) -> tuple[tuple[int | None, ...], ...] | None:
     if truth is None:
         return None
-    found: dict[object, tuple[int, ...]] = {}
+    is_known = [not isinstance(truth, SampleTruth) or place == truth.annotated for place in range(video.n_frames)]
+    found: dict[object, tuple[int | None, ...]] = {}
     for one in video.expressions:
         key = one.object_ids or one.id
         if key not in found:
             masks = truth.masks(one)
-            found[key] = table.add(encode(masks), (masks.shape[1], masks.shape[2]))
+            places = table.add(encode(masks), (masks.shape[1], masks.shape[2]))
+            found[key] = tuple(one if known else None for one, known in zip(places, is_known, strict=True))
     return tuple(found[one.object_ids or one.id] for one in video.expressions)
 
 

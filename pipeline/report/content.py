@@ -50,6 +50,7 @@ class LadderRow:
 
     Args:
         input_of: the last node, in rows of its inputs that were added; their gain is what it gains over this one.
+        figures: name and value in per cent of what is shown in place of J and F, where a benchmark has other figures.
     """
 
     node: str
@@ -60,6 +61,7 @@ class LadderRow:
     low: float | None = None
     high: float | None = None
     input_of: str | None = None
+    figures: tuple[tuple[str, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +194,7 @@ class VideoView:
         size: (height, width) of pictures and masks.
         pictures: one a frame, relative to the report's folder of files.
         masks: every distinct mask once, as COCO compressed run lengths.
-        truth: for each expression the places of its masks; None: no ground truth.
+        truth: for each expression the places of its masks, None where a frame is not annotated; None: no truth at all.
         sequences: by node, in the order of the report's nodes, then by expression; None where nothing is stored.
         refinements: by node, then by expression, see `pipeline.refinement_report`; None for nodes that refine nothing.
         tracklets: by node; None for nodes that store none.
@@ -203,7 +205,7 @@ class VideoView:
     size: tuple[int, int]
     pictures: tuple[str, ...]
     masks: tuple[str, ...]
-    truth: tuple[tuple[int, ...], ...] | None
+    truth: tuple[tuple[int | None, ...], ...] | None
     sequences: tuple[tuple[SequenceView | None, ...] | None, ...]
     refinements: tuple[tuple[Mapping[str, object], ...] | None, ...]
     tracklets: tuple[tuple[TrackletView, ...] | None, ...]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, replace
 from itertools import groupby
 
 import numpy as np
@@ -14,12 +15,15 @@ from pipeline.kinds.capabilities import Ballot, Gate, Refiner
 from pipeline.refinement_sweeping import sweep_refinement
 from pipeline.report.content import Curve, LadderRow, Series
 from pipeline.results import Results
+from pipeline.sample_tables import make_sample_table, score_samples
 from pipeline.scoring import VideoScores, score_nodes
 from pipeline.sweeping import sweep_node
 from pipeline.tables import make_table
 from rvos.datasets import Dataset
+from rvos.datasets.samples import SAMPLE_FORMATS
 from rvos.errors import PipelineError
 from rvos.evaluation.expressions import ExpressionEvaluator
+from rvos.evaluation.samples import SampleScore
 from rvos.evaluation.scoring import open_evaluator
 from rvos.videos import Video
 
@@ -47,6 +51,8 @@ def collect_ladder(
     nodes = results.choose_nodes(names)
     inputs = results.find_inputs(nodes)
     wanted = [*nodes, *inputs]
+    if dataset.format in SAMPLE_FORMATS:
+        return _make_sample_rungs(nodes, score_samples(results, dataset, videos, wanted, jobs=jobs), inputs)
     # Where the protocol scores expression by expression, that was done while the videos were collected.
     if isinstance(open_evaluator(dataset), ExpressionEvaluator) and all(
         name in known.get(video.id, {}) for video in videos for name in wanted
@@ -55,6 +61,16 @@ def collect_ladder(
     else:
         scores = score_nodes(results, dataset, videos, wanted, jobs=jobs)
     return make_rungs(nodes, scores, inputs=inputs)
+
+
+def _make_sample_rungs(
+    nodes: Sequence[str], scores: Sequence[Sequence[SampleScore]], inputs: Sequence[str]
+) -> list[LadderRow]:
+    rows = []
+    for row in make_sample_table(nodes, scores, inputs=inputs):
+        rung = LadderRow(row.node, row.mean, row.mean, row.mean, input_of=row.input_of, figures=row.list_figures())
+        rows.append(rung if row.mean_gain is None else replace(rung, **asdict(row.mean_gain)))
+    return rows
 
 
 def make_rungs(nodes: Sequence[str], scores: Sequence[VideoScores], *, inputs: Sequence[str] = ()) -> list[LadderRow]:

@@ -121,7 +121,7 @@ class AotEngine:
             image = prepare_frame(frame.pixels(), size, mirrored=augmentation.mirrored, device=self.device)
             return self.encode(image)
 
-        return self.features.get((frame.path, size, augmentation.mirrored), make)
+        return self.features.get((frame.source, size, augmentation.mirrored), make)
 
     def encode(self, image: Tensor) -> Features:
         """Return the features of an image `(1, 3, h, w)`, normalised."""

@@ -76,7 +76,7 @@ class Sam2Engine:
             with self.precision():
                 return self.network.encode(prepare_frame(frame.pixels(), self.network.side).to(self.device))
 
-        maps = self.features.get(frame.path, make)
+        maps = self.features.get(frame.source, make)
         assert isinstance(maps, ImageMaps)
         return Sam2Features(maps, frame.index, frame.n_frames, frame.size)
 

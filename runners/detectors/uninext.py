@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -38,11 +37,7 @@ class UninextDetector:
         """See `Detector`; the boxes are those around the masks."""
         size = video.read_size()
         names = list(dict.fromkeys(name for own in nouns for name in own))
-        seen = replace(
-            video,
-            frames=tuple(video.frames[index] for index in frames),
-            image_paths=tuple(video.image_paths[index] for index in frames),
-        )
+        seen = video.take(frames)
         questions = [Expression(name, name) for name in names]
         tracks = dict(zip(names, self._runner.find_candidates(seen, questions, size), strict=True)) if names else {}
         return [

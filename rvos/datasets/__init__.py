@@ -1,4 +1,4 @@
-"""Readers of Ref-YouTube-VOS, Ref-DAVIS17 and MeViS, chosen by name."""
+"""Readers of Ref-YouTube-VOS, Ref-DAVIS17, MeViS, A2D-Sentences and JHMDB-Sentences, chosen by name."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from importlib import import_module
 from pathlib import Path
 
 from rvos.datasets.dataset import Dataset
+from rvos.datasets.samples import SAMPLE_FORMATS
 from rvos.errors import ConfigError
 
 __all__ = ["FORMATS", "Dataset", "open_dataset"]
@@ -14,22 +15,31 @@ FORMATS = {
     "ref-youtube-vos": "rvos.datasets.ref_youtube_vos",
     "ref-davis17": "rvos.datasets.ref_davis17",
     "mevis": "rvos.datasets.mevis",
+    "a2d-sentences": "rvos.datasets.a2d_sentences",
+    "jhmdb-sentences": "rvos.datasets.jhmdb_sentences",
 }
 
 
-def open_dataset(format: str, root: Path, split: str) -> Dataset:
+def open_dataset(format: str, root: Path, split: str, *, window: int | None = None) -> Dataset:
     """Return a split of a data set; images and masks are read only when asked for.
 
     Args:
-        format: `ref-youtube-vos`, `ref-davis17` or `mevis`.
+        format: `ref-youtube-vos`, `ref-davis17`, `mevis`, `a2d-sentences` or `jhmdb-sentences`.
         root: folder of the data set, or an archive of its ground truth.
         split: `train`, `valid`, `test`, `valid_u`.
+        window: frames around the annotated one, for A2D-Sentences and JHMDB-Sentences; None: 5.
 
     Raises:
-        ConfigError: unknown format.
+        ConfigError: unknown format, or a window for a format without one.
         InputError: missing folders or files that cannot be used.
     """
     if format not in FORMATS:
         raise ConfigError(f"dataset format {format}: unknown; choose from {', '.join(FORMATS)}")
-    dataset: Dataset = import_module(FORMATS[format]).open_split(Path(root), split)
+    reader = import_module(FORMATS[format])
+    if format in SAMPLE_FORMATS:
+        samples: Dataset = reader.open_split(Path(root), split, window=window)
+        return samples
+    if window is not None:
+        raise ConfigError(f"dataset format {format}: annotates whole videos, so window says nothing; leave it out")
+    dataset: Dataset = reader.open_split(Path(root), split)
     return dataset

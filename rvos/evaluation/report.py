@@ -5,18 +5,23 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from rvos.datasets.samples import SAMPLE_FORMATS
 from rvos.evaluation.results import DatasetScore, ExpressionScore, average_objects, measure_stability
+from rvos.evaluation.samples import SampleScore
 from rvos.files import write_atomically
 
 
 def to_json(result: DatasetScore, *, stability: bool = False) -> dict[str, Any]:
     """Return the figures of a data set, as `rvos evaluate --json` prints them."""
-    content: dict[str, Any] = {
-        "format": result.format,
+    content: dict[str, Any] = {"format": result.format}
+    if result.format in SAMPLE_FORMATS:
+        content |= {**result.extra, "samples": len(result.scores)}
+        return content | {"missing": list(result.missing), "notes": list(result.notes), "strays": list(result.strays)}
+    content |= {
         "J": result.j,
         "F": result.f,
         "J&F": result.j_and_f,
@@ -33,18 +38,27 @@ def to_json(result: DatasetScore, *, stability: bool = False) -> dict[str, Any]:
 def write_reports(folder: Path, result: DatasetScore, *, stability: bool = False) -> list[Path]:
     """Write `scores.json`, `expressions.csv`, `objects.csv` and `frames.csv`; return their paths.
 
+    Single frames have `scores.json` and `samples.csv`.
+
     Raises:
         StoreError: the folder cannot be written.
     """
     objects = average_objects(result.scores).items()
-    files = {
-        "scores.json": json.dumps(to_json(result, stability=stability), indent=1) + "\n",
+    scores = {"scores.json": json.dumps(to_json(result, stability=stability), indent=1) + "\n"}
+    if result.format in SAMPLE_FORMATS:
+        samples = [one for one in result.scores if isinstance(one, SampleScore)]
+        return _write(folder, scores | {"samples.csv": _to_csv(_SAMPLE_HEADER, map(_sample_row, samples))})
+    files = scores | {
         "expressions.csv": _to_csv(_EXPRESSION_HEADER, map(_expression_row, result.scores)),
         "objects.csv": _to_csv(
             ("object", "J", "F", "J&F", "expressions"), ((name, j, f, (j + f) / 2, n) for name, (j, f, n) in objects)
         ),
         "frames.csv": _to_csv(("video", "expression", "frame", "J", "F", "J&F"), _frame_rows(result.scores)),
     }
+    return _write(folder, files)
+
+
+def _write(folder: Path, files: Mapping[str, str]) -> list[Path]:
     for name, text in files.items():
         write_atomically(folder / name, text.encode())
     return [folder / name for name in files]
@@ -57,6 +71,14 @@ def _expression_row(score: ExpressionScore) -> tuple[object, ...]:
     objects = "+".join(score.objects)
     means = (score.j_mean, score.f_mean, score.j_and_f)
     return (score.video, score.expression, objects, len(score.frames), len(score.missing), *means)
+
+
+_SAMPLE_HEADER = ("video", "expression", "objects", "frame", "masks", "IoU", "intersection", "union")
+
+
+def _sample_row(score: SampleScore) -> tuple[object, ...]:
+    names = (score.video, score.expression, "+".join(score.objects), score.frames[0])
+    return (*names, len(score.sample.detections), score.iou, score.intersection, score.union)
 
 
 def _frame_rows(scores: Iterable[ExpressionScore]) -> Iterable[tuple[object, ...]]:

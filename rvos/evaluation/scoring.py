@@ -10,11 +10,14 @@ from joblib import Parallel, delayed
 
 from rvos.datasets.dataset import Dataset
 from rvos.errors import InputError
+from rvos.evaluation.coco_results import find_results, read_results
 from rvos.evaluation.davis import DavisEvaluator, Task
 from rvos.evaluation.evaluator import Evaluator, SelectedTruth
 from rvos.evaluation.expressions import ExpressionEvaluator
 from rvos.evaluation.predictions import find_strays
 from rvos.evaluation.results import DatasetScore, ExpressionScore
+from rvos.evaluation.samples import SampleEvaluator
+from rvos.mask_images import check_size
 from rvos.trees import Tree, open_masks, open_tree
 from rvos.videos import Video
 
@@ -22,6 +25,8 @@ _EVALUATORS: Mapping[str, Callable[[Dataset, Task], Evaluator]] = {
     "ref-youtube-vos": lambda dataset, task: ExpressionEvaluator(dataset),
     "mevis": lambda dataset, task: ExpressionEvaluator(dataset),
     "ref-davis17": DavisEvaluator,
+    "a2d-sentences": lambda dataset, task: SampleEvaluator(dataset),
+    "jhmdb-sentences": lambda dataset, task: SampleEvaluator(dataset),
 }
 
 
@@ -38,7 +43,7 @@ def score_dataset(dataset: Dataset, predictions: Path, *, task: Task = "unsuperv
 
     Args:
         predictions: folder or zip archive, `<video>/<expression>/<frame>.png`, below `Annotations` or not; for
-            Ref-DAVIS17 also `anno_0` to `anno_3`.
+            Ref-DAVIS17 also `anno_0` to `anno_3`, for A2D- and JHMDB-Sentences also COCO results.
         task: of Ref-DAVIS17.
         jobs: worker processes.
 
@@ -51,11 +56,35 @@ def score_dataset(dataset: Dataset, predictions: Path, *, task: Task = "unsuperv
     left_out = tuple(f"{name}: {reason}; left out" for name, reason in obstacles.items() if reason is not None)
     if left_out and not videos:
         raise InputError(f"{dataset.root}: no video can be scored: {left_out[0]}")
+    if isinstance(evaluator, SampleEvaluator) and find_results(predictions):
+        return _score_results(evaluator, predictions)
     tree, strays = _open(dataset, predictions)
     selected = [evaluator.select(video) for video in videos]
     for scores in Parallel(n_jobs=jobs)(delayed(_judge_files)(truth, tree) for truth in selected):
         evaluator.add(scores)
     return replace(evaluator.evaluate(), strays=left_out + strays)
+
+
+def _score_results(evaluator: SampleEvaluator, predictions: Path) -> DatasetScore:
+    """Return the scores of COCO results.
+
+    Raises:
+        InputError: a mask of another size than the truth, or no mask for any sample.
+    """
+    results = dict(read_results(predictions))
+    for video in evaluator.dataset.videos:
+        judge = evaluator.select(video).open()
+        own = {one.id: results.pop((video.id, one.id), ()) for one in video.expressions}
+        for expression, rows in own.items():
+            for _, size in rows:
+                check_size(size, judge.size(expression), where=f"{predictions}: {video.id}/{expression}")
+        evaluator.add(judge.judge_detections({name: [one for one, _ in rows] for name, rows in own.items()}))
+    if results and all(score.missing for score in evaluator.scores):
+        raise InputError(
+            f"{predictions}: no mask for any sample, found {'/'.join(next(iter(results)))}; check the split"
+        )
+    strays = tuple(f"{video}/{expression}: no sample of this split" for video, expression in results)
+    return replace(evaluator.evaluate(), strays=strays)
 
 
 def _judge_files(truth: SelectedTruth, predictions: Tree) -> list[ExpressionScore]:

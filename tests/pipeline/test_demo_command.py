@@ -10,7 +10,6 @@ from pipeline.cli import main
 from pipeline.commands.demo import list_commands
 from pipeline.recipe.graph import build_graph, check_files
 from pipeline.recipe.reader import read_recipe
-from rvos.datasets import open_dataset
 
 
 def test_the_copied_recipe_finds_all_that_it_names(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -19,7 +18,7 @@ def test_the_copied_recipe_finds_all_that_it_names(tmp_path: Path, capsys: pytes
     assert capsys.readouterr().out.strip() == str(folder)
     recipe = read_recipe(folder / "pipeline.yaml")
     check_files(build_graph(recipe).nodes, recipe)
-    dataset = open_dataset(recipe.dataset.format, recipe.dataset.root, recipe.dataset.split)
+    dataset = recipe.dataset.open()
     assert dataset.truth is not None
     assert all(path.is_file() for video in dataset.videos for path in video.image_paths)
     refinement = read_recipe(folder / "recipes" / "demo_refinement.yaml")

@@ -17,7 +17,6 @@ from pipeline.checksums import Checksums
 from pipeline.plan import make_plan
 from pipeline.recipe.graph import build_graph
 from pipeline.recipe.reader import read_recipe
-from rvos.datasets import open_dataset
 from rvos.errors import InputError
 
 NETWORKS = (
@@ -49,7 +48,7 @@ def write_networks(folder: Path) -> None:
 def find(*overrides: str) -> Found:
     """Return the fingerprints of the recipe in the current folder: node -> video -> fingerprint."""
     recipe = read_recipe(Path("pipeline.yaml"), [*NETWORKS, *overrides])
-    dataset = open_dataset(recipe.dataset.format, recipe.dataset.root, recipe.dataset.split)
+    dataset = recipe.dataset.open()
     plan = make_plan(recipe, build_graph(recipe), dataset.videos)
     return {name: {task.video.id: task.fingerprint for task in tasks} for name, tasks in plan.tasks.items()}
 

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.overlays import COLOURS, draw_masks, draw_video, read_video, write_video
+from pipeline.overlays import COLOURS, draw_masks, draw_video, write_video
 from rvos.errors import InputError
 from rvos.mask_sequences import MaskSequence
+from rvos.video_files import read_video
 from rvos.videos import Video
 
 

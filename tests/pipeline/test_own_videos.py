@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.overlays import turn_upright, write_video
+from pipeline.overlays import write_video
 from pipeline.own_videos import name_video, write_own_video
 from rvos.datasets import open_dataset
 from rvos.errors import InputError
+from rvos.video_files import turn_upright
 
 
 def write_image(path: Path, value: int, *, size: tuple[int, int] = (16, 24)) -> None:

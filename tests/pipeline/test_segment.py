@@ -14,8 +14,9 @@ from PIL import Image
 from referring_helpers import small_network
 
 from pipeline.cli import main
-from pipeline.overlays import read_video, write_video
+from pipeline.overlays import write_video
 from runners.checkpoints import save_network
+from rvos.video_files import read_video
 
 RECIPE = """\
 dataset: {format: ref-youtube-vos, root: elsewhere, split: valid}

@@ -68,7 +68,9 @@ class Shown {
   }
 
   truth(frame) {
-    return this.view.truth ? this.mask(this.view.truth[this.place][frame]) : null;
+    // Of single annotated frames, nothing is known of the frames around them.
+    const index = this.view.truth?.[this.place][frame] ?? null;
+    return index === null ? null : this.mask(index);
   }
 
   picture(frame) {

@@ -13,14 +13,18 @@ const overview = {
   },
 
   ladder({ title, rows }) {
-    const made = table(title, ["node", "J", "F", "J&F", "gain", "95 % interval"], rows.map((row) => [
+    // Single frames have figures of their own in place of J and F.
+    const own = rows.some((row) => row.figures.length);
+    const figures = (row) => (own ? row.figures : [["J", row.j], ["F", row.f], ["J&F", row.j_and_f]]);
+    const heads = figures(rows[0]).map(([name]) => name);
+    const made = table(title, ["node", ...heads, own ? "gain, mean IoU" : "gain", "95 % interval"], rows.map((row) => [
       row.input_of ? `${row.input_of} against its input ${row.node}` : row.node,
-      number(row.j), number(row.f), number(row.j_and_f), signed(row.gain),
+      ...figures(row).map(([, value]) => number(value)), signed(row.gain),
       row.low === null ? "" : `${signed(row.low)} to ${signed(row.high)}`,
     ]));
     rows.forEach((row, index) => {
       if (row.low === null) return;
-      made.tBodies[0].rows[index].cells[4].className = row.low > 0 ? "better" : row.high < 0 ? "worse" : "";
+      made.tBodies[0].rows[index].cells[heads.length + 1].className = row.low > 0 ? "better" : row.high < 0 ? "worse" : "";
     });
     return made;
   },

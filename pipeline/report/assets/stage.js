@@ -72,8 +72,10 @@ const stage = {
   y: 0,
 
   draw(shown) {
-    const { frame, mode } = state;
+    const { frame } = state;
     const [a, b, truth] = [shown.maskOf(state.a, frame), shown.maskOf(state.b, frame), shown.truth(frame)];
+    const needsTruth = state.mode === "change" || state.mode.startsWith("errors");
+    const mode = needsTruth && !truth ? "over" : state.mode;
     const size = shown.view.size;
     const host = byId("stage");
     host.style.width = `min(100%, calc(66vh * ${size[1] / size[0]}))`;

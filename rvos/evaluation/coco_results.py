@@ -1,0 +1,84 @@
+"""Predictions for single frames in COCO's form of results: any number of masks with scores for every sample.
+
+`[{"image_id": "<video>/<expression>", "category_id": 1, "segmentation": {"size": [H, W], "counts": text}, "score": s}]`
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from rvos.datasets.truth import check_run_length
+from rvos.errors import InputError
+from rvos.evaluation.average_precision import Detection
+from rvos.json_files import expect_list, expect_object, parse_json, read_json
+from rvos.mask_sequences import MaskSequence
+from rvos.trees import open_tree
+
+RESULTS = "results.json"
+_LARGEST = 1 << 32
+
+Results = Mapping[tuple[str, str], Sequence[tuple[Detection, tuple[int, int]]]]
+"""By video and expression: masks with their sizes (H, W)."""
+
+
+def find_results(path: Path) -> bool:
+    """Return whether predictions are COCO results: a `.json` file, or a folder or an archive that holds one."""
+    if path.suffix.lower() == ".json":
+        return True
+    return path.exists() and open_tree(path).exists(RESULTS)
+
+
+def read_results(path: Path) -> Results:
+    """Return the detections of a file of results, or of the one in a folder or an archive.
+
+    Raises:
+        InputError: not of this form, or masks that are no run lengths.
+    """
+    if path.suffix.lower() == ".json":
+        where, content = str(path), read_json(path, most=_LARGEST)
+    else:
+        tree = open_tree(path)
+        where = f"{tree.name}/{RESULTS}"
+        content = parse_json(tree.read(RESULTS, most=_LARGEST), where=where)
+    found: dict[tuple[str, str], list[tuple[Detection, tuple[int, int]]]] = {}
+    for number, row in enumerate(expect_list(content, where=where)):
+        name, detection, size = _read_row(row, where=f"{where}: entry {number}")
+        found.setdefault(name, []).append((detection, size))
+    return found
+
+
+def _read_row(row: object, *, where: str) -> tuple[tuple[str, str], Detection, tuple[int, int]]:
+    entry = expect_object(row, where=where)
+    name, score = entry.get("image_id"), entry.get("score")
+    if not isinstance(name, str) or name.count("/") != 1:
+        raise InputError(f'{where}: image_id {ascii(name)[:60]}, expected text such as "<video>-00020/0"; correct it')
+    if isinstance(score, bool) or not isinstance(score, (int, float)) or not math.isfinite(score):
+        raise InputError(f"{where}: score {ascii(score)[:60]} is no number; correct it")
+    mask = expect_object(entry.get("segmentation"), where=f"{where}: segmentation")
+    size = mask.get("size")
+    if not isinstance(size, list) or len(size) != 2 or not all(type(side) is int and side > 0 for side in size):
+        raise InputError(f"{where}: run lengths without a size [H, W]; encode the mask again")
+    video, _, expression = name.partition("/")
+    pair = (size[0], size[1])
+    return (video, expression), Detection(check_run_length(mask, pair, where=where), float(score)), pair
+
+
+def encode_results(rows: Sequence[tuple[MaskSequence, int]]) -> bytes:
+    """Return the content of a file of results.
+
+    Args:
+        rows: mask sequences, each with the place of its annotated frame.
+    """
+    content = [
+        {
+            "image_id": f"{one.video}/{one.expression}",
+            "category_id": 1,
+            "segmentation": {"size": list(one.size), "counts": one.runs[place].decode("ascii")},
+            "score": float(one.scores[place]),
+        }
+        for one, place in rows
+    ]
+    return (json.dumps(content, separators=(",", ":")) + "\n").encode()
