@@ -15,7 +15,7 @@ from pipeline.recipe.graph import build_graph
 from pipeline.recipe.reader import read_recipe
 from pipeline.results import Results
 from pipeline.scoring import VideoScores, score_nodes
-from rvos.datasets import Dataset, open_dataset
+from rvos.datasets import Dataset
 from rvos.errors import ConfigError
 from rvos.settings import nearest
 from rvos.videos import Video
@@ -50,7 +50,7 @@ def open_entrants(paths: Sequence[Path], overrides: Sequence[str], names: Sequen
     found: list[Entrant] = []
     for path in paths:
         recipe = read_recipe(path, overrides)
-        dataset = open_dataset(recipe.dataset.format, recipe.dataset.root, recipe.dataset.split)
+        dataset = recipe.dataset.open()
         videos = share_videos(dataset, found[0].videos, path) if found else select_videos(dataset, names=names)
         results = Results(make_plan(recipe, build_graph(recipe), videos), str(path))
         found.append(Entrant(path.stem if stems[path.stem] == 1 else str(path), results, dataset, videos))

@@ -137,20 +137,3 @@ def _compare_means(better: Sequence[SampleScore], worse: Sequence[SampleScore]) 
     differences = np.array([one.iou - other.iou for one, other in zip(better, worse, strict=True)])
     low, high = resample_gain(differences, np.ones(len(differences), np.int64))
     return Gain(100 * float(differences.mean()), 100 * low, 100 * high)
-
-
-def print_sample_table(rows: Sequence[SampleRow]) -> None:
-    """Print the rows."""
-    names = {row.node: row.node if row.input_of is None else f"+ {row.node}" for row in rows}
-    width = max([len(name) for name in names.values()] + [4])
-    heads = "".join(f"{name:>8}" for name, _ in rows[0].list_figures())
-    print(f"{'node':{width}}{heads}  mean IoU gain, 95 %    mAP gain, 95 %")
-    for row in rows:
-        line = f"{names[row.node]:{width}}" + "".join(f"{value:>8.2f}" for _, value in row.list_figures())
-        for gain in (row.mean_gain, row.map_gain):
-            if gain is not None:
-                line += f"  {f'{gain.gain:+.2f} [{gain.low:+.2f}, {gain.high:+.2f}]':21}"
-        print(line.rstrip())
-    last = next((row.input_of for row in rows if row.input_of is not None), None)
-    if last is not None:
-        print(f"+ further inputs of {last}; their gain is what {last} gains over them")

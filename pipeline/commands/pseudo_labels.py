@@ -12,7 +12,6 @@ from pipeline.plan import make_plan, select_videos
 from pipeline.pseudo_labels import write_pseudo_labels
 from pipeline.recipe.graph import build_graph
 from pipeline.results import Results
-from rvos.datasets import open_dataset
 from rvos.errors import InputError
 from rvos.ids import check_id
 
@@ -39,7 +38,7 @@ def run(options: argparse.Namespace) -> int:
         check_id(options.split, where="--split", what="split")
     except InputError as error:
         raise InputError(f"{error}; name a folder") from None
-    dataset = open_dataset(recipe.dataset.format, recipe.dataset.root, recipe.dataset.split)
+    dataset = recipe.dataset.open()
     videos = select_videos(dataset, names=options.videos)
     results = Results(make_plan(recipe, build_graph(recipe), videos), repeat_options(options))
     (node,) = results.choose_nodes([options.node])

@@ -97,20 +97,8 @@ def open_sides(options: argparse.Namespace, recipe: Recipe, videos: Sequence[Vid
     if os.path.isdir(options.other):
         return [PlanSide(names[0], results), FolderSide(names[1], Store(options.other.absolute()))]
     second = read_recipe(options.other, [])
-<<<<<<< HEAD
-    other = open_dataset(second.dataset.format, second.dataset.root, second.dataset.split)
-    shared = share_videos(other, videos, options.other)
-=======
     other = second.dataset.open()
-    known = {video.id: video for video in other.videos}
-    shared = [known[video.id] for video in videos if video.id in known]
-    if len(shared) < len(videos):
-        missing = next(video.id for video in videos if video.id not in known)
-        raise ConfigError(
-            f"{options.other}: its data set lacks {len(videos) - len(shared)} of the {len(videos)} videos, first "
-            f"{missing}; name what both have with --videos"
-        )
->>>>>>> 7cc70db (Read and score A2D-Sentences and JHMDB-Sentences, with synthetic sets and a recipe of each)
+    shared = share_videos(other, videos, options.other)
     other_results = Results(make_plan(second, build_graph(second), shared), f"{options.other}")
     return [PlanSide(names[0], results), PlanSide(names[1], other_results)]
 

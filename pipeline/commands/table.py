@@ -14,27 +14,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.commands.recipe_options import add_recipe_options, open_recipe, repeat_options
+from pipeline.commands.sample_table import print_samples
 from pipeline.commands.table_forms import Form, add_forms, read_form, write_csv, write_markdown
 from pipeline.comparison import choose_rows, open_entrants, score_rows
 from pipeline.oracle import OracleRow, measure_oracles
 from pipeline.plan import make_plan, select_videos
 from pipeline.recipe.graph import build_graph
 from pipeline.results import Results
-from pipeline.sample_tables import make_sample_table, print_sample_table, score_samples
 from pipeline.scoring import score_nodes
 from pipeline.tables import TableRow, compare_pairs, make_table
-<<<<<<< HEAD
-from rvos.datasets import open_dataset
+from rvos.datasets.samples import SAMPLE_FORMATS
 from rvos.errors import ConfigError
 
 _RECIPES = (".yaml", ".yml")
 _PAIRS = "expressions that only one of the two gets right (J&F from 50 on), %"
-=======
-from rvos.datasets import Dataset
-from rvos.datasets.samples import SAMPLE_FORMATS
-from rvos.errors import ConfigError
-from rvos.videos import Video
->>>>>>> 7cc70db (Read and score A2D-Sentences and JHMDB-Sentences, with synthetic sets and a recipe of each)
 
 
 def register(parser: argparse.ArgumentParser) -> None:
@@ -70,6 +63,9 @@ def run(options: argparse.Namespace) -> int:
     if form == "csv" and (options.pairs or options.oracle):
         raise ConfigError("--csv writes one table; leave --pairs and --oracle out, or take --json or --markdown")
     others = [word for word in options.nodes if Path(word).suffix in _RECIPES]
+    if open_recipe(options).dataset.format in SAMPLE_FORMATS:
+        print_samples(options, form, others)
+        return 0
     found = _compare(options, others) if others else _score(options)
     _PRINTERS[form](found)
     return 0
@@ -93,8 +89,6 @@ def _score(options: argparse.Namespace) -> _Found:
     results = Results(make_plan(recipe, build_graph(recipe), videos), repeat_options(options))
     nodes = results.choose_nodes(options.nodes)
     inputs = results.find_inputs(nodes)
-    if dataset.format in SAMPLE_FORMATS:
-        return _run_samples(options, results, dataset, videos, nodes, inputs)
     scores = score_nodes(results, dataset, videos, [*nodes, *inputs], jobs=options.jobs)
     oracles = measure_oracles(results, dataset, videos, nodes[-1], jobs=options.jobs) if options.oracle else None
     pairs = compare_pairs(scores) if options.pairs else None
@@ -171,27 +165,6 @@ def _name_row(row: TableRow) -> str:
 
 def _show_interval(row: TableRow) -> str:
     return "" if row.gain is None else f"[{row.low:+.2f}, {row.high:+.2f}]"
-
-
-def _run_samples(
-    options: argparse.Namespace,
-    results: Results,
-    dataset: Dataset,
-    videos: Sequence[Video],
-    nodes: Sequence[str],
-    inputs: Sequence[str],
-) -> int:
-    """Print the table of single frames."""
-    if options.pairs or options.oracle:
-        raise ConfigError(f"--pairs and --oracle: not for {dataset.format}, which scores single frames; leave them out")
-    scores = score_samples(results, dataset, videos, [*nodes, *inputs], jobs=options.jobs)
-    rows = make_sample_table(nodes, scores, inputs=inputs)
-    if options.json:
-        json.dump({"samples": len(scores[0]), "rows": [asdict(row) for row in rows]}, sys.stdout, indent=1)
-        print()
-    else:
-        print_sample_table(rows)
-    return 0
 
 
 def print_oracles(node: str, rows: Sequence[OracleRow]) -> None:
