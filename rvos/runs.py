@@ -17,6 +17,7 @@ from rvos.coco_text import Positions, accumulate, position_type, read_lengths, w
 from rvos.errors import InputError
 
 Integers = NDArray[np.int64]
+_BOTH = 3
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -158,13 +159,13 @@ def _find_edges(mask: NDArray[np.bool_]) -> Integers:
 
 def intersect(a: Runs, b: Runs) -> int:
     """Return the number of pixels that both sequences mark."""
-    return int(np.sum(_count_common(a, b)))
+    return int(_find_common(a, b)[1].sum(dtype=np.int64))
 
 
 def intersect_by_frame(a: Runs, b: Runs) -> Integers:
     """Return the pixels that both sequences mark in every frame, `(T,)`."""
-    frames = b.starts // b.stride
-    return np.bincount(frames, weights=_count_common(a, b), minlength=b.n_frames).astype(np.int64)
+    begins, lengths = _find_common(a, b)
+    return np.bincount(begins // b.stride, weights=lengths, minlength=b.n_frames).astype(np.int64)
 
 
 def unite(masks: Sequence[Runs]) -> Runs:
@@ -178,18 +179,15 @@ def unite(masks: Sequence[Runs]) -> Runs:
     return Runs(np.stack([starts[begins], ends], 1).ravel(), masks[0].n_frames, masks[0].size)
 
 
-def _count_common(a: Runs, b: Runs) -> Integers:
-    """Return the pixels of every run of `b` that `a` marks too."""
-    before = np.concatenate(([0], np.cumsum(a.ends - a.starts)))
-
-    def marked_before(positions: Integers) -> Integers:
-        index = np.searchsorted(a.starts, positions, side="right")
-        last = np.maximum(index - 1, 0)
-        beyond = np.maximum(a.ends[last] - positions, 0) if a.ends.size else np.zeros_like(positions)
-        return np.where(index > 0, before[index] - beyond, 0)
-
-    counts: Integers = marked_before(b.ends) - marked_before(b.starts)
-    return counts
+def _find_common(a: Runs, b: Runs) -> tuple[Positions, Positions]:
+    """Return where the pieces begin that both sequences mark, and their lengths."""
+    # Positions leave a bit free (`position_type`): it says whose boundary it is, and switches that one on or off.
+    codes = np.concatenate((a.edges << 1, b.edges << 1 | 1))
+    codes.sort(kind="stable")  # merges two ascending pieces
+    in_both = accumulate(np.bitwise_xor, (codes & 1) + 1)[:-1] == _BOTH
+    positions = codes >> 1
+    lengths = positions[1:] - positions[:-1]
+    return positions[:-1][in_both], lengths[in_both]
 
 
 def tracklet_iou(a: Runs, b: Runs) -> float:
