@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -119,6 +120,31 @@ def local_attention(
         value_offsets: (heads, dv, S*S), added to the value of each offset; None: nothing.
         size: rows and columns of a tile; None: as measured fastest.
     """
+    attend = partial(_attend, grid=grid, heads=heads, radius=radius, value_offsets=value_offsets, size=size)
+    if query.is_cuda or len(query) == 1:
+        return attend(query, key, values, relative)
+    # One after the other, the tiles of a batch stay in a processor's cache: up to twice as fast, to the same bits.
+    alike = [value.expand(len(query), -1, -1) for value in values]
+    own = [
+        attend(query[part], key[part], [value[part] for value in alike], relative[part])
+        for part in (slice(place, place + 1) for place in range(len(query)))
+    ]
+    return [torch.cat(parts) for parts in zip(*own, strict=True)]
+
+
+def _attend(
+    query: Tensor,
+    key: Tensor,
+    values: Sequence[Tensor],
+    relative: Tensor,
+    *,
+    grid: Grid,
+    heads: int,
+    radius: int,
+    value_offsets: Tensor | None,
+    size: tuple[int, int] | None,
+) -> list[Tensor]:
+    """Return `local_attention` of a batch as a whole."""
     spans = 2 * radius + 1
     scale = (query.shape[2] // heads) ** -0.5
     # The relative bias was made of the unscaled query, before this.
