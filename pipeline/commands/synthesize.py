@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from demo.davis_files import write_davis
 from demo.files import write_dataset
 from demo.mevis_files import NO_TARGET, write_mevis
 from demo.sample_files import write_a2d, write_jhmdb
@@ -17,6 +18,7 @@ _Writer = Callable[[argparse.Namespace, str], tuple[int, int]]
 _WRITERS: Mapping[str, _Writer] = {
     "ref-youtube-vos": lambda o, split: write_dataset(o.out, seed=o.seed, n_videos=o.videos, split=split, drop=o.drop),
     "mevis": lambda o, split: write_mevis(o.out, seed=o.seed, n_videos=o.videos, split=split, no_target=o.no_target),
+    "ref-davis17": lambda o, split: write_davis(o.out, seed=o.seed, n_videos=o.videos, split=split),
     "a2d-sentences": lambda o, split: write_a2d(o.out, seed=o.seed, n_videos=o.videos, split=split),
     "jhmdb-sentences": lambda o, split: write_jhmdb(o.out, seed=o.seed, n_videos=o.videos, split=split),
 }

@@ -15,7 +15,7 @@ _ANNOTATIONS = ("DAVIS/Annotations_unsupervised/480p", "Annotations_unsupervised
 _LISTS = ("DAVIS/ImageSets/2017", "ImageSets/2017")
 _TEXT_FOLDERS = ("", "davis_text_annotations", "DAVIS/davis_text_annotations")
 # One file for each of the four expressions of an object, with its encoding.
-_TEXT_FILES = (
+TEXT_FILES = (
     ("Davis17_annot1.txt", "utf-8"),
     ("Davis17_annot1_full_video.txt", "utf-8"),
     ("Davis17_annot2.txt", "latin-1"),
@@ -67,8 +67,8 @@ def _read_texts(tree: Tree) -> list[dict[str, dict[str, str]]]:
     """Return video -> object -> sentence for each annotation file; nothing unless all four are there."""
     for place in _TEXT_FOLDERS:
         folder = tree.below(place) if place else tree
-        if all(folder.exists(name) for name, _ in _TEXT_FILES):
-            return [_read_text_file(folder, name, encoding) for name, encoding in _TEXT_FILES]
+        if all(folder.exists(name) for name, _ in TEXT_FILES):
+            return [_read_text_file(folder, name, encoding) for name, encoding in TEXT_FILES]
     return []
 
 
