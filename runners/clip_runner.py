@@ -26,6 +26,7 @@ from rvos.videos import Expression, Video
 
 Visual = TypeVar("Visual")
 _CACHED_TEXTS = 2048
+_SURELY_BACKGROUND = -20.0
 _logger = logging.getLogger(__name__)
 
 
@@ -41,6 +42,7 @@ class ClipProtocol:
         keep_soft: keep logits beside the hard masks, as `uint8` (true) or `float16`.
         lower_case: lower-case expressions and join their words by single blanks, as in training.
         views: looks at the video that are averaged.
+        centre_only: answer for the middle frame of a clip alone.
     """
 
     short_side: int
@@ -52,6 +54,7 @@ class ClipProtocol:
     keep_soft: KeepSoft = True
     lower_case: bool = False
     views: tuple[View, ...] = (View(),)
+    centre_only: bool = False
 
     @classmethod
     def of(
@@ -62,6 +65,7 @@ class ClipProtocol:
         long_side: int | None = None,
         smallest: int = 1,
         lower_case: bool = False,
+        centre_only: bool = False,
     ) -> ClipProtocol:
         """Return the protocol that a recipe asks for.
 
@@ -79,6 +83,7 @@ class ClipProtocol:
             settings.keep_soft,
             lower_case,
             (View(),) if settings.test_time is None else settings.test_time.views(),
+            centre_only,
         )
 
 
@@ -97,6 +102,10 @@ class ClipRunner(ABC, Generic[Visual]):
     @abstractmethod
     def encode_video(self, frames: Tensor) -> Visual:
         """Return what all expressions share of a clip `(1, T, 3, H, W)`."""
+
+    def find_centre(self, frames: Tensor) -> Tensor | None:
+        """Return the place `(1,)` of the only frame of `(1, T, 3, H, W)` to answer for; None: all frames."""
+        return torch.tensor([frames.shape[1] // 2], device=frames.device) if self.clips.centre_only else None
 
     @abstractmethod
     def encode_text(self, ids: Tensor, attention_mask: Tensor) -> TextFeatures:
@@ -167,6 +176,8 @@ class ClipRunner(ABC, Generic[Visual]):
             clip = clip.flip(-1)
         visual = self.encode_video(clip[None].to(self.device))
         found = [(logits.float().cpu(), scores.float().cpu()) for logits, scores in self.choose(visual, texts)]
+        if sides.centre_only:
+            found = [_spread_centre(logits, scores, len(window)) for logits, scores in found]
         # Mirrored back here, so that all views lie over each other whatever is done with them.
         return [(logits.flip(-1), scores) for logits, scores in found] if view.mirrored else found
 
@@ -189,3 +200,12 @@ class ClipRunner(ABC, Generic[Visual]):
 
     def _clean(self, text: str) -> str:
         return " ".join(text.lower().split()) if self.clips.lower_case else text
+
+
+def _spread_centre(logits: Tensor, scores: Tensor, n_frames: int) -> tuple[Tensor, Tensor]:
+    """Return the answer for the middle frame, logits `(1, h, w)` and score `(1,)`, among frames without a mask."""
+    spread = logits.new_full((n_frames, *logits.shape[1:]), _SURELY_BACKGROUND)
+    spread[n_frames // 2] = logits[0]
+    all_scores = scores.new_zeros(n_frames)
+    all_scores[n_frames // 2] = scores[0]
+    return spread, all_scores

@@ -20,12 +20,15 @@ class SOCOptions:
         short_side: of the network input in pixels, less where the long one would pass `long_side`.
         output_layer: decoder layer that speaks: 0 as officially, -1 the last.
         lower_case: lower-case expressions and collapse their blanks, as in training; officially they are read raw.
+        centre_only: look at all frames of a clip and answer for the middle one alone, T = 1 behind the backbone, as
+            published for A2D- and JHMDB-Sentences; the other frames stay without a mask.
     """
 
     short_side: Size = 360
     long_side: Size = 640
     output_layer: int = 0
     lower_case: bool = False
+    centre_only: bool = False
 
     def __post_init__(self) -> None:
         if self.long_side < self.short_side:
@@ -46,6 +49,8 @@ class ReferringOptions:
         expressions_at_once: that pass through the network together; one at a time, as on the CPU where it is None,
             gives the same rounding as alone.
         frames_at_once: frames times expressions that the per-frame parts hold in memory at the same time.
+        centre_only: look at all frames of a clip and answer for the middle one alone, T = 1 behind the backbone, as
+            published for A2D- and JHMDB-Sentences; the other frames stay without a mask.
     """
 
     short_side: Size | None = None
@@ -53,6 +58,7 @@ class ReferringOptions:
     lower_case: bool = False
     expressions_at_once: Size | None = None
     frames_at_once: Size = 8
+    centre_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +70,10 @@ class MutrOptions(ReferringOptions):
     """
 
     eval_layer: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.centre_only:
+            raise ConfigError("centre_only: MUTR has no such protocol; leave it out, or take soc or referformer")
 
 
 @dataclass(frozen=True, slots=True)

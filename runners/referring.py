@@ -47,7 +47,7 @@ class ReferringRunner(ClipRunner[VisualFeatures]):
 
     def encode_video(self, frames: Tensor) -> VisualFeatures:
         """Return the maps of a clip."""
-        return self.network.encode_video(frames)
+        return self.network.encode_video(frames, annotated=self.find_centre(frames))
 
     def encode_text(self, ids: Tensor, attention_mask: Tensor) -> TextFeatures:
         """Return the features of an expression."""
@@ -91,6 +91,7 @@ def plan_clips(
         short_side=options.short_side or short_side,
         smallest=smallest,
         lower_case=options.lower_case,
+        centre_only=options.centre_only,
     )
 
 

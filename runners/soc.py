@@ -34,7 +34,7 @@ class SOCRunner(ClipRunner[VisualFeatures]):
 
     def encode_video(self, frames: Tensor) -> VisualFeatures:
         """Return the maps of a clip."""
-        return self.network.encode_video(frames)
+        return self.network.encode_video(frames, annotated=self.find_centre(frames))
 
     def encode_text(self, ids: Tensor, attention_mask: Tensor) -> TextFeatures:
         """Return the features of an expression."""
@@ -63,6 +63,7 @@ def build(settings: ModelSettings, *, device: torch.device) -> SOCRunner:
         long_side=options.long_side,
         smallest=_SMALLEST,
         lower_case=options.lower_case,
+        centre_only=options.centre_only,
     )
     network = load_soc(read_checkpoint(settings.checkpoint, outline=device.type == "meta"))
     check_backbone(settings, network.config.backbone)

@@ -166,6 +166,17 @@ def resize_mask(padding_mask: Tensor, size: tuple[int, int]) -> Tensor:
     return F.interpolate(padding_mask[:, None].float(), size=size, mode="nearest")[:, 0].bool()
 
 
+def keep_annotated(level: Tensor, clips: int, annotated: Tensor) -> Tensor:
+    """Return a level `(B * T, C, h, w)` of B clips in one frame of each, `(B, C, h, w)`.
+
+    Args:
+        annotated: `(B,)` int64, place of the frame in its clip.
+
+    Source: soc.md, section 2.10; referformer.md, section 8.
+    """
+    return torch.unflatten(level, 0, (clips, -1))[torch.arange(clips, device=level.device), annotated]
+
+
 def repeat_clips(level: Tensor, clips: int, times: int) -> Tensor:
     """Return a level `(B * T, C, h, w)` of B clips with every clip `times` times in a row."""
     if times == 1:

@@ -12,7 +12,14 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from runners.networks.backbones import Backbone, BackboneConfig, build_backbone, level_masks, repeat_clips
+from runners.networks.backbones import (
+    Backbone,
+    BackboneConfig,
+    build_backbone,
+    keep_annotated,
+    level_masks,
+    repeat_clips,
+)
 from runners.networks.broadcast_attention import LanguageFusion
 from runners.networks.clip_rows import by_clip, for_clips, join_frames
 from runners.networks.deformable_transformer import (
@@ -163,6 +170,7 @@ class ReferFormer(nn.Module):
         sizes: Tensor | None = None,
         *,
         expressions: int = 1,
+        annotated: Tensor | None = None,
     ) -> VisualFeatures:
         """Return what all expressions of a clip share.
 
@@ -171,6 +179,8 @@ class ReferFormer(nn.Module):
             padding_mask: `(B, T, H, W)` bool, true = padding, the same for all frames of a clip; None: no padding.
             sizes: `(B * E, 2)` unpadded (height, width); None: (H, W).
             expressions: E; the features of every clip are repeated so often, one after the other.
+            annotated: `(B * E,)` place of the only annotated frame of each clip: the backbone sees all frames,
+                everything behind it that one alone, and T is 1 from there on; None: all frames.
         """
         clips, n_frames, _, height, width = frames.shape
         # (B, T, 3, H, W) -> four maps (B * E * T, C_l, h_l, w_l): the backbone sees every clip once, whatever E is
@@ -178,6 +188,8 @@ class ReferFormer(nn.Module):
         if padding_mask is not None:
             padding_mask = padding_mask.repeat_interleave(expressions, 0)
         clips *= expressions
+        if annotated is not None:
+            levels, n_frames = [keep_annotated(level, clips, annotated) for level in levels], 1
         if sizes is None:
             sizes = torch.tensor([[height, width]], device=frames.device).expand(clips, -1)
         # Strides 8, 16, 32, and 64 from the raw last level once more, not from its projection: (B * E * T, C, h, w)
@@ -215,6 +227,7 @@ class ReferFormer(nn.Module):
         ids: Tensor,
         attention_mask: Tensor,
         sizes: Tensor | None = None,
+        annotated: Tensor | None = None,
     ) -> Predictions:
         """Return the predictions of all queries, E expressions a clip.
 
@@ -224,8 +237,10 @@ class ReferFormer(nn.Module):
             ids: `(B * E, L)` int64, padded with 1; those of a clip next to each other.
             attention_mask: `(B * E, L)`, 1 = token.
             sizes: `(B * E, 2)` unpadded (height, width); None: (H, W).
+            annotated: as in `encode_video`.
         """
-        visual = self.encode_video(frames, padding_mask, sizes, expressions=len(ids) // len(frames))
+        expressions = len(ids) // len(frames)
+        visual = self.encode_video(frames, padding_mask, sizes, expressions=expressions, annotated=annotated)
         return self.predict(visual, self.encode_text(ids, attention_mask))
 
     def predict(self, visual: VisualFeatures, text: TextFeatures) -> Predictions:

@@ -9,7 +9,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from runners.networks.backbones import Backbone, level_masks, repeat_clips, resize_mask
+from runners.networks.backbones import Backbone, keep_annotated, level_masks, repeat_clips, resize_mask
 from runners.networks.deformable_transformer import DecoderStates, DeformableTransformer, Memory, refine
 from runners.networks.dynamic_masks import count_parameters, dynamic_masks
 from runners.networks.heads import Perceptron
@@ -82,6 +82,7 @@ class SOC(nn.Module):
         sizes: Tensor | None = None,
         *,
         expressions: int = 1,
+        annotated: Tensor | None = None,
     ) -> VisualFeatures:
         """Return what all expressions of a clip share.
 
@@ -90,6 +91,8 @@ class SOC(nn.Module):
             padding_mask: bool (B, T, H, W), true = padding; None: nothing is padded.
             sizes: (B * E, 2) unpadded (height, width); None: (H, W).
             expressions: E; the features of every clip are repeated so often, one after the other.
+            annotated: (B * E,) place of the only annotated frame of each clip: the backbone sees all frames, everything
+                behind it that one alone, and T is 1 from there on; None: all frames.
         """
         clips, steps, _, height, width = frames.shape
         # (B, T, 3, H, W) -> four maps (B * E * T, C_l, h_l, w_l)
@@ -97,6 +100,9 @@ class SOC(nn.Module):
         if padding_mask is not None:
             padding_mask = padding_mask.repeat_interleave(expressions, 0)
         clips *= expressions
+        if annotated is not None:
+            levels, steps = [keep_annotated(level, clips, annotated) for level in levels], 1
+            padding_mask = None if padding_mask is None else padding_mask[:, :1]
         # Strides 8, 16, 32, and 64 from the raw last level, not from its projection.
         maps = [project(level) for project, level in zip(self.input_proj, [*levels[1:], levels[-1]], strict=True)]
         if sizes is None:
@@ -187,7 +193,13 @@ class SOC(nn.Module):
         return masks.reshape(*hidden.shape[:2], *masks.shape[1:])
 
     def forward(
-        self, frames: Tensor, padding_mask: Tensor | None, ids: Tensor, attention_mask: Tensor, sizes: Tensor
+        self,
+        frames: Tensor,
+        padding_mask: Tensor | None,
+        ids: Tensor,
+        attention_mask: Tensor,
+        sizes: Tensor,
+        annotated: Tensor | None = None,
     ) -> SOCOutputs:
         """Return the predictions of all layers and queries.
 
@@ -196,8 +208,10 @@ class SOC(nn.Module):
             padding_mask: bool (B, T, H, W), true = padding; None: nothing is padded.
             ids, attention_mask: (B * E, L) tokens of E expressions a clip, those of a clip next to each other.
             sizes: (B * E, 2) unpadded (height, width).
+            annotated: as in `encode_video`.
         """
-        visual = self.encode_video(frames, padding_mask, sizes, expressions=len(ids) // len(frames))
+        expressions = len(ids) // len(frames)
+        visual = self.encode_video(frames, padding_mask, sizes, expressions=expressions, annotated=annotated)
         text = self.encode_text(ids, attention_mask)
         states = self.decode(visual, text)
         layers = tuple(

@@ -25,12 +25,14 @@ class Clip:
         masks: `(T, H, W)` bool.
         text: the expression.
         label: category of the object; 0 where there is one class.
+        annotated: the only frame whose mask is known; None: all are.
     """
 
     frames: NDArray[np.uint8]
     masks: NDArray[np.bool_]
     text: str
     label: int = 0
+    annotated: int | None = None
 
     def __post_init__(self) -> None:
         if self.frames.shape[:3] != self.masks.shape:
@@ -84,7 +86,7 @@ def flip(clip: Clip) -> Clip:
     Source: soc.md, section 6.3 (plain substrings, so "leftmost" changes too).
     """
     text = re.sub("left|right", lambda found: "right" if found[0] == "left" else "left", clip.text)
-    return Clip(clip.frames[:, :, ::-1], clip.masks[:, :, ::-1].copy(), text, clip.label)
+    return replace(clip, frames=clip.frames[:, :, ::-1], masks=clip.masks[:, :, ::-1].copy(), text=text)
 
 
 def distort(frame: NDArray[np.uint8], random: np.random.Generator) -> NDArray[np.uint8]:

@@ -21,7 +21,7 @@ from training.data.sampling import around, spread, windows
 from training.data.videos import MOTION, LabelledVideo, VideoFolder, object_of, objects_seen
 from training.targets import ClipTargets, targets_of
 
-Sampling = Literal["around", "windows", "spread"]
+Sampling = Literal["around", "windows", "spread", "annotated"]
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _TRIES = 20
 
@@ -35,7 +35,8 @@ class ClipBatch:
         padding_mask: `(B, T, H, W)` bool, true = padding.
         texts: `B * E` expressions, those of a clip next to each other.
         sizes: `(B * E, 2)` int64, height and width without padding.
-        targets: the `B * E` referred objects.
+        targets: the `B * E` referred objects, in all frames or in the annotated one alone.
+        annotated: `(B * E,)` int64, place of the only annotated frame; None: all frames are annotated.
     """
 
     frames: Tensor
@@ -43,6 +44,7 @@ class ClipBatch:
     texts: tuple[str, ...]
     sizes: Tensor
     targets: ClipTargets
+    annotated: Tensor | None = None
 
     def to(self, device: torch.device) -> ClipBatch:
         """Return the same batch on `device`."""
@@ -52,6 +54,7 @@ class ClipBatch:
             self.texts,
             self.sizes.to(device),
             self.targets.to(device),
+            None if self.annotated is None else self.annotated.to(device),
         )
 
 
@@ -79,7 +82,8 @@ class VideoClipSettings:
         folder: the videos.
         frames: of a clip.
         sampling: "around": every `step`-th frame is the centre of a sample; "windows": consecutive
-            windows in which the object appears; "spread": one sample an expression, over the whole video.
+            windows in which the object appears; "spread": one sample an expression, over the whole video; "annotated":
+            the window around a single annotated frame, for "a2d-sentences".
         step: of the centres, in annotated frames.
         motion: so often as the others, expressions that only motion decides are samples.
         categories: of `meta.json`, in the order of a network's class logits; empty: one class for all objects.
@@ -96,6 +100,8 @@ class VideoClipSettings:
     def __post_init__(self) -> None:
         if len(set(self.categories)) < len(self.categories):
             raise ConfigError("categories: one stands there twice; name each once")
+        if (self.sampling == "annotated") != (self.folder.layout == "a2d-sentences"):
+            raise ConfigError("sampling: annotated and layout: a2d-sentences belong together; set both or neither")
 
 
 class VideoClips:
@@ -103,7 +109,7 @@ class VideoClips:
 
     def __init__(self, settings: VideoClipSettings) -> None:
         self.settings = settings
-        self.videos = open_videos(settings.folder)
+        self.videos = open_videos(settings.folder, window=settings.frames)
         self._samples = [sample for index, video in enumerate(self.videos) for sample in self._samples_of(index, video)]
         if not self._samples:
             raise InputError(f"{settings.folder.root}: no expression has a visible object; check the annotations")
@@ -171,12 +177,15 @@ class VideoClips:
             return around(n_frames, place, settings.frames, random)
         if settings.sampling == "spread":
             return spread(n_frames, settings.frames, random)
+        if settings.sampling == "annotated":
+            return list(range(n_frames))
         return windows(n_frames, settings.frames)[place]
 
     def _draw(self, video: LabelledVideo, expression: int, indices: Sequence[int]) -> Clip:
         text = " ".join(video.video.expressions[expression].text.lower().split())
         target = object_of(video, expression)
-        return Clip(video.frames(indices), video.labels(indices) == target, text, self._label(video, target))
+        masks = video.labels(indices) == target
+        return Clip(video.frames(indices), masks, text, self._label(video, target), video.annotated)
 
     def _label(self, video: LabelledVideo, target: int) -> int:
         known = self.settings.categories
@@ -210,8 +219,24 @@ def collate(clips: Sequence[Clip], *, multiple: int = 32, expressions: int = 1) 
             frames.append(F.pad(normalise(clip.frames), margin))
             inside = torch.zeros(clip.masks.shape, dtype=torch.bool)
             padding.append(F.pad(inside, margin, value=True))
-    targets = targets_of(torch.stack(masks), sizes, torch.tensor([clip.label for clip in clips]))
-    return ClipBatch(torch.stack(frames), torch.stack(padding), tuple(clip.text for clip in clips), sizes, targets)
+    known, annotated = _choose_annotated(clips, torch.stack(masks))
+    targets = targets_of(known, sizes, torch.tensor([clip.label for clip in clips]))
+    texts = tuple(clip.text for clip in clips)
+    return ClipBatch(torch.stack(frames), torch.stack(padding), texts, sizes, targets, annotated)
+
+
+def _choose_annotated(clips: Sequence[Clip], masks: Tensor) -> tuple[Tensor, Tensor | None]:
+    """Return the masks `(B, 1, H, W)` of single annotated frames and their places, or all masks and None.
+
+    Raises:
+        InputError: some clips have one annotated frame and others all.
+    """
+    places = [clip.annotated for clip in clips if clip.annotated is not None]
+    if not places:
+        return masks, None
+    if len(places) < len(clips):
+        raise InputError("a batch of clips with one annotated frame and of others; set loop.batch to 1")
+    return masks[torch.arange(len(clips)), places][:, None], torch.tensor(places)
 
 
 def stack_alike(frames: Sequence[Tensor]) -> Tensor:

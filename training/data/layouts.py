@@ -9,18 +9,24 @@ from typing import Any
 from rvos.errors import InputError
 from rvos.json_files import expect_object, read_json
 from rvos.videos import Expression, Video
+from training.data.a2d import open_a2d
 from training.data.mevis import open_mevis
 from training.data.videos import LabelledVideo, VideoFolder
 
 
-def open_videos(folder: VideoFolder) -> list[LabelledVideo]:
+def open_videos(folder: VideoFolder, *, window: int | None = None) -> list[LabelledVideo]:
     """Return the labelled videos of a split, sorted by name.
+
+    Args:
+        window: frames around each annotated one, in the layout that has single ones.
 
     Raises:
         InputError: annotation files are missing or damaged, or there are no videos.
     """
     if folder.layout == "mevis":
         return open_mevis(folder)
+    if folder.layout == "a2d-sentences":
+        return open_a2d(folder, window=window)
     if folder.layout != "ref-youtube-vos":
         return open_plain_videos(folder)
     expressions = _read_videos(folder.root / "meta_expressions" / folder.split / "meta_expressions.json")

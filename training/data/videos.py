@@ -17,7 +17,7 @@ from rvos.mask_images import decode_with_mode
 from rvos.settings import Size
 from rvos.videos import Video
 
-Layout = Literal["ref-youtube-vos", "mevis", "youtube-vos", "davis17", "images"]
+Layout = Literal["ref-youtube-vos", "mevis", "a2d-sentences", "youtube-vos", "davis17", "images"]
 
 
 class LabelledVideo:
@@ -29,6 +29,7 @@ class LabelledVideo:
         categories: object id -> category, where the data set has them.
         kinds: expression id -> what decides it, where the data set says so.
         in_memory: keep decoded frames and masks; a read then costs nothing the second time.
+        annotated: the only frame whose mask is known; None: all are.
     """
 
     def __init__(
@@ -39,8 +40,10 @@ class LabelledVideo:
         categories: Mapping[str, str] | None = None,
         kinds: Mapping[str, str] | None = None,
         in_memory: bool = False,
+        annotated: int | None = None,
     ) -> None:
         self.video = video
+        self.annotated = annotated
         self.categories = categories or {}
         self.kinds = kinds or {}
         self._read_label = labels if callable(labels) else _Files(tuple(labels))
@@ -119,8 +122,9 @@ class VideoFolder:
     Args:
         root: folder with `meta_expressions` and one folder a split, or of another layout.
         split: name of the split; it needs `Annotations`.
-        layout: "ref-youtube-vos", "mevis" or, without expressions: "youtube-vos" (`<split>/JPEGImages/<video>`),
-            "davis17" (`ImageSets/2017/<split>.txt`) or "images" (`JPEGImages/<name>.jpg`, one-frame videos).
+        layout: "ref-youtube-vos", "mevis", "a2d-sentences" or, without expressions: "youtube-vos"
+            (`<split>/JPEGImages/<video>`), "davis17" (`ImageSets/2017/<split>.txt`) or "images"
+            (`JPEGImages/<name>.jpg`, one-frame videos).
         videos: at most so many, the first by name; None: all.
         in_memory: keep decoded frames (about 1 MB for twelve frames of 128x224).
     """

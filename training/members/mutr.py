@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from torch import Tensor
 
 from runners.networks.mutr import Mutr, MutrConfig
+from rvos.errors import ConfigError
 from rvos.settings import load
 from training.building import build_network
 from training.config import TrainingConfig
@@ -26,6 +27,9 @@ def build(config: TrainingConfig) -> MemberTask[MutrConfig]:
     network = build_network(lambda: Mutr(network_config), where=config.name)
     weights = load(ReferFormerWeights, settings.options.weights, where=config.name, part="options.weights")
     criterion = ReferFormerCriterion(weights)
+
+    if any(one.sampling == "annotated" for one in settings.data.videos):
+        raise ConfigError(f"{config.name}: MUTR has no published training on single annotated frames; take ReferFormer")
 
     def losses(batch: ClipBatch, ids: Tensor, mask: Tensor) -> Mapping[str, Tensor]:
         outputs = network(batch.frames, batch.padding_mask, ids, mask, batch.sizes)

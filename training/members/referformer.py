@@ -28,7 +28,7 @@ def build(config: TrainingConfig) -> MemberTask[ReferFormerConfig]:
     criterion = ReferFormerCriterion(weights)
 
     def losses(batch: ClipBatch, ids: Tensor, mask: Tensor) -> Mapping[str, Tensor]:
-        outputs = network(batch.frames, batch.padding_mask, ids, mask, batch.sizes)
+        outputs = network(batch.frames, batch.padding_mask, ids, mask, batch.sizes, batch.annotated)
         return criterion(outputs, batch.targets)
 
     return MemberTask("referformer", network, network_config, losses, settings)

@@ -29,7 +29,7 @@ def build(config: TrainingConfig) -> MemberTask[SOCConfig]:
     criterion = SOCCriterion(weights)
 
     def losses(batch: ClipBatch, ids: Tensor, mask: Tensor) -> Mapping[str, Tensor]:
-        outputs = network(batch.frames, batch.padding_mask, ids, mask, batch.sizes)
+        outputs = network(batch.frames, batch.padding_mask, ids, mask, batch.sizes, batch.annotated)
         return criterion(outputs, batch.targets)
 
     return MemberTask("soc", network, network_config, losses, settings)
