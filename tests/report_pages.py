@@ -33,8 +33,11 @@ def open_page(page: Page, path: Path, link: str = "") -> None:
 
 
 def settle(page: Page) -> None:
-    """Wait until the video that was asked for is drawn."""
-    page.wait_for_function("!document.body.hasAttribute('aria-busy') && document.querySelector('#link').hash")
+    """Wait until the video that was asked for is drawn, what stands below the stage too."""
+    page.wait_for_function(
+        "!document.body.hasAttribute('aria-busy') && document.querySelector('#link').hash"
+        " && !document.querySelector('#views').hasAttribute('aria-busy')"
+    )
 
 
 def pixels(page: Page) -> dict[str, int]:

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal
 
 from pipeline.checksums import Checksums
 from pipeline.kinds.artefacts import Artefact
-from pipeline.kinds.capabilities import Ballot, Chooser, Cleaner, Combination, Gate, Refiner
+from pipeline.kinds.capabilities import Ballot, Chooser, Cleaner, Combination, Gate, Grounding, Refiner
 from pipeline.recipe.entry import NodeEntry
 from rvos.mask_sequences import MaskSequence
 from rvos.settings import Form
@@ -221,6 +221,10 @@ class Node(ABC):
 
     def cleaner(self) -> Cleaner | None:
         """Return how it cleans masks; None where it does something else."""
+        return None
+
+    def grounding(self, task: Task) -> Grounding | None:
+        """Return how it scored the tracklets of a task's video; None where it scores none, or nothing is known."""
         return None
 
     def chooser(self) -> Chooser | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -116,6 +117,36 @@ class Gate(Protocol):
             InputError: a fitted file that cannot be used, or is for other members or features.
         """
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class GroundedSentence:
+    """How the tracklets of a video scored for a sentence.
+
+    Args:
+        scores: in the order of the tracklets.
+        chosen: id of the tracklet that answers; None: the fallback does.
+        why: the fallback does.
+    """
+
+    scores: tuple[float, ...]
+    chosen: str | None
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Grounding:
+    """What a node that chooses among tracklets found for a video; the report shows it.
+
+    Args:
+        tracklets: node with the candidates.
+        by: what scored them, in words.
+        sentences: by expression.
+    """
+
+    tracklets: str
+    by: str
+    sentences: Mapping[str, GroundedSentence]
 
 
 ReadArtefact = Callable[[str, Artefact], Any]

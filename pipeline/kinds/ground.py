@@ -11,9 +11,10 @@ import numpy as np
 from pipeline.checksums import Checksums
 from pipeline.kinds.artefacts import CANDIDATES, INSTANCE_PROPOSALS, MASKS, Artefact
 from pipeline.kinds.base import Node, NodeFile, Task, WorkerKey
+from pipeline.kinds.capabilities import GroundedSentence, Grounding
 from pipeline.kinds.frame_grounding import ground_frames
 from pipeline.kinds.grounding_networks import NetworkScorer
-from pipeline.kinds.masklets import write_report
+from pipeline.kinds.masklets import read_report, write_report
 from pipeline.kinds.tracklet_scorers import AgreementScorer, TrackletScorer
 from pipeline.recipe.entry import NodeEntry
 from propagate.tracklets import to_sequence
@@ -156,6 +157,20 @@ class GroundNode(Node):
                 for task in tasks
             ]
         return [self._ground(task) for task in tasks]
+
+    def grounding(self, task: Task) -> Grounding | None:
+        """The scores that were written beside the result."""
+        content = None if self.by_frame else read_report(task)
+        if not isinstance(content, dict):
+            return None
+        try:
+            sentences = {
+                str(row["expression"]): GroundedSentence(tuple(map(float, row["scores"])), row["tracklet"], row["why"])
+                for row in content["expressions"]
+            }
+        except (KeyError, TypeError, ValueError):  # not written by this version
+            return None
+        return Grounding(self.tracklets, str(content.get("by", "")), sentences)
 
     def _list_members(self) -> tuple[str, ...]:
         return self.scorer.inputs() if self.fallback in (None, EMPTY) else (*self.scorer.inputs(), str(self.fallback))

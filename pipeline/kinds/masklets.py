@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pipeline.checksums import Checksums
@@ -17,7 +18,9 @@ from pipeline.kinds.propagate import describe_engine, engine_files, engine_setti
 from pipeline.recipe.entry import NodeEntry
 from pipeline.recipe.values import DetectorEntry, EngineEntry
 from propagate.masklets import MaskletSettings
+from rvos.errors import InputError
 from rvos.files import write_atomically
+from rvos.json_files import expect_object, read_json
 from rvos.nouns import NounFinder, NounSettings, split_names
 from rvos.settings import Form, nearest, show
 from rvos.tracklets import Tracklet
@@ -165,6 +168,20 @@ def write_report(task: Task, content: object) -> None:
     Raises:
         StoreError: it cannot be written.
     """
-    path = task.workspace / task.node.keyword / task.node.name / f"{task.video.id}.json"
+    path = _name_report(task)
     text = json.dumps({"fingerprint": task.fingerprint, "video": task.video.id, "content": content}, indent=1)
     write_atomically(path, text.encode())
+
+
+def read_report(task: Task) -> object:
+    """Return what a node said of a video beside the result of a task; None where that is not there any more."""
+    path = _name_report(task)
+    try:
+        found = expect_object(read_json(path), where=str(path)) if path.is_file() else {}
+    except InputError:
+        return None
+    return found.get("content") if found.get("fingerprint") == task.fingerprint else None
+
+
+def _name_report(task: Task) -> Path:
+    return task.workspace / task.node.keyword / task.node.name / f"{task.video.id}.json"

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from fusion.groups import Group
 from fusion.votes import read_runs
-from pipeline.report.content import ExpressionRow, SequenceView, TrackletView, VideoView
+from pipeline.kinds.capabilities import Grounding
+from pipeline.report.content import ExpressionRow, GroundingView, SequenceView, TrackletView, VideoView
 from pipeline.report.pictures import encode_picture, picture_size, shrink_runs
 from pipeline.report.sides import VideoSide
 from rvos.datasets.dataset import TruthSource
@@ -100,6 +101,7 @@ def collect_video(job: VideoJob) -> CollectedVideo | None:
     values = _judge(video, truth, stored)
     table = MaskTable(picture_size(first.size, longest=job.longest))
     members = [name for side in job.sides[:1] for name in side.members()]
+    tracklets = _view_tracklets(job, table)
     view = VideoView(
         video.id,
         video.frames,
@@ -109,7 +111,8 @@ def collect_video(job: VideoJob) -> CollectedVideo | None:
         _view_truth(video, truth, table),
         tuple(_view_node(stored.get(name), video, table) for name in job.nodes),
         _view_refinements(job),
-        _view_tracklets(job, table),
+        tracklets,
+        _view_groundings(job, tracklets),
     )
     rows = tuple(
         _describe(one, place, job.nodes, stored, values, members) for place, one in enumerate(video.expressions)
@@ -191,6 +194,29 @@ def _view_tracklets(job: VideoJob, table: MaskTable) -> tuple[tuple[TrackletView
         else None
         for name in job.nodes
     )
+
+
+def _view_groundings(
+    job: VideoJob, tracklets: Sequence[tuple[TrackletView, ...] | None]
+) -> tuple[GroundingView | None, ...]:
+    found = {name: one for side in job.sides for name, one in side.groundings().items()}
+    return tuple(_view_grounding(found[name], job, tracklets) if name in found else None for name in job.nodes)
+
+
+def _view_grounding(
+    grounding: Grounding, job: VideoJob, tracklets: Sequence[tuple[TrackletView, ...] | None]
+) -> GroundingView | None:
+    place = job.nodes.index(grounding.tracklets)
+    candidates = tracklets[place]
+    if candidates is None:
+        return None
+    places = {one.id: index for index, one in enumerate(candidates)}
+    said = [grounding.sentences.get(one.id) for one in job.video.expressions]
+    rows = tuple(
+        None if one is None or len(one.scores) != len(places) else (one.scores, places.get(one.chosen or ""), one.why)
+        for one in said
+    )
+    return GroundingView(place, grounding.by, rows)
 
 
 def _describe(

@@ -186,6 +186,22 @@ class TrackletView:
 
 
 @dataclass(frozen=True, slots=True)
+class GroundingView:
+    """How one node scored the tracklets of another.
+
+    Args:
+        tracklets: place of that node among the report's nodes.
+        by: what scored them, in words.
+        rows: for each expression its scores in the order of the tracklets, the place of the chosen one or None, and why
+            none was; None where nothing is known.
+    """
+
+    tracklets: int
+    by: str
+    rows: tuple[tuple[tuple[float, ...], int | None, str] | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class VideoView:
     """One video: what is loaded when it is shown.
 
@@ -198,6 +214,7 @@ class VideoView:
         sequences: by node, in the order of the report's nodes, then by expression; None where nothing is stored.
         refinements: by node, then by expression, see `pipeline.refinement_report`; None for nodes that refine nothing.
         tracklets: by node; None for nodes that store none.
+        groundings: by node; None for nodes that choose among no tracklets.
     """
 
     id: str
@@ -209,3 +226,4 @@ class VideoView:
     sequences: tuple[tuple[SequenceView | None, ...] | None, ...]
     refinements: tuple[tuple[Mapping[str, object], ...] | None, ...]
     tracklets: tuple[tuple[TrackletView, ...] | None, ...]
+    groundings: tuple[GroundingView | None, ...] = ()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from fusion.groups import Group
 from pipeline.kinds.artefacts import CANDIDATES, INSTANCES, MASKS, Artefact
 from pipeline.kinds.base import Node, Task
+from pipeline.kinds.capabilities import Grounding
 from pipeline.refinement_report import build_report
 from pipeline.report.content import NodeContent, ReportNode
 from pipeline.results import Results, VideoResults
@@ -39,6 +40,9 @@ class VideoSide(Protocol):
 
     def groups(self) -> dict[str, tuple[Group, ...]]:
         """Return the groups of every stored node that has some."""
+
+    def groundings(self) -> dict[str, Grounding]:
+        """Return how nodes scored tracklets, as far as that was written down."""
 
     def refinements(self) -> dict[str, dict[str, dict[str, Any]]]:
         """Return the record of every refining node by expression; it is counted again from what is stored."""
@@ -157,6 +161,15 @@ class PlanVideo:
                 found[self.prefix + name] = combination.find_groups(task.video, task.read)
         return found
 
+    def groundings(self) -> dict[str, Grounding]:
+        """See `VideoSide`."""
+        found = {
+            self.prefix + name: grounding
+            for name, task in self.tasks.items()
+            if self.results.has(name) and (grounding := task.node.grounding(task)) is not None
+        }
+        return {name: replace(one, tracklets=self.prefix + one.tracklets) for name, one in found.items()}
+
     def refinements(self) -> dict[str, dict[str, dict[str, Any]]]:
         """See `VideoSide`."""
         found = {}
@@ -237,6 +250,10 @@ class FolderVideo:
 
     def groups(self) -> dict[str, tuple[Group, ...]]:
         """See `VideoSide`; they are not stored."""
+        return {}
+
+    def groundings(self) -> dict[str, Grounding]:
+        """See `VideoSide`; whether they belong to what is stored, only a recipe tells."""
         return {}
 
     def refinements(self) -> dict[str, dict[str, dict[str, Any]]]:

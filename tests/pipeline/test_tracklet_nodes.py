@@ -14,6 +14,7 @@ import pytest
 import torch
 from PIL import Image
 from referring_helpers import small_network
+from report_pages import read_index, read_part
 from small_data import FRAMES, HEIGHT, N_FRAMES, WIDTH, write_split
 from small_tracklets import CONFIG, make_checkpoint
 
@@ -267,6 +268,26 @@ def test_the_best_tracklet_is_an_oracle_row(recipe: str, capsys: pytest.CaptureF
     (best,) = content["oracle"]
     assert (best["name"], best["node"]) == ("best tracklet", "tracklets")
     assert best["gap"] >= 0
+
+
+def test_the_report_has_the_scores_of_all_tracklets(recipe: str, capsys: pytest.CaptureFixture[str]) -> None:
+    run(recipe, capsys)
+    assert main(["report", recipe, "--quiet", "--no-sweeps"]) == 0
+    page = Path("runs/report.html")
+    names = [node["name"] for node in read_index(page)["nodes"]]
+    (found,) = [one for one in read_part(page, 0)["groundings"] if one is not None]
+    assert names[found["tracklets"]] == "tracklets"
+    said = read_report("ground", "grounded")
+    assert found["by"] == said["by"]
+    ids = [one.id for one in read_tracklets().tracklets]
+    for row, expected in zip(found["rows"], said["expressions"], strict=True):
+        assert row[0] == expected["scores"]
+        assert (None if row[1] is None else ids[row[1]]) == expected["tracklet"]
+    # What was written for other settings says nothing of what is stored now.
+    path = Path("runs/ground/grounded/video0.json")
+    path.write_text(path.read_text().replace('"fingerprint": "', '"fingerprint": "0'))
+    assert main(["report", recipe, "--quiet", "--no-sweeps"]) == 0
+    assert [one for one in read_part(page, 0)["groundings"] if one is not None] == []
 
 
 def _by_networks(recipe: str, tmp_path: Path, *models: str) -> None:

@@ -58,9 +58,24 @@ function drawShown() {
   stage.draw(shown);
   views.drawVote(shown);
   drawScores(shown);
-  views.draw(shown);
-  panels.draw(shown);
-  fetchNext();
+  drawLater();
+}
+
+const whenIdle = window.requestIdleCallback ?? ((action) => setTimeout(action, 30));
+
+/** Draw what stands below the stage once the browser has shown the stage: the small pictures cost the most. */
+function drawLater() {
+  const ticket = asked;
+  byId("views").setAttribute("aria-busy", "true");
+  requestAnimationFrame(() => whenIdle(() => {
+    // Another choice draws it anew.
+    if (ticket !== asked || !shown) return;
+    byId("views").removeAttribute("aria-busy");
+    if (state.view !== "masks") return;
+    views.draw(shown);
+    panels.draw(shown);
+    fetchNext();
+  }, { timeout: 300 }));
 }
 
 function describePlace(row) {

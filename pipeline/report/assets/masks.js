@@ -26,10 +26,33 @@ const masks = {
     return mask;
   },
 
+  /** The smallest box [left, top, right, bottom] that holds every pixel that is not 0; [0, 0, 0, 0] without any. */
+  box(mask, width) {
+    let first = 0, last = mask.length - 1;
+    while (first <= last && !mask[first]) first++;
+    if (first > last) return [0, 0, 0, 0];
+    while (!mask[last]) last--;
+    const top = Math.floor(first / width), bottom = Math.floor(last / width) + 1;
+    let left = width, right = 0;
+    for (let y = top; y < bottom; y++) {
+      const start = y * width, end = start + width;
+      for (let p = start; p < start + left; p++) if (mask[p]) { left = p - start; break; }
+      for (let p = end - 1; p >= start + right; p--) if (mask[p]) { right = p - start + 1; break; }
+    }
+    return [left, top, right, bottom];
+  },
+
   area(mask) {
     let sum = 0;
     for (let p = 0; p < mask.length; p++) sum += mask[p] ? 1 : 0;
     return sum;
+  },
+
+  /** How many pixels each class has, of classes from 1. */
+  tally(classes, count) {
+    const sums = new Array(count + 1).fill(0);
+    for (let p = 0; p < classes.length; p++) sums[classes[p]]++;
+    return sums.slice(1);
   },
 
   /** Intersection over union; two empty masks are alike. */
@@ -50,13 +73,17 @@ const masks = {
   },
 
   keep(votes, threshold) {
-    return Uint8Array.from(votes, (count) => Number(count >= threshold));
+    const kept = new Uint8Array(votes.length);
+    for (let p = 0; p < votes.length; p++) kept[p] = votes[p] >= threshold ? 1 : 0;
+    return kept;
   },
 
   /** Class of every pixel, 0 for none: 1 + the place in `classes` of the first test that holds. */
   classify(length, classes) {
     const found = new Uint8Array(length);
-    for (let p = 0; p < length; p++) found[p] = 1 + classes.findIndex((holds) => holds(p));
+    classes.forEach((holds, place) => {
+      for (let p = 0; p < length; p++) if (!found[p] && holds(p)) found[p] = place + 1;
+    });
     return found;
   },
 };

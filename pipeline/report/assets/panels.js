@@ -43,9 +43,22 @@ const panels = {
     return readers.filter((place) => String(shown.sequence(place).masks) === String(tracklet.masks)).map((place) => report.nodes[place].name).join(", ");
   },
 
+  /** How nodes scored these tracklets for the sentence: [node, what scored, [scores, place of the chosen one, why none]]. */
+  groundings(shown, place) {
+    return shown.view.groundings.flatMap((one, node) => (one && one.tracklets === place && one.rows[shown.place] ? [[report.nodes[node].name, one.by, one.rows[shown.place]]] : []));
+  },
+
+  /** What a grounding decided, in words. */
+  decision(name, by, [scores, chosen, why], own) {
+    const words = { below_gate: "no score reaches the gate, the fallback answers", no_candidate: "there is no candidate, the fallback answers" };
+    const best = chosen === null ? (words[why] ?? "none was chosen") : `${own[chosen].id} was chosen with ${scores[chosen].toFixed(3)}`;
+    return make("p", { class: "hint", "data-grounding": name }, `${name}, by ${by}: ${best}`);
+  },
+
   /** The instances of a video in colours of their own; a row's button shows one alone. */
   tracklets(shown, node, place) {
     const own = shown.view.tracklets[place];
+    const grounded = panels.groundings(shown, place);
     const alone = panels.alone.get(node.name) ?? null;
     const size = shown.view.size;
     const classes = new Uint8Array(size[0] * size[1]);
@@ -56,13 +69,15 @@ const panels = {
       const toggle = button(alone === one.id ? "all" : "alone", () => { panels.alone.set(node.name, alone === one.id ? null : one.id); panels.draw(shown); }, { "aria-label": `show ${one.id} alone` });
       return [
         make("span", {}, swatch(palette.colour(index)), one.id), one.label, one.detector, one.confidence.toFixed(2), shown.view.frames[one.key_frame],
-        one.propagation[state.frame].toFixed(2), String(masks.area(mask)), b ? masks.overlap(mask, b).toFixed(2) : "", panels.choosers(shown, node, one), toggle,
+        one.propagation[state.frame].toFixed(2), String(masks.area(mask)), b ? masks.overlap(mask, b).toFixed(2) : "", panels.choosers(shown, node, one),
+        ...grounded.map(([, , [scores, chosen]]) => (chosen === index ? make("strong", {}, scores[index].toFixed(3)) : scores[index].toFixed(3))), toggle,
       ];
     });
     const host = make("div", { class: "picture" });
     new Picture(host, `tracklets of ${node.name}`).paint(shown.picture(state.frame), size, classes, own.slice(0, 250).map((_, index) => palette.colour(index)));
-    const heads = ["tracklet", "noun", "detector", "confidence", "key frame", "propagation", "pixels", "IoU with B", "chosen by", ""];
-    const made = make("div", { class: "tracklets" }, host, make("div", { class: "scroll" }, table(`${own.length} tracklets, numbers of frame ${shown.view.frames[state.frame]}`, heads, rows)));
+    const heads = ["tracklet", "noun", "detector", "confidence", "key frame", "propagation", "pixels", "IoU with B", "chosen by", ...grounded.map(([name]) => `score of ${name}`), ""];
+    const decisions = grounded.map(([name, by, row]) => panels.decision(name, by, row, own));
+    const made = make("div", { class: "tracklets" }, host, make("div", { class: "scroll" }, ...decisions, table(`${own.length} tracklets, numbers of frame ${shown.view.frames[state.frame]}`, heads, rows)));
     return panels.part(`Tracklets of ${node.name}`, node.name, made);
   },
 };

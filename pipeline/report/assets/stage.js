@@ -18,22 +18,27 @@ class Picture {
     if (this.image.getAttribute("src") !== source) this.image.src = source;
     this.host.style.aspectRatio = `${width} / ${height}`;
     if (this.canvas.width !== width || this.canvas.height !== height) Object.assign(this.canvas, { width, height });
-    const drawn = new ImageData(width, height);
+    const context = this.canvas.getContext("2d");
+    context.clearRect(0, 0, width, height);
+    const [left, top, right, bottom] = masks.box(classes, width);
+    if (right <= left) return;
+    // Of the part that holds something: most masks are small.
+    const drawn = new ImageData(right - left, bottom - top);
     const pixels = new Uint32Array(drawn.data.buffer);
     const tints = colours.map((colour) => {
       const [red, green, blue] = palette.channels(colour);
       return [0x80, 0xff].map((alpha) => ((alpha << 24) | (blue << 16) | (green << 8) | red) >>> 0);
     });
-    for (let y = 0, at = 0; y < height; y++) {
-      for (let x = 0; x < width; x++, at++) {
+    for (let y = top, to = 0; y < bottom; y++) {
+      for (let x = left, at = y * width + left; x < right; x++, at++, to++) {
         const own = classes[at];
         if (!own) continue;
         const inner = x > 0 && y > 0 && x < width - 1 && y < height - 1
           && classes[at - 1] === own && classes[at + 1] === own && classes[at - width] === own && classes[at + width] === own;
-        pixels[at] = tints[own - 1][inner ? 0 : 1];
+        pixels[to] = tints[own - 1][inner ? 0 : 1];
       }
     }
-    this.canvas.getContext("2d").putImageData(drawn, 0, 0);
+    context.putImageData(drawn, left, top);
   }
 }
 
@@ -81,7 +86,7 @@ const stage = {
     host.style.width = `min(100%, calc(66vh * ${size[1] / size[0]}))`;
     const found = a || b || truth ? compare(mode, a, b, truth) : { classes: new Uint8Array(size[0] * size[1]), colours: [], names: [] };
     stage.picture.paint(shown.picture(frame), size, found.classes, found.colours);
-    const counts = found.names.map((_, place) => found.classes.reduce((sum, own) => sum + (own === place + 1), 0));
+    const counts = masks.tally(found.classes, found.names.length);
     host.dataset.counts = JSON.stringify(Object.fromEntries(found.names.map((name, place) => [name, counts[place]])));
     const words = found.names.map((name, place) => `${name} ${counts[place]} pixels`);
     stage.picture.canvas.setAttribute("aria-label", `frame ${shown.view.frames[frame]}: ${words.join(", ")}`);

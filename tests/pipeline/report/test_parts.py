@@ -13,6 +13,7 @@ from report_pages import open_page, pixels, read_index, sentence, settle
 
 from pipeline.report.content import (
     ExpressionRow,
+    GroundingView,
     GroupRow,
     Report,
     ReportNode,
@@ -199,6 +200,37 @@ def test_tracklets_are_listed_and_shown_alone(page: Page, tmp_path: Path) -> Non
     rows.nth(1).locator("button").click()
     assert page.evaluate(drawn) == 64
     expect(page.locator("#panels caption")).to_contain_text("2 tracklets")
+
+
+def test_the_scores_of_a_grounding_stand_beside_its_tracklets(page: Page, tmp_path: Path) -> None:
+    own = tuple(TrackletView(f"t{place}", "", "", 0.9, 0, (place,) * 3, (1.0,) * 3) for place in range(2))
+    report = make_report(["the left one", "the other", "a third"])
+    tracks = ReportNode("tracks", "track", "stage1", content="tracklets")
+    rows = tuple(replace(row, scores=(None, None, None)) for row in report.videos[0].expressions)
+    report = replace(report, nodes=(*report.nodes, tracks), videos=(replace(report.videos[0], expressions=rows),))
+    grounding = GroundingView(2, "the network one", (((0.25, 0.75), 1, ""), ((0.1, 0.2), None, "below_gate"), None))
+    view = make_view("clip", 3, 3)
+    view = replace(
+        view,
+        sequences=(*view.sequences[:2], None),
+        tracklets=(None, None, own),
+        groundings=(None, grounding, None),
+    )
+    open_page(page, write(tmp_path, report, view))
+    assert [page.locator("#panels tbody tr").nth(place).locator("td").nth(9).inner_text() for place in range(2)] == [
+        "0.250",
+        "0.750",
+    ]
+    assert page.locator("#panels strong").all_inner_texts() == ["0.750"]
+    expect(page.locator("[data-grounding=final]")).to_have_text("final, by the network one: t1 was chosen with 0.750")
+    page.focus("#expressions")
+    page.keyboard.press("ArrowDown")
+    settle(page)
+    expect(page.locator("[data-grounding=final]")).to_contain_text("no score reaches the gate, the fallback answers")
+    assert page.locator("#panels strong").count() == 0
+    page.keyboard.press("ArrowDown")
+    settle(page)
+    assert page.locator("[data-grounding]").count() == 0
 
 
 def test_pictures_shrink_but_never_grow() -> None:
