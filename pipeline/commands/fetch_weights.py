@@ -8,8 +8,9 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from pipeline.downloads import PARTS, download
 from pipeline.known_weights import DRIVES, FAMILIES, HUB, HubFolder
-from rvos.errors import ConfigError, InputError, StoreError
+from rvos.errors import ConfigError, InputError
 from rvos.files import hash_file, write_atomically
 from rvos.json_files import expect_object, read_json
 from rvos.settings import nearest
@@ -48,8 +49,8 @@ def run(options: argparse.Namespace) -> int:
 def fetch(folder: HubFolder, target: Path) -> dict[str, str]:
     """Bring the files of a folder of the hub to `target` and return their SHA-256; what is there whole stays.
 
-    A download that broke off goes on where it was. The authors publish no checksums; those of the first fetch are kept
-    beside the folder, and later ones are compared with them.
+    A download that broke off goes on where it was. Files are compared with the checksums that the hub names them by;
+    those of the first fetch are kept beside the folder, and later ones are compared with them too.
 
     Raises:
         InputError: not to be had, or offline mode; a file that is another than at the first fetch.
@@ -58,9 +59,9 @@ def fetch(folder: HubFolder, target: Path) -> dict[str, str]:
     record = target.with_name(f"{target.name}.checksums.json")
     for file in folder.files:
         if not (record.is_file() and (target / file).is_file()):
-            download(folder, file, target)
-    # What the library keeps to go on with is no part of the weights, which the whole content of the folder identifies.
-    shutil.rmtree(target / ".cache", ignore_errors=True)
+            download(folder.repository, file, target)
+    # Parts of another version are no part of the weights, which the whole content of the folder identifies.
+    shutil.rmtree(target / PARTS, ignore_errors=True)
     found = {file: hash_file(target / file) for file in folder.files}
     known = expect_object(read_json(record), where=str(record)) if record.exists() else {}
     for file, checksum in found.items():
@@ -71,37 +72,6 @@ def fetch(folder: HubFolder, target: Path) -> dict[str, str]:
             )
     write_atomically(record, json.dumps(found, indent=1).encode())
     return found
-
-
-def download(folder: HubFolder, file: str, target: Path) -> None:
-    """Bring one file of the hub to a folder.
-
-    Raises:
-        InputError: not to be had, or offline mode.
-        StoreError: the folder cannot be written.
-    """
-    # Late: the library is slow to load, and reads the environment then (HF_HUB_OFFLINE, HF_ENDPOINT, proxies).
-    from huggingface_hub import hf_hub_download
-    from huggingface_hub.constants import HF_HUB_OFFLINE
-    from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
-
-    where = f"{folder.address}: {file}"
-    try:
-        hf_hub_download(folder.repository, file, local_dir=target)
-    except (OfflineModeIsEnabled, LocalEntryNotFoundError):
-        reason = "offline mode (HF_HUB_OFFLINE)" if HF_HUB_OFFLINE else "no connection"
-        raise InputError(
-            f"{where}: {reason}, and it is not in {target}; copy it there, or fetch it when online"
-        ) from None
-    except EntryNotFoundError:
-        raise InputError(f"{where}: no such file there any more; open the address and look for it") from None
-    except HfHubHTTPError as error:
-        reason = " ".join(str(error).split())[:160]
-        raise InputError(f"{where}: refused ({reason}); open the address in a browser") from None
-    except OSError as error:
-        raise StoreError(
-            f"{target / file}: cannot be fetched ({error.strerror or error}); run it again to go on"
-        ) from None
 
 
 def _check_name(name: str) -> None:
