@@ -103,10 +103,6 @@ class ClipRunner(ABC, Generic[Visual]):
     def encode_video(self, frames: Tensor) -> Visual:
         """Return what all expressions share of a clip `(1, T, 3, H, W)`."""
 
-    def find_centre(self, frames: Tensor) -> Tensor | None:
-        """Return the place `(1,)` of the only frame of `(1, T, 3, H, W)` to answer for; None: all frames."""
-        return torch.tensor([frames.shape[1] // 2], device=frames.device) if self.clips.centre_only else None
-
     @abstractmethod
     def encode_text(self, ids: Tensor, attention_mask: Tensor) -> TextFeatures:
         """Return the features of an expression of token ids `(1, L)`."""
@@ -200,6 +196,11 @@ class ClipRunner(ABC, Generic[Visual]):
 
     def _clean(self, text: str) -> str:
         return " ".join(text.lower().split()) if self.clips.lower_case else text
+
+
+def find_centre(frames: Tensor) -> Tensor:
+    """Return the place `(1,)` of the middle frame of a clip `(1, T, 3, H, W)`."""
+    return torch.tensor([frames.shape[1] // 2], device=frames.device)
 
 
 def _spread_centre(logits: Tensor, scores: Tensor, n_frames: int) -> tuple[Tensor, Tensor]:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from runners.base import ModelSettings
 from runners.checkpoints import read_checkpoint
-from runners.clip_runner import ClipProtocol, ClipRunner
+from runners.clip_runner import ClipProtocol, ClipRunner, find_centre
 from runners.networks.soc import SOC
 from runners.networks.soc_checkpoints import load_soc
 from runners.networks.soc_types import VisualFeatures
@@ -34,7 +34,9 @@ class SOCRunner(ClipRunner[VisualFeatures]):
 
     def encode_video(self, frames: Tensor) -> VisualFeatures:
         """Return the maps of a clip."""
-        return self.network.encode_video(frames, annotated=self.find_centre(frames))
+        if self.clips.centre_only:
+            return self.network.encode_video(frames, annotated=find_centre(frames))
+        return self.network.encode_video(frames)
 
     def encode_text(self, ids: Tensor, attention_mask: Tensor) -> TextFeatures:
         """Return the features of an expression."""

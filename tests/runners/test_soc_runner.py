@@ -88,9 +88,9 @@ def test_expressions_share_one_visual_pass(checkpoint: Path, tmp_path: Path, mon
     passes = []
     encode = runner.network.encode_video
 
-    def counted(frames: torch.Tensor, **options: object) -> object:
+    def counted(frames: torch.Tensor) -> object:
         passes.append(frames.shape)
-        return encode(frames, **options)
+        return encode(frames)
 
     monkeypatch.setattr(runner.network, "encode_video", counted)
     together = list(runner.segment(video, EXPRESSIONS))
@@ -153,7 +153,7 @@ def test_a_missing_frame_is_named(checkpoint: Path, tmp_path: Path) -> None:
 def test_no_memory_gives_advice(checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     runner = build(checkpoint)
 
-    def fail(_frames: torch.Tensor, **_options: object) -> None:
+    def fail(_frames: torch.Tensor) -> None:
         raise torch.OutOfMemoryError("no memory")
 
     monkeypatch.setattr(runner.network, "encode_video", fail)
