@@ -2,7 +2,8 @@
 
 Features of a frame are needed once on the way forward and once on the way back, for any number of expressions.
 Per expression the order of engine calls is that of the 2023 release: the key frame as start, then step and commit
-for every later frame; the key frame again, then the same for every earlier frame.
+for every later frame; the key frame again, then the same for every earlier frame. Where no memory is carried over and
+a session can fork, the second start is a copy of the first.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from propagate.engines.protocol import Engine, Session
+from propagate.engines.protocol import Engine, Forking, Session
 from propagate.frames import Frame
 from rvos.errors import CheckpointError
 from rvos.videos import Video
@@ -90,6 +91,7 @@ class _State:
 
     def __init__(self, video: Video, engine: Engine) -> None:
         self.sessions: dict[Track, Session] = {}
+        self._started: dict[Track, Session] = {}
         self._video = video
         self._engine = engine
         self._size = video.read_size()
@@ -98,6 +100,20 @@ class _State:
     @torch.inference_mode()
     def start(self, track: Track) -> None:
         """Give a track's session its reference frames; one that goes on after the forward pass gets them again."""
+        if (started := self._started.pop(track, None)) is not None:
+            self.sessions[track] = started
+            return
+        self._begin(track)
+        session = self.sessions[track]
+        # A track that begins at a frame in between begins once more, for the other direction.
+        if (
+            not self._engine.carries_memory
+            and 0 < track.key < self._video.n_frames - 1
+            and isinstance(session, Forking)
+        ):
+            self._started[track] = session.fork()
+
+    def _begin(self, track: Track) -> None:
         if track not in self.sessions:
             self.sessions[track] = self._engine.open()
         session = self.sessions[track]

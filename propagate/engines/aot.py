@@ -5,6 +5,7 @@ Labels, network sizes, mirroring and the two protocols of the 2023 entry end her
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -58,6 +59,10 @@ class Core(Protocol):
 
     def remember(self, labels: Tensor) -> None:
         """Remember the frame propagated to last, with labels `(B, h, w)` int64."""
+        ...
+
+    def copy(self) -> Core:
+        """Return a memory in the same state that goes its own way."""
         ...
 
 
@@ -172,6 +177,12 @@ class AotSession:
         # Stated, because an empty mask would otherwise count as no object.
         self._begin(features, masks, n_objects=1)
         return Step(masks.float(), masks > 0)
+
+    def fork(self) -> AotSession:
+        """See `Forking`."""
+        twin = copy.copy(self)
+        twin._cores = [core.copy() for core in self._cores]
+        return twin
 
     def _begin(self, features: Sequence[Any], labels: Tensor, *, n_objects: int) -> None:
         """Remember a frame with labels `(B, H, W)` that are given."""

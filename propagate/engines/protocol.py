@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor
 
@@ -69,6 +69,15 @@ class Session(Protocol):
 
     def commit(self, masks: Tensor) -> None:
         """Remember the frame stepped to last with the masks `(B, H, W)` that were decided for it."""
+        ...
+
+
+@runtime_checkable
+class Forking(Protocol):
+    """A session that can be copied cheaply: what it started from serves both directions. An engine need not have it."""
+
+    def fork(self) -> Session:
+        """Return a session in the same state that goes its own way."""
         ...
 
 

@@ -41,8 +41,13 @@ def test_every_variant_is_within_its_limits(name: str) -> None:
 class _Core:
     """A memory that writes down what it is fed."""
 
-    def __init__(self, fed: list[int]) -> None:
+    def __init__(self, fed: list[int], of_all: list[list[int]]) -> None:
         self._fed = fed
+        self._of_all = of_all
+
+    def copy(self) -> _Core:
+        self._of_all.append([*self._fed])
+        return _Core(self._of_all[-1], self._of_all)
 
     def reference(self, features: Any, labels: Tensor, n_objects: int | None = None) -> None:
         self._fed.append(-1)
@@ -68,7 +73,7 @@ class _Recorder(RecordingEngine):
 
     def open_core(self) -> _Core:
         self.fed.append([])
-        return _Core(self.fed[-1])
+        return _Core(self.fed[-1], self.fed)
 
     def encode(self, image: Tensor) -> Any:
         return SimpleNamespace(size=image.shape[2:], n_bytes=1)

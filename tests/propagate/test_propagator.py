@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -183,6 +184,22 @@ def test_several_references_are_added_before_the_key_frame(video: Video) -> None
     propagate_video(video, [sequence(2, masks=masks)], engine=toy, n_references=3)
     assert toy.sessions[0][:3] == ["reference 5", "reference 4", "reference 2"]
     assert toy.sessions[1][:3] == ["reference 5", "reference 4", "reference 2"]
+
+
+def test_a_start_serves_both_directions(video: Video) -> None:
+    toy = engine()
+    found = propagate_video(video, [sequence(2)], engine=toy)[0]
+    assert [calls[:2] for calls in toy.sessions] == [["reference 2", "propagate 3"], ["reference 2", "copy"]]
+
+    class Once(ToyEngine):
+        def open(self) -> Any:
+            session = super().open()
+            # An engine of users may have no fork.
+            return SimpleNamespace(start=session.start, step=session.step, commit=session.commit)
+
+    plain = Once(np.full(N_FRAMES, 1))
+    assert propagate_video(video, [sequence(2)], engine=plain)[0].runs == found.runs
+    assert [calls[0] for calls in plain.sessions] == ["reference 2"] * 2
 
 
 def test_references_of_another_size_are_left_out(video: Video) -> None:

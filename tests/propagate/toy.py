@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +41,7 @@ class ToySession:
     shifts: NDArray[np.int64]
     merge_identities: bool
     calls: list[str]
+    sessions: list[list[str]]
     labels: Tensor = field(default_factory=lambda: torch.zeros(0))
     frame: int = -1
 
@@ -65,6 +66,10 @@ class ToySession:
     def remember(self, labels: Tensor) -> None:
         self.calls.append(f"remember {self.frame}")
         self.labels = labels
+
+    def copy(self) -> ToySession:
+        self.sessions.append([*self.calls, "copy"])
+        return replace(self, calls=self.sessions[-1])
 
 
 class ToyEngine(AotEngine):
@@ -98,7 +103,7 @@ class ToyEngine(AotEngine):
 
     def open_core(self) -> ToySession:
         self.sessions.append([])
-        return ToySession(self.shifts, self.rules.active_objects is None, self.sessions[-1])
+        return ToySession(self.shifts, self.rules.active_objects is None, self.sessions[-1], self.sessions)
 
 
 def propagate_video(
