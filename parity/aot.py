@@ -139,6 +139,8 @@ def propagate(
     done = Propagation([labels], [resize_labels(labels, features[0].size)])
     tape.frame = 0
     group.reference(features[0], done.fed[0], n_objects)
+    # The last layer of a reference is computed only for a decoder.
+    group.engines[0].decode()
     tape.record_memory(group)
     for index in range(1, len(features)):
         tape.frame = index

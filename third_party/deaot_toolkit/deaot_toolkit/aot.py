@@ -182,11 +182,13 @@ class LongShortTermTransformer(nn.Module):
         *,
         memory: Sequence[LayerMemory] | None,
         identity: Tensor | None,
-    ) -> tuple[Tensor, list[AotLooked]]:
+        finish: bool = True,
+    ) -> tuple[Tensor | None, list[AotLooked]]:
         """Return the decoder's tokens (B, N, layers*C) and what each layer saw.
 
         Args:
             memory: of each layer; None: a reference frame, which reads itself with `identity` (B, N, C).
+            finish: false: the last layer only looks, as its output is read by the decoder alone; tokens are None.
         """
         positions = sine_positions(*grid, self.channels, first.tokens.device)
         seen, outputs, tokens = [first], [], first.tokens
@@ -194,6 +196,8 @@ class LongShortTermTransformer(nn.Module):
             # The first layer's view depends on the image alone and was made with the features.
             if index:
                 seen.append(layer.look(tokens, positions))
+            if not finish and index == len(self.layers) - 1:
+                return None, seen
             tokens = layer(seen[-1], read_memory(layer, seen[-1], index, memory, identity), grid)
             outputs.append(norm(tokens))
         # layers x (B, N, C) -> (B, N, layers x C)

@@ -211,17 +211,21 @@ class GatedPropagationTransformer(nn.Module):
         *,
         memory: Sequence[LayerMemory] | None,
         identity: Tensor | None,
-    ) -> tuple[Tensor, list[DeaotLooked]]:
+        finish: bool = True,
+    ) -> tuple[Tensor | None, list[DeaotLooked]]:
         """Return the decoder's tokens (B, N, 2C) and what each layer saw.
 
         Args:
             memory: of each layer; None: a reference frame, which reads itself with `identity` (B, N, C).
+            finish: false: the last layer only looks, as its output is read by the decoder alone; tokens are None.
         """
         seen = [first]
         tokens, ids = first.tokens, first.ids
         for index, layer in enumerate(self._blocks()):
             if index:
                 seen.append(layer.look(tokens, ids))
+            if not finish and index == len(self.layers) - 1:
+                return None, seen
             tokens, ids = layer(seen[-1], read_memory(layer, seen[-1], index, memory, identity), grid)
         streams = [stream for stream in (tokens, ids) if stream is not None]
         # Two streams (B, N, C) -> (B, N, 2C); outputs of the other layers are read by nobody

@@ -21,11 +21,17 @@ _SUPPRESSED_HALF = -1e4
 
 @dataclass(frozen=True, slots=True)
 class _Current:
-    """The frame at hand: read, its label not yet known."""
+    """The frame at hand: read, its label not yet known.
+
+    Args:
+        tokens: for the decoder; None: of a reference, which is seldom decoded.
+        identity: id embedding of a reference.
+    """
 
     features: FrameFeatures
-    tokens: Tensor
+    tokens: Tensor | None
     seen: list[Looked]
+    identity: Tensor | None = None
 
 
 class Engine:
@@ -119,8 +125,9 @@ class Engine:
         self.active_objects = max(self.active_objects, objects)
         identity = self.network.identify(labels)
         # The frame reads its own labels before it is remembered: keys of the deeper layers already know them.
-        tokens, seen = self.network.read(features, memory=None, identity=identity)
-        self._current = _Current(features, tokens, seen)
+        # In training it is decoded as well; otherwise what the decoder reads is made when it is asked for.
+        tokens, seen = self.network.read(features, memory=None, identity=identity, finish=self.network.training)
+        self._current = _Current(features, tokens, seen, identity)
         self._short = self.network.remember(seen, identity)
         self._write(self._short, is_reference=True)
         # The counter does not move: a reference is no step in time. The 2023 release sets 0 here.
@@ -148,7 +155,11 @@ class Engine:
         """Return logits (B, 1 + identities, h/4, w/4) of the frame at hand, be it propagated or a reference."""
         if self._current is None:
             raise EngineError("decode: the engine has no frame; call reference first")
-        logits = self.network.decode(self._current.features, self._current.tokens)
+        features, tokens = self._current.features, self._current.tokens
+        if tokens is None:
+            tokens, _ = self.network.read(features, memory=None, identity=self._current.identity)
+            assert tokens is not None
+        logits = self.network.decode(features, tokens)
         if self.active_objects == self.network.config.max_objects:
             return logits
         value = _SUPPRESSED_HALF if logits.dtype == torch.float16 else _SUPPRESSED

@@ -66,11 +66,20 @@ class VosNetwork(nn.Module):
             return embedded
 
     def read(
-        self, features: FrameFeatures, *, memory: Sequence[LayerMemory] | None, identity: Tensor | None
-    ) -> tuple[Tensor, list[Looked]]:
-        """Return the decoder's tokens and what each layer saw; without memory the frame reads itself."""
+        self,
+        features: FrameFeatures,
+        *,
+        memory: Sequence[LayerMemory] | None,
+        identity: Tensor | None,
+        finish: bool = True,
+    ) -> tuple[Tensor | None, list[Looked]]:
+        """Return the decoder's tokens and what each layer saw; without memory the frame reads itself.
+
+        Args:
+            finish: false: no tokens, for a frame that is remembered and not decoded.
+        """
         with self.gradients():
-            tokens, seen = self.LSTT(features.first, features.grid, memory=memory, identity=identity)
+            tokens, seen = self.LSTT(features.first, features.grid, memory=memory, identity=identity, finish=finish)
             return tokens, seen
 
     def remember(self, seen: Sequence[Looked], identity: Tensor) -> FrameEntry:
