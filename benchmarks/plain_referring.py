@@ -1,8 +1,11 @@
-"""ReferFormer as its authors run it, on the weights of our network: the other side of the comparison.
+"""ReferFormer, SOC and UNINEXT as their authors run them, on the weights of our networks: the other side.
 
 Every expression starts from pixels; attention weights are formed as whole matrices and averaged over heads, window
 masks are added for each window, all sampled values are stacked before they are weighed, feed-forward layers see all
-tokens at once, and masks are drawn for every query of every decoder layer from a copy of the mask features.
+tokens at once, and masks are drawn for every query (of ReferFormer and SOC: of every decoder layer) from a copy of the
+mask features.
+
+Source: soc.md, section 9; uninext.md, section 10: what the official code computes and inference does not need.
 """
 
 from __future__ import annotations
@@ -15,11 +18,22 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from runners.networks import broadcast_attention, deformable_attention, pyramid, referformer
+from runners.networks import (
+    broadcast_attention,
+    deformable_attention,
+    deformable_transformer,
+    pyramid,
+    referformer,
+    soc,
+)
 from runners.networks.dynamic_masks import split_filters
 from runners.networks.referformer import ReferFormer
 from runners.networks.referring import Predictions
 from runners.networks.shifted_windows import WindowAttention
+from runners.networks.soc import SOC
+from runners.networks.soc_types import SOCOutputs
+from runners.networks.uninext import masks as uninext_masks
+from runners.networks.uninext.network import Uninext, pad_frames
 
 
 def plain_predict(network: ReferFormer, frames: Tensor, ids: Tensor) -> Predictions:
@@ -29,14 +43,35 @@ def plain_predict(network: ReferFormer, frames: Tensor, ids: Tensor) -> Predicti
     return predictions
 
 
+def plain_soc(network: SOC, frames: Tensor, ids: Tensor) -> SOCOutputs:
+    """Return all predictions for one expression, from pixels: frames (1, T, 3, H, W), ids (1, L)."""
+    sizes = torch.tensor([frames.shape[-2:]])
+    with plain_arithmetic():
+        outputs: SOCOutputs = network(frames, None, ids, torch.ones_like(ids), sizes)
+    return outputs
+
+
+def plain_uninext(network: Uninext, frame: Tensor, ids: Tensor) -> Tensor:
+    """Return the mask logits (h, w) of the best query, all queries being drawn: frame (1, 3, H, W), ids (1, L)."""
+    sizes = torch.tensor([frame.shape[-2:]])
+    with plain_arithmetic():
+        visual = network.look(pad_frames(frame, network.config.backbone.multiple), sizes)
+        detections = network.detect(visual, network.read(ids, torch.ones_like(ids)))
+        queries = torch.arange(detections.scores.shape[1])[None]
+        painted = network.paint(detections, queries, visual.sizes)
+    return painted[0, int(detections.scores.argmax())]
+
+
 @contextmanager
 def plain_arithmetic() -> Iterator[None]:
     """Replace the fused and sliced parts of the network by the plain ones below."""
     with ExitStack() as stack:
         stack.enter_context(patch.object(WindowAttention, "forward", _attend_windows))
         stack.enter_context(patch.object(deformable_attention, "sample", _sample_levels))
-        stack.enter_context(patch.object(referformer, "dynamic_masks", _dynamic_masks))
-        stack.enter_context(patch.object(pyramid, "feed_forward", _feed_forward))
+        for module in (referformer, soc, uninext_masks):
+            stack.enter_context(patch.object(module, "dynamic_masks", _dynamic_masks))
+        for module in (deformable_transformer, pyramid):
+            stack.enter_context(patch.object(module, "feed_forward", _feed_forward))
         for module in (broadcast_attention, pyramid):
             stack.enter_context(patch.object(module, "attend", _attend))
         yield

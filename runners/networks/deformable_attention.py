@@ -71,44 +71,55 @@ def sample_levels(value: Tensor, shapes: MapShapes, locations: Tensor, weights: 
 def gather_levels(value: Tensor, shapes: MapShapes, locations: Tensor, weights: Tensor) -> Tensor:
     """Return the same as `sample_levels` for one image, as weighted sums of the four pixels around every point."""
     _, _, heads, channels = value.shape
-    queries = locations.shape[1]
-    # (Lq, heads, levels, points, 2) -> (levels, 2, Lq, heads, points)
-    places = locations[0].permute(2, 4, 0, 1, 3).contiguous()
-    # (Lq, heads, levels, points) -> (levels, Lq, heads, points)
-    shares = weights[0].permute(2, 0, 1, 3).contiguous()
-    head = torch.arange(heads, dtype=torch.int32)[:, None]
-    rows, factors, first = [], [], 0
-    for level, (height, width) in enumerate(shapes):
-        columns = _neighbours(places[level, 0], width)
-        lines = _neighbours(places[level, 1], height)
-        for line, line_share in lines:
-            # Row of the table (S * heads, c): pixel times heads plus head.
-            start = (line * width + first) * heads + head
-            weight = line_share * shares[level]
-            for column, column_share in columns:
-                rows.append(start + column * heads)
-                factors.append(weight * column_share)
-        first += height * width
-    # (Lq, heads, levels * points * 4) -> one bag of rows for each query and head
-    bags = torch.cat(rows, dim=-1).flatten(0, 1)
-    table = value.reshape(-1, channels)
-    gathered = F.embedding_bag(
-        bags, table, mode="sum", per_sample_weights=torch.cat(factors, dim=-1).flatten(0, 1).to(table.dtype)
+    _, queries, _, levels, points, _ = locations.shape
+    # One lane for each head, level and point: long rows are what the processor's vectors are for.
+    sizes = [[size for size in sides for _ in range(points)] * heads for sides in zip(*shapes, strict=True)]
+    height, width = torch.tensor(sizes)
+    # (1, Lq, heads, levels, points, 2) -> x and y (Lq, lanes)
+    x, y = locations[0].reshape(queries, -1, 2).unbind(-1)
+    shares = weights[0].reshape(queries, -1)
+    areas = [0, *(h * w for h, w in shapes)]
+    first = torch.tensor(areas[:-1]).cumsum(0).repeat_interleave(points).repeat(heads)
+    head = torch.arange(heads).repeat_interleave(levels * points)
+    # Row of the table (S * heads, c): pixel times heads plus head.
+    origin = (first * heads + head).to(torch.int32)
+    rows, factors = [], []
+    columns = [(column * heads, share) for column, share in _neighbours(x, width)]
+    for line, line_share in _neighbours(y, height):
+        start = line * (width * heads).to(torch.int32) + origin
+        weight = line_share * shares
+        for column, column_share in columns:
+            rows.append(start + column)
+            factors.append(weight * column_share)
+    # Four times (Lq, lanes) -> (Lq * heads, levels * 4 * points): one bag of rows for each query and head
+    bags, portions = (
+        torch.stack([part.view(queries * heads, levels, points) for part in parts], dim=2).flatten(1)
+        for parts in (rows, factors)
     )
+    table = value.reshape(-1, channels)
+    gathered = F.embedding_bag(bags, table, mode="sum", per_sample_weights=portions.to(table.dtype))
     return gathered.reshape(1, queries, heads * channels)
 
 
-def _neighbours(places: Tensor, size: int) -> list[tuple[Tensor, Tensor]]:
-    """Return the two pixels around each place in [0, 1] of an axis and their shares, 0 outside the map."""
+def _neighbours(places: Tensor, sizes: Tensor) -> list[tuple[Tensor, Tensor]]:
+    """Return the two pixels around each place in [0, 1] of an axis and their shares, 0 outside the map.
+
+    Args:
+        places: (Lq, lanes).
+        sizes: (lanes,) pixels of the axis, int64.
+    """
     # Pixel centres stand at halves of the unit that [0, 1] spans, as grid_sample has it without aligned corners.
-    pixels = places * size - 0.5
+    length = sizes.to(places.dtype)
+    pixels = places * length - 0.5
     lower = pixels.floor()
     upper_share = pixels - lower
+    last = sizes.to(torch.int32) - 1
     index = lower.to(torch.int32)
     # Clamped indices only keep the look-up inside the table; the zero share is what leaves a pixel out.
-    lower_share = (1 - upper_share) * ((lower >= 0) & (lower < size))
-    upper_share = upper_share * ((lower >= -1) & (lower < size - 1))
-    return [(index.clamp(0, size - 1), lower_share), ((index + 1).clamp(0, size - 1), upper_share)]
+    lower_share = (1 - upper_share) * ((lower >= 0) & (lower < length))
+    upper_share = upper_share * ((lower >= -1) & (lower < length - 1))
+    within = [torch.minimum(pixel.clamp_(min=0), last) for pixel in (index + 1, index)]
+    return [(within[1], lower_share), (within[0], upper_share)]
 
 
 class DeformableAttention(nn.Module):
@@ -155,7 +166,10 @@ class DeformableAttention(nn.Module):
         if reference.shape[-1] == 4:
             return anchors[..., :2] + offsets / self.points * anchors[..., 2:] * 0.5
         scale = torch.tensor([(w, h) for h, w in shapes], dtype=reference.dtype, device=reference.device)
-        return anchors + offsets / scale[:, None]
+        # Written out for every point and, for the division, for every head: short rows are slow to broadcast.
+        every = scale[:, None].expand(-1, self.points, -1)
+        offsets = (offsets.flatten(2) / every.expand(self.heads, -1, -1, -1).flatten()).view(offsets.shape)
+        return anchors.expand(-1, -1, -1, -1, self.points, -1).contiguous() + offsets
 
     def weigh(self, query: Tensor) -> Tensor:
         """Return the attention (N, Lq, heads, levels, points); it sums to 1 over levels and points."""

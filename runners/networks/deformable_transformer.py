@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from runners.networks.broadcast_attention import feed_forward
 from runners.networks.deformable_attention import DeformableAttention, MapShapes
 
 # Below this a reference counts as this: the boxes of all released networks were refined with it.
@@ -123,8 +124,8 @@ class EncoderLayer(nn.Module):
         # Keys are locations here: only the query has a position, the values have none.
         gathered = self.self_attn(tokens + position, reference, tokens, shapes, padding_mask)
         tokens = self.norm1(tokens + self.dropout(gathered))
-        hidden = self.dropout(self.linear1(tokens).relu_())
-        result: Tensor = self.norm2(tokens + self.dropout(self.linear2(hidden)))
+        hidden = feed_forward(self.linear1, self.linear2, self.dropout, tokens)
+        result: Tensor = self.norm2(tokens + self.dropout(hidden))
         return result
 
 
