@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 Result = TypeVar("Result")
+Other = TypeVar("Other")
 
 
 def timed(call: Callable[[], Result]) -> tuple[Result, float]:
@@ -14,6 +15,15 @@ def timed(call: Callable[[], Result]) -> tuple[Result, float]:
     start = time.process_time()
     result = call()
     return result, time.process_time() - start
+
+
+def paired(
+    first: Callable[[], Result], second: Callable[[], Other], goes: int
+) -> tuple[tuple[Result, float], tuple[Other, float]]:
+    """Return `fastest` of two calls that take turns: what slows the machine down for a while slows both."""
+    pairs = [(timed(first), timed(second)) for _ in range(goes)]
+    (one, _), (other, _) = pairs[0]
+    return (one, min(found[1] for found, _ in pairs)), (other, min(found[1] for _, found in pairs))
 
 
 def fastest(call: Callable[[], Result], repeats: int) -> tuple[Result, float]:

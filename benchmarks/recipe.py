@@ -1,0 +1,132 @@
+"""The demo's two stages in one run against its nodes one by one, and the share of time that is not the networks'.
+
+One by one nothing is shared: every node loads its network anew, and the features of frames and sentences that another
+node made are gone. The time beside the networks is that of reading, decoding, encoding and storing.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+from benchmarks.roofline import one_core
+from benchmarks.rows import Row, difference_row
+from benchmarks.timing import timed
+from pipeline.kinds.loaded import NETWORK
+from pipeline.plan import Plan, make_plan
+from pipeline.recipe.graph import build_graph
+from pipeline.recipe.reader import read_recipe
+from pipeline.results import Results
+from pipeline.running import RunMeans, compute
+from pipeline.workspace import prepare_workspace
+from rvos.datasets import open_dataset
+from rvos.mask_sequences import MaskSequence
+from rvos.store import Store
+from rvos.videos import Video
+
+_RECIPE = Path(__file__).parents[1] / "pipeline.yaml"
+_VIDEOS = 2
+_BESIDE = (
+    (Video, "read_frame"),
+    (Store, "has"),
+    (Store, "read_artefact"),
+    (Store, "write_artefact"),
+    (MaskSequence, "from_masks"),
+    (MaskSequence, "masks"),
+)
+"""What reads, decodes, encodes and stores."""
+
+
+def run() -> Iterator[Row]:
+    """Yield processor seconds of both ways for two videos, the share beside the networks, and what differs."""
+    with tempfile.TemporaryDirectory() as folder, one_core():
+        beside = Beside()
+        _forget()
+        with beside.measured():
+            whole, together = timed(partial(_run_whole, Path(folder) / "together"))
+        apart_plan, apart = timed(partial(_run_apart, Path(folder) / "apart"))
+        yield Row(f"demo, both stages, {_VIDEOS} videos", together, apart, apart / together, ">= 1", "s")
+        share = beside.seconds / together
+        yield Row("  reading, decoding, encoding, storing", beside.seconds, together, share, "<= 0.1", "s")
+        yield _compare(whole, apart_plan)
+
+
+class Beside:
+    """Adds up the processor seconds of some functions, each moment once."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self._depth = 0
+
+    @contextmanager
+    def measured(self) -> Iterator[None]:
+        """Measure what runs inside."""
+        with ExitStack() as stack:
+            for owner, name in _BESIDE:
+                held = owner.__dict__[name]
+                # A class method stays one.
+                wrapped: Any = (
+                    classmethod(self._wrap(held.__func__)) if isinstance(held, classmethod) else self._wrap(held)
+                )
+                stack.enter_context(patch.object(owner, name, wrapped))
+            yield
+
+    def _wrap(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any, **options: Any) -> Any:
+            self._depth += 1
+            start = time.process_time()
+            try:
+                return function(*arguments, **options)
+            finally:
+                self._depth -= 1
+                if not self._depth:
+                    self.seconds += time.process_time() - start
+
+        return call
+
+
+def _run_whole(workspace: Path) -> Plan:
+    plan, again = _plan(workspace)
+    return compute(plan, RunMeans(device="cpu", quiet=True), plan_again=again)[0]
+
+
+def _run_apart(workspace: Path) -> Plan:
+    """Run every node alone, in the order of the recipe, and load what it needs anew."""
+    plan, again = _plan(workspace)
+    for node in plan.nodes:
+        _forget()
+        alone = replace(plan, nodes=(node,), tasks={node.name: plan.tasks[node.name]})
+        compute(alone, RunMeans(device="cpu", quiet=True), plan_again=again)
+    return again()
+
+
+def _forget() -> None:
+    """Let go of the network that this process holds."""
+    NETWORK.get(object(), lambda: None)
+
+
+def _plan(workspace: Path) -> tuple[Plan, Callable[[], Plan]]:
+    recipe = read_recipe(_RECIPE, (), workspace=workspace)
+    prepare_workspace(recipe.workspace)
+    videos = open_dataset(recipe.dataset.format, recipe.dataset.root, recipe.dataset.split).videos[:_VIDEOS]
+    make = partial(make_plan, recipe, build_graph(recipe), videos, device="cpu")
+    return make(), make
+
+
+def _compare(one: Plan, other: Plan) -> Row:
+    """Return how many pixels of the last node differ."""
+    node, differing, pixels = one.nodes[-1].name, 0, 0
+    for video in one.videos:
+        found, expected = (Results(plan).of_video(video.id).read(node) for plan in (one, other))
+        for mine, theirs in zip(found, expected, strict=True):
+            masks = mine.masks()
+            differing += int((masks != theirs.masks()).sum())
+            pixels += masks.size
+    return difference_row("demo, both stages", differing, pixels, limit=0.0)
