@@ -14,5 +14,6 @@ LOWEST_USUAL: Mapping[str, float] = {
     "mutr.safetensors": 0.320,
     "referformer.safetensors": 0.380,
     "uninext.safetensors": 0.651,
+    "uninext_nouns.safetensors": 0.609,
 }
 """By the checkpoint's file name."""

@@ -6,6 +6,7 @@ import re
 import shutil
 from pathlib import Path
 
+import deaot_toolkit
 import pytest
 import torch
 from referring_helpers import small_network
@@ -29,6 +30,10 @@ BROKEN = {
     "network of the engine": ([STAGES, "engines.e.network=r51-aotl"], r"p: .*r51-aotl.* is unknown"),
     "wrong network": (["models.n.runner=soc"], r"n: .*n\.safetensors: holds a referformer network; set runner"),
     "file of an engine": ([STAGES], r"p: .*weights\.pth: states a network of \d+ values, but holds 4"),
+    "another network in the file of an engine": (
+        [STAGES, "engines.e.checkpoint=small.safetensors"],
+        r"p: .*small\.safetensors: holds a network small-aot, not r50-aotl; name that one",
+    ),
     "window": (["models.n.window=2", "models.n.overlap=2"], r"n: window 2 with overlap 2; give window >= 1"),
     "threshold": (["stages.one.f.threshold=3", "groups.by=none"], r"f: a group of one expression, .* has 2 votes but"),
     "threshold of groups that masks decide": (
@@ -46,6 +51,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_split(folder, n_videos=2)
     network = small_network("referformer")
     save_network(folder / "n.safetensors", "referformer", network.config, network)
+    deaot_toolkit.save(deaot_toolkit.build("small-aot"), folder / "small.safetensors")
     torch.save({"conv.weight": torch.zeros(2, 2)}, folder / "weights.pth")
     (folder / "weights.txt").write_text("<!DOCTYPE html>")
     return folder

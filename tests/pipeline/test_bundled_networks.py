@@ -26,6 +26,16 @@ def test_the_demo_recipe_has_bundled_members_and_others_have_none() -> None:
     assert find_bundled(read_recipe(ROOT / "recipes" / "paper.yaml").nodes) == {}
 
 
+def test_a_detector_of_nouns_answers_no_sentence() -> None:
+    assert set(find_bundled(read_recipe(ROOT / "recipes" / "demo_refinement.yaml").nodes)) == {"coarse"}
+
+
+def test_every_bundled_network_that_reads_sentences_has_its_usual_score() -> None:
+    recipes = [ROOT / "pipeline.yaml", *(ROOT / "recipes").glob("demo_*.yaml")]
+    for node in (node for path in recipes for node in read_recipe(path).nodes if node.keyword == "runner"):
+        assert find_bundled([node])
+
+
 def test_words_are_known_whatever_their_case_and_marks() -> None:
     texts = ("The RED ball, moving left!", "a dog's tail", "a dog")
     expressions = [Expression(str(place), text) for place, text in enumerate(texts)]

@@ -168,6 +168,16 @@ def test_checkpoint_of_another_network_is_refused(checkpoints: dict[str, Path], 
         build(EngineSettings("small-deaot", path))
 
 
+def test_a_name_that_contradicts_the_file_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "aot.safetensors"
+    deaot_toolkit.save(deaot_toolkit.build("small-aot"), path)
+    build(EngineSettings("Small_AOT", path))  # another spelling is the same name
+    with pytest.raises(
+        CheckpointError, match=r"aot\.safetensors: holds a network small-aot, not r50-aotl; name that one"
+    ):
+        build(EngineSettings("r50-aotl", path))
+
+
 def test_unknown_network_lists_the_choices(tmp_path: Path) -> None:
     path = tmp_path / "aot.pth"
     torch.save({"state_dict": deaot_toolkit.build("small-aot").state_dict()}, path)

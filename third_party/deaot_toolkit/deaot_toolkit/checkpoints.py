@@ -17,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from deaot_toolkit.configs import NetworkConfig, find_config
+from deaot_toolkit.configs import NetworkConfig, find_config, plain_name
 from deaot_toolkit.errors import CheckpointError
 from deaot_toolkit.network import VosNetwork
 from deaot_toolkit.torch_files import DAMAGE, RefusedFileError, check_torch_file, open_regular
@@ -173,6 +173,8 @@ def load(path: Path | str, name: str | NetworkConfig | None = None, *, outline: 
         if name is None:
             raise CheckpointError(f"{path}: does not say which network it is; give its name, such as r50-aotl")
         config = find_config(name)
+    elif name is not None and plain_name(name) != plain_name(config.name):
+        raise CheckpointError(f"{path}: holds a network {config.name}, not {name}; name that one")
     network = _build(config, state, source=str(path), outline=outline)
     load_state(network, state, source=str(path))
     return network.eval()

@@ -225,7 +225,8 @@ def _named_configs() -> dict[str, NetworkConfig]:
 CONFIGS: Mapping[str, NetworkConfig] = _named_configs()
 
 
-def _plain(name: str) -> str:
+def plain_name(name: str) -> str:
+    """Return a name without what does not matter in it."""
     return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
@@ -236,7 +237,7 @@ def find_config(name: str) -> NetworkConfig:
         NetworkConfigError: no network of that name.
     """
     for known, config in CONFIGS.items():
-        if _plain(known) == _plain(name):
+        if plain_name(known) == plain_name(name):
             return config
     raise NetworkConfigError(f"network {name!r} is unknown; choose one of {', '.join(CONFIGS)}")
 
@@ -247,7 +248,7 @@ def find_encoder(name: str) -> EncoderConfig:
     Raises:
         NetworkConfigError: no encoder of that name.
     """
-    plain = _plain(name)
+    plain = plain_name(name)
     plain = {"r50": "resnet50", "r101": "resnet101", "swinbase": "swinb", "swinlarge": "swinl"}.get(plain, plain)
     if plain not in ENCODERS:
         raise NetworkConfigError(f"encoder {name!r} is unknown; choose one of {', '.join(ENCODERS)}")
