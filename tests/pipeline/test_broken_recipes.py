@@ -77,6 +77,43 @@ def test_a_broken_recipe_is_refused_alike_by_doctor_plan_and_run(
     assert list((source / "runs").rglob("*.masks")) == []
 
 
+FILES = {
+    "group file": ["groups={by: file, file: other.json}"],
+    "group file that lacks a sentence": ["groups={by: file, file: half.json}"],
+    "no group file": ["groups={by: file, file: absent.json}"],
+    "fitted groups": ["groups={by: runs, members: [a, b], fitted: other.json}"],
+    "fitted gate": ["stages.stage3={g: {gate: final, members: [a, b], fitted: other.json}}"],
+    "run lengths": ["models.c={import: rle, path: other.json}"],
+    "dump": ["models.c={import: dump, path: other.json}"],
+    "probabilities": ["models.c={import: npz, path: members/c}"],
+    "masks": ["models.c={import: png, path: data}"],
+    "split": ["dataset.split=test"],
+    "format": ["dataset.format=ref-youtube"],
+    "workspace": ["workspace=other.json"],
+    "program": ["models.c={runner: command, command: [absent_program, x]}"],
+    "module": ["models.c={runner: 'broken_module:build'}"],
+    "sort of input": ["stages.stage3={r: {refine: a, masklets: b}}"],
+    "detector": ["stages.stage3={r: {propose: [x]}}"],
+    "submission": ["submission=absent"],
+}
+
+
+@pytest.mark.parametrize("values", FILES.values(), ids=FILES)
+def test_what_run_refuses_of_files_and_names_doctor_finds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], values: list[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_split(tmp_path, n_videos=1)
+    Path("other.json").write_text('{"x": 3}')
+    Path("half.json").write_text('{"video0": [["0", "1"]]}')
+    Path("broken_module.py").write_text("import absent_library\n\n\ndef build(settings, *, device):\n    pass\n")
+    words = [word for value in values for word in ("--set", value)]
+    assert main(["run", "pipeline.yaml", "--quiet", *words]) == 2
+    assert "Traceback" not in capsys.readouterr().err
+    assert main(["doctor", "pipeline.yaml", *words]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
 def test_a_whole_recipe_is_ready(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(source)
     assert call("doctor") == 0
