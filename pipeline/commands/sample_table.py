@@ -28,8 +28,8 @@ def print_samples(options: argparse.Namespace, form: Form, others: Sequence[str]
     Raises:
         ConfigError: options that single frames have no answer to.
     """
-    if options.pairs or options.oracle:
-        raise ConfigError("--pairs and --oracle: not for single frames; leave them out")
+    if options.pairs or options.oracle or options.stability:
+        raise ConfigError("--pairs, --oracle and --stability: not for single frames; leave them out")
     n_samples, rows = _compare(options, others) if others else _score(options)
     if form == "json":
         json.dump({"samples": n_samples, "rows": [asdict(row) for row in rows]}, sys.stdout, indent=1)

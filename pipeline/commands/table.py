@@ -15,13 +15,15 @@ from numpy.typing import NDArray
 
 from pipeline.commands.recipe_options import add_recipe_options, open_recipe, repeat_options
 from pipeline.commands.sample_table import print_samples
-from pipeline.commands.table_forms import Form, add_forms, read_form, write_csv, write_markdown
+from pipeline.commands.stability_table import list_stability, print_stability
+from pipeline.commands.table_forms import Cell, Form, add_forms, read_form, write_csv, write_markdown
 from pipeline.comparison import choose_rows, open_entrants, score_rows
 from pipeline.oracle import OracleRow, measure_oracles
 from pipeline.plan import make_plan, select_videos
 from pipeline.recipe.graph import build_graph
 from pipeline.results import Results
 from pipeline.scoring import score_nodes
+from pipeline.steadiness import Steadiness, measure_steadiness
 from pipeline.tables import TableRow, compare_pairs, make_table
 from rvos.datasets.samples import SAMPLE_FORMATS
 from rvos.errors import ConfigError
@@ -54,6 +56,11 @@ def register(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="print too the best choice for every sentence of what the last row's node and its inputs could take",
     )
+    parser.add_argument(
+        "--stability",
+        action="store_true",
+        help="print too how the scores vary over frames, how alike neighbouring masks are, and both by duration",
+    )
     add_forms(parser)
 
 
@@ -79,6 +86,7 @@ class _Found:
     rows: Sequence[TableRow]
     pairs: NDArray[np.float64] | None = None
     oracles: Sequence[OracleRow] | None = None
+    steadiness: Sequence[Steadiness] | None = None
 
 
 def _score(options: argparse.Namespace) -> _Found:
@@ -92,13 +100,18 @@ def _score(options: argparse.Namespace) -> _Found:
     scores = score_nodes(results, dataset, videos, [*nodes, *inputs], jobs=options.jobs)
     oracles = measure_oracles(results, dataset, videos, nodes[-1], jobs=options.jobs) if options.oracle else None
     pairs = compare_pairs(scores) if options.pairs else None
-    return _Found(len(videos), make_table(nodes, scores, inputs=inputs), pairs, oracles)
+    steadiness = None
+    if options.stability:
+        steadiness = measure_steadiness(results, dataset, videos, [*nodes, *inputs], jobs=options.jobs)
+    return _Found(len(videos), make_table(nodes, scores, inputs=inputs), pairs, oracles, steadiness)
 
 
 def _compare(options: argparse.Namespace, others: Sequence[str]) -> _Found:
     """Return the rows of several recipes."""
-    if options.workspace is not None or options.oracle:
-        raise ConfigError("--workspace and --oracle are for one recipe; leave them out, or the other recipes")
+    if options.workspace is not None or options.oracle or options.stability:
+        raise ConfigError(
+            "--workspace, --oracle and --stability are for one recipe; leave them out, or the other recipes"
+        )
     paths = [options.recipe, *map(Path, others)]
     entrants = open_entrants(list(dict.fromkeys(paths)), options.overrides, options.videos)
     rows = choose_rows(entrants, [word for word in options.nodes if word not in others])
@@ -113,16 +126,21 @@ def _print_json(found: _Found) -> None:
         content["pairs"] = found.pairs.tolist()
     if found.oracles is not None:
         content["oracle"] = [asdict(row) for row in found.oracles]
+    if found.steadiness is not None:
+        content["stability"] = [asdict(row) for row in found.steadiness]
     json.dump(content, sys.stdout, indent=1)
     print()
 
 
 def _print_csv(found: _Found) -> None:
-    headings = ("node", "J", "F", "J&F", "targets", "gain", "low", "high", "input_of")
-    rows = [
+    headings: tuple[str, ...] = ("node", "J", "F", "J&F", "targets", "gain", "low", "high", "input_of")
+    rows: list[tuple[Cell, ...]] = [
         (row.node, row.j, row.f, row.j_and_f, row.targets, row.gain, row.low, row.high, row.input_of)
         for row in found.rows
     ]
+    if found.steadiness is not None:
+        headings += ("variance J", "variance J&F", "consistency")
+        rows = [(*row, *_list_steadiness(own)) for row, own in zip(rows, found.steadiness[:-1], strict=True)]
     print(write_csv(headings, rows), end="")
 
 
@@ -141,6 +159,9 @@ def _print_markdown(found: _Found) -> None:
         best = [(f"{row.name}, {row.node}", row.j, row.f, row.j_and_f, row.gap) for row in found.oracles]
         print()
         print(write_markdown(("best choice by ground truth", "J", "F", "J&F", "above"), best), end="")
+    if found.steadiness is not None:
+        print()
+        print(write_markdown(*list_stability(found.steadiness)), end="")
 
 
 def _print_text(found: _Found) -> None:
@@ -149,6 +170,8 @@ def _print_text(found: _Found) -> None:
         print_pairs([row.node for row in found.rows], found.pairs)
     if found.oracles is not None:
         print_oracles(next(row.node for row in reversed(found.rows) if row.input_of is None), found.oracles)
+    if found.steadiness is not None:
+        print_stability(found.steadiness)
 
 
 _PRINTERS: Mapping[Form, Callable[[_Found], None]] = {
@@ -157,6 +180,10 @@ _PRINTERS: Mapping[Form, Callable[[_Found], None]] = {
     "csv": _print_csv,
     "markdown": _print_markdown,
 }
+
+
+def _list_steadiness(own: Steadiness) -> tuple[float, float, float]:
+    return own.variance_j, own.variance_j_and_f, own.consistency
 
 
 def _name_row(row: TableRow) -> str:
