@@ -1,0 +1,86 @@
+"""Frames a second as ReferFormer's and SOC's papers report them: images of 360 x 640, one expression, whole passes.
+
+On a GPU where there is one, the time between two synchronisations; else processor time of one core. A pass holds
+the backbone, the text and the masks at stride 4, with random weights; reading images and writing masks are left out.
+
+`python -m benchmarks.frame_rates [FRAMES]` prints the table of `docs/performance.md` for clips of so many frames.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+
+import torch
+
+from benchmarks.machine import processor_name
+from benchmarks.roofline import one_core
+from benchmarks.rows import Row
+from runners.networks.referformer import ReferFormer, ReferFormerConfig
+from runners.networks.soc import SOC
+from runners.networks.soc_types import SOCConfig
+
+_FRAMES = 5
+_SIZE = (360, 640)
+_WORDS = 12
+_GOES = 2
+_NETWORKS: Mapping[str, Callable[[], SOC | ReferFormer]] = {
+    "SOC, Video-Swin-T": lambda: SOC(SOCConfig()),
+    "ReferFormer, Video-Swin-T": lambda: ReferFormer(ReferFormerConfig()),
+}
+
+
+def run() -> Iterator[Row]:
+    """Yield the frames a second of every network; there is nothing here that they could be compared with."""
+    device = _find_device()
+    where = _name_device(device)
+    for name, build in _NETWORKS.items():
+        label = f"{name}, {_FRAMES} x {_SIZE[0]} x {_SIZE[1]}, {where}"
+        yield Row(label, measure(build, device=device, n_frames=_FRAMES), 0.0, 1.0, ">= 0", "frames/s")
+
+
+def measure(build: Callable[[], SOC | ReferFormer], *, device: torch.device, n_frames: int, goes: int = _GOES) -> float:
+    """Return the frames a second of the fastest of some passes of one clip, after one that warms up."""
+    torch.manual_seed(0)
+    network = build().eval().requires_grad_(False).to(device)
+    frames = torch.randn(1, n_frames, 3, *_SIZE, device=device)
+    ids = torch.randint(4, network.config.text.vocab_size, (1, _WORDS), device=device)
+    mask = torch.ones_like(ids)
+    with torch.inference_mode(), one_core():
+        seconds = []
+        for _ in range(goes + 1):
+            start = _read_clock(device)
+            visual, text = network.encode_video(frames), network.encode_text(ids, mask)
+            network.segment(visual, text)  # type: ignore[arg-type]
+            seconds.append(_read_clock(device) - start)
+    return n_frames / min(seconds[1:])
+
+
+def _read_clock(device: torch.device) -> float:
+    """Return seconds: processor time, or on a GPU the time after everything that was asked of it."""
+    if device.type != "cuda":
+        return time.process_time()
+    torch.cuda.synchronize(device)
+    return time.perf_counter()
+
+
+def _find_device() -> torch.device:
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def _name_device(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else f"one core of {processor_name()}"
+
+
+def main(n_frames: int) -> None:
+    """Print the table."""
+    device = _find_device()
+    print(f"{_name_device(device)}, clips of {n_frames} frames of {_SIZE[0]} x {_SIZE[1]}\n")
+    print("| network | frames a second |\n|---|---|")
+    for name, build in _NETWORKS.items():
+        print(f"| {name} | {measure(build, device=device, n_frames=n_frames):.3g} |", flush=True)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else _FRAMES)
