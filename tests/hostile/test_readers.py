@@ -19,13 +19,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rvos.datasets import Dataset, open_dataset
+from rvos.datasets.a2d_sentences import A2DSource
+from rvos.datasets.jhmdb_sentences import JhmdbSource
 from rvos.errors import InputError
+from rvos.evaluation.coco_results import read_results
 from rvos.images import decode_frame
 from rvos.imports import open_source
 from rvos.mask_images import decode_index_map
 from rvos.submission_checks import check_submission
 from rvos.tensor_files import read_torch_file
 from rvos.trees import open_data, open_masks
+from rvos.videos import Video
 
 QUICK = settings(
     deadline=None,
@@ -230,3 +234,49 @@ def test_pickles_of_any_opcodes(tmp_path: Path, opcodes: list[bytes]) -> None:
     assert is_met(lambda: read_torch_file(tmp_path / "d.pth"), "d.pth")
     (tmp_path / "old.pth").write_bytes(b"\x80\x02" + b"".join(opcodes) + b".")
     assert is_met(lambda: read_torch_file(tmp_path / "old.pth"), "old.pth")
+
+
+A2D_ROWS = [["a ball", "clip", 1, 3], ["the box", "clip", 1, 5]]
+JHMDB_ROWS = [["clip", "jhmdb/a/00002.png", "jhmdb/b.mat", 7, "the ball"]]
+
+
+@QUICK
+@given(spoilt(A2D_ROWS))
+def test_lists_of_a2d(tmp_path: Path, content: Any) -> None:
+    write_json(tmp_path / "a2d_sentences_single_frame_test_annotations.json", content)
+    assert is_met(lambda: open_dataset("a2d-sentences", tmp_path, "test"), str(tmp_path))
+
+
+@QUICK
+@given(spoilt(JHMDB_ROWS))
+def test_lists_of_jhmdb(tmp_path: Path, content: Any) -> None:
+    write_json(tmp_path / "jhmdb_sentences_samples_metadata.json", content)
+    assert is_met(lambda: open_dataset("jhmdb-sentences", tmp_path, "test"), "jhmdb_sentences_samples_metadata.json")
+
+
+@QUICK
+@given(
+    spoilt([{"image_id": "v/0", "category_id": 1, "segmentation": RLE | {"counts": "\\5l0"}, "score": 0.5}]),
+)
+def test_results_in_the_form_of_coco(tmp_path: Path, content: Any) -> None:
+    path = write_json(tmp_path / "results.json", content)
+    assert is_met(lambda: read_results(path), "results.json")
+
+
+@QUICK
+@given(st.binary(max_size=300), st.sampled_from(["mat", "h5", "mp4"]))
+def test_files_of_masks_and_clips(tmp_path: Path, content: bytes, kind: str) -> None:
+    heads = {
+        "mat": b"MATLAB 5.0 MAT-file".ljust(124) + b"\0\1IM",
+        "h5": b"\x89HDF\r\n\x1a\n",
+        "mp4": b"\0\0\0\x18ftypisom",
+    }
+    path = tmp_path / f"file.{kind}"
+    path.write_bytes(heads[kind] + content)
+    video = Video("v", ("1",), (), (path,), (0,))
+    uses = {
+        "mat": lambda: JhmdbSource(path, 1, video, 0).read(),
+        "h5": lambda: A2DSource(path, video, 0).read(),
+        "mp4": lambda: video.read_frame(0),
+    }
+    assert is_met(uses[kind], path.name)
