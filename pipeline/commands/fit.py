@@ -20,6 +20,7 @@ from pipeline.plan import make_plan, select_videos
 from pipeline.recipe.graph import build_graph
 from pipeline.recipe.recipe import Recipe
 from pipeline.results import Results
+from rvos.datasets.samples import SAMPLE_FORMATS
 from rvos.errors import ConfigError
 from rvos.settings import nearest
 
@@ -43,6 +44,8 @@ def run(options: argparse.Namespace) -> int:
     recipe = _open(options)
     gate, node = recipe.node(options.node).gate(), recipe.node(options.node).combination()
     dataset = recipe.dataset.open()
+    if dataset.format in SAMPLE_FORMATS:
+        raise ConfigError(f"{recipe.path}: {dataset.format} annotates single frames, fit on a data set of whole videos")
     videos = select_videos(dataset, names=options.videos)
     results = Results(make_plan(recipe, build_graph(recipe), videos), repeat_options(options))
     if gate is not None:

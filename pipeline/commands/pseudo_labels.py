@@ -12,7 +12,8 @@ from pipeline.plan import make_plan, select_videos
 from pipeline.pseudo_labels import write_pseudo_labels
 from pipeline.recipe.graph import build_graph
 from pipeline.results import Results
-from rvos.errors import InputError
+from rvos.datasets.samples import SAMPLE_FORMATS
+from rvos.errors import ConfigError, InputError
 from rvos.ids import check_id
 
 
@@ -39,6 +40,10 @@ def run(options: argparse.Namespace) -> int:
     except InputError as error:
         raise InputError(f"{error}; name a folder") from None
     dataset = recipe.dataset.open()
+    if dataset.format in SAMPLE_FORMATS:
+        raise ConfigError(
+            f"{recipe.path}: {dataset.format} is windows of single frames; take a data set of whole videos"
+        )
     videos = select_videos(dataset, names=options.videos)
     results = Results(make_plan(recipe, build_graph(recipe), videos), repeat_options(options))
     (node,) = results.choose_nodes([options.node])

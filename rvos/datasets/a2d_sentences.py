@@ -36,6 +36,7 @@ MISSED = "text_annotations/a2d_missed_videos.txt"
 SPLITS = "Release/videoset.csv"
 _SUBSETS = {"train": "0", "test": "1"}
 _MOST_INSTANCES = 1000
+_MOST_VALUES = 1 << 28
 _ROW = 4
 _logger = logging.getLogger(__name__)
 
@@ -121,13 +122,9 @@ def _read_list(path: Path) -> Iterator[_Sample]:
 def _derive_list(root: Path, split: str) -> Iterator[_Sample]:
     """Yield the samples that the original files stand for: the list is only an extract of them."""
     missed = set(_read_text(root / MISSED).split()) if (root / MISSED).exists() else set()
-    videos = {
-        row[0]
-        for row in csv.reader(io.StringIO(_read_text(root / SPLITS)))
-        if row and row[-1].strip() == _SUBSETS[split]
-    }
+    videos = {row[0] for row in _read_rows(root / SPLITS) if row and row[-1].strip() == _SUBSETS[split]}
     annotated: dict[str, list[tuple[int, tuple[str, ...]]]] = {}
-    for number, row in enumerate(csv.reader(io.StringIO(_read_text(root / SENTENCES))), start=1):
+    for number, row in enumerate(_read_rows(root / SENTENCES), start=1):
         where = f"{root / SENTENCES}:{number}"
         if len(row) < 3:
             raise InputError(f"{where}: {ascii(row)[:60]}, expected video,instance,sentence; correct the line")
@@ -151,6 +148,13 @@ def _list_annotated(folder: Path) -> Iterator[tuple[int, tuple[str, ...]]]:
         if path.stem.isdecimal() and int(path.stem) > 0:
             with _open(path) as content:
                 yield int(path.stem), _read_instances(content)
+
+
+def _read_rows(path: Path) -> list[list[str]]:
+    try:
+        return list(csv.reader(io.StringIO(_read_text(path))))
+    except csv.Error as error:
+        raise InputError(f"{path}: no table of values with commas ({error}); fetch the file again") from None
 
 
 def _read_text(path: Path) -> str:
@@ -203,6 +207,8 @@ def _read_masks(path: Path) -> dict[str, NDArray[np.bool_]]:
                 f"masks of shape {shape} for {len(instances)} instances, expected (instances, width, height)"
             )
         check_area((shape[2], shape[1]), where="masks")
+        if shape[0] * shape[1] * shape[2] > _MOST_VALUES or stored.dtype.kind not in "buif":
+            raise InputError(f"masks of shape {shape} and type {stored.dtype}")
         values = np.asarray(stored[()]).reshape(shape)
     # Stored transposed against the picture.
     return {name: np.ascontiguousarray(mask.T > 0) for name, mask in zip(instances, values, strict=True)}

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sample_folders import write_a2d
 
 from demo.sample_files import choose_frames
 from pipeline.cli import main
@@ -105,3 +106,18 @@ def test_the_figures_of_an_archive_are_those_of_the_table(tmp_path: Path, read_p
     assert (row["map"], row["overall"], row["mean"]) == pytest.approx(
         tuple(100 * figures[name] for name in ("mAP", "overall IoU", "mean IoU"))
     )
+
+
+@pytest.mark.parametrize("words", [["fit", "same"], ["pseudo-labels", "same", "--out", "labels"]])
+def test_what_needs_whole_videos_is_refused_in_one_line(
+    tmp_path: Path, words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = write_a2d(tmp_path / "data")
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(
+        f"dataset: {{format: a2d-sentences, root: {data}, split: test}}\nworkspace: {tmp_path / 'runs'}\n"
+        "models:\n  one: {import: png, path: data}\n  other: {import: png, path: data}\n"
+        "stages:\n  first:\n    same: {fuse: [one, other], threshold: 1}\n"
+    )
+    assert main([words[0], str(recipe), *words[1:]]) == 2
+    assert "a2d-sentences" in capsys.readouterr().err

@@ -130,6 +130,7 @@ def _without_masks(path: Path) -> None:
         (lambda path: write_h5(path, [3, 5], np.zeros((48, 32), np.uint8)), "for 2 instances"),
         (lambda path: write_h5(path, [8, 9], np.zeros((2, 48, 32), np.uint8)), r"no instance 3 \(8, 9\)"),
         (_without_masks, "reMask"),
+        (lambda path: write_h5(path, [3, 5], np.zeros((2, 48, 32), "S3")), "type"),
         (Path.unlink, "00001.h5"),
         (lambda path: path.write_bytes(path.read_bytes()[:300]), "fetch the file again"),
         *((lambda path, kind=kind: put(kind, path), "00001.h5") for kind in ("empty", "web page", "folder", "pipe")),
