@@ -8,6 +8,7 @@ import shlex
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -114,6 +115,9 @@ def logged(path: Path) -> Iterator[RunLog]:
             raise
         except KeyboardInterrupt:
             log.note("interrupted")
+            raise
+        except Exception:  # a fault of the program: the log keeps where
+            log.note(traceback.format_exc().rstrip())
             raise
         finally:
             sys.stderr = shown

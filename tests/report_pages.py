@@ -41,7 +41,8 @@ def settle(page: Page) -> None:
 
 
 def pixels(page: Page) -> dict[str, int]:
-    """Return the foreground pixels of every small picture."""
+    """Return the foreground pixels of every small picture, once all are drawn."""
+    settle(page)
     found: dict[str, int] = page.eval_on_selector_all(
         "figure[data-pixels]",
         "all => Object.fromEntries(all.map(one => [one.dataset.name, Number(one.dataset.pixels)]))",

@@ -71,6 +71,14 @@ def test_an_error_that_ends_a_run_stands_in_its_log(tmp_path: Path) -> None:
     assert read_log(tmp_path)[-2] == "error: a.yaml: wrong; correct it"
 
 
+def test_a_fault_of_the_program_is_kept_with_its_place(tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError), logged(tmp_path / "logs/one.log"):
+        print(1 // 0)
+    (text,) = (path.read_text() for path in (tmp_path / "logs").iterdir())
+    assert "test_run_log.py" in text
+    assert "ZeroDivisionError" in text
+
+
 def test_bars_are_shown_and_not_logged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shown = io.StringIO()
     monkeypatch.setattr(sys, "stderr", shown)

@@ -57,7 +57,6 @@ function drawShown() {
   for (const option of byId("mode").options) option.disabled = !view.truth && (option.value === "change" || option.value.startsWith("errors"));
   stage.draw(shown);
   views.drawVote(shown);
-  drawScores(shown);
   drawLater();
 }
 
@@ -72,6 +71,7 @@ function drawLater() {
     if (ticket !== asked || !shown) return;
     byId("views").removeAttribute("aria-busy");
     if (state.view !== "masks") return;
+    drawScores(shown);
     views.draw(shown);
     panels.draw(shown);
     fetchNext();
@@ -169,11 +169,13 @@ function start() {
   offer(byId("sort"), Object.entries(ORDERS).map(([name, { text }]) => [name, text]), list.order);
   offer(byId("mode"), Object.entries(MODES), state.mode);
   list.update();
-  update({ expression: true });
+  update({});
 }
 
 if (history.scrollRestoration) history.scrollRestoration = "manual";
 for (const link of document.querySelectorAll("nav a")) if (link.hash === "#view=groups") link.hidden = groupedNodes.length === 0;
-watch();
 address.read(location.hash);
+// On its way while the controls are made.
+if (report.videos[state.video]) rvosReport.load(report.videos[state.video]);
+watch();
 start();
