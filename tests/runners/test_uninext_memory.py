@@ -50,3 +50,5 @@ def test_the_benchmark_states_every_promised_row() -> None:
     assert rows[2].passes
     assert rows[3].unit == "GiB"
     assert 2.8 < rows[3].ours < 8
+    assert "against the official way" in rows[4].name
+    assert rows[5].passes
