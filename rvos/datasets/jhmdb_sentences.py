@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 
@@ -24,6 +24,7 @@ from rvos.videos import Expression, Video
 LIST = "jhmdb_sentences_samples_metadata.json"
 _OBJECT = "1"
 _ROW = 5
+_MOST_DIGITS = 9
 
 
 def open_split(root: Path, split: str, *, window: int | None = None) -> Dataset:
@@ -55,13 +56,15 @@ def _read_row(root: Path, row: object, *, where: str, size: int) -> tuple[Video,
     """Return the window of a row, its file of masks, and the number of its frame, from 1."""
     values = expect_list(row, where=where)
     has_form = len(values) == _ROW and all(isinstance(value, str) for value in values[:3]) and type(values[3]) is int
-    if not has_form or not (stem := Path(values[1]).stem).isdecimal() or not 1 <= int(stem) <= values[3]:
+    # Digits are counted first: Python refuses to read a number of thousands of them.
+    stem = PurePosixPath(values[1]).stem if has_form else ""
+    if not stem.isdecimal() or len(stem) > _MOST_DIGITS or not 1 <= int(stem) <= values[3]:
         raise InputError(
             f"{where}: {ascii(row)[:80]}, expected [video, frame image, mask file, number of frames, sentence]; "
             "correct it"
         )
     name = check_id(values[0], where=where, what="video")
-    image, frame = _find(root, values[1]), int(stem)
+    image, frame = _find(root, values[1], where=where), int(stem)
     numbers = plan_window(frame, values[3], size)
     video = Video(
         f"{name}-{frame:05d}",
@@ -69,11 +72,17 @@ def _read_row(root: Path, row: object, *, where: str, size: int) -> tuple[Video,
         (Expression("0", clean_sentence(values[4], where=where), (_OBJECT,)),),
         tuple(image.with_name(f"{number:05d}{image.suffix}") for number in numbers),
     )
-    return video, _find(root, values[2]), frame
+    return video, _find(root, values[2], where=where), frame
 
 
-def _find(root: Path, name: str) -> Path:
-    """Return a listed file: the list names it from the folder that holds the data set, some copies from its own."""
+def _find(root: Path, name: str, *, where: str) -> Path:
+    """Return a listed file: the list names it from the folder that holds the data set, some copies from its own.
+
+    Raises:
+        InputError: no path below that folder.
+    """
+    for part in name.split("/"):
+        check_id(part, where=where, what="path")
     below = root.parent / name
     return below if below.exists() or not (root / name).exists() else root / name
 

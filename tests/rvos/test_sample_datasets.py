@@ -181,6 +181,9 @@ def test_a_broken_mask_file_of_jhmdb_is_one_line_that_names_it(tmp_path: Path, k
         (["clip", "x/last.png", "y.mat", 7, "the ball"], "expected"),
         (["clip", "x/00009.png", "y.mat", 7, "the ball"], "expected"),
         (["a/b", "x/00002.png", "y.mat", 7, "the ball"], "cannot name a file safely"),
+        (["clip", "x/00002.png", "y" * 300 + ".mat", 7, "the ball"], "longer than"),
+        (["clip", "x/00002.png", "../../y.mat", 7, "the ball"], "cannot name a file safely"),
+        (["clip", "x/" + "1" * 5000 + ".png", "y.mat", 7, "the ball"], "expected"),
     ],
 )
 def test_a_broken_list_of_jhmdb_is_one_line(tmp_path: Path, row: list[object], words: str) -> None:
