@@ -34,8 +34,9 @@ def clean_up(sequence: MaskSequence, rules: CleanUpRules) -> tuple[bytes, ...]:
     """Return the run lengths of a sequence's masks after the clean-up."""
     if not (rules.islands or rules.holes):
         return sequence.runs
-    masks = sequence.masks()
-    return encode(np.stack([clean_mask(mask, rules) for mask in masks]))
+    # Frame by frame: a long video at full size would not fit into memory.
+    cleaned = (clean_mask(sequence.mask(index), rules) for index in range(sequence.n_frames))
+    return tuple(encode(mask[None])[0] for mask in cleaned)
 
 
 def clean_mask(mask: Mask, rules: CleanUpRules) -> Mask:

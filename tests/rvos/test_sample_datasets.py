@@ -174,6 +174,15 @@ def test_a_broken_mask_file_of_jhmdb_is_one_line_that_names_it(tmp_path: Path, k
         dataset.read_truth(dataset.videos[0])
 
 
+def test_masks_of_jhmdb_that_no_memory_holds_are_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = write_jhmdb(tmp_path)
+    dataset = open_dataset("jhmdb-sentences", root, "test")
+    monkeypatch.setattr("rvos.datasets.jhmdb_sentences._MOST_VALUES", 10)
+    monkeypatch.setattr("scipy.io.loadmat", lambda *_, **__: pytest.fail("was read"))
+    with pytest.raises(InputError, match="at most 10 values"):
+        dataset.read_truth(dataset.videos[0])
+
+
 @pytest.mark.parametrize(
     ("row", "words"),
     [
