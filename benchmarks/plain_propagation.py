@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from deaot_toolkit import linear
+from deaot_toolkit.encoders.swin import SwinBlock, WindowAttention, WindowOrder
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -89,7 +94,43 @@ class PlainEngine:
         return logits
 
 
+@contextmanager
+def plain_arithmetic() -> Iterator[None]:
+    """Let Swin pad, roll and cut its maps before it projects them, and linear layers be torch's own."""
+    with (
+        patch.object(linear, "_is_direct", lambda inputs, weight: False),
+        patch.object(SwinBlock, "forward", _swin_block),
+    ):
+        yield
+
+
+def _swin_block(self: SwinBlock, cells: Tensor, order: WindowOrder) -> Tensor:
+    cells = cells + _attend_windows(self.attn, self.norm1(cells), order.mask)
+    result: Tensor = cells + self.mlp(self.norm2(cells))
+    return result
+
+
+def _attend_windows(attention: WindowAttention, cells: Tensor, mask: Tensor | None) -> Tensor:
+    batch, height, width, channels = cells.shape
+    heads, window = attention.heads, math.isqrt(attention.tokens)
+    shift = 0 if mask is None else window // 2
+    padded = F.pad(cells, (0, 0, 0, -width % window, 0, -height % window)).roll((-shift, -shift), dims=(1, 2))
+    rows, columns = padded.shape[1] // window, padded.shape[2] // window
+    cut = padded.view(batch, rows, window, columns, window, channels).transpose(2, 3)
+    qkv = attention.qkv(cut.reshape(-1, window**2, channels)).view(-1, window**2, 3, heads, channels // heads)
+    query, key, value = qkv.permute(2, 0, 3, 1, 4)
+    bias = attention.relative_position_bias_table[attention.relative_position_index].permute(2, 0, 1)
+    logits = query * (channels // heads) ** -0.5 @ key.transpose(2, 3) + bias
+    if mask is not None:
+        logits = logits + mask[:, None].repeat(batch, 1, 1, 1)
+    mixed = attention.proj((logits.softmax(dim=3) @ value).transpose(1, 2).flatten(2))
+    joined = mixed.view(batch, rows, columns, window, window, channels).transpose(2, 3).reshape(padded.shape)
+    result: Tensor = joined.roll((shift, shift), dims=(1, 2))[:, :height, :width]
+    return result
+
+
 @torch.inference_mode()
+@plain_arithmetic()
 def propagate_plain(network: Any, images: Sequence[Tensor], key: int, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Return the masks (T, H, W) of one object, carried from its key frame both ways.
 

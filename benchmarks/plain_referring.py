@@ -1,11 +1,14 @@
 """ReferFormer, SOC and UNINEXT as their authors run them, on the weights of our networks: the other side.
 
-Every expression starts from pixels; attention weights are formed as whole matrices and averaged over heads, window
-masks are added for each window, all sampled values are stacked before they are weighed, feed-forward layers see all
-tokens at once, and masks are drawn for every query (of ReferFormer and SOC: of every decoder layer) from a copy of the
-mask features.
+Every expression starts from pixels; attention weights are formed as whole matrices and averaged over heads, maps are
+padded, rolled and cut before their windows are projected and a mask is added for each window, all sampled values are
+stacked before they are weighed, feed-forward layers see all tokens at once, and masks are drawn for every query (of
+ReferFormer and SOC: of every decoder layer) from a copy of the mask features. UNINEXT's expressions are padded to 256
+tokens, its fusion projects all pixels to the inner width, and the head that associates queries across frames runs,
+though nothing reads it. Linear layers are torch's own.
 
-Source: soc.md, section 9; uninext.md, section 10: what the official code computes and inference does not need.
+Source: soc.md, section 9; uninext.md, sections 2, 5, 10, 13 and 15: what the official code computes and inference does
+not need.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ from unittest.mock import patch
 
 import torch
 import torch.nn.functional as F
+from deaot_toolkit import linear
 from torch import Tensor, nn
 
 from runners.networks import (
@@ -29,11 +33,16 @@ from runners.networks import (
 from runners.networks.dynamic_masks import split_filters
 from runners.networks.referformer import ReferFormer
 from runners.networks.referring import Predictions
-from runners.networks.shifted_windows import WindowAttention
+from runners.networks.shifted_windows import WindowAttention, WindowBlock
 from runners.networks.soc import SOC
 from runners.networks.soc_types import SOCOutputs
 from runners.networks.uninext import masks as uninext_masks
+from runners.networks.uninext.fusion import BiAttention
+from runners.networks.uninext.language import Text
 from runners.networks.uninext.network import Uninext, pad_frames
+from runners.networks.window_order import effective_window, from_windows, to_windows, window_groups
+
+_LIMIT = 50000.0
 
 
 def plain_predict(network: ReferFormer, frames: Tensor, ids: Tensor) -> Predictions:
@@ -54,9 +63,13 @@ def plain_soc(network: SOC, frames: Tensor, ids: Tensor) -> SOCOutputs:
 def plain_uninext(network: Uninext, frame: Tensor, ids: Tensor) -> Tensor:
     """Return the mask logits (h, w) of the best query, all queries being drawn: frame (1, 3, H, W), ids (1, L)."""
     sizes = torch.tensor([frame.shape[-2:]])
+    padding = network.config.text.max_tokens - ids.shape[1]
     with plain_arithmetic():
         visual = network.look(pad_frames(frame, network.config.backbone.multiple), sizes)
-        detections = network.detect(visual, network.read(ids, torch.ones_like(ids)))
+        text = network.read(F.pad(ids, (0, padding)), F.pad(torch.ones_like(ids), (0, padding)))
+        detections = network.detect(visual, text)
+        if network.config.association_layers:
+            network.detr.reid_embed_head(detections.decoded.states[-1], detections.boxes, detections.memory)
         queries = torch.arange(detections.scores.shape[1])[None]
         painted = network.paint(detections, queries, visual.sizes)
     return painted[0, int(detections.scores.argmax())]
@@ -66,7 +79,9 @@ def plain_uninext(network: Uninext, frame: Tensor, ids: Tensor) -> Tensor:
 def plain_arithmetic() -> Iterator[None]:
     """Replace the fused and sliced parts of the network by the plain ones below."""
     with ExitStack() as stack:
-        stack.enter_context(patch.object(WindowAttention, "forward", _attend_windows))
+        stack.enter_context(patch.object(linear, "_is_direct", lambda inputs, weight: False))
+        stack.enter_context(patch.object(WindowBlock, "_attend", _attend_windows))
+        stack.enter_context(patch.object(BiAttention, "forward", _attend_both_ways))
         stack.enter_context(patch.object(deformable_attention, "sample", _sample_levels))
         for module in (referformer, soc, uninext_masks):
             stack.enter_context(patch.object(module, "dynamic_masks", _dynamic_masks))
@@ -89,21 +104,59 @@ def _feed_forward(first: nn.Linear, second: nn.Linear, dropout: nn.Module, token
     return result
 
 
-def _attend_windows(self: WindowAttention, windows: Tensor, groups: list[tuple[Tensor, Tensor]]) -> Tensor:
-    batch, count, tokens, channels = windows.shape
-    index = self.relative_position_index[:tokens, :tokens].reshape(-1)
-    bias = self.relative_position_bias_table[index].view(tokens, tokens, -1).permute(2, 0, 1)
-    qkv = self.qkv(windows).view(batch * count, tokens, 3, self.heads, channels // self.heads)
-    query, key, value = qkv.permute(2, 0, 3, 1, 4)
-    logits = (query * (channels // self.heads) ** -0.5) @ key.transpose(-2, -1) + bias
-    if len(groups) > 1:
-        masks = logits.new_zeros(count, tokens, tokens)
+def _attend_windows(self: WindowBlock, x: Tensor) -> Tensor:
+    sizes = (x.shape[1], x.shape[2], x.shape[3])
+    window, shift = effective_window(sizes, self.window, self.shift, shrinks=self.shrinks)
+    ends = [-size % width for size, width in zip(sizes, window, strict=True)]
+    x = F.pad(x, (0, 0, 0, ends[2], 0, ends[1], 0, ends[0]))
+    padded = (x.shape[1], x.shape[2], x.shape[3])
+    if any(shift):
+        x = x.roll([-step for step in shift], (1, 2, 3))
+    masks = None
+    if any(shift):
+        groups = window_groups(padded, window, shift)
+        masks = x.new_zeros(sum(len(members) for members, _ in groups), *groups[0][1].shape)
         for members, mask in groups:
             masks[members] = mask
-        logits = (logits.view(batch, count, self.heads, tokens, tokens) + masks[:, None]).flatten(0, 1)
+    x = from_windows(_attend_in_windows(self.attn, to_windows(x, window), masks), window, padded)
+    if any(shift):
+        x = x.roll(shift, (1, 2, 3))
+    return x[:, : sizes[0], : sizes[1], : sizes[2]]
+
+
+def _attend_in_windows(attention: WindowAttention, windows: Tensor, masks: Tensor | None) -> Tensor:
+    batch, count, tokens, channels = windows.shape
+    heads = attention.heads
+    index = attention.relative_position_index[:tokens, :tokens].reshape(-1)
+    bias = attention.relative_position_bias_table[index].view(tokens, tokens, -1).permute(2, 0, 1)
+    qkv = attention.qkv(windows).view(batch * count, tokens, 3, heads, channels // heads)
+    query, key, value = qkv.permute(2, 0, 3, 1, 4)
+    logits = (query * (channels // heads) ** -0.5) @ key.transpose(-2, -1) + bias
+    if masks is not None:
+        logits = (logits.view(batch, count, heads, tokens, tokens) + masks[:, None]).flatten(0, 1)
     mixed = (logits.softmax(-1) @ value).transpose(1, 2).reshape(windows.shape)
-    result: Tensor = self.proj(mixed)
+    result: Tensor = attention.proj(mixed)
     return result
+
+
+def _attend_both_ways(self: BiAttention, visual: Tensor, text: Text) -> tuple[Tensor, Tensor]:
+    # (N, n, heads * c) -> (N, heads, n, c)
+    query, key, visual_values, text_values = (
+        torch.unflatten(tokens, -1, (self.heads, -1)).transpose(1, 2)
+        for tokens in (
+            self.v_proj(visual) * self.scale,
+            self.l_proj(text.tokens),
+            self.values_v_proj(visual),
+            self.values_l_proj(text.tokens),
+        )
+    )
+    scores = query @ key.transpose(-2, -1)
+    # Officially the largest score is taken off each row, and the result clamped, on the way to the text.
+    turned = scores.transpose(-2, -1)
+    to_text = (turned - turned.amax(-1, keepdim=True)).clamp(-_LIMIT, _LIMIT).softmax(-1)
+    to_image = scores.clamp(-_LIMIT, _LIMIT).masked_fill(~text.mask[:, None, None], -torch.inf).softmax(-1)
+    image = self.out_v_proj((to_image @ text_values).transpose(1, 2).flatten(2))
+    return image, self.out_l_proj((to_text @ visual_values).transpose(1, 2).flatten(2))
 
 
 def _sample_levels(value: Tensor, shapes: Sequence[tuple[int, int]], locations: Tensor, weights: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ are counted (matrices, convolutions, attention): what a part does beside them sh
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -76,7 +77,10 @@ def count_products(one: Pass) -> dict[str, float]:
     fast_path = torch.backends.mha.get_fastpath_enabled()
     # The fast path is one operation that the counter does not know.
     torch.backends.mha.set_fastpath_enabled(False)
-    mapping = {torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _count_attention}
+    mapping = {
+        torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _count_attention,
+        torch.ops.mkldnn._linear_pointwise: _count_linear,
+    }
     try:
         with FlopCounterMode(display=False, custom_mapping=mapping) as counter:
             return observe(one, lambda: counter.get_total_flops() / 2)
@@ -119,6 +123,11 @@ def one_core() -> Iterator[None]:
 
 def _count_attention(query: Any, key: Any, value: Any, *_: Any, out_shape: Any = None, **__: Any) -> int:
     return int(sdpa_flop_count(query, key, value))  # type: ignore[no-untyped-call]
+
+
+def _count_linear(inputs: Any, weight: Any, *_: Any, out_shape: Any = None, **__: Any) -> int:
+    # (..., in) and (out, in): two operations a multiply-add
+    return int(2 * math.prod(inputs) * weight[0])
 
 
 def main(names: Sequence[str]) -> None:

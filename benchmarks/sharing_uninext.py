@@ -22,7 +22,7 @@ from benchmarks.timing import fastest, paired
 from runners.networks.uninext.config import RELEASED, UninextConfig
 from runners.networks.uninext.language import Text
 from runners.networks.uninext.network import Selection, Uninext, pad_frames
-from runners.options import TOKENS_AT_ONCE
+from runners.options import CPU_TOKENS_AT_ONCE, TOKENS_AT_ONCE
 from runners.uninext_frames import count_tokens
 
 _WORDS = 12
@@ -32,6 +32,7 @@ _FRAME = (240, 426)
 _OFFICIAL = (480, 853)
 _TOLERANCE = 1e-4
 _EXPRESSIONS = 4
+_ASSOCIATION_LAYERS = 2  # of the released files
 # Rounding may swap two of 900 proposals of random weights, which changes the content of two queries a little.
 _GATE = 1e-2
 _GPU_GIB = 8.0
@@ -78,7 +79,8 @@ def run(
 def measure_plain(size: tuple[int, int]) -> Iterator[Row]:
     """Yield the time of an expression of four with ResNet-50 against the official way, and the difference of logits."""
     torch.manual_seed(0)
-    network = Uninext(UninextConfig(backbone=RELEASED["resnet50"])).eval()
+    config = UninextConfig(backbone=RELEASED["resnet50"], association_layers=_ASSOCIATION_LAYERS)
+    network = Uninext(config).eval()
     frame = torch.randn(1, 3, *size)
     ids = torch.randint(0, network.config.text.vocabulary, (_EXPRESSIONS, _WORDS))
     with torch.inference_mode():
@@ -103,9 +105,20 @@ def _look(network: Uninext, frame: Tensor) -> Any:
 
 
 def _segment(network: Uninext, frame: Tensor, ids: Tensor) -> Selection:
-    """Return the best query of one frame for each row of token ids, the frame being encoded once."""
-    text = network.read(ids, torch.ones_like(ids))
-    return network.segment(_look(network, frame).select(torch.zeros(len(ids), dtype=torch.int64)), text)
+    """Return the best query of one frame for each row of token ids, the frame being encoded once.
+
+    As many expressions pass together as the runner lets on the CPU.
+    """
+    text, visual = network.read(ids, torch.ones_like(ids)), _look(network, frame)
+    step = max(1, CPU_TOKENS_AT_ONCE // visual.tokens.shape[1])
+    found = []
+    for start in range(0, len(ids), step):
+        rows = torch.arange(start, min(start + step, len(ids)))
+        found.append(network.segment(visual.select(torch.zeros_like(rows)), text.select(rows)))
+    queries, scores, logits = (
+        torch.cat(parts) for parts in zip(*((one.queries, one.scores, one.logits) for one in found), strict=True)
+    )
+    return Selection(queries, scores, logits, None)
 
 
 class LiveBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]

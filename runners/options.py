@@ -10,6 +10,8 @@ from rvos.errors import ConfigError
 from rvos.settings import Chance, Range, Size
 
 TOKENS_AT_ONCE = 36_000
+# On the CPU a larger batch leaves the caches: one frame of 480 x 853 and one expression pass at a time.
+CPU_TOKENS_AT_ONCE = 9_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,8 @@ class UninextOptions:
     """UNINEXT's own settings in a recipe.
 
     Args:
-        tokens_at_once: of all frames and expressions that pass through the network together; bounds the memory.
+        tokens_at_once: of all frames and expressions that pass through the network together, at most; bounds the
+            memory. On the CPU never more than 9,000, as more at once is slower there.
         short_side, long_side: of the resized frames, pixels; None: as the network was trained.
         link: follow the object of the best frame by the network's embeddings, instead of taking each frame's best.
         several: take all queries whose score is at least this, so that a sentence may mean several objects or none;

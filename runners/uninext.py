@@ -19,7 +19,7 @@ from runners.networks.uninext.language import Text, WordPieces, clean_expression
 from runners.networks.uninext.loading import load_network, recognise_backbone
 from runners.networks.uninext.network import Selection, Uninext, pad_frames
 from runners.networks.uninext.visual import Visual
-from runners.options import TOKENS_AT_ONCE, UninextOptions
+from runners.options import CPU_TOKENS_AT_ONCE, TOKENS_AT_ONCE, UninextOptions
 from runners.resources import arithmetic, memory_advice
 from runners.uninext_frames import SOFT_RANGE, count_tokens, finish, input_size, keep_logits, normalise, resize_frame
 from rvos.errors import CheckpointError, ConfigError, InputError
@@ -102,7 +102,7 @@ class UninextRunner:
         tokens: tokeniser that belongs to the network.
         precision: of the network's arithmetic.
         keep_soft: keep logits, as `uint8` (true) or `float16`.
-        tokens_at_once: image tokens that run through encoder and decoder together; bounds the memory.
+        tokens_at_once: image tokens that run through encoder and decoder together, at most; bounds the memory.
         link: follow the object of the best frame by the network's embeddings, instead of taking each frame's best.
         several: take all queries whose score is at least this, so that a sentence may mean several objects or none.
 
@@ -129,7 +129,7 @@ class UninextRunner:
         self.precision = precision
         # The union of several masks has no map of its own.
         self.keep_soft: KeepSoft = keep_soft if several is None else False
-        self.tokens_at_once = tokens_at_once
+        self.tokens_at_once = min(tokens_at_once, CPU_TOKENS_AT_ONCE) if device.type == "cpu" else tokens_at_once
         self.several = several
         self.least = 0.0 if several is None else several
         self.n_best = _LINKED_CANDIDATES if link else SEVERAL_CANDIDATES if several is not None else 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from deaot_toolkit.linear import direct_linear
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -29,7 +30,7 @@ def attend(
     batch = max(len(query), len(key), len(padding_mask) if padding_mask is not None else 1)
     # (1 or B, L, C) -> (B, heads, L, c); expanding after the projection is what shares its cost
     queries, keys, values = (
-        torch.unflatten(F.linear(side, weight, bias), -1, (module.num_heads, -1))
+        torch.unflatten(direct_linear(side, weight, bias), -1, (module.num_heads, -1))
         .transpose(1, 2)
         .expand(batch, -1, -1, -1)
         for side, weight, bias in zip((query, key, value), weights, biases, strict=True)

@@ -13,7 +13,8 @@ from torch.nn import functional as F
 
 from runners.networks.convnext import ChannelNorm
 from runners.networks.drop_path import DropPath, linear_rates
-from runners.networks.shifted_windows import Mlp, from_windows, to_windows
+from runners.networks.shifted_windows import Mlp
+from runners.networks.window_order import from_windows, to_windows
 
 WINDOW = 14
 # 640 pixels, the largest side in training, at stride 16.

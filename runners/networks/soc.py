@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import cast
 
 import torch
+from deaot_toolkit.linear import use_direct_linear
 from torch import Tensor, nn
 
 from runners.networks.backbones import Backbone, keep_annotated, level_masks, repeat_clips, resize_mask
@@ -63,6 +64,7 @@ class SOC(nn.Module):
         filters = count_parameters(config.mask_channels, config.dynamic_channels)
         self.controller = Perceptron(channels, channels, channels, filters)
         self.reset_heads()
+        use_direct_linear(self)
 
     def reset_heads(self) -> None:
         """Start the heads as officially: rare objects, boxes at their references, Xavier filters."""

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from runners.networks.backbones import BACKBONES, BackboneConfig, build_backbone, find_backbone, level_masks
 from runners.networks.recognition import infer_backbone, name_backbone
-from runners.networks.shifted_windows import window_groups
+from runners.networks.window_order import window_groups
 from rvos.errors import ConfigError
 
 SMALL = {
@@ -114,7 +114,7 @@ def test_grouped_masks_are_those_of_single_windows(
         return 1 if place < size - step else 2
 
     counts = [size // width for size, width in zip(sizes, window, strict=True)]
-    groups = window_groups(sizes, window, shift, torch.device("cpu"))
+    groups = window_groups(sizes, window, shift)
     assert sorted(torch.cat([members for members, _ in groups]).tolist()) == list(
         range(counts[0] * counts[1] * counts[2])
     )

@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from runners.networks.shifted_windows import Sizes, WindowBlock
+from runners.networks.shifted_windows import WindowBlock
+from runners.networks.window_order import Sizes
 
 HEADS, WIDTH = 2, 4
 

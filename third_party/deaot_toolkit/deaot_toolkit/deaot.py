@@ -7,11 +7,12 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import linear, silu
+from torch.nn.functional import silu
 
 from deaot_toolkit.attention import attend_wide
 from deaot_toolkit.configs import NetworkConfig
 from deaot_toolkit.layers import DepthwiseConvolution, DropPath, TokenGroupNorm
+from deaot_toolkit.linear import direct_linear
 from deaot_toolkit.local_attention import local_attention
 from deaot_toolkit.memory import LayerEntry, LayerMemory, read_memory
 from deaot_toolkit.tokens import Grid
@@ -69,7 +70,7 @@ class GatedOutput(nn.Module):
         parts = (slice(0, split), slice(split, None))
         result: Tensor = self.projection.bias
         for half, part in zip(gated, parts, strict=True):
-            result = result + linear(self.dw_conv(half, grid, part), self.projection.weight[:, part])
+            result = result + direct_linear(self.dw_conv(half, grid, part), self.projection.weight[:, part])
         return result
 
 
@@ -92,7 +93,7 @@ class GatedShortTermAttention(GatedOutput):
     def forward(self, query: Tensor, memory: LayerEntry, gates: Sequence[Tensor | None], grid: Grid) -> Tensor:
         """Return (B, N, 2C): visual and identity updates."""
         # A 1x1 convolution on tokens: (B, N, C/2) -> (B, 1, N, offsets), one bias for every place of the window.
-        relative = linear(query, self.relative_emb_k.weight.flatten(1), self.relative_emb_k.bias)[:, None]
+        relative = direct_linear(query, self.relative_emb_k.weight.flatten(1), self.relative_emb_k.bias)[:, None]
         halves = local_attention(query, memory.key, memory.values, relative, grid=grid, heads=1, radius=self.radius)
         return self.finish(halves, gates, grid)
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from torch import Tensor, nn
-from torch.nn.functional import conv2d, interpolate, linear, relu
+from torch.nn.functional import conv2d, interpolate, relu
 
 from deaot_toolkit.configs import NetworkConfig
+from deaot_toolkit.linear import direct_linear
 from deaot_toolkit.tokens import Grid, to_map
 
 _GROUPS = 8
@@ -40,7 +41,7 @@ class EntryConvolution(ConvolutionNorm):
         # The convolution is linear: the image's share was computed once for the frame, and already has the bias.
         weight = self.conv.weight[:, self.conv.in_channels - tokens.shape[2] :].flatten(1)
         bias = self.conv.bias if image_part is None else None
-        mixed = to_map(linear(tokens, weight, bias), grid)
+        mixed = to_map(direct_linear(tokens, weight, bias), grid)
         normalised: Tensor = self.gn(mixed if image_part is None else mixed + image_part)
         return normalised
 

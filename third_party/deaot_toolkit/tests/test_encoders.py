@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from deaot_toolkit import EncoderConfig
 from deaot_toolkit.encoders import build_encoder
 from deaot_toolkit.encoders.frozen_norm import FrozenBatchNorm, convolve_and_norm
-from deaot_toolkit.encoders.swin import PatchMerging, SwinBlock, region_mask, relative_index
+from deaot_toolkit.encoders.swin import PatchMerging, SwinBlock, relative_index, window_order
 
 
 def test_a_frozen_norm_equals_batch_norm_in_evaluation() -> None:
@@ -42,7 +42,8 @@ def test_maps_have_the_stated_channels_and_strides() -> None:
 
 def attend_by_token(block: SwinBlock, cells: Tensor) -> Tensor:
     """Return window attention with shift, pair of tokens by pair: who may see whom follows from the coordinates."""
-    window, shift, heads = block.window, block.shift, block.attn.heads
+    heads, window = block.attn.heads, int(block.attn.tokens**0.5)
+    shift = window // 2 if block.shifted else 0
     _, height, width, channels = cells.shape
     full = (height + -height % window, width + -width % window)
     padded = torch.zeros(1, *full, channels)
@@ -75,10 +76,9 @@ def test_swin_blocks_equal_attention_token_by_token() -> None:
             block = SwinBlock(8, 2, window=4, shifted=shifted)
             nn.init.normal_(block.attn.relative_position_bias_table)
             cells = torch.randn(1, *size, 8)
-            full = (size[0] + -size[0] % 4, size[1] + -size[1] % 4)
             expected = cells + attend_by_token(block, cells)
             expected = expected + block.mlp(block.norm2(expected))
-            found = block(cells, region_mask(full, 4))
+            found = block(cells, window_order(size, 4, shifted=shifted))
             torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import gelu, pad, scaled_dot_product_attention
 
 from deaot_toolkit.configs import EncoderConfig
 from deaot_toolkit.encoders import EncoderMaps
-from deaot_toolkit.tokens import split_axis
 
 _PATCH = 4
 _MLP_RATIO = 4
@@ -46,11 +47,39 @@ def to_windows(cells: Tensor, window: int) -> Tensor:
     return split.transpose(2, 3).reshape(-1, window * window, channels)
 
 
-def from_windows(windows: Tensor, window: int, size: tuple[int, int]) -> Tensor:
-    """Return cells (B, h, w, C): the inverse of `to_windows`."""
-    height, width = size
-    split = windows.view(-1, height // window, width // window, window, window, windows.shape[2])
-    return split.transpose(2, 3).reshape(-1, height, width, windows.shape[2])
+class WindowOrder(NamedTuple):
+    """How the cells of a map stand when it is padded, rolled or not, and cut into windows.
+
+    Args:
+        cells: (windows * T,) int64, the cell at each place; 0 at places without one.
+        padding: (P,) int64, the places without a cell.
+        places: (h * w,) int64, the place of each cell.
+        mask: (windows, T, T) additive, of a rolled map; None: not rolled.
+    """
+
+    cells: Tensor
+    padding: Tensor
+    places: Tensor
+    mask: Tensor | None
+
+    def to(self, device: torch.device) -> WindowOrder:
+        """Return the order on a device."""
+        mask = None if self.mask is None else self.mask.to(device)
+        return WindowOrder(self.cells.to(device), self.padding.to(device), self.places.to(device), mask)
+
+
+def window_order(size: tuple[int, int], window: int, *, shifted: bool) -> WindowOrder:
+    """Return the order of a map of (h, w) cells in windows of `window` x `window`."""
+    numbers = torch.arange(size[0] * size[1]).view(1, *size, 1)
+    padded = pad(numbers, (0, 0, 0, -size[1] % window, 0, -size[0] % window), value=-1)
+    full = (padded.shape[1], padded.shape[2])
+    if shifted:
+        padded = padded.roll((-(window // 2), -(window // 2)), dims=(1, 2))
+    cells = to_windows(padded, window).flatten()
+    # Sorting brings the padding, -1, to the front, and behind it the places in the order of their cells.
+    by_cell = cells.argsort(stable=True)
+    padding, places = by_cell.tensor_split([len(cells) - size[0] * size[1]])
+    return WindowOrder(cells.clamp(min=0), padding, places, region_mask(full, window) if shifted else None)
 
 
 class WindowAttention(nn.Module):
@@ -65,18 +94,26 @@ class WindowAttention(nn.Module):
         self.qkv = nn.Linear(channels, 3 * channels)
         self.proj = nn.Linear(channels, channels)
         self.heads = heads
+        self.tokens = window**2
 
-    def forward(self, windows: Tensor, mask: Tensor | None) -> Tensor:
-        """Return (B * n, T, C) of windows (B * n, T, C); `mask` is (n, T, T) or None."""
-        # (B * n, T, 3C) -> three times (B * n, heads, T, c)
-        query, key, value = split_axis(self.qkv(windows), 2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+    def forward(self, cells: Tensor, order: WindowOrder) -> Tensor:
+        """Return (B, h * w, C) of cells (B, h * w, C)."""
+        batch = cells.shape[0]
+        # Padded cells are zeros after the norm, so their projection is the bias alone: only real cells are multiplied,
+        # and one gathering pads, rolls and cuts. (B, h * w, 3C) -> (B, windows * T, 3C)
+        mapped = self.qkv(cells)
+        placed = mapped.index_select(1, order.cells)
+        placed[:, order.padding] = self.qkv.bias.to(placed.dtype)
+        # -> three times (B * windows, heads, T, c): windows of one image next to each other
+        width = cells.shape[2] // self.heads
+        query, key, value = placed.view(-1, self.tokens, 3, self.heads, width).permute(2, 0, 3, 1, 4)
         bias = self.relative_position_bias_table[self.relative_position_index].permute(2, 0, 1)[None]
-        if mask is not None:
-            repeats = windows.shape[0] // mask.shape[0]
-            # (1, heads, T, T) + (n, 1, T, T) -> (B * n, heads, T, T): windows of one image next to each other
-            bias = (bias + mask[:, None].to(bias.dtype)).repeat(repeats, 1, 1, 1)
+        if order.mask is not None:
+            # (1, heads, T, T) + (windows, 1, T, T) -> (B * windows, heads, T, T)
+            bias = (bias + order.mask[:, None].to(bias.dtype)).repeat(batch, 1, 1, 1)
         attended = scaled_dot_product_attention(query, key, value, attn_mask=bias)
-        projected: Tensor = self.proj(attended.transpose(1, 2).flatten(2))
+        joined = attended.transpose(1, 2).reshape(batch, -1, cells.shape[2])
+        projected: Tensor = self.proj(joined.index_select(1, order.places))
         return projected
 
 
@@ -103,27 +140,14 @@ class SwinBlock(nn.Module):
         self.attn = WindowAttention(channels, heads, window)
         self.norm2 = nn.LayerNorm(channels)
         self.mlp = Mlp(channels)
-        self.window = window
-        self.shift = window // 2 if shifted else 0
+        self.shifted = shifted
 
-    def forward(self, cells: Tensor, mask: Tensor | None) -> Tensor:
-        """Return cells (B, h, w, C); `mask` is that of the rolled map, used by shifted blocks."""
-        cells = cells + self._attend(self.norm1(cells), mask)
+    def forward(self, cells: Tensor, order: WindowOrder) -> Tensor:
+        """Return cells (B, h, w, C); `order` is shifted as the block is."""
+        attended = self.attn(self.norm1(cells).flatten(1, 2), order)
+        cells = cells + attended.view_as(cells)
         updated: Tensor = cells + self.mlp(self.norm2(cells))
         return updated
-
-    def _attend(self, cells: Tensor, mask: Tensor | None) -> Tensor:
-        height, width = cells.shape[1:3]
-        # After the norm: padded cells are zeros, and as keys they count like any other.
-        padded = pad(cells, (0, 0, 0, -width % self.window, 0, -height % self.window))
-        size = (padded.shape[1], padded.shape[2])
-        if self.shift:
-            padded = padded.roll((-self.shift, -self.shift), dims=(1, 2))
-        attended = self.attn(to_windows(padded, self.window), mask if self.shift else None)
-        result = from_windows(attended, self.window, size)
-        if self.shift:
-            result = result.roll((self.shift, self.shift), dims=(1, 2))
-        return result[:, :height, :width]
 
 
 class PatchMerging(nn.Module):
@@ -157,12 +181,12 @@ class SwinStage(nn.Module):
 
     def forward(self, cells: Tensor) -> Tensor:
         """Return cells (B, h, w, C) before merging."""
-        height, width = cells.shape[1:3]
-        size = (height + -height % self.window, width + -width % self.window)
+        size = (cells.shape[1], cells.shape[2])
         # Shifted also where the whole map is one window.
-        mask = region_mask(size, self.window).to(cells.device)
+        orders = [window_order(size, self.window, shifted=shifted).to(cells.device) for shifted in (False, True)]
         for block in self.blocks:
-            cells = block(cells, mask)
+            assert isinstance(block, SwinBlock)
+            cells = block(cells, orders[block.shifted])
         return cells
 
 
