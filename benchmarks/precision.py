@@ -1,0 +1,93 @@
+"""Every network's whole pass in bfloat16, and the passes that a recipe may compile, against float32 as it is.
+
+Random weights, one core, processor time: what it does to masks needs trained ones, see `docs/performance.md`. On a
+processor without products in bfloat16 it is slower than float32.
+
+`python -m benchmarks.precision NAME ...` prints the table of `docs/performance.md` for some networks.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from benchmarks.machine import processor_name
+from benchmarks.roofline import one_core
+from benchmarks.roofline_networks import NETWORKS, Pass
+from benchmarks.rows import Row
+from benchmarks.timing import paired, timed
+
+_GOES = 2
+_COMPILED = {
+    "soc": ("backbone", "encoder"),
+    "referformer": ("backbone", "encoder"),
+    "mutr": ("backbone", "encoder"),
+    "uninext-r50": ("backbone",),
+    "uninext-convnext-l": ("backbone",),
+}
+"""The parts that `compile: true` compiles."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seconds:
+    """Processor seconds of a pass.
+
+    Args:
+        first: elapsed seconds of the first compiled pass, which compiles; None: the network has no such setting.
+        compiled: of a later one.
+    """
+
+    full: float
+    half: float
+    first: float | None = None
+    compiled: float | None = None
+
+
+def run() -> Iterator[Row]:
+    """Yield both precisions of every network; nothing is promised, as it is the processor's doing."""
+    with one_core():
+        for name in NETWORKS:
+            seconds = measure(name, compiles=False)
+            yield Row(f"{name}, bfloat16", seconds.half, seconds.full, seconds.full / seconds.half, ">= 0", "s")
+
+
+def measure(name: str, *, compiles: bool) -> Seconds:
+    """Return the seconds of a network's pass in turn with those of the other ways."""
+    torch.manual_seed(0)
+    with torch.inference_mode():
+        one = NETWORKS[name]()
+        # The first pass pays for allocations that the later ones reuse.
+        one.call()
+        (_, full), (_, half) = paired(one.call, lambda: _in_bfloat16(one), _GOES)
+        if not compiles or name not in _COMPILED:
+            return Seconds(full, half)
+        for part in _COMPILED[name]:
+            one.parts[part].compile()
+        start = time.perf_counter()
+        one.call()
+        first = time.perf_counter() - start
+        return Seconds(full, half, first, min(timed(one.call)[1] for _ in range(_GOES)))
+
+
+def _in_bfloat16(one: Pass) -> None:
+    with torch.autocast("cpu", torch.bfloat16):
+        one.call()
+
+
+def main(names: Sequence[str]) -> None:
+    """Print the table of some networks, compiled ones included."""
+    print(f"{processor_name()}, one core, seconds of a pass\n")
+    print("| network | float32 | bfloat16 | compiled | its first pass, elapsed |\n|---|---|---|---|---|", flush=True)
+    with one_core():
+        for name in names or NETWORKS:
+            seconds = measure(name, compiles=True)
+            compiled = [f"{value:.3g}" if value is not None else "" for value in (seconds.compiled, seconds.first)]
+            print(f"| {name} | {seconds.full:.3g} | {seconds.half:.3g} | {compiled[0]} | {compiled[1]} |", flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
