@@ -5,15 +5,14 @@ Source: A2D and JHMDB specification.
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import prod
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 
 from rvos.datasets.dataset import Dataset
+from rvos.datasets.matlab_files import read_array
 from rvos.datasets.samples import SampleTruth, check_window, choose_frames, clean_sentence, name_frames, plan_window
 from rvos.errors import ConfigError, InputError
 from rvos.files import read_whole
@@ -26,7 +25,6 @@ LIST = "jhmdb_sentences_samples_metadata.json"
 _OBJECT = "1"
 _ROW = 5
 _MOST_DIGITS = 9
-_MOST_VALUES = 1 << 28
 
 
 def open_split(root: Path, split: str, *, window: int | None = None) -> Dataset:
@@ -121,15 +119,9 @@ class JhmdbSource:
         Raises:
             InputError: the file is missing, damaged, or has no mask of the frame.
         """
-        from scipy.io import loadmat, whosmat  # slow to import, and only this data set needs it
-
         content = read_whole(self.path)
         try:
-            # Shapes first: few compressed bytes may stand for gigabytes.
-            shapes = [shape for name, shape, _ in whosmat(io.BytesIO(content)) if name == "part_mask"]
-            if any(prod(shape) > _MOST_VALUES for shape in shapes):
-                raise InputError(f"part_mask of shape {shapes[0]}, at most {_MOST_VALUES} values are read")
-            values = np.asarray(loadmat(io.BytesIO(content), variable_names=["part_mask"])["part_mask"])
+            values = read_array(content, "part_mask")
         except Exception as error:  # of a damaged file, scipy's reader raises almost anything
             reason = " ".join(f"{type(error).__name__} {error}".split())[:120]
             raise InputError(f"{self.path}: no masks of JHMDB ({reason}); fetch the file again") from None

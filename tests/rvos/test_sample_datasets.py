@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -177,9 +179,23 @@ def test_a_broken_mask_file_of_jhmdb_is_one_line_that_names_it(tmp_path: Path, k
 def test_masks_of_jhmdb_that_no_memory_holds_are_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     root = write_jhmdb(tmp_path)
     dataset = open_dataset("jhmdb-sentences", root, "test")
-    monkeypatch.setattr("rvos.datasets.jhmdb_sentences._MOST_VALUES", 10)
+    monkeypatch.setattr("rvos.datasets.matlab_files._MOST_VALUES", 10)
     monkeypatch.setattr("scipy.io.loadmat", lambda *_, **__: pytest.fail("was read"))
     with pytest.raises(InputError, match="at most 10 values"):
+        dataset.read_truth(dataset.videos[0])
+
+
+def test_compressed_masks_of_jhmdb_that_hide_their_size_are_not_unpacked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = write_jhmdb(tmp_path)
+    # Header of a small array, and behind it far more than its shape says.
+    hidden = zlib.compress(struct.pack("<II", 14, 1 << 29) + bytes(1 << 20))
+    (root / MAT).write_bytes((root / MAT).read_bytes() + struct.pack("<II", 15, len(hidden)) + hidden)
+    dataset = open_dataset("jhmdb-sentences", root, "test")
+    monkeypatch.setattr("rvos.datasets.matlab_files._MOST_BYTES", 1 << 20)
+    monkeypatch.setattr("scipy.io.loadmat", lambda *_, **__: pytest.fail("was read"))
+    with pytest.raises(InputError, match=r"puppet_mask\.mat: no masks of JHMDB .* more than 1 MiB"):
         dataset.read_truth(dataset.videos[0])
 
 
