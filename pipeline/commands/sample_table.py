@@ -7,14 +7,9 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path
 
-from pipeline.commands.recipe_options import open_recipe, repeat_options
+from pipeline.commands.entrants import open_one, open_several
 from pipeline.commands.table_forms import Form, write_csv, write_markdown
-from pipeline.comparison import choose_rows, open_entrants
-from pipeline.plan import make_plan, select_videos
-from pipeline.recipe.graph import build_graph
-from pipeline.results import Results
 from pipeline.sample_tables import Gain, SampleRow, make_sample_table, score_samples
 from rvos.errors import ConfigError
 
@@ -43,22 +38,15 @@ def print_samples(options: argparse.Namespace, form: Form, others: Sequence[str]
 
 
 def _score(options: argparse.Namespace) -> tuple[int, list[SampleRow]]:
-    recipe = open_recipe(options)
-    dataset = recipe.dataset.open()
-    videos = select_videos(dataset, names=options.videos)
-    results = Results(make_plan(recipe, build_graph(recipe), videos), repeat_options(options))
-    nodes = results.choose_nodes(options.nodes)
-    inputs = results.find_inputs(nodes)
-    scores = score_samples(results, dataset, videos, [*nodes, *inputs], jobs=options.jobs)
+    one = open_one(options)
+    nodes = one.results.choose_nodes(options.nodes)
+    inputs = one.results.find_inputs(nodes)
+    scores = score_samples(one.results, one.dataset, one.videos, [*nodes, *inputs], jobs=options.jobs)
     return len(scores[0]), make_sample_table(nodes, scores, inputs=inputs)
 
 
 def _compare(options: argparse.Namespace, others: Sequence[str]) -> tuple[int, list[SampleRow]]:
-    if options.workspace is not None:
-        raise ConfigError("--workspace is for one recipe; leave it out, or the other recipes")
-    paths = list(dict.fromkeys([options.recipe, *map(Path, others)]))
-    entrants = open_entrants(paths, options.overrides, options.videos)
-    rows = choose_rows(entrants, [word for word in options.nodes if word not in others])
+    rows = open_several(options, others)
     scores = [score_samples(one.results, one.dataset, one.videos, [node], jobs=options.jobs)[0] for one, node in rows]
     return len(scores[0]), make_sample_table([f"{one.name}/{node}" for one, node in rows], scores)
 

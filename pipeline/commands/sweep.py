@@ -5,24 +5,23 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
-from dataclasses import asdict, astuple
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
+from typing import Any
 
 from pipeline.clean_up_sweeping import CleanUpRow, sweep_clean_up
-from pipeline.commands.recipe_options import add_recipe_options, open_recipe, repeat_options
+from pipeline.commands.entrants import open_one
+from pipeline.commands.recipe_options import add_recipe_options
 from pipeline.commands.table_forms import Form, add_forms, read_form, write_csv, write_markdown
+from pipeline.comparison import Entrant
 from pipeline.gating import GateRow, read_answers, sweep_gate
-from pipeline.kinds.capabilities import Cleaner, Refiner
-from pipeline.plan import make_plan, select_videos
-from pipeline.recipe.graph import build_graph
+from pipeline.kinds.capabilities import Ballot, Cleaner, Gate, Refiner
 from pipeline.refinement_sweeping import RefinementRow, sweep_refinement
 from pipeline.results import Results
 from pipeline.sweep_plot import plot_gate, plot_grid, plot_sweep
 from pipeline.sweeping import SweepRow, sweep_node
-from rvos.datasets import Dataset
 from rvos.errors import ConfigError
-from rvos.videos import Video
 
 _SHOWN = 20
 _WINDOWS = (5, 10, 15, 20)
@@ -66,38 +65,66 @@ def register(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the settings, best first for subsets; draw them where a picture is asked for."""
+    one = open_one(options)
+    for kind in _KINDS:
+        node = kind.find(one.results, options.node)
+        if node is not None:
+            _check_options(kind, options)
+            kind.sweep(one, node, options)
+            break
+    return 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """One kind of node that can be swept.
+
+    Args:
+        name: with its article.
+        settings: the options that say what is tried.
+        drawn: whether `--plot` draws it.
+        find: the node of a name; None where it is of another kind.
+        sweep: tries all settings and prints them.
+    """
+
+    name: str
+    settings: tuple[str, ...]
+    drawn: bool
+    find: Callable[[Results, str], Any]
+    sweep: Callable[[Entrant, Any, argparse.Namespace], None]
+
+
+def _check_options(kind: _Kind, options: argparse.Namespace) -> None:
+    """Refuse settings that another kind of node has.
+
+    Raises:
+        ConfigError: one is given.
+    """
+    foreign = [name for name in _SETTINGS if name not in kind.settings and getattr(options, name)]
+    if options.plot and not kind.drawn:
+        foreign.append("plot")
+    if foreign:
+        own = " and ".join(f"--{name}" for name in kind.settings)
+        raise ConfigError(
+            f"{options.recipe}: {options.node} is {kind.name}; "
+            + (f"give {own}, not --{foreign[0]}" if own else f"leave --{foreign[0]} out")
+        )
+
+
+def _find_gate(results: Results, name: str) -> Gate | None:
+    return next((gate for node in results.plan.nodes if node.name == name and (gate := node.gate())), None)
+
+
+def _sweep_votes(one: Entrant, node: Ballot, options: argparse.Namespace) -> None:
+    """Print J&F of every threshold, or of every subset of the members; draw the thresholds."""
     if options.plot and options.members:
         raise ConfigError(
             f"{options.plot}: a plot shows the thresholds of one set of members; drop --members or --plot"
         )
-    recipe = open_recipe(options)
-    dataset = recipe.dataset.open()
-    videos = select_videos(dataset, names=options.videos)
-    results = Results(make_plan(recipe, build_graph(recipe), videos), repeat_options(options))
-    refiner = results.find_refiner(options.node)
-    if (options.window or options.tau) and refiner is None:
-        raise ConfigError(f"{recipe.path}: {options.node} is no refinement; --window and --tau are for refinements")
-    if refiner is not None:
-        _sweep_refinement(results, dataset, videos, refiner, options)
-        return 0
-    cleaner = results.find_cleaner(options.node)
-    if (options.islands or options.holes) and cleaner is None:
-        raise ConfigError(f"{recipe.path}: {options.node} is no clean-up; --islands and --holes are for clean-ups")
-    if cleaner is not None:
-        _sweep_clean_up(results, dataset, videos, cleaner, options)
-        return 0
-    gate = next((found for one in results.plan.nodes if one.name == options.node and (found := one.gate())), None)
-    if gate is not None:
-        rows_of_gate = sweep_gate(read_answers(results, dataset, videos, gate), gate)
-        _print_gate(gate.name, rows_of_gate, read_form(options))
-        if options.plot:
-            plot_gate(gate.name, rows_of_gate, options.plot)
-        return 0
-    node = results.find_ballot(options.node)
     rows = sweep_node(
-        results,
-        dataset,
-        videos,
+        one.results,
+        one.dataset,
+        one.videos,
         node,
         thresholds=options.thresholds,
         subsets=options.members,
@@ -105,20 +132,23 @@ def run(options: argparse.Namespace) -> int:
     )
     if options.members:
         rows.sort(key=lambda row: -row.j_and_f)
-    _print(node.name, rows, read_form(options))
+    _print_votes(node.name, rows, read_form(options))
     if options.plot:
         plot_sweep(node.name, rows, options.plot)
-    return 0
 
 
-def _sweep_refinement(
-    results: Results, dataset: Dataset, videos: Sequence[Video], node: Refiner, options: argparse.Namespace
-) -> None:
+def _sweep_gate(one: Entrant, gate: Gate, options: argparse.Namespace) -> None:
+    """Print the scores of every threshold; draw them where a picture is asked for."""
+    rows = sweep_gate(read_answers(one.results, one.dataset, one.videos, gate), gate)
+    _print_gate(gate.name, rows, read_form(options))
+    if options.plot:
+        plot_gate(gate.name, rows, options.plot)
+
+
+def _sweep_refinement(one: Entrant, node: Refiner, options: argparse.Namespace) -> None:
     """Print J&F of every window and threshold; draw them where a picture is asked for."""
-    if options.thresholds or options.members:
-        raise ConfigError(f"{node.name} is a refinement; give --window and --tau, not --thresholds or --members")
     windows, taus = options.window or _WINDOWS, options.tau or _TAUS
-    rows = sweep_refinement(results, dataset, videos, node, windows=windows, taus=taus, jobs=options.jobs)
+    rows = sweep_refinement(one.results, one.dataset, one.videos, node, windows=windows, taus=taus, jobs=options.jobs)
     headings = ("window", "tau", "J", "F", "J&F")
     if not _print_whole(node.name, rows, headings, read_form(options)):
         best = max(rows[1:], key=lambda row: row.j_and_f)
@@ -130,17 +160,13 @@ def _sweep_refinement(
         plot_grid(node.name, rows, options.plot)
 
 
-def _sweep_clean_up(
-    results: Results, dataset: Dataset, videos: Sequence[Video], node: Cleaner, options: argparse.Namespace
-) -> None:
+def _sweep_clean_up(one: Entrant, node: Cleaner, options: argparse.Namespace) -> None:
     """Print J&F of all sizes of islands and holes, with the gain over the masks as they are."""
-    if options.thresholds or options.members or options.plot:
-        raise ConfigError(f"{node.name} is a clean-up; give --islands and --holes, no thresholds, members or plot")
     islands, holes = options.islands or _ISLANDS, options.holes or _HOLES
     wrong = [size for size in (*islands, *holes) if not 0 <= size <= 1]
     if wrong:
         raise ConfigError(f"--islands and --holes are parts of a mask; give 0 to 1, not {wrong[0]:g}")
-    rows = sweep_clean_up(results, dataset, videos, node, islands=islands, holes=holes, jobs=options.jobs)
+    rows = sweep_clean_up(one.results, one.dataset, one.videos, node, islands=islands, holes=holes, jobs=options.jobs)
     headings = ("islands", "holes", "J", "F", "J&F", "gain", "low", "high")
     if _print_whole(node.name, rows, headings, read_form(options)):
         return
@@ -188,7 +214,7 @@ def _print_gate(node: str, rows: Sequence[GateRow], form: Form) -> None:
             )
 
 
-def _print(node: str, rows: Sequence[SweepRow], form: Form) -> None:
+def _print_votes(node: str, rows: Sequence[SweepRow], form: Form) -> None:
     if _print_whole(node, rows, ("members", "threshold", "J", "F", "J&F"), form):
         return
     best = max(rows, key=lambda row: row.j_and_f)
@@ -198,3 +224,13 @@ def _print(node: str, rows: Sequence[SweepRow], form: Form) -> None:
         print(f"{mark} {row.threshold:>10}  {row.j:>6.2f} {row.f:>6.2f} {row.j_and_f:>6.2f}  {', '.join(row.members)}")
     if len(rows) > _SHOWN:
         print(f"  {len(rows) - _SHOWN} more; --json, --csv and --markdown print all")
+
+
+_KINDS = (
+    _Kind("a refinement", ("window", "tau"), True, Results.find_refiner, _sweep_refinement),
+    _Kind("a clean-up", ("islands", "holes"), False, Results.find_cleaner, _sweep_clean_up),
+    _Kind("a gate", (), True, _find_gate, _sweep_gate),
+    # The last one raises where there is no such node, or none that can be swept.
+    _Kind("a fusion by votes", ("thresholds", "members"), True, Results.find_ballot, _sweep_votes),
+)
+_SETTINGS = tuple(name for kind in _KINDS for name in kind.settings)

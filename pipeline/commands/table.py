@@ -13,15 +13,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.commands.recipe_options import add_recipe_options, open_recipe, repeat_options
+from pipeline.commands.entrants import open_one, open_several
+from pipeline.commands.recipe_options import add_recipe_options, open_recipe
 from pipeline.commands.sample_table import print_samples
 from pipeline.commands.stability_table import list_stability, print_stability
 from pipeline.commands.table_forms import Cell, Form, add_forms, read_form, write_csv, write_markdown
-from pipeline.comparison import choose_rows, open_entrants, score_rows
+from pipeline.comparison import score_rows
 from pipeline.oracle import OracleRow, measure_oracles
-from pipeline.plan import make_plan, select_videos
-from pipeline.recipe.graph import build_graph
-from pipeline.results import Results
 from pipeline.scoring import score_nodes
 from pipeline.steadiness import Steadiness, measure_steadiness
 from pipeline.tables import TableRow, compare_pairs, make_table
@@ -91,10 +89,8 @@ class _Found:
 
 def _score(options: argparse.Namespace) -> _Found:
     """Return the rows of one recipe."""
-    recipe = open_recipe(options)
-    dataset = recipe.dataset.open()
-    videos = select_videos(dataset, names=options.videos)
-    results = Results(make_plan(recipe, build_graph(recipe), videos), repeat_options(options))
+    one = open_one(options)
+    results, dataset, videos = one.results, one.dataset, one.videos
     nodes = results.choose_nodes(options.nodes)
     inputs = results.find_inputs(nodes)
     scores = score_nodes(results, dataset, videos, [*nodes, *inputs], jobs=options.jobs)
@@ -108,13 +104,9 @@ def _score(options: argparse.Namespace) -> _Found:
 
 def _compare(options: argparse.Namespace, others: Sequence[str]) -> _Found:
     """Return the rows of several recipes."""
-    if options.workspace is not None or options.oracle or options.stability:
-        raise ConfigError(
-            "--workspace, --oracle and --stability are for one recipe; leave them out, or the other recipes"
-        )
-    paths = [options.recipe, *map(Path, others)]
-    entrants = open_entrants(list(dict.fromkeys(paths)), options.overrides, options.videos)
-    rows = choose_rows(entrants, [word for word in options.nodes if word not in others])
+    if options.oracle or options.stability:
+        raise ConfigError("--oracle and --stability are for one recipe; leave them out, or the other recipes")
+    rows = open_several(options, others)
     scores = score_rows(rows, jobs=options.jobs)
     names = [f"{entrant.name}/{node}" for entrant, node in rows]
     return _Found(len(scores), make_table(names, scores), compare_pairs(scores) if options.pairs else None)

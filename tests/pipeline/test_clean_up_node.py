@@ -102,7 +102,7 @@ def test_what_cannot_work_is_one_line(
     [
         (["cleaned", "--thresholds", "2"], "is a clean-up; give --islands and --holes"),
         (["cleaned", "--islands", "3"], "give 0 to 1, not 3"),
-        (["pair", "--islands", "0.1"], "pair is no clean-up"),
+        (["pair", "--islands", "0.1"], "no fusion 'pair' by votes"),
     ],
 )
 def test_a_sweep_with_options_of_others_is_refused(

@@ -262,7 +262,7 @@ def test_the_sweep_prints_a_table_and_marks_the_best(recipe: str, capsys: pytest
         (["refined", "--tau", "nan"], "tau nan"),
         (["refined", "--window", "0"], "window 0; give at least 1 frame"),
         (["refined", "--members"], "refined is a refinement; give --window and --tau"),
-        (["final", "--tau", "0.5"], "final is no refinement"),
+        (["final", "--tau", "0.5"], "final is a fusion by votes; give --thresholds and --members, not --tau"),
     ],
 )
 def test_sweeps_of_wrong_settings_are_one_line(
