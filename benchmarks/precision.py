@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
 
 import torch
 
@@ -21,6 +23,7 @@ from benchmarks.roofline_networks import NETWORKS, Pass
 from benchmarks.rows import Row
 from benchmarks.timing import paired, timed
 
+Result = TypeVar("Result")
 _GOES = 2
 _COMPILED = {
     "soc": ("backbone", "encoder"),
@@ -57,12 +60,11 @@ def run() -> Iterator[Row]:
 
 def measure(name: str, *, compiles: bool) -> Seconds:
     """Return the seconds of a network's pass in turn with those of the other ways."""
-    torch.manual_seed(0)
     with torch.inference_mode():
-        one = NETWORKS[name]()
+        one, other = _build(name), _in_bfloat16(partial(_build, name))
         # The first pass pays for allocations that the later ones reuse.
         one.call()
-        (_, full), (_, half) = paired(one.call, lambda: _in_bfloat16(one), _GOES)
+        (_, full), (_, half) = paired(one.call, partial(_in_bfloat16, other.call), _GOES)
         if not compiles or name not in _COMPILED:
             return Seconds(full, half)
         for part in _COMPILED[name]:
@@ -73,9 +75,15 @@ def measure(name: str, *, compiles: bool) -> Seconds:
         return Seconds(full, half, first, min(timed(one.call)[1] for _ in range(_GOES)))
 
 
-def _in_bfloat16(one: Pass) -> None:
+def _build(name: str) -> Pass:
+    torch.manual_seed(0)
+    return NETWORKS[name]()
+
+
+def _in_bfloat16(call: Callable[[], Result]) -> Result:
+    # What a pass remembers is made in the same precision as the pass.
     with torch.autocast("cpu", torch.bfloat16):
-        one.call()
+        return call()
 
 
 def main(names: Sequence[str]) -> None:

@@ -62,8 +62,8 @@ class Case:
 CASES = (
     Case("r50-aotl", (480, 854), 5.0),
     Case("r50-deaotl", (480, 854), 3.0),
-    Case("swinl-aotl", (240, 427), 4.5),
-    Case("swinl-deaotl", (240, 427), 4.0),
+    Case("swinl-aotl", (240, 427), 5.0),
+    Case("swinl-deaotl", (240, 427), 5.0),
 )
 
 
