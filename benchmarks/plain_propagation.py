@@ -11,7 +11,7 @@ from unittest.mock import patch
 import numpy as np
 import torch
 import torch.nn.functional as F
-from deaot_toolkit import linear
+from deaot_toolkit import products
 from deaot_toolkit.encoders.swin import SwinBlock, WindowAttention, WindowOrder
 from numpy.typing import NDArray
 from torch import Tensor
@@ -98,7 +98,7 @@ class PlainEngine:
 def plain_arithmetic() -> Iterator[None]:
     """Let Swin pad, roll and cut its maps before it projects them, and linear layers be torch's own."""
     with (
-        patch.object(linear, "_is_direct", lambda inputs, weight: False),
+        patch.object(products, "_is_direct", lambda inputs, weight: False),
         patch.object(SwinBlock, "forward", _swin_block),
     ):
         yield

@@ -80,6 +80,7 @@ def count_products(one: Pass) -> dict[str, float]:
     mapping = {
         torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _count_attention,
         torch.ops.mkldnn._linear_pointwise: _count_linear,
+        torch.ops.aten.mkldnn_convolution: _count_convolution,
     }
     try:
         with FlopCounterMode(display=False, custom_mapping=mapping) as counter:
@@ -128,6 +129,11 @@ def _count_attention(query: Any, key: Any, value: Any, *_: Any, out_shape: Any =
 def _count_linear(inputs: Any, weight: Any, *_: Any, out_shape: Any = None, **__: Any) -> int:
     # (..., in) and (out, in): two operations a multiply-add
     return int(2 * math.prod(inputs) * weight[0])
+
+
+def _count_convolution(inputs: Any, weight: Any, *_: Any, out_shape: Any = None, **__: Any) -> int:
+    # (B, out, h, w) and (out, in, k, k)
+    return int(2 * math.prod(out_shape) * math.prod(weight[1:]))
 
 
 def main(names: Sequence[str]) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from deaot_toolkit.linear import use_direct_linear
+from deaot_toolkit.products import use_direct_products
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 from transformers import Sam2VideoConfig, Sam2VideoModel
@@ -72,7 +72,7 @@ class Sam2Network(nn.Module):
     def __init__(self, config: Sam2VideoConfig) -> None:
         super().__init__()
         self.model = Sam2VideoModel(config).eval()
-        use_direct_linear(self)
+        use_direct_products(self)
         self.side = int(config.image_size)
         cells = self.side // 16
         coarse = torch.empty(1, 64, cells, cells, device="meta").shape

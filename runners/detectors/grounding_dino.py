@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from deaot_toolkit.linear import use_direct_linear
+from deaot_toolkit.products import use_direct_products
 from torch import Tensor
 
 from runners.detectors.base import DetectorSettings
@@ -49,7 +49,7 @@ class GroundingDino:
         device: torch.device,
     ) -> None:
         self._network = network.to(device).eval()
-        use_direct_linear(self._network)
+        use_direct_products(self._network)
         self._processor = processor
         self._tokens = tokens
         self._settings = settings

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from deaot_toolkit.linear import direct_linear
+from deaot_toolkit.products import direct_linear
 from torch import Tensor, nn
 from torch.nn import functional as F
 

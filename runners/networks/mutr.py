@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 import torch
-from deaot_toolkit.linear import use_direct_linear
+from deaot_toolkit.products import use_direct_products
 from torch import Tensor
 
 from runners.networks.clip_rows import by_clip
@@ -73,7 +73,7 @@ class Mutr(ReferFormer):
             decoder_layers=decoder_layers,
             dropout=config.interaction_dropout,
         )
-        use_direct_linear(self)
+        use_direct_products(self)
 
     def query_content(self, visual: VisualFeatures, text: TextFeatures) -> Tensor:
         """Return the start token after it has seen every level, `(E, C)`; the pooled sentence is not used."""

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
-from deaot_toolkit.linear import use_direct_linear
+from deaot_toolkit.products import use_direct_products
 from torch import Tensor, nn
 
 from runners.networks.backbones import (
@@ -146,7 +146,7 @@ class ReferFormer(nn.Module):
         self.controller = _build_controller(config)
         self.query_start = nn.Identity() if config.conditional_queries else BlankQueries()
         self._start_heads()
-        use_direct_linear(self)
+        use_direct_products(self)
 
     @property
     def visual_backbone(self) -> Backbone:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import cast
 
 import torch
-from deaot_toolkit.linear import use_direct_linear
+from deaot_toolkit.products import use_direct_products
 from torch import Tensor, nn
 
 from runners.networks.backbones import Backbone, keep_annotated, level_masks, repeat_clips, resize_mask
@@ -64,7 +64,7 @@ class SOC(nn.Module):
         filters = count_parameters(config.mask_channels, config.dynamic_channels)
         self.controller = Perceptron(channels, channels, channels, filters)
         self.reset_heads()
-        use_direct_linear(self)
+        use_direct_products(self)
 
     def reset_heads(self) -> None:
         """Start the heads as officially: rare objects, boxes at their references, Xavier filters."""

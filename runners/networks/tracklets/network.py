@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from deaot_toolkit.linear import use_direct_linear
+from deaot_toolkit.products import use_direct_products
 from torch import Tensor, nn
 
 from runners.networks.backbones import Backbone
@@ -118,7 +118,7 @@ class GroundingNetwork(nn.Module):
             self.trajectories = Trajectories(config)
         self.layers = _build_transformer(config, config.layers)
         self.head = nn.Sequential(nn.Linear(config.width, config.width), nn.GELU(), nn.Linear(config.width, 1))
-        use_direct_linear(self)
+        use_direct_products(self)
 
     def encode_slots(self, frames: Tensor, masks: Tensor, present: Tensor, paths: Paths | None = None) -> Slots:
         """Return the tracklets of frames as slots.

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
-from deaot_toolkit.linear import use_direct_linear
+from deaot_toolkit.products import use_direct_products
 from torch import Tensor, nn
 
 from runners.networks.deformable_transformer import Memory
@@ -197,7 +197,7 @@ class Uninext(nn.Module):
         self.config = config
         self.text_encoder = TextEncoder(config.text)
         self.detr = Segmenter(config, auxiliary=auxiliary)
-        use_direct_linear(self)
+        use_direct_products(self)
 
     def reset_parameters(self) -> None:
         """Start all parts but BERT and the backbone for training."""

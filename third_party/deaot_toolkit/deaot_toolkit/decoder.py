@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from torch import Tensor, nn
-from torch.nn.functional import conv2d, interpolate, relu
+from torch.nn.functional import interpolate, relu
 
 from deaot_toolkit.configs import NetworkConfig
-from deaot_toolkit.linear import direct_linear
+from deaot_toolkit.products import direct_convolution, direct_linear
 from deaot_toolkit.tokens import Grid, to_map
 
 _GROUPS = 8
@@ -34,7 +34,7 @@ class EntryConvolution(ConvolutionNorm):
     def image_part(self, projected: Tensor) -> Tensor:
         """Return the share (B, C, h, w) of the projected image map, bias included."""
         channels = projected.shape[1]
-        return conv2d(projected, self.conv.weight[:, :channels], self.conv.bias)
+        return direct_convolution(projected, self.conv.weight[:, :channels], self.conv.bias, self.conv)
 
     def forward(self, tokens: Tensor, grid: Grid, image_part: Tensor | None) -> Tensor:  # type: ignore[override]
         """Return the normalised map (B, C, h, w) of transformer tokens (B, N, channels) and the image's share."""

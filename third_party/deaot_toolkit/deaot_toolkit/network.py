@@ -16,8 +16,8 @@ from deaot_toolkit.encoders import build_encoder
 from deaot_toolkit.errors import EngineError
 from deaot_toolkit.features import FrameFeatures, Looked
 from deaot_toolkit.identities import IdBank
-from deaot_toolkit.linear import use_direct_linear
 from deaot_toolkit.memory import FrameEntry, LayerMemory
+from deaot_toolkit.products import use_direct_products
 from deaot_toolkit.tokens import to_tokens
 
 _STRIDE = 16
@@ -40,7 +40,7 @@ class VosNetwork(nn.Module):
         self.patch_wise_id_bank = IdBank(config)
         self.id_norm = nn.Identity() if is_aot else nn.LayerNorm(config.embedding_dim)
         _initialise(self)
-        use_direct_linear(self)
+        use_direct_products(self)
 
     def encode(self, images: Tensor) -> FrameFeatures:
         """Return everything of the frames that does not depend on masks.

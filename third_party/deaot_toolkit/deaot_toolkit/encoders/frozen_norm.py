@@ -6,7 +6,8 @@ from typing import cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import conv2d
+
+from deaot_toolkit.products import direct_convolution
 
 _EPSILON = 1e-5
 
@@ -38,4 +39,4 @@ def convolve_and_norm(convolution: nn.Module, norm: nn.Module, inputs: Tensor) -
     scale, shift = frozen.scale_and_shift()
     # (out, in, k, k) * (out, 1, 1, 1)
     weight = layer.weight * scale[:, None, None, None]
-    return conv2d(inputs, weight, shift, layer.stride, layer.padding, layer.dilation, layer.groups)
+    return direct_convolution(inputs, weight, shift, layer)

@@ -1,4 +1,4 @@
-"""Linear layers by the faster library: the same numbers, and torch's own layers wherever it cannot serve."""
+"""Layers by the faster library: the same numbers, and torch's own layers wherever it cannot serve."""
 
 from __future__ import annotations
 
@@ -6,8 +6,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from deaot_toolkit import linear as module
-from deaot_toolkit.linear import DirectLinear, direct_linear, use_direct_linear
+from deaot_toolkit import products as module
+from deaot_toolkit.products import (
+    DirectConvolution,
+    DirectLinear,
+    direct_convolution,
+    direct_linear,
+    use_direct_products,
+)
 
 LARGE = (3, 500, 128)  # times 128 outputs: above the least number of products
 
@@ -42,7 +48,7 @@ def test_large_products_are_the_same_by_the_other_library(
         found = direct_linear(inputs, weight, bias)
     expected = inputs.double() @ weight.double().t() + (0 if bias is None else bias.double())
     torch.testing.assert_close(found.double(), expected, atol=1e-4, rtol=1e-4)
-    assert plain_calls == ([] if module._has_operator() else [128])
+    assert plain_calls == ([] if module._has_operators() else [128])
 
 
 def test_small_products_stay_with_torch(plain_calls: list[int]) -> None:
@@ -63,12 +69,36 @@ def test_gradients_and_half_precision_stay_with_torch(plain_calls: list[int]) ->
     assert plain_calls == [128, 128, 128]
 
 
-def test_only_plain_linear_layers_are_changed_and_their_names_stay() -> None:
-    network = nn.Sequential(nn.Linear(4, 4), nn.MultiheadAttention(4, 2), nn.Conv2d(1, 1, 1))
-    names, inputs = list(network.state_dict()), torch.randn(2, 4)
-    expected = network[0](inputs)
-    use_direct_linear(network)
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last], ids=["rows", "channels last"])
+def test_pointwise_convolutions_are_the_same_by_the_other_library(layout: torch.memory_format, stride: int) -> None:
+    torch.manual_seed(0)
+    layer = nn.Conv2d(256, 256, 1, stride)
+    inputs, weight = torch.randn(2, 256, 17, 31).contiguous(memory_format=layout), torch.randn(256, 512, 1, 1)
+    with torch.inference_mode():
+        found = direct_convolution(inputs, weight[:, 128:384], layer.bias, layer)
+    expected = nn.functional.conv2d(inputs.double(), weight[:, 128:384].double(), layer.bias.double(), stride)  # type: ignore[union-attr]
+    torch.testing.assert_close(found.double(), expected, atol=1e-4, rtol=1e-4)
+
+
+def test_convolutions_that_the_library_cannot_serve_stay_with_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, "mkldnn_convolution", lambda *_: pytest.fail("was called"))
+    large = torch.randn(1, 64, 64, 64)
+    for layer in (nn.Conv2d(64, 64, 3, padding=1), nn.Conv2d(64, 64, 1, groups=2)):
+        with torch.inference_mode():
+            found = direct_convolution(large, layer.weight, layer.bias, layer)
+            torch.testing.assert_close(found, layer(large))
+    layer = nn.Conv2d(64, 64, 1)
+    direct_convolution(large, layer.weight, layer.bias, layer).sum().backward()
+    assert layer.weight.grad is not None
+
+
+def test_only_plain_layers_are_changed_and_their_names_stay() -> None:
+    network = nn.Sequential(nn.Linear(4, 4), nn.MultiheadAttention(4, 2), nn.Conv2d(1, 1, 1), nn.Conv2d(1, 1, 3))
+    names, inputs, image = list(network.state_dict()), torch.randn(2, 4), torch.randn(1, 1, 5, 5)
+    expected = network[0](inputs), network[2](image)
+    use_direct_products(network)
     assert list(network.state_dict()) == names
-    assert type(network[0]) is DirectLinear
+    assert [type(layer) for layer in network] == [DirectLinear, nn.MultiheadAttention, DirectConvolution, nn.Conv2d]
     assert type(network[1].out_proj) is not DirectLinear
-    torch.testing.assert_close(network[0](inputs), expected)
+    torch.testing.assert_close((network[0](inputs), network[2](image)), expected)
