@@ -16,14 +16,12 @@ import torch
 
 from benchmarks.machine import processor_name
 from benchmarks.roofline import one_core
+from benchmarks.roofline_networks import CLIP_FRAMES, CLIP_SIZE, clip_pass
 from benchmarks.rows import Row
 from runners.networks.referformer import ReferFormer, ReferFormerConfig
 from runners.networks.soc import SOC
 from runners.networks.soc_types import SOCConfig
 
-_FRAMES = 5
-_SIZE = (360, 640)
-_WORDS = 12
 _GOES = 2
 _NETWORKS: Mapping[str, Callable[[], SOC | ReferFormer]] = {
     "SOC, Video-Swin-T": lambda: SOC(SOCConfig()),
@@ -36,23 +34,20 @@ def run() -> Iterator[Row]:
     device = _find_device()
     where = _name_device(device)
     for name, build in _NETWORKS.items():
-        label = f"{name}, {_FRAMES} x {_SIZE[0]} x {_SIZE[1]}, {where}"
-        yield Row(label, measure(build, device=device, n_frames=_FRAMES), 0.0, 1.0, ">= 0", "frames/s")
+        label = f"{name}, {CLIP_FRAMES} x {CLIP_SIZE[0]} x {CLIP_SIZE[1]}, {where}"
+        yield Row(label, measure(build, device=device, n_frames=CLIP_FRAMES), 0.0, 1.0, ">= 0", "frames/s")
 
 
 def measure(build: Callable[[], SOC | ReferFormer], *, device: torch.device, n_frames: int, goes: int = _GOES) -> float:
     """Return the frames a second of the fastest of some passes of one clip, after one that warms up."""
     torch.manual_seed(0)
     network = build().eval().requires_grad_(False).to(device)
-    frames = torch.randn(1, n_frames, 3, *_SIZE, device=device)
-    ids = torch.randint(4, network.config.text.vocab_size, (1, _WORDS), device=device)
-    mask = torch.ones_like(ids)
+    call = clip_pass(network, n_frames=n_frames, device=device)
     with torch.inference_mode(), one_core():
         seconds = []
         for _ in range(goes + 1):
             start = _read_clock(device)
-            visual, text = network.encode_video(frames), network.encode_text(ids, mask)
-            network.segment(visual, text)  # type: ignore[arg-type]
+            call()
             seconds.append(_read_clock(device) - start)
     return n_frames / min(seconds[1:])
 
@@ -76,11 +71,11 @@ def _name_device(device: torch.device) -> str:
 def main(n_frames: int) -> None:
     """Print the table."""
     device = _find_device()
-    print(f"{_name_device(device)}, clips of {n_frames} frames of {_SIZE[0]} x {_SIZE[1]}\n")
+    print(f"{_name_device(device)}, clips of {n_frames} frames of {CLIP_SIZE[0]} x {CLIP_SIZE[1]}\n")
     print("| network | frames a second |\n|---|---|")
     for name, build in _NETWORKS.items():
         print(f"| {name} | {measure(build, device=device, n_frames=n_frames):.3g} |", flush=True)
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else _FRAMES)
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else CLIP_FRAMES)

@@ -8,11 +8,14 @@ tokens are (N, C).
 from __future__ import annotations
 
 import math
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
+from unittest.mock import patch
 
 import torch
 import torch.nn.functional as F
+from deaot_toolkit import products
 from torch import Tensor
 
 Grid = tuple[int, int]
@@ -24,6 +27,11 @@ class PlainEntry:
 
     key: Tensor
     value: Tensor
+
+
+def torch_alone() -> AbstractContextManager[object]:
+    """Let linear layers and 1x1 convolutions be torch's own, as in the official code."""
+    return patch.object(products, "_is_direct", lambda inputs, weight: False)
 
 
 def attend(query: Tensor, key: Tensor, value: Tensor, heads: int) -> Tensor:

@@ -11,12 +11,11 @@ from unittest.mock import patch
 import numpy as np
 import torch
 import torch.nn.functional as F
-from deaot_toolkit import products
 from deaot_toolkit.encoders.swin import SwinBlock, WindowAttention, WindowOrder
 from numpy.typing import NDArray
 from torch import Tensor
 
-from benchmarks.plain_networks import PlainAot, PlainDeaot, PlainEntry
+from benchmarks.plain_networks import PlainAot, PlainDeaot, PlainEntry, torch_alone
 
 _SUPPRESSED = -1e10
 
@@ -97,10 +96,7 @@ class PlainEngine:
 @contextmanager
 def plain_arithmetic() -> Iterator[None]:
     """Let Swin pad, roll and cut its maps before it projects them, and linear layers be torch's own."""
-    with (
-        patch.object(products, "_is_direct", lambda inputs, weight: False),
-        patch.object(SwinBlock, "forward", _swin_block),
-    ):
+    with torch_alone(), patch.object(SwinBlock, "forward", _swin_block):
         yield
 
 

@@ -19,9 +19,9 @@ from unittest.mock import patch
 
 import torch
 import torch.nn.functional as F
-from deaot_toolkit import products
 from torch import Tensor, nn
 
+from benchmarks.plain_networks import torch_alone
 from runners.networks import (
     broadcast_attention,
     deformable_attention,
@@ -79,7 +79,7 @@ def plain_uninext(network: Uninext, frame: Tensor, ids: Tensor) -> Tensor:
 def plain_arithmetic() -> Iterator[None]:
     """Replace the fused and sliced parts of the network by the plain ones below."""
     with ExitStack() as stack:
-        stack.enter_context(patch.object(products, "_is_direct", lambda inputs, weight: False))
+        stack.enter_context(torch_alone())
         stack.enter_context(patch.object(WindowBlock, "_attend", _attend_windows))
         stack.enter_context(patch.object(BiAttention, "forward", _attend_both_ways))
         stack.enter_context(patch.object(deformable_attention, "sample", _sample_levels))

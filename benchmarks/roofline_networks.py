@@ -21,7 +21,7 @@ from runners.networks.uninext.config import RELEASED, UninextConfig
 from runners.networks.uninext.network import Uninext, pad_frames
 
 _FRAME = (480, 854)
-_CLIP_FRAMES, _CLIP_SIZE = 5, (360, 640)
+CLIP_FRAMES, CLIP_SIZE = 5, (360, 640)
 _WORDS = 12
 
 
@@ -90,13 +90,13 @@ def build_soc() -> Pass:
     """Return a clip and an expression of SOC."""
     network = SOC(SOCConfig()).eval().requires_grad_(False)
     parts = {**_clip_parts(network), "clusters": network.voc, "mask features": network.spatial_decoder}
-    return Pass(_clip_pass(network), parts)
+    return Pass(clip_pass(network), parts)
 
 
 def build_referformer(make: Callable[[], ReferFormer]) -> Pass:
     """Return a clip and an expression of ReferFormer or MUTR; the pyramid and the masks are the rest."""
     network = make().eval().requires_grad_(False)
-    return Pass(_clip_pass(network), {**_clip_parts(network), "words": network.fusion_module})
+    return Pass(clip_pass(network), {**_clip_parts(network), "words": network.fusion_module})
 
 
 def build_uninext(backbone: str) -> Pass:
@@ -120,9 +120,12 @@ def build_uninext(backbone: str) -> Pass:
     return Pass(call, parts)
 
 
-def _clip_pass(network: SOC | ReferFormer) -> Callable[[], object]:
-    frames = torch.randn(1, _CLIP_FRAMES, 3, *_CLIP_SIZE)
-    ids = torch.randint(4, network.config.text.vocab_size, (1, _WORDS))
+def clip_pass(
+    network: SOC | ReferFormer, *, n_frames: int = CLIP_FRAMES, device: torch.device | None = None
+) -> Callable[[], object]:
+    """Return what passes a clip of random frames of `CLIP_SIZE` and an expression through a network on a device."""
+    frames = torch.randn(1, n_frames, 3, *CLIP_SIZE, device=device)
+    ids = torch.randint(4, network.config.text.vocab_size, (1, _WORDS), device=device)
     mask = torch.ones_like(ids)
     if isinstance(network, SOC):
         return lambda: network.segment(network.encode_video(frames), network.encode_text(ids, mask))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.kinds.artefacts import MASKS, Artefact
-from pipeline.kinds.capabilities import Ballot, Chooser, Cleaner, Refiner
+from pipeline.kinds.capabilities import Ballot, Chooser, Cleaner, Gate, Refiner
 from pipeline.plan import Plan
 from rvos.errors import ConfigError, StoreError
 from rvos.mask_sequences import MaskSequence
@@ -142,6 +142,10 @@ class Results:
     def find_cleaner(self, name: str) -> Cleaner | None:
         """Return a node that cleans masks; None where it does something else or is not there."""
         return next((node.cleaner() for node in self.plan.nodes if node.name == name), None)
+
+    def find_gate(self, name: str) -> Gate | None:
+        """Return a node that gates sentences; None where it does something else or is not there."""
+        return next((node.gate() for node in self.plan.nodes if node.name == name), None)
 
     def find_choosers(self, name: str) -> list[Chooser]:
         """Return a node and everything that it stands on, as far as they choose, in the plan's order."""

@@ -111,10 +111,6 @@ def _check_options(kind: _Kind, options: argparse.Namespace) -> None:
         )
 
 
-def _find_gate(results: Results, name: str) -> Gate | None:
-    return next((gate for node in results.plan.nodes if node.name == name and (gate := node.gate())), None)
-
-
 def _sweep_votes(one: Entrant, node: Ballot, options: argparse.Namespace) -> None:
     """Print J&F of every threshold, or of every subset of the members; draw the thresholds."""
     if options.plot and options.members:
@@ -229,7 +225,7 @@ def _print_votes(node: str, rows: Sequence[SweepRow], form: Form) -> None:
 _KINDS = (
     _Kind("a refinement", ("window", "tau"), True, Results.find_refiner, _sweep_refinement),
     _Kind("a clean-up", ("islands", "holes"), False, Results.find_cleaner, _sweep_clean_up),
-    _Kind("a gate", (), True, _find_gate, _sweep_gate),
+    _Kind("a gate", (), True, Results.find_gate, _sweep_gate),
     # The last one raises where there is no such node, or none that can be swept.
     _Kind("a fusion by votes", ("thresholds", "members"), True, Results.find_ballot, _sweep_votes),
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from math import prod
 from typing import Any
 
@@ -31,8 +31,8 @@ def read_array(content: bytes, name: str) -> NDArray[Any]:
     from scipy.io import loadmat, whosmat  # slow to import, and only this data set needs it
 
     # Both are looked at: few bytes may stand for gigabytes, and the shape that stands before them may be another.
-    if any(_is_larger(part, _MOST_BYTES) for part in _compressed_parts(content)):
-        raise InputError(f"a compressed part holds more than {_MOST_BYTES >> 20} MiB; more is not read")
+    if _is_larger(_compressed_parts(content), _MOST_BYTES):
+        raise InputError(f"its compressed parts hold more than {_MOST_BYTES >> 20} MiB; more is not read")
     shapes = [shape for found, shape, _ in whosmat(io.BytesIO(content)) if found == name]
     if any(prod(shape) > _MOST_VALUES for shape in shapes):
         raise InputError(f"{name} of shape {shapes[0]}, at most {_MOST_VALUES} values are read")
@@ -51,9 +51,12 @@ def _compressed_parts(content: bytes) -> Iterator[bytes]:
         place += size
 
 
-def _is_larger(stream: bytes, most: int) -> bool:
-    unpacking, total = zlib.decompressobj(), 0
-    while stream and not unpacking.eof and total <= most:
-        total += len(unpacking.decompress(stream, _PIECE))
-        stream = unpacking.unconsumed_tail
+def _is_larger(streams: Iterable[bytes], most: int) -> bool:
+    """Return whether zlib streams hold more bytes in all; no more than that are unpacked, a piece at a time."""
+    total = 0
+    for stream in streams:
+        unpacking = zlib.decompressobj()
+        while stream and not unpacking.eof and total <= most:
+            total += len(unpacking.decompress(stream, _PIECE))
+            stream = unpacking.unconsumed_tail
     return total > most

@@ -83,6 +83,12 @@ def test_a_fitted_gate_raises_final_on_held_out_videos(recipe: Path, capsys: pyt
     assert main(["run", str(recipe), "--quiet"]) == 0
 
 
+def test_a_sweep_of_a_gate_refuses_the_settings_of_votes(recipe: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["fit", str(recipe), "gated"]) == 0
+    assert main(["sweep", str(recipe), "gated", "--thresholds", "2"]) == 2
+    assert "gated is a gate; leave --thresholds out" in capsys.readouterr().err
+
+
 def test_a_sweep_scores_every_threshold_with_a_picture(recipe: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["fit", str(recipe), "gated"]) == 0
     capsys.readouterr()

@@ -15,6 +15,7 @@ from runners.checkpoints import save_network
 from runners.networks.tokenizers import SmallTokens
 from runners.networks.uninext.config import ConvNextSizes, TextSizes, UninextConfig
 from runners.networks.uninext.network import Uninext, pad_frames
+from runners.options import CPU_TOKENS_AT_ONCE
 from runners.registry import build_runner
 from runners.uninext import UninextRunner
 from runners.uninext_frames import count_tokens, finish, input_size, keep_logits, normalise, resize_frame
@@ -183,6 +184,11 @@ def test_no_batch_passes_the_token_limit(checkpoint: Path, video: Video) -> None
     encoder.register_forward_hook(lambda _module, inputs, _output: seen.append(inputs[0].shape[0]))
     list(runner.segment(video, EXPRESSIONS))
     assert seen == [2] * 6
+
+
+def test_the_cpu_takes_no_more_at_once_than_its_caches_hold(checkpoint: Path) -> None:
+    assert build(checkpoint, options={"tokens_at_once": 10 * CPU_TOKENS_AT_ONCE}).tokens_at_once == CPU_TOKENS_AT_ONCE
+    assert build(checkpoint, options={"tokens_at_once": 5}).tokens_at_once == 5
 
 
 def test_no_expressions_give_nothing(checkpoint: Path, video: Video) -> None:

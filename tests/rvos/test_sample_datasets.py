@@ -185,13 +185,15 @@ def test_masks_of_jhmdb_that_no_memory_holds_are_not_read(tmp_path: Path, monkey
         dataset.read_truth(dataset.videos[0])
 
 
+@pytest.mark.parametrize("n_parts", [1, 8], ids=["one part", "many parts"])
 def test_compressed_masks_of_jhmdb_that_hide_their_size_are_not_unpacked(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, n_parts: int
 ) -> None:
     root = write_jhmdb(tmp_path)
     # Header of a small array, and behind it far more than its shape says.
-    hidden = zlib.compress(struct.pack("<II", 14, 1 << 29) + bytes(1 << 20))
-    (root / MAT).write_bytes((root / MAT).read_bytes() + struct.pack("<II", 15, len(hidden)) + hidden)
+    hidden = zlib.compress(struct.pack("<II", 14, 1 << 29) + bytes((1 << 20) // n_parts))
+    part = struct.pack("<II", 15, len(hidden)) + hidden
+    (root / MAT).write_bytes((root / MAT).read_bytes() + n_parts * part)
     dataset = open_dataset("jhmdb-sentences", root, "test")
     monkeypatch.setattr("rvos.datasets.matlab_files._MOST_BYTES", 1 << 20)
     monkeypatch.setattr("scipy.io.loadmat", lambda *_, **__: pytest.fail("was read"))
