@@ -1,8 +1,9 @@
 """Efficiency of many workers, simulated by the schedule and driver that a run has; no time is measured.
 
 Assumptions, as no run on that many machines was made: the nodes of the default recipe; videos of 20 to 36 frames with 2
-to 6 sentences, drawn evenly; 0.2 s for a member, 1 s for a propagation and 0.01 s for a fusion, for each frame and
-sentence; 30 s to load a network; equal workers that never fail; a file system that costs nothing.
+to 6 sentences, drawn evenly; 0.2 s for a member or a choice among tracklets, 1 s for a propagation or the tracking of
+proposals, 0.01 s for a fusion or the proposals, for each frame and sentence; 30 s to load a network; equal workers that
+never fail; a file system that costs nothing.
 
 `python -m benchmarks.scaling PNG` draws the time and the cost over the number of workers, and prints them.
 """
@@ -26,7 +27,7 @@ from rvos.videos import Expression, Video
 
 N_VIDEOS = (202, 507)
 N_WORKERS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
-_SECONDS = {"member": 0.2, "propagate": 1.0, "fuse": 0.01}
+_SECONDS = {"member": 0.2, "propagate": 1.0, "fuse": 0.01, "propose": 0.01, "track": 1.0, "ground": 0.2}
 _LOAD = 30.0
 _RECIPE = Path(__file__).parents[1] / "pipeline.yaml"
 
