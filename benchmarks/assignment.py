@@ -16,7 +16,7 @@ from fusion.member_masks import MemberMasks
 from fusion.rules import FusionRule, fuse_video
 from fusion.runs import RunRule, count_hits, group_by_runs
 from fusion.votes import read_members
-from rvos.mask_sequences import MaskSequence
+from rvos.masks.mask_sequences import MaskSequence
 
 _FRAMES = 27
 _SENTENCES, _VIDEOS, _MEMBERS = 834, 202, 4

@@ -20,14 +20,14 @@ from pathlib import Path
 from types import TracebackType
 
 from benchmarks.rows import Row
-from pipeline.executors.base import Ended, Executor, Pass, Worker
-from pipeline.executors.driver import run_plan
-from pipeline.executors.processes import Processes
-from pipeline.executors.simulation import simulate
-from pipeline.executors.steps import list_steps
-from pipeline.plan import Plan, make_plan, select_videos
-from pipeline.recipe.graph import build_graph
-from pipeline.recipe.reader import read_recipe
+from rvos_fusion.executors.base import Ended, Executor, Pass, Worker
+from rvos_fusion.executors.driver import run_plan
+from rvos_fusion.executors.processes import Processes
+from rvos_fusion.executors.simulation import simulate
+from rvos_fusion.executors.steps import list_steps
+from rvos_fusion.planning.plan import Plan, make_plan, select_videos
+from rvos_fusion.recipe.graph import build_graph
+from rvos_fusion.recipe.reader import read_recipe
 
 N_JOBS = 2
 _RECIPE = Path(__file__).parents[1] / "pipeline.yaml"

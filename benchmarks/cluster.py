@@ -22,13 +22,13 @@ from pathlib import Path
 
 from benchmarks.rows import Row
 from benchmarks.scaling import make_plan
-from pipeline.executors.base import Pass
-from pipeline.executors.dask import Dask
-from pipeline.executors.dask_scheduler import forget_keys
-from pipeline.executors.driver import run_plan
-from pipeline.executors.schedule import Schedule
-from pipeline.plan import Plan
-from pipeline.tasks import Outcome
+from rvos_fusion.executors.base import Pass
+from rvos_fusion.executors.dask import Dask
+from rvos_fusion.executors.dask_scheduler import forget_keys
+from rvos_fusion.executors.driver import run_plan
+from rvos_fusion.executors.schedule import Schedule
+from rvos_fusion.planning.plan import Plan
+from rvos_fusion.planning.tasks import Outcome
 
 N_TASKS = 10_000
 N_WORKERS = 4
@@ -124,7 +124,7 @@ def _start_cluster(folder: Path) -> Iterator[tuple[dict[str, int], str]]:
         server.bind(("127.0.0.1", 0))
         port = str(server.getsockname()[1])
     address = f"tcp://127.0.0.1:{port}"
-    preload = ("--preload", "pipeline.executors.dask_scheduler")
+    preload = ("--preload", "rvos_fusion.executors.dask_scheduler")
     started = {"scheduler": _start(folder, "dask_scheduler", "--host", "127.0.0.1", "--port", port, *preload)}
     for number in range(1, N_WORKERS + 1):
         words = (address, "--no-nanny", "--nthreads", "1")

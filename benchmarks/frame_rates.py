@@ -18,9 +18,9 @@ from benchmarks.machine import processor_name
 from benchmarks.roofline import one_core
 from benchmarks.roofline_networks import CLIP_FRAMES, CLIP_SIZE, clip_pass
 from benchmarks.rows import Row
-from runners.networks.referformer import ReferFormer, ReferFormerConfig
-from runners.networks.soc import SOC
-from runners.networks.soc_types import SOCConfig
+from runners.networks.referformer.network import ReferFormer, ReferFormerConfig
+from runners.networks.soc.network import SOC
+from runners.networks.soc.types import SOCConfig
 
 _GOES = 2
 _NETWORKS: Mapping[str, Callable[[], SOC | ReferFormer]] = {

@@ -23,18 +23,18 @@ from fusion.rules import FusionRule, fuse_video
 from fusion.sweeps import Setting, list_thresholds
 from fusion.thresholds import Threshold
 from fusion.votes import read_runs
-from pipeline.kinds.fuse import FuseNode
-from pipeline.recipe.values import GroupsEntry
-from pipeline.results import VideoResults
-from pipeline.sweeping import sweep_video
-from rvos.datasets.dataset import IndexSource
 from rvos.evaluation.expressions import ExpressionTruth
-from rvos.files import write_atomically
-from rvos.mask_sequences import MaskSequence, SoftMaps
-from rvos.png import encode_mask_pngs, write_mask_png
-from rvos.store import Store
-from rvos.trees import FolderTree
+from rvos.files.atomic import write_atomically
+from rvos.files.trees import FolderTree
+from rvos.formats.dataset import IndexSource
+from rvos.masks.mask_sequences import MaskSequence, SoftMaps
+from rvos.masks.png import encode_mask_pngs, write_mask_png
+from rvos.masks.stored.store import Store
 from rvos.videos import Expression, Video
+from rvos_fusion.kinds.fuse import FuseNode
+from rvos_fusion.kinds.values import GroupsEntry
+from rvos_fusion.planning.results import VideoResults
+from rvos_fusion.scores.sweeping import sweep_video
 
 _FRAMES = 12
 _DENSE_FRAMES = 4
@@ -47,7 +47,7 @@ _VIDEOS = (2, 24)
 _MEASURED_RUN = """
 import sys
 from pathlib import Path
-from pipeline.cli import main
+from rvos_fusion.commands.cli import main
 status = main(sys.argv[1:])
 peak = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
 print(peak.split()[1])

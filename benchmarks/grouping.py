@@ -21,17 +21,17 @@ from fusion.rules import FusionRule, fuse_video
 from fusion.runs import count_hits
 from fusion.thresholds import Threshold
 from fusion.votes import read_runs
-from pipeline.commands.recipe_options import add_recipe_options, open_recipe
-from pipeline.kinds.capabilities import Combination
-from pipeline.plan import make_plan
-from pipeline.recipe.graph import build_graph
-from pipeline.results import Results, VideoResults
 from rvos.errors import PipelineError
 from rvos.evaluation.evaluator import SelectedTruth
 from rvos.evaluation.scoring import open_evaluator
-from rvos.mask_sequences import MaskSequence
-from rvos.runs import Runs
+from rvos.masks.mask_sequences import MaskSequence
+from rvos.masks.runs import Runs
 from rvos.videos import Video
+from rvos_fusion.commands.recipe_options import add_recipe_options, open_recipe
+from rvos_fusion.kinds.capabilities import Combination
+from rvos_fusion.planning.plan import make_plan
+from rvos_fusion.planning.results import Results, VideoResults
+from rvos_fusion.recipe.graph import build_graph
 
 GROUPINGS = ("none", "neighbours", "agreement", "runs", "ids")
 SHARES = (0.0, 0.015, 0.05, 0.1)

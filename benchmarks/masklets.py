@@ -15,18 +15,18 @@ import torch
 
 from benchmarks.rows import Row, difference_row
 from benchmarks.timing import fastest, timed
-from demo.files import frame_names, write_frames
-from demo.synthesis import make_video
 from propagate.engines.settings import EngineSettings
 from propagate.engines.table import build_engine
 from propagate.masklet_tracking import MaskletTracker
 from propagate.masklets import MaskletSettings
 from runners.detectors.base import DetectorSettings
 from runners.detectors.table import build_detector
-from rvos.mask_sequences import decode
-from rvos.nouns import NounFinder
-from rvos.tracklets import Tracklet
+from rvos.language.nouns import NounFinder
+from rvos.masks.mask_sequences import decode
+from rvos.masks.tracklets import Tracklet
 from rvos.videos import Expression, Video
+from rvos_fusion.synthetic.files import frame_names, write_frames
+from rvos_fusion.synthetic.synthesis import make_video
 
 _CHECKPOINTS = Path(__file__).parent.parent / "demo" / "checkpoints"
 _SEED, _INDEX = 84001, 3

@@ -15,12 +15,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from demo.sentences import GENERAL_NOUNS, NOUNS
 from runners.detectors.base import Detector, DetectorSettings
 from runners.detectors.table import build_detector
-from rvos.mask_sequences import decode
-from training.data.layouts import open_videos
-from training.data.videos import LabelledVideo, VideoFolder, objects_seen
+from rvos.masks.mask_sequences import decode
+from rvos_fusion.synthetic.sentences import GENERAL_NOUNS, NOUNS
+from rvos_fusion.training.data.layouts import open_videos
+from rvos_fusion.training.data.videos import LabelledVideo, VideoFolder, objects_seen
 
 _IOU = 0.5
 _LEAST = 24

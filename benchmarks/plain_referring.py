@@ -22,25 +22,21 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from benchmarks.plain_networks import torch_alone
-from runners.networks import (
-    broadcast_attention,
-    deformable_attention,
-    deformable_transformer,
-    pyramid,
-    referformer,
-    soc,
-)
-from runners.networks.dynamic_masks import split_filters
-from runners.networks.referformer import ReferFormer
-from runners.networks.referring import Predictions
-from runners.networks.shifted_windows import WindowAttention, WindowBlock
-from runners.networks.soc import SOC
-from runners.networks.soc_types import SOCOutputs
+from runners.networks.attention import broadcast_attention, deformable_attention, deformable_transformer
+from runners.networks.backbones.shifted_windows import WindowAttention, WindowBlock
+from runners.networks.backbones.window_order import effective_window, from_windows, to_windows, window_groups
+from runners.networks.parts import pyramid
+from runners.networks.parts.dynamic_masks import split_filters
+from runners.networks.parts.referring import Predictions
+from runners.networks.referformer import network as referformer
+from runners.networks.referformer.network import ReferFormer
+from runners.networks.soc import network as soc
+from runners.networks.soc.network import SOC
+from runners.networks.soc.types import SOCOutputs
 from runners.networks.uninext import masks as uninext_masks
 from runners.networks.uninext.fusion import BiAttention
 from runners.networks.uninext.language import Text
 from runners.networks.uninext.network import Uninext, pad_frames
-from runners.networks.window_order import effective_window, from_windows, to_windows, window_groups
 
 _LIMIT = 50000.0
 

@@ -25,11 +25,11 @@ from torch import Tensor
 from benchmarks.plain_propagation import propagate_plain
 from benchmarks.rows import Row, difference_row
 from benchmarks.timing import fastest, timed
-from propagate.engines.aot import AotEngine
-from propagate.engines.aot_frames import prepare_frame
+from propagate.engines.aot.engine import AotEngine
+from propagate.engines.aot.frames import prepare_frame
 from propagate.engines.settings import EngineSettings
 from propagate.propagator import Propagator, Source
-from rvos.mask_sequences import MaskSequence
+from rvos.masks.mask_sequences import MaskSequence
 from rvos.videos import Video
 
 _N_FRAMES = 4

@@ -19,17 +19,17 @@ from unittest.mock import patch
 from benchmarks.roofline import one_core
 from benchmarks.rows import Row, difference_row
 from benchmarks.timing import timed
-from pipeline.kinds.loaded import NETWORK
-from pipeline.plan import Plan, make_plan
-from pipeline.recipe.graph import build_graph
-from pipeline.recipe.reader import read_recipe
-from pipeline.results import Results
-from pipeline.running import RunMeans, compute
-from pipeline.workspace import prepare_workspace
-from rvos.datasets import open_dataset
-from rvos.mask_sequences import MaskSequence
-from rvos.store import Store
+from rvos.formats import open_dataset
+from rvos.masks.mask_sequences import MaskSequence
+from rvos.masks.stored.store import Store
 from rvos.videos import Video
+from rvos_fusion.kinds.loaded import NETWORK
+from rvos_fusion.planning.plan import Plan, make_plan
+from rvos_fusion.planning.results import Results
+from rvos_fusion.planning.workspace import prepare_workspace
+from rvos_fusion.recipe.graph import build_graph
+from rvos_fusion.recipe.reader import read_recipe
+from rvos_fusion.running.compute import RunMeans, compute
 
 _RECIPE = Path(__file__).parents[1] / "pipeline.yaml"
 _VIDEOS = 2

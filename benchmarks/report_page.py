@@ -25,12 +25,12 @@ from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
 from benchmarks.rows import Row
-from pipeline.cli import main as rvos
-from pipeline.plan import make_plan
-from pipeline.recipe.graph import build_graph
-from pipeline.recipe.reader import read_recipe
-from rvos.mask_sequences import MaskSequence, encode
-from rvos.store import Store
+from rvos.masks.mask_sequences import MaskSequence, encode
+from rvos.masks.stored.store import Store
+from rvos_fusion.commands.cli import main as rvos
+from rvos_fusion.planning.plan import make_plan
+from rvos_fusion.recipe.graph import build_graph
+from rvos_fusion.recipe.reader import read_recipe
 
 N_VIDEOS, N_FRAMES, N_PATTERNS = 202, 12, 8
 SIZE = (720, 1280)

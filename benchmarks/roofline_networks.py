@@ -10,13 +10,13 @@ import deaot_toolkit
 import torch
 from torch import nn
 
-from propagate.engines.sam2_memory import N_MAPS, N_POINTERS, Recalled
-from propagate.engines.sam2_network import Sam2Network
-from propagate.engines.sam2_sizes import find_config
-from runners.networks.mutr import Mutr, MutrConfig
-from runners.networks.referformer import ReferFormer, ReferFormerConfig
-from runners.networks.soc import SOC
-from runners.networks.soc_types import SOCConfig
+from propagate.engines.sam2.memory import N_MAPS, N_POINTERS, Recalled
+from propagate.engines.sam2.network import Sam2Network
+from propagate.engines.sam2.sizes import find_config
+from runners.networks.referformer.mutr import Mutr, MutrConfig
+from runners.networks.referformer.network import ReferFormer, ReferFormerConfig
+from runners.networks.soc.network import SOC
+from runners.networks.soc.types import SOCConfig
 from runners.networks.uninext.config import RELEASED, UninextConfig
 from runners.networks.uninext.network import Uninext, pad_frames
 

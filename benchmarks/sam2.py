@@ -23,14 +23,14 @@ from transformers import Sam2VideoInferenceSession
 from benchmarks.propagation import draw_masks
 from benchmarks.rows import Row
 from benchmarks.timing import timed
-from propagate.engines.sam2 import Sam2Engine
-from propagate.engines.sam2_input import prepare_frame, prepare_mask
-from propagate.engines.sam2_network import Sam2Network
-from propagate.engines.sam2_sizes import IMAGE_SIDE, find_config
+from propagate.engines.sam2.engine import Sam2Engine
+from propagate.engines.sam2.input import prepare_frame, prepare_mask
+from propagate.engines.sam2.network import Sam2Network
+from propagate.engines.sam2.sizes import IMAGE_SIDE, find_config
 from propagate.engines.settings import EngineSettings
 from propagate.frames import Frame
 from propagate.propagator import Propagator, Source
-from rvos.mask_sequences import MaskSequence
+from rvos.masks.mask_sequences import MaskSequence
 from rvos.videos import Expression, Video
 
 NETWORKS = ("sam2.1-hiera-large", "sam2.1-hiera-tiny")

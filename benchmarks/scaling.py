@@ -16,14 +16,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.rows import Row
-from pipeline.executors.simulation import Estimate, simulate
-from pipeline.kinds.base import Task
-from pipeline.node_tasks import NodeTasks
-from pipeline.plan import Plan
-from pipeline.recipe.graph import build_graph
-from pipeline.recipe.reader import read_recipe
-from pipeline.timings import count_work
 from rvos.videos import Expression, Video
+from rvos_fusion.executors.simulation import Estimate, simulate
+from rvos_fusion.kinds.base import Task
+from rvos_fusion.planning.node_tasks import NodeTasks
+from rvos_fusion.planning.plan import Plan
+from rvos_fusion.planning.timings import count_work
+from rvos_fusion.recipe.graph import build_graph
+from rvos_fusion.recipe.reader import read_recipe
 
 N_VIDEOS = (202, 507)
 N_WORKERS = (1, 2, 4, 8, 16, 32, 64, 128, 256)

@@ -23,9 +23,9 @@ from torch import Tensor
 from benchmarks.plain_referring import plain_predict
 from benchmarks.rows import Row
 from benchmarks.timing import fastest, timed
-from runners.networks.referformer import ReferFormer, ReferFormerConfig
-from runners.networks.referring import Selection, VisualFeatures
-from runners.networks.text_encoder import TextConfig
+from runners.networks.parts.referring import Selection, VisualFeatures
+from runners.networks.referformer.network import ReferFormer, ReferFormerConfig
+from runners.networks.text.text_encoder import TextConfig
 
 EXPRESSIONS = 4
 WINDOW, LONG = 36, 300
@@ -150,9 +150,9 @@ def windowed_peaks() -> tuple[float, float]:
 
 def print_windowed_peaks() -> None:
     """Print both peaks of a small network on frames of 180x320; run in a process of its own."""
-    from runners.clip_runner import ClipProtocol
-    from runners.networks.tokenizers import SmallTokens
-    from runners.options import ReferringOptions
+    from runners.networks.text.tokenizers import SmallTokens
+    from runners.passes.clip_runner import ClipProtocol
+    from runners.passes.options import ReferringOptions
     from runners.referring import ReferringRunner
     from rvos.videos import Expression, Video
 

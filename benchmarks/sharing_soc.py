@@ -15,8 +15,8 @@ from torch import Tensor
 from benchmarks.plain_referring import plain_soc
 from benchmarks.rows import Row
 from benchmarks.timing import fastest, timed
-from runners.networks.soc import SOC
-from runners.networks.soc_types import ChosenQuery, SOCConfig, VisualFeatures
+from runners.networks.soc.network import SOC
+from runners.networks.soc.types import ChosenQuery, SOCConfig, VisualFeatures
 
 EXPRESSIONS = 4
 _WORDS = 12

@@ -22,7 +22,7 @@ from benchmarks.timing import fastest, paired
 from runners.networks.uninext.config import RELEASED, UninextConfig
 from runners.networks.uninext.language import Text
 from runners.networks.uninext.network import Selection, Uninext, pad_frames
-from runners.options import CPU_TOKENS_AT_ONCE, TOKENS_AT_ONCE
+from runners.passes.options import CPU_TOKENS_AT_ONCE, TOKENS_AT_ONCE
 from runners.uninext_frames import count_tokens
 
 _WORDS = 12

@@ -24,10 +24,10 @@ from propagate.proposals import list_key_frames
 from propagate.tracklet_suppression import Candidate, SuppressionSettings, suppress
 from propagate.tracklet_tracking import TrackletTracker
 from propagate.tracklets import TrackletSettings
-from rvos.detections import Proposal, VideoProposals
-from rvos.mask_sequences import decode, encode
-from rvos.runs import Runs
-from rvos.tracklets import Tracklet
+from rvos.masks.detections import Proposal, VideoProposals
+from rvos.masks.mask_sequences import decode, encode
+from rvos.masks.runs import Runs
+from rvos.masks.tracklets import Tracklet
 from rvos.videos import Video
 
 _CASE = Case("r50-aotl", (128, 224), 4)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from fusion.overlaps import Overlaps
 from rvos.errors import FusionError
-from rvos.runs import Runs
+from rvos.masks.runs import Runs
 
 Integers = NDArray[np.int64]
 Flags = NDArray[np.bool_]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from fusion.votes import check_alike
 from rvos.errors import FusionError
-from rvos.mask_sequences import MaskSequence, SoftMaps, encode
+from rvos.masks.mask_sequences import MaskSequence, SoftMaps, encode
 
 
 def average(members: Sequence[MaskSequence], *, weights: Sequence[int], threshold: float = 0.5) -> tuple[bytes, ...]:

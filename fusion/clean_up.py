@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from rvos.mask_sequences import MaskSequence, encode
+from rvos.masks.mask_sequences import MaskSequence, encode
 from rvos.settings import Chance
 
 Mask = NDArray[np.bool_]

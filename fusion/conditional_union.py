@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from rvos.runs import Runs, unite
+from rvos.masks.runs import Runs, unite
 
 AREA_SHARE = Fraction(2, 3)
 """Part of the first mask's area below which the second counts as too small."""

@@ -11,8 +11,8 @@ from typing import Any
 from fusion.assignment import ScoreFit
 from fusion.fitting import Logistic, PairFit
 from rvos.errors import InputError
-from rvos.files import write_atomically
-from rvos.json_files import read_json
+from rvos.files.atomic import write_atomically
+from rvos.files.json_files import read_json
 
 FORMAT = "rvos-fusion fit"
 VERSION = 1

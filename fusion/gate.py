@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from fusion.overlaps import are_near
 from fusion.votes import read_all_runs
 from rvos.errors import FusionError
-from rvos.mask_sequences import MaskSequence
+from rvos.masks.mask_sequences import MaskSequence
 
 Values = NDArray[np.float64]
 Flags = NDArray[np.bool_]

@@ -10,8 +10,8 @@ from statistics import median
 from typing import Literal, get_args
 
 from rvos.errors import InputError
-from rvos.json_files import read_json
-from rvos.runs import Runs, tracklet_iou
+from rvos.files.json_files import read_json
+from rvos.masks.runs import Runs, tracklet_iou
 from rvos.videos import Video
 
 GroupingRule = Literal["object_id", "runs", "neighbours", "agreement", "file", "none"]

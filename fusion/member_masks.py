@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fusion.overlaps import Overlaps
 from fusion.runs import Values, share_hits
 from fusion.votes import read_all_runs
-from rvos.mask_sequences import MaskSequence
+from rvos.masks.mask_sequences import MaskSequence
 
 Member = Mapping[str, MaskSequence]
 

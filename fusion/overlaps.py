@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusion.votes import count_votes
-from rvos.coco_text import Positions, accumulate
 from rvos.errors import FusionError
-from rvos.runs import Runs
+from rvos.masks.coco_text import Positions, accumulate
+from rvos.masks.runs import Runs
 
 Integers = NDArray[np.int64]
 Flags = NDArray[np.bool_]
@@ -40,7 +40,7 @@ class Vote:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pieces:
-    """The line of all frames (see `rvos.runs`), cut at every boundary of at most 16 sequences.
+    """The line of all frames (see `rvos.masks.runs`), cut at every boundary of at most 16 sequences.
 
     Args:
         positions: `(P,)` where each piece begins, ascending; some pieces are empty.

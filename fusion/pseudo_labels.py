@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rvos.errors import FusionError
-from rvos.mask_sequences import MaskSequence
+from rvos.masks.mask_sequences import MaskSequence
 
 MOST_OBJECTS = 254
 """Of an index map; 255 is void."""

@@ -18,8 +18,8 @@ from fusion.scores import ScoreRule, combine_scores
 from fusion.thresholds import Threshold, scale_weights
 from fusion.votes import check_alike, read_all_runs, vote
 from rvos.errors import FusionError
-from rvos.mask_sequences import MaskSequence
-from rvos.runs import Runs
+from rvos.masks.mask_sequences import MaskSequence
+from rvos.masks.runs import Runs
 
 FusionMethod = Literal["votes", "average", "best", "assign", "conditional_union"]
 FUSION_METHODS: tuple[str, ...] = get_args(FusionMethod)

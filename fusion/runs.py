@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from fusion.groups import Group
 from fusion.overlaps import are_near
 from rvos.errors import FusionError
-from rvos.runs import Runs
+from rvos.masks.runs import Runs
 
 Values = NDArray[np.float64]
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rvos.errors import FusionError
-from rvos.mask_sequences import MaskSequence
+from rvos.masks.mask_sequences import MaskSequence
 
 ScoreRule = Literal["first", "mean", "product"]
 SCORE_RULES: tuple[str, ...] = get_args(ScoreRule)

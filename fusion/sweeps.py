@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 
 from fusion.rules import FusionRule
 from fusion.thresholds import Threshold
-from rvos.bit_masks import Words
 from rvos.errors import FusionError
 from rvos.evaluation.columns import trace_runs
 from rvos.evaluation.measures import score
 from rvos.evaluation.outlines import Outlines
-from rvos.runs import Runs
+from rvos.masks.bit_masks import Words
+from rvos.masks.runs import Runs
 
 Integers = NDArray[np.int64]
 Values = NDArray[np.float64]

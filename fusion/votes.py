@@ -9,15 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rvos.errors import FusionError
-from rvos.mask_sequences import MaskSequence
-from rvos.runs import Runs
+from rvos.masks.mask_sequences import MaskSequence
+from rvos.masks.runs import Runs
 
 Integers = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class VoteCounts:
-    """The sum of weighted masks along the line of all frames (see `rvos.runs`).
+    """The sum of weighted masks along the line of all frames (see `rvos.masks.runs`).
 
     Args:
         positions: `(P,)` ascending places where the sum changes.

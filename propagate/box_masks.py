@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from propagate.engines.protocol import Engine
 from propagate.frames import Frame
 from propagate.propagator import EXPRESSIONS_AT_ONCE
-from rvos.mask_sequences import encode
+from rvos.masks.mask_sequences import encode
 from rvos.videos import Video
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from propagate.passes import Prediction
-from rvos.mask_sequences import KeepSoft, MaskSequence, SoftMaps, encode
+from rvos.masks.mask_sequences import KeepSoft, MaskSequence, SoftMaps, encode
 
 _SOFT_STRIDE = 4
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from propagate.key_frames import rank_steady_frames
-from rvos.mask_sequences import MaskSequence
-from rvos.runs import Runs, intersect_by_frame
+from rvos.masks.mask_sequences import MaskSequence
+from rvos.masks.runs import Runs, intersect_by_frame
 
 
 @dataclass(frozen=True, slots=True, eq=False)

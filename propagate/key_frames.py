@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rvos.errors import ConfigError, InputError
-from rvos.mask_sequences import MaskSequence, SoftMaps
-from rvos.runs import Runs
+from rvos.masks.mask_sequences import MaskSequence, SoftMaps
+from rvos.masks.runs import Runs
 
 _LARGEST_RATIO = 2.0
 _FOREGROUND = 0.5

@@ -20,10 +20,10 @@ from propagate.frames import Frame
 from propagate.masklets import MaskletSettings, find_instance, pick_boxes
 from propagate.passes import Track, run_passes
 from propagate.propagator import EXPRESSIONS_AT_ONCE
-from rvos.detections import FrameInstances
 from rvos.errors import InputError
-from rvos.mask_sequences import MaskSequence, decode, encode
-from rvos.tracklets import Tracklet
+from rvos.masks.detections import FrameInstances
+from rvos.masks.mask_sequences import MaskSequence, decode, encode
+from rvos.masks.tracklets import Tracklet
 from rvos.videos import Video
 
 FoundByFrame = Mapping[int, FrameInstances]

@@ -12,8 +12,8 @@ from typing import Annotated, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from rvos.detections import FrameBoxes
-from rvos.runs import Runs, tracklet_iou
+from rvos.masks.detections import FrameBoxes
+from rvos.masks.runs import Runs, tracklet_iou
 from rvos.settings import Count, Range
 
 _SMALLEST_SIDE = 1.0

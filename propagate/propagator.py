@@ -16,7 +16,7 @@ from propagate.engines.protocol import Engine
 from propagate.key_frames import pick_key_frame, pick_start_frames
 from propagate.passes import Prediction, Track, run_passes
 from rvos.errors import ConfigError
-from rvos.mask_sequences import KeepSoft, MaskSequence
+from rvos.masks.mask_sequences import KeepSoft, MaskSequence
 from rvos.videos import Video
 
 EXPRESSIONS_AT_ONCE = 8

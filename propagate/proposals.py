@@ -9,9 +9,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Annotated, Literal
 
-from rvos.detections import Proposal
 from rvos.errors import ConfigError
-from rvos.runs import Runs, tracklet_iou
+from rvos.masks.detections import Proposal
+from rvos.masks.runs import Runs, tracklet_iou
 from rvos.settings import Chance, Count, Range
 
 Sampling = Literal["ends", "midpoints"]

@@ -17,9 +17,9 @@ from typing import Annotated, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from rvos.coco_text import Integers
 from rvos.errors import ConfigError
-from rvos.runs import Runs, intersect_by_frame, unite
+from rvos.masks.coco_text import Integers
+from rvos.masks.runs import Runs, intersect_by_frame, unite
 from rvos.settings import Range
 
 Combination = tuple[int, ...]

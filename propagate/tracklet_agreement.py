@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from rvos.runs import Runs, tracklet_iou
+from rvos.masks.runs import Runs, tracklet_iou
 
 
 def score_agreement(

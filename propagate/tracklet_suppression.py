@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from rvos.runs import Integers, Runs, intersect
+from rvos.masks.runs import Integers, Runs, intersect
 from rvos.settings import Count, Range
 
 ProbabilityMean = Literal["all", "visible"]

@@ -13,17 +13,17 @@ import numpy as np
 import torch
 
 from propagate.collecting import mean_inside
-from propagate.engines.aot import AotEngine
-from propagate.engines.aot_joint import JointEngine
+from propagate.engines.aot.engine import AotEngine
+from propagate.engines.aot.joint import JointEngine
 from propagate.engines.protocol import Engine
 from propagate.passes import Prediction, Track, run_passes
 from propagate.propagator import EXPRESSIONS_AT_ONCE, share_out
 from propagate.tracklets import TrackletSettings
-from rvos.detections import Proposal, VideoProposals
 from rvos.errors import ConfigError, InputError
-from rvos.mask_sequences import decode, encode
-from rvos.runs import Runs, tracklet_iou
-from rvos.tracklets import Tracklet
+from rvos.masks.detections import Proposal, VideoProposals
+from rvos.masks.mask_sequences import decode, encode
+from rvos.masks.runs import Runs, tracklet_iou
+from rvos.masks.tracklets import Tracklet
 from rvos.videos import Video
 
 EXPLAINED_IOU = 0.9

@@ -18,9 +18,9 @@ from propagate.tracklet_suppression import (
     suppress,
 )
 from rvos.errors import InputError
-from rvos.mask_sequences import MaskSequence
-from rvos.runs import Runs
-from rvos.tracklets import Dropped, Tracklet, TrackletSet
+from rvos.masks.mask_sequences import MaskSequence
+from rvos.masks.runs import Runs
+from rvos.masks.tracklets import Dropped, Tracklet, TrackletSet
 from rvos.videos import Video
 
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal, Protocol, get_args
 
-from runners.test_time import TestTime
+from runners.passes.test_time import TestTime
 from rvos.errors import ConfigError
-from rvos.mask_sequences import KeepSoft, MaskSequence
+from rvos.masks.mask_sequences import KeepSoft, MaskSequence
 from rvos.settings import Range, Size
 from rvos.videos import Expression, Video
 

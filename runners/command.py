@@ -26,10 +26,10 @@ import numpy as np
 
 from runners.outside import CommandModel
 from rvos.errors import InputError, StoreError
-from rvos.files import write_atomically
+from rvos.files.atomic import write_atomically
+from rvos.files.json_files import expect_list, expect_object, read_json
 from rvos.imports import open_source
-from rvos.json_files import expect_list, expect_object, read_json
-from rvos.mask_sequences import MaskSequence
+from rvos.masks.mask_sequences import MaskSequence
 from rvos.videos import Expression, Video
 
 _FINISHED = "finished"

@@ -11,13 +11,13 @@ from dataclasses import replace
 import torch
 
 from runners.base import ModelSettings
-from runners.checkpoints import CheckpointFile, build_network, read_checkpoint, read_stated_config
-from runners.networks.backbones import find_backbone
-from runners.networks.mutr import Mutr, MutrConfig
-from runners.networks.released import load_released
-from runners.options import MutrOptions
+from runners.checkpoints.loading import CheckpointFile, build_network, read_checkpoint, read_stated_config
+from runners.checkpoints.resources import check_backbone, open_tokens
+from runners.networks.backbones.table import find_backbone
+from runners.networks.parts.released import load_released
+from runners.networks.referformer.mutr import Mutr, MutrConfig
+from runners.passes.options import MutrOptions
 from runners.referring import ReferringRunner, compile_network, plan_clips, released_backbone
-from runners.resources import check_backbone, open_tokens
 from rvos.errors import CheckpointError, ConfigError
 from rvos.settings import load
 

@@ -9,7 +9,7 @@ from typing import Literal
 
 from runners.base import OptionValue
 from rvos.errors import ConfigError, InputError
-from rvos.mask_sequences import KeepSoft, MaskSequence
+from rvos.masks.mask_sequences import KeepSoft, MaskSequence
 from rvos.settings import Positive
 from rvos.videos import Expression, Video
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import torch
 
 from runners.base import ModelSettings
-from runners.checkpoints import CheckpointFile, build_network, read_checkpoint, read_stated_config
-from runners.networks.backbones import find_backbone
-from runners.networks.referformer import ReferFormer, ReferFormerConfig
-from runners.networks.released import load_released
-from runners.options import ReferringOptions
+from runners.checkpoints.loading import CheckpointFile, build_network, read_checkpoint, read_stated_config
+from runners.checkpoints.resources import check_backbone, open_tokens
+from runners.networks.backbones.table import find_backbone
+from runners.networks.parts.released import load_released
+from runners.networks.referformer.network import ReferFormer, ReferFormerConfig
+from runners.passes.options import ReferringOptions
 from runners.referring import ReferringRunner, compile_network, plan_clips, released_backbone
-from runners.resources import check_backbone, open_tokens
 from rvos.errors import CheckpointError
 from rvos.settings import load
 

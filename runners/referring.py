@@ -8,15 +8,15 @@ import torch
 from torch import Tensor
 
 from runners.base import ModelSettings
-from runners.checkpoints import CheckpointFile
-from runners.clip_runner import ClipProtocol, ClipRunner, find_centre
-from runners.networks.backbones import find_backbone
-from runners.networks.recognition import infer_backbone, name_backbone
-from runners.networks.referformer import ReferFormer
-from runners.networks.referring import VisualFeatures
-from runners.networks.text_encoder import TextFeatures, stack_texts
-from runners.networks.tokenizers import Tokens
-from runners.options import ReferringOptions
+from runners.checkpoints.loading import CheckpointFile
+from runners.networks.backbones.table import find_backbone
+from runners.networks.parts.recognition import infer_backbone, name_backbone
+from runners.networks.parts.referring import VisualFeatures
+from runners.networks.referformer.network import ReferFormer
+from runners.networks.text.text_encoder import TextFeatures, stack_texts
+from runners.networks.text.tokenizers import Tokens
+from runners.passes.clip_runner import ClipProtocol, ClipRunner, find_centre
+from runners.passes.options import ReferringOptions
 from rvos.errors import CheckpointError
 
 _GPU_EXPRESSIONS = 4

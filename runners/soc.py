@@ -8,15 +8,15 @@ import torch
 from torch import Tensor
 
 from runners.base import ModelSettings
-from runners.checkpoints import read_checkpoint
-from runners.clip_runner import ClipProtocol, ClipRunner, find_centre
-from runners.networks.soc import SOC
-from runners.networks.soc_checkpoints import load_soc
-from runners.networks.soc_types import VisualFeatures
-from runners.networks.text_encoder import TextFeatures
-from runners.networks.tokenizers import Tokens
-from runners.options import SOCOptions
-from runners.resources import check_backbone, open_tokens
+from runners.checkpoints.loading import read_checkpoint
+from runners.checkpoints.resources import check_backbone, open_tokens
+from runners.networks.soc.checkpoints import load_soc
+from runners.networks.soc.network import SOC
+from runners.networks.soc.types import VisualFeatures
+from runners.networks.text.text_encoder import TextFeatures
+from runners.networks.text.tokenizers import Tokens
+from runners.passes.clip_runner import ClipProtocol, ClipRunner, find_centre
+from runners.passes.options import SOCOptions
 from rvos.errors import ConfigError
 from rvos.settings import load
 

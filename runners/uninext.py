@@ -11,19 +11,19 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from runners.base import ModelSettings, Precision
-from runners.checkpoints import CheckpointFile, build_network, read_checkpoint, read_stated_config
-from runners.networks.tokenizers import SmallTokens, Tokens
+from runners.checkpoints.loading import CheckpointFile, build_network, read_checkpoint, read_stated_config
+from runners.checkpoints.resources import arithmetic, memory_advice
+from runners.networks.text.tokenizers import SmallTokens, Tokens
 from runners.networks.uninext.association import follow
 from runners.networks.uninext.config import RELEASED, TextSizes, UninextConfig
 from runners.networks.uninext.language import Text, WordPieces, clean_expression
 from runners.networks.uninext.loading import load_network, recognise_backbone
 from runners.networks.uninext.network import Selection, Uninext, pad_frames
 from runners.networks.uninext.visual import Visual
-from runners.options import CPU_TOKENS_AT_ONCE, TOKENS_AT_ONCE, UninextOptions
-from runners.resources import arithmetic, memory_advice
+from runners.passes.options import CPU_TOKENS_AT_ONCE, TOKENS_AT_ONCE, UninextOptions
 from runners.uninext_frames import SOFT_RANGE, count_tokens, finish, input_size, keep_logits, normalise, resize_frame
 from rvos.errors import CheckpointError, ConfigError, InputError
-from rvos.mask_sequences import KeepSoft, MaskSequence, SoftMaps, decode, encode
+from rvos.masks.mask_sequences import KeepSoft, MaskSequence, SoftMaps, decode, encode
 from rvos.settings import load
 from rvos.videos import Expression, Video
 

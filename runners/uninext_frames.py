@@ -11,7 +11,7 @@ from torch import Tensor
 
 from runners.networks.uninext.config import FEATURE_STRIDE, MEAN, N_LEVELS, STD
 from runners.networks.uninext.masks import OUTPUT_STRIDE, full_size_logits
-from rvos.mask_sequences import KeepSoft, SoftMaps
+from rvos.masks.mask_sequences import KeepSoft, SoftMaps
 
 SOFT_RANGE = (-8.0, 8.0)
 

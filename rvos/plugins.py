@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from rvos.errors import ConfigError, InputError
-from rvos.files import read_whole
+from rvos.files.atomic import read_whole
 
 _STAMP = "__rvos_checksum__"
 """Attribute of a module that says which content was imported: a long-lived worker imports edited code anew."""

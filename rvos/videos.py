@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rvos.errors import InputError
-from rvos.files import read_whole
-from rvos.images import LARGEST_IMAGE_FILE, decode_frame, read_image_size
+from rvos.files.atomic import read_whole
+from rvos.files.images import LARGEST_IMAGE_FILE, decode_frame, read_image_size
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,7 @@ class Video:
         return read_image_size(self._read_file(path), where=str(path))
 
     def _read_clip(self, path: Path) -> tuple[NDArray[np.uint8], ...]:
-        from rvos.video_files import read_clip_frames  # slow to import, and few data sets have video files
+        from rvos.files.video_files import read_clip_frames  # slow to import, and few data sets have video files
 
         return read_clip_frames(path, self.clip_frames or ())
 

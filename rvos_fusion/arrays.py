@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from fusion.votes import count_votes
 from rvos.errors import FusionError
 from rvos.evaluation.measures import j_and_f
-from rvos.mask_sequences import decode
-from rvos.runs import Runs
+from rvos.masks.mask_sequences import decode
+from rvos.masks.runs import Runs
 
 Masks = NDArray[np.bool_]
 

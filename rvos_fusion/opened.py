@@ -10,19 +10,19 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.plan import make_plan, select_videos
-from pipeline.recipe.graph import build_graph, check_files
-from pipeline.recipe.reader import read_recipe
-from pipeline.recipe.recipe import Recipe
-from pipeline.results import Results
-from pipeline.running import RunMeans, compute
-from pipeline.scoring import score_nodes
-from pipeline.tables import TableRow as ScoreRow
-from pipeline.tables import make_table
-from pipeline.workspace import prepare_workspace
-from rvos.datasets import Dataset
 from rvos.errors import StoreError
-from rvos.mask_sequences import MaskSequence
+from rvos.formats import Dataset
+from rvos.masks.mask_sequences import MaskSequence
+from rvos_fusion.planning.plan import make_plan, select_videos
+from rvos_fusion.planning.results import Results
+from rvos_fusion.planning.workspace import prepare_workspace
+from rvos_fusion.recipe.graph import build_graph, check_files
+from rvos_fusion.recipe.reader import read_recipe
+from rvos_fusion.recipe.recipe import Recipe
+from rvos_fusion.running.compute import RunMeans, compute
+from rvos_fusion.scores.scoring import score_nodes
+from rvos_fusion.scores.tables import TableRow as ScoreRow
+from rvos_fusion.scores.tables import make_table
 
 Masks = NDArray[np.bool_]
 

@@ -8,13 +8,13 @@ from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 
-from pipeline.checksums import Checksums
-from pipeline.kinds.artefacts import Artefact
-from pipeline.kinds.base import Node, NodeFile, Task, WorkerKey
-from rvos.artefacts import BOXES
-from rvos.detections import FrameBoxes, VideoBoxes
+from rvos.masks.detections import FrameBoxes, VideoBoxes
+from rvos.masks.stored import BOXES
 from rvos.settings import Key
 from rvos.videos import Video
+from rvos_fusion.kinds.artefacts import Artefact
+from rvos_fusion.kinds.base import Node, NodeFile, Task, WorkerKey
+from rvos_fusion.kinds.checksums import Checksums
 
 
 @dataclass(frozen=True, slots=True)

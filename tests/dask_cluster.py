@@ -38,7 +38,7 @@ class Cluster:
         """Start the scheduler as docs/cluster.md does, and wait until it listens."""
         self.scheduler = self._start(
             "dask_scheduler", "--host", "127.0.0.1", "--port", str(self.port), "--no-show",
-            "--preload", "pipeline.executors.dask_scheduler",
+            "--preload", "rvos_fusion.executors.dask_scheduler",
         )  # fmt: skip
         wait_for(self._listens)
 

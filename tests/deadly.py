@@ -8,11 +8,11 @@ import sys
 import threading
 from pathlib import Path
 
-from pipeline.executors.base import Pass
-from pipeline.executors.driver import run_plan
-from pipeline.executors.processes import Processes
-from pipeline.progress import Progress
-from pipeline.tasks import Outcome, run_together
+from rvos_fusion.executors.base import Pass
+from rvos_fusion.executors.driver import run_plan
+from rvos_fusion.executors.processes import Processes
+from rvos_fusion.planning.tasks import Outcome, run_together
+from rvos_fusion.running.progress import Progress
 
 DEADLY = ("a", "video1")
 

@@ -9,9 +9,9 @@ import os
 import signal
 import time
 
-from pipeline.executors import dask
-from pipeline.executors.base import Pass
-from pipeline.tasks import Outcome, run_together
+from rvos_fusion.executors import dask
+from rvos_fusion.executors.base import Pass
+from rvos_fusion.planning.tasks import Outcome, run_together
 
 ALWAYS, ONCE, HELD = ("a", "video1"), ("b", "video0"), ("final", "video2")
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from pipeline.cli import main
+from rvos_fusion.commands.cli import main
 
-PRELOADED = ["killable", "pipeline.commands.run", "pipeline.kinds.fuse", "pipeline.kinds.imported"]
+PRELOADED = ["killable", "rvos_fusion.commands.run", "rvos_fusion.kinds.fuse", "rvos_fusion.kinds.imported"]
 
 
 def run_recipe(recipe: str, workspace: str) -> None:

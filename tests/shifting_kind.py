@@ -12,13 +12,13 @@ from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 
-from pipeline.checksums import Checksums
-from pipeline.kinds.artefacts import MASKS, Artefact
-from pipeline.kinds.base import Node, NodeFile, Task, WorkerKey
 from rvos.errors import InputError
-from rvos.mask_sequences import MaskSequence, encode
+from rvos.masks.mask_sequences import MaskSequence, encode
 from rvos.settings import Key
 from rvos.videos import Video
+from rvos_fusion.kinds.artefacts import MASKS, Artefact
+from rvos_fusion.kinds.base import Node, NodeFile, Task, WorkerKey
+from rvos_fusion.kinds.checksums import Checksums
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from pipeline.kinds.base import Task
-from pipeline.plan import Plan
-from pipeline.recipe.graph import build_graph
-from pipeline.recipe.reader import read_recipe
 from rvos.videos import Expression, Video
+from rvos_fusion.kinds.base import Task
+from rvos_fusion.planning.plan import Plan
+from rvos_fusion.recipe.graph import build_graph
+from rvos_fusion.recipe.reader import read_recipe
 
 RECIPE = """\
 dataset: {format: ref-youtube-vos, root: data, split: valid}

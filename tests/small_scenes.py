@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from demo.appearance import Look
-from demo.motion import Path
-from demo.scenes import Scene, Thing
+from rvos_fusion.synthetic.appearance import Look
+from rvos_fusion.synthetic.motion import Path
+from rvos_fusion.synthetic.scenes import Scene, Thing
 
 N_FRAMES = 8
 BALL = Look("circle", "red", "plain", "medium")

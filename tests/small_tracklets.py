@@ -8,13 +8,13 @@ import numpy as np
 import torch
 from PIL import Image
 
-from runners.checkpoints import save_network
-from runners.networks.backbones import BackboneConfig
-from runners.networks.text_encoder import TextConfig
+from runners.checkpoints.loading import save_network
+from runners.networks.backbones.table import BackboneConfig
+from runners.networks.text.text_encoder import TextConfig
 from runners.networks.tracklets.config import GroundingConfig
 from runners.networks.tracklets.network import GroundingNetwork
-from rvos.mask_sequences import encode
-from rvos.tracklets import Tracklet, TrackletSet
+from rvos.masks.mask_sequences import encode
+from rvos.masks.tracklets import Tracklet, TrackletSet
 from rvos.videos import Expression, Video
 
 CONFIG = GroundingConfig(

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from rvos.errors import ConfigError
-from rvos.mask_sequences import KeepSoft
+from rvos.masks.mask_sequences import KeepSoft
 from rvos.plugins import is_plugin_name, list_entry_points
 from rvos.settings import Positive, Size
 

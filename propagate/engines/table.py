@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from propagate.engines.protocol import Engine
 
 ENGINES: Mapping[Family, str] = {
-    "aot": "propagate.engines.aot",
-    "sam2": "propagate.engines.sam2",
+    "aot": "propagate.engines.aot.engine",
+    "sam2": "propagate.engines.sam2.engine",
     "own": "propagate.engines.own",
 }
 """Each has `load_engine(settings, device=...)`."""

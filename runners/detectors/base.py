@@ -7,8 +7,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Literal, Protocol
 
-from rvos.detections import FrameInstances
 from rvos.errors import ConfigError
+from rvos.masks.detections import FrameInstances
 from rvos.plugins import is_plugin_name, list_entry_points
 from rvos.settings import Chance, nearest, show
 from rvos.videos import Video

@@ -16,8 +16,8 @@ from torch import Tensor
 
 from runners.detectors.base import DetectorSettings
 from runners.networks.uninext.language import WordPieces
-from rvos.detections import FrameBoxes, FrameInstances
 from rvos.errors import CheckpointError, InputError
+from rvos.masks.detections import FrameBoxes, FrameInstances
 from rvos.videos import Video
 
 if TYPE_CHECKING:
@@ -180,7 +180,7 @@ def load_network(folder: Path) -> Any:
 
 
 def _check_folder(folder: Path) -> None:
-    from rvos.json_files import expect_object, read_json
+    from rvos.files.json_files import expect_object, read_json
 
     for name in ("config.json", "preprocessor_config.json", WEIGHTS):
         if not (folder / name).is_file():

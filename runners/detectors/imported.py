@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from runners.detectors.base import DetectorSettings
-from rvos.datasets.truth import check_run_length
-from rvos.detections import FrameBoxes, FrameInstances
 from rvos.errors import InputError
-from rvos.json_files import expect_list, expect_object, read_json
-from rvos.mask_sequences import decode
-from rvos.nouns import is_category
-from rvos.runs import Runs
+from rvos.files.json_files import expect_list, expect_object, read_json
+from rvos.formats.truth import check_run_length
+from rvos.language.nouns import is_category
+from rvos.masks.detections import FrameBoxes, FrameInstances
+from rvos.masks.mask_sequences import decode
+from rvos.masks.runs import Runs
 from rvos.videos import Video
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from runners.detectors.base import DetectorSettings
 from runners.detectors.imported import box_mask
 from runners.uninext import Candidates, UninextRunner
 from runners.uninext import build as build_runner
-from rvos.detections import FrameBoxes, FrameInstances
+from rvos.masks.detections import FrameBoxes, FrameInstances
 from rvos.videos import Expression, Video
 
 if TYPE_CHECKING:

@@ -10,12 +10,12 @@ import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from rvos.datasets.truth import check_run_length
 from rvos.errors import InputError
 from rvos.evaluation.average_precision import Detection
-from rvos.json_files import expect_list, expect_object, parse_json, read_json
-from rvos.mask_sequences import MaskSequence
-from rvos.trees import open_tree
+from rvos.files.json_files import expect_list, expect_object, parse_json, read_json
+from rvos.files.trees import open_tree
+from rvos.formats.truth import check_run_length
+from rvos.masks.mask_sequences import MaskSequence
 
 RESULTS = "results.json"
 _LARGEST = 1 << 32

@@ -8,13 +8,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from rvos.bit_masks import WORD, Words, find_columns, to_words
 from rvos.evaluation.outlines import Outlines, matching_radius, trace_together, trace_words
-from rvos.runs import Runs
+from rvos.masks.bit_masks import WORD, Words, find_columns, to_words
+from rvos.masks.runs import Runs
 
 
 def pack_columns(masks: NDArray[np.bool_]) -> Words:
-    """Return masks `(T, H, W)` as words `(T, W, H // 64 + 1)`, as `rvos.bit_masks.to_words` gives those of runs."""
+    """Return masks `(T, H, W)` as words `(T, W, H // 64 + 1)`, as `bit_masks.to_words` gives those of runs."""
     n_frames, height, width = masks.shape
     packed = np.zeros((n_frames, width, (height // WORD + 1) * WORD // 8), np.uint8)
     for frame, mask in enumerate(np.ascontiguousarray(masks).view(np.uint8)):

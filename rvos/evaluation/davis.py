@@ -12,20 +12,20 @@ from typing import ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from rvos.datasets.dataset import Dataset, IndexReader
-from rvos.datasets.ref_davis17 import N_ANNOTATORS
-from rvos.datasets.truth import VOID, read_index_maps
 from rvos.errors import InputError
 from rvos.evaluation.evaluator import Evaluator
 from rvos.evaluation.measures import Statistics, outline, score, summarise
 from rvos.evaluation.outlines import Outlines
 from rvos.evaluation.predictions import read_predicted
 from rvos.evaluation.results import DatasetScore, ExpressionScore
-from rvos.index_maps import merge_by_annotator
-from rvos.mask_images import check_size, decode_index_map
-from rvos.mask_sequences import MaskSequence
-from rvos.submission import to_probabilities
-from rvos.trees import Tree, list_masks
+from rvos.files.trees import Tree, list_masks
+from rvos.formats.archives import to_probabilities
+from rvos.formats.dataset import Dataset, IndexReader
+from rvos.formats.ref_davis17 import N_ANNOTATORS
+from rvos.formats.truth import VOID, read_index_maps
+from rvos.masks.index_maps import merge_by_annotator
+from rvos.masks.mask_images import check_size, decode_index_map
+from rvos.masks.mask_sequences import MaskSequence
 from rvos.videos import Video
 
 Task = Literal["unsupervised", "semi-supervised"]

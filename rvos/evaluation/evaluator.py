@@ -6,11 +6,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import ClassVar, Protocol
 
-from rvos.datasets.dataset import Dataset
 from rvos.errors import InputError
 from rvos.evaluation.results import DatasetScore, ExpressionScore
-from rvos.mask_sequences import MaskSequence
-from rvos.trees import Tree
+from rvos.files.trees import Tree
+from rvos.formats.dataset import Dataset
+from rvos.masks.mask_sequences import MaskSequence
 from rvos.videos import Video
 
 

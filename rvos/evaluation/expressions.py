@@ -10,17 +10,17 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from rvos.datasets.dataset import TruthSource
-from rvos.datasets.truth import VideoTruth
 from rvos.evaluation.columns import pack_columns, trace_columns, trace_runs
 from rvos.evaluation.evaluator import Evaluator
 from rvos.evaluation.measures import Values, score
 from rvos.evaluation.outlines import Outlines
 from rvos.evaluation.predictions import read_predicted
 from rvos.evaluation.results import DatasetScore, ExpressionScore, average, measure_targets
-from rvos.mask_sequences import MaskSequence
-from rvos.runs import Runs
-from rvos.trees import Tree
+from rvos.files.trees import Tree
+from rvos.formats.dataset import TruthSource
+from rvos.formats.truth import VideoTruth
+from rvos.masks.mask_sequences import MaskSequence
+from rvos.masks.runs import Runs
 from rvos.videos import Expression, Video
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rvos.mask_images import check_size, decode_index_map
-from rvos.trees import Tree, list_masks
+from rvos.files.trees import Tree, list_masks
+from rvos.masks.mask_images import check_size, decode_index_map
 from rvos.videos import Expression, Video
 
 

@@ -9,10 +9,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from rvos.datasets.samples import SAMPLE_FORMATS
 from rvos.evaluation.results import DatasetScore, ExpressionScore, average_objects, measure_stability
 from rvos.evaluation.samples import SampleScore
-from rvos.files import write_atomically
+from rvos.files.atomic import write_atomically
+from rvos.formats.samples import SAMPLE_FORMATS
 
 
 def to_json(result: DatasetScore, *, stability: bool = False) -> dict[str, Any]:

@@ -11,15 +11,15 @@ from typing import cast
 
 import numpy as np
 
-from rvos.datasets.dataset import Dataset
-from rvos.datasets.samples import SampleSource, SampleTruth
 from rvos.evaluation.average_precision import Detection, Sample, measure_precision
 from rvos.evaluation.evaluator import Evaluator
 from rvos.evaluation.predictions import read_predicted
 from rvos.evaluation.results import DatasetScore, ExpressionScore
-from rvos.mask_sequences import MaskSequence, encode
-from rvos.runs import Runs, intersect
-from rvos.trees import Tree
+from rvos.files.trees import Tree
+from rvos.formats.dataset import Dataset
+from rvos.formats.samples import SampleSource, SampleTruth
+from rvos.masks.mask_sequences import MaskSequence, encode
+from rvos.masks.runs import Runs, intersect
 from rvos.videos import Expression, Video
 
 THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.9)

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from joblib import Parallel, delayed
 
-from rvos.datasets.dataset import Dataset
 from rvos.errors import InputError
 from rvos.evaluation.coco_results import find_results, read_results
 from rvos.evaluation.davis import DavisEvaluator, Task
@@ -17,8 +16,9 @@ from rvos.evaluation.expressions import ExpressionEvaluator
 from rvos.evaluation.predictions import find_strays
 from rvos.evaluation.results import DatasetScore, ExpressionScore
 from rvos.evaluation.samples import SampleEvaluator
-from rvos.mask_images import check_size
-from rvos.trees import Tree, open_masks, open_tree
+from rvos.files.trees import Tree, open_masks, open_tree
+from rvos.formats.dataset import Dataset
+from rvos.masks.mask_images import check_size
 from rvos.videos import Video
 
 _EVALUATORS: Mapping[str, Callable[[Dataset, Task], Evaluator]] = {

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from rvos.datasets.dataset import Dataset
 from rvos.errors import ConfigError
+from rvos.files.trees import open_masks
+from rvos.formats.dataset import Dataset
 from rvos.imports.dumps import DumpValues, open_dump
 from rvos.imports.npz import NpzSource
 from rvos.imports.png_folders import open_png_folder
 from rvos.imports.rle_json import open_rle
 from rvos.imports.soft_pngs import SoftPngSource
 from rvos.imports.source import Source, find_misfits
-from rvos.mask_sequences import KeepSoft, MaskSequence
-from rvos.trees import open_masks
+from rvos.masks.mask_sequences import KeepSoft, MaskSequence
 
 __all__ = ["FORMATS", "Source", "find_misfits", "open_source", "read_member"]
 

@@ -17,12 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rvos.errors import InputError
-from rvos.files import open_regular
+from rvos.files.atomic import open_regular
+from rvos.files.stored_tensors import StoredTensor
+from rvos.files.tensor_files import read_torch_file
+from rvos.files.trees import is_system_name
 from rvos.imports.source import check_mask_size, find_frame_size
-from rvos.mask_sequences import KeepSoft, MaskSequence, SoftMaps, encode
-from rvos.stored_tensors import StoredTensor
-from rvos.tensor_files import read_torch_file
-from rvos.trees import is_system_name
+from rvos.masks.mask_sequences import KeepSoft, MaskSequence, SoftMaps, encode
 from rvos.videos import Expression, Video
 
 DumpValues = Literal["logits", "probabilities"]

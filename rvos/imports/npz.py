@@ -22,11 +22,11 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from rvos.errors import InputError
+from rvos.files.trees import ZIP_ERRORS, Tree
 from rvos.imports.soft_masks import SoftFrames, check_map_size
 from rvos.imports.source import find_frame_size, score_presence
-from rvos.mask_sequences import KeepSoft, MaskSequence, encode
-from rvos.runs import Runs
-from rvos.trees import ZIP_ERRORS, Tree
+from rvos.masks.mask_sequences import KeepSoft, MaskSequence, encode
+from rvos.masks.runs import Runs
 from rvos.videos import Expression, Video
 
 _SUFFIX = ".npz"

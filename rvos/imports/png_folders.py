@@ -14,12 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rvos.errors import InputError
-from rvos.images import LARGEST_IMAGE_FILE
+from rvos.files.images import LARGEST_IMAGE_FILE
+from rvos.files.json_files import expect_object, read_json
+from rvos.files.trees import Tree, list_masks, name_mask, open_masks
 from rvos.imports.source import check_mask_size, find_frame_size, score_presence
-from rvos.json_files import expect_object, read_json
-from rvos.mask_images import decode_index_map
-from rvos.mask_sequences import MaskSequence, encode
-from rvos.trees import Tree, list_masks, name_mask, open_masks
+from rvos.masks.mask_images import decode_index_map
+from rvos.masks.mask_sequences import MaskSequence, encode
 from rvos.videos import Expression, Video
 
 _KEY_FRAMES = "key_frame.json"

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rvos.errors import InputError
-from rvos.images import check_area
-from rvos.mask_sequences import KeepSoft, SoftKind, SoftMaps, encode
+from rvos.files.images import check_area
+from rvos.masks.mask_sequences import KeepSoft, SoftKind, SoftMaps, encode
 
 # The float32 sigmoid exceeds 0.5 for logits above the first number: at it and below, 1 + exp(-x) rounds to 2.
 _THRESHOLDS = {"logit": np.float32(1.5 * 2**-24), "probability": np.float32(0.5)}

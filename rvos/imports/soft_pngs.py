@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rvos.errors import InputError
-from rvos.images import LARGEST_IMAGE_FILE, open_image
+from rvos.files.images import LARGEST_IMAGE_FILE, open_image
+from rvos.files.trees import Tree, list_masks, name_mask
 from rvos.imports.png_folders import PngSource
 from rvos.imports.soft_masks import SoftFrames, check_map_size
 from rvos.imports.source import find_frame_size, score_presence
-from rvos.mask_sequences import KeepSoft, MaskSequence
-from rvos.runs import Runs
-from rvos.trees import Tree, list_masks, name_mask
+from rvos.masks.mask_sequences import KeepSoft, MaskSequence
+from rvos.masks.runs import Runs
 from rvos.videos import Expression, Video
 
 LARGEST_VALUE = 65535

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rvos.errors import InputError
-from rvos.images import check_area
-from rvos.mask_sequences import MaskSequence
+from rvos.files.images import check_area
+from rvos.masks.mask_sequences import MaskSequence
 from rvos.videos import Video
 
 

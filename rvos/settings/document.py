@@ -14,7 +14,7 @@ from pathlib import Path
 import yaml
 
 from rvos.errors import ConfigError, InputError
-from rvos.files import read_whole
+from rvos.files.atomic import read_whole
 from rvos.settings.nodes import DEEPEST, Listing, Node, Section, Text
 from rvos.settings.problems import Place, show
 

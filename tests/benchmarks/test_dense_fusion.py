@@ -11,8 +11,8 @@ from PIL import Image
 from benchmarks.dense_fusion import fuse_pair, write_dump
 from benchmarks.rows import Row
 from fusion.votes import count_votes
-from rvos.mask_sequences import encode
-from rvos.runs import Runs
+from rvos.masks.mask_sequences import encode
+from rvos.masks.runs import Runs
 
 
 def test_the_dense_baseline_equals_votes_on_runs(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from benchmarks.scaling import count_cost, make_plan
-from pipeline.executors.simulation import simulate
+from rvos_fusion.executors.simulation import simulate
 
 
 def test_the_whole_default_recipe_can_be_simulated() -> None:

@@ -9,7 +9,7 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from pipeline.cli import main
+from rvos_fusion.commands.cli import main
 
 PROJECT = Path(__file__).resolve().parents[2]
 

@@ -9,7 +9,7 @@ import pytest
 
 PROJECT = Path(__file__).resolve().parents[2]
 SPECS = PROJECT / "docs" / "specs"
-PACKAGES = ("rvos", "fusion", "propagate", "runners", "training", "demo", "parity", "pipeline", "third_party")
+PACKAGES = ("rvos", "fusion", "propagate", "runners", "rvos_fusion", "third_party")
 _PLACE = re.compile(r"\b([a-z][a-z0-9_]*\.md)((?:,? sections? [0-9][0-9., and to]*)?)")
 
 

@@ -14,7 +14,7 @@ from hypothesis.extra.numpy import arrays
 from fusion.assignment import Candidate, ScoreFit, assign, choose_objects, find_objects
 from fusion.overlaps import TOGETHER, are_near
 from rvos.errors import FusionError
-from rvos.runs import Runs
+from rvos.masks.runs import Runs
 
 
 def box(left: int, width: int = 10) -> Runs:

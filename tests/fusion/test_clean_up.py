@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from fusion.clean_up import CleanUpRules, clean_mask, clean_up
-from rvos.mask_sequences import MaskSequence
+from rvos.masks.mask_sequences import MaskSequence
 
 
 def drawn(text: str) -> np.ndarray:

@@ -14,8 +14,8 @@ from fusion.groups import Group
 from fusion.rules import FusionRule, SinglesRule, fuse_video
 from fusion.thresholds import Threshold
 from rvos.errors import FusionError
-from rvos.mask_sequences import MaskSequence
-from rvos.runs import Runs
+from rvos.masks.mask_sequences import MaskSequence
+from rvos.masks.runs import Runs
 
 ONE = Fraction(1)
 

@@ -17,7 +17,7 @@ from fusion.gate import (
     sum_counts,
 )
 from rvos.errors import FusionError
-from rvos.mask_sequences import MaskSequence
+from rvos.masks.mask_sequences import MaskSequence
 
 
 def sequence(left: int | None, score: float, width: int = 4) -> MaskSequence:

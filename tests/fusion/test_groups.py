@@ -18,8 +18,8 @@ from fusion.groups import (
     read_group_file,
 )
 from rvos.errors import InputError
-from rvos.mask_sequences import encode
-from rvos.runs import Runs
+from rvos.masks.mask_sequences import encode
+from rvos.masks.runs import Runs
 from rvos.videos import Expression, Video
 
 SIZE = (40, 60)

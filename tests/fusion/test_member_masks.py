@@ -16,7 +16,7 @@ from fusion.rules import FusionRule, fuse_video
 from fusion.runs import count_hits
 from fusion.votes import read_members
 from rvos.errors import FusionError
-from rvos.mask_sequences import MaskSequence
+from rvos.masks.mask_sequences import MaskSequence
 
 # Up to 24 sequences: more than are cut together, too.
 SEQUENCES = st.tuples(st.integers(2, 4), st.integers(1, 6))

@@ -10,7 +10,7 @@ from hypothesis.extra.numpy import arrays
 
 from fusion.overlaps import TOGETHER, Pieces, Vote, are_near, intersect_all
 from rvos.errors import FusionError
-from rvos.runs import Runs
+from rvos.masks.runs import Runs
 
 MASKS = st.integers(0, 30).flatmap(lambda n: arrays(np.bool_, (n, 2, 3, 4)))
 

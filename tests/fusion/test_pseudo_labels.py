@@ -7,7 +7,7 @@ import pytest
 
 from fusion.pseudo_labels import paint_labels
 from rvos.errors import FusionError
-from rvos.mask_sequences import MaskSequence
+from rvos.masks.mask_sequences import MaskSequence
 
 
 def sequence(expression: str, columns: slice | None, score: float, *, scored: bool = True) -> MaskSequence:

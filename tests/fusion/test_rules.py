@@ -13,7 +13,7 @@ from fusion.groups import Group
 from fusion.rules import FusionRule, SinglesRule, fuse_video
 from fusion.thresholds import Threshold
 from rvos.errors import FusionError
-from rvos.mask_sequences import MaskSequence, SoftMaps
+from rvos.masks.mask_sequences import MaskSequence, SoftMaps
 
 ONE = Fraction(1)
 

@@ -13,7 +13,7 @@ from hypothesis.extra.numpy import arrays
 
 from fusion.runs import LENGTHS, RunRule, count_hits, cut, group_by_runs, weigh_order
 from rvos.errors import FusionError
-from rvos.runs import Runs
+from rvos.masks.runs import Runs
 
 RULE = RunRule()
 

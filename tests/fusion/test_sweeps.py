@@ -13,8 +13,8 @@ from fusion.thresholds import Threshold
 from rvos.errors import FusionError
 from rvos.evaluation import j_and_f
 from rvos.evaluation.columns import pack_columns, trace_columns
-from rvos.mask_sequences import encode
-from rvos.runs import Runs
+from rvos.masks.mask_sequences import encode
+from rvos.masks.runs import Runs
 
 SIZE = (40, 70)
 ONE = Fraction(1)

@@ -10,7 +10,7 @@ import pytest
 from fusion.thresholds import Threshold, scale_weights
 from fusion.votes import count_votes
 from rvos.errors import FusionError
-from rvos.runs import Runs
+from rvos.masks.runs import Runs
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ from hypothesis.extra import numpy as hnp
 
 from fusion.votes import count_votes, vote
 from rvos.errors import FusionError
-from rvos.mask_sequences import MaskSequence, encode
-from rvos.runs import Runs
+from rvos.masks.mask_sequences import MaskSequence, encode
+from rvos.masks.runs import Runs
 
 
 def as_runs(masks: np.ndarray) -> Runs:

@@ -8,9 +8,9 @@ import pytest
 from hostile_files import KINDS, put
 from small_data import write_split
 
-from pipeline.cli import main
-from pipeline.own_videos import write_own_video
 from rvos.errors import InputError
+from rvos_fusion.clips.own_videos import write_own_video
+from rvos_fusion.commands.cli import main
 
 FRAME = "data/valid/JPEGImages/video1/00000.jpg"
 MASK = "members/b/video1/1/00005.png"

@@ -18,17 +18,17 @@ from hostile_files import large_png
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rvos.datasets import Dataset, open_dataset
-from rvos.datasets.a2d_sentences import A2DSource
-from rvos.datasets.jhmdb_sentences import JhmdbSource
 from rvos.errors import InputError
 from rvos.evaluation.coco_results import read_results
-from rvos.images import decode_frame
+from rvos.files.images import decode_frame
+from rvos.files.tensor_files import read_torch_file
+from rvos.files.trees import open_data, open_masks
+from rvos.formats import Dataset, open_dataset
+from rvos.formats.a2d_sentences import A2DSource
+from rvos.formats.archive_checks import check_submission
+from rvos.formats.jhmdb_sentences import JhmdbSource
 from rvos.imports import open_source
-from rvos.mask_images import decode_index_map
-from rvos.submission_checks import check_submission
-from rvos.tensor_files import read_torch_file
-from rvos.trees import open_data, open_masks
+from rvos.masks.mask_images import decode_index_map
 from rvos.videos import Video
 
 QUICK = settings(

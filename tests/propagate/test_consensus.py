@@ -12,7 +12,7 @@ from toy import ToyEngine, propagate_video, write_video
 
 from propagate.consensus import Trial, measure_agreement
 from rvos.errors import InputError
-from rvos.mask_sequences import MaskSequence, SoftMaps
+from rvos.masks.mask_sequences import MaskSequence, SoftMaps
 
 SIZE = (24, 32)
 N_FRAMES = 6

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from propagate.key_frames import KEY_RULES, KeyRule, KeySettings, pick_key_frame, pick_steady_frame
 from rvos.errors import ConfigError, InputError
-from rvos.mask_sequences import MaskSequence, SoftMaps
+from rvos.masks.mask_sequences import MaskSequence, SoftMaps
 
 SIDE = 16
 

@@ -13,13 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from toy import ToyEngine, write_video
 
-from propagate.engines.sam2 import Sam2Engine
+from propagate.engines.sam2.engine import Sam2Engine
 from propagate.engines.settings import EngineSettings
 from propagate.masklet_tracking import Masklets, MaskletTracker
 from propagate.masklets import MaskletSettings, box_iou, find_instance, pick_boxes
-from rvos.detections import FrameBoxes, FrameInstances
 from rvos.errors import InputError
-from rvos.mask_sequences import encode
+from rvos.masks.detections import FrameBoxes, FrameInstances
+from rvos.masks.mask_sequences import encode
 from rvos.videos import Video
 
 FRAME = (8, 12)
@@ -106,7 +106,7 @@ def track(video: Video, found: dict[str, dict[int, FrameInstances]], **settings:
 
 def tops(masklets: Masklets) -> list[list[int]]:
     """Return the first marked row of every frame."""
-    from rvos.mask_sequences import decode
+    from rvos.masks.mask_sequences import decode
 
     return [[int(mask.any(axis=1).argmax()) for mask in decode(one.runs, one.size)] for one in masklets.tracklets]
 

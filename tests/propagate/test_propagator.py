@@ -16,7 +16,7 @@ from toy import ToyEngine, ToySession, propagate_video, write_video
 
 from propagate.propagator import EXPRESSIONS_AT_ONCE, Source
 from rvos.errors import CheckpointError, ConfigError, InputError
-from rvos.mask_sequences import MaskSequence, SoftMaps
+from rvos.masks.mask_sequences import MaskSequence, SoftMaps
 from rvos.videos import Video
 
 SIZE = (24, 32)

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from propagate.proposals import ProposalSettings, Sampling, list_key_frames, pool_frame
-from rvos.detections import Proposal
 from rvos.errors import ConfigError
-from rvos.mask_sequences import encode
+from rvos.masks.detections import Proposal
+from rvos.masks.mask_sequences import encode
 
 SIZE = (1, 10)
 

@@ -21,7 +21,7 @@ from PIL import Image
 from propagate.engines.settings import EngineSettings
 from propagate.engines.table import build_engine
 from propagate.propagator import Propagator, Source
-from rvos.mask_sequences import MaskSequence
+from rvos.masks.mask_sequences import MaskSequence
 from rvos.videos import Video
 
 folder, checkpoint, cache = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])

@@ -13,13 +13,13 @@ import torch
 from engines.sam2_weights import make_network
 from PIL import Image
 
-from demo.files import write_dataset
-from pipeline.cli import main
-from pipeline.kinds.base import Task
-from pipeline.kinds.propagate import PropagateNode
 from rvos.errors import InputError
-from rvos.mask_sequences import MaskSequence
-from rvos.store import Store
+from rvos.masks.mask_sequences import MaskSequence
+from rvos.masks.stored.store import Store
+from rvos_fusion.commands.cli import main
+from rvos_fusion.kinds.base import Task
+from rvos_fusion.kinds.propagate import PropagateNode
+from rvos_fusion.synthetic.files import write_dataset
 
 RECIPE = """
 dataset: {format: ref-youtube-vos, root: data, split: valid}

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from propagate.masklets import list_distinct
 from propagate.refinement import Evidence, Refinement, RefinementSettings, cut_windows, refine
 from rvos.errors import ConfigError
-from rvos.mask_sequences import decode
-from rvos.runs import Runs, intersect_by_frame, unite
+from rvos.masks.mask_sequences import decode
+from rvos.masks.runs import Runs, intersect_by_frame, unite
 
 WIDTH = 10
 Spans = Sequence[Sequence[tuple[int, int]]]

@@ -11,7 +11,7 @@ import pytest
 from reference import reference
 from toy import ToyEngine, propagate_video, write_video
 
-from rvos.mask_sequences import MaskSequence
+from rvos.masks.mask_sequences import MaskSequence
 
 VIDEOS = ("aa01", "bb02", "cc03", "dd04")
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from propagate.tracklet_suppression import Candidate, SuppressionSettings, score_tracklet, suppress
-from rvos.runs import Runs, tracklet_iou
+from rvos.masks.runs import Runs, tracklet_iou
 
 
 def make(*columns: tuple[int, int], score: float, key_frame: int = 0, proposal: int = 0) -> Candidate:

@@ -13,16 +13,16 @@ from engines.sam2_weights import NETWORK, make_network, make_video
 from toy import ToyEngine, write_video
 
 from propagate.box_masks import find_masks
-from propagate.engines.aot import AotEngine
-from propagate.engines.sam2 import Sam2Engine
+from propagate.engines.aot.engine import AotEngine
+from propagate.engines.sam2.engine import Sam2Engine
 from propagate.engines.settings import EngineSettings
 from propagate.tracklet_agreement import score_agreement
 from propagate.tracklet_tracking import Tracked, TrackletTracker
 from propagate.tracklets import TrackletSettings, choose_candidates, find_confidence, to_sequence, to_tracklet
-from rvos.detections import Proposal, VideoProposals
 from rvos.errors import ConfigError, InputError
-from rvos.mask_sequences import MaskSequence, decode, encode
-from rvos.runs import Runs
+from rvos.masks.detections import Proposal, VideoProposals
+from rvos.masks.mask_sequences import MaskSequence, decode, encode
+from rvos.masks.runs import Runs
 from rvos.videos import Video
 
 FRAME = (8, 12)

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from propagate.engines.aot import AotEngine
+from propagate.engines.aot.engine import AotEngine
 from propagate.engines.features import FeatureCache
 from propagate.engines.protocol import Engine
 from propagate.engines.settings import EngineSettings, PropagationProtocol
 from propagate.propagator import PropagationSettings, Propagator, Source
-from rvos.mask_sequences import MaskSequence
+from rvos.masks.mask_sequences import MaskSequence
 from rvos.videos import Video
 
 _MEAN, _STD = 0.485, 0.229

@@ -12,9 +12,9 @@ import torch
 from referring_helpers import SIZES, small_network, write_roberta_folder, write_video
 
 from runners.base import ModelSettings
-from runners.checkpoints import save_network
-from runners.networks.referformer import ReferFormer, ReferFormerConfig
-from runners.networks.text_encoder import TextConfig
+from runners.checkpoints.loading import save_network
+from runners.networks.referformer.network import ReferFormer, ReferFormerConfig
+from runners.networks.text.text_encoder import TextConfig
 from runners.referring import ReferringRunner, most_confident
 from runners.registry import build_runner
 from rvos.errors import CheckpointError, ConfigError, InputError
@@ -56,8 +56,8 @@ def test_a_video_gives_one_sequence_an_expression(
 
 
 def test_masks_are_those_of_the_network(tmp_path: Path) -> None:
-    from runners.frames import read_clip
-    from runners.networks.tokenizers import SmallTokens
+    from runners.networks.text.tokenizers import SmallTokens
+    from runners.passes.frames import read_clip
 
     video = write_video(tmp_path / "frames")
     runner = build(tmp_path, "referformer")

@@ -11,13 +11,13 @@ import torch
 from PIL import Image
 
 from runners.base import ModelSettings, Runner
-from runners.checkpoints import save_network
-from runners.networks.backbones import BACKBONES
-from runners.networks.mutr import Mutr, MutrConfig
-from runners.networks.referformer import ReferFormer, ReferFormerConfig
-from runners.networks.soc import SOC
-from runners.networks.soc_types import SOCConfig
-from runners.networks.text_encoder import TextConfig
+from runners.checkpoints.loading import save_network
+from runners.networks.backbones.table import BACKBONES
+from runners.networks.referformer.mutr import Mutr, MutrConfig
+from runners.networks.referformer.network import ReferFormer, ReferFormerConfig
+from runners.networks.soc.network import SOC
+from runners.networks.soc.types import SOCConfig
+from runners.networks.text.text_encoder import TextConfig
 from runners.networks.uninext.config import ConvNextSizes, TextSizes, UninextConfig
 from runners.networks.uninext.network import Uninext
 from runners.registry import RUNNERS, build_runner

@@ -11,12 +11,12 @@ import torch
 from PIL import Image
 
 from runners.base import ModelSettings, OptionValue
-from runners.checkpoints import save_network
-from runners.networks.backbones import BackboneConfig
-from runners.networks.soc import SOC
-from runners.networks.soc_types import SOCConfig
-from runners.networks.text_encoder import TextConfig
-from runners.networks.tokenizers import SmallTokens
+from runners.checkpoints.loading import save_network
+from runners.networks.backbones.table import BackboneConfig
+from runners.networks.soc.network import SOC
+from runners.networks.soc.types import SOCConfig
+from runners.networks.text.text_encoder import TextConfig
+from runners.networks.text.tokenizers import SmallTokens
 from runners.registry import build_runner
 from runners.soc import SOCRunner
 from rvos.errors import CheckpointError, ConfigError, InputError

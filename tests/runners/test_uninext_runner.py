@@ -11,16 +11,16 @@ import torch
 from PIL import Image
 
 from runners.base import ModelSettings, OptionValue
-from runners.checkpoints import save_network
-from runners.networks.tokenizers import SmallTokens
+from runners.checkpoints.loading import save_network
+from runners.networks.text.tokenizers import SmallTokens
 from runners.networks.uninext.config import ConvNextSizes, TextSizes, UninextConfig
 from runners.networks.uninext.network import Uninext, pad_frames
-from runners.options import CPU_TOKENS_AT_ONCE
+from runners.passes.options import CPU_TOKENS_AT_ONCE
 from runners.registry import build_runner
 from runners.uninext import UninextRunner
 from runners.uninext_frames import count_tokens, finish, input_size, keep_logits, normalise, resize_frame
 from rvos.errors import CheckpointError, ConfigError, InputError
-from rvos.mask_sequences import MaskSequence, decode
+from rvos.masks.mask_sequences import MaskSequence, decode
 from rvos.videos import Expression, Video
 
 CPU = torch.device("cpu")

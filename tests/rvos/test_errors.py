@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rvos.datasets import open_dataset
 from rvos.errors import CheckpointError, ConfigError, InputError, StoreError
+from rvos.formats import open_dataset
 
 
 @pytest.mark.parametrize("error", [InputError, StoreError, CheckpointError])

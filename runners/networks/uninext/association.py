@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from runners.networks.deformable_transformer import Memory
-from runners.networks.heads import Perceptron
+from runners.networks.attention.deformable_transformer import Memory
+from runners.networks.parts.heads import Perceptron
 from runners.networks.uninext.config import UninextConfig
 from runners.networks.uninext.transformer import RefiningDecoder
 

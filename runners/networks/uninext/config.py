@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated
 
-from runners.networks.resnet import NormKind
+from runners.networks.backbones.resnet import NormKind
 from rvos.errors import ConfigError
 from rvos.settings import Chance, Count, Range, Size
 

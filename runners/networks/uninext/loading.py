@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from torch import Tensor, nn
 
-from runners.checkpoints import CheckpointFile, LoadReport, load_strict
+from runners.checkpoints.loading import CheckpointFile, LoadReport, load_strict
 from runners.networks.uninext.config import RELEASED, ConvNextSizes, ResNetSizes, UninextConfig
 
 _BACKBONE = r"^(detr\.detr\.backbone\.0\.backbone)\."

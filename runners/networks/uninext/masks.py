@@ -6,8 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from runners.networks.dynamic_masks import count_parameters, dynamic_masks
-from runners.networks.heads import Perceptron
+from runners.networks.parts.dynamic_masks import count_parameters, dynamic_masks
+from runners.networks.parts.heads import Perceptron
 from runners.networks.uninext.config import FEATURE_STRIDE, UninextConfig
 
 _COORDINATES = 2

@@ -9,8 +9,8 @@ import torch.nn.functional as F
 from deaot_toolkit.products import use_direct_products
 from torch import Tensor, nn
 
-from runners.networks.deformable_transformer import Memory
-from runners.networks.heads import Perceptron
+from runners.networks.attention.deformable_transformer import Memory
+from runners.networks.parts.heads import Perceptron
 from runners.networks.uninext.association import AssociationHead
 from runners.networks.uninext.config import UninextConfig
 from runners.networks.uninext.denoising import DenoisingQueries

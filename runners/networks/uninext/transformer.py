@@ -8,16 +8,16 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from runners.networks.deformable_attention import DeformableAttention
-from runners.networks.deformable_transformer import (
+from runners.networks.attention.deformable_attention import DeformableAttention
+from runners.networks.attention.deformable_transformer import (
     DecoderLayer,
     DeformableConfig,
     Encoder,
     Memory,
     refine,
 )
-from runners.networks.heads import Perceptron
-from runners.networks.positions import interleaved_sine
+from runners.networks.attention.positions import interleaved_sine
+from runners.networks.parts.heads import Perceptron
 from runners.networks.uninext.config import N_LEVELS, UninextConfig
 from runners.networks.uninext.fusion import BiAttention, Fused, FusionLayer
 from runners.networks.uninext.heads import ProposalScore

@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from runners.networks.positions import sine_encoding_2d
-from runners.networks.resnet import ResNet
+from runners.networks.attention.positions import sine_encoding_2d
+from runners.networks.backbones.resnet import ResNet
 from runners.networks.uninext.config import (
     N_LEVELS,
     BackboneSizes,

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from PIL import Image
 
-from propagate.engines.sam2_network import Sam2Network
-from propagate.engines.sam2_sizes import find_config
-from rvos.mask_sequences import MaskSequence
+from propagate.engines.sam2.network import Sam2Network
+from propagate.engines.sam2.sizes import find_config
+from rvos.masks.mask_sequences import MaskSequence
 from rvos.videos import Video
 
 NETWORK = "sam2.1-mini"

@@ -18,7 +18,7 @@ from propagate.engines.table import build_engine
 from propagate.passes import Prediction
 from propagate.propagator import PropagationSettings, Propagator, Source
 from rvos.errors import CheckpointError, ConfigError
-from rvos.mask_sequences import MaskSequence
+from rvos.masks.mask_sequences import MaskSequence
 from rvos.videos import Video
 
 CPU = torch.device("cpu")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from propagate.engines.aot_frames import pick_labels, prepare_frame, prepare_labels, to_probabilities
+from propagate.engines.aot.frames import pick_labels, prepare_frame, prepare_labels, to_probabilities
 from propagate.engines.protocol import Augmentation, list_augmentations
 
 CPU = torch.device("cpu")

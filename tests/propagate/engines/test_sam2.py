@@ -11,14 +11,14 @@ import torch
 from sam2_weights import NETWORK, SIDE, SIZE, make_network, make_sequence, make_video
 
 from propagate.engines.protocol import Augmentation
-from propagate.engines.sam2 import Sam2Engine, Sam2Features, Sam2Session
-from propagate.engines.sam2_memory import ObjectMemory
-from propagate.engines.sam2_network import Sam2Network
+from propagate.engines.sam2.engine import Sam2Engine, Sam2Features, Sam2Session
+from propagate.engines.sam2.memory import ObjectMemory
+from propagate.engines.sam2.network import Sam2Network
 from propagate.engines.settings import EngineSettings, PropagationProtocol
 from propagate.frames import Frame
 from propagate.propagator import Propagator, Source
 from rvos.errors import ConfigError, InputError
-from rvos.mask_sequences import MaskSequence
+from rvos.masks.mask_sequences import MaskSequence
 from rvos.videos import Video
 
 CPU = torch.device("cpu")

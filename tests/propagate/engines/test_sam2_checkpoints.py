@@ -13,15 +13,15 @@ from reference import reference
 from sam2_weights import NETWORK, SIDE, make_network
 from torch import Tensor
 
-from propagate.engines.sam2_checkpoints import (
+from propagate.engines.sam2.checkpoints import (
     convert_official,
     load_weights,
     read_weights,
     recognise,
     rename_official,
 )
-from propagate.engines.sam2_network import Sam2Network
-from propagate.engines.sam2_sizes import SIZES, find_config
+from propagate.engines.sam2.network import Sam2Network
+from propagate.engines.sam2.sizes import SIZES, find_config
 from propagate.engines.settings import EngineSettings
 from propagate.engines.table import build_engine
 from rvos.errors import CheckpointError, ConfigError

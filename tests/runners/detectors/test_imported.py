@@ -14,7 +14,7 @@ from PIL import Image
 from runners.detectors.base import Detector, DetectorSettings
 from runners.detectors.table import build_detector
 from rvos.errors import ConfigError, InputError
-from rvos.mask_sequences import encode
+from rvos.masks.mask_sequences import encode
 from rvos.videos import Video
 
 SIZE = (6, 8)

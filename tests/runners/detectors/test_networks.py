@@ -12,15 +12,15 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 from small_dino import write_grounding_dino
 
-from runners.checkpoints import save_network
+from runners.checkpoints.loading import save_network
 from runners.detectors.base import DetectorSettings
 from runners.detectors.grounding_dino import GroundingDino
 from runners.detectors.table import build_detector
-from runners.networks.tokenizers import SmallTokens
+from runners.networks.text.tokenizers import SmallTokens
 from runners.networks.uninext.config import ConvNextSizes, TextSizes, UninextConfig
 from runners.networks.uninext.network import Uninext
 from rvos.errors import CheckpointError, ConfigError
-from rvos.mask_sequences import decode
+from rvos.masks.mask_sequences import decode
 from rvos.videos import Video
 
 CPU = torch.device("cpu")

@@ -1,1 +1,0 @@
-"""Top floor: recipe, validated configuration, graph, execution, command line and report."""

@@ -1,0 +1,1 @@
+"""AOT and DeAOT behind the engine contract."""

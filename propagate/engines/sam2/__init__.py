@@ -1,0 +1,1 @@
+"""SAM 2 behind the engine contract."""

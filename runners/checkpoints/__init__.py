@@ -1,0 +1,1 @@
+"""Checkpoints: read safely, every key accounted for."""

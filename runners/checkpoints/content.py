@@ -1,0 +1,195 @@
+"""What a checkpoint file holds, whatever its container: nothing is executed, and nothing of it outgrows the file."""
+
+from __future__ import annotations
+
+import mmap
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from rvos.errors import CheckpointError, InputError
+from rvos.files.atomic import open_regular
+from rvos.files.pickles import NUMPY_STAND_INS, PLAIN_STAND_INS, RefusedError, StoredArray, read_pickle
+from rvos.files.stored_tensors import NUMBER_SIZES, StoredTensor
+from rvos.files.tensor_files import SEQUENCE_START, TENSOR_FILE_ERRORS, ZIP_START, read_tensor_file
+
+_TYPES = {name: getattr(torch, name) for name in NUMBER_SIZES}
+_SAFETENSORS_TYPES = {
+    "F64": torch.float64,
+    "F32": torch.float32,
+    "F16": torch.float16,
+    "BF16": torch.bfloat16,
+    "I64": torch.int64,
+    "I32": torch.int32,
+    "I16": torch.int16,
+    "I8": torch.int8,
+    "U8": torch.uint8,
+    "BOOL": torch.bool,
+}
+_SHOWN_START = 1024
+# Tied parameters are stored once and named several times; more than this is made to fill the memory.
+_MOST_SHARED = 4
+_SLACK = 1 << 20
+_PACKED = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"7z\xbc\xaf": "7z", b"Rar!": "rar"}
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What was found in a file.
+
+    Args:
+        root: containers, numbers, and a stored tensor or array in place of each tensor.
+        metadata: text entries of a safetensors header.
+    """
+
+    root: Any
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+def read_content(path: Path, *, outline: bool = False) -> Content:
+    """Return the content of a torch, safetensors or pickle file; what it is shows in its first bytes.
+
+    Args:
+        outline: tensors of safetensors without their values, on the device `meta`.
+
+    Raises:
+        CheckpointError: missing, no regular file, damaged, something else, or wanting to execute code.
+    """
+    with open_regular(path, what="checkpoint", error=CheckpointError) as stream:
+        start = stream.read(_SHOWN_START)
+        size = os.fstat(stream.fileno()).st_size
+        _refuse_other_files(path, start)
+        try:
+            if start.startswith((ZIP_START, SEQUENCE_START)):
+                return Content(read_tensor_file(stream, str(path)))
+            if start[8:9] == b"{" and int.from_bytes(start[:8], "little") <= size - 8:
+                return _read_safetensors(path, outline=outline)
+            if path.suffix != ".safetensors" and (start.startswith(b"\x80") or path.suffix == ".pkl"):
+                stream.seek(0)
+                return Content(read_pickle(stream, {**PLAIN_STAND_INS, **NUMPY_STAND_INS}))
+        except RefusedError as error:
+            raise CheckpointError(
+                f"{path}: refused, it holds {error}, expected plain tensors, containers and numbers; "
+                "save its state dict with torch.save or safetensors"
+            ) from None
+        except (*TENSOR_FILE_ERRORS, SafetensorError) as error:
+            reason = " ".join(str(error).split())[:200] or type(error).__name__
+            raise CheckpointError(f"{path}: a damaged checkpoint ({reason}); copy it again") from None
+    raise CheckpointError(f"{path}: neither a torch nor a safetensors file, or cut at its start; copy it again")
+
+
+def _refuse_other_files(path: Path, start: bytes) -> None:
+    """Name what downloads leave in place of a checkpoint."""
+    text = start.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if text.startswith((b"<!doctype", b"<html", b"<head", b"<?xml", b"<!--", b"<script")):
+        raise CheckpointError(
+            f"{path}: a web page, not a checkpoint; the download wanted a login or a confirmation: "
+            "open its address in a browser and save the file itself"
+        )
+    if text.startswith(b"version https://git-lfs"):
+        raise CheckpointError(
+            f"{path}: a git-LFS pointer, not the checkpoint itself; run `git lfs pull` in its repository"
+        )
+    if text.startswith((b'{"', b"{\n")):
+        raise CheckpointError(f"{path}: JSON text, not a checkpoint; download the file of weights")
+    for mark, name in _PACKED.items():
+        if start.startswith(mark):
+            raise CheckpointError(f"{path}: packed with {name}; unpack it first")
+    if not start:
+        raise CheckpointError(f"{path}: an empty file; copy it again")
+
+
+def _read_safetensors(path: Path, *, outline: bool) -> Content:
+    with safe_open(path, framework="pt") as stream:
+        names = stream.keys()
+        if outline:
+            state = {name: _sketch(stream.get_slice(name)) for name in names}
+        else:
+            state = {name: stream.get_tensor(name) for name in names}
+        return Content(state, stream.metadata() or {})
+
+
+def _sketch(part: Any) -> Tensor:
+    """Return the tensor of a part of a safetensors file without its values; of an odd type one that is refused."""
+    kind = _SAFETENSORS_TYPES.get(part.get_dtype(), torch.complex64)
+    return torch.empty(part.get_shape(), dtype=kind, device="meta")
+
+
+def is_tensor(value: object) -> bool:
+    """Tell whether an entry of a file is a tensor or an array."""
+    return isinstance(value, Tensor | StoredTensor | StoredArray)
+
+
+def to_tensors(path: Path, state: dict[str, Any], *, outline: bool = False) -> dict[str, Tensor]:
+    """Return the entries as tensors on the CPU; those of a torch file are mapped, not read.
+
+    Args:
+        path: the file, for its values and for messages.
+        state: emptied on the way, so that arrays are not held twice.
+        outline: without values, on the device `meta`; nothing of them is read.
+
+    Raises:
+        CheckpointError: other numbers than networks have, a wrong checksum, or the same values many times over.
+    """
+    _refuse_copies(path, state)
+    is_mapped = not outline and any(isinstance(value, StoredTensor) for value in state.values())
+    mapped = _map_file(path) if is_mapped else None
+    tensors = {}
+    for name in list(state):
+        value = state.pop(name)
+        if mapped is not None and isinstance(value, StoredTensor):
+            value = _from_file(mapped, value)
+        elif isinstance(value, StoredTensor):
+            value = torch.empty(value.shape, dtype=_TYPES[value.storage.kind], device="meta")
+        elif isinstance(value, StoredArray):
+            value = _from_array(path, name, value)
+        if value.dtype not in _TYPES.values():
+            raise CheckpointError(f"{path}: {name} is of type {value.dtype}; save it as float32")
+        tensors[name] = value.to("meta") if outline else value
+    return tensors
+
+
+def _refuse_copies(path: Path, state: Mapping[str, Any]) -> None:
+    needed = 0
+    for value in state.values():
+        if isinstance(value, StoredTensor):
+            needed += int(np.prod(value.shape, dtype=object)) * NUMBER_SIZES[value.storage.kind]
+        elif isinstance(value, StoredArray) and value.values is not None:
+            needed += value.values.nbytes
+    if needed > _MOST_SHARED * path.stat().st_size + _SLACK:
+        raise CheckpointError(
+            f"{path}: names the same values again and again ({needed} bytes in all); save each tensor once"
+        )
+
+
+def _from_array(path: Path, name: str, array: StoredArray) -> Tensor:
+    values = array.values
+    if values is None or values.dtype.newbyteorder("=").name not in NUMBER_SIZES:
+        kind = None if values is None else values.dtype.name
+        raise CheckpointError(f"{path}: {name} is an array of type {kind}; save it as float32")
+    return torch.from_numpy(np.array(values, values.dtype.newbyteorder("=")))
+
+
+def _map_file(path: Path) -> mmap.mmap:
+    """Return the bytes of a file, brought in as they are used; changes stay in memory."""
+    with path.open("rb") as stream:
+        return mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_COPY)
+
+
+def _from_file(mapped: mmap.mmap, tensor: StoredTensor) -> Tensor:
+    storage = tensor.storage
+    if not storage.n_values:
+        return torch.empty(tensor.shape, dtype=_TYPES[storage.kind])
+    try:
+        storage.check(mapped)
+    except InputError as error:
+        raise CheckpointError(str(error)) from None
+    values = torch.frombuffer(mapped, dtype=_TYPES[storage.kind], count=storage.n_values, offset=storage.start)
+    return values.as_strided(tensor.shape, tensor.stride, tensor.offset)

@@ -1,0 +1,1 @@
+"""Networks that judge tracklets by a sentence."""

@@ -1,0 +1,182 @@
+"""A loaded grounding network: the tracklets of a video and its sentences in, a score for each pair out."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from runners.base import Precision
+from runners.checkpoints.loading import CheckpointFile, build_network, load_strict, read_checkpoint, read_stated_config
+from runners.checkpoints.resources import arithmetic, fit_tokens, memory_advice
+from runners.grounding.settings import GroundingSettings
+from runners.networks.text.text_encoder import IGNORED_TEXT_KEYS, TextConfig
+from runners.networks.text.tokenizers import SmallTokens, Tokens
+from runners.networks.tracklets.config import GroundingConfig
+from runners.networks.tracklets.network import GroundingNetwork, Paths, Slots, Words, video_scores
+from runners.networks.tracklets.paths import describe_paths
+from runners.networks.uninext.config import TextSizes
+from runners.networks.uninext.language import WordPieces
+from runners.passes.frames import read_clip
+from rvos.errors import CheckpointError, ConfigError, InputError
+from rvos.masks.grounding import check_tracklets
+from rvos.masks.mask_sequences import decode
+from rvos.masks.tracklets import TrackletSet
+from rvos.videos import Expression, Video
+
+NETWORK_NAME = "tracklet-grounding"
+_FRAMES_AT_ONCE = 8
+_CACHED_TEXTS = 2048
+
+
+class TrackletGrounder:
+    """One network with its weights; scores of a sentence do not depend on the others.
+
+    Args:
+        network: in evaluation mode.
+        tokens: that it was trained with.
+        frame_stride: every n-th frame is looked at.
+        where: what messages call it.
+    """
+
+    def __init__(
+        self,
+        network: GroundingNetwork,
+        tokens: Tokens,
+        device: torch.device,
+        *,
+        frame_stride: int = 1,
+        precision: Precision = "float32",
+        where: str = "grounding",
+    ) -> None:
+        self.network = network.to(device).eval()
+        self._tokens, self._device, self._where = tokens, device, where
+        self._stride, self._precision = frame_stride, precision
+        self._texts: OrderedDict[str, Words] = OrderedDict()
+
+    def scores(self, video: Video, tracklets: TrackletSet, expressions: Sequence[Expression]) -> NDArray[np.float64]:
+        """Return the score of every tracklet for every sentence, `(E, P)` float64; each row sums to 1.
+
+        Rows are zero where no tracklet is seen in any frame that is looked at.
+
+        Raises:
+            InputError: a frame cannot be read, a sentence without words, tracklets of another video, or more of them
+                than the network has slots.
+            CheckpointError: scores that are not finite.
+        """
+        check_tracklets(video, tracklets)
+        if len(tracklets) > self.network.config.slots:
+            raise InputError(
+                f"{video.id}: {len(tracklets)} tracklets, {self._where} has {self.network.config.slots} slots; "
+                f"set `keep: {self.network.config.slots}` where they are made"
+            )
+        if not len(tracklets) or not expressions:
+            return np.zeros((len(expressions), len(tracklets)))
+        with memory_advice(video, advice="raise `frame_stride`"), arithmetic(self._device, self._precision):
+            slots = self._encode(video, tracklets)
+            # One sentence after the other: in a batch, padding would change the rounding of the others.
+            rows = [self._score(slots, self._read(video, expression)) for expression in expressions]
+        found = torch.stack(rows).double().cpu().numpy()
+        if not np.isfinite(found).all():
+            raise CheckpointError(
+                f"{video.id}: scores of {self._where} are not finite; use precision float32, or check the checkpoint"
+            )
+        return np.asarray(found)
+
+    def _encode(self, video: Video, tracklets: TrackletSet) -> Slots:
+        """Return the tracklets as slots of the frames that are looked at, a few frames at a time."""
+        config = self.network.config
+        masks = np.stack([decode(one.runs, one.size) for one in tracklets.tracklets], axis=1)
+        chosen = list(range(0, video.n_frames, self._stride))
+        features = torch.from_numpy(describe_paths(masks) if config.trajectory else np.zeros((len(masks), 1, 0)))
+        present = torch.ones((1, len(tracklets)), dtype=torch.bool, device=self._device)
+        parts = []
+        for start in range(0, len(chosen), _FRAMES_AT_ONCE):
+            some = chosen[start : start + _FRAMES_AT_ONCE]
+            clip = read_clip(video, some, short_side=config.short_side, long_side=config.long_side)
+            shown = torch.from_numpy(masks[some].astype(np.float32))[None]
+            paths = Paths(features[None].float(), torch.zeros((1, len(masks)), dtype=torch.bool), torch.tensor([some]))
+            parts.append(
+                self.network.encode_slots(
+                    clip[None].to(self._device), shown.to(self._device), present, paths.to(self._device)
+                )
+            )
+        return Slots(
+            torch.cat([part.tokens for part in parts], 1),
+            torch.cat([part.valid for part in parts], 1),
+            torch.cat([part.used for part in parts], 1),
+        )
+
+    def _score(self, slots: Slots, words: Words) -> Tensor:
+        return video_scores(self.network(slots, words).float(), slots.used)[0]
+
+    def _read(self, video: Video, expression: Expression) -> Words:
+        """Return the words of an expression; a text that was seen before comes from the cache."""
+        text = expression.text
+        if not text.strip():
+            raise InputError(f"{video.id}/{expression.id}: the expression is empty; mend or drop it")
+        if text not in self._texts:
+            ids, mask = self._tokens.encode([text])
+            self._texts[text] = self.network.encode_words(ids.to(self._device), mask.to(self._device))
+            while len(self._texts) > _CACHED_TEXTS:
+                self._texts.popitem(last=False)
+        return self._texts[text]
+
+
+def load_grounder(settings: GroundingSettings, *, device: torch.device) -> TrackletGrounder:
+    """Return the network of a checkpoint.
+
+    Args:
+        device: on `meta` no weights are read: what is wrong with settings and files shows as it would on any other.
+
+    Raises:
+        CheckpointError: the checkpoint is damaged, of another network, or of other sizes than it states.
+        ConfigError: a tokeniser that does not fit.
+    """
+    file = read_checkpoint(settings.checkpoint, outline=device.type == "meta")
+    config = read_grounding_config(file)
+    network = build_network(lambda: GroundingNetwork(config), file)
+    load_strict(network, file, ignored=IGNORED_TEXT_KEYS)
+    tokens = fit_grounding_tokens(settings.tokenizer, config, where=str(settings.checkpoint))
+    stride = settings.frame_stride or config.frame_stride
+    where = settings.checkpoint.name
+    return TrackletGrounder(network, tokens, device, frame_stride=stride, precision=settings.precision, where=where)
+
+
+def read_grounding_config(file: CheckpointFile) -> GroundingConfig:
+    """Return the sizes that a checkpoint states.
+
+    Raises:
+        CheckpointError: a file of another network.
+    """
+    config = read_stated_config(file, NETWORK_NAME, GroundingConfig)
+    if config is None:
+        raise CheckpointError(f"{file.path}: no grounding network of `rvos train`; `rvos checkpoint` tells what it is")
+    return config
+
+
+def fit_grounding_tokens(folder: Path | None, config: GroundingConfig, *, where: str) -> Tokens:
+    """Return the tokeniser of a grounding network: BERT's, RoBERTa's, or the project's small word list.
+
+    Raises:
+        ConfigError: the files are missing, or do not fit the network.
+    """
+    text, longest = config.text, config.max_words
+    if isinstance(text, TextConfig):
+        return fit_tokens(folder, vocabulary=text.vocab_size, max_tokens=longest, where=where)
+    if folder is None:
+        if text.vocabulary == TextSizes().vocabulary:
+            raise ConfigError(f"{where}: no tokenizer; set it to a folder with the vocab.txt of bert-base-uncased")
+        return SmallTokens(max_tokens=longest)
+    pieces = WordPieces.from_folder(folder, max_tokens=longest)
+    if pieces.vocabulary_size != text.vocabulary:
+        raise ConfigError(
+            f"{folder}: {pieces.vocabulary_size} word pieces, the network knows {text.vocabulary}; "
+            "give the tokeniser that it was trained with"
+        )
+    return pieces

@@ -1,0 +1,206 @@
+"""ConvMAE: two convolutional stages, then a transformer with windows and decomposed relative positions.
+
+Source: backbones.md, section 5.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from runners.networks.backbones.convnext import ChannelNorm
+from runners.networks.backbones.drop_path import DropPath, linear_rates
+from runners.networks.backbones.shifted_windows import Mlp
+from runners.networks.backbones.window_order import from_windows, to_windows
+
+WINDOW = 14
+# 640 pixels, the largest side in training, at stride 16.
+LARGEST_GRID = 40
+_PRETRAINED_GRID = 14
+_GLOBAL_EVERY = 3
+_EPSILON = 1e-6
+
+
+class PatchEmbedding(nn.Module):
+    """Strided convolution, norm and GELU; a side that does not divide loses its remainder."""
+
+    def __init__(self, inputs: int, channels: int, patch: int) -> None:
+        super().__init__()
+        self.proj = nn.Conv2d(inputs, channels, patch, patch)
+        self.norm = nn.LayerNorm(channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return `(N, C, h // patch, w // patch)`."""
+        tokens = self.norm(self.proj(x).permute(0, 2, 3, 1))
+        # (N, h, w, C) -> (N, C, h, w)
+        return F.gelu(tokens).permute(0, 3, 1, 2)
+
+
+class ConvMlp(nn.Module):
+    """Two 1x1 convolutions with an exact GELU between."""
+
+    def __init__(self, channels: int, hidden: int) -> None:
+        super().__init__()
+        self.fc1 = nn.Conv2d(channels, hidden, 1)
+        self.fc2 = nn.Conv2d(hidden, channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the map `(N, C, h, w)`."""
+        out: Tensor = self.fc2(F.gelu(self.fc1(x)))
+        return out
+
+
+class ConvBlock(nn.Module):
+    """A depthwise 5x5 convolution in the place of attention, then an MLP."""
+
+    def __init__(self, channels: int, *, drop_path: float) -> None:
+        super().__init__()
+        self.norm1 = ChannelNorm(channels, eps=_EPSILON)
+        self.conv1 = nn.Conv2d(channels, channels, 1)
+        self.conv2 = nn.Conv2d(channels, channels, 1)
+        self.attn = nn.Conv2d(channels, channels, 5, padding=2, groups=channels)
+        self.norm2 = ChannelNorm(channels, eps=_EPSILON)
+        self.mlp = ConvMlp(channels, 4 * channels)
+        self.drop_path = DropPath(drop_path)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the map `(N, C, h, w)`."""
+        x = x + self.drop_path(self.conv2(self.attn(self.conv1(self.norm1(x)))))
+        out: Tensor = x + self.drop_path(self.mlp(self.norm2(x)))
+        return out
+
+
+def relative_rows(table: Tensor, size: int) -> Tensor:
+    """Return the rows of a relative-position table for every pair of places of an axis, `(size, size, C)`."""
+    # Rows and columns are resized each for itself, to exactly the pairs that this map has.
+    if len(table) != 2 * size - 1:
+        resized = F.interpolate(table.T[None].float(), size=2 * size - 1, mode="linear", align_corners=False)
+        table = resized[0].T.to(table.dtype)
+    place = torch.arange(size, device=table.device)
+    return table[place[:, None] - place[None, :] + size - 1]
+
+
+class GridAttention(nn.Module):
+    """Attention over a grid of tokens, biased by query and relative row and column.
+
+    Args:
+        table_size: side of the grid that the position tables are stored for.
+    """
+
+    def __init__(self, channels: int, heads: int, table_size: int) -> None:
+        super().__init__()
+        self.heads = heads
+        width = channels // heads
+        self.rel_pos_h = nn.Parameter(torch.zeros(2 * table_size - 1, width))
+        self.rel_pos_w = nn.Parameter(torch.zeros(2 * table_size - 1, width))
+        self.qkv = nn.Linear(channels, 3 * channels)
+        self.proj = nn.Linear(channels, channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the grid `(N, h, w, C)`."""
+        n, height, width, channels = x.shape
+        qkv = self.qkv(x).view(n, height * width, 3, self.heads, channels // self.heads)
+        # (N, h * w, 3, heads, c) -> three times (N, heads, h * w, c)
+        query, key, value = qkv.permute(2, 0, 3, 1, 4)
+        grid = query.reshape(n, self.heads, height, width, -1)
+        # With the query before its scaling, while attention itself scales it: (N, heads, h, w, h) and (N, heads, h, w,
+        # w)
+        rows = torch.einsum("nhijc,ikc->nhijk", grid, relative_rows(self.rel_pos_h, height))
+        columns = torch.einsum("nhijc,jkc->nhijk", grid, relative_rows(self.rel_pos_w, width))
+        # (N, heads, h, w, h, w) -> (N, heads, h * w, h * w)
+        bias = (rows[..., :, None] + columns[..., None, :]).flatten(4).flatten(2, 3)
+        out = F.scaled_dot_product_attention(query, key, value, attn_mask=bias)
+        projected: Tensor = self.proj(out.transpose(1, 2).reshape(n, height, width, channels))
+        return projected
+
+
+class GridBlock(nn.Module):
+    """Pre-norm transformer block, in windows of 14x14 tokens or over the whole map."""
+
+    def __init__(self, channels: int, heads: int, *, windowed: bool, drop_path: float) -> None:
+        super().__init__()
+        self.windowed = windowed
+        self.norm1 = nn.LayerNorm(channels, eps=_EPSILON)
+        self.attn = GridAttention(channels, heads, WINDOW if windowed else LARGEST_GRID)
+        self.norm2 = nn.LayerNorm(channels, eps=_EPSILON)
+        self.mlp = Mlp(channels, 4 * channels)
+        self.drop_path = DropPath(drop_path)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the map `(N, h, w, C)`."""
+        normed = self.norm1(x)
+        x = x + self.drop_path(self._attend_in_windows(normed) if self.windowed else self.attn(normed))
+        out: Tensor = x + self.drop_path(self.mlp(self.norm2(x)))
+        return out
+
+    def _attend_in_windows(self, x: Tensor) -> Tensor:
+        n, height, width, channels = x.shape
+        # Padded tokens are ordinary keys, as in Swin: (N, h, w, C) -> (N, 1, h', w', C), a time axis of one
+        padded = F.pad(x, (0, 0, 0, -width % WINDOW, 0, -height % WINDOW))[:, None]
+        sizes = (1, padded.shape[2], padded.shape[3])
+        windows = to_windows(padded, (1, WINDOW, WINDOW)).reshape(-1, WINDOW, WINDOW, channels)
+        out = self.attn(windows).reshape(n, -1, WINDOW * WINDOW, channels)
+        return from_windows(out, (1, WINDOW, WINDOW), sizes)[:, 0, :height, :width]
+
+
+class ConvMae(nn.Module):
+    """The four levels of images, at strides 4, 8, 16 and 32.
+
+    Args:
+        widths: channels of the three stages.
+        depths: blocks of the three stages.
+        heads: attention heads of the third stage.
+        drop_path: largest rate of stochastic depth.
+    """
+
+    def __init__(
+        self,
+        widths: Sequence[int] = (256, 384, 768),
+        depths: Sequence[int] = (2, 2, 11),
+        *,
+        heads: int = 12,
+        drop_path: float = 0.2,
+    ) -> None:
+        super().__init__()
+        first, second, third = widths
+        rates = linear_rates(drop_path, tuple(depths))
+        self.channels = (first, second, third, third)
+        self.pos_embed = nn.Parameter(torch.zeros(1, _PRETRAINED_GRID**2, third))
+        self.patch_embed1 = PatchEmbedding(3, first, 4)
+        self.patch_embed2 = PatchEmbedding(first, second, 2)
+        self.patch_embed3 = PatchEmbedding(second, third, 2)
+        self.patch_embed4 = nn.Linear(third, third)
+        self.blocks1 = nn.Sequential(*(ConvBlock(first, drop_path=rate) for rate in rates[0]))
+        self.blocks2 = nn.Sequential(*(ConvBlock(second, drop_path=rate) for rate in rates[1]))
+        self.blocks3 = nn.Sequential(
+            *(
+                # Blocks 1, 4, 7 and 10 see the whole map.
+                GridBlock(third, heads, windowed=index % _GLOBAL_EVERY != 1, drop_path=rate)
+                for index, rate in enumerate(rates[2])
+            )
+        )
+        self.norm3 = nn.LayerNorm(third, eps=_EPSILON)
+        self.norm4 = nn.LayerNorm(third, eps=_EPSILON)
+        nn.init.trunc_normal_(self.pos_embed, std=0.02)
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        """Return the levels `(N, C_l, h_l, w_l)` of images `(N, 3, H, W)`; sizes are rounded down."""
+        first = self.blocks1(self.patch_embed1(images))
+        second = self.blocks2(self.patch_embed2(first))
+        tokens = self.patch_embed4(self.patch_embed3(second).permute(0, 2, 3, 1))
+        tokens = self.blocks3(tokens + self._position(tokens.shape[1], tokens.shape[2]))
+        # Two norms of the same tokens: stride 32 is pooled from them, there is no fourth stage.
+        third = self.norm3(tokens).permute(0, 3, 1, 2)
+        fourth = F.max_pool2d(self.norm4(tokens).permute(0, 3, 1, 2), 2)
+        return [first, second, third, fourth]
+
+    def _position(self, height: int, width: int) -> Tensor:
+        """Return the absolute encoding `(1, h, w, C)` of a grid."""
+        grid = self.pos_embed.view(1, _PRETRAINED_GRID, _PRETRAINED_GRID, -1)
+        if (height, width) == (_PRETRAINED_GRID, _PRETRAINED_GRID):
+            return grid
+        resized = F.interpolate(grid.permute(0, 3, 1, 2), size=(height, width), mode="bicubic", align_corners=False)
+        return resized.permute(0, 2, 3, 1)

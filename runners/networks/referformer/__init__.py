@@ -1,0 +1,1 @@
+"""ReferFormer and MUTR."""

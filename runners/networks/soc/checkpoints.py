@@ -1,0 +1,107 @@
+"""Official and own SOC files: their sizes are read off the shapes, both key layouts load strictly."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from torch import Tensor
+
+from runners.checkpoints.loading import CheckpointFile, build_network, load_strict, read_stated_config
+from runners.networks.backbones.table import BackboneConfig
+from runners.networks.soc.network import SOC
+from runners.networks.soc.types import SOCConfig
+from runners.networks.text.text_encoder import IGNORED_TEXT_KEYS, TextConfig
+from rvos.errors import CheckpointError
+
+# The challenge's files call the clip-level transformer by an older name.
+RENAMES = ((r"^vita\.", "voc."),)
+IGNORED = (*IGNORED_TEXT_KEYS, r"\.relative_position_index$", r"total_params$", r"total_ops$")
+_BODY = "backbone.0.body."
+_SWIN_HEAD, _TEXT_HEAD = 32, 64
+_DROP_PATH = 0.2
+
+
+def read_config(file: CheckpointFile) -> SOCConfig:
+    """Return the configuration that our own file carries, or that the shapes of an official file tell.
+
+    Raises:
+        CheckpointError: not a SOC checkpoint.
+        ConfigError: the configuration in our own file is not SOC's.
+    """
+    return read_stated_config(file, "soc", SOCConfig) or infer_config(file)
+
+
+def load_soc(file: CheckpointFile, config: SOCConfig | None = None) -> SOC:
+    """Return the network in `file`, in evaluation mode.
+
+    Args:
+        config: None: as `read_config` says.
+
+    Raises:
+        CheckpointError: not a SOC checkpoint, or one that does not load whole.
+    """
+    sizes = config or read_config(file)
+    network = build_network(lambda: SOC(sizes), file)
+    load_strict(network, file, renames=RENAMES, ignored=IGNORED)
+    return network.eval()
+
+
+def infer_config(file: CheckpointFile) -> SOCConfig:
+    """Return the sizes that the shapes of an official file tell.
+
+    Heads leave no trace in shapes: 8 in the transformers, 32 channels each in Swin, 64 each in the language model.
+
+    Raises:
+        CheckpointError: entries that every SOC checkpoint has are missing.
+    """
+    state = {re.sub(RENAMES[0][0], RENAMES[0][1], name): value for name, value in file.state.items()}
+    try:
+        return SOCConfig(
+            backbone=_infer_backbone(state),
+            text=_infer_text(state),
+            channels=state["query_embed.weight"].shape[1],
+            queries=state["query_embed.weight"].shape[0],
+            classes=state["class_embed.0.weight"].shape[0],
+            encoder_layers=_count(state, r"transformer\.encoder\.layers\.(\d+)\."),
+            decoder_layers=_count(state, r"transformer\.decoder\.layers\.(\d+)\."),
+            feedforward=state["transformer.encoder.layers.0.linear1.weight"].shape[0],
+            voc_encoder_layers=_count(state, r"voc\.enc_self_attn\.(\d+)\."),
+            voc_decoder_layers=_count(state, r"voc\.transformer_ffn_layers\.(\d+)\."),
+            mask_channels=state["spatial_decoder.out_lay.weight"].shape[0],
+            pyramid_widths=tuple(state[f"spatial_decoder.lay{stage}.weight"].shape[0] for stage in range(1, 6)),
+        )
+    except KeyError as error:
+        raise CheckpointError(
+            f"{file.path}: no SOC checkpoint, {error.args[0]} is missing; `rvos checkpoint` tells what it is"
+        ) from None
+    except IndexError:
+        raise CheckpointError(f"{file.path}: no SOC checkpoint, its tensors have too few axes; get it again") from None
+
+
+def _count(state: Mapping[str, Tensor], pattern: str) -> int:
+    """Return how many different numbers the names that match `pattern` carry."""
+    return len({match[1] for name in state if (match := re.match(pattern, name))})
+
+
+def _infer_backbone(state: Mapping[str, Tensor]) -> BackboneConfig:
+    if f"{_BODY}conv1.weight" in state:
+        depths = tuple(_count(state, rf"backbone\.0\.body\.layer{stage}\.(\d+)\.") for stage in range(1, 5))
+        return BackboneConfig("resnet", state[f"{_BODY}conv1.weight"].shape[0], depths)
+    width = state[f"{_BODY}patch_embed.proj.weight"].shape[0]
+    depths = tuple(_count(state, rf"backbone\.0\.body\.layers\.{stage}\.blocks\.(\d+)\.") for stage in range(4))
+    heads = tuple(width * 2**stage // _SWIN_HEAD for stage in range(4))
+    return BackboneConfig("video_swin", width, depths, heads, drop_path=_DROP_PATH)
+
+
+def _infer_text(state: Mapping[str, Tensor]) -> TextConfig:
+    words = state["text_encoder.embeddings.word_embeddings.weight"]
+    return TextConfig(
+        vocab_size=words.shape[0],
+        hidden=words.shape[1],
+        layers=_count(state, r"text_encoder\.encoder\.layer\.(\d+)\."),
+        heads=words.shape[1] // _TEXT_HEAD,
+        intermediate=state["text_encoder.encoder.layer.0.intermediate.dense.weight"].shape[0],
+        # Two rows of the table are no positions: see `build_roberta`.
+        max_tokens=state["text_encoder.embeddings.position_embeddings.weight"].shape[0] - 2,
+    )

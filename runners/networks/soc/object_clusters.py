@@ -1,0 +1,81 @@
+"""SOC's clip-level transformer: the queries of all frames are gathered in one set of video queries."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from runners.networks.attention.post_norm import CrossAttention, PostNormFeedForward, SelfAttention
+
+
+class ObjectClusters(nn.Module):
+    """Video Object Cluster (VOC); it has no notion of time: the frames may come in any order.
+
+    Args:
+        channels, heads, feedforward, dropout: sizes of all layers.
+        encoder_layers: over the T * Q frame queries.
+        decoder_layers: of the video queries.
+        queries: Q, of a frame and of the video alike.
+
+    Source: soc.md, section 2.5.
+    """
+
+    def __init__(
+        self,
+        *,
+        channels: int,
+        heads: int,
+        feedforward: int,
+        encoder_layers: int,
+        decoder_layers: int,
+        queries: int,
+        dropout: float,
+    ) -> None:
+        super().__init__()
+        sizes = (channels, heads, dropout)
+        self.enc_self_attn = nn.ModuleList(SelfAttention(*sizes) for _ in range(encoder_layers))
+        self.enc_ffn = nn.ModuleList(PostNormFeedForward(channels, feedforward, dropout) for _ in range(encoder_layers))
+        self.transformer_cross_attention_layers = nn.ModuleList(CrossAttention(*sizes) for _ in range(decoder_layers))
+        self.transformer_self_attention_layers = nn.ModuleList(SelfAttention(*sizes) for _ in range(decoder_layers))
+        self.transformer_ffn_layers = nn.ModuleList(
+            PostNormFeedForward(channels, feedforward, dropout) for _ in range(decoder_layers)
+        )
+        self.decoder_norm = nn.LayerNorm(channels)
+        self.fq_pos = nn.Embedding(queries, channels)
+        self.query_embed = nn.Embedding(queries, channels)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Xavier for matrices, a normal distribution for the embeddings."""
+        for parameter in self.parameters():
+            if parameter.dim() > 1:
+                nn.init.xavier_uniform_(parameter)
+        for embedding in (self.fq_pos, self.query_embed):
+            nn.init.normal_(embedding.weight)
+
+    def forward(self, frame_queries: Tensor, sentence: Tensor) -> Tensor:
+        """Return the video queries (B, Q, C).
+
+        Args:
+            frame_queries: (B, T, Q, C) decoder states.
+            sentence: (B, C), what every video query starts with.
+        """
+        frames = frame_queries.shape[1]
+        # (B, T, Q, C) -> (B, T * Q, C): all frames see each other, without any position
+        tokens = frame_queries.flatten(1, 2)
+        for attention, feed_forward in zip(self.enc_self_attn, self.enc_ffn, strict=True):
+            tokens = feed_forward(attention(tokens))
+        # The key position tells the slot of a frame query, never its time.
+        keys = tokens + self.fq_pos.weight.repeat(frames, 1)
+        position = self.query_embed.weight
+        # (B, C) -> (B, Q, C): slots start alike, `query_embed` tells them apart
+        queries = sentence[:, None].expand(-1, len(position), -1)
+        for cross, mix, feed_forward in zip(
+            self.transformer_cross_attention_layers,
+            self.transformer_self_attention_layers,
+            self.transformer_ffn_layers,
+            strict=True,
+        ):
+            # Cross attention before self attention.
+            queries = feed_forward(mix(cross(queries, position, keys, tokens), position))
+        result: Tensor = self.decoder_norm(queries)
+        return result

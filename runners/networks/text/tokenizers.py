@@ -1,0 +1,160 @@
+"""From expressions to token ids: RoBERTa's byte pairs from the user's files, or the project's own short word list.
+
+Ids of both: `<s>` 0, padding 1, `</s>` 2, unknown 3.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from tokenizers import Tokenizer
+from tokenizers.decoders import ByteLevel as ByteLevelDecoder
+from tokenizers.models import BPE
+from tokenizers.pre_tokenizers import ByteLevel
+from torch import Tensor
+
+from rvos.errors import ConfigError, InputError
+
+BOS, PAD, EOS, UNKNOWN = 0, 1, 2, 3
+_FIRST_WORD = 4
+_SHOWN = 60
+# A tokeniser that was set up wrongly gives ids without complaint, so a few known ones are compared.
+KNOWN_IDS: Mapping[str, tuple[int, ...]] = {
+    "Hello world": (31414, 232),
+    "a person": (102, 621),
+    "the person on the right": (627, 621, 15, 5, 235),
+}
+_logger = logging.getLogger(__name__)
+
+
+class Tokens(Protocol):
+    """A tokeniser."""
+
+    def encode(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
+        """Return ids `(B, L)` int64, padded on the right, and the mask `(B, L)` int64, 1 = token.
+
+        An expression that is too long is cut, which is logged as a warning.
+
+        Raises:
+            InputError: no expression, or an empty one.
+        """
+        ...
+
+
+class RobertaTokens:
+    """Byte-level byte pairs of roberta-base.
+
+    Any text has tokens, also one that is not English; the language model was trained on English only.
+
+    Args:
+        tokenizer: without special tokens.
+        max_tokens: that the language model has positions for.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, *, max_tokens: int = 512) -> None:
+        self._tokenizer = tokenizer
+        self._max_tokens = max_tokens
+
+    @classmethod
+    def from_folder(cls, folder: Path, *, max_tokens: int = 512) -> RobertaTokens:
+        """Return the tokeniser in a folder with `tokenizer.json`, or `vocab.json` and `merges.txt`, of roberta-base.
+
+        Raises:
+            ConfigError: files are missing or damaged, or are not those of roberta-base.
+        """
+        tokens = cls(_read_tokenizer(folder), max_tokens=max_tokens)
+        for text, expected in KNOWN_IDS.items():
+            found = tokens.pieces(text)
+            if tuple(found) != expected:
+                raise ConfigError(
+                    f"{folder}: {text!r} gives the ids {found[:8]}, expected {list(expected)}; "
+                    "give the vocabulary and merges of roberta-base"
+                )
+        return tokens
+
+    def pieces(self, text: str) -> list[int]:
+        """Return the ids of a text alone, without `<s>` and `</s>`."""
+        ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False).ids
+        return ids
+
+    def encode(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
+        """Return ids and mask; see `Tokens`."""
+        return _to_batch(texts, [self.pieces(text) for text in texts], self._max_tokens)
+
+
+def _read_tokenizer(folder: Path) -> Tokenizer:
+    whole, vocabulary, merges = folder / "tokenizer.json", folder / "vocab.json", folder / "merges.txt"
+    try:
+        if vocabulary.is_file() and merges.is_file():
+            tokenizer = Tokenizer(BPE.from_file(str(vocabulary), str(merges)))
+            # No space before the first word: with one, its tokens are others than the networks were trained on.
+            tokenizer.pre_tokenizer = ByteLevel(add_prefix_space=False)
+            tokenizer.decoder = ByteLevelDecoder()
+            return tokenizer
+        if whole.is_file():
+            tokenizer = Tokenizer.from_file(str(whole))
+            # Files of the hub may carry both; cutting and padding is done here, with a warning.
+            tokenizer.no_truncation()
+            tokenizer.no_padding()
+            return tokenizer
+    # The library raises plain exceptions for damaged files.
+    except Exception as error:
+        raise ConfigError(f"{folder}: the tokeniser's files cannot be read ({error}); copy them again") from None
+    raise ConfigError(
+        f"{folder}: no tokeniser files; put vocab.json and merges.txt, or tokenizer.json, of roberta-base there"
+    )
+
+
+class SmallTokens:
+    """One id for each word of the project's own list; words outside it are unknown, which is logged as a warning.
+
+    Args:
+        max_tokens: longest expression, special tokens included.
+    """
+
+    def __init__(self, *, max_tokens: int = 64) -> None:
+        listed = files("runners.networks.text").joinpath("small_vocabulary.txt").read_text(encoding="utf-8").split()
+        self._ids = {word: _FIRST_WORD + index for index, word in enumerate(listed)}
+        self._max_tokens = max_tokens
+
+    @property
+    def vocabulary_size(self) -> int:
+        """Ids in use, special ones included."""
+        return _FIRST_WORD + len(self._ids)
+
+    @property
+    def words(self) -> frozenset[str]:
+        """The known words, lower case."""
+        return frozenset(self._ids)
+
+    def encode(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
+        """Return ids and mask; see `Tokens`."""
+        split = [re.findall(r"\w+", text.lower()) for text in texts]
+        unknown = sorted({word for words in split for word in words if word not in self._ids})
+        if unknown:
+            _logger.warning("%d words are not in the small vocabulary: %s", len(unknown), ", ".join(unknown[:8]))
+        pieces = [[self._ids.get(word, UNKNOWN) for word in words] for words in split]
+        return _to_batch(texts, pieces, self._max_tokens)
+
+
+def _to_batch(texts: Sequence[str], pieces: Sequence[list[int]], max_tokens: int) -> tuple[Tensor, Tensor]:
+    """Return ids and mask of tokenised texts, with special tokens, cut to `max_tokens`."""
+    if not texts:
+        raise InputError("tokeniser: no expressions; give at least one")
+    rows = []
+    for text, ids in zip(texts, pieces, strict=True):
+        if not ids or not text.strip():
+            raise InputError(f"expression {text!r}: it has no words; give a sentence")
+        if len(ids) + 2 > max_tokens:
+            _logger.warning("expression %r...: %d tokens, cut to %d", text[:_SHOWN], len(ids) + 2, max_tokens)
+        rows.append([BOS, *ids[: max_tokens - 2], EOS])
+    longest = max(len(row) for row in rows)
+    batch = torch.tensor([row + [PAD] * (longest - len(row)) for row in rows], dtype=torch.int64)
+    lengths = torch.tensor([len(row) for row in rows])
+    return batch, (torch.arange(longest) < lengths[:, None]).long()

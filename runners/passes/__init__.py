@@ -1,0 +1,1 @@
+"""How a video passes through a network: frames, windows, views."""

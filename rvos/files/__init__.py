@@ -1,0 +1,1 @@
+"""Files read with bounds and written atomically: JSON, images, video, tensors."""

@@ -1,0 +1,144 @@
+"""A split of a data set: its videos in file order, frame sizes, and ground truth where there is any."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from rvos.errors import InputError
+from rvos.files.trees import Tree
+from rvos.formats.truth import PerExpressionTruth, VideoTruth, read_index_maps
+from rvos.videos import Video
+
+
+class TruthSource(Protocol):
+    """Where the ground truth of one video lies: small enough to send to a worker."""
+
+    def read(self, indices: Sequence[int] | None = None) -> VideoTruth:
+        """Read all frames, or some; InputError where files are missing or damaged."""
+
+
+class TruthReader(Protocol):
+    """Ground truth of a split."""
+
+    def select(self, video: Video) -> TruthSource:
+        """The ground truth of one video, not yet read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """A split of a data set.
+
+    Args:
+        format: name of the reader.
+        root: folder or archive as the user gave it.
+        split: train, valid, test, valid_u.
+        videos: in the order of the expression file.
+        image_folder: holds `<video>/<frame>.jpg` (or `.png`); None where there are no images.
+        truth: ground truth; None where the split has none.
+        categories: (video, object) -> category name, where the data set tells.
+    """
+
+    format: str
+    root: Path
+    split: str
+    videos: tuple[Video, ...]
+    image_folder: Path | None = None
+    truth: TruthReader | None = None
+    categories: Mapping[tuple[str, str], str] = field(default_factory=dict)
+
+    @property
+    def n_expressions(self) -> int:
+        """Expressions of all videos."""
+        return sum(len(video.expressions) for video in self.videos)
+
+    def video(self, video_id: str) -> Video:
+        """Return a video by its id.
+
+        Raises:
+            InputError: the split does not list it.
+        """
+        for video in self.videos:
+            if video.id == video_id:
+                return video
+        raise InputError(f"{self.root}: split {self.split} has no video {video_id}; check the id and the split")
+
+    def read_size(self, video: Video) -> tuple[int, int] | None:
+        """Return (H, W) of a video's frames, from its first image; None where the data set has no images.
+
+        Raises:
+            InputError: the image is missing or damaged.
+        """
+        return video.read_size() if self.image_folder is not None else None
+
+    def select_truth(self, video: Video) -> TruthSource:
+        """Return where the ground truth of a video lies.
+
+        Raises:
+            InputError: the split has no ground truth.
+        """
+        if self.truth is None:
+            raise InputError(
+                f"{self.root}: no ground truth for split {self.split}; add its annotations and an expression file "
+                "that names their objects"
+            )
+        return self.truth.select(video)
+
+    def read_truth(self, video: Video, indices: Sequence[int] | None = None) -> VideoTruth:
+        """Read the ground truth of a video, or of some of its frames.
+
+        Raises:
+            InputError: there is none, or files are missing or damaged.
+        """
+        return self.select_truth(video).read(indices)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class IndexSource:
+    """Index maps `<video>/<frame>.png`."""
+
+    annotations: Tree
+    video: Video
+    has_void: bool = False
+
+    def read(self, indices: Sequence[int] | None = None) -> VideoTruth:
+        """Read the index maps."""
+        return read_index_maps(self.annotations, self.video, indices=indices, has_void=self.has_void)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class IndexReader:
+    """Index maps of a split; `has_void`: 255 marks pixels that do not count."""
+
+    annotations: Tree
+    has_void: bool = False
+
+    def select(self, video: Video) -> IndexSource:
+        """The index maps of a video."""
+        return IndexSource(self.annotations, video, self.has_void)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PerExpressionSource:
+    """Masks `<video>/<expression>/<frame>.png`."""
+
+    annotations: Tree
+    video: Video
+
+    def read(self, indices: Sequence[int] | None = None) -> VideoTruth:
+        """Read nothing yet: masks are read expression by expression."""
+        chosen = tuple(range(self.video.n_frames) if indices is None else indices)
+        return PerExpressionTruth(self.annotations, self.video, chosen)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PerExpressionReader:
+    """Masks by expression, for a whole split."""
+
+    annotations: Tree
+
+    def select(self, video: Video) -> PerExpressionSource:
+        """The masks of a video."""
+        return PerExpressionSource(self.annotations, video)

@@ -1,0 +1,105 @@
+"""MeViS: expressions about several objects, masks as COCO run lengths in `mask_dict.json`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from rvos.errors import InputError
+from rvos.files.images import check_area
+from rvos.files.json_files import expect_list, expect_object, parse_json
+from rvos.files.trees import FolderTree, Tree, open_data
+from rvos.formats.dataset import Dataset, TruthReader
+from rvos.formats.expressions import (
+    choose_image_folder,
+    find_expression_file,
+    read_annotation_ids,
+    read_expressions,
+)
+from rvos.formats.truth import RunLengthTruth
+from rvos.videos import Video
+
+_LARGEST_MASK_DICT = 1 << 32
+
+
+def open_split(root: Path, split: str) -> Dataset:
+    """Return a split of MeViS; `root` may also be the folder of the split itself.
+
+    Raises:
+        InputError: no expression file, or one that cannot be used.
+    """
+    tree = open_data(root, known=frozenset({split, "JPEGImages", "meta_expressions"}))
+    place = tree.root if isinstance(tree, FolderTree) else root
+    listed = read_expressions(tree, find_expression_file(tree, split), object_ids=read_annotation_ids)
+    folders = (place / split / "JPEGImages", place / "JPEGImages" / split, place / "JPEGImages")
+    images = choose_image_folder(folders, listed)
+    videos = tuple(video.with_images(images or folders[0]) for video in listed)
+    return Dataset("mevis", root, split, videos, images, _find_truth(tree, split, images is not None))
+
+
+def _find_truth(tree: Tree, split: str, has_images: bool) -> TruthReader | None:
+    places = (f"{split}/mask_dict.json", f"mask_dict_{split}.json", "mask_dict.json")
+    name = next((place for place in places if tree.exists(place)), None)
+    return None if name is None else MaskDictReader(tree, name, has_images)
+
+
+class MaskDictReader:
+    """All run lengths of a split: read once, at the first use, since the file of train is large."""
+
+    def __init__(self, tree: Tree, name: str, has_images: bool) -> None:
+        self._tree = tree
+        self._name = name
+        self._has_images = has_images
+
+    @cached_property
+    def _annotations(self) -> dict[str, Any]:
+        where = f"{self._tree.name}/{self._name}"
+        return expect_object(parse_json(self._tree.read(self._name, most=_LARGEST_MASK_DICT), where=where), where=where)
+
+    def select(self, video: Video) -> MaskDictSource:
+        """The run lengths of one video.
+
+        Raises:
+            InputError: an annotation has another number of frames than the video.
+        """
+        where = f"{self._tree.name}/{self._name}: {video.id}"
+        wanted = {name for expression in video.expressions for name in expression.object_ids}
+        chosen = {name: self._annotations[name] for name in sorted(wanted) if name in self._annotations}
+        for name, frames in chosen.items():
+            if len(expect_list(frames, where=f"{where}: {name}")) != video.n_frames:
+                raise InputError(f"{where}: annotation {name} has {len(frames)} frames, expected {video.n_frames}")
+        return MaskDictSource(chosen, video, where, self._has_images)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MaskDictSource:
+    """Run lengths of the annotations of one video, one or None a frame."""
+
+    annotations: Mapping[str, Sequence[Any]]
+    video: Video
+    where: str
+    has_images: bool
+
+    def read(self, indices: Sequence[int] | None = None) -> RunLengthTruth:
+        """Choose frames; masks are decoded expression by expression."""
+        chosen = range(self.video.n_frames) if indices is None else indices
+        annotations = {name: [frames[index] for index in chosen] for name, frames in self.annotations.items()}
+        return RunLengthTruth(annotations, len(chosen), self._find_size(), self.where)
+
+    def _find_size(self) -> tuple[int, int] | None:
+        for frames in self.annotations.values():
+            for rle in frames:
+                if rle is not None:
+                    return _read_size(rle, where=self.where)
+        return self.video.read_size() if self.has_images else None
+
+
+def _read_size(rle: object, *, where: str) -> tuple[int, int]:
+    size = expect_object(rle, where=where).get("size")
+    if not isinstance(size, list) or len(size) != 2 or not all(type(side) is int and side > 0 for side in size):
+        raise InputError(f"{where}: run lengths without a size [H, W]; encode the mask again")
+    check_area((size[0], size[1]), where=where)
+    return size[0], size[1]

@@ -1,0 +1,88 @@
+"""Ref-DAVIS17: four expressions an object, one of each annotation file."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from rvos.errors import InputError
+from rvos.files.trees import FolderTree, Tree, open_data
+from rvos.formats.dataset import Dataset, IndexReader, TruthReader
+from rvos.formats.davis_folders import find_sequences, list_sequences
+from rvos.formats.expressions import ListedVideo, choose_image_folder, find_expression_file, read_expressions
+from rvos.formats.ref_youtube_vos import count_videos, find_truth, read_categories
+from rvos.videos import Expression, Video
+
+N_ANNOTATORS = 4
+_VOID_FOLDERS = ("DAVIS/Annotations_unsupervised/480p", "Annotations_unsupervised/480p")
+_IMAGE_FOLDERS = ("{split}/JPEGImages", "DAVIS/JPEGImages/480p", "JPEGImages/480p", "JPEGImages")
+_PARTS = frozenset({"DAVIS", "Annotations_unsupervised", "JPEGImages", "meta_expressions", "davis_text_annotations"})
+
+
+def open_split(root: Path, split: str) -> Dataset:
+    """Return a split of Ref-DAVIS17: the converted form, or DAVIS as it is distributed, with its text files or not.
+
+    Raises:
+        InputError: neither form is there, or files that cannot be used.
+    """
+    tree = open_data(root, known=_PARTS | {split})
+    place = tree.root if isinstance(tree, FolderTree) else root
+    listed = _read_listed(tree, split)
+    folders = [place / name.format(split=split) for name in _IMAGE_FOLDERS]
+    images = choose_image_folder(folders, listed)
+    videos = tuple(video.with_images(images or folders[0]) for video in listed)
+    return Dataset(
+        "ref-davis17", root, split, videos, images, _find_truth(tree, split, videos), read_categories(tree, split)
+    )
+
+
+def _read_listed(tree: Tree, split: str) -> tuple[ListedVideo, ...]:
+    try:
+        name = find_expression_file(tree, split)
+    except InputError:
+        sequences = find_sequences(tree)
+        if sequences is None:
+            raise
+        return list_sequences(tree, sequences, split)
+    return tuple(_name_objects(video) for video in read_expressions(tree, name))
+
+
+def _find_truth(tree: Tree, split: str, videos: tuple[Video, ...]) -> TruthReader | None:
+    """Return the unsupervised annotations, whose 255 is void, or the converted ones: what has more of the videos."""
+    ids = frozenset(video.id for video in videos)
+    converted = find_truth(tree, split, videos)
+    most = count_videos(converted.annotations, ids) if converted else 0
+    for place in _VOID_FOLDERS:
+        if count_videos(tree.below(place), ids) >= max(most, 1):
+            return IndexReader(tree.below(place), has_void=True)
+    return converted or _find_plain_folders(tree)
+
+
+def _find_plain_folders(tree: Tree) -> TruthReader | None:
+    """Return the index maps of a folder that holds nothing but sequences."""
+    sequences = find_sequences(tree)
+    return None if sequences is None else IndexReader(sequences, has_void=True)
+
+
+def split_expression_id(expression: Expression, *, where: str) -> tuple[int, int]:
+    """Return (object position, annotation file) of an expression, from `id = 4 * object + file`.
+
+    Raises:
+        InputError: the id is no whole number.
+    """
+    if not expression.id.isdecimal():
+        raise InputError(f"{where}/{expression.id}: expression ids of Ref-DAVIS17 are 4 x object + file; correct it")
+    return divmod(int(expression.id), N_ANNOTATORS)
+
+
+def _name_objects(video: ListedVideo) -> ListedVideo:
+    """Give expressions without `obj_id` the object of their id: indices are sorted as text."""
+    if all(expression.object_ids for expression in video.expressions):
+        return video
+    positions = [split_expression_id(expression, where=video.id)[0] for expression in video.expressions]
+    names = sorted(str(index) for index in range(1, max(positions, default=-1) + 2))
+    expressions = [
+        replace(expression, object_ids=expression.object_ids or (names[position],))
+        for expression, position in zip(video.expressions, positions, strict=True)
+    ]
+    return replace(video, expressions=tuple(expressions))

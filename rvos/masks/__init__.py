@@ -1,0 +1,1 @@
+"""Masks: runs, images, sequences, boxes, tracklets, and how they are stored."""

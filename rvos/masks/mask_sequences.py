@@ -1,0 +1,206 @@
+"""Mask sequences: for one expression, a hard mask and a score for every frame."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from pycocotools import mask as coco
+
+from rvos.errors import InputError
+from rvos.masks.runs import Runs
+from rvos.videos import Video
+
+SoftKind = Literal["logit", "probability"]
+KeepSoft = bool | Literal["uint8", "float16"]
+"""Whether soft maps are kept, and in what; true means `uint8`."""
+_LEVELS = 255
+_LARGEST_HALF = float(np.finfo(np.float16).max)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SoftMaps:
+    """Soft masks at the network's own resolution, quantised to 8 bits or in half precision.
+
+    Args:
+        values: `(T, h, w)`; of uint8 the soft value is `low + values * (high - low) / 255`, float16 are soft values.
+        low, high: soft values of the levels 0 and 255.
+        kind: what the soft values are; logits and probabilities never mix.
+    """
+
+    values: NDArray[np.uint8] | NDArray[np.float16]
+    low: float
+    high: float
+    kind: SoftKind = "logit"
+
+    def __post_init__(self) -> None:
+        if self.values.dtype not in (np.uint8, np.float16) or self.values.ndim != 3:
+            raise InputError(
+                f"soft maps are {self.values.dtype} of shape {self.values.shape}; give uint8 or float16 (T, h, w), "
+                "such as SoftMaps.keep makes"
+            )
+
+    @classmethod
+    def quantise(
+        cls, soft: NDArray[np.float32], *, low: float = -8.0, high: float = 8.0, kind: SoftKind = "logit"
+    ) -> SoftMaps:
+        """Return soft masks `(T, h, w)` clipped to [low, high] and rounded to 256 levels."""
+        scaled = (np.clip(soft, low, high) - low) * (_LEVELS / (high - low))
+        return cls(np.rint(scaled).astype(np.uint8), low, high, kind)
+
+    @classmethod
+    def keep(
+        cls,
+        soft: NDArray[np.float32],
+        keep: KeepSoft,
+        *,
+        low: float = -8.0,
+        high: float = 8.0,
+        kind: SoftKind = "logit",
+    ) -> SoftMaps | None:
+        """Return soft masks `(T, h, w)` as they are to be kept; None: not at all."""
+        if not keep:
+            return None
+        if keep == "float16":
+            return cls(np.clip(soft, -_LARGEST_HALF, _LARGEST_HALF).astype(np.float16), low, high, kind)
+        return cls.quantise(soft, low=low, high=high, kind=kind)
+
+    def kept_as(self, keep: KeepSoft) -> SoftMaps | None:
+        """Return these maps as they are to be kept; None: not at all."""
+        if keep and (self.values.dtype == np.float16) == (keep == "float16"):
+            return self
+        return SoftMaps.keep(self.dequantise(), keep, low=self.low, high=self.high, kind=self.kind)
+
+    def dequantise(self) -> NDArray[np.float32]:
+        """Return the soft values `(T, h, w)` float32."""
+        if self.values.dtype == np.float16:
+            return self.values.astype(np.float32)
+        return (self.low + self.values.astype(np.float32) * ((self.high - self.low) / _LEVELS)).astype(np.float32)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MaskSequence:
+    """Hard masks and scores of one expression, at the original frame size.
+
+    Args:
+        video, expression: ids.
+        frames: names of the T frames.
+        size: (H, W) of the original frames.
+        runs: T COCO compressed run lengths (the `counts` of an RLE), column-major.
+        scores: `(T,)` float32, higher is better; constant scores are allowed.
+        key_frame: index chosen by an explicit rule; None: the first maximum of the scores.
+        soft: soft masks at network resolution, or None.
+        propagation: `(T,)` float32 in [0, 1], mean foreground probability inside the propagated mask of a frame: 1 on
+            the key frame, 0 without a mask; None: the masks were not propagated.
+        scored: False where the masks came without scores: `scores` then only tells frames with a mask (1) from empty
+            ones (0), enough to choose a key frame, and is not to be compared with another system's.
+    """
+
+    video: str
+    expression: str
+    frames: tuple[str, ...]
+    size: tuple[int, int]
+    runs: tuple[bytes, ...]
+    scores: NDArray[np.float32]
+    key_frame: int | None = None
+    soft: SoftMaps | None = None
+    propagation: NDArray[np.float32] | None = None
+    scored: bool = True
+
+    def __post_init__(self) -> None:
+        where = f"{self.video}/{self.expression}"
+        if not self.frames:
+            raise InputError(f"{where}: a mask sequence needs at least one frame; check the frame list")
+        if len(self.runs) != len(self.frames) or self.scores.shape != (len(self.frames),):
+            raise InputError(
+                f"{where}: {len(self.frames)} frames but {len(self.runs)} masks and scores of shape "
+                f"{self.scores.shape}; give one of each for every frame"
+            )
+        if self.scores.dtype != np.float32:
+            raise InputError(f"{where}: scores are {self.scores.dtype}; give float32")
+        if self.propagation is not None and (
+            self.propagation.shape != self.scores.shape or self.propagation.dtype != np.float32
+        ):
+            raise InputError(
+                f"{where}: propagation probabilities are {self.propagation.dtype} of shape {self.propagation.shape}; "
+                f"give one float32 for each of the {len(self.frames)} frames"
+            )
+        if self.key_frame is not None and not 0 <= self.key_frame < len(self.frames):
+            raise InputError(f"{where}: key frame {self.key_frame} is outside the {len(self.frames)} frames")
+
+    @classmethod
+    def from_masks(
+        cls,
+        masks: NDArray[np.bool_],
+        *,
+        video: str,
+        expression: str,
+        frames: tuple[str, ...],
+        scores: NDArray[np.float32],
+        key_frame: int | None = None,
+        soft: SoftMaps | None = None,
+    ) -> MaskSequence:
+        """Return the sequence of boolean masks `(T, H, W)`."""
+        height, width = masks.shape[1:]
+        return cls(video, expression, frames, (height, width), encode(masks), scores, key_frame, soft)
+
+    @property
+    def n_frames(self) -> int:
+        """Number of frames."""
+        return len(self.frames)
+
+    def check_fits(self, video: Video, size: tuple[int, int] | None, *, advice: str) -> None:
+        """Check that the masks belong to the frames of a video.
+
+        Args:
+            size: (H, W) of the frames; None where it is not known.
+            advice: what to do about masks that do not fit.
+
+        Raises:
+            InputError: another video, other frames, or another size.
+        """
+        where = f"{self.video}/{self.expression}"
+        if self.video != video.id:
+            raise InputError(f"{where}: masks of another video than {video.id}; {advice}")
+        if self.frames != video.frames:
+            names = ", or other names" if self.n_frames == video.n_frames else ""
+            raise InputError(
+                f"{where}: masks of {self.n_frames} frames, the data set lists {video.n_frames}{names}; {advice}"
+            )
+        if size is not None and self.size != size:
+            raise InputError(
+                f"{where}: masks of {self.size[0]} x {self.size[1]} pixels (H x W), frames of {size[0]} x {size[1]}; "
+                f"{advice}"
+            )
+
+    def masks(self) -> NDArray[np.bool_]:
+        """Return the masks `(T, H, W)` bool."""
+        return decode(self.runs, self.size)
+
+    def mask(self, index: int) -> NDArray[np.bool_]:
+        """Return the mask of one frame, `(H, W)` bool."""
+        frame: NDArray[np.bool_] = decode(self.runs[index : index + 1], self.size)[0]
+        return frame
+
+    def pick_key_frame(self) -> int:
+        """Return the key frame: the stated one, else the first maximum of the scores (paper Eq. 2)."""
+        return self.key_frame if self.key_frame is not None else int(np.argmax(self.scores))
+
+
+def encode(masks: NDArray[np.bool_]) -> tuple[bytes, ...]:
+    """Return the COCO compressed run lengths of masks `(T, H, W)`, one a frame."""
+    return Runs.from_masks(masks.astype(np.bool_, copy=False)).encode()
+
+
+def decode(runs: tuple[bytes, ...], size: tuple[int, int]) -> NDArray[np.bool_]:
+    """Return the masks `(T, H, W)` bool of COCO compressed run lengths."""
+    height, width = size
+    rles = [{"size": [height, width], "counts": counts} for counts in runs]
+    columns: NDArray[np.uint8] = np.asarray(coco.decode(rles)).T
+    masks = np.empty((len(runs), height, width), np.uint8)
+    for column_major, mask in zip(columns, masks, strict=True):
+        cv2.transpose(column_major, dst=mask)
+    return masks.view(np.bool_)

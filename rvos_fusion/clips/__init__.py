@@ -1,0 +1,1 @@
+"""Clips of users, and what leaves the store: overlays, exports, pseudo-labels."""

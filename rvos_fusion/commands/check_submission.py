@@ -1,0 +1,56 @@
+"""`rvos check-submission ZIP`: everything that is wrong with an archive."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from rvos.errors import ConfigError
+from rvos.files.json_files import expect_object, read_json
+from rvos.formats import Dataset, open_dataset
+from rvos.formats.archive_checks import check_submission
+from rvos_fusion.commands.dataset_options import add_dataset_options, open_chosen_dataset
+from rvos_fusion.weights.provenance import name_manifest
+
+_SHOWN = 20
+
+
+def register(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.epilog = (
+        "Without data set options, the data set is the one that the archive's manifest names.\n\n"
+        "examples:\n  rvos check-submission runs/demo/submission.zip\n"
+        "  rvos check-submission theirs.zip --root data/refer_youtube_vos --split valid"
+    )
+    parser.add_argument("archive", type=Path, metavar="ZIP")
+    add_dataset_options(parser)
+    parser.add_argument("--json", action="store_true", help="print one JSON object with all problems")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Check the archive; 1 if anything is wrong with it."""
+    dataset = _open_dataset(options)
+    problems = check_submission(options.archive, dataset)
+    if options.json:
+        content = {"archive": str(options.archive), "valid": not problems, "problems": problems}
+        print(json.dumps(content, indent=1, ensure_ascii=False))
+        return int(bool(problems))
+    for problem in problems[:_SHOWN]:
+        print(problem)
+    if len(problems) > _SHOWN:
+        print(f"and {len(problems) - _SHOWN} more; --json lists all")
+    counts = f"{len(dataset.videos)} videos, {dataset.n_expressions} expressions"
+    print(f"{options.archive}: {f'{len(problems)} problems' if problems else f'valid and complete: {counts}'}")
+    return int(bool(problems))
+
+
+def _open_dataset(options: argparse.Namespace) -> Dataset:
+    manifest = name_manifest(options.archive)
+    if options.recipe is not None or options.root is not None or not manifest.is_file():
+        return open_chosen_dataset(options)
+    entry = expect_object(expect_object(read_json(manifest), where=str(manifest)).get("dataset"), where=str(manifest))
+    values = [entry.get(name) for name in ("format", "root", "split")]
+    if not all(isinstance(value, str) for value in values):
+        raise ConfigError(f"{manifest}: names no data set; give --recipe, or --root with --format and --split")
+    return open_dataset(str(values[0]), Path(str(values[1])), str(values[2]))

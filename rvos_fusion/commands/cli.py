@@ -1,0 +1,150 @@
+"""The command `rvos`: finds the sub-command, prints an error as one line."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from importlib import import_module, metadata
+from types import ModuleType
+
+from rvos_fusion.commands.hidden_packages import find_hidden_package
+
+EXIT_USAGE = 2
+EXIT_CLOSED_PIPE = 141  # what shells report of a program that wrote to a pipe without a reader
+
+COMMANDS = {
+    "demo": "run the bundled demo in a folder of its own, from data to archive",
+    "import": "check masks of other systems against a data set, and store them",
+    "schema": "print the JSON schema of recipes, for editors",
+    "doctor": "say what a recipe needs and does not find",
+    "run": "compute what is missing of a recipe: members, propagation, fusion",
+    "plan": "show the graph of a recipe, what is there already, and what the rest will cost",
+    "nouns": "list what a detector is asked for each sentence",
+    "sweep": "score every threshold or subset of members of a fusion, every window of a refinement",
+    "fit": "fit a fusion's numbers on labelled videos, with the gain on held-out ones",
+    "table": "print an ablation table with gains and intervals",
+    "evaluate": "score predictions: J, F and J&F of Ref-YouTube-VOS, Ref-DAVIS17 or MeViS",
+    "report": "write a static page with the graph, the scores and every mask",
+    "clean": "list, and remove, stored results that a recipe names no more",
+    "segment": "run a recipe's models on a clip of your own",
+    "export": "write stored masks as PNG files",
+    "pseudo-labels": "write the masks of a node as a split to train on",
+    "submit": "write the archive of a node, and what it was made of",
+    "check-submission": "say what is wrong with an archive",
+    "train": "train a network as a YAML file says",
+    "checkpoint": "tell which network a file holds and what becomes of every key",
+    "parity": "compare our networks with a folder of official inputs and outputs",
+    "fetch-weights": "fetch official weights of the hub, and say where the others lie",
+    "licences": "list licence and attribution of everything that a recipe's result stands on",
+    "new-runner": "write a model of your own to fill in, with its test",
+    "synthesize": "draw a Ref-YouTube-VOS-shaped data set with ground truth",
+}
+
+_MODULES = {"import": "import_masks"}  # a keyword cannot name a module
+
+
+def build_overview() -> argparse.ArgumentParser:
+    """Return the parser of `rvos` alone: it lists the commands and loads none of them."""
+    parser = argparse.ArgumentParser(prog="rvos", description="Referring video object segmentation by ensembles.")
+    parser.add_argument("--version", action="version", version=f"rvos-fusion {metadata.version('rvos-fusion')}")
+    _add_commands(parser)
+    return parser
+
+
+def _add_commands(parser: argparse.ArgumentParser) -> Mapping[str, argparse.ArgumentParser]:
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    return {name: commands.add_parser(name, help=summary) for name, summary in COMMANDS.items()}
+
+
+def build_parser(command: str) -> argparse.ArgumentParser:
+    """Return the parser of one command; no other command is loaded, so that each starts quickly."""
+    summary = COMMANDS[command]
+    parser = argparse.ArgumentParser(
+        prog=f"rvos {command}", description=summary, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    module = _load(command)
+    module.register(parser)
+    parser.set_defaults(run=module.run, command=command)
+    return parser
+
+
+def _load(command: str) -> ModuleType:
+    return import_module(f"rvos_fusion.commands.{_MODULES.get(command, command.replace('-', '_'))}")
+
+
+def _complete(line: str) -> None:
+    """Answer a shell that asks what could follow a line; only the command that stands in it is loaded."""
+    from rvos_fusion.commands.completion import answer, find_command
+
+    parser = argparse.ArgumentParser(prog="rvos")
+    own = _add_commands(parser)
+    command = find_command(line, COMMANDS)
+    if command is not None:
+        _load(command).register(own[command])
+    answer(parser, None if command is None else own[command])
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one sub-command and return its exit status."""
+    hidden = find_hidden_package()
+    if hidden is not None:
+        print(f"rvos: {hidden}", file=sys.stderr)
+        return EXIT_USAGE
+    if "_ARGCOMPLETE" in os.environ:  # not a user who wants something done, but a shell after Tab
+        _complete(os.environ.get("COMP_LINE", ""))
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a terminal of few letters, or half a character in a file name
+        sys.stdout.reconfigure(errors="backslashreplace")
+    try:
+        try:
+            return _run(words)
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        _drop_output()
+        return EXIT_CLOSED_PIPE
+    except OSError as error:
+        _drop_output()
+        print(f"rvos {words[0]}: {error.filename or 'output'}: {error.strerror or error}", file=sys.stderr)
+        return EXIT_USAGE
+
+
+def _drop_output() -> None:
+    """Lead what is still to be printed nowhere, or Python would complain once more at its end."""
+    try:
+        target = sys.stdout.fileno()
+    except OSError:
+        return
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, target)
+    os.close(nowhere)
+
+
+def _run(words: list[str]) -> int:
+    # Not at the top: another rvos may hide ours.
+    from rvos.errors import PipelineError
+    from rvos.settings.problems import nearest
+
+    if not words or words[0] not in COMMANDS:
+        overview = build_overview()
+        if words and not words[0].startswith("-"):
+            overview.error(f"no command {words[0]!r}; {nearest(words[0], COMMANDS)}")
+        overview.parse_args(words)
+    # Intermixed: names may stand before and after options, as in `rvos table RECIPE --jobs 2 NODE NODE`.
+    options = build_parser(words[0]).parse_intermixed_args(words[1:])
+    try:
+        status: int = options.run(options)
+    except PipelineError as error:
+        print(f"rvos {options.command}: {error}", file=sys.stderr)
+        return error.exit_status
+    except KeyboardInterrupt:
+        print(f"rvos {options.command}: interrupted; run it again to go on", file=sys.stderr)
+        return 130
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

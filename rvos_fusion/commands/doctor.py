@@ -1,0 +1,62 @@
+"""`rvos doctor RECIPE`: what a recipe needs and does not find."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict
+
+from rvos_fusion.commands.recipe_options import add_recipe_options, open_recipe
+from rvos_fusion.executors.summary import EXIT_INPUT
+from rvos_fusion.running.doctor import Finding, examine
+from rvos_fusion.weights.provenance import list_versions
+
+_PATIENCE = 20.0
+
+
+def register(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.epilog = "example:\n  rvos doctor recipes/paper.yaml --set dataset.root=data/refer_youtube_vos --deep"
+    add_recipe_options(parser)
+    parser.add_argument("--deep", action="store_true", help="decode every image and read all ground truth")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print what was found; 2 where a run would refuse."""
+    findings = [*_examine_machine(), *examine(open_recipe(options), deep=options.deep)]
+    missing = [finding.text for finding in findings if finding.level == "missing"]
+    if options.json:
+        content = {"ready": not missing, "findings": [asdict(finding) for finding in findings]}
+        print(json.dumps(content, indent=1, ensure_ascii=False))
+    else:
+        for finding in findings:
+            print(f"{finding.level:>7}  {finding.text}")
+        if not missing:
+            print(f"{options.recipe}: ready to run")
+    if missing:
+        more = f" (and {len(missing) - 1} more, listed above)" if len(missing) > 1 else ""
+        print(f"rvos doctor: {options.recipe}: cannot run yet: {missing[0]}{more}", file=sys.stderr)
+    return EXIT_INPUT if missing else 0
+
+
+def _examine_machine() -> Iterator[Finding]:
+    versions = list_versions()
+    for name, version in versions.items():
+        if version == "missing":
+            yield Finding("missing", f"package {name}: not installed; make install")
+    device = _find_gpu() or "no GPU, networks run on the CPU"
+    yield Finding("ok", f"Python {versions['python']}, torch {versions['torch']}, {device}")
+
+
+def _find_gpu() -> str | None:
+    """Return the name of the first GPU that the driver knows; torch would take seconds to say the same."""
+    try:
+        words = ("nvidia-smi", "--query-gpu=name", "--format=csv,noheader")
+        listed = subprocess.run(words, capture_output=True, text=True, timeout=_PATIENCE, check=True).stdout
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return next(iter(listed.splitlines()), None)

@@ -1,0 +1,102 @@
+"""`rvos evaluate GROUND_TRUTH PREDICTIONS`: J, F and J&F, or mAP and IoU, in the convention of a benchmark."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from rvos.errors import InputError
+from rvos.evaluation.report import to_json, write_reports
+from rvos.evaluation.results import DatasetScore
+from rvos.evaluation.scoring import score_dataset
+from rvos.formats import FORMATS, open_dataset
+from rvos_fusion.commands.dataset_options import DEFAULT_SPLITS
+from rvos_fusion.commands.table_forms import Form, add_forms, read_form, write_csv, write_markdown
+
+_SHOWN = 10
+
+_EPILOG = """\
+GROUND_TRUTH is a data set folder (or, for Ref-YouTube-VOS, an archive) with annotations and an expression file that
+names their objects. PREDICTIONS is a folder or a zip archive of <video>/<expression>/<frame>.png, for ref-davis17 also
+of anno_0 ... anno_3, for a2d-sentences and jhmdb-sentences also of COCO results (results.json). Missing masks count 0
+and are listed.
+
+example:
+  rvos evaluate demo/data runs/demo/submission.zip --format ref-youtube-vos --out runs/demo/scores"""
+
+
+def register(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.epilog = _EPILOG
+    parser.add_argument("ground_truth", type=Path, metavar="GROUND_TRUTH")
+    parser.add_argument("predictions", type=Path, metavar="PREDICTIONS")
+    parser.add_argument("--format", choices=tuple(FORMATS), required=True)
+    parser.add_argument("--split", help="default: valid; valid_u for MeViS, test for A2D- and JHMDB-Sentences")
+    parser.add_argument(
+        "--task",
+        choices=("unsupervised", "semi-supervised"),
+        default="unsupervised",
+        help="protocol of ref-davis17; papers report the unsupervised one",
+    )
+    parser.add_argument("--stability", action="store_true", help="add the variance of J and of J&F over frames")
+    parser.add_argument("--strict", action="store_true", help="fail when a prediction is missing")
+    parser.add_argument("--out", type=Path, help="folder for scores.json and CSV files by expression, object, frame")
+    parser.add_argument("--jobs", type=int, default=1, help="worker processes; -1 for all cores")
+    add_forms(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Score the predictions and print the figures."""
+    dataset = open_dataset(options.format, options.ground_truth, options.split or DEFAULT_SPLITS[options.format])
+    result = score_dataset(dataset, options.predictions, task=options.task, jobs=options.jobs)
+    if options.strict and result.missing:
+        raise InputError(
+            f"{options.predictions}: {len(result.missing)} predictions are missing, first "
+            f"{result.missing[0]}; make them or leave --strict out"
+        )
+    if options.out:
+        write_reports(options.out, result, stability=options.stability)
+    _print(result, read_form(options), stability=options.stability)
+    return 0
+
+
+def _print(result: DatasetScore, form: Form, *, stability: bool) -> None:
+    content = to_json(result, stability=stability)
+    if form == "json":
+        print(json.dumps(content, indent=1))
+    elif form == "text":
+        _print_remarks(result)
+        _print_figures(content)
+    else:
+        _print_remarks(result)
+        # Per cent, as in the other tables.
+        cells = {
+            name: 100 * value if isinstance(value, float) and "variance" not in name else value
+            for name, value in content.items()
+            if isinstance(value, str | int | float)
+        }
+        write = write_csv if form == "csv" else write_markdown
+        print(write(list(cells), [list(cells.values())]), end="")
+
+
+def _print_remarks(result: DatasetScore) -> None:
+    """Print what was found beside the figures to standard error."""
+    kinds = (("missing, counted as 0", result.missing), ("odd values", result.notes), ("not scored", result.strays))
+    for title, lines in kinds:
+        if lines:
+            print(f"{title}: {len(lines)}", file=sys.stderr)
+            for line in lines[:_SHOWN]:
+                print(f"  {line}", file=sys.stderr)
+            if len(lines) > _SHOWN:
+                print(f"  and {len(lines) - _SHOWN} more; --json lists all", file=sys.stderr)
+
+
+def _print_figures(content: Mapping[str, object]) -> None:
+    for name, value in content.items():
+        if isinstance(value, float):
+            print(f"{name:>16}  {100 * value:7.3f}" if "variance" not in name else f"{name:>16}  {value:.6f}")
+        elif isinstance(value, int):
+            print(f"{name:>16}  {value:7d}")

@@ -1,0 +1,101 @@
+"""`rvos fetch-weights NAME`: official files of the hub into a folder; of drives, what to click."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from rvos.errors import ConfigError, InputError
+from rvos.files.atomic import hash_file, write_atomically
+from rvos.files.json_files import expect_object, read_json
+from rvos.settings import nearest
+from rvos_fusion.weights.downloads import PARTS, download
+from rvos_fusion.weights.known_weights import DRIVES, FAMILIES, HUB, HubFolder
+
+
+def register(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.epilog = (
+        "examples:\n  rvos fetch-weights                  # what there is, and where the rest lies\n"
+        "  rvos fetch-weights sam2.1-hiera-tiny roberta-base --out weights"
+    )
+    parser.add_argument("names", nargs="*", metavar="NAME", help="default: list all")
+    parser.add_argument("--out", type=Path, default=Path("weights"), help="folder; default: weights")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Fetch what is named, or list all."""
+    if not options.names:
+        print(json.dumps(_list_as_json(), indent=1) if options.json else "\n".join(_list()))
+        return 0
+    for name in options.names:
+        _check_name(name)
+    found = {name: fetch(HUB[name], options.out / name) for name in dict.fromkeys(options.names)}
+    if options.json:
+        print(json.dumps(found, indent=1))
+        return 0
+    for name, checksums in found.items():
+        for file, checksum in checksums.items():
+            print(f"{options.out / name / file}: sha256 {checksum}")
+        family = FAMILIES[HUB[name].family]
+        print(f"{name}: {family.licence}; name {family.attribution}")
+    return 0
+
+
+def fetch(folder: HubFolder, target: Path) -> dict[str, str]:
+    """Bring the files of a folder of the hub to `target` and return their SHA-256; what is there whole stays.
+
+    A download that broke off goes on where it was. Files are compared with the checksums that the hub names them by;
+    those of the first fetch are kept beside the folder, and later ones are compared with them too.
+
+    Raises:
+        InputError: not to be had, or offline mode; a file that is another than at the first fetch.
+        StoreError: the folder cannot be written.
+    """
+    record = target.with_name(f"{target.name}.checksums.json")
+    for file in folder.files:
+        if not (record.is_file() and (target / file).is_file()):
+            download(folder.repository, file, target)
+    # Parts of another version are no part of the weights, which the whole content of the folder identifies.
+    shutil.rmtree(target / PARTS, ignore_errors=True)
+    found = {file: hash_file(target / file) for file in folder.files}
+    known = expect_object(read_json(record), where=str(record)) if record.exists() else {}
+    for file, checksum in found.items():
+        if known.get(file, checksum) != checksum:
+            raise InputError(
+                f"{target / file}: sha256 {checksum}, at the first fetch it was {known[file]}; delete the folder and "
+                "fetch it again, or keep the other file under another name"
+            )
+    write_atomically(record, json.dumps(found, indent=1).encode())
+    return found
+
+
+def _check_name(name: str) -> None:
+    if name in DRIVES:
+        raise ConfigError(f"{name}: {FAMILIES[name].place}; then rvos checkpoint FILE tells whether it is whole")
+    if name not in HUB:
+        raise ConfigError(f"no weights {name!a}; {nearest(name, [*HUB, *DRIVES])}")
+
+
+def _list() -> Iterator[str]:
+    yield "on the hub, fetched by name:"
+    for name, folder in HUB.items():
+        yield f"  {name:22} {FAMILIES[folder.family].licence:12} {folder.address}"
+    yield "behind drives, where you click yourself:"
+    for name in DRIVES:
+        yield f"  {name:22} {FAMILIES[name].licence}: {FAMILIES[name].place}"
+
+
+def _list_as_json() -> dict[str, list[dict[str, object]]]:
+    hub: list[dict[str, object]] = [
+        {"name": name, "address": folder.address, "files": folder.files, "licence": FAMILIES[folder.family].licence}
+        for name, folder in HUB.items()
+    ]
+    drives: list[dict[str, object]] = [
+        {"name": name, "place": FAMILIES[name].place, "licence": FAMILIES[name].licence} for name in DRIVES
+    ]
+    return {"hub": hub, "drives": drives}

@@ -1,0 +1,135 @@
+"""`rvos fit RECIPE NODE`: fits a fusion's numbers on labelled videos, and says what they gain on others."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from fusion.fitted_files import FittedFile, write_fitted
+from fusion.rules import FusionRule
+from rvos.errors import ConfigError
+from rvos.formats.samples import SAMPLE_FORMATS
+from rvos.settings import nearest
+from rvos_fusion.commands.recipe_options import add_recipe_options, open_recipe, repeat_options
+from rvos_fusion.kinds.capabilities import Combination, Gate
+from rvos_fusion.planning.plan import make_plan, select_videos
+from rvos_fusion.planning.results import Results
+from rvos_fusion.recipe.graph import build_graph
+from rvos_fusion.recipe.recipe import Recipe
+from rvos_fusion.scores.fitting import Gain, fit_numbers, fit_votes
+from rvos_fusion.scores.gating import GatedVideo, fit_gate, read_answers
+
+
+def register(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.epilog = (
+        "examples:\n  rvos fit recipe.yaml stage2 --out fits/stage2.json\n"
+        "  rvos fit recipe.yaml stage1    # votes: prints weights and threshold for the recipe"
+    )
+    add_recipe_options(parser)
+    parser.add_argument("node", metavar="NODE", help="a fusion whose inputs are finished on labelled videos")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="default: the fitted file that the recipe names")
+    parser.add_argument("--videos", nargs="+", default=[], metavar="VIDEO", help="only these videos")
+    parser.add_argument("--force", action="store_true", help="fit on fewer than 20 videos too")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Fit, print the gains, write the file."""
+    recipe = _open(options)
+    gate, node = recipe.node(options.node).gate(), recipe.node(options.node).combination()
+    dataset = recipe.dataset.open()
+    if dataset.format in SAMPLE_FORMATS:
+        raise ConfigError(f"{recipe.path}: {dataset.format} annotates single frames, fit on a data set of whole videos")
+    videos = select_videos(dataset, names=options.videos)
+    results = Results(make_plan(recipe, build_graph(recipe), videos), repeat_options(options))
+    if gate is not None:
+        return _fit_gate(options, gate, read_answers(results, dataset, videos, gate))
+    assert node is not None
+    if node.rule.method == "votes" and options.out is None:
+        rule, gain = fit_votes(results, dataset, videos, node, force=options.force)
+        _print(node.name, len(videos), gain, _describe(node, rule), as_json=options.json)
+        return 0
+    out = _choose_file(options)
+    numbers, gain = fit_numbers(results, dataset, videos, node, force=options.force)
+    scores = {} if numbers.scores is None else dict(zip(node.members, numbers.scores, strict=True))
+    deciders = node.order_members() if numbers.pairs is not None else ()
+    made = {"node": node.name, "videos": len(videos)} | {key: round(value, 2) for key, value in asdict(gain).items()}
+    write_fitted(out, FittedFile(node.members, scores, numbers.pairs, deciders, made=made))
+    _print(node.name, len(videos), gain, {"file": str(out)}, as_json=options.json)
+    return 0
+
+
+def _fit_gate(options: argparse.Namespace, gate: Gate, videos: Sequence[GatedVideo]) -> int:
+    out = _choose_file(options)
+    logistic, threshold, gain = fit_gate(videos, force=options.force)
+    made = {"node": gate.name, "videos": len(videos), "final": round(gain.held_out.final, 2)}
+    write_fitted(out, FittedFile(gate.members, gate=logistic, features=gate.features, threshold=threshold, made=made))
+    if options.json:
+        json.dump({"node": gate.name, "videos": len(videos), **asdict(gain), "file": str(out)}, sys.stdout, indent=1)
+        print()
+        return 0
+    print(f"{gate.name}, {len(videos)} videos     N-acc  T-acc    J&F  Final")
+    for name, score in (("without", gain.plain), ("fitted", gain.fitted), ("held out", gain.held_out)):
+        cells = (score.n_accuracy, score.t_accuracy, score.j_and_f, score.final)
+        print(f"{name:>20} " + " ".join(f"{cell:>6.2f}" for cell in cells))
+    print(f"held-out gain of Final: {gain.held_out.final - gain.plain.final:+.2f} [{gain.low:+.2f}, {gain.high:+.2f}]")
+    print(f"{out}: written; name it in the recipe under 'fitted'")
+    return 0
+
+
+def _choose_file(options: argparse.Namespace) -> Path:
+    if options.out is None:
+        raise ConfigError(f"{options.node}: the recipe names no fitted file; give --out FILE")
+    out: Path = options.out
+    return out
+
+
+def _open(options: argparse.Namespace) -> Recipe:
+    """Return the recipe with the node as it is before anything is fitted.
+
+    Raises:
+        ConfigError: no such node, or one that has nothing to fit.
+    """
+    recipe = open_recipe(options)
+    known = [node.name for node in recipe.nodes if node.combination() is not None or node.gate() is not None]
+    if options.node not in known:
+        raise ConfigError(f"{recipe.path}: no fusion or gate {options.node!r}; {nearest(options.node, known)}")
+    gate, named = recipe.node(options.node).gate(), recipe.node(options.node).combination()
+    nodes = tuple(
+        node.unfitted() if node.name == options.node or any(not file.path.exists() for file in node.files()) else node
+        for node in recipe.nodes
+    )
+    if gate is not None:
+        options.out = options.out or gate.fitted
+    elif named is not None and named.rule.method != "votes":
+        options.out = options.out or named.fitted_file()
+    return replace(recipe, nodes=nodes)
+
+
+def _describe(node: Combination, rule: FusionRule) -> dict[str, Any]:
+    """Return weights and threshold as the recipe writes them."""
+    weights = {name: str(weight) for name, weight in zip(node.members, rule.weights, strict=True)}
+    return {"weights": weights, "threshold": str(rule.threshold)}
+
+
+def _print(node: str, n_videos: int, gain: Gain, found: Mapping[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        json.dump({"node": node, "videos": n_videos, **asdict(gain), **found}, sys.stdout, indent=1)
+        print()
+        return
+    print(f"{node}, {n_videos} videos, J&F: plain {gain.plain:.2f}, fitted on the same videos {gain.fitted:.2f}")
+    print(
+        f"held out {gain.held_out:.2f}: {gain.held_out - gain.plain:+.2f}, 95 % interval "
+        f"[{gain.low:+.2f}, {gain.high:+.2f}]"
+    )
+    if "file" in found:
+        print(f"{found['file']}: written; name it in the recipe under 'fitted'")
+    else:
+        weights = ", ".join(f"{name}: {weight}" for name, weight in found["weights"].items())
+        print(f"for the recipe: weights: {{{weights}}}, threshold: {found['threshold']}")

@@ -1,0 +1,41 @@
+"""`rvos licences RECIPE`: licence and attribution of everything that a result stands on."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+from rvos.errors import ConfigError
+from rvos.settings import nearest
+from rvos_fusion.commands.recipe_options import add_recipe_options, open_recipe
+from rvos_fusion.recipe.graph import build_graph
+from rvos_fusion.weights.licences import explain, list_ancestors, list_sources
+
+
+def register(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.epilog = "example:\n  rvos licences recipes/paper.yaml --node stage2"
+    add_recipe_options(parser)
+    parser.add_argument("--node", help="default: the recipe's submission, else all nodes")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print a line for each weight, import and data set."""
+    recipe = open_recipe(options)
+    nodes = build_graph(recipe).nodes
+    name = options.node or recipe.submission
+    if name is not None:
+        known = [node.name for node in recipe.nodes]
+        if name not in known:
+            raise ConfigError(f"{recipe.path}: no node {name!r}; {nearest(name, known)}")
+        nodes = tuple(list_ancestors(recipe, name))
+    sources = list_sources(recipe, nodes)
+    if options.json:
+        print(json.dumps({"node": name, "sources": [source.as_json() for source in sources]}, indent=1))
+        return 0
+    for line in explain(sources):
+        print(line)
+    unknown = sum(not source.is_known for source in sources)
+    print(f"{len(sources)} sources, {unknown} of unknown licence")
+    return 0

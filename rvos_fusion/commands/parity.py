@@ -1,0 +1,68 @@
+"""`rvos parity CASE_DIR ...`: the largest difference of every array from the official one."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+from pathlib import Path
+
+import torch
+
+from rvos_fusion.parity.cases import ArrayDifference
+from rvos_fusion.parity.checking import check_case
+
+
+def register(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.epilog = "example:\n  rvos parity parity/soc/swin_t_released --stages"
+    parser.add_argument("cases", nargs="+", type=Path, metavar="CASE_DIR")
+    parser.add_argument("--stages", action="store_true", help="let intermediate arrays decide as well")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--threads", type=int, help="CPU threads of torch")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Check every case; 1 if any array is out of its tolerance."""
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    results = {str(folder): check_case(folder) for folder in options.cases}
+    failed = False
+    for folder, (outputs, stages) in results.items():
+        deciding = outputs + stages if options.stages else outputs
+        failed |= not all(row.passes for row in deciding)
+        if not options.json:
+            print_case(folder, outputs, stages, passed=all(row.passes for row in deciding))
+    if options.json:
+        json.dump({folder: _as_json(*rows) for folder, rows in results.items()}, sys.stdout, indent=1)
+        print()
+    return int(failed)
+
+
+def print_case(folder: str, outputs: list[ArrayDifference], stages: list[ArrayDifference], *, passed: bool) -> None:
+    """Print a line an array, failing ones marked."""
+    print(f"{folder}: {'pass' if passed else 'FAIL'}")
+    for kind, rows in (("output", outputs), ("stage", stages)):
+        for row in rows:
+            mark = " " if row.passes else "!"
+            print(
+                f"  {mark} {kind} {row.name}: absolute {row.absolute:.3g}, relative {row.relative:.3g}"
+                f" (limit {row.limit:.3g})"
+            )
+
+
+def _as_json(outputs: list[ArrayDifference], stages: list[ArrayDifference]) -> dict[str, object]:
+    def row(difference: ArrayDifference) -> dict[str, object]:
+        finite = math.isfinite(difference.relative)
+        return {
+            "absolute": difference.absolute if finite else None,
+            "relative": difference.relative if finite else None,
+            "limit": difference.limit,
+            "passes": difference.passes,
+        }
+
+    return {
+        "outputs": {difference.name: row(difference) for difference in outputs},
+        "stages": {difference.name: row(difference) for difference in stages},
+    }

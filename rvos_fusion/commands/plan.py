@@ -1,0 +1,175 @@
+"""`rvos plan RECIPE`: the graph, what is there already, and what the rest will cost."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+
+from rvos.errors import ConfigError
+from rvos.masks.stored.store import Store
+from rvos_fusion.commands.recipe_options import add_recipe_options, open_recipe
+from rvos_fusion.executors.simulation import Estimate, simulate
+from rvos_fusion.kinds.base import Node, Task
+from rvos_fusion.planning.plan import Plan, make_plan, select_videos
+from rvos_fusion.planning.timings import count_work, read_speeds
+from rvos_fusion.planning.workspace import find_place
+from rvos_fusion.recipe.graph import build_graph, choose_stage, find_missing_files
+from rvos_fusion.recipe.recipe import Recipe
+from rvos_fusion.running.load_checks import find_data_problems, find_load_problems, list_waiting
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedNode:
+    """A row of the plan.
+
+    Args:
+        cached: videos whose result is there and fits the settings.
+        seconds: estimated for the rest, from earlier runs in this workspace; None: it never ran here.
+        missing: what must be there, or be mended, before it can run.
+    """
+
+    node: str
+    stage: str | None
+    what: str
+    inputs: tuple[str, ...]
+    videos: int
+    cached: int
+    seconds: float | None
+    missing: tuple[str, ...]
+
+
+def register(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.epilog = (
+        "examples:\n  rvos plan recipes/paper.yaml --set dataset.root=data/rvos\n"
+        "  rvos plan recipes/paper.yaml --workers 8 16 32 --load-seconds 20"
+    )
+    add_recipe_options(parser)
+    parser.add_argument("--stage", metavar="N", help="only this stage, by number or name")
+    parser.add_argument(
+        "--workers", nargs="+", type=int, default=[], metavar="N",
+        help="estimate the time with N workers, from the times of earlier runs in this workspace",
+    )  # fmt: skip
+    parser.add_argument(
+        "--load-seconds", type=float, default=0.0, metavar="S", help="time to load a network, for --workers; default: 0"
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the plan; nothing is computed. 0, or 2 where a run would refuse."""
+    if any(number < 1 for number in options.workers) or not 0 <= options.load_seconds < float("inf"):
+        raise ConfigError("--workers: give 1 or more; --load-seconds: give 0 or more")
+    recipe = open_recipe(options)
+    find_place(recipe.workspace)
+    graph = build_graph(recipe, stage=choose_stage(recipe, options.stage))
+    missing: dict[str, list[str]] = {}
+    for node, file in find_missing_files(graph.nodes):
+        missing.setdefault(node.name, []).append(f"{file.path}: {file.advice}")
+    for warning in graph.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    plan = None if missing else _make_full_plan(recipe, options)
+    if plan is not None:
+        for node, problem in _find_problems(plan):
+            missing.setdefault(node.name, []).append(problem)
+    rows = [_describe(recipe, node, plan, missing.get(node.name, [])) for node in graph.nodes]
+    estimates = [] if plan is None else _simulate(plan, options)
+    if options.json:
+        content = {"workspace": str(recipe.workspace), "nodes": [asdict(row) for row in rows]}
+        if options.workers:
+            content["workers"] = [{**asdict(found), "efficiency": found.efficiency} for found in estimates]
+        json.dump(content, sys.stdout, indent=1)
+        print()
+    else:
+        _print(rows)
+        _print_estimates(estimates)
+    if missing:
+        name, (first, *_) = next(iter(missing.items()))
+        print(f"rvos plan: {options.recipe}: cannot run yet: {name}: {first}", file=sys.stderr)
+    return 2 if missing else 0
+
+
+def _find_problems(plan: Plan) -> Iterator[tuple[Node, str]]:
+    """Yield what a run would fail by, of the nodes that it would compute."""
+    waiting = list_waiting(plan)
+    yield from find_load_problems(waiting)
+    for node in waiting:
+        yield from find_data_problems([node], [task.video for task in plan.tasks[node.name]])
+
+
+def _make_full_plan(recipe: Recipe, options: argparse.Namespace) -> Plan:
+    graph = build_graph(recipe, stage=choose_stage(recipe, options.stage))
+    dataset = recipe.dataset.open()
+    return make_plan(recipe, graph, select_videos(dataset))
+
+
+def _describe(recipe: Recipe, node: Node, plan: Plan | None, missing: list[str]) -> PlannedNode:
+    tasks = plan.tasks[node.name] if plan is not None else ()
+    store = Store(recipe.workspace)
+    cached = {task.video.id for task in tasks if store.has(node.name, task.video.id, task.fingerprint)}
+    work = sum(count_work(task.video) for task in tasks if task.video.id not in cached)
+    seconds = _estimate(read_speeds(recipe.workspace), node.name, work) if plan is not None else None
+    return PlannedNode(
+        node.name, node.stage, node.describe(), node.inputs(), len(tasks), len(cached), seconds, tuple(missing)
+    )
+
+
+def _estimate(speeds: Mapping[str, float], node: str, work: int) -> float | None:
+    if work == 0:
+        return 0.0
+    return speeds[node] * work if node in speeds else None
+
+
+def _simulate(plan: Plan, options: argparse.Namespace) -> list[Estimate]:
+    """Return an estimate for each number of workers.
+
+    Raises:
+        ConfigError: nodes that have work left and never ran in this workspace.
+    """
+    if not options.workers:
+        return []
+    speeds, store = read_speeds(plan.recipe.workspace), Store(plan.recipe.workspace)
+    left = {
+        (task.node.name, task.video.id)
+        for tasks in plan.tasks.values()
+        for task in tasks
+        if not store.has(task.node.name, task.video.id, task.fingerprint)
+    }
+    unknown = [
+        node.name for node in plan.nodes if node.name not in speeds and any(name == node.name for name, _ in left)
+    ]
+    if unknown:
+        raise ConfigError(
+            f"--workers: no times of {', '.join(unknown)} in {plan.recipe.workspace}; "
+            "run a few videos first: rvos run RECIPE --videos VIDEO VIDEO"
+        )
+
+    def cost(task: Task) -> float:
+        is_left = (task.node.name, task.video.id) in left
+        return speeds[task.node.name] * count_work(task.video) if is_left else 0.0
+
+    return [simulate(plan, number, cost=cost, load=options.load_seconds) for number in options.workers]
+
+
+def _print_estimates(estimates: list[Estimate]) -> None:
+    if estimates:
+        print(f"\n{'workers':>7}  {'seconds':>9}  {'hours':>7}  {'worker hours':>12}  {'efficiency':>10}  {'loads':>5}")
+    for found in estimates:
+        print(
+            f"{found.workers:>7}  {found.seconds:>9.0f}  {found.seconds / 3600:>7.2f}  "
+            f"{found.workers * found.seconds / 3600:>12.2f}  {found.efficiency:>10.2f}  {found.loads:>5}"
+        )
+
+
+def _print(rows: list[PlannedNode]) -> None:
+    width = max([len(row.node) for row in rows] + [4])
+    print(f"{'node':{width}}  {'stage':10} {'cached':>11}  {'estimate':>9}  what")
+    for row in rows:
+        cached = f"{row.cached}/{row.videos}" if row.videos else "-"
+        seconds = "unknown" if row.seconds is None else f"{row.seconds:.0f} s"
+        print(f"{row.node:{width}}  {row.stage or '-':10} {cached:>11}  {seconds:>9}  {row.what}")
+        for message in row.missing:
+            print(f"{'':{width}}  missing: {message}")

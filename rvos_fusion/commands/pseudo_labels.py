@@ -1,0 +1,67 @@
+"""`rvos pseudo-labels RECIPE NODE`: the masks of a node as a split to train on."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+from rvos.errors import ConfigError, InputError
+from rvos.formats.samples import SAMPLE_FORMATS
+from rvos.ids import check_id
+from rvos_fusion.clips.pseudo_labels import write_pseudo_labels
+from rvos_fusion.commands.recipe_options import add_recipe_options, open_recipe, repeat_options
+from rvos_fusion.planning.plan import make_plan, select_videos
+from rvos_fusion.planning.results import Results
+from rvos_fusion.recipe.graph import build_graph
+
+
+def register(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.epilog = "example:\n  rvos pseudo-labels recipe.yaml stage2 --out data/pseudo --least-score 0.6"
+    add_recipe_options(parser)
+    parser.add_argument("node", metavar="NODE", help="finished for all videos of the recipe's split")
+    parser.add_argument(
+        "--out", type=Path, required=True, help="folder of the new split, in the layout of Ref-YouTube-VOS"
+    )
+    parser.add_argument("--split", default="train", help="its name (default: train)")
+    parser.add_argument("--least-score", type=float, metavar="S", help="leave out sentences of a lower mean score")
+    parser.add_argument("--videos", nargs="+", default=[], metavar="VIDEO", help="only these videos")
+    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Write the split, and say what was left out."""
+    recipe = open_recipe(options)
+    try:
+        check_id(options.split, where="--split", what="split")
+    except InputError as error:
+        raise InputError(f"{error}; name a folder") from None
+    dataset = recipe.dataset.open()
+    if dataset.format in SAMPLE_FORMATS:
+        raise ConfigError(
+            f"{recipe.path}: {dataset.format} is windows of single frames; take a data set of whole videos"
+        )
+    videos = select_videos(dataset, names=options.videos)
+    results = Results(make_plan(recipe, build_graph(recipe), videos), repeat_options(options))
+    (node,) = results.choose_nodes([options.node])
+    counts = write_pseudo_labels(
+        results,
+        node,
+        videos,
+        options.out,
+        split=options.split,
+        least_score=options.least_score,
+        quiet=options.quiet,
+    )
+    if options.json:
+        print(json.dumps({"node": node, "out": str(options.out), **asdict(counts)}))
+        return 0
+    left = "".join(f", {count} {reason}" for reason, count in counts.dropped.items())
+    print(
+        f"{options.out}: {counts.expressions} sentences of {counts.objects} objects in {counts.videos} videos, split "
+        f"{options.split}; left out: {sum(counts.dropped.values())} sentences{left}"
+    )
+    return 0

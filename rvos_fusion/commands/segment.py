@@ -1,0 +1,157 @@
+"""`rvos segment VIDEO_OR_FOLDER "the red ball" ...`: a recipe's models on one clip of your own."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+
+from fusion.votes import read_runs
+from rvos.errors import ConfigError
+from rvos.files.atomic import write_atomically
+from rvos.formats import Dataset, open_dataset
+from rvos.masks.mask_sequences import MaskSequence
+from rvos.masks.png import encode_mask_pngs
+from rvos.videos import Video
+from rvos_fusion.clips.folders import choose_folder, write_owner
+from rvos_fusion.clips.overlays import draw_video, read_rate, write_video
+from rvos_fusion.clips.own_videos import SPLIT, write_own_video
+from rvos_fusion.executors.choose import choose_executor
+from rvos_fusion.executors.driver import run_plan
+from rvos_fusion.kinds.artefacts import MASKS
+from rvos_fusion.planning.plan import Plan, make_plan
+from rvos_fusion.planning.results import Results
+from rvos_fusion.planning.timings import Stopwatch
+from rvos_fusion.planning.workspace import prepare_workspace
+from rvos_fusion.recipe.graph import build_graph, check_files, restrict_graph
+from rvos_fusion.recipe.reader import read_recipe
+from rvos_fusion.recipe.recipe import Recipe
+from rvos_fusion.report.build import ReportSettings, write_report
+from rvos_fusion.report.sides import PlanSide
+from rvos_fusion.running.clip_progress import ClipProgress
+from rvos_fusion.running.run_log import logged, name_log
+from rvos_fusion.weights.bundled_networks import explain, find_bundled, find_unknown_words, find_unsure
+
+_ROOT = Path("runs/segment")
+_FRAMES_PER_SECOND = 6.0
+_MOST_FRAMES_PER_SECOND = 1000
+
+
+def register(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.epilog = (
+        'examples:\n  rvos segment clip.mp4 "the red ball" "the box it hits" --out runs/clip\n'
+        '  rvos segment frames/ "the dog on the left" --recipe recipes/paper.yaml --every 5'
+    )
+    parser.add_argument("source", type=Path, metavar="VIDEO_OR_FOLDER", help="video file, or folder of images")
+    parser.add_argument("texts", nargs="+", metavar="TEXT", help="one expression each")
+    parser.add_argument("--recipe", type=Path, default=Path("pipeline.yaml"), help="default: pipeline.yaml")
+    parser.add_argument("--out", type=Path, help="default: a folder of the clip's own below runs/segment")
+    parser.add_argument("--node", help="result to draw, with what it needs and no more; default: the submission")
+    parser.add_argument("--every", type=int, default=1, metavar="N", help="take each N-th frame")
+    parser.add_argument("--max-frames", type=int, metavar="N", help="take no more frames than this")
+    parser.add_argument(
+        "--fps", type=float, help="of the overlay video, without sound; default: the clip's, with sound"
+    )
+    parser.add_argument("--no-sound", action="store_true", help="leave the clip's sound out of the overlay")
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="processes side by side")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+    parser.add_argument("--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE")
+    parser.add_argument("--quiet", action="store_true", help="no progress")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Segment the clip; print where masks, overlay and report are."""
+    if options.every < 1 or (options.max_frames is not None and options.max_frames < 1):
+        raise ConfigError(f"--every {options.every}, --max-frames {options.max_frames}: give 1 or more")
+    if options.fps is not None and not 0 < options.fps <= _MOST_FRAMES_PER_SECOND:
+        raise ConfigError(f"--fps {options.fps}: give more than 0 and at most {_MOST_FRAMES_PER_SECOND}")
+    out = choose_folder(options.source, options.out, root=_ROOT)
+    data = out.absolute() / "data"
+    recipe = open_own_recipe(options, data, out.absolute() / "workspace")
+    video_id = write_own_video(data, options.source, options.texts, every=options.every, max_frames=options.max_frames)
+    graph = build_graph(recipe)
+    if options.node is not None:
+        graph = restrict_graph(graph, recipe, options.node)
+    check_files(graph.nodes, recipe)
+    dataset = open_dataset("ref-youtube-vos", data, SPLIT)
+    prepare_workspace(recipe.workspace)
+    with logged(name_log(out)) as log:
+        progress = ClipProgress(quiet=options.quiet)
+        plan = make_plan(recipe, graph, (progress.watch(dataset.video(video_id)),), device=options.device)
+        executor = choose_executor(jobs=options.jobs)
+        tally = run_plan(plan, executor=executor, watchers=(log, progress, Stopwatch()))
+        tally.print_failures()
+        if tally.exit_status:
+            return tally.exit_status
+        warn_of_bundled(plan, dataset.video(video_id), Results(plan))
+        write_results(options, out, plan, dataset)
+    return 0
+
+
+def open_own_recipe(options: argparse.Namespace, data: Path, workspace: Path) -> Recipe:
+    """Return the recipe on the clip's data, every expression on its own.
+
+    Raises:
+        ConfigError: the recipe cannot be used, or has members that are not networks, or no such result node.
+    """
+    own = ["dataset.format=ref-youtube-vos", f"dataset.root={data}", f"dataset.split={SPLIT}", "groups.by=none"]
+    recipe = read_recipe(options.recipe, [*own, *options.overrides], workspace=workspace)
+    imported = [node.name for node in recipe.nodes if node.is_bound()]
+    if imported:
+        raise ConfigError(f"{options.recipe}: {', '.join(imported)} import masks of other videos; use networks only")
+    names = [node.name for node in recipe.nodes if node.artefact is MASKS]
+    if (options.node or recipe.submission) not in names:
+        raise ConfigError(
+            f"{options.recipe}: no result {options.node or recipe.submission!r}; give --node, one of {', '.join(names)}"
+        )
+    return recipe
+
+
+def warn_of_bundled(plan: Plan, video: Video, results: Results) -> None:
+    """Say on standard error where the bundled networks are asked for what they cannot know."""
+    lowest = find_bundled(plan.nodes)
+    if not lowest:
+        return
+    members = {name: results.of_video(video.id).by_expression(name) for name in lowest}
+    unsure = find_unsure(video.expressions, members, lowest)
+    for line in explain(find_unknown_words(video.expressions), unsure):
+        print(f"note: {line}", file=sys.stderr)
+
+
+def write_results(options: argparse.Namespace, out: Path, plan: Plan, dataset: Dataset) -> None:
+    """Write the masks, the overlay video and the report of the result, and print their paths."""
+    (video,) = dataset.videos
+    node = str(options.node or plan.recipe.submission)
+    results = Results(plan, str(options.recipe))
+    sequences = results.of_video(video.id).read(node)
+    masks, overlay, page = out / "masks", out / "overlay.mp4", out / "report.html"
+    write_owner(out, options.source, [f"{one.expression}/{frame}.png" for one in sequences for frame in one.frames])
+    write_masks(masks, sequences)
+    rate, sound = choose_rate(options)
+    write_video(overlay, draw_video(video, sequences), frames_per_second=rate, sound=sound)
+    settings = ReportSettings(f"{node} on {options.source.name}", quiet=options.quiet)
+    write_report(page, dataset, (video,), sides=[PlanSide("", results)], settings=settings)
+    print(*(masks, overlay, page), sep="\n", file=sys.stdout)
+
+
+def choose_rate(options: argparse.Namespace) -> tuple[Fraction | float, Path | None]:
+    """Return the overlay's frames per second, and the video whose sound fits to it."""
+    if options.fps is not None:
+        return float(options.fps), None
+    if os.path.isdir(options.source):
+        return _FRAMES_PER_SECOND, None
+    rate, has_sound = read_rate(options.source)
+    if rate is None:
+        return _FRAMES_PER_SECOND, None
+    return rate / options.every, options.source if has_sound and not options.no_sound else None
+
+
+def write_masks(folder: Path, sequences: Sequence[MaskSequence]) -> None:
+    """Write every mask as a greyscale PNG, `<expression>/<frame>.png`."""
+    for sequence in sequences:
+        for frame, content in zip(sequence.frames, encode_mask_pngs(read_runs(sequence)), strict=True):
+            write_atomically(folder / sequence.expression / f"{frame}.png", content)

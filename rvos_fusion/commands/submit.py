@@ -1,0 +1,87 @@
+"""`rvos submit RECIPE`: the archive of a node, and beside it what it was made of."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rvos.errors import InputError
+from rvos.formats import Dataset
+from rvos.formats.archives import fill_black, read_team, write_submission
+from rvos.masks.mask_sequences import MaskSequence
+from rvos.videos import Video
+from rvos_fusion.commands.recipe_options import add_recipe_options, open_recipe, repeat_options
+from rvos_fusion.planning.plan import make_plan
+from rvos_fusion.planning.results import Results
+from rvos_fusion.recipe.graph import build_graph
+from rvos_fusion.weights.provenance import write_manifest
+
+
+def register(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.epilog = "example:\n  rvos submit pipeline.yaml --out submission.zip"
+    add_recipe_options(parser)
+    parser.add_argument("--node", help="default: the recipe's submission.node")
+    parser.add_argument("--out", type=Path, help="archive to write; default: submission.zip in the workspace")
+    parser.add_argument("--team", type=Path, metavar="FILE", help="JSON object to put in as team.json, as servers ask")
+    parser.add_argument(
+        "--fill-missing", action="store_true", help="write black masks for videos without a result, and list them"
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Write archive and manifest."""
+    recipe = open_recipe(options)
+    dataset = recipe.dataset.open()
+    plan = make_plan(recipe, build_graph(recipe), dataset.videos)
+    results = Results(plan, repeat_options(options))
+    node = results.choose_submission(options.node)
+    filled = find_gaps(results, node) if options.fill_missing else []
+    if not filled:
+        results.require([node])
+    team = read_team(options.team) if options.team is not None else None
+    # Ref-DAVIS17 has one map for all objects: soft maps decide where their masks overlap.
+    soft = dataset.format == "ref-davis17"
+    out = options.out or recipe.workspace / "submission.zip"
+
+    def read(video: Video) -> Sequence[MaskSequence]:
+        return draw_black(dataset, video) if video.id in filled else results.of_video(video.id).read(node, soft=soft)
+
+    n_masks = write_submission(out, dataset, read, team=team)
+    manifest = write_manifest(out, plan, node, overrides=options.overrides, n_masks=n_masks, filled=filled)
+    if options.json:
+        content = {"archive": str(out), "manifest": str(manifest), "node": node, "masks": n_masks, "filled": filled}
+        print(json.dumps(content))
+    else:
+        for video in filled:
+            print(f"{video}: no result of {node}, filled with black masks", file=sys.stderr)
+        print(f"{out}: {n_masks} masks of {len(dataset.videos)} videos from {node}; made of: {manifest}")
+    return 0
+
+
+def find_gaps(results: Results, node: str) -> list[str]:
+    """Return the videos that a node has no result for.
+
+    Raises:
+        StoreError: it has none at all; an archive of black masks is nobody's wish.
+    """
+    missing = results.find_missing(node)
+    if missing and len(missing) == len(results.plan.tasks[node]):
+        results.require([node])
+    return missing
+
+
+def draw_black(dataset: Dataset, video: Video) -> Sequence[MaskSequence]:
+    """Return black masks for all expressions of a video.
+
+    Raises:
+        InputError: the data set has no images that tell the size.
+    """
+    size = dataset.read_size(video)
+    if size is None:
+        raise InputError(f"{video.id}: no result, and no image tells the size of its masks; add the images")
+    return fill_black(video, size)

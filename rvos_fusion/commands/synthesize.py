@@ -1,0 +1,67 @@
+"""`rvos synthesize`: a data set of drawn videos with exact ground truth, in the shape of a real one."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from rvos.errors import ConfigError
+from rvos.formats.samples import SAMPLE_FORMATS
+from rvos_fusion.synthetic.davis_files import write_davis
+from rvos_fusion.synthetic.files import write_dataset
+from rvos_fusion.synthetic.mevis_files import NO_TARGET, write_mevis
+from rvos_fusion.synthetic.sample_files import write_a2d, write_jhmdb
+
+_Writer = Callable[[argparse.Namespace, str], tuple[int, int]]
+_WRITERS: Mapping[str, _Writer] = {
+    "ref-youtube-vos": lambda o, split: write_dataset(o.out, seed=o.seed, n_videos=o.videos, split=split, drop=o.drop),
+    "mevis": lambda o, split: write_mevis(o.out, seed=o.seed, n_videos=o.videos, split=split, no_target=o.no_target),
+    "ref-davis17": lambda o, split: write_davis(o.out, seed=o.seed, n_videos=o.videos, split=split),
+    "a2d-sentences": lambda o, split: write_a2d(o.out, seed=o.seed, n_videos=o.videos, split=split),
+    "jhmdb-sentences": lambda o, split: write_jhmdb(o.out, seed=o.seed, n_videos=o.videos, split=split),
+}
+
+
+def register(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.epilog = (
+        "examples:\n  rvos synthesize --seed 7 --videos 100 --drop 0.015 --out data/unseen\n"
+        "  rvos synthesize --seed 7 --videos 100 --format mevis --split valid_u --out data/unseen\n"
+        "  rvos synthesize --seed 7 --videos 30 --format a2d-sentences --out data/unseen_a2d"
+    )
+    parser.add_argument("--seed", type=int, required=True, help="whole number from 0; another seed, another set")
+    parser.add_argument("--videos", type=int, required=True, help="how many")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the data set")
+    parser.add_argument(
+        "--split",
+        choices=("train", "valid", "valid_u", "test"),
+        help="default: valid; test for a2d-sentences and jhmdb-sentences",
+    )
+    parser.add_argument("--format", choices=tuple(_WRITERS), default="ref-youtube-vos")
+    parser.add_argument(
+        "--drop", type=float, default=0.0, metavar="SHARE", help="leave out this share of the sentences"
+    )
+    parser.add_argument(
+        "--no-target",
+        type=float,
+        default=NO_TARGET,
+        metavar="SHARE",
+        help="mevis: sentences about nothing in the video",
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Write the data set."""
+    if options.drop and options.format != "ref-youtube-vos":
+        raise ConfigError(f"--drop {options.drop}: only for ref-youtube-vos; leave it out")
+    split = options.split or ("test" if options.format in SAMPLE_FORMATS else "valid")
+    n_expressions, n_frames = _WRITERS[options.format](options, split)
+    counts = {"videos": options.videos, "expressions": n_expressions, "frames": n_frames}
+    if options.json:
+        print(json.dumps({"root": str(options.out), "split": split, **counts}))
+    else:
+        print(f"{options.out}: " + ", ".join(f"{count} {name}" for name, count in counts.items()))
+    return 0

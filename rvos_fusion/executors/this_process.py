@@ -1,0 +1,52 @@
+"""One pass after the other, here: networks have all cores, and errors their debugger."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import TracebackType
+
+from rvos_fusion.executors.base import Ended, Pass, Worker, WorkersLostError
+from rvos_fusion.planning.tasks import run_together
+
+
+class ThisProcess:
+    """The only worker is this process; it computes while it is waited for."""
+
+    attempts = 1
+
+    def __init__(self) -> None:
+        self._worker = Worker("this process")
+        self._given: Pass | None = None
+
+    def __enter__(self) -> ThisProcess:
+        """Nothing needs to be started."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Nothing needs to be ended."""
+
+    def workers(self) -> Sequence[Worker]:
+        """Return this process."""
+        return (self._worker,)
+
+    def idle(self) -> Sequence[Worker]:
+        """Return this process, unless it was given a pass."""
+        return (self._worker,) if self._given is None else ()
+
+    def start(self, worker: Worker, tasks: Pass) -> None:
+        """Keep the pass until it is waited for."""
+        self._given = tasks
+
+    def wait(self) -> Sequence[Ended]:
+        """Compute the pass.
+
+        Raises:
+            WorkersLostError: there is none.
+        """
+        if self._given is None:
+            raise WorkersLostError("nothing to wait for")
+        # Idle again before it computes: an error must not leave the pass behind.
+        tasks, self._given = self._given, None
+        return (Ended(tasks, run_together(tasks)),)

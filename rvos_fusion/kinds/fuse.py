@@ -1,0 +1,362 @@
+"""A fusion as a node."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal
+
+from fusion.fitted_files import read_fitted
+from fusion.fitting import PairFit
+from fusion.groups import Group, read_group_file
+from fusion.member_masks import MemberMasks
+from fusion.rules import FusionMethod, FusionRule, SinglesRule, fuse_video
+from fusion.runs import RunRule, group_by_runs
+from fusion.scores import ScoreRule
+from fusion.thresholds import Threshold
+from rvos.errors import ConfigError, PipelineError
+from rvos.masks.mask_sequences import MaskSequence
+from rvos.settings import Form, Range, nearest, show
+from rvos.videos import Video
+from rvos_fusion.kinds.artefacts import HARD_MASKS, MASKS, Artefact
+from rvos_fusion.kinds.base import Node, NodeFile, Task, WorkerKey, plain
+from rvos_fusion.kinds.capabilities import Ballot, Chooser, Combination, ReadArtefact, Values
+from rvos_fusion.kinds.checksums import Checksums
+from rvos_fusion.kinds.entry import NodeEntry
+from rvos_fusion.kinds.grouping import find_groups, given_groups, is_by_masks, read_run_rule, write_review
+from rvos_fusion.kinds.offers import Offer, offer_members
+from rvos_fusion.kinds.values import GroupsEntry
+
+# Elsewhere a sentence means one object.
+_OVERLAPPING = ("mevis",)
+"""Data sets whose sentences mean several objects, so that different groups share some."""
+_LARGEST_GROUP = {"neighbours": 2, "none": 1}
+"""Expressions of a group where the rule alone tells."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Singles:
+    threshold: Threshold | None = None
+    only: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _FuseEntry:
+    """The keys of a fusion; members are named where the rule counts them."""
+
+    fuse: tuple[str, ...]
+    method: FusionMethod = "votes"
+    threshold: Threshold | None = None
+    weights: Mapping[str, Fraction] = field(default_factory=dict)
+    singles: _Singles | None = None
+    scores: ScoreRule = "first"
+    groups: GroupsEntry | None = None
+    capacity: Literal["any"] | Annotated[int, Range(least=1)] | None = None
+    fitted: Path | None = None
+
+    def __post_init__(self) -> None:
+        for member in self.weights:
+            if member not in self.fuse:
+                raise ConfigError(f"weights: unknown key {show(member)}; {nearest(member, self.fuse)}")
+        only = self.singles.only if self.singles else None
+        if only is not None and only not in self.fuse:
+            raise ConfigError(f"singles.only {show(only)} is unknown; {nearest(only, self.fuse)}")
+        if self.method == "conditional_union" and self.groups is not None and self.groups.by != "none":
+            raise ConfigError("conditional_union takes every sentence on its own; remove groups")
+        for key, methods in (("capacity", ("assign",)), ("fitted", ("assign", "best"))):
+            if getattr(self, key) is not None and self.method not in methods:
+                raise ConfigError(f"{key}: only for method {' or '.join(methods)}; remove it")
+
+    def build(self, kind: type[FuseNode], entry: NodeEntry) -> FuseNode:
+        """Return the node.
+
+        Raises:
+            FusionError: values that do not go together.
+        """
+        # Fractions, so that votes are counted in whole units and no threshold misses its own tie.
+        weights = tuple(self.weights.get(member, Fraction(1)) for member in self.fuse)
+        singles = None
+        if self.singles is not None:
+            only = self.singles.only
+            singles = SinglesRule(self.singles.threshold, None if only is None else self.fuse.index(only))
+        # A conditional union knows no groups: the areas of two sentences' masks say nothing about each other.
+        groups = GroupsEntry("none") if self.method == "conditional_union" else self.groups or entry.groups
+        rule = FusionRule(
+            weights, self.method, self.threshold, singles, self.scores, capacity=self._capacity(entry, groups)
+        )
+        return kind(entry.name, entry.line, entry.stage, self.fuse, rule, groups, self.fitted)
+
+    def _capacity(self, entry: NodeEntry, groups: GroupsEntry) -> int | None:
+        """Return how many groups may share an object; without groups two sentences usually mean one."""
+        if self.capacity is None:
+            return None if entry.dataset in _OVERLAPPING else 2 if groups.by == "none" else 1
+        return None if self.capacity == "any" else self.capacity
+
+
+@dataclass(frozen=True, slots=True)
+class FuseNode(Node):
+    """Members combined expression by expression or group by group.
+
+    Args:
+        fitted: file of `rvos fit` that makes the members' scores into chances; None: weights count.
+    """
+
+    keyword: ClassVar[str] = "fuse"
+    kind: ClassVar[str] = "fuse"
+    section: ClassVar[Literal["models", "stages"]] = "stages"
+    artefact: ClassVar[Artefact] = MASKS
+
+    members: tuple[str, ...]
+    rule: FusionRule
+    groups: GroupsEntry
+    fitted: Path | None = None
+
+    @classmethod
+    def forms(cls) -> tuple[Form, ...]:
+        """Its keys."""
+        return (Form(_FuseEntry),)
+
+    @classmethod
+    def read(cls, entry: NodeEntry) -> Node | None:
+        """Read the entry."""
+        values = entry.load(_FuseEntry)
+        try:
+            return None if values is None else values.build(cls, entry)
+        except PipelineError as error:
+            entry.note(str(error))
+            return None
+
+    def inputs(self) -> tuple[str, ...]:
+        """The members, then the nodes that decide the groups."""
+        deciding = self.groups.members if is_by_masks(self.groups) else ()
+        return tuple(dict.fromkeys((*self.members, *deciding)))
+
+    def files(self) -> tuple[NodeFile, ...]:
+        """The group file, and what was fitted."""
+        advice = "no such file; make it with rvos fit, or correct the path"
+        fitted = [
+            NodeFile(path, "fitted file", advice, "settings") for path in (self.fitted, self._fitted_groups()) if path
+        ]
+        if self.groups.by != "file" or self.groups.file is None:
+            return tuple(fitted)
+        return (NodeFile(self.groups.file, "group file", "no such group file; correct groups.file", "data"), *fitted)
+
+    def settings(self) -> object:
+        """Members and rule; how groups are found counts only where masks decide, else the groups themselves do."""
+        deciding: list[object] | None = None
+        if self.groups.by == "agreement":
+            deciding = ["agreement", self.groups.members, self.groups.threshold]
+        elif self.groups.by == "runs":
+            deciding = ["runs", self.groups.members, self.groups.lengths]
+        return [list(self.members), plain(self.rule), plain(deciding)]
+
+    def sources(self, video: Video, checksums: Checksums) -> object:
+        """The groups that the data or a file give: the same groups by another rule give the same masks."""
+        # Not the file of groups as a whole: a corrected line makes again what it concerns and no other video.
+        return [group.expressions for group in self.given_groups(video) or ()]
+
+    def check(self, nodes: Mapping[str, Node]) -> Iterable[str]:
+        """Check that no member votes twice, that their values can be compared, and every threshold be reached."""
+        for name in sorted({name for name in self.members if self.members.count(name) > 1}):
+            yield f"member {name!r} is named twice; use weights instead"
+        if self.rule.method == "best":
+            yield from self._check_scales(nodes)
+        if self.rule.method == "average":
+            lacking = {name: advice for name in self.members if (advice := nodes[name].lacks_soft())}
+            yield from (f"average needs the probabilities of {name!r}; {advice}" for name, advice in lacking.items())
+        yield from self._check_order_members(nodes)
+        size = _LARGEST_GROUP.get(self.groups.by)
+        if size is not None and not self.rule.can_pass(size):
+            yield self._explain_reach(size, f"with groups by {self.groups.by}")
+        if self.rule.singles is not None and not self.rule.can_pass(1):
+            yield self._explain_reach(1, "by the rule for singles")
+
+    def check_videos(self, videos: Sequence[Video]) -> Iterable[str]:
+        """Check that the data give groups, and that their votes can reach the threshold."""
+        if self.fitted is not None:
+            self.working_rule()
+        if self.groups.by == "runs":
+            read_run_rule(self.groups)
+        lacking = [video.id for video in videos if any(not e.object_ids and e.has_target for e in video.expressions)]
+        if self.groups.by == "object_id" and lacking:
+            yield (
+                f"groups by object_id: {len(lacking)} videos have expressions without obj_id, first {lacking[0]}; "
+                "group by runs or neighbours"
+            )
+            return
+        if self.groups.by == "file":
+            assert self.groups.file is not None
+            read_group_file(self.groups.file, videos)
+        for video in videos:
+            if is_by_masks(self.groups) and not self.rule.can_pass(len(video.expressions)):
+                yield self._explain_reach(len(video.expressions), f"all of video {video.id}")
+                return
+            for group in self.given_groups(video) or ():
+                if not self.rule.can_pass(len(group.expressions)):
+                    yield self._explain_reach(len(group.expressions), f"as in video {video.id}")
+                    return
+
+    def describe(self) -> str:
+        """Members and rule."""
+        threshold = f", threshold {self.rule.threshold}" if self.rule.threshold else ""
+        return f"fuses {', '.join(self.members)} by {self.rule.method}{threshold}, groups by {self.groups.by}"
+
+    def detail(self) -> str:
+        """The rule."""
+        threshold = f", threshold {self.rule.threshold}" if self.rule.threshold else ""
+        return f"{self.rule.method}{threshold}"
+
+    def score_scale(self, nodes: Mapping[str, Node]) -> str | None:
+        """The first member's where its scores are passed on, else its own."""
+        return (
+            nodes[self.members[0]].score_scale(nodes) if self.rule.scores == "first" else f"the scores of {self.name}"
+        )
+
+    def order_members(self) -> tuple[str, ...]:
+        """The nodes that decide the runs."""
+        return self.groups.members if self.groups.by == "runs" else ()
+
+    def without_order(self) -> Node:
+        """Every sentence on its own; two of them may then mean one object."""
+        capacity = None if self.rule.capacity is None else max(self.rule.capacity, 2)
+        return replace(self, groups=GroupsEntry("none"), rule=replace(self.rule, capacity=capacity))
+
+    def worker_key(self) -> WorkerKey | None:
+        """Nothing."""
+        return None
+
+    def compute(self, tasks: Sequence[Task]) -> Sequence[Sequence[MaskSequence]]:
+        """Return the fused masks of all expressions, in the order of the video."""
+        return [self._fuse(task) for task in tasks]
+
+    def combination(self) -> Combination | None:
+        """Return itself."""
+        return self
+
+    def unfitted(self) -> Node:
+        """The same fusion with weights and the built-in numbers."""
+        return replace(self, fitted=None, groups=replace(self.groups, fitted=None))
+
+    def cut_runs(self, video: Video, hits: Values, pairs: PairFit | None) -> tuple[Group, ...]:
+        """Return the groups by runs under a fit; None: the built-in numbers."""
+        rule = RunRule(self.groups.lengths) if pairs is None else RunRule(self.groups.lengths, pairs.slope, pairs.even)
+        return group_by_runs(hits, [expression.id for expression in video.expressions], rule)
+
+    def fitted_file(self) -> Path | None:
+        """Return the file of fitted numbers that the recipe names."""
+        return self.fitted or self._fitted_groups()
+
+    def ballot(self) -> Ballot | None:
+        """Return itself where it counts votes."""
+        return self if self.rule.method == "votes" else None
+
+    def chooser(self) -> Chooser | None:
+        """Return itself."""
+        return self
+
+    def chooses_from(self) -> tuple[str, ...]:
+        """The members."""
+        return self.members
+
+    def offers(self, video: Video, read: ReadArtefact) -> Iterable[Offer]:
+        """Return what could be made of its members."""
+        return offer_members(video, [_by_expression(read(name, HARD_MASKS)) for name in self.members])
+
+    def given_groups(self, video: Video) -> tuple[Group, ...] | None:
+        """Return the groups that the data or a file give; None where masks decide.
+
+        Raises:
+            InputError: they do not give them.
+        """
+        return given_groups(self.groups, video)
+
+    def find_groups(self, video: Video, read: Callable[[str], Iterable[MaskSequence]]) -> tuple[Group, ...]:
+        """Return the groups of a video.
+
+        Args:
+            read: returns the stored masks of a node for this video; asked only where masks decide.
+
+        Raises:
+            InputError: the data or the file do not give them.
+        """
+        return find_groups(self.groups, video, read)
+
+    def _fuse(self, task: Task) -> list[MaskSequence]:
+        soft = self.rule.method == "average"
+        members = [_by_expression(task.read(name, soft=soft)) for name in self.members]
+        masks = None
+        if self._groups_by_own():
+            ids = [expression.id for expression in task.video.expressions]
+            masks = MemberMasks.read(members, ids)
+            groups = group_by_runs(masks.count_hits(), ids, read_run_rule(self.groups))
+        else:
+            groups = self.find_groups(task.video, task.read)
+        # What data or a file state needs nobody's review.
+        if is_by_masks(self.groups):
+            write_review(task, groups)
+        # Fused group by group, returned in the order of the video: stored parts must not depend on the grouping.
+        fused = _by_expression(fuse_video(members, groups, self.working_rule(), names=self.members, masks=masks))
+        return [fused[expression.id] for expression in task.video.expressions]
+
+    def working_rule(self) -> FusionRule:
+        """Return the rule with what was fitted.
+
+        Raises:
+            InputError: a fitted file that cannot be used, or is for other members.
+        """
+        if self.fitted is None:
+            return self.rule
+        return replace(self.rule, fits=read_fitted(self.fitted).fits_of(self.members, str(self.fitted)))
+
+    def _groups_by_own(self) -> bool:
+        """Tell whether the masks that decide the groups are those that are assigned, so that both compare them once."""
+        same = set(self.groups.members) == set(self.members)
+        return self.groups.by == "runs" and self.rule.method == "assign" and same
+
+    def _fitted_groups(self) -> Path | None:
+        return self.groups.fitted if self.groups.by == "runs" else None
+
+    def _check_scales(self, nodes: Mapping[str, Node]) -> Iterable[str]:
+        """Yield why `best` cannot compare: scores of one network say nothing against those of another."""
+        scales = {name: nodes[name].score_scale(nodes) for name in self.members}
+        without = [name for name, scale in scales.items() if scale is None]
+        if without:
+            yield f"best compares scores, and {', '.join(without)} has none; fuse by votes"
+        elif len(set(scales.values())) > 1 and self.fitted is None:
+            yield (
+                f"best compares scores, and those of {', '.join(self.members)} are of different scales "
+                f"({', '.join(dict.fromkeys(map(str, scales.values())))}); name members of one network, "
+                "or give 'fitted', a file of rvos fit"
+            )
+
+    def _check_order_members(self, nodes: Mapping[str, Node]) -> Iterable[str]:
+        if self.groups.by != "runs":
+            return
+        if len(set(self.groups.members)) < 2:
+            yield "groups by runs compare members with each other; name at least two in groups.members"
+        for name in self.groups.members:
+            if _find_order(nodes, name):
+                yield f"groups by runs need masks of single sentences, and {name!r} stands on runs itself; name others"
+
+    def _explain_reach(self, group_size: int, where: str) -> str:
+        total, needed = self.rule.count_votes(group_size)
+        what = "a group of one expression" if group_size == 1 else f"a group of {group_size} expressions"
+        advice = "lower the threshold or add a rule for singles" if group_size == 1 else "lower the threshold"
+        return f"{what}, {where}, has {self._in_votes(total)} votes but needs {self._in_votes(needed)}; {advice}"
+
+    def _in_votes(self, scaled: int) -> str:
+        """Return votes as the recipe counts them; the rule counts in whole units of the weights."""
+        total = sum(self.rule.weights)
+        scaled_total = self.rule.count_votes(1)[0]
+        return str(float(scaled * total / scaled_total)).removesuffix(".0")
+
+
+def _by_expression(sequences: Iterable[MaskSequence]) -> dict[str, MaskSequence]:
+    return {sequence.expression: sequence for sequence in sequences}
+
+
+def _find_order(nodes: Mapping[str, Node], name: str) -> bool:
+    """Tell whether a node, or one that it stands on, depends on the order of the file."""
+    return bool(nodes[name].order_members()) or any(_find_order(nodes, source) for source in nodes[name].inputs())

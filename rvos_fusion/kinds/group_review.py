@@ -1,0 +1,59 @@
+"""Groups that masks decided, gathered for review: a table with the doubtful ones first, and a file to correct."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from rvos.errors import InputError, StoreError
+from rvos.files.atomic import write_atomically
+from rvos.files.json_files import read_json
+
+DOUBTFUL = 0.3
+_COLUMNS = ("confidence", "video", "expressions", "texts")
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewedGroup:
+    """A group of a video; `expressions` maps ids to texts."""
+
+    video: str
+    expressions: dict[str, str]
+    confidence: float
+
+
+def write_review(workspace: Path) -> tuple[Path, int] | None:
+    """Write `groups.csv` and `groups.json`; return the table and how many groups are doubtful, None without groups.
+
+    The JSON file has the form that `groups: {by: file, file: ...}` reads, so that it can be corrected and used.
+
+    Raises:
+        StoreError: a file cannot be written.
+    """
+    groups = [group for path in sorted((workspace / "groups").glob("[!.]*.json")) for group in _read(path)]
+    if not groups:
+        return None
+    stream = io.StringIO()
+    writer = csv.writer(stream)
+    writer.writerow(_COLUMNS)
+    for group in sorted(groups, key=lambda group: group.confidence):
+        texts = " | ".join(group.expressions.values())
+        writer.writerow([f"{group.confidence:.3f}", group.video, " ".join(group.expressions), texts])
+    table = workspace / "groups.csv"
+    write_atomically(table, stream.getvalue().encode())
+    by_video: dict[str, list[list[str]]] = {}
+    for group in groups:
+        by_video.setdefault(group.video, []).append(list(group.expressions))
+    write_atomically(workspace / "groups.json", json.dumps(by_video, indent=1).encode())
+    return table, sum(group.confidence < DOUBTFUL for group in groups)
+
+
+def _read(path: Path) -> list[ReviewedGroup]:
+    try:
+        rows = read_json(path)
+        return [ReviewedGroup(path.stem, dict(row["expressions"]), float(row["confidence"])) for row in rows]
+    except (InputError, ValueError, KeyError, TypeError) as error:
+        raise StoreError(f"{path}: cannot be read ({error}); delete it and the fusions of this video") from None

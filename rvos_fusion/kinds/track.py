@@ -1,0 +1,198 @@
+"""Tracklets as a node: every proposal carried through its video, and of those that show the same object the best."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from propagate.tracklets import TrackletSettings, choose_candidates, to_tracklet
+from rvos.masks.detections import VideoProposals
+from rvos.masks.runs import Runs, unite
+from rvos.masks.tracklets import Tracklet, TrackletSet
+from rvos.settings import Form, nearest, show
+from rvos.videos import Video
+from rvos_fusion.kinds.artefacts import CANDIDATES, INSTANCE_PROPOSALS, MASKS, Artefact
+from rvos_fusion.kinds.base import Node, NodeFile, Task, WorkerKey, plain
+from rvos_fusion.kinds.capabilities import Chooser, ReadArtefact
+from rvos_fusion.kinds.checksums import Checksums
+from rvos_fusion.kinds.devices import choose_device
+from rvos_fusion.kinds.entry import NodeEntry
+from rvos_fusion.kinds.loaded import NETWORK
+from rvos_fusion.kinds.masklets import write_report
+from rvos_fusion.kinds.offers import Offer, offer_tracklets
+from rvos_fusion.kinds.propagate import describe_engine, engine_files, engine_settings, explain_engine
+from rvos_fusion.kinds.values import EngineEntry
+
+if TYPE_CHECKING:
+    from propagate.tracklet_tracking import Tracked, TrackletTracker
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _TrackEntry(TrackletSettings):
+    """The keys of tracklets: where they come from beside the settings."""
+
+    track: str
+    engine: str
+    add_members: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TrackNode(Node):
+    """The candidates of a video, whatever its sentences say.
+
+    Args:
+        proposals: node with the masks that are carried.
+        engine: what carries them.
+        members: nodes whose whole sequences are candidates too.
+        rules: how tracklets are made and which of them stay.
+    """
+
+    keyword: ClassVar[str] = "track"
+    kind: ClassVar[str] = "track"
+    section: ClassVar[Literal["models", "stages"]] = "stages"
+    artefact: ClassVar[Artefact] = CANDIDATES
+
+    proposals: str
+    engine: EngineEntry
+    members: tuple[str, ...]
+    rules: TrackletSettings
+
+    @classmethod
+    def forms(cls) -> tuple[Form, ...]:
+        """Its keys."""
+        return (Form(_TrackEntry),)
+
+    @classmethod
+    def read(cls, entry: NodeEntry) -> Node | None:
+        """Read the entry."""
+        values = entry.load(_TrackEntry)
+        if values is None:
+            return None
+        if values.engine not in entry.engines:
+            entry.note(f"engine {show(values.engine)} is unknown; {nearest(values.engine, entry.engines)}")
+        engine = entry.engines.get(values.engine)
+        if engine is None:
+            return None
+        rules = TrackletSettings(**{one.name: getattr(values, one.name) for one in fields(TrackletSettings)})
+        return cls(entry.name, entry.line, entry.stage, values.track, engine, values.add_members, rules)
+
+    def inputs(self) -> tuple[str, ...]:
+        """The proposals and the members."""
+        return tuple(dict.fromkeys((self.proposals, *self.members)))
+
+    def files(self) -> tuple[NodeFile, ...]:
+        """The engine's checkpoint."""
+        return engine_files(self.engine)
+
+    def settings(self) -> object:
+        """Inputs, engine and rules."""
+        return [self.proposals, list(self.members), *describe_engine(self.engine), plain(self.rules)]
+
+    def sources(self, video: Video, checksums: Checksums) -> object:
+        """The frames."""
+        return checksums.frames(video)
+
+    def check(self, nodes: Mapping[str, Node]) -> Iterable[str]:
+        """The inputs must store what is needed of them, and not every engine lets objects compete."""
+        if nodes[self.proposals].artefact is not INSTANCE_PROPOSALS:
+            stored = nodes[self.proposals].artefact.codec.name
+            yield f"track: {self.proposals} stores {stored}, expected proposals; name another node"
+        for name in self.members:
+            if nodes[name].artefact is not MASKS:
+                yield f"add_members: {name} stores {nodes[name].artefact.codec.name}; name a node with masks"
+        if self.rules.joint and engine_settings(self.engine).family != "aot":
+            yield f"joint: objects of engine {self.engine.name} never meet; leave it out, or take AOT or DeAOT"
+
+    def describe(self) -> str:
+        """Proposals and engine."""
+        return f"tracks {self.proposals} by engine {self.engine.name}"
+
+    def detail(self) -> str:
+        """The engine's network and the limits."""
+        return f"{self.engine.network}, NMS {self.rules.nms_iou:g}, {self.rules.keep} kept"
+
+    def worker_key(self) -> WorkerKey | None:
+        """The engine."""
+        return WorkerKey(f"engine {self.engine.name}", repr((self.engine, self.rules)), shares=False)
+
+    def check_load(self) -> Iterable[str]:
+        """The engine."""
+        return explain_engine(self.engine)
+
+    def chooser(self) -> Chooser | None:
+        """This node."""
+        return self
+
+    def chooses_from(self) -> tuple[str, ...]:
+        """Its own tracklets: sentences choose among them later."""
+        return (self.name,)
+
+    def offers(self, video: Video, read: ReadArtefact) -> Iterable[Offer]:
+        """Return every tracklet for every sentence."""
+        found: TrackletSet = read(self.name, CANDIDATES)
+        return [offer_tracklets(video, found.tracklets)]
+
+    def compute(self, tasks: Sequence[Task]) -> Sequence[TrackletSet]:
+        """Return the tracklets; what became of each is written to `track/NODE/VIDEO.json` of the workspace."""
+        return [self._track(task) for task in tasks]
+
+    def _track(self, task: Task) -> TrackletSet:
+        tracker: TrackletTracker = NETWORK.get((self.worker_key(), task.device), lambda: self._load(task.device))
+        proposals: VideoProposals = task.read_artefact(self.proposals, INSTANCE_PROPOSALS)
+        tracked = tracker.track(task.video, proposals)
+        members = self._read_members(task, proposals.size)
+        tracklets = [*tracked.tracklets, *members]
+        found = choose_candidates(tracklets, video=task.video, size=proposals.size, settings=self.rules)
+        write_report(task, build_report(proposals, tracked, found, n_members=len(members)))
+        return found
+
+    def _read_members(self, task: Task, size: tuple[int, int]) -> list[Tracklet]:
+        found = []
+        for name in self.members:
+            for sequence in task.read(name):
+                sequence.check_fits(task.video, size, advice=f"make the masks of {name} again")
+                if (tracklet := to_tracklet(sequence, member=name)) is not None:
+                    found.append(tracklet)
+        return found
+
+    def _load(self, device: str) -> TrackletTracker:
+        from propagate.engines.table import build_engine
+        from propagate.tracklet_tracking import TrackletTracker
+
+        return TrackletTracker(build_engine(engine_settings(self.engine), device=choose_device(device)), self.rules)
+
+
+def build_report(
+    proposals: VideoProposals, tracked: Tracked, found: TrackletSet, *, n_members: int
+) -> dict[str, object]:
+    """Return what became of a video's proposals, as plain values for JSON."""
+    frames = {found.frames[frame]: len(proposals.of_frame(frame)) for frame in proposals.key_frames}
+    kept = [
+        {
+            "id": tracklet.id,
+            "score": round(float(score), 4),
+            "confidence": round(tracklet.confidence, 4),
+            "key_frame": found.frames[tracklet.key_frame],
+            "detector": tracklet.detector,
+            "label": tracklet.label,
+        }
+        for tracklet, score in zip(found.tracklets, found.scores, strict=True)
+    ]
+    return {
+        "no_candidate": not found.tracklets,
+        "proposals": frames,
+        "explained": list(tracked.explained),
+        "tracklets_before_nms": len(tracked.tracklets) + n_members,
+        "tracklets": kept,
+        "coverage": round(measure_coverage(found), 4),
+        "dropped": [asdict(one) for one in found.dropped],
+        "content_hash": found.content_hash(),
+    }
+
+
+def measure_coverage(found: TrackletSet) -> float:
+    """Return the share of the video's pixels that lie in any of the tracklets."""
+    masks = [Runs.decode(tracklet.runs, tracklet.size) for tracklet in found.tracklets]
+    pixels = len(found.frames) * found.size[0] * found.size[1]
+    return unite(masks).area() / pixels if masks else 0.0

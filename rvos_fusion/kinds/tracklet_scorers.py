@@ -1,0 +1,131 @@
+"""What tells how well tracklets fit a video's sentences: the part of a `ground` node that can be exchanged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import numpy as np
+
+from fusion.votes import read_runs, vote
+from propagate.tracklet_agreement import score_agreement
+from rvos.masks.grounding import Scores
+from rvos.masks.mask_sequences import MaskSequence
+from rvos.masks.runs import Runs
+from rvos.masks.tracklets import TrackletSet
+from rvos.videos import Video
+from rvos_fusion.kinds.base import NodeFile, Task, WorkerKey, plain
+from rvos_fusion.kinds.checksums import Checksums
+
+
+class TrackletScorer(Protocol):
+    """Scores for tracklets; what it needs to know of recipe, files and video is asked as of a node."""
+
+    def inputs(self) -> tuple[str, ...]:
+        """Return the nodes whose masks it reads."""
+        ...
+
+    def files(self) -> tuple[NodeFile, ...]:
+        """Return what must be on disk."""
+        ...
+
+    def settings(self) -> object:
+        """Return what changes the scores, as plain values."""
+        ...
+
+    def sources(self, video: Video, checksums: Checksums) -> object:
+        """Return what of a video it reads."""
+        ...
+
+    def describe(self) -> str:
+        """Return what decides, in a few words."""
+        ...
+
+    def worker_key(self) -> WorkerKey | None:
+        """Return what must be loaded; None: nothing."""
+        ...
+
+    def check_load(self) -> Iterable[str]:
+        """Yield what would keep it from being loaded; no weights are read."""
+        ...
+
+    def scores(self, task: Task, tracklets: TrackletSet) -> Scores:
+        """Return the score of every tracklet for every sentence of the task's video, `(E, P)`; P is at least 1."""
+        ...
+
+    def fall_back(self, task: Task) -> Mapping[str, MaskSequence]:
+        """Return the answers by sentence where no tracklet will do; none: they are empty."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class AgreementScorer:
+    """Tracklets score by their overlap with the masks of members; no training, no text.
+
+    Args:
+        members: at least one.
+        weights: of the members in their order, above 0.
+
+    Source: tracklets.md, section 6.2.
+    """
+
+    members: tuple[str, ...]
+    weights: tuple[float, ...]
+
+    def inputs(self) -> tuple[str, ...]:
+        """See `TrackletScorer`."""
+        return self.members
+
+    def files(self) -> tuple[NodeFile, ...]:
+        """See `TrackletScorer`."""
+        return ()
+
+    def settings(self) -> object:
+        """See `TrackletScorer`."""
+        return ["agreement", list(self.members), plain(self.weights)]
+
+    def sources(self, video: Video, checksums: Checksums) -> object:
+        """See `TrackletScorer`; the members' fingerprints say it all."""
+        return None
+
+    def describe(self) -> str:
+        """See `TrackletScorer`."""
+        return f"agreement with {', '.join(self.members)}"
+
+    def worker_key(self) -> WorkerKey | None:
+        """See `TrackletScorer`."""
+        return None
+
+    def check_load(self) -> Iterable[str]:
+        """See `TrackletScorer`."""
+        return ()
+
+    def scores(self, task: Task, tracklets: TrackletSet) -> Scores:
+        """See `TrackletScorer`."""
+        own = [Runs.decode(tracklet.runs, tracklet.size) for tracklet in tracklets.tracklets]
+        members = self._read(task, tracklets)
+        rows = []
+        for expression in task.video.expressions:
+            masks = [read_runs(member[expression.id]) for member in members]
+            rows.append(score_agreement(own, masks, self.weights))
+        return np.array(rows, np.float64).reshape(len(rows), len(own))
+
+    def fall_back(self, task: Task) -> Mapping[str, MaskSequence]:
+        """See `TrackletScorer`; the members' majority, a tie passes."""
+        members = [{one.expression: one for one in task.read(name)} for name in self.members]
+        needed = -(-len(members) // 2)
+        found = {}
+        for expression in task.video.expressions:
+            own = [member[expression.id] for member in members]
+            found[expression.id] = replace(own[0], runs=vote(own, needed=needed).encode(), propagation=None)
+        return found
+
+    def _read(self, task: Task, tracklets: TrackletSet) -> Sequence[Mapping[str, MaskSequence]]:
+        members = [{one.expression: one for one in task.read(name)} for name in self.members]
+        for name, member in zip(self.members, members, strict=True):
+            for sequence in member.values():
+                sequence.check_fits(
+                    task.video, tracklets.size, advice=f"make the masks of {name} or the tracklets again"
+                )
+        return members

@@ -1,0 +1,53 @@
+"""Which module runs the cases of a model; each has `run(case, checkpoint) -> Results`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from rvos.errors import InputError
+from rvos_fusion.parity.cases import ArrayDifference, Case
+
+ADAPTERS = {
+    "referformer": "rvos_fusion.parity.networks.referformer",
+    "mutr": "rvos_fusion.parity.networks.mutr",
+    "common": "rvos_fusion.parity.networks.common",
+    "soc": "rvos_fusion.parity.networks.soc",
+    "uninext": "rvos_fusion.parity.networks.uninext",
+    "aot": "rvos_fusion.parity.networks.aot",
+    "deaot": "rvos_fusion.parity.networks.aot",
+    "propagation": "rvos_fusion.parity.networks.propagation",
+    "sam2": "rvos_fusion.parity.networks.sam2",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """What our network gives for a case.
+
+    Args:
+        arrays: by the names of `outputs.npz` and `stages.npz`.
+        judged: differences that the adapter decided itself, for cases whose README states other limits;
+            they replace the ordinary comparison of the arrays of the same name.
+    """
+
+    arrays: Mapping[str, NDArray[Any]]
+    judged: tuple[ArrayDifference, ...] = field(default=())
+
+
+def run_case(case: Case, checkpoint: Path) -> Results:
+    """Return our arrays for `case`, with the weights in `checkpoint`.
+
+    Raises:
+        InputError: a model without an adapter.
+    """
+    model = case.keys.get("model")
+    if model not in ADAPTERS:
+        raise InputError(f"{case.folder}: model {model!r} is unknown; known are {', '.join(ADAPTERS)}")
+    results: Results = import_module(ADAPTERS[model]).run(case, checkpoint)
+    return results

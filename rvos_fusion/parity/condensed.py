@@ -1,0 +1,196 @@
+"""Condensed cases: one file of less than 100 kB that still decides whether a network is the official one.
+
+A case folder holds megabytes, a clone should hold kilobytes. Inputs must be exact, so they are only coded more tightly:
+pictures of at most 256 levels a channel as lossless WebP. Outputs may be sampled: weights made by a rule mix every
+input into every output, so a wrong network misses a few hundred samples as surely as all of them.
+
+Layout: a zip of `.npy` members, as `numpy.load` reads it, with LZMA.
+
+    keys                 the bytes of keys.json
+    inputs/NAME          an input as it is; pictures as inputs/NAME:webp, :ends, :levels, :shape
+    outputs/NAME         an output of few values, or a mask, as it is
+    outputs/NAME:values  other outputs: sampled values, with :index into the flat array and :shape
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from rvos.errors import InputError
+from rvos.files.atomic import write_atomically
+from rvos_fusion.parity.cases import Case, read_case
+
+Arrays = dict[str, NDArray[Any]]
+LARGEST = 100_000
+_WHOLE = 400
+_SAMPLES = 160
+_LEVELS = 256
+_EPOCH = (1980, 1, 1, 0, 0, 0)
+
+
+def condense(folder: Path, out: Path, *, frames: int | None = None, leave_out: tuple[str, ...] = ()) -> int:
+    """Write the condensed form of a case and return its size in bytes.
+
+    Args:
+        frames: of a network that only looks back, keep this many; outputs of later frames are left out.
+        leave_out: prefixes of inputs and outputs to drop, such as one of several parts of a case.
+
+    Raises:
+        InputError: no case, or it stays above 100 kB.
+    """
+    case = read_case(folder)
+    inputs, outputs = dict(case.inputs), dict(case.outputs)
+    if frames is not None:
+        inputs, outputs = _cut_frames(inputs, outputs, frames)
+    members: Arrays = {"keys": np.frombuffer(json.dumps(dict(case.keys)).encode(), np.uint8)}
+    for name, array in inputs.items():
+        if not name.startswith(leave_out):
+            members.update(_code_input(f"inputs/{name}", array))
+    for name, array in outputs.items():
+        if not name.startswith(leave_out):
+            members.update(_sample(f"outputs/{name}", array))
+    content = _pack(members)
+    if len(content) > LARGEST:
+        raise InputError(f"{folder}: {len(content)} bytes condensed, more than {LARGEST}; keep fewer frames or parts")
+    write_atomically(out, content)
+    return len(content)
+
+
+def read_condensed(path: Path) -> Case:
+    """Return a condensed case; values of outputs that were not kept are NaN, which no comparison counts.
+
+    Raises:
+        InputError: the file is damaged or no condensed case.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as content:
+            members = {name: content[name] for name in content.files}
+        keys = json.loads(members["keys"].tobytes())
+        inputs = dict(_decode(members, "inputs/"))
+        outputs = dict(_decode(members, "outputs/"))
+    except (OSError, ValueError, KeyError, IndexError, zipfile.BadZipFile) as error:
+        raise InputError(f"{path}: no condensed parity case ({error}); get the file again") from None
+    return Case(path, keys, inputs, outputs, {})
+
+
+def _cut_frames(inputs: Arrays, outputs: Arrays, frames: int) -> tuple[Arrays, Arrays]:
+    """Return the arrays of the first frames; what belongs to the last frame of the whole clip is left out.
+
+    The length of the whole clip stays known: SAM 2 measures distances by it.
+    """
+    total = len(inputs["images"] if "images" in inputs else inputs["frames"])
+    inputs = {"n_frames": np.asarray(total)} | {
+        name: array[:frames] if np.shape(array)[:1] == (total,) else array for name, array in inputs.items()
+    }
+    kept: Arrays = {}
+    for name, array in outputs.items():
+        if len(array) == total:
+            kept[name] = array[:frames]
+        elif len(array) == total - 1:  # nothing is predicted for the first frame
+            kept[name] = array[: frames - 1]
+    return inputs, kept
+
+
+def _code_input(name: str, array: NDArray[Any]) -> Iterator[tuple[str, NDArray[Any]]]:
+    """Yield an input exactly: as it is, or as pictures where these are smaller (clips that move little are not)."""
+    pictures = _as_pictures(array)
+    coded = {} if pictures is None else dict(_code_pictures(name, pictures, array))
+    yield from min((option for option in ({name: array}, coded) if option), key=lambda o: len(_pack(o))).items()
+
+
+def _code_pictures(name: str, pictures: NDArray[Any], array: NDArray[Any]) -> Iterator[tuple[str, NDArray[Any]]]:
+    """Yield pictures (N, H, W, 3) as lossless WebP of level numbers; nothing where a channel has too many levels."""
+    levels = [np.unique(pictures[..., channel]) for channel in range(3)]
+    if max(map(len, levels)) > _LEVELS:
+        return
+    places = [np.searchsorted(level, pictures[..., channel]) for channel, level in enumerate(levels)]
+    coded = [_encode(picture) for picture in np.stack(places, axis=-1).astype(np.uint8)]
+    table = np.zeros((3, _LEVELS), array.dtype)
+    for channel, level in enumerate(levels):
+        table[channel, : len(level)] = level
+    yield f"{name}:webp", np.frombuffer(b"".join(coded), np.uint8)
+    yield f"{name}:ends", np.cumsum([len(part) for part in coded])
+    yield f"{name}:levels", table
+    yield f"{name}:shape", np.asarray(array.shape)
+
+
+def _as_pictures(array: NDArray[Any]) -> NDArray[Any] | None:
+    """Return an array of frames as (N, H, W, 3), or None where it holds none."""
+    smallest_side = 16
+    if array.ndim >= 4 and array.shape[-3] == 3 and min(array.shape[-2:]) >= smallest_side:
+        return np.moveaxis(array.reshape(-1, *array.shape[-3:]), 1, -1)
+    if array.ndim >= 3 and array.shape[-1] == 3 and min(array.shape[-3:-1]) >= smallest_side:
+        return array.reshape(-1, *array.shape[-3:])
+    return None
+
+
+def _encode(picture: NDArray[np.uint8]) -> bytes:
+    stream = io.BytesIO()
+    Image.fromarray(picture).save(stream, "WEBP", lossless=True, quality=100, method=6, exact=True)
+    return stream.getvalue()
+
+
+def _sample(name: str, array: NDArray[Any]) -> Iterator[tuple[str, NDArray[Any]]]:
+    """Yield an output: whole where it is small or a mask, else evenly spaced values and the largest one."""
+    if array.size <= _WHOLE or array.dtype.kind != "f":
+        yield name, array
+        return
+    flat = np.abs(array).ravel()
+    # The largest value sets the scale of the comparison, so it has to be among the samples.
+    index = np.unique([*np.linspace(0, flat.size - 1, _SAMPLES).astype(np.int64), int(np.nanargmax(flat))])
+    yield f"{name}:values", array.ravel()[index]
+    yield f"{name}:index", index
+    yield f"{name}:shape", np.asarray(array.shape)
+
+
+def _pack(members: Mapping[str, NDArray[Any]]) -> bytes:
+    """Return the zip; the same members always give the same bytes."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_LZMA) as archive:
+        for name, array in members.items():
+            part = io.BytesIO()
+            np.save(part, array)
+            stored = name.endswith(":webp")
+            entry = zipfile.ZipInfo(f"{name}.npy", _EPOCH)
+            archive.writestr(entry, part.getvalue(), zipfile.ZIP_STORED if stored else zipfile.ZIP_LZMA)
+    return stream.getvalue()
+
+
+def _decode(members: Mapping[str, NDArray[Any]], section: str) -> Iterator[tuple[str, NDArray[Any]]]:
+    for name in members:
+        if not name.startswith(section):
+            continue
+        stem, _, part = name.removeprefix(section).partition(":")
+        if part == "":
+            yield stem, members[name]
+        elif part == "webp":
+            yield stem, _decode_pictures(members, section + stem)
+        elif part == "values":
+            shape = tuple(int(side) for side in members[f"{section}{stem}:shape"])
+            whole = np.full(shape, np.nan, members[name].dtype)
+            whole.reshape(-1)[members[f"{section}{stem}:index"]] = members[name]
+            yield stem, whole
+
+
+def _decode_pictures(members: Mapping[str, NDArray[Any]], name: str) -> NDArray[Any]:
+    content, levels = members[f"{name}:webp"].tobytes(), members[f"{name}:levels"]
+    shape = tuple(int(side) for side in members[f"{name}:shape"])
+    ends = members[f"{name}:ends"].tolist()
+    starts = [0, *ends[:-1]]
+    pictures = np.stack([_open(content[start:end]) for start, end in zip(starts, ends, strict=True)])
+    values = np.stack([levels[channel][pictures[..., channel]] for channel in range(3)], axis=-1)
+    return values.reshape(shape) if shape[-1] == 3 else np.moveaxis(values, -1, 1).reshape(shape)
+
+
+def _open(content: bytes) -> NDArray[np.uint8]:
+    with Image.open(io.BytesIO(content), formats=["WEBP"]) as picture:
+        return np.asarray(picture.convert("RGB"))

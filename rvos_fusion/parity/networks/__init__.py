@@ -1,0 +1,1 @@
+"""One module a recorded network: builds it and runs the case."""

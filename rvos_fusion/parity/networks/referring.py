@@ -1,0 +1,154 @@
+"""What the parity cases of ReferFormer and MUTR have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+from runners.checkpoints.loading import read_checkpoint
+from runners.networks.parts.clip_rows import by_clip
+from runners.networks.parts.referring import Predictions, VisualFeatures
+from runners.networks.parts.released import load_released
+from runners.networks.referformer.network import ReferFormer, ReferFormerConfig
+from runners.networks.text.text_encoder import TextConfig, TextFeatures
+from rvos_fusion.parity.adapters import Results
+from rvos_fusion.parity.cases import Case, summarise
+
+Arrays = dict[str, NDArray[Any]]
+
+
+def sizes_of(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments of a network's configuration that `keys.json` states."""
+    text = config["text_encoder"]
+    return {
+        "backbone": config["backbone"],
+        "text": TextConfig(
+            vocab_size=text["vocab_size"],
+            hidden=text["hidden"],
+            layers=text["layers"],
+            heads=text["heads"],
+            intermediate=text["intermediate"],
+            max_tokens=text["max_position_embeddings"] - 2,
+        ),
+        "hidden_dim": config["hidden_dim"],
+        "heads": config["nheads"],
+        "encoder_layers": config["enc_layers"],
+        "decoder_layers": config["dec_layers"],
+        "feedforward": config["dim_feedforward"],
+        "queries": config["num_queries"],
+        "points": config["enc_n_points"],
+        "mask_dim": config["mask_dim"],
+        "mask_channels": config["dynamic_mask_channels"],
+        "controller_layers": config["controller_layers"],
+        "classes": config["num_classes"],
+    }
+
+
+def config_of(case: Case) -> ReferFormerConfig:
+    """Return the configuration of a ReferFormer case."""
+    return ReferFormerConfig(**sizes_of(case.keys["config"]))
+
+
+def run_network(case: Case, checkpoint: Path, network: ReferFormer) -> Results:
+    """Return the arrays of every expression of a case, from the whole network."""
+    load_released(network, read_checkpoint(checkpoint))
+    network.eval()
+    inputs = {name: torch.from_numpy(value) for name, value in case.inputs.items()}
+    frames = inputs["frames"] if inputs["frames"].ndim == 5 else inputs["frames"][None]
+    arrays: Arrays = {}
+    with torch.inference_mode():
+        visual = network.encode_video(frames, inputs.get("padding_mask"), inputs.get("sizes"))
+        arrays.update(_visual_stages(visual))
+        for prefix in sorted({name.rpartition("input_ids")[0] for name in inputs if name.endswith("input_ids")}):
+            text = network.encode_text(inputs[f"{prefix}input_ids"], inputs[f"{prefix}attention_mask"])
+            predictions = network.predict(visual, text)
+            found = _outputs(predictions) | _stages(network, visual, text)
+            size = case.outputs.get(f"{prefix}dump.origin_size")
+            if size is not None:
+                found |= _dump(network, visual, text, (int(size[0]), int(size[1])))
+            arrays.update({prefix + name: value for name, value in found.items()})
+    return Results(as_stored(arrays, case))
+
+
+def _outputs(predictions: Predictions) -> Arrays:
+    arrays: Arrays = {}
+    last = len(predictions.logits) - 1
+    for layer in range(last + 1):
+        prefix = "" if layer == last else f"aux{layer}."
+        arrays[f"{prefix}pred_logits"] = predictions.logits[layer].numpy()
+        arrays[f"{prefix}pred_boxes"] = predictions.boxes[layer].numpy()
+        arrays[f"{prefix}pred_masks"] = predictions.masks[layer].numpy()
+    return arrays
+
+
+def _dump(network: ReferFormer, visual: VisualFeatures, text: TextFeatures, size: tuple[int, int]) -> Arrays:
+    """Return what the challenge script stores of an expression, by the path that the runner takes."""
+    chosen = network.segment(visual, text)
+    logits = F.interpolate(chosen.masks[0][:, None], size=size, mode="bilinear", align_corners=False)[:, 0]
+    return {
+        "dump.query": chosen.query[0].numpy(),
+        "dump.class_info": chosen.scores[0].numpy(),
+        "dump.origin_size": np.asarray(size),
+        "dump.key_frame": chosen.scores[0].argmax().numpy(),
+        "dump.mask_logits": logits.numpy(),
+        "dump.mask_area": (logits.sigmoid() > 0.5).flatten(1).sum(1).numpy(),
+    }
+
+
+def _visual_stages(visual: VisualFeatures) -> Arrays:
+    """Return the stages that do not depend on the expression."""
+    stages: dict[str, Tensor] = {"backbone.level0": visual.finest.map}
+    for index, level in enumerate((visual.finest, *visual.projected)):
+        frames = visual.clips * visual.frames
+        stages[f"pos.level.{index}"] = level.position.expand(frames, -1, -1, -1)
+        if level.padding_mask is not None and index < len(visual.projected):
+            stages[f"backbone.mask{index}"] = level.padding_mask
+    for index, level in enumerate(visual.projected):
+        stages[f"input_proj.{index}"] = level.map
+    return {name: value.numpy() for name, value in stages.items()}
+
+
+def _stages(network: ReferFormer, visual: VisualFeatures, text: TextFeatures) -> Arrays:
+    """Return the stages of an expression; maps are compared in the layout that is stored."""
+    clips = len(text.words)
+    maps, decoded = network.decode(visual, text)
+    coarse = network.pixel_decoder.coarse(network.memory_levels(visual, maps, clips), text)
+    heads = network.head_states(decoded, clips, training=False)
+    filters = network.controller(heads.states).expand(-1, -1, visual.frames, -1, -1).flatten(1, 2)
+    # Officially an output, but only ever drawn: where the last layer started from.
+    points = decoded.references[-2 if len(decoded.references) > 1 else -1][..., :2]
+    stages = {
+        "reference_points": by_clip(points, clips),
+        "text.word": text.words,
+        "text.sentence": text.sentence,
+        "decoder.hs": decoded.hidden,
+        "decoder.init_reference": decoded.initial_reference,
+        "decoder.inter_references": decoded.references,
+        "mask_features": network.mask_features(visual, coarse, text),
+    }
+    stages |= {f"memory.level{index + 1}": level for index, level in enumerate(maps)}
+    stages |= {f"controller.{index}": filters[index] for index in range(len(filters))}
+    for index, level in enumerate(network.fuse(visual, text)):
+        stages[f"fused.{index}"] = by_clip(level.flatten(2).transpose(1, 2), clips).flatten(1, 2).transpose(0, 1)
+    return {name: value.contiguous().numpy() for name, value in stages.items()}
+
+
+def as_stored(arrays: Arrays, case: Case) -> Arrays:
+    """Return large arrays in the condensed form where the case stores them so."""
+    stored: Arrays = {}
+    for name, value in arrays.items():
+        sampled = next((part for part in (case.outputs, case.stages) if f"{name}.values" in part), None)
+        if sampled is None:
+            stored[name] = value
+            continue
+        # The number of samples follows from what is stored, not from a convention.
+        summary = summarise(value, len(sampled[f"{name}.values"]))
+        stored.update({f"{name}.{part}": found for part, found in summary.items()})
+    return stored

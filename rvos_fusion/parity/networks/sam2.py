@@ -1,0 +1,170 @@
+"""Parity cases of SAM 2: prompted states, their passes, and what every frame attended to."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from propagate.engines.protocol import Augmentation
+from propagate.engines.sam2.checkpoints import load_weights
+from propagate.engines.sam2.engine import Sam2Engine, Sam2Features, Sam2Object
+from propagate.engines.sam2.input import enlarge
+from propagate.engines.sam2.memory import Recalled, Seen
+from propagate.engines.sam2.network import Found, ImageMaps, Sam2Network
+from propagate.engines.sam2.sizes import find_config
+from propagate.engines.settings import EngineSettings
+from propagate.frames import Frame
+from rvos.errors import InputError
+from rvos_fusion.parity.adapters import Results
+from rvos_fusion.parity.cases import Case, summarise
+from rvos_fusion.parity.networks.propagation import write_video
+
+_PASSES = ("forward", "backward")
+_CLIP = 32
+
+
+class RecordingNetwork(Sam2Network):
+    """Writes down what one frame of one object goes through."""
+
+    seen: dict[str, Tensor]
+    attended: tuple[int, int]
+
+    def forget(self) -> None:
+        """Begin a new frame."""
+        self.seen, self.attended = {}, (0, 0)
+
+    def lay_out(self, recalled: Recalled, n_frames: int) -> tuple[Tensor, Tensor]:
+        """See `Sam2Network`."""
+        tokens, positions = super().lay_out(recalled, n_frames)
+        self.seen.update(memory_tokens=tokens, memory_positions=positions)
+        self.attended = len(recalled.maps), len(recalled.pointers)
+        return tokens, positions
+
+    def remember(self, maps: ImageMaps, found: Found, *, is_prompt: bool) -> Seen:
+        """See `Sam2Network`."""
+        seen = super().remember(maps, found, is_prompt=is_prompt)
+        side = maps.coarse.shape[2]
+        self.seen["memory_features"] = seen.memory.float().permute(1, 2, 0).reshape(1, -1, side, side)
+        return seen
+
+    def _decode(self, maps: ImageMaps, coarse: Tensor, **prompt: Any) -> Found:
+        self.seen["conditioned_features"] = coarse
+        return super()._decode(maps, coarse, **prompt)
+
+
+@torch.inference_mode()
+def run(case: Case, checkpoint: Path) -> Results:
+    """Return our arrays for a `sam2` case: every state and pass that its outputs name."""
+    network = load_network(case, checkpoint)
+    settings = EngineSettings("sam2", checkpoint, protocol="shared")
+    engine = Sam2Engine(network, settings, device=torch.device("cpu"))
+    arrays: dict[str, NDArray[Any]] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        frames = read_frames(case, engine, Path(folder))
+        for name in case.inputs:
+            if name.endswith(".frame"):
+                arrays.update(_run_object(case, engine, frames, name.removesuffix(".frame")))
+    return Results(arrays)
+
+
+def load_network(case: Case, checkpoint: Path) -> RecordingNetwork:
+    """Return the case's network with the weights in `checkpoint`.
+
+    Raises:
+        CheckpointError: the file does not fit.
+        InputError: the case names no network that can be built.
+    """
+    try:
+        config = case.keys["config"]
+        version = {"2.0": "sam2", "2.1": "sam2.1"}[config["version"]]
+        name, side = f"{version}-hiera-{config['size']}", int(config["image_size"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{case.folder}: {error}; keys.json names a network that cannot be built") from None
+    network = RecordingNetwork(find_config(name, side))
+    network.forget()
+    load_weights(network.model, checkpoint, network=name)
+    return network.eval()
+
+
+def read_frames(case: Case, engine: Sam2Engine, folder: Path) -> list[Sam2Features]:
+    """Return the image features of a case's frames, read from files as those of any video."""
+    video = write_video(folder, case.inputs["frames"])
+    whole = Augmentation(1.0, mirrored=False)
+    read = [engine.read(Frame(video, index, video.read_size()), whole) for index in range(video.n_frames)]
+    # A condensed case may hold the first frames only; distances are still measured by the length of the whole clip.
+    n_frames = int(case.inputs.get("n_frames", len(read)))
+    return [replace(features, n_frames=n_frames) for features in read]
+
+
+def _run_object(case: Case, engine: Sam2Engine, frames: list[Sam2Features], where: str) -> dict[str, NDArray[Any]]:
+    """Return the arrays of one object in one state, passes in the official order.
+
+    Args:
+        where: `STATE.objectID`.
+    """
+    state, _, name = where.partition(".")
+    key = int(case.inputs[f"{where}.frame"])
+    walker = Sam2Object(engine)
+    arrays: dict[str, NDArray[Any]] = {}
+    for direction in _PASSES:
+        if f"{state}.{direction}.frames" not in case.outputs:
+            continue
+        order = range(key, len(frames)) if direction == "forward" else range(key, -1, -1)
+        arrays[f"{state}.{direction}.frames"] = np.asarray(order)
+        arrays.update(_run_pass(case, engine, walker, [frames[t] for t in order], f"{state}.{direction}.{name}"))
+    return arrays
+
+
+def _run_pass(
+    case: Case, engine: Sam2Engine, walker: Sam2Object, frames: list[Sam2Features], where: str
+) -> dict[str, NDArray[Any]]:
+    """Return the arrays of one pass; it starts at the prompted frame.
+
+    Args:
+        where: `STATE.PASS.objectID`.
+    """
+    network = engine.network
+    assert isinstance(network, RecordingNetwork)
+    rows: list[dict[str, NDArray[Any]]] = []
+    arrays: dict[str, NDArray[Any]] = {}
+    state, _, name = where.split(".")
+    for number, frame in enumerate(frames):
+        network.forget()
+        if number == 0:
+            found: Found | Seen = _prompt(case, walker, frame, f"{state}.{name}")
+        else:
+            found = walker.step(frame)
+            walker.commit(enlarge(found.logits, frame.size)[0, 0] > 0)
+        rows.append(_describe(found, frame.size) | {"attended": np.asarray(network.attended)})
+        for stage, tensor in network.seen.items():
+            condensed = summarise(tensor.numpy(), 192)
+            arrays.update({f"{where}.f{frame.index}.{stage}.{part}": value for part, value in condensed.items()})
+    return arrays | {f"{where}.{what}": np.stack([row[what] for row in rows]) for what in rows[0]}
+
+
+def _prompt(case: Case, walker: Sam2Object, frame: Sam2Features, where: str) -> Seen:
+    if f"{where}.box" in case.inputs:
+        walker.start_from_box(frame, torch.from_numpy(case.inputs[f"{where}.box"]))
+    else:
+        walker.start_from_mask(frame, torch.from_numpy(case.inputs[f"{where}.mask"]))
+    return walker.prompted(frame)
+
+
+def _describe(found: Found | Seen, size: tuple[int, int]) -> dict[str, NDArray[Any]]:
+    """Return the outputs of one frame under the names of `outputs.npz`."""
+    logits = found.logits[0, 0].numpy()
+    return {
+        "logits": logits,
+        "logits_every4": logits[::4, ::4],
+        "logits_clipped": logits.clip(-_CLIP, _CLIP),
+        "masks": (enlarge(found.logits, size)[0, 0] > 0).numpy().astype(np.uint8),
+        "score": found.score.numpy().reshape(()),
+        "pointer": found.pointer.numpy().reshape(-1),
+    }

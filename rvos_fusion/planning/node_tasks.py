@@ -1,0 +1,69 @@
+"""The tasks of one node, made when they are asked for: a run may have a hundred thousand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import overload
+
+from rvos.videos import Video
+from rvos_fusion.kinds.base import Node, Task
+
+
+class Fingerprints(Sequence[str]):
+    """Fingerprints of a node's results, by video, as 32 bytes each: a third of what texts take."""
+
+    def __init__(self) -> None:
+        self._packed = bytearray()
+
+    def append(self, fingerprint: str) -> None:
+        """Add that of the next video."""
+        self._packed += bytes.fromhex(fingerprint)
+
+    def __len__(self) -> int:
+        """Return for how many videos there are some."""
+        return len(self._packed) // 32
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[str]: ...
+    def __getitem__(self, index: int | slice) -> str | Sequence[str]:
+        """Return that of a video."""
+        places = range(len(self))[index]
+        if isinstance(places, range):
+            return [self[place] for place in places]
+        return self._packed[32 * places : 32 * places + 32].hex()
+
+
+@dataclass(frozen=True, slots=True)
+class NodeTasks(Sequence[Task]):
+    """The tasks of a node, one for each video.
+
+    Args:
+        fingerprints: of the node and of its inputs, by name, each by video.
+    """
+
+    node: Node
+    videos: Sequence[Video]
+    fingerprints: Mapping[str, Sequence[str]]
+    workspace: Path
+    device: str
+
+    def __len__(self) -> int:
+        """Return the number of videos."""
+        return len(self.videos)
+
+    @overload
+    def __getitem__(self, index: int) -> Task: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Task]: ...
+    def __getitem__(self, index: int | slice) -> Task | Sequence[Task]:
+        """Return the task for a video."""
+        places = range(len(self))[index]
+        if isinstance(places, range):
+            return [self[place] for place in places]
+        inputs = tuple((name, self.fingerprints[name][places]) for name in self.node.inputs())
+        fingerprint = self.fingerprints[self.node.name][places]
+        return Task(self.node, self.videos[places], inputs, fingerprint, self.workspace, self.device)

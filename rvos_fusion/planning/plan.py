@@ -1,0 +1,149 @@
+"""All tasks of a run: which nodes, which videos, and the fingerprint of everything that they read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from rvos.errors import ConfigError
+from rvos.formats import Dataset
+from rvos.masks.stored.store import Store
+from rvos.settings import Problems
+from rvos.videos import Video
+from rvos_fusion.kinds.base import Node, Task
+from rvos_fusion.kinds.checksums import Checksums
+from rvos_fusion.planning.fingerprints import fingerprint_task
+from rvos_fusion.planning.node_tasks import Fingerprints, NodeTasks
+from rvos_fusion.planning.sentence_order import OrderFinding, settle_order
+from rvos_fusion.recipe.graph import Graph
+from rvos_fusion.recipe.recipe import Recipe
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All tasks of a run, node by node, with the fingerprints of everything that they read.
+
+    Args:
+        videos: of every node.
+        tasks: by node, one for each of the videos, in their order.
+        recipe: as the order of the sentences allows; see `rvos_fusion.planning.sentence_order`.
+        order: what was found about that order, for each set of nodes that tells.
+    """
+
+    recipe: Recipe
+    nodes: tuple[Node, ...]
+    videos: tuple[Video, ...]
+    tasks: Mapping[str, Sequence[Task]]
+    assumed: tuple[tuple[str, str, str], ...]
+    order: tuple[OrderFinding, ...] = ()
+
+
+def make_plan(
+    recipe: Recipe,
+    graph: Graph,
+    videos: Sequence[Video],
+    *,
+    device: str = "auto",
+) -> Plan:
+    """Return the tasks of a run; of files that did not change since they were last read, only size and time are read.
+
+    Raises:
+        ConfigError: nodes that cannot work with these videos, such as a threshold that no vote of a group can reach.
+        InputError: checkpoints or group files that cannot be read.
+    """
+    # One for the whole plan: a checkpoint of gigabytes is read once, not once a video.
+    checksums = Checksums(recipe.workspace)
+    _check_videos(recipe, videos)
+    # Before any fingerprint, as it may change nodes: results under the wrong reading of the order would count as
+    # missing.
+    recipe, order = settle_order(recipe, checksums)
+    # The graph was made of the recipe as it stood before.
+    graph = replace(graph, nodes=tuple(recipe.node(node.name) for node in graph.nodes))
+    # A stage may run alone: nodes of earlier stages are not run, but their fingerprints are part of what reads them.
+    ordered = _add_ancestors(recipe, graph)
+    fingerprints = {node.name: Fingerprints() for node in ordered}
+    assumed: list[tuple[str, str, str]] = []
+    for video in videos:
+        # Fingerprints of this video alone: another frame in one video leaves all others as they are.
+        known: dict[str, str] = {}
+        for node in ordered:
+            known[node.name] = fingerprint_task(node, video, inputs=known, checksums=checksums)
+            fingerprints[node.name].append(known[node.name])
+            if node.name in graph.assumed:
+                # Results that must be there already; they are looked for before anything runs.
+                assumed.append((node.name, video.id, known[node.name]))
+    checksums.save()
+    tasks = {node.name: NodeTasks(node, tuple(videos), fingerprints, recipe.workspace, device) for node in graph.nodes}
+    return Plan(recipe, graph.nodes, tuple(videos), tasks, tuple(assumed), order)
+
+
+def find_missing_inputs(plan: Plan) -> list[tuple[str, str]]:
+    """Return node and video of every result of an earlier stage that is not there, or made with other settings."""
+    store = Store(plan.recipe.workspace)
+    return [(name, video) for name, video, fingerprint in plan.assumed if not store.has(name, video, fingerprint)]
+
+
+def select_videos(
+    dataset: Dataset, *, names: Sequence[str] = (), shard: tuple[int, int] | None = None
+) -> tuple[Video, ...]:
+    """Return the videos that are named, or all; of these every n-th from the i-th for the shard i/n.
+
+    Raises:
+        InputError: a name that the split does not list.
+    """
+    # Every n-th, not blocks of neighbours: long videos often stand together, and shards should take equally long.
+    videos = tuple(dataset.video(name) for name in dict.fromkeys(names)) if names else dataset.videos
+    return videos if shard is None else videos[shard[0] - 1 :: shard[1]]
+
+
+def share_videos(dataset: Dataset, videos: Sequence[Video], recipe: Path) -> tuple[Video, ...]:
+    """Return the videos of another recipe's data set that have the names of `videos`.
+
+    Raises:
+        ConfigError: it lacks some.
+    """
+    known = {video.id: video for video in dataset.videos}
+    missing = [video.id for video in videos if video.id not in known]
+    if missing:
+        raise ConfigError(
+            f"{recipe}: its data set lacks {len(missing)} of the {len(videos)} videos, first {missing[0]}; name what "
+            "both have with --videos"
+        )
+    return tuple(known[video.id] for video in videos)
+
+
+def parse_shard(text: str) -> tuple[int, int]:
+    """Return (i, n) of `i/n`, 1 <= i <= n.
+
+    Raises:
+        ConfigError: another form.
+    """
+    first, slash, second = text.partition("/")
+    if slash and first.isdecimal() and second.isdecimal() and 1 <= int(first) <= int(second):
+        return int(first), int(second)
+    raise ConfigError(f"--shard {text}: expected i/n with 1 <= i <= n, such as 2/8")
+
+
+def _check_videos(recipe: Recipe, videos: Sequence[Video]) -> None:
+    problems = Problems(recipe.path)
+    for node in recipe.nodes:
+        for problem in node.check_videos(videos):
+            problems.add_at(node.line, f"{node.name}: {problem}")
+    problems.check()
+
+
+def _add_ancestors(recipe: Recipe, graph: Graph) -> list[Node]:
+    """Return the graph's nodes and everything they stand on, inputs first."""
+    ordered: dict[str, Node] = {}
+
+    # The graph has no cycle, which the recipe's reader has checked.
+    def visit(node: Node) -> None:
+        if node.name not in ordered:
+            for name in node.inputs():
+                visit(recipe.node(name))
+            ordered[node.name] = node
+
+    for node in graph.nodes:
+        visit(node)
+    return list(ordered.values())

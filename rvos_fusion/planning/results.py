@@ -1,0 +1,176 @@
+"""Results that know their settings: what a plan's nodes stored with the plan's fingerprints, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rvos.errors import ConfigError, StoreError
+from rvos.masks.mask_sequences import MaskSequence
+from rvos.masks.stored.store import Store
+from rvos.settings import nearest
+from rvos_fusion.kinds.artefacts import MASKS, Artefact
+from rvos_fusion.kinds.capabilities import Ballot, Chooser, Cleaner, Gate, Refiner
+from rvos_fusion.planning.plan import Plan
+
+
+@dataclass(frozen=True, slots=True)
+class VideoResults:
+    """The results of one video; small enough to be sent to another process.
+
+    Args:
+        video: id.
+        fingerprints: by node.
+        command: makes what is missing.
+    """
+
+    store: Store
+    video: str
+    fingerprints: Mapping[str, str]
+    command: str
+
+    def has(self, node: str) -> bool:
+        """Tell whether the node's result is there, whole and of the plan's settings."""
+        return self.store.has(node, self.video, self.fingerprints[node])
+
+    def read(self, node: str, *, soft: bool = False) -> tuple[MaskSequence, ...]:
+        """Return the masks of a node.
+
+        Raises:
+            StoreError: missing, damaged, or made with other settings; with the command that makes it.
+        """
+        try:
+            return self.store.read(node, self.video, self.fingerprints[node], soft=soft)
+        except StoreError as error:
+            # The store advises to run the recipe; here the command is known, with its options.
+            raise StoreError(f"{str(error).rpartition(';')[0]}; run first: {self.command}") from None
+
+    def read_artefact(self, node: str, artefact: Artefact) -> Any:
+        """Return what a node stored, of any sort; raises as `read` does."""
+        try:
+            return self.store.read_artefact(node, self.video, self.fingerprints[node], codec=artefact.codec)
+        except StoreError as error:
+            raise StoreError(f"{str(error).rpartition(';')[0]}; run first: {self.command}") from None
+
+    def by_expression(self, node: str, *, soft: bool = False) -> dict[str, MaskSequence]:
+        """Return the masks of a node by expression; raises as `read` does."""
+        return {sequence.expression: sequence for sequence in self.read(node, soft=soft)}
+
+
+class Results:
+    """What a plan's nodes stored. A result of other settings counts as missing.
+
+    Args:
+        plan: with the videos that are asked about.
+        options: of the command that makes what is missing: recipe, workspace and `--set`; default: the recipe's path.
+    """
+
+    def __init__(self, plan: Plan, options: str | None = None) -> None:
+        self.plan = plan
+        self.store = Store(plan.recipe.workspace)
+        self.command = f"rvos run {options or plan.recipe.path}"
+        self._fingerprints: dict[str, dict[str, str]] = {}
+        for name, tasks in plan.tasks.items():
+            for task in tasks:
+                # By video first: what is sent to another process is one video's part.
+                self._fingerprints.setdefault(task.video.id, {})[name] = task.fingerprint
+
+    def of_video(self, video: str) -> VideoResults:
+        """Return the results of one video of the plan."""
+        return VideoResults(self.store, video, self._fingerprints[video], self.command)
+
+    def find_missing(self, node: str) -> list[str]:
+        """Return the videos of the plan that the node has no result for."""
+        return [video for video in self._fingerprints if not self.of_video(video).has(node)]
+
+    def require(self, nodes: Iterable[str]) -> None:
+        """Check that nodes have results for all videos of the plan.
+
+        Raises:
+            StoreError: naming the first node without, how many are missing, and the command that makes them.
+        """
+        for node in nodes:
+            missing = self.find_missing(node)
+            if missing:
+                raise StoreError(
+                    f"{self.store.workspace}: {node} is missing, or made with other settings, for {len(missing)} of "
+                    f"{len(self._fingerprints)} videos, first {missing[0]}; run first: {self.command}"
+                )
+
+    def choose_nodes(self, names: Sequence[str]) -> list[str]:
+        """Return the named nodes, whose results are all there, or else all that are finished, in the plan's order.
+
+        Raises:
+            ConfigError: unknown names, or nothing is finished.
+            StoreError: a named node lacks results.
+        """
+        recipe = self.plan.recipe
+        known = [node.name for node in self.plan.nodes if node.artefact is MASKS]
+        for name in names:
+            if name not in known:
+                raise ConfigError(f"{recipe.path}: no node {name!r}; {nearest(name, known)}")
+        if names:
+            self.require(names)
+            return list(dict.fromkeys(names))
+        finished = [name for name in known if not self.find_missing(name)]
+        if not finished:
+            raise ConfigError(f"{recipe.workspace}: no node is finished for all videos; run first: {self.command}")
+        return finished
+
+    def find_inputs(self, nodes: Sequence[str]) -> list[str]:
+        """Return the inputs of the last of these nodes that are none of them and have masks for all videos."""
+        inputs = next(node.inputs() for node in self.plan.nodes if node.name == nodes[-1])
+        stored = {node.name for node in self.plan.nodes if node.artefact is MASKS}
+        return [name for name in inputs if name in stored - set(nodes) and not self.find_missing(name)]
+
+    def find_ballot(self, name: str) -> Ballot:
+        """Return a fusion by votes.
+
+        Raises:
+            ConfigError: no such node, or one that does not vote.
+        """
+        ballots = {node.name: ballot for node in self.plan.nodes if (ballot := node.ballot()) is not None}
+        if name not in ballots:
+            raise ConfigError(f"{self.plan.recipe.path}: no fusion {name!r} by votes; {nearest(name, list(ballots))}")
+        return ballots[name]
+
+    def find_refiner(self, name: str) -> Refiner | None:
+        """Return a node that refines by masklets; None where it does something else or is not there."""
+        return next((node.refiner() for node in self.plan.nodes if node.name == name), None)
+
+    def find_cleaner(self, name: str) -> Cleaner | None:
+        """Return a node that cleans masks; None where it does something else or is not there."""
+        return next((node.cleaner() for node in self.plan.nodes if node.name == name), None)
+
+    def find_gate(self, name: str) -> Gate | None:
+        """Return a node that gates sentences; None where it does something else or is not there."""
+        return next((node.gate() for node in self.plan.nodes if node.name == name), None)
+
+    def find_choosers(self, name: str) -> list[Chooser]:
+        """Return a node and everything that it stands on, as far as they choose, in the plan's order."""
+        nodes = {node.name: node for node in self.plan.nodes}
+        wanted, below = {name}, [name]
+        while below:
+            new = [source for source in nodes[below.pop()].inputs() if source not in wanted]
+            wanted.update(new)
+            below += new
+        return [chooser for node in nodes.values() if node.name in wanted and (chooser := node.chooser()) is not None]
+
+    def choose_submission(self, name: str | None) -> str:
+        """Return the node to submit: the named one, or the recipe's.
+
+        Raises:
+            ConfigError: none is given, or the recipe has no such node.
+            StoreError: no stage needs the node, so that it was never run.
+        """
+        recipe = self.plan.recipe
+        known = [node.name for node in recipe.nodes if node.artefact is MASKS]
+        chosen = name or recipe.submission
+        if chosen is None:
+            raise ConfigError(f"{recipe.path}: no submission.node; add it, or give --node")
+        if chosen not in known:
+            raise ConfigError(f"{recipe.path}: no node {chosen!r}; {nearest(chosen, known)}")
+        if chosen not in self.plan.tasks:
+            raise StoreError(f"{recipe.path}: no stage needs node {chosen}, so it was not run; add it to a stage")
+        return chosen

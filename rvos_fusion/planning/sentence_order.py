@@ -1,0 +1,125 @@
+"""Whether the order of the sentences says anything, decided once for a data set and its members.
+
+Groups by runs rest on sentences of one object standing together. The test needs the masks of all videos, so no task of
+one video can make it: it is part of the plan. As long as results are missing, or where fewer than two videos have
+sentences that stand apart, the order is trusted, as official files keep it. Once all results are there,
+the outcome depends on nothing but them, and a recipe whose order says nothing is planned as one without groups. What
+was decided is kept in the workspace beside the fingerprints that it was decided from.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from fusion.runs import SURE_ORDER, OrderEvidence, count_hits, weigh_order
+from fusion.votes import read_members
+from rvos.errors import InputError, StoreError
+from rvos.files.atomic import write_atomically
+from rvos.files.json_files import read_json
+from rvos.masks.stored.store import Store
+from rvos.videos import Video
+from rvos_fusion.kinds.base import Node
+from rvos_fusion.kinds.checksums import Checksums, hash_json
+from rvos_fusion.planning.fingerprints import fingerprint_task
+from rvos_fusion.recipe.recipe import Recipe
+
+_FILE = "sentence_order.json"
+
+
+@dataclass(frozen=True, slots=True)
+class OrderFinding:
+    """What the masks of some members say about the order of the file.
+
+    Args:
+        evidence: None while results of videos are missing.
+    """
+
+    members: tuple[str, ...]
+    evidence: OrderEvidence | None
+
+    @property
+    def is_refuted(self) -> bool:
+        """Whether the order is known to say nothing."""
+        return self.evidence is not None and self.evidence.is_tested and not self.evidence.is_sure
+
+    def explain(self) -> str:
+        """Return the warning for an order that says nothing."""
+        assert self.evidence is not None
+        return (
+            f"groups by runs of {', '.join(self.members)}: sentences that stand together are hit with "
+            f"{self.evidence.near:.2f}, distant ones with {self.evidence.far:.2f} (z = {self.evidence.z:.1f} over "
+            f"{self.evidence.n_videos} videos, expected above {SURE_ORDER:.0f}): the order of the file says nothing; "
+            "every sentence stays on its own; use groups by object_id or a file if you know better"
+        )
+
+
+def settle_order(recipe: Recipe, checksums: Checksums) -> tuple[Recipe, tuple[OrderFinding, ...]]:
+    """Return the recipe as its sentences' order allows, and what was found for each set of deciding members.
+
+    Raises:
+        InputError: a data set or a file that cannot be read.
+    """
+    sets = tuple(dict.fromkeys(members for node in recipe.nodes if (members := node.order_members())))
+    if not sets:
+        return recipe, ()
+    videos = recipe.dataset.open().videos
+    findings = tuple(_find(recipe, members, videos, checksums) for members in sets)
+    refuted = {finding.members for finding in findings if finding.is_refuted}
+    nodes = tuple(node.without_order() if node.order_members() in refuted else node for node in recipe.nodes)
+    return replace(recipe, nodes=nodes), findings
+
+
+def _find(recipe: Recipe, members: tuple[str, ...], videos: Sequence[Video], checksums: Checksums) -> OrderFinding:
+    fingerprints = {video.id: _fingerprint(recipe, members, video, checksums) for video in videos}
+    path = recipe.workspace / _FILE
+    key = hash_json([members, fingerprints])
+    known = _read(path)
+    if key in known:
+        return OrderFinding(members, known[key])
+    store = Store(recipe.workspace)
+    if not all(store.has(name, video.id, fingerprints[video.id][name]) for video in videos for name in members):
+        return OrderFinding(members, None)
+    try:
+        hits = [
+            count_hits(
+                read_members([store.read(name, video.id, own[name], soft=False) for name in members]),
+                [expression.id for expression in video.expressions],
+            )
+            for video in videos
+            for own in (fingerprints[video.id],)
+        ]
+    except StoreError:  # damaged below its header: the run finds and mends it
+        return OrderFinding(members, None)
+    evidence = weigh_order(hits)
+    content = {name: asdict(found) for name, found in known.items()} | {key: asdict(evidence)}
+    write_atomically(path, (json.dumps(content, indent=1) + "\n").encode())
+    return OrderFinding(members, evidence)
+
+
+def _fingerprint(recipe: Recipe, members: Sequence[str], video: Video, checksums: Checksums) -> dict[str, str]:
+    """Return the fingerprints of the members' results for a video."""
+    known: dict[str, str] = {}
+
+    def visit(node: Node) -> None:
+        if node.name in known:
+            return
+        for name in node.inputs():
+            visit(recipe.node(name))
+        known[node.name] = fingerprint_task(node, video, inputs=known, checksums=checksums)
+
+    for name in members:
+        visit(recipe.node(name))
+    return {name: known[name] for name in members}
+
+
+def _read(path: Path) -> Mapping[str, OrderEvidence]:
+    """Return what was decided before, by key; nothing where the file is not of this form."""
+    try:
+        content: Any = read_json(path)
+        return {key: OrderEvidence(**values) for key, values in content.items()}
+    except (InputError, AttributeError, TypeError):
+        return {}

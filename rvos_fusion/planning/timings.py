@@ -1,0 +1,91 @@
+"""How long tasks took, kept in the workspace: what cost estimates are made of."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from rvos.errors import InputError
+from rvos.files.atomic import append_text, read_whole
+from rvos.videos import Video
+from rvos_fusion.kinds.base import Task
+from rvos_fusion.planning.plan import Plan
+from rvos_fusion.planning.tasks import Outcome
+
+_COUNT = re.compile("[0-9]{1,15}")
+_SECONDS = re.compile(r"[0-9]{1,15}(\.[0-9]{1,9})?")
+_COLUMNS = ("node", "video", "expression_frames", "seconds")
+
+
+class Stopwatch:
+    """Appends a line for every task that was computed as soon as it is settled: a killed run keeps its times."""
+
+    def begin(self, plan: Plan) -> None:
+        """Count the work of every video."""
+        self._path = plan.recipe.workspace / "timings.csv"
+        self._work = {video.id: count_work(video) for video in plan.videos}
+
+    def start(self, tasks: Sequence[Task]) -> None:
+        """Ignore it: the worker measures."""
+
+    def stop(self, tasks: Sequence[Task]) -> None:
+        """Ignore it."""
+
+    def settle(self, outcomes: Sequence[Outcome]) -> None:
+        """Write down what was computed.
+
+        Raises:
+            StoreError: the file cannot be written.
+        """
+        stream = io.StringIO()
+        writer = csv.writer(stream)
+        for outcome in outcomes:
+            if outcome.status == "done":
+                writer.writerow([outcome.node, outcome.video, self._work[outcome.video], f"{outcome.seconds:.4f}"])
+        if lines := stream.getvalue():
+            append_text(self._path, lines)
+
+    def close(self) -> None:
+        """Nothing is left to write."""
+
+
+def read_speeds(workspace: Path) -> Mapping[str, float]:
+    """Return seconds per expression-frame of every node that ever ran in this workspace."""
+    seconds: dict[str, float] = defaultdict(float)
+    work: dict[str, int] = defaultdict(int)
+    for node, _, count, taken in _read_rows(workspace):
+        work[node] += count
+        seconds[node] += taken
+    return {node: seconds[node] / count for node, count in work.items() if count}
+
+
+def read_seconds(workspace: Path) -> Mapping[str, float]:
+    """Return the seconds that every node's results took, each video counted once, by its last computation."""
+    last = {(node, video): taken for node, video, _, taken in _read_rows(workspace)}
+    seconds: dict[str, float] = defaultdict(float)
+    for (node, _), taken in last.items():
+        seconds[node] += taken
+    return seconds
+
+
+def _read_rows(workspace: Path) -> Iterator[tuple[str, str, int, float]]:
+    """Yield the lines that are whole; a run that was killed may have left half of one."""
+    path = workspace / "timings.csv"
+    if path.is_symlink():
+        return
+    try:
+        lines = read_whole(path).decode("utf-8", "replace").splitlines()
+    except InputError:
+        return
+    for row in csv.reader(lines):
+        if len(row) == len(_COLUMNS) and _COUNT.fullmatch(row[2]) and _SECONDS.fullmatch(row[3]):
+            yield row[0], row[1], int(row[2]), float(row[3])
+
+
+def count_work(video: Video) -> int:
+    """Return the expression-frames of a video."""
+    return video.n_frames * len(video.expressions)

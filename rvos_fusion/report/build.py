@@ -1,0 +1,233 @@
+"""Builds a report: videos are gathered and written side by side, then the index that knows them all."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import joblib
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from fusion.groups import Group
+from rvos.errors import InputError
+from rvos.evaluation.expressions import ExpressionEvaluator
+from rvos.evaluation.scoring import open_evaluator
+from rvos.formats import Dataset
+from rvos.formats.samples import SAMPLE_FORMATS
+from rvos.videos import Video
+from rvos_fusion.report.collect import VideoJob, collect_video
+from rvos_fusion.report.content import Curve, ExpressionRow, GroupRow, Ladder, Report, ReportNode, VideoRow
+from rvos_fusion.report.page import clear_files, name_files, write_page, write_video
+from rvos_fusion.report.scores import collect_curves, collect_ladder, make_rungs
+from rvos_fusion.report.sides import FolderSide, PlanSide, Side
+from rvos_fusion.scores.scoring import VideoScores
+
+LONGEST_SIDE = 480
+_NAMED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class ReportSettings:
+    """What a report shows.
+
+    Args:
+        title: heading of the page.
+        ladder: rows of the scores, in this order; none: all nodes that are finished.
+        most: show the masks of no more videos than this; None: of all.
+        longest: of the sides of pictures and masks, in pixels.
+        sweeps: score what other settings would give.
+        jobs: worker processes.
+        quiet: no progress bar.
+    """
+
+    title: str
+    ladder: tuple[str, ...] = ()
+    most: int | None = None
+    longest: int = LONGEST_SIDE
+    sweeps: bool = True
+    jobs: int = 1
+    quiet: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Part:
+    """What the index needs of a video whose part of the page is written; see `CollectedVideo`."""
+
+    index: int
+    video: Video
+    rows: tuple[ExpressionRow, ...]
+    groups: Mapping[str, tuple[Group, ...]]
+    values: Mapping[str, NDArray[np.float64]]
+
+
+def write_report(
+    path: Path,
+    dataset: Dataset,
+    videos: Sequence[Video],
+    *,
+    sides: Sequence[PlanSide | FolderSide],
+    settings: ReportSettings,
+) -> Report:
+    """Write the page and its folder of files; return the index.
+
+    Args:
+        path: of the page.
+        sides: the first one is a plan of these videos; a second one is compared with it.
+
+    Raises:
+        ConfigError: unknown nodes in the ladder.
+        InputError: nothing is stored, frames are missing, or the sides do not belong together.
+        StoreError: a damaged result, or a file that cannot be written.
+    """
+    nodes = [node for side in sides for node in side.nodes()]
+    chosen = videos[: settings.most]
+    jobs = [_make_job(dataset, video, sides, nodes, settings.longest) for video in chosen]
+    found = list(_write_parts(name_files(path), jobs, settings))
+    parts = [part for part in found if part is not None]
+    if not parts:
+        raise InputError(f"{path}: nothing of video {chosen[0].id} yet; {sides[0].advice()}")
+    kept = _merge_groupings(nodes, parts)
+    ladders, curves, notes = _score(dataset, videos, sides=sides, parts=parts, settings=settings)
+    notes += _name_left_out(videos, chosen, parts)
+    report = Report(
+        settings.title,
+        tuple(_count_needs(node, sides, kept, parts) for node in nodes),
+        tuple(_describe_video(part, kept) for part in parts),
+        tuple(ladder for ladder in ladders if ladder.rows),
+        tuple(curves),
+        tuple(notes),
+        _find_finals(sides),
+    )
+    write_page(path, report)
+    clear_files(name_files(path), len(chosen))
+    return report
+
+
+def _make_job(
+    dataset: Dataset, video: Video, sides: Sequence[Side], nodes: Sequence[ReportNode], longest: int
+) -> VideoJob:
+    truth = dataset.select_truth(video) if dataset.truth is not None else None
+    own = tuple(side.of_video(video.id) for side in sides)
+    return VideoJob(video, own, tuple(node.name for node in nodes), truth, dataset.image_folder is not None, longest)
+
+
+def _write_parts(files: Path, jobs: Sequence[VideoJob], settings: ReportSettings) -> Iterator[Part | None]:
+    """Yield every video once its part is written; None where nothing of it is stored."""
+    tasks = (joblib.delayed(_write_part)(files, index, job) for index, job in enumerate(jobs))
+    parts = joblib.Parallel(n_jobs=settings.jobs, return_as="generator")(tasks)
+    yield from tqdm(parts, desc="report", total=len(jobs), unit="video", disable=settings.quiet, file=sys.stderr)
+
+
+def _write_part(files: Path, index: int, job: VideoJob) -> Part | None:
+    found = collect_video(job)
+    if found is None:
+        return None
+    # Masks and pictures go to disk in the worker: of hundreds of videos they would not fit into memory.
+    write_video(files, index, found.view, found.pictures)
+    return Part(index, job.video, found.rows, found.groups, found.values)
+
+
+def _merge_groupings(nodes: Sequence[ReportNode], parts: Sequence[Part]) -> list[str]:
+    """Return one node for every different grouping: most nodes of a recipe share one."""
+    kept: list[str] = []
+    for node in nodes:
+        if any(node.name in part.groups for part in parts) and _find_grouping(node.name, kept, parts) is None:
+            kept.append(node.name)
+    return kept
+
+
+def _find_grouping(node: str, kept: Sequence[str], parts: Sequence[Part]) -> int | None:
+    """Return the place of a node's grouping among the different ones; None: none of them is its own."""
+    if not any(node in part.groups for part in parts):
+        return None
+    alike = (all(part.groups.get(node) == part.groups.get(other) for part in parts) for other in kept)
+    return next((place for place, is_alike in enumerate(alike) if is_alike), None)
+
+
+def _count_needs(node: ReportNode, sides: Sequence[Side], kept: Sequence[str], parts: Sequence[Part]) -> ReportNode:
+    side = next(side for side in sides if side.name == node.side)
+    sizes = sorted({len(group.expressions) for part in parts for group in part.groups.get(node.name, ())})
+    return replace(node, grouping=_find_grouping(node.name, kept, parts), needs=side.count_votes(node.name, sizes))
+
+
+def _describe_video(part: Part, kept: Sequence[str]) -> VideoRow:
+    places = {expression.id: place for place, expression in enumerate(part.video.expressions)}
+    groups = tuple(
+        tuple(
+            GroupRow(tuple(places[name] for name in group.expressions), group.confidence) for group in part.groups[node]
+        )
+        if node in part.groups
+        else None
+        for node in kept
+    )
+    return VideoRow(part.index, part.video.id, part.video.n_frames, part.rows, groups)
+
+
+def _find_finals(sides: Sequence[Side]) -> tuple[str, ...]:
+    """Return the nodes that are compared first: what the recipes submit, or the same node of the other side."""
+    finals: list[str] = []
+    for side in sides:
+        names = {node.name: node.name.removeprefix(f"{side.name}/") for node in side.nodes() if node.content == "masks"}
+        wanted = side.final() or (finals[0].partition("/")[2] if finals else None)
+        found = next((name for name, plain in names.items() if wanted in (name, plain)), None)
+        if found is not None:
+            finals.append(found)
+    return tuple(finals)
+
+
+def _score(
+    dataset: Dataset,
+    videos: Sequence[Video],
+    *,
+    sides: Sequence[Side],
+    parts: Sequence[Part],
+    settings: ReportSettings,
+) -> tuple[list[Ladder], list[Curve], list[str]]:
+    """Return ladders, curves, and what is to be said of them; nothing without ground truth."""
+    if dataset.truth is None:
+        return [], [], ["No ground truth, so no scores."]
+    ladders, curves = [], []
+    what, drawn = ("annotated frames", "samples") if dataset.format in SAMPLE_FORMATS else ("videos", "videos")
+    notes = [f"Scores over {len(videos)} {what}; intervals by paired resampling of {drawn}."]
+    for side in sides:
+        if not isinstance(side, PlanSide):
+            continue
+        prefix = f"{side.name}/" if side.name else ""
+        known = {p.video.id: {name.removeprefix(prefix): own for name, own in p.values.items()} for p in parts}
+        names = settings.ladder if side is sides[0] else ()
+        rows = collect_ladder(side.results, dataset, videos, names, known=known, jobs=settings.jobs)
+        ladders.append(Ladder(side.name, tuple(replace(row, node=prefix + row.node) for row in rows)))
+        if settings.sweeps:
+            found, missing = collect_curves(side.results, dataset, videos, jobs=settings.jobs)
+            curves += [replace(curve, node=prefix + curve.node) for curve in found]
+            notes += missing
+    finals = _find_finals(sides)
+    if len(finals) > 1:
+        ladders.append(_compare(dataset, finals, parts))
+    return ladders, curves, notes
+
+
+def _compare(dataset: Dataset, finals: Sequence[str], parts: Sequence[Part]) -> Ladder:
+    """Return what the second side gains over the first, on the videos that both have."""
+    both = [part for part in parts if all(name in part.values for name in finals)]
+    if not both or not isinstance(open_evaluator(dataset), ExpressionEvaluator):
+        return Ladder("", ())
+    scores = [VideoScores(part.video.id, np.stack([part.values[name] for name in finals])) for part in both]
+    return Ladder(f"{finals[1]} against {finals[0]}, {len(both)} videos", tuple(make_rungs(finals, scores)))
+
+
+def _name_left_out(videos: Sequence[Video], chosen: Sequence[Video], parts: Sequence[Part]) -> list[str]:
+    """Return what the page must say that it does not show."""
+    notes = []
+    if len(chosen) < len(videos):
+        notes.append(f"Masks are shown for the first {len(chosen)} of {len(videos)} videos, as --most asks.")
+    shown = {part.video.id for part in parts}
+    absent = [video.id for video in chosen if video.id not in shown]
+    if absent:
+        dots = ", ..." if len(absent) > _NAMED else ""
+        notes.append(f"{len(absent)} videos have no results yet: {', '.join(absent[:_NAMED])}{dots}.")
+    return notes

@@ -1,0 +1,267 @@
+"""Gathers one video of a report: masks of every side at picture size, frames, ground truth, scores."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fusion.groups import Group
+from fusion.votes import read_runs
+from rvos.errors import InputError
+from rvos.evaluation.evaluator import Judge
+from rvos.evaluation.expressions import ExpressionJudge
+from rvos.evaluation.samples import SampleJudge
+from rvos.formats.dataset import TruthSource
+from rvos.formats.samples import SampleTruth
+from rvos.formats.truth import VideoTruth
+from rvos.masks.mask_sequences import MaskSequence, encode
+from rvos.masks.runs import Runs, intersect
+from rvos.videos import Expression, Video
+from rvos_fusion.kinds.capabilities import Grounding
+from rvos_fusion.report.content import ExpressionRow, GroundingView, SequenceView, TrackletView, VideoView
+from rvos_fusion.report.pictures import encode_picture, picture_size, shrink_runs
+from rvos_fusion.report.sides import VideoSide
+
+PERCENT = 100.0
+_GREY = 128
+
+
+@dataclass(frozen=True, slots=True)
+class VideoJob:
+    """What a worker needs for one video: ids and paths, never arrays.
+
+    Args:
+        nodes: names of the report's nodes, in its order.
+        truth: where the ground truth lies; None: there is none.
+        has_images: False where the data set has masks alone.
+        longest: of the sides of pictures and masks, in pixels.
+    """
+
+    video: Video
+    sides: tuple[VideoSide, ...]
+    nodes: tuple[str, ...]
+    truth: TruthSource | None
+    has_images: bool
+    longest: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CollectedVideo:
+    """One video: its part of the page, its pictures, and what the index says of it.
+
+    Args:
+        pictures: the distinct ones, JPEG.
+        values: J and F in [0, 1] of every expression, `(E, 2)`, by node; empty without ground truth.
+    """
+
+    view: VideoView
+    pictures: tuple[bytes, ...]
+    rows: tuple[ExpressionRow, ...]
+    groups: Mapping[str, tuple[Group, ...]]
+    values: Mapping[str, NDArray[np.float64]]
+
+
+@dataclass(slots=True)
+class MaskTable:
+    """Every distinct mask of a video once: fusions give all sentences of a group the same ones."""
+
+    size: tuple[int, int]
+    texts: dict[str, int] = field(default_factory=dict)
+    _known: dict[tuple[bytes, ...], tuple[int, ...]] = field(default_factory=dict)
+
+    def add(self, runs: Sequence[bytes], full: tuple[int, int]) -> tuple[int, ...]:
+        """Return the places of masks of size `full` after shrinking them to the table's size."""
+        key = tuple(runs)
+        if key not in self._known:
+            small = shrink_runs(key, full, self.size)
+            self._known[key] = tuple(self.texts.setdefault(text, len(self.texts)) for text in small)
+        return self._known[key]
+
+
+def collect_video(job: VideoJob) -> CollectedVideo | None:
+    """Return one video with the masks of every node that is stored; None where nothing is.
+
+    Raises:
+        InputError: frames are missing or damaged, or masks are of other frames or sizes.
+        StoreError: a stored result is damaged.
+    """
+    video = job.video
+    stored = {name: found for side in job.sides for name, found in side.sequences().items()}
+    first = next((one for own in stored.values() for one in own.values()), None)
+    if first is None:
+        return None
+    for name, own in stored.items():
+        for one in own.values():
+            one.check_fits(video, first.size, advice=f"make the masks of {name} again")
+    truth = job.truth.read() if job.truth is not None else None
+    values = _judge(video, truth, stored)
+    table = MaskTable(picture_size(first.size, longest=job.longest))
+    members = [name for side in job.sides[:1] for name in side.members()]
+    tracklets = _view_tracklets(job, table)
+    view = VideoView(
+        video.id,
+        video.frames,
+        table.size,
+        (),
+        (),
+        _view_truth(video, truth, table),
+        tuple(_view_node(stored.get(name), video, table) for name in job.nodes),
+        _view_refinements(job),
+        tracklets,
+        _view_groundings(job, tracklets),
+    )
+    rows = tuple(
+        _describe(one, place, job.nodes, stored, values, members) for place, one in enumerate(video.expressions)
+    )
+    pictures = _take_pictures(job, table.size)
+    groups = {name: found for side in job.sides for name, found in side.groups().items()}
+    return CollectedVideo(replace(view, masks=tuple(table.texts)), pictures, rows, groups, values)
+
+
+def _judge(
+    video: Video, truth: VideoTruth | None, stored: Mapping[str, Mapping[str, MaskSequence]]
+) -> dict[str, NDArray[np.float64]]:
+    """Return J and F of every node's masks, each expression on its own."""
+    if truth is None:
+        return {}
+    judge: Judge = ExpressionJudge(video, truth)
+    if isinstance(truth, SampleTruth):
+        assert truth.annotated is not None
+        judge = SampleJudge(video, truth, truth.annotated)
+    return {
+        name: np.array([(one.j_mean, one.f_mean) for one in judge.judge(list(own.values()))])
+        for name, own in stored.items()
+    }
+
+
+def _view_truth(video: Video, truth: VideoTruth | None, table: MaskTable) -> tuple[tuple[int | None, ...], ...] | None:
+    if truth is None:
+        return None
+    is_known = [not isinstance(truth, SampleTruth) or place == truth.annotated for place in range(video.n_frames)]
+    found: dict[object, tuple[int | None, ...]] = {}
+    for one in video.expressions:
+        key = one.object_ids or one.id
+        if key not in found:
+            masks = truth.masks(one)
+            places = table.add(encode(masks), (masks.shape[1], masks.shape[2]))
+            found[key] = tuple(one if known else None for one, known in zip(places, is_known, strict=True))
+    return tuple(found[one.object_ids or one.id] for one in video.expressions)
+
+
+def _view_node(
+    own: Mapping[str, MaskSequence] | None, video: Video, table: MaskTable
+) -> tuple[SequenceView | None, ...] | None:
+    if own is None:
+        return None
+    return tuple(None if (one := own.get(e.id)) is None else _view_sequence(one, table) for e in video.expressions)
+
+
+def _view_sequence(sequence: MaskSequence, table: MaskTable) -> SequenceView:
+    return SequenceView(table.add(sequence.runs, sequence.size), _round(sequence.scores), sequence.pick_key_frame())
+
+
+def _view_refinements(job: VideoJob) -> tuple[tuple[Mapping[str, object], ...] | None, ...]:
+    records = {name: found for side in job.sides for name, found in side.refinements().items()}
+    return tuple(
+        tuple(records[name][one.id] for one in job.video.expressions) if name in records else None for name in job.nodes
+    )
+
+
+def _view_tracklets(job: VideoJob, table: MaskTable) -> tuple[tuple[TrackletView, ...] | None, ...]:
+    stored = {name: found for side in job.sides for name, found in side.tracklets().items()}
+    for name, own in stored.items():
+        for one in own:
+            if one.frames != job.video.frames:
+                raise InputError(f"{job.video.id}: {name} has tracklets of other frames; run the node again")
+    return tuple(
+        tuple(
+            TrackletView(
+                one.id,
+                one.label,
+                one.detector,
+                round(float(one.confidence), 4),
+                one.key_frame,
+                table.add(one.runs, one.size),
+                _round(one.propagation),
+            )
+            for one in stored[name]
+        )
+        if name in stored
+        else None
+        for name in job.nodes
+    )
+
+
+def _view_groundings(
+    job: VideoJob, tracklets: Sequence[tuple[TrackletView, ...] | None]
+) -> tuple[GroundingView | None, ...]:
+    found = {name: one for side in job.sides for name, one in side.groundings().items()}
+    return tuple(_view_grounding(found[name], job, tracklets) if name in found else None for name in job.nodes)
+
+
+def _view_grounding(
+    grounding: Grounding, job: VideoJob, tracklets: Sequence[tuple[TrackletView, ...] | None]
+) -> GroundingView | None:
+    place = job.nodes.index(grounding.tracklets)
+    candidates = tracklets[place]
+    if candidates is None:
+        return None
+    places = {one.id: index for index, one in enumerate(candidates)}
+    said = [grounding.sentences.get(one.id) for one in job.video.expressions]
+    rows = tuple(
+        None if one is None or len(one.scores) != len(places) else (one.scores, places.get(one.chosen or ""), one.why)
+        for one in said
+    )
+    return GroundingView(place, grounding.by, rows)
+
+
+def _describe(
+    expression: Expression,
+    place: int,
+    nodes: Sequence[str],
+    stored: Mapping[str, Mapping[str, MaskSequence]],
+    values: Mapping[str, NDArray[np.float64]],
+    members: Sequence[str],
+) -> ExpressionRow:
+    own = [stored[name][expression.id] for name in members if expression.id in stored.get(name, {})]
+    scores = tuple(
+        round(PERCENT * float(values[name][place].mean()), 2)
+        if name in values and expression.id in stored[name]
+        else None
+        for name in nodes
+    )
+    best = max((float(one.scores.max()) for one in own), default=None)
+    return ExpressionRow(
+        expression.id,
+        expression.text,
+        measure_disagreement([read_runs(one) for one in own]),
+        None if best is None else round(best, 4),
+        scores,
+    )
+
+
+def measure_disagreement(masks: Sequence[Runs]) -> float:
+    """Return 1 - the mean IoU of all pairs of mask sequences, in [0, 1]; two empty ones agree, one member too."""
+    overlaps = [_overlap(first, second) for first, second in combinations(masks, 2)]
+    return round(1.0 - float(np.mean(overlaps)), 4) if overlaps else 0.0
+
+
+def _overlap(first: Runs, second: Runs) -> float:
+    common = intersect(first, second)
+    union = first.area() + second.area() - common
+    return common / union if union else 1.0
+
+
+def _round(values: NDArray[np.float32]) -> tuple[float, ...]:
+    return tuple(round(float(value), 4) for value in values)
+
+
+def _take_pictures(job: VideoJob, size: tuple[int, int]) -> tuple[bytes, ...]:
+    """Return the frames; one grey picture where the data set has no images."""
+    if not job.has_images:
+        return (encode_picture(np.full((*size, 3), _GREY, np.uint8), size),)
+    return tuple(encode_picture(job.video.read_frame(index), size) for index in range(job.video.n_frames))

@@ -1,0 +1,1 @@
+"""From plan to results: the run with its progress, log and checks."""

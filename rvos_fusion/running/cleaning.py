@@ -1,0 +1,78 @@
+"""Results of a workspace that no value of its recipe names any more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rvos.errors import StoreError
+from rvos.files.atomic import check_inside
+from rvos.masks.stored.store import SUFFIX, Store
+from rvos_fusion.planning.plan import Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Unnamed:
+    """A stored result that a run of the recipe would not take.
+
+    Args:
+        reason: why not.
+    """
+
+    node: str
+    path: Path
+    n_bytes: int
+    reason: str
+
+
+def find_unnamed(plan: Plan) -> list[Unnamed]:
+    """Return what is stored beside the plan's results: of other nodes, of other videos, or made with other settings.
+
+    Args:
+        plan: of all nodes and videos of the recipe.
+
+    Raises:
+        StoreError: a link leads out of the workspace.
+    """
+    recipe, store = plan.recipe, Store(plan.recipe.workspace)
+    # A node that no stage needs is in the recipe and not in the plan; what it stored is still named.
+    kept = {node.name for node in recipe.nodes} - plan.tasks.keys()
+    found = []
+    for folder in sorted((recipe.workspace / "nodes").glob("*")):
+        if folder.is_dir() and folder.name not in kept:
+            check_inside(folder, recipe.workspace)
+            tasks = plan.tasks.get(folder.name)
+            named = None if tasks is None else {task.video.id: task.fingerprint for task in tasks}
+            found += list(_look_into(folder, named, store))
+    return found
+
+
+def remove_results(found: Sequence[Unnamed]) -> None:
+    """Delete results, and the folders of nodes that are empty then.
+
+    Raises:
+        StoreError: a file cannot be deleted.
+    """
+    for result in found:
+        try:
+            result.path.unlink(missing_ok=True)
+        except OSError as error:
+            raise StoreError(f"{result.path}: cannot be deleted ({error.strerror})") from None
+    for folder in {result.path.parent for result in found}:
+        if not any(folder.iterdir()):
+            folder.rmdir()
+
+
+def _look_into(folder: Path, named: Mapping[str, str] | None, store: Store) -> Iterator[Unnamed]:
+    for path in sorted(folder.glob(f"*{SUFFIX}")):
+        video = path.name.removesuffix(SUFFIX)
+        if named is None:
+            reason = "no such node"
+        elif video not in named:
+            reason = "no such video"
+        elif not store.has(folder.name, video, named[video]):
+            reason = "other settings, or damaged"
+        else:
+            continue
+        yield Unnamed(folder.name, path, path.lstat().st_size, reason)

@@ -1,0 +1,71 @@
+"""A run from plan to results: what the command `rvos run` and the Python interface share."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from rvos.errors import ConfigError
+from rvos_fusion.executors.choose import choose_executor
+from rvos_fusion.executors.driver import Watcher, run_plan
+from rvos_fusion.executors.summary import Tally
+from rvos_fusion.planning.plan import Plan
+from rvos_fusion.planning.timings import Stopwatch
+from rvos_fusion.running.load_checks import check_loads
+from rvos_fusion.running.progress import Progress
+
+
+@dataclass(frozen=True, slots=True)
+class RunMeans:
+    """What a run works with.
+
+    Args:
+        jobs: processes side by side, 1 or more.
+        cluster: address of a dask scheduler, or its file; None: this machine.
+        device: `auto`, `cpu`, `cuda` or `cuda:N`.
+        quiet: no progress.
+        watchers: who else is told what happens.
+
+    Raises:
+        ConfigError: less than one process.
+    """
+
+    jobs: int = 1
+    cluster: str | None = None
+    device: str = "auto"
+    quiet: bool = False
+    watchers: tuple[Watcher, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.jobs < 1:
+            raise ConfigError(f"--jobs {self.jobs}: give 1 or more")
+
+
+def compute(plan: Plan, means: RunMeans, *, plan_again: Callable[[], Plan]) -> tuple[Plan, Tally]:
+    """Run all tasks of a plan, keep how long they took, and return the plan that holds at last and what they came to.
+
+    Args:
+        plan_again: makes the plan anew; the masks of a run can show that the order of the sentences says nothing.
+
+    Raises:
+        ConfigError: a network that cannot be loaded, or no such device; nothing was computed.
+    """
+    # The machines of a cluster have devices of their own.
+    check_loads(plan, device=means.device if means.cluster is None else None)
+    tally = _run(plan, means)
+    if any(finding.evidence is None for finding in plan.order):
+        # The masks that this run made may be the last that the test of the order needed.
+        settled = plan_again()
+        if any(finding.is_refuted for finding in settled.order):
+            plan, tally = settled, _run(settled, means)
+    for finding in plan.order:
+        if finding.is_refuted:
+            print(f"warning: {plan.recipe.path}: {finding.explain()}", file=sys.stderr)
+    return plan, tally
+
+
+def _run(plan: Plan, means: RunMeans) -> Tally:
+    folders = (plan.recipe.workspace, plan.recipe.dataset.root)
+    executor = choose_executor(jobs=means.jobs, cluster=means.cluster, folders=folders)
+    return run_plan(plan, executor=executor, watchers=(*means.watchers, Progress(quiet=means.quiet), Stopwatch()))

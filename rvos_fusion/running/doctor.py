@@ -1,0 +1,191 @@
+"""What a recipe needs and does not find: data set, ground truth, checkpoints, masks, workspace."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from rvos.errors import InputError, StoreError
+from rvos.formats import Dataset
+from rvos.videos import Video
+from rvos_fusion.kinds.base import Node
+from rvos_fusion.planning.workspace import find_place
+from rvos_fusion.recipe.graph import build_graph, find_missing_files
+from rvos_fusion.recipe.recipe import Recipe
+from rvos_fusion.running.load_checks import find_data_problems, find_load_problems
+
+Level = Literal["ok", "note", "missing"]
+_SHOWN = 5
+_LITTLE_SPACE = 2 << 30
+# Videos and expressions of the official splits.
+_OFFICIAL = {
+    ("ref-youtube-vos", "train"): (3471, 12913),
+    ("ref-youtube-vos", "valid"): (202, 834),
+    ("ref-youtube-vos", "test"): (305, 1262),
+    ("ref-davis17", "valid"): (30, 244),
+    ("mevis", "train"): (1662, 23051),
+    ("mevis", "valid_u"): (50, 793),
+    ("mevis", "valid"): (140, 2236),
+}
+_VALID_AND_TEST = 507
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at: `missing` keeps the recipe from running."""
+
+    level: Level
+    text: str
+
+
+def examine(recipe: Recipe, *, deep: bool = False) -> list[Finding]:
+    """Return everything worth knowing before a run.
+
+    Args:
+        deep: decode every image and read all ground truth.
+
+    Raises:
+        ConfigError: a graph that cannot run.
+    """
+    graph = build_graph(recipe)
+    findings = [Finding("note", warning) for warning in graph.warnings]
+    findings += _examine_files(graph.nodes)
+    findings += _examine_loads(graph.nodes)
+    findings += _examine_workspace(recipe.workspace)
+    entry = recipe.dataset
+    try:
+        dataset = entry.open()
+    except InputError as error:
+        return [*findings, Finding("missing", str(error))]
+    return [*findings, *examine_dataset(dataset, deep=deep), *_examine_videos(recipe, dataset.videos)]
+
+
+def examine_dataset(dataset: Dataset, *, deep: bool = False) -> Iterator[Finding]:
+    """Yield what is there and what is missing of a data set."""
+    name = f"{dataset.root}: split {dataset.split}"
+    counts = (len(dataset.videos), dataset.n_expressions)
+    yield Finding("ok", f"{name}: {counts[0]} videos, {counts[1]} expressions")
+    official = _OFFICIAL.get((dataset.format, dataset.split))
+    if dataset.split == "valid" and counts[0] == _VALID_AND_TEST:
+        text = "valid lists the test videos too; add meta_expressions/test/meta_expressions.json to leave them out"
+        yield Finding("missing", f"{name}: {text}")
+    elif official and official != counts:
+        yield Finding("note", f"{name}: the official split has {official[0]} videos, {official[1]} expressions")
+    yield from _examine_images(dataset, deep=deep)
+    yield from _examine_truth(dataset, deep=deep)
+
+
+def _examine_images(dataset: Dataset, *, deep: bool) -> Iterator[Finding]:
+    if dataset.image_folder is None:
+        yield Finding(
+            "note", f"{dataset.root}: no images of split {dataset.split}; enough for imported masks, not for networks"
+        )
+        return
+    missing = [path for video in dataset.videos for path in video.image_paths if not path.is_file()]
+    damaged = [problem for video in dataset.videos for problem in _find_damaged(video, deep=deep)]
+    for path in missing[:_SHOWN]:
+        yield Finding("missing", f"{path}: no such frame; restore it")
+    if len(missing) > _SHOWN:
+        yield Finding("missing", f"{dataset.image_folder}: {len(missing) - _SHOWN} more frames are missing")
+    for problem in damaged[:_SHOWN]:
+        yield Finding("missing", problem)
+    if len(damaged) > _SHOWN:
+        yield Finding("missing", f"{dataset.image_folder}: {len(damaged) - _SHOWN} more problems of this kind")
+    if not missing and not damaged:
+        frames = sum(video.n_frames for video in dataset.videos)
+        yield Finding("ok", f"{dataset.image_folder}: all {frames} frames are there")
+
+
+def _find_damaged(video: Video, *, deep: bool) -> Iterator[str]:
+    """Yield what is wrong with the images that are there: the header of the first, or all of them."""
+    size: tuple[int, int] | None = None
+    for index, path in enumerate(video.image_paths):
+        if not path.is_file() or (index and not deep):
+            continue
+        try:
+            height, width = video.read_frame(index).shape[:2] if deep else video.read_size()
+        except InputError as error:
+            yield str(error)
+            continue
+        size = size or (height, width)
+        if (height, width) != size:
+            yield f"{path}: {height} x {width} pixels, other frames of the video have {size[0]} x {size[1]}"
+
+
+def _examine_truth(dataset: Dataset, *, deep: bool) -> Iterator[Finding]:
+    if dataset.truth is None:
+        text = "no ground truth, so nothing can be scored; add annotations and an expression file that names objects"
+        yield Finding("note", f"{dataset.root}: split {dataset.split}: {text}")
+        return
+    problems = []
+    for video in dataset.videos if deep else dataset.videos[:1]:
+        try:
+            truth = dataset.read_truth(video)
+            for expression in video.expressions if deep else video.expressions[:1]:
+                truth.masks(expression)
+        except InputError as error:
+            problems.append(f"{video.id}: {error}")
+    for problem in problems[:_SHOWN]:
+        yield Finding("missing", f"ground truth of {problem}")
+    if len(problems) > _SHOWN:
+        yield Finding("missing", f"ground truth: {len(problems) - _SHOWN} more videos with problems")
+    if not problems:
+        yield Finding("ok", f"ground truth: {'all' if deep else 'first'} masks can be read")
+
+
+def _examine_files(nodes: Sequence[Node]) -> Iterator[Finding]:
+    """Yield what every node lacks, then each file that is there with the nodes that read it."""
+    missing = find_missing_files(nodes)
+    for node, file in missing:
+        yield Finding("missing", f"{node.name}: {file.path}: {file.advice}")
+    lacking = {file.path for _, file in missing}
+    readers: dict[tuple[Path, str], list[str]] = {}
+    for node in nodes:
+        for file in node.files():
+            if file.path not in lacking:
+                readers.setdefault((file.path, file.what), []).append(node.name)
+    for (path, what), names in readers.items():
+        yield Finding("ok", f"{path}: {what} of {', '.join(names)}")
+
+
+def _examine_loads(nodes: Sequence[Node]) -> Iterator[Finding]:
+    """Yield what could not be loaded of the nodes whose files are there."""
+    lacking = {node.name for node, _ in find_missing_files(nodes)}
+    for node, problem in find_load_problems(node for node in nodes if node.name not in lacking):
+        yield Finding("missing", f"{node.name}: {problem}")
+
+
+def _examine_videos(recipe: Recipe, videos: Sequence[Video]) -> Iterator[Finding]:
+    """Yield what a run would refuse before its first task, then what it would miss of videos."""
+    lacking = {node.name for node, _ in find_missing_files(recipe.nodes)}
+    for node, problem in find_data_problems([node for node in recipe.nodes if node.name not in lacking], videos):
+        yield Finding("missing", f"{node.name}: {problem}")
+    for node in recipe.nodes:
+        try:
+            for problem in node.check_videos(videos):
+                yield Finding("missing", f"{node.name}: {problem}")
+        except InputError as error:
+            yield Finding("missing", f"{node.name}: {error}")
+
+
+def _examine_workspace(workspace: Path) -> Iterator[Finding]:
+    try:
+        place = find_place(workspace)
+        with tempfile.TemporaryFile(dir=place):
+            free = shutil.disk_usage(place).free
+    except StoreError as error:
+        yield Finding("missing", str(error))
+    except OSError as error:
+        yield Finding("missing", f"{workspace}: cannot be written ({error.strerror}); choose another workspace")
+    else:
+        yield _judge_space(workspace, free)
+
+
+def _judge_space(workspace: Path, free: int) -> Finding:
+    if free < _LITTLE_SPACE:
+        return Finding("note", f"{workspace}: {free >> 20} MiB free; a full disk stops a run, finished results stay")
+    return Finding("ok", f"{workspace}: {free >> 30} GiB free")

@@ -1,0 +1,73 @@
+"""What would stop a run at its first task, found without weights and pixels: the same for doctor, plan and run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from rvos.errors import InputError, StoreError
+from rvos.masks.stored.store import Store
+from rvos.settings import Problems
+from rvos.videos import Video
+from rvos_fusion.kinds.base import Node, WorkerKey
+from rvos_fusion.kinds.devices import choose_device
+from rvos_fusion.planning.plan import Plan
+
+_SHOWN = 3
+
+
+def find_load_problems(nodes: Iterable[Node]) -> Iterator[tuple[Node, str]]:
+    """Yield what would keep nodes from being loaded, whose files are there; what they share is tried once."""
+    tried: set[WorkerKey] = set()
+    for node in nodes:
+        key = node.worker_key()
+        if key is not None and key not in tried:
+            tried.add(key)
+            for problem in node.check_load():
+                yield node, problem
+
+
+def find_data_problems(nodes: Iterable[Node], videos: Sequence[Video]) -> Iterator[tuple[Node, str]]:
+    """Yield which videos nodes lack something for that they take from elsewhere; few lines a node."""
+    for node in nodes:
+        try:
+            problems = list(node.check_data(videos))
+        except InputError as error:
+            problems = [str(error)]
+        more = f" (and so {len(problems) - _SHOWN} more videos)" if len(problems) > _SHOWN else ""
+        for place, problem in enumerate(problems[:_SHOWN], start=1):
+            yield node, problem + (more if place == _SHOWN else "")
+
+
+def list_waiting(plan: Plan) -> list[Node]:
+    """Return the nodes that have results missing; whether a stored one is whole shows when it is used."""
+    store = Store(plan.recipe.workspace)
+
+    def is_there(name: str, video: str, fingerprint: str) -> bool:
+        try:
+            return store.header(name, video).fingerprint == fingerprint
+        except StoreError:
+            return False
+
+    return [
+        node
+        for node in plan.nodes
+        if not all(is_there(node.name, task.video.id, task.fingerprint) for task in plan.tasks[node.name])
+    ]
+
+
+def check_loads(plan: Plan, *, device: str | None) -> None:
+    """Check that everything that a run has to load can be loaded.
+
+    Args:
+        device: that networks run on; None: others know.
+
+    Raises:
+        ConfigError: something cannot, all in one message, or there is no such device.
+    """
+    waiting = [node for node in list_waiting(plan) if node.worker_key() is not None]
+    problems = Problems(plan.recipe.path)
+    for node, problem in find_load_problems(waiting):
+        problems.add_at(node.line, f"{node.name}: {problem}")
+    problems.check()
+    if waiting and device is not None:
+        choose_device(device)

@@ -1,0 +1,1 @@
+"""What stored masks are worth: tables, sweeps, fits, oracles."""

@@ -1,0 +1,104 @@
+"""Nodes of several recipes, scored on the same videos and put under each other."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from rvos.errors import ConfigError
+from rvos.formats import Dataset
+from rvos.settings import nearest
+from rvos.videos import Video
+from rvos_fusion.kinds.artefacts import MASKS
+from rvos_fusion.planning.plan import make_plan, select_videos, share_videos
+from rvos_fusion.planning.results import Results
+from rvos_fusion.recipe.graph import build_graph
+from rvos_fusion.recipe.reader import read_recipe
+from rvos_fusion.scores.scoring import VideoScores, score_nodes
+
+
+@dataclass(frozen=True, slots=True)
+class Entrant:
+    """A recipe that is compared with others.
+
+    Args:
+        name: before the names of its nodes.
+        videos: of its own data set, the same ones as of the other recipes.
+    """
+
+    name: str
+    results: Results
+    dataset: Dataset
+    videos: tuple[Video, ...]
+
+
+def open_entrants(paths: Sequence[Path], overrides: Sequence[str], names: Sequence[str]) -> list[Entrant]:
+    """Return the recipes; the first one's videos count.
+
+    Args:
+        overrides: of `--set`, for every recipe.
+        names: only these videos; none: all of the first recipe.
+
+    Raises:
+        ConfigError: a recipe that cannot be used, or lacks videos or sentences of the first one.
+    """
+    stems = Counter(path.stem for path in paths)
+    found: list[Entrant] = []
+    for path in paths:
+        recipe = read_recipe(path, overrides)
+        dataset = recipe.dataset.open()
+        videos = share_videos(dataset, found[0].videos, path) if found else select_videos(dataset, names=names)
+        results = Results(make_plan(recipe, build_graph(recipe), videos), str(path))
+        found.append(Entrant(path.stem if stems[path.stem] == 1 else str(path), results, dataset, videos))
+        _check_sentences(path, found[0].videos, videos)
+    return found
+
+
+def choose_rows(entrants: Sequence[Entrant], nodes: Sequence[str]) -> list[tuple[Entrant, str]]:
+    """Return the rows, node by node: each of the recipes that have it; without names what each recipe submits.
+
+    Raises:
+        ConfigError: no recipe has such a node, or nothing is named and a recipe submits nothing.
+        StoreError: results are missing.
+    """
+    if not nodes:
+        rows = [(one, one.results.choose_submission(None)) for one in entrants]
+    else:
+        known = {one.name: [node.name for node in one.results.plan.nodes if node.artefact is MASKS] for one in entrants}
+        for node in nodes:
+            if not any(node in own for own in known.values()):
+                choices = [name for own in known.values() for name in own]
+                raise ConfigError(f"no recipe has a node {node!r}; {nearest(node, list(dict.fromkeys(choices)))}")
+        rows = [(one, node) for node in dict.fromkeys(nodes) for one in entrants if node in known[one.name]]
+    for one, node in rows:
+        one.results.require([node])
+    return rows
+
+
+def score_rows(rows: Sequence[tuple[Entrant, str]], *, jobs: int = 1) -> list[VideoScores]:
+    """Return the scores of the rows, video by video."""
+    entrants = list({one.name: one for one, _ in rows}.values())
+    places: list[int] = []
+    parts: list[list[VideoScores]] = []
+    for entrant in entrants:
+        own = [place for place, (one, _) in enumerate(rows) if one.name == entrant.name]
+        nodes = [rows[place][1] for place in own]
+        parts.append(score_nodes(entrant.results, entrant.dataset, entrant.videos, nodes, jobs=jobs))
+        places += own
+    order = np.argsort(places)
+    return [
+        VideoScores(own[0].video, np.concatenate([one.values for one in own])[order], own[0].has_target)
+        for own in zip(*parts, strict=True)
+    ]
+
+
+def _check_sentences(path: Path, first: Sequence[Video], videos: Sequence[Video]) -> None:
+    for expected, video in zip(first, videos, strict=True):
+        if [one.id for one in expected.expressions] != [one.id for one in video.expressions]:
+            raise ConfigError(
+                f"{path}: video {video.id} has other sentences than in the first recipe; take one data set"
+            )

@@ -1,0 +1,210 @@
+"""Fits a fusion's numbers on labelled videos: what scores and hits are worth, or weights and threshold of a vote."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from itertools import product
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fusion.assignment import ScoreFit
+from fusion.fitting import PairFit, cross_validate, fit_pairs, fit_scores
+from fusion.groups import Group
+from fusion.rules import FusionRule, fuse_video
+from fusion.runs import count_hits
+from fusion.sweeps import Setting, list_shares
+from fusion.votes import read_members, read_runs
+from rvos.errors import FusionError
+from rvos.evaluation.evaluator import SelectedTruth
+from rvos.evaluation.scoring import open_evaluator
+from rvos.formats import Dataset
+from rvos.masks.mask_sequences import MaskSequence
+from rvos.masks.runs import Runs, tracklet_iou
+from rvos.videos import Video
+from rvos_fusion.kinds.capabilities import Combination
+from rvos_fusion.planning.results import Results, VideoResults
+from rvos_fusion.scores.sweeping import sweep_video
+from rvos_fusion.scores.tables import resample_gain
+
+Values = NDArray[np.float64]
+_RIGHT = 0.5
+_WEIGHTS = (1, 2, 3)
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """What was fitted; None where the node needs no such thing."""
+
+    scores: tuple[ScoreFit, ...] | None = None
+    pairs: PairFit | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Gain:
+    """J&F in per cent.
+
+    Args:
+        plain: without what was fitted.
+        fitted: on the videos that it was fitted on.
+        held_out: of each video with what was fitted on others.
+        low, high: 95 % interval of held-out minus plain, over videos.
+    """
+
+    plain: float
+    fitted: float
+    held_out: float
+    low: float
+    high: float
+
+    @classmethod
+    def measure(cls, plain: Sequence[Values], fitted: Sequence[Values], held_out: Sequence[Values]) -> Gain:
+        """Return the means over sentences, given the values of each video's sentences."""
+        differences = np.array([float((new - old).sum()) for new, old in zip(held_out, plain, strict=True)])
+        low, high = resample_gain(differences, np.array([len(values) for values in plain]))
+        before, same, others = (100 * float(np.concatenate(values).mean()) for values in (plain, fitted, held_out))
+        return cls(before, same, others, 100 * low, 100 * high)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LabelledVideo:
+    """What one video tells.
+
+    Args:
+        members: masks by expression, in the order of the fusion.
+        given: groups that no fit changes; None where hits decide.
+        hits: `(E, E)` of the deciding nodes; None where groups are given.
+        scores, is_right: `(M, E)` mean score, and whether the mask lies on the right object.
+        known: J&F of the protocol's units by the masks of all expressions.
+    """
+
+    video: Video
+    members: Sequence[Mapping[str, MaskSequence]]
+    given: tuple[Group, ...] | None
+    hits: Values | None
+    scores: Values
+    is_right: NDArray[np.bool_]
+    truth: SelectedTruth
+    known: dict[tuple[tuple[bytes, ...], ...], Values] = field(default_factory=dict)
+
+
+def fit_numbers(
+    results: Results, dataset: Dataset, videos: Sequence[Video], node: Combination, *, force: bool = False
+) -> tuple[Numbers, Gain]:
+    """Return what scores and hits are worth for a fusion by assignment or by the best score.
+
+    Raises:
+        FusionError: too few videos, values that are not finite, or labels that teach nothing.
+        InputError: no ground truth.
+        StoreError: results that are missing.
+    """
+    learns_scores = node.rule.method in ("assign", "best")
+    if not learns_scores and not node.order_members():
+        raise FusionError(f"{node.name}: fuses by {node.rule.method} and has nothing to fit")
+    results.require([*node.members, *node.order_members()])
+    labelled = [_label(results.of_video(video.id), dataset, video, node) for video in videos]
+
+    def fit(own: Sequence[LabelledVideo]) -> Numbers:
+        return Numbers(_fit_scores(own) if learns_scores else None, _fit_pairs(own))
+
+    def judge(numbers: Numbers, own: LabelledVideo) -> Values:
+        return _judge(node, numbers, own)
+
+    numbers, fitted, held_out = cross_validate(labelled, fit, judge, force=force)
+    plain = [_judge(node, Numbers(), own) for own in labelled]
+    return numbers, Gain.measure(plain, fitted, held_out)
+
+
+def fit_votes(
+    results: Results, dataset: Dataset, videos: Sequence[Video], node: Combination, *, force: bool = False
+) -> tuple[FusionRule, Gain]:
+    """Return the weights from 1 to 3 and the threshold of a vote that score best.
+
+    Raises:
+        FusionError, InputError, StoreError: as `fit_numbers`.
+    """
+    results.require([*node.members, *node.order_members()])
+    groups = [node.find_groups(video, results.of_video(video.id).read) for video in videos]
+    size = max(len(group.expressions) for own in groups for group in own)
+    settings = [Setting(tuple(range(len(node.members))), rule) for rule in _list_rules(node.rule, size)]
+    evaluator = open_evaluator(dataset)
+    values = [
+        sweep_video(results.of_video(video.id), video, evaluator.select(video), node, own, settings).mean(axis=2)
+        for video, own in zip(videos, groups, strict=True)
+    ]
+
+    def fit(own: Sequence[Values]) -> int:
+        return int(np.concatenate(list(own), axis=1).mean(axis=1).argmax())
+
+    chosen, fitted, held_out = cross_validate(values, fit, lambda place, own: own[place], force=force)
+    return settings[chosen].rule, Gain.measure([own[0] for own in values], fitted, held_out)
+
+
+def _list_rules(rule: FusionRule, group_size: int) -> list[FusionRule]:
+    """Return the rule itself, then every other one; equal proportions of weights once."""
+    rules = [rule]
+    for weights in product(_WEIGHTS, repeat=len(rule.weights)):
+        if np.gcd.reduce(weights) == 1:
+            shares = tuple(Fraction(weight) for weight in weights)
+            rules += [replace(rule, weights=shares, threshold=part) for part in list_shares(shares, group_size)]
+    return rules
+
+
+def _label(results: VideoResults, dataset: Dataset, video: Video, node: Combination) -> LabelledVideo:
+    ids = [expression.id for expression in video.expressions]
+    members = [results.by_expression(name) for name in node.members]
+    truth = dataset.select_truth(video).read()
+    masks = {expression.id: Runs.from_masks(truth.masks(expression)) for expression in video.expressions}
+    scores = [[float(member[e].scores.mean(dtype=np.float64)) for e in ids] for member in members]
+    is_right = [[tracklet_iou(read_runs(member[e]), masks[e]) >= _RIGHT for e in ids] for member in members]
+    hits, given = None, None
+    if node.order_members():
+        deciding = [results.by_expression(name) for name in node.order_members()]
+        hits = count_hits(read_members([[member[e] for e in ids] for member in deciding]), ids)
+    else:
+        given = node.find_groups(video, results.read)
+    shape = (len(members), len(ids))
+    return LabelledVideo(
+        video,
+        members,
+        given,
+        hits,
+        np.asarray(scores, np.float64).reshape(shape),
+        np.asarray(is_right, np.bool_).reshape(shape),
+        open_evaluator(dataset).select(video),
+    )
+
+
+def _fit_scores(labelled: Sequence[LabelledVideo]) -> tuple[ScoreFit, ...]:
+    scores = np.concatenate([own.scores for own in labelled], axis=1)
+    is_right = np.concatenate([own.is_right for own in labelled], axis=1)
+    return tuple(fit_scores(one.tolist(), right.tolist()) for one, right in zip(scores, is_right, strict=True))
+
+
+def _fit_pairs(labelled: Sequence[LabelledVideo]) -> PairFit | None:
+    """Return what hits are worth; None where groups are given, or the data has no object ids to learn from."""
+    hits: list[float] = []
+    is_same: list[bool] = []
+    for own in labelled:
+        objects = [expression.object_ids for expression in own.video.expressions]
+        if own.hits is None or not all(objects):
+            return None
+        first, second = np.triu_indices(len(objects), 1)
+        hits += own.hits[first, second].tolist()
+        is_same += [objects[i] == objects[j] for i, j in zip(first.tolist(), second.tolist(), strict=True)]
+    return fit_pairs(hits, is_same)
+
+
+def _judge(node: Combination, numbers: Numbers, own: LabelledVideo) -> Values:
+    """Return the J&F of every unit of the data set's protocol, in [0, 1]."""
+    groups = own.given if own.hits is None else node.cut_runs(own.video, own.hits, numbers.pairs)
+    assert groups is not None
+    rule = node.rule if numbers.scores is None else replace(node.rule, fits=numbers.scores)
+    fused = {s.expression: s for s in fuse_video(own.members, groups, rule, names=node.members)}
+    sequences = [fused[expression.id] for expression in own.video.expressions]
+    masks = tuple(sequence.runs for sequence in sequences)
+    if masks not in own.known:
+        own.known[masks] = np.array([one.j_and_f for one in own.truth.open().judge(sequences)])
+    return own.known[masks]

@@ -1,0 +1,150 @@
+"""Scores of a gate: every threshold in one pass, and the fit of its chances."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fusion.fitting import Logistic, cross_validate, fit_logistic
+from fusion.gate import (
+    Answers,
+    GateScore,
+    find_best,
+    list_thresholds,
+    measure_features,
+    score_counts,
+    select_features,
+    sum_counts,
+)
+from rvos.errors import FusionError
+from rvos.evaluation.scoring import open_evaluator
+from rvos.formats import Dataset
+from rvos.videos import Video
+from rvos_fusion.kinds.capabilities import Gate
+from rvos_fusion.kinds.gate import erase
+from rvos_fusion.planning.results import Results
+
+Values = NDArray[np.float64]
+_RESAMPLES = 2000
+_LIMITS = (2.5, 97.5)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GatedVideo:
+    """Features `(E, K)` of a video's sentences, and the scores of their answers."""
+
+    features: Values
+    answers: Answers
+
+
+@dataclass(frozen=True, slots=True)
+class GateRow:
+    """A threshold and its scores in per cent."""
+
+    threshold: float
+    n_accuracy: float
+    t_accuracy: float
+    j_and_f: float
+    final: float
+
+
+@dataclass(frozen=True, slots=True)
+class GateGain:
+    """Final of a gate that was fitted on other videos, beside that without a gate.
+
+    Args:
+        low, high: 95 % interval of the difference of Final, over videos.
+    """
+
+    plain: GateScore
+    fitted: GateScore
+    held_out: GateScore
+    low: float
+    high: float
+
+
+def read_answers(results: Results, dataset: Dataset, videos: Sequence[Video], gate: Gate) -> list[GatedVideo]:
+    """Return what a gate sees of every video, and what its answers are worth.
+
+    Raises:
+        FusionError: the data set's protocol does not score single sentences.
+        InputError: no ground truth.
+        StoreError: results that are missing.
+    """
+    results.require([gate.source, *gate.members])
+    evaluator = open_evaluator(dataset)
+    found = []
+    for video in videos:
+        own = results.of_video(video.id)
+        answers = own.by_expression(gate.source)
+        ids = [expression.id for expression in video.expressions]
+        features = measure_features(answers, [own.by_expression(name) for name in gate.members], ids)
+        judge = evaluator.select(video).open()
+        kept = judge.judge([answers[name] for name in ids])
+        emptied = judge.judge([erase(answers[name]) for name in ids])
+        if [score.expression for score in kept] != ids:
+            raise FusionError(f"{dataset.root}: this format's protocol does not score single sentences; use mevis")
+        found.append(
+            GatedVideo(
+                select_features(features, gate.features),
+                Answers(
+                    np.array([expression.has_target for expression in video.expressions], np.bool_),
+                    np.array([score.is_empty for score in kept], np.bool_),
+                    np.array([score.j_and_f for score in kept]),
+                    np.array([score.j_and_f for score in emptied]),
+                ),
+            )
+        )
+    return found
+
+
+def sweep_gate(videos: Sequence[GatedVideo], gate: Gate) -> list[GateRow]:
+    """Return the scores of every threshold that can differ."""
+    chances = [gate.chances(video.features) for video in videos]
+    answers = [video.answers for video in videos]
+    rows = []
+    for threshold in list_thresholds(chances):
+        score = score_counts(sum_counts(answers, chances, threshold).sum(axis=0))
+        rows.append(GateRow(threshold, score.n_accuracy, score.t_accuracy, score.j_and_f, score.final))
+    return rows
+
+
+def fit_gate(videos: Sequence[GatedVideo], *, force: bool = False) -> tuple[Logistic, float, GateGain]:
+    """Return the chance of a target, the threshold with the largest Final, and what both give held-out videos.
+
+    Raises:
+        FusionError: too few videos, features that are not finite, or no sentence without target.
+    """
+
+    def fit(own: Sequence[GatedVideo]) -> tuple[Logistic, float]:
+        features = np.concatenate([video.features for video in own])
+        logistic = fit_logistic(features, np.concatenate([video.answers.has_target for video in own]))
+        chances = [logistic.chances(video.features) for video in own]
+        return logistic, find_best([video.answers for video in own], chances)
+
+    def judge(found: tuple[Logistic, float], own: GatedVideo) -> Values:
+        return np.asarray(sum_counts([own.answers], [found[0].chances(own.features)], found[1])[0], np.float64)
+
+    (logistic, threshold), fitted, held_out = cross_validate(videos, fit, judge, force=force)
+    plain = np.stack([sum_counts([own.answers], [np.ones(len(own.features))], 0.0)[0] for own in videos])
+    gain = compare(plain, np.stack(fitted), np.stack(held_out))
+    return logistic, threshold, gain
+
+
+def compare(plain: Values, fitted: Values, held_out: Values) -> GateGain:
+    """Return the scores of counts by video, `(V, 6)` each, with the interval of the gain."""
+    low, high = resample_final(plain, held_out)
+    scores = [score_counts(counts.sum(axis=0)) for counts in (plain, fitted, held_out)]
+    return GateGain(scores[0], scores[1], scores[2], low, high)
+
+
+def resample_final(before: Values, after: Values, *, seed: int = 0) -> tuple[float, float]:
+    """Return the 95 % interval of the gain of Final in per cent, videos drawn with replacement."""
+    n_videos = len(before)
+    drawn = np.random.default_rng(seed).multinomial(n_videos, np.full(n_videos, 1 / n_videos), _RESAMPLES)
+    gains = [score_counts(row @ after).final - score_counts(row @ before).final for row in drawn]
+    low, high = np.percentile(gains, _LIMITS)
+    return float(low), float(high)

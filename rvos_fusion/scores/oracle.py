@@ -1,0 +1,161 @@
+"""Oracle rows: the best choice for every sentence of what a node had before it, by ground truth.
+
+A high row says that the right masks are there and not chosen; a low one that they are missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import joblib
+import numpy as np
+from numpy.typing import NDArray
+
+from rvos.errors import ConfigError
+from rvos.evaluation.columns import trace_runs
+from rvos.evaluation.evaluator import SelectedTruth
+from rvos.evaluation.expressions import ExpressionJudge
+from rvos.evaluation.measures import score
+from rvos.evaluation.outlines import Outlines
+from rvos.evaluation.scoring import open_evaluator
+from rvos.formats import Dataset
+from rvos.formats.samples import SAMPLE_FORMATS
+from rvos.masks.runs import Runs, unite
+from rvos.videos import Video
+from rvos_fusion.kinds.capabilities import Chooser
+from rvos_fusion.kinds.offers import Offer, check_sizes
+from rvos_fusion.planning.results import Results, VideoResults
+from rvos_fusion.scores.tables import resample_gain
+
+Values = NDArray[np.float64]
+_TOGETHER = 8
+
+
+@dataclass(frozen=True, slots=True)
+class OracleRow:
+    """Scores in per cent of the best choice.
+
+    Args:
+        name: of the choice.
+        node: that has it.
+        gap: J&F above that of the row that it is compared with: what was there and not chosen.
+        low, high: 95 % interval of the gap, by paired resampling of videos.
+    """
+
+    name: str
+    node: str
+    j: float
+    f: float
+    j_and_f: float
+    gap: float
+    low: float
+    high: float
+
+
+def measure_oracles(
+    results: Results, dataset: Dataset, videos: Sequence[Video], node: str, *, jobs: int = 1
+) -> list[OracleRow]:
+    """Return the rows of a node and of everything it stands on, compared with the node's own masks.
+
+    Raises:
+        ConfigError: nothing is chosen there, or a protocol that scores no sentence alone.
+        InputError: no ground truth, or masks that do not fit it.
+        StoreError: a result is missing, damaged, or made with other settings.
+    """
+    if dataset.format == "ref-davis17":
+        raise ConfigError("--oracle: Ref-DAVIS17 scores all sentences of a video together; leave it out")
+    if dataset.format in SAMPLE_FORMATS:
+        raise ConfigError(f"--oracle: {dataset.format} scores single frames; leave it out")
+    choosers = results.find_choosers(node)
+    if not choosers:
+        raise ConfigError(
+            f"--oracle: nothing is chosen for {node}; name a fusion, a refinement or a choice of tracklets"
+        )
+    results.require([node, *(name for chooser in choosers for name in chooser.chooses_from())])
+    evaluator = open_evaluator(dataset)
+    found: list[tuple[Values, dict[tuple[str, str], Values]]] = joblib.Parallel(n_jobs=jobs)(
+        joblib.delayed(score_offers)(results.of_video(video.id), video, evaluator.select(video), node, choosers)
+        for video in videos
+    )
+    own = [values for values, _ in found]
+    return [_make_row(key, own, [best[key] for _, best in found]) for key in found[0][1]]
+
+
+def score_offers(
+    results: VideoResults, video: Video, truth: SelectedTruth, node: str, choosers: Sequence[Chooser]
+) -> tuple[Values, dict[tuple[str, str], Values]]:
+    """Return J and F `(E, 2)` of a node, and of the best choice of every offer by its name and node."""
+    judge = truth.open()
+    assert isinstance(judge, ExpressionJudge)
+    sequences = results.by_expression(node)
+    truths = {expression.id: judge.trace_for(sequences[expression.id]) for expression in video.expressions}
+    given = np.array([(one.j_mean, one.f_mean) for one in judge.judge(list(sequences.values()))]).reshape(-1, 2)
+    size = next(iter(sequences.values())).size
+    scorer = _Scorer(judge)
+    best: dict[tuple[str, str], Values] = {}
+    for chooser in choosers:
+        for offer in chooser.offers(video, results.read_artefact):
+            check_sizes(offer, video, size)
+            rows = [scorer.find_best(offer, expression.id, truths[expression.id]) for expression in video.expressions]
+            best[offer.name, chooser.name] = np.array(rows).reshape(-1, 2)
+    return given, best
+
+
+class _Scorer:
+    """J and F of masks, each traced once for all sentences and scored once for an object."""
+
+    def __init__(self, judge: ExpressionJudge) -> None:
+        self._judge = judge
+        # By identity: what is offered to several sentences is one object, which the entry keeps alive.
+        self._traced: dict[int, tuple[Runs, tuple[Outlines, ...]]] = {}
+        self._scores: dict[tuple[int, int], Values] = {}
+
+    def find_best(self, offer: Offer, expression: str, truth: tuple[Outlines, ...]) -> Values:
+        """Return J and F `(2,)` of the best choice, the first of equals; 0 where nothing is on offer."""
+        masks, parts = offer.masks.get(expression, ()), offer.parts.get(expression, ())
+        values = self._score([*masks, *parts], truth)
+        if not len(values):
+            return np.zeros(2)
+        grown = self._grow(parts, values[len(masks) :], truth)
+        return max([*values, grown], key=lambda value: float(value.sum()))
+
+    def _grow(self, parts: Sequence[Runs], values: Values, truth: tuple[Outlines, ...]) -> Values:
+        """Return J and F of the best part together with the others that raise their sum, the best one first."""
+        if not parts:
+            return np.zeros(2)
+        first = int(values.sum(axis=1).argmax())
+        best: Values = values[first]
+        union, rest = parts[first], [part for i, part in enumerate(parts) if i != first]
+        while rest:
+            unions = [unite([union, part]) for part in rest]
+            further = self._score(unions, truth)
+            place = int(further.sum(axis=1).argmax())
+            if further[place].sum() <= best.sum():
+                break
+            best, union = further[place], unions[place]
+            del rest[place]
+        return best
+
+    def _score(self, masks: Sequence[Runs], truth: tuple[Outlines, ...]) -> Values:
+        """Return J and F of masks, `(N, 2)`."""
+        unknown = list({id(mask): mask for mask in masks if id(mask) not in self._traced}.values())
+        for start in range(0, len(unknown), _TOGETHER):
+            part = unknown[start : start + _TOGETHER]
+            for mask, outlines in zip(part, trace_runs(part, self._judge.void), strict=True):
+                self._traced[id(mask)] = mask, outlines
+        for mask in masks:
+            key = id(mask), id(truth)
+            if key not in self._scores:
+                j, f = score(truth, self._traced[id(mask)][1])
+                self._scores[key] = np.array([j.mean(), f.mean()])
+        return np.array([self._scores[id(mask), id(truth)] for mask in masks]).reshape(-1, 2)
+
+
+def _make_row(key: tuple[str, str], own: Sequence[Values], best: Sequence[Values]) -> OracleRow:
+    j, f = 100 * np.concatenate(best).mean(axis=0)
+    differences = np.array([float((one - other).mean(axis=1).sum()) for one, other in zip(best, own, strict=True)])
+    counts = np.array([len(values) for values in own])
+    low, high = resample_gain(differences, counts)
+    gap = 100 * differences.sum() / counts.sum()
+    return OracleRow(*key, float(j), float(f), float(j + f) / 2, float(gap), 100 * low, 100 * high)

@@ -1,0 +1,115 @@
+"""Sweeps of a refinement over windows and thresholds: masklets and masks are compared once, the rest is counting."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import joblib
+import numpy as np
+
+from propagate.refinement import Combination, Evidence, RefinementSettings, refine
+from rvos.evaluation.columns import trace_runs
+from rvos.evaluation.evaluator import Judge, SelectedTruth
+from rvos.evaluation.expressions import ExpressionJudge
+from rvos.evaluation.measures import score
+from rvos.evaluation.scoring import open_evaluator
+from rvos.formats import Dataset
+from rvos.masks.mask_sequences import MaskSequence
+from rvos.videos import Video
+from rvos_fusion.kinds.capabilities import Refiner
+from rvos_fusion.planning.results import Results, VideoResults
+from rvos_fusion.scores.scoring import Values
+
+_TOGETHER = 8
+Choice = tuple[Combination | None, ...]
+"""For every frame of a sentence the combination whose union is its mask; None: the coarse mask."""
+
+
+@dataclass(frozen=True, slots=True)
+class RefinementRow:
+    """Scores in per cent of one window and one threshold; of the coarse masks both are None."""
+
+    window: int | None
+    tau: float | None
+    j: float
+    f: float
+    j_and_f: float
+
+
+def sweep_refinement(
+    results: Results,
+    dataset: Dataset,
+    videos: Sequence[Video],
+    node: Refiner,
+    *,
+    windows: Sequence[int],
+    taus: Sequence[float],
+    jobs: int = 1,
+) -> list[RefinementRow]:
+    """Return the scores of the coarse masks, then of every window with every threshold.
+
+    Raises:
+        ConfigError: a window or threshold out of range.
+        InputError: no ground truth, or masks that do not fit it.
+        StoreError: an input of the node is missing, damaged, or made with other settings.
+    """
+    grid = [replace(node.rules, window=window, tau=tau) for window in windows for tau in taus]
+    results.require(node.inputs())
+    evaluator = open_evaluator(dataset)
+    tasks = (
+        joblib.delayed(score_video)(results.of_video(video.id), video, evaluator.select(video), node, grid)
+        for video in videos
+    )
+    means = 100 * np.concatenate(joblib.Parallel(n_jobs=jobs)(tasks), axis=1).mean(axis=1)
+    places: list[tuple[int | None, float | None]] = [(None, None), *((one.window, one.tau) for one in grid)]
+    return [
+        RefinementRow(window, tau, float(j), float(f), float(j + f) / 2)
+        for (window, tau), (j, f) in zip(places, means, strict=True)
+    ]
+
+
+def score_video(
+    results: VideoResults, video: Video, truth: SelectedTruth, node: Refiner, grid: Sequence[RefinementSettings]
+) -> Values:
+    """Return J and F of the coarse masks and of every setting, for every unit of the protocol: `(1 + S, units, 2)`."""
+    judge = truth.open()
+    given = [(own.coarse, own.evidence) for own in node.gather(video, results.read_artefact)]
+    choices: list[list[Choice]] = [
+        [(None,) * coarse.n_frames, *(refine(evidence, rules).frames for rules in grid)] for coarse, evidence in given
+    ]
+    if isinstance(judge, ExpressionJudge):
+        rows = [
+            _score_choices(judge, coarse, evidence, own) for (coarse, evidence), own in zip(given, choices, strict=True)
+        ]
+        return np.stack(rows, axis=1)
+    return np.stack([_judge_setting(judge, given, own) for own in zip(*choices, strict=True)])
+
+
+def _score_choices(
+    judge: ExpressionJudge, coarse: MaskSequence, evidence: Evidence, choices: Sequence[Choice]
+) -> Values:
+    """Return J and F of one sentence's choices, `(choices, 2)`.
+
+    Few distinct combinations occur, so that each is traced once, and a choice picks from their frames.
+    """
+    truth = judge.trace_for(coarse)
+    keys = list(dict.fromkeys(key for choice in choices for key in choice))
+    known: dict[Combination | None, Values] = {}
+    for start in range(0, len(keys), _TOGETHER):
+        part = keys[start : start + _TOGETHER]
+        runs = [evidence.coarse if key is None else evidence.compose(key).runs for key in part]
+        traced = trace_runs(runs, judge.void)
+        known |= {key: np.stack(score(truth, outlines)) for key, outlines in zip(part, traced, strict=True)}
+    picked = [[known[key][:, frame] for frame, key in enumerate(choice)] for choice in choices]
+    means: Values = np.asarray(picked).mean(axis=1)
+    return means
+
+
+def _judge_setting(judge: Judge, given: Sequence[tuple[MaskSequence, Evidence]], choices: Sequence[Choice]) -> Values:
+    """Return J and F `(units, 2)` of the masks that one setting gives all sentences of a video."""
+    refined = [
+        replace(coarse, runs=evidence.pick(coarse.runs, choice), soft=None, propagation=None)
+        for (coarse, evidence), choice in zip(given, choices, strict=True)
+    ]
+    return np.array([(one.j_mean, one.f_mean) for one in judge.judge(refined)]).reshape(-1, 2)

@@ -1,0 +1,138 @@
+"""Sweeps of a recipe's fusion: every threshold or every subset of members, scored from one count of votes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import joblib
+import numpy as np
+
+from fusion.groups import Group
+from fusion.sweeps import (
+    MemberVotes,
+    Setting,
+    count_member_votes,
+    list_shares,
+    list_subsets,
+    list_thresholds,
+    score_settings,
+)
+from fusion.thresholds import Threshold
+from fusion.votes import check_alike, read_runs
+from rvos.evaluation.evaluator import Judge, SelectedTruth
+from rvos.evaluation.expressions import ExpressionJudge
+from rvos.evaluation.scoring import open_evaluator
+from rvos.formats import Dataset
+from rvos.masks.mask_sequences import MaskSequence
+from rvos.videos import Video
+from rvos_fusion.kinds.capabilities import Ballot
+from rvos_fusion.planning.results import Results, VideoResults
+from rvos_fusion.scores.scoring import Values
+
+_LARGEST_GROUP = 2
+
+
+@dataclass(frozen=True, slots=True)
+class SweepRow:
+    """A setting and its scores in per cent."""
+
+    members: tuple[str, ...]
+    threshold: str
+    j: float
+    f: float
+    j_and_f: float
+
+
+def sweep_node(
+    results: Results,
+    dataset: Dataset,
+    videos: Sequence[Video],
+    node: Ballot,
+    *,
+    thresholds: Sequence[str] = (),
+    subsets: bool = False,
+    jobs: int = 1,
+) -> list[SweepRow]:
+    """Return the scores of every setting of a fusion by votes.
+
+    Args:
+        thresholds: as in a recipe; none: all that can differ.
+        subsets: every subset of the members with every threshold instead.
+
+    Raises:
+        InputError: no ground truth, or masks that do not fit it.
+        StoreError: an input of the node is missing, damaged, or made with other settings.
+    """
+    results.require(node.members)
+    groups = {video.id: node.given_groups(video) for video in videos}
+    given = [group for own in groups.values() for group in own or ()]
+    largest = max((len(group.expressions) for group in given), default=_LARGEST_GROUP)
+    settings = list_settings(node, thresholds, subsets=subsets, group_size=largest)
+    evaluator = open_evaluator(dataset)
+    tasks = (
+        joblib.delayed(sweep_video)(
+            results.of_video(video.id), video, evaluator.select(video), node, groups[video.id], settings
+        )
+        for video in videos
+    )
+    means = np.concatenate(joblib.Parallel(n_jobs=jobs)(tasks), axis=1).mean(axis=1)
+    return [_make_row(node, setting, 100 * values) for setting, values in zip(settings, means, strict=True)]
+
+
+def list_settings(node: Ballot, thresholds: Sequence[str], *, subsets: bool, group_size: int) -> list[Setting]:
+    """Return the settings to score."""
+    if subsets:
+        return list_subsets(node.rule, group_size)
+    parsed = [Threshold.parse(text) for text in thresholds]
+    return list_thresholds(node.rule, parsed or list_shares(node.rule.weights, group_size))
+
+
+def sweep_video(
+    results: VideoResults,
+    video: Video,
+    truth: SelectedTruth,
+    node: Ballot,
+    groups: Sequence[Group] | None,
+    settings: Sequence[Setting],
+) -> Values:
+    """Return J and F of every setting and unit of the data set's protocol, `(settings, units, 2)`."""
+    members = [results.by_expression(name) for name in node.members]
+    if groups is None:
+        groups = node.find_groups(video, results.read)
+    votes = [(group, _count_votes(members, group, node.members)) for group in groups]
+    judge = truth.open()
+    if not isinstance(judge, ExpressionJudge):
+        return np.stack([_judge_setting(judge, votes, setting, members[0]) for setting in settings])
+    # Where expressions are scored one by one, the outlines of a group's masks serve all of them.
+    order = {expression.id: index for index, expression in enumerate(video.expressions)}
+    values = np.empty((len(settings), len(order), 2))
+    for group, counted in votes:
+        places = [order[expression] for expression in group.expressions]
+        truths = [judge.trace_for(members[0][expression]) for expression in group.expressions]
+        values[:, places] = score_settings(counted, settings, truths, judge.void)
+    return values
+
+
+def _count_votes(members: Sequence[dict[str, MaskSequence]], group: Group, names: Sequence[str]) -> MemberVotes:
+    for expression in group.expressions:
+        check_alike([member[expression] for member in members], names)
+    return count_member_votes([[read_runs(member[e]) for e in group.expressions] for member in members])
+
+
+def _judge_setting(
+    judge: Judge, votes: Sequence[tuple[Group, MemberVotes]], setting: Setting, like: dict[str, MaskSequence]
+) -> Values:
+    """Return J and F `(units, 2)` of the masks that one setting gives all expressions of a video."""
+    fused = []
+    for group, counted in votes:
+        runs = counted.keep(setting).encode()
+        fused += [replace(like[name], runs=runs, soft=None, propagation=None) for name in group.expressions]
+    return np.array([(score.j_mean, score.f_mean) for score in judge.judge(fused)]).reshape(-1, 2)
+
+
+def _make_row(node: Ballot, setting: Setting, values: Values) -> SweepRow:
+    j, f = float(values[0]), float(values[1])
+    threshold = setting.rule.threshold
+    members = tuple(node.members[index] for index in setting.members)
+    return SweepRow(members, str(threshold), j, f, (j + f) / 2)

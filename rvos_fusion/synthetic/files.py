@@ -1,0 +1,145 @@
+"""Writing synthetic videos as a Ref-YouTube-VOS-shaped data set with ground truth."""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from rvos.errors import InputError
+from rvos.files.atomic import write_atomically
+from rvos_fusion.synthetic.synthesis import SyntheticVideo, make_video, video_id
+
+_QUALITY = 88
+_FRAME_STEP = 5
+_DROPPING = 10**6
+"""Sets the draws of dropped sentences apart from those of the attempts at a scene."""
+_LATE_START = 7
+"""One video in so many does not begin at frame 00000, as in the real data."""
+
+
+def write_dataset(root: Path, *, seed: int, n_videos: int, split: str = "valid", drop: float = 0.0) -> tuple[int, int]:
+    """Write `n_videos` videos of `seed` below `root` and return the numbers of expressions and frames.
+
+    The expression file is removed first and written last: a folder that has one is complete.
+
+    Args:
+        drop: chance in [0, 1) that a sentence is left out, as real files lack some; each video keeps one.
+
+    Raises:
+        InputError: fewer than one video, or a folder that holds other videos or cannot be written.
+    """
+    if n_videos < 1:
+        raise InputError(f"{root}: {n_videos} videos asked for; give at least 1")
+    if not 0 <= drop < 1:
+        raise InputError(f"{root}: {drop} of the sentences to drop; give a share from 0 to below 1")
+    order = sorted(range(n_videos), key=lambda index: video_id(seed, index))
+    refuse_others(root / split / "JPEGImages", {video_id(seed, index) for index in order})
+    expression_file = root / "meta_expressions" / split / "meta_expressions.json"
+    expressions: dict[str, Any] = {}
+    objects: dict[str, Any] = {}
+    try:
+        expression_file.unlink(missing_ok=True)
+        for index in order:
+            video = drop_sentences(
+                make_video(seed, index), drop, random=np.random.default_rng([seed, index, _DROPPING])
+            )
+            frames = frame_names(index, len(video.frames))
+            _write_pictures(root / split, video, frames)
+            expressions[video.id] = _expression_entry(video, frames)
+            objects[video.id] = _object_entry(video, frames)
+    except OSError as error:
+        raise InputError(f"{root}: cannot be written ({error}); give a folder with room and rights") from None
+    write_atomically(root / split / "meta.json", to_json({"videos": objects}))
+    write_atomically(expression_file, to_json({"videos": expressions}))
+    counts = [(len(entry["expressions"]), len(entry["frames"])) for entry in expressions.values()]
+    return sum(count for count, _ in counts), sum(count for _, count in counts)
+
+
+def drop_sentences(video: SyntheticVideo, share: float, *, random: np.random.Generator) -> SyntheticVideo:
+    """Return the video without some of its sentences, at least one of which stays."""
+    kept = tuple(expression for expression in video.expressions if random.random() >= share)
+    return replace(video, expressions=kept or video.expressions[:1])
+
+
+def refuse_others(folder: Path, expected: set[str]) -> None:
+    """Check that a folder holds no other videos.
+
+    Raises:
+        InputError: it does.
+    """
+    others = sorted({entry.name for entry in folder.iterdir()} - expected) if folder.is_dir() else []
+    if others:
+        raise InputError(f"{folder}: holds {len(others)} other videos, first {others[0]}; give an empty folder")
+
+
+def frame_names(index: int, n_frames: int) -> tuple[str, ...]:
+    """Return the names of a video's frames; not all begin at 00000."""
+    first = _FRAME_STEP if index % _LATE_START == _LATE_START - 1 else 0
+    return tuple(f"{first + _FRAME_STEP * frame:05d}" for frame in range(n_frames))
+
+
+def write_frames(folder: Path, video: SyntheticVideo, frames: tuple[str, ...]) -> None:
+    """Write the pictures of a video below `folder/JPEGImages`."""
+    for name, picture in zip(frames, video.frames, strict=True):
+        write_atomically(folder / "JPEGImages" / video.id / f"{name}.jpg", _jpeg(picture))
+
+
+def _write_pictures(folder: Path, video: SyntheticVideo, frames: tuple[str, ...]) -> None:
+    write_frames(folder, video, frames)
+    for name, mask in zip(frames, video.index_masks, strict=True):
+        write_atomically(folder / "Annotations" / video.id / f"{name}.png", _palette_png(mask))
+
+
+def _jpeg(picture: NDArray[np.uint8]) -> bytes:
+    stream = io.BytesIO()
+    Image.fromarray(picture).save(stream, format="JPEG", quality=_QUALITY, subsampling=0)
+    return stream.getvalue()
+
+
+def _palette_png(mask: NDArray[np.uint8]) -> bytes:
+    stream = io.BytesIO()
+    image = Image.fromarray(mask)
+    image.putpalette(palette())
+    image.save(stream, format="PNG", optimize=False, compress_level=9)
+    return stream.getvalue()
+
+
+def palette() -> list[int]:
+    """Return the 256 RGB colours of index masks: the bits of the index, dealt to the channels in turn."""
+    colours: list[int] = []
+    for index in range(256):
+        for channel in range(3):
+            bits = [(index >> (3 * place + channel)) & 1 for place in range(3)]
+            colours.append(sum(bit << (7 - place) for place, bit in enumerate(bits)))
+    return colours
+
+
+def _expression_entry(video: SyntheticVideo, frames: tuple[str, ...]) -> dict[str, Any]:
+    expressions = {
+        str(number): {"exp": expression.text, "obj_id": str(expression.object_id), "kind": expression.kind}
+        for number, expression in enumerate(video.expressions)
+    }
+    return {"expressions": expressions, "frames": list(frames)}
+
+
+def _object_entry(video: SyntheticVideo, frames: tuple[str, ...]) -> dict[str, Any]:
+    entries = {}
+    for index, category in enumerate(video.categories, start=1):
+        shown = (video.index_masks == index).any(axis=(1, 2))
+        entries[str(index)] = {
+            "category": category,
+            "frames": [name for name, is_shown in zip(frames, shown, strict=True) if is_shown],
+        }
+    return {"objects": entries}
+
+
+def to_json(content: dict[str, Any]) -> bytes:
+    """Return the content of a JSON file, one value a line."""
+    return (json.dumps(content, indent=1) + "\n").encode()

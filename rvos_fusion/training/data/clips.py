@@ -1,0 +1,259 @@
+"""Clips with one expression each: drawn from labelled videos, augmented, padded to batches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import repeat
+from typing import Literal, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+from rvos.errors import ConfigError, InputError
+from rvos.settings import Count, Size, show
+from rvos_fusion.training.data.clip_augmentation import Augmentation, Clip, augment
+from rvos_fusion.training.data.layouts import open_videos
+from rvos_fusion.training.data.sampling import around, spread, windows
+from rvos_fusion.training.data.videos import MOTION, LabelledVideo, VideoFolder, object_of, objects_seen
+from rvos_fusion.training.targets import ClipTargets, targets_of
+
+Sampling = Literal["around", "windows", "spread", "annotated"]
+MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+_TRIES = 20
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ClipBatch:
+    """B clips of T frames with E expressions each, padded on the right and at the bottom.
+
+    Args:
+        frames: `(B, T, 3, H, W)` float32, normalised; padding is 0.
+        padding_mask: `(B, T, H, W)` bool, true = padding.
+        texts: `B * E` expressions, those of a clip next to each other.
+        sizes: `(B * E, 2)` int64, height and width without padding.
+        targets: the `B * E` referred objects, in all frames or in the annotated one alone.
+        annotated: `(B * E,)` int64, place of the only annotated frame; None: all frames are annotated.
+    """
+
+    frames: Tensor
+    padding_mask: Tensor
+    texts: tuple[str, ...]
+    sizes: Tensor
+    targets: ClipTargets
+    annotated: Tensor | None = None
+
+    def to(self, device: torch.device) -> ClipBatch:
+        """Return the same batch on `device`."""
+        return ClipBatch(
+            self.frames.to(device),
+            self.padding_mask.to(device),
+            self.texts,
+            self.sizes.to(device),
+            self.targets.to(device),
+            None if self.annotated is None else self.annotated.to(device),
+        )
+
+
+class ClipSource(Protocol):
+    """Samples of one data set."""
+
+    def __len__(self) -> int:
+        """Return the number of samples."""
+        ...
+
+    def clip(self, index: int, random: np.random.Generator) -> Clip:
+        """Return sample `index`, augmented; drawn from `random` alone."""
+        ...
+
+    def clips(self, index: int, random: np.random.Generator, *, expressions: int) -> list[Clip]:
+        """Return sample `index` and further expressions with the same frames, augmented alike."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class VideoClipSettings:
+    """Clips from labelled videos.
+
+    Args:
+        folder: the videos.
+        frames: of a clip.
+        sampling: "around": every `step`-th frame is the centre of a sample; "windows": consecutive
+            windows in which the object appears; "spread": one sample an expression, over the whole video; "annotated":
+            the window around a single annotated frame, for "a2d-sentences".
+        step: of the centres, in annotated frames.
+        motion: so often as the others, expressions that only motion decides are samples.
+        categories: of `meta.json`, in the order of a network's class logits; empty: one class for all objects.
+    """
+
+    folder: VideoFolder
+    frames: Count
+    sampling: Sampling
+    augmentation: Augmentation
+    step: Size = 5
+    motion: Count = 1
+    categories: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if len(set(self.categories)) < len(self.categories):
+            raise ConfigError("categories: one stands there twice; name each once")
+        if (self.sampling == "annotated") != (self.folder.layout == "a2d-sentences"):
+            raise ConfigError("sampling: annotated and layout: a2d-sentences belong together; set both or neither")
+
+
+class VideoClips:
+    """Every expression of labelled videos with the frames that `settings.sampling` picks."""
+
+    def __init__(self, settings: VideoClipSettings) -> None:
+        self.settings = settings
+        self.videos = open_videos(settings.folder, window=settings.frames)
+        self._samples = [sample for index, video in enumerate(self.videos) for sample in self._samples_of(index, video)]
+        if not self._samples:
+            raise InputError(f"{settings.folder.root}: no expression has a visible object; check the annotations")
+
+    def _samples_of(self, index: int, video: LabelledVideo) -> Iterator[tuple[int, int, int]]:
+        """Yield (video, expression, place) of a video's samples; a place is a centre or the number of a window."""
+        settings = self.settings
+        if settings.sampling != "windows":
+            places = range(0, video.n_frames, settings.step) if settings.sampling == "around" else range(1)
+            yield from ((index, number, place) for number in self._numbers(video) for place in places)
+            return
+        # Every mask is read once, whatever the number of expressions.
+        shown = [set(objects_seen(video.labels([frame]))) for frame in range(video.n_frames)]
+        cut = [set().union(*(shown[frame] for frame in frames)) for frames in windows(video.n_frames, settings.frames)]
+        for number in self._numbers(video):
+            target = object_of(video, number)
+            yield from ((index, number, place) for place, objects in enumerate(cut) if target in objects)
+
+    def _numbers(self, video: LabelledVideo) -> Iterator[int]:
+        """Yield the expressions of a video, those about motion as often as the settings say."""
+        for number, sentence in enumerate(video.video.expressions):
+            times = self.settings.motion if video.kinds.get(sentence.id) == MOTION else 1
+            yield from repeat(number, times)
+
+    def __len__(self) -> int:
+        """Return the number of samples."""
+        return len(self._samples)
+
+    def clip(self, index: int, random: np.random.Generator) -> Clip:
+        """Return sample `index`; one without any visible target after augmentation is replaced by another.
+
+        Source: referformer.md, section 12.
+
+        Raises:
+            InputError: a file cannot be read, or no sample shows its target.
+        """
+        return self.clips(index, random, expressions=1)[0]
+
+    def clips(self, index: int, random: np.random.Generator, *, expressions: int) -> list[Clip]:
+        """Return sample `index` as `clip` does, then other expressions of the video with the same frames.
+
+        Expressions repeat where the video has fewer; the others' objects may be out of view.
+        """
+        for _ in range(_TRIES):
+            video_index, expression, place = self._samples[index]
+            video = self.videos[video_index]
+            indices = self._indices(video.n_frames, place, random)
+            others = random.permutation(len(video.video.expressions)).tolist() if expressions > 1 else []
+            numbers = [expression, *(other for other in others if other != expression)]
+            numbers = [numbers[place % len(numbers)] for place in range(expressions)]
+            state = random.bit_generator.state
+            drawn = []
+            for number in numbers:
+                # Every expression gets the same flip and the same size.
+                random.bit_generator.state = state
+                drawn.append(augment(self._draw(video, number, indices), self.settings.augmentation, random))
+            if drawn[0].masks.any():
+                return drawn
+            index = int(random.integers(len(self._samples)))
+        raise InputError(f"{self.settings.folder.root}: {_TRIES} samples without their object; check the annotations")
+
+    def _indices(self, n_frames: int, place: int, random: np.random.Generator) -> list[int]:
+        settings = self.settings
+        if settings.sampling == "around":
+            return around(n_frames, place, settings.frames, random)
+        if settings.sampling == "spread":
+            return spread(n_frames, settings.frames, random)
+        if settings.sampling == "annotated":
+            return list(range(n_frames))
+        return windows(n_frames, settings.frames)[place]
+
+    def _draw(self, video: LabelledVideo, expression: int, indices: Sequence[int]) -> Clip:
+        text = " ".join(video.video.expressions[expression].text.lower().split())
+        target = object_of(video, expression)
+        masks = video.labels(indices) == target
+        return Clip(video.frames(indices), masks, text, self._label(video, target), video.annotated)
+
+    def _label(self, video: LabelledVideo, target: int) -> int:
+        known = self.settings.categories
+        if not known:
+            return 0
+        category = video.categories.get(str(target))
+        if category not in known:
+            raise InputError(
+                f"{video.video.id}: object {target} is {'of no category' if category is None else show(category)}, "
+                f"data.videos lists {len(known)} others; correct categories"
+            )
+        return known.index(category)
+
+
+def collate(clips: Sequence[Clip], *, multiple: int = 32, expressions: int = 1) -> ClipBatch:
+    """Return clips of equal length as one batch, padded to a common multiple of `multiple` pixels.
+
+    Args:
+        expressions: so many clips next to each other have the same frames, which are kept once.
+
+    Source: referformer.md, section 2 (padding with zeros after normalisation).
+    """
+    sizes = torch.tensor([clip.masks.shape[1:] for clip in clips], dtype=torch.int64)
+    height, width = (-(-int(side) // multiple) * multiple for side in sizes.amax(0))
+    frames, padding, masks = [], [], []
+    for number, clip in enumerate(clips):
+        rows, columns = height - clip.masks.shape[1], width - clip.masks.shape[2]
+        margin = (0, columns, 0, rows)
+        masks.append(F.pad(torch.from_numpy(clip.masks), margin))
+        if number % expressions == 0:
+            frames.append(F.pad(normalise(clip.frames), margin))
+            inside = torch.zeros(clip.masks.shape, dtype=torch.bool)
+            padding.append(F.pad(inside, margin, value=True))
+    known, annotated = _choose_annotated(clips, torch.stack(masks))
+    targets = targets_of(known, sizes, torch.tensor([clip.label for clip in clips]))
+    texts = tuple(clip.text for clip in clips)
+    return ClipBatch(torch.stack(frames), torch.stack(padding), texts, sizes, targets, annotated)
+
+
+def _choose_annotated(clips: Sequence[Clip], masks: Tensor) -> tuple[Tensor, Tensor | None]:
+    """Return the masks `(B, 1, H, W)` of single annotated frames and their places, or all masks and None.
+
+    Raises:
+        InputError: some clips have one annotated frame and others all.
+    """
+    places = [clip.annotated for clip in clips if clip.annotated is not None]
+    if not places:
+        return masks, None
+    if len(places) < len(clips):
+        raise InputError("a batch of clips with one annotated frame and of others; set loop.batch to 1")
+    return masks[torch.arange(len(clips)), places][:, None], torch.tensor(places)
+
+
+def stack_alike(frames: Sequence[Tensor]) -> Tensor:
+    """Return images of one size as a batch.
+
+    Raises:
+        InputError: they are of several sizes.
+    """
+    sizes = sorted({tuple(image.shape[-2:]) for image in frames})
+    if len(sizes) > 1:
+        shown = " and ".join(f"{height} x {width}" for height, width in sizes[:2])
+        raise InputError(f"a batch of frames of {shown} pixels (H x W); set loop.batch to 1, or give data of one size")
+    return torch.stack(list(frames))
+
+
+def normalise(frames: NDArray[np.uint8]) -> Tensor:
+    """Return RGB frames `(T, H, W, 3)` uint8 as `(T, 3, H, W)` float32 with ImageNet's mean and deviation removed."""
+    values = torch.from_numpy(np.ascontiguousarray(frames)).permute(0, 3, 1, 2).float().div_(255)
+    mean, deviation = (torch.tensor(value).view(1, 3, 1, 1) for value in (MEAN, DEVIATION))
+    return (values - mean).div_(deviation).contiguous()

@@ -1,0 +1,121 @@
+"""Where the layouts of data sets keep their frames, masks and expressions: folders to labelled videos."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from rvos.errors import InputError
+from rvos.files.json_files import expect_object, read_json
+from rvos.videos import Expression, Video
+from rvos_fusion.training.data.a2d import open_a2d
+from rvos_fusion.training.data.mevis import open_mevis
+from rvos_fusion.training.data.videos import LabelledVideo, VideoFolder
+
+
+def open_videos(folder: VideoFolder, *, window: int | None = None) -> list[LabelledVideo]:
+    """Return the labelled videos of a split, sorted by name.
+
+    Args:
+        window: frames around each annotated one, in the layout that has single ones.
+
+    Raises:
+        InputError: annotation files are missing or damaged, or there are no videos.
+    """
+    if folder.layout == "mevis":
+        return open_mevis(folder)
+    if folder.layout == "a2d-sentences":
+        return open_a2d(folder, window=window)
+    if folder.layout != "ref-youtube-vos":
+        return open_plain_videos(folder)
+    expressions = _read_videos(folder.root / "meta_expressions" / folder.split / "meta_expressions.json")
+    listing = folder.root / folder.split / "meta.json"
+    meta = _read_videos(listing) if listing.is_file() else {}
+    names = sorted(expressions)[: folder.videos]
+    if not names:
+        raise InputError(f"{folder.root}: split {folder.split} has no videos; check the folder")
+    return [_open_video(folder, name, expressions[name], meta.get(name, {})) for name in names]
+
+
+def _read_videos(path: Path) -> dict[str, Any]:
+    content = expect_object(read_json(path), where=str(path)).get("videos")
+    return expect_object(content, where=f"{path}: videos")
+
+
+def _open_video(folder: VideoFolder, name: str, entry: Mapping[str, Any], meta: Mapping[str, Any]) -> LabelledVideo:
+    pictures, masks = (folder.root / folder.split / part / name for part in ("JPEGImages", "Annotations"))
+    try:
+        frames = tuple(str(frame) for frame in entry["frames"])
+        expressions = tuple(
+            Expression(str(key), str(value["exp"]), (str(value["obj_id"]),) if "obj_id" in value else ())
+            for key, value in entry["expressions"].items()
+        )
+        kinds = {str(key): str(value.get("kind", "")) for key, value in entry["expressions"].items()}
+        categories = {
+            str(key): str(value["category"]) for key, value in meta.get("objects", {}).items() if "category" in value
+        }
+    except (KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{folder.root}: video {name} of {folder.split} lacks {error}; get the file again") from None
+    video = Video(name, frames, expressions, tuple(pictures / f"{frame}.jpg" for frame in frames))
+    labels = [masks / f"{frame}.png" for frame in frames]
+    return LabelledVideo(video, labels, categories=categories, kinds=kinds, in_memory=folder.in_memory)
+
+
+def open_plain_videos(folder: VideoFolder) -> list[LabelledVideo]:
+    """Return the videos of a folder whose layout has no expressions, sorted by name, as far as frames have masks.
+
+    Raises:
+        InputError: the folder or its list is missing, or there are no videos.
+    """
+    listers: dict[str, Callable[[VideoFolder], list[tuple[str, list[Path], list[Path]]]]] = {
+        "youtube-vos": _youtube_vos,
+        "davis17": _davis17,
+        "images": _images,
+    }
+    listed = listers[folder.layout](folder)[: folder.videos]
+    if not listed:
+        raise InputError(f"{folder.root}: no videos of layout {folder.layout}; check data.folders")
+    return [_open(folder, *entry) for entry in listed]
+
+
+def _open(folder: VideoFolder, name: str, pictures: list[Path], masks: list[Path]) -> LabelledVideo:
+    frames = tuple(path.stem for path in masks)
+    return LabelledVideo(Video(name, frames, (), tuple(pictures)), masks, in_memory=folder.in_memory)
+
+
+def _youtube_vos(folder: VideoFolder) -> list[tuple[str, list[Path], list[Path]]]:
+    """`<split>/{JPEGImages,Annotations}/<video>/<frame>`."""
+    root = folder.root / folder.split
+    return [_folders(path.name, root / "JPEGImages", root / "Annotations") for path in _inside(root / "Annotations")]
+
+
+def _davis17(folder: VideoFolder) -> list[tuple[str, list[Path], list[Path]]]:
+    """`ImageSets/2017/<split>.txt` and `{JPEGImages,Annotations}/480p/<video>/<frame>`."""
+    listing = folder.root / "ImageSets" / "2017" / f"{folder.split}.txt"
+    try:
+        names = sorted(listing.read_text(encoding="utf-8").split())
+    except OSError as error:
+        raise InputError(f"{listing}: cannot be read ({error.strerror}); check data.folders") from None
+    pictures, masks = (folder.root / part / "480p" for part in ("JPEGImages", "Annotations"))
+    return [_folders(name, pictures, masks) for name in names]
+
+
+def _images(folder: VideoFolder) -> list[tuple[str, list[Path], list[Path]]]:
+    """`{JPEGImages,Annotations}/<name>`: every image is a video of one frame."""
+    masks = [path for path in _inside(folder.root / "Annotations") if path.suffix.lower() == ".png"]
+    return [(path.stem, [folder.root / "JPEGImages" / f"{path.stem}.jpg"], [path]) for path in masks]
+
+
+def _folders(name: str, pictures: Path, masks: Path) -> tuple[str, list[Path], list[Path]]:
+    found = [path for path in _inside(masks / name) if path.suffix.lower() == ".png"]
+    if not found:
+        raise InputError(f"{masks / name}: no masks; restore them or drop the video")
+    return name, [pictures / name / f"{path.stem}.jpg" for path in found], found
+
+
+def _inside(folder: Path) -> list[Path]:
+    try:
+        return sorted(folder.iterdir())
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be read ({error.strerror}); check data.folders") from None

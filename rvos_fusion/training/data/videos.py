@@ -1,0 +1,162 @@
+"""Labelled videos, read frame by frame or kept in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rvos.errors import InputError
+from rvos.files.atomic import read_whole
+from rvos.files.images import LARGEST_IMAGE_FILE
+from rvos.masks.mask_images import decode_with_mode
+from rvos.settings import Size
+from rvos.videos import Video
+
+Layout = Literal["ref-youtube-vos", "mevis", "a2d-sentences", "youtube-vos", "davis17", "images"]
+
+
+class LabelledVideo:
+    """Frames, index masks and expressions of one video.
+
+    Args:
+        video: the frames; expressions know their object by its index in the masks.
+        labels: one index mask a frame: PNG files, or what returns that of a frame, `(H, W)` uint8.
+        categories: object id -> category, where the data set has them.
+        kinds: expression id -> what decides it, where the data set says so.
+        in_memory: keep decoded frames and masks; a read then costs nothing the second time.
+        annotated: the only frame whose mask is known; None: all are.
+    """
+
+    def __init__(
+        self,
+        video: Video,
+        labels: Sequence[Path] | Callable[[int], NDArray[np.uint8]],
+        *,
+        categories: Mapping[str, str] | None = None,
+        kinds: Mapping[str, str] | None = None,
+        in_memory: bool = False,
+        annotated: int | None = None,
+    ) -> None:
+        self.video = video
+        self.annotated = annotated
+        self.categories = categories or {}
+        self.kinds = kinds or {}
+        self._read_label = labels if callable(labels) else _Files(tuple(labels))
+        self._in_memory = in_memory
+        self._frames: dict[int, NDArray[np.uint8]] = {}
+        self._labels: dict[int, NDArray[np.uint8]] = {}
+
+    @property
+    def n_frames(self) -> int:
+        """Number of frames."""
+        return self.video.n_frames
+
+    def frames(self, indices: Sequence[int]) -> NDArray[np.uint8]:
+        """Return the frames `indices` as RGB `(n, H, W, 3)`.
+
+        Raises:
+            InputError: a frame cannot be read.
+        """
+        return np.stack([self._frame(index) for index in indices])
+
+    def labels(self, indices: Sequence[int]) -> NDArray[np.uint8]:
+        """Return the index masks of the frames `indices`, `(n, H, W)`, 0 = background.
+
+        Raises:
+            InputError: a mask cannot be read.
+        """
+        return np.stack([self._label(index) for index in indices])
+
+    def _frame(self, index: int) -> NDArray[np.uint8]:
+        if index in self._frames:
+            return self._frames[index]
+        frame = self.video.read_frame(index)
+        if self._in_memory:
+            self._frames[index] = frame
+        return frame
+
+    def _label(self, index: int) -> NDArray[np.uint8]:
+        if index in self._labels:
+            return self._labels[index]
+        label = self._read_label(index)
+        if self._in_memory:
+            self._labels[index] = label
+        return label
+
+
+@dataclass(frozen=True, slots=True)
+class _Files:
+    """Index masks in files, one a frame."""
+
+    paths: tuple[Path, ...]
+
+    def __call__(self, index: int) -> NDArray[np.uint8]:
+        return read_label(self.paths[index])
+
+
+def read_label(path: Path) -> NDArray[np.uint8]:
+    """Return the object indices `(H, W)` of an index PNG.
+
+    Raises:
+        InputError: the file is missing, cannot be decoded or has more than one channel.
+    """
+    label, _ = decode_with_mode(read_whole(path, most=LARGEST_IMAGE_FILE), where=str(path))
+    if label.ndim != 2:
+        raise InputError(f"{path}: has {label.ndim} axes, expected an index image; convert it to palette or grey")
+    return label
+
+
+MOTION = "motion"
+"""Kind of the expressions that only motion decides, in the data that says so."""
+
+
+@dataclass(frozen=True, slots=True)
+class VideoFolder:
+    """Where labelled videos are.
+
+    Args:
+        root: folder with `meta_expressions` and one folder a split, or of another layout.
+        split: name of the split; it needs `Annotations`.
+        layout: "ref-youtube-vos", "mevis", "a2d-sentences" or, without expressions: "youtube-vos"
+            (`<split>/JPEGImages/<video>`), "davis17" (`ImageSets/2017/<split>.txt`) or "images"
+            (`JPEGImages/<name>.jpg`, one-frame videos).
+        videos: at most so many, the first by name; None: all.
+        in_memory: keep decoded frames (about 1 MB for twelve frames of 128x224).
+    """
+
+    root: Path
+    split: str = "train"
+    layout: Layout = "ref-youtube-vos"
+    videos: Size | None = None
+    in_memory: bool = False
+
+
+def object_of(video: LabelledVideo, number: int) -> int:
+    """Return the object that a sentence names.
+
+    Raises:
+        InputError: none, several, or no index.
+    """
+    sentence = video.video.expressions[number]
+    try:
+        (name,) = sentence.object_ids
+        return int(name)
+    except ValueError:
+        raise InputError(
+            f"{video.video.id}/{sentence.id}: objects {sentence.object_ids}; training needs exactly one index"
+        ) from None
+
+
+def objects_seen(label: NDArray[np.uint8], *, least: int = 1) -> list[int]:
+    """Return the objects of an index mask with at least `least` pixels; 255 is no object.
+
+    Args:
+        label: `(H, W)` or `(T, H, W)`.
+    """
+    counts = np.bincount(label.ravel(), minlength=256)
+    return [int(index) for index in np.flatnonzero(counts[:255] >= max(least, 1)) if index > 0]

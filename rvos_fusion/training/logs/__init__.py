@@ -1,0 +1,1 @@
+"""What a training tells: records, curves, pictures, loggers."""

@@ -1,0 +1,151 @@
+"""Training states as safetensors: everything that an exact continuation needs, and no pickled code."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from runners.checkpoints.loading import CheckpointFile, match_keys, read_checkpoint
+from rvos.errors import CheckpointError
+from rvos.files.atomic import replacing
+from rvos_fusion.training.config import InitialWeights
+from rvos_fusion.training.running.averaging import AveragedWeights
+
+FORMAT = "rvos-training-1"
+
+
+@dataclass(slots=True)
+class Position:
+    """Where a training stands.
+
+    Args:
+        step: optimiser steps that are done.
+        seconds: wall time used by all its runs.
+        best: best validation score so far, 0 to 100; negative before the first.
+    """
+
+    step: int = 0
+    seconds: float = 0.0
+    best: float = -1.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Trainable:
+    """The parts of a training that change from step to step."""
+
+    network: nn.Module
+    optimiser: torch.optim.Optimizer
+    average: AveragedWeights | None = None
+
+
+def save_state(path: Path, parts: Trainable, position: Position, *, name: str, scale: float = 1.0) -> None:
+    """Write the training's state atomically.
+
+    Args:
+        name: of the training; another training refuses the file.
+        scale: loss scale of half precision.
+    """
+    tensors = {f"network.{key}": value for key, value in parts.network.state_dict().items()}
+    for index, state in parts.optimiser.state_dict()["state"].items():
+        tensors |= {f"optimiser.{index}.{key}": torch.as_tensor(value) for key, value in state.items()}
+    if parts.average:
+        tensors |= {f"average.{key}": value for key, value in parts.average.state.items()}
+    tensors["random.cpu"] = torch.get_rng_state()
+    if torch.cuda.is_available():
+        tensors["random.cuda"] = torch.cuda.get_rng_state()
+    metadata = {
+        "format": FORMAT,
+        "training": name,
+        "step": str(position.step),
+        "seconds": repr(position.seconds),
+        "best": repr(position.best),
+        "scale": repr(scale),
+        "average_updates": str(parts.average.n_updates if parts.average else 0),
+    }
+    # Tied and viewed tensors are written apart, as a state dict lists them.
+    write_tensors(path, {key: value.detach().cpu().clone().contiguous() for key, value in tensors.items()}, metadata)
+
+
+def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
+    """Write a safetensors file atomically.
+
+    Raises:
+        StoreError: it cannot be written.
+    """
+    with replacing(path) as temporary:
+        save_file(tensors, temporary, metadata)
+
+
+def load_state(path: Path, parts: Trainable, *, name: str) -> tuple[Position, float]:
+    """Put a saved state into `parts`; return where the training stood and its loss scale.
+
+    Raises:
+        CheckpointError: no state of this training, or it does not fit the network or the optimiser.
+    """
+    file = read_checkpoint(path)
+    metadata = file.metadata
+    if metadata.get("format") != FORMAT or metadata.get("training") != name:
+        found = metadata.get("training", "no training state")
+        raise CheckpointError(f"{path}: holds {found}, expected the state of {name}; give another folder")
+    try:
+        parts.network.load_state_dict(_part(file, "network."))
+        _load_optimiser(parts.optimiser, _part(file, "optimiser."))
+        if parts.average:
+            parts.average.state = {key: value.clone() for key, value in _part(file, "average.").items()}
+            parts.average.n_updates = int(metadata["average_updates"])
+    except (RuntimeError, ValueError, KeyError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise CheckpointError(f"{path}: does not fit this configuration ({reason}); start anew") from None
+    torch.set_rng_state(file.state["random.cpu"])
+    if torch.cuda.is_available() and "random.cuda" in file.state:
+        torch.cuda.set_rng_state(file.state["random.cuda"])
+    position = Position(int(metadata["step"]), float(metadata["seconds"]), float(metadata["best"]))
+    return position, float(metadata["scale"])
+
+
+def _part(file: CheckpointFile, prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): value for name, value in file.state.items() if name.startswith(prefix)}
+
+
+def _load_optimiser(optimiser: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
+    content: dict[str, Any] = optimiser.state_dict()
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, value in tensors.items():
+        index, _, key = name.partition(".")
+        state.setdefault(int(index), {})[key] = value
+    optimiser.load_state_dict({"state": state, "param_groups": content["param_groups"]})
+
+
+def start_from(network: nn.Module, initial: InitialWeights) -> int:
+    """Load the initial weights into the network; return how many tensors were taken.
+
+    Raises:
+        CheckpointError: nothing fits, or (strict) something that `keep` names is missing.
+    """
+    file = read_checkpoint(initial.path)
+    flat = {name: _flatten_time(value) for name, value in file.state.items()}
+    state, report = match_keys(network, flat, renames=initial.renames, ignored=("",))
+    wanted = {name: value.float() for name, value in state.items() if re.search(initial.keep, name)}
+    missing = [name for name in report.missing if re.search(initial.keep, name)] if initial.strict else []
+    if missing or not wanted:
+        some = ", ".join(missing[:5]) or "every key"
+        raise CheckpointError(f"{initial.path}: {some} is missing or of another shape; check initial.keep and renames")
+    network.load_state_dict({**network.state_dict(), **wanted})
+    return len(wanted)
+
+
+def _flatten_time(kernel: Tensor) -> Tensor:
+    """Return a video kernel `(C, 3, T, h, w)` summed over time; anything else as it is.
+
+    Released Video-Swin files embed pairs of frames, the segmentation networks single ones.
+
+    Source: backbones.md, section 1.5.
+    """
+    is_patch_kernel = kernel.dim() == 5 and kernel.shape[1] == 3
+    return kernel.sum(2, keepdim=True) if is_patch_kernel else kernel

@@ -1,0 +1,1 @@
+"""Scores of networks in training on labelled videos."""

@@ -1,0 +1,53 @@
+"""Scores of a checkpoint on labelled videos: `python -m rvos_fusion.training.scores.unseen CHECKPOINT --runner soc`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import deaot_toolkit
+import torch
+import yaml
+
+from runners.registry import RUNNERS
+from rvos_fusion.training.data.videos import VideoFolder
+from rvos_fusion.training.scores.member_scores import MemberValidation, member_scores
+from rvos_fusion.training.scores.propagation_scores import PropagationValidation, propagation_scores
+
+
+def score_checkpoint(
+    checkpoint: Path, folder: VideoFolder, *, runner: str | None, options: Mapping[str, str | int | float | bool]
+) -> Mapping[str, float]:
+    """Return J, F and J&F (0 to 100) of a referring network, or of true key-frame masks that AOT or DeAOT carries.
+
+    Args:
+        runner: of the referring network, with its options; None: the checkpoint is AOT's or DeAOT's.
+    """
+    if runner is None:
+        with torch.inference_mode():
+            return propagation_scores(deaot_toolkit.load(checkpoint), PropagationValidation(folder))
+    return member_scores(runner, checkpoint, MemberValidation(folder, options), device=torch.device("cpu"))
+
+
+def main() -> None:
+    """Print the scores as JSON."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("checkpoint", type=Path)
+    parser.add_argument("--runner", choices=RUNNERS, help="none: AOT or DeAOT")
+    parser.add_argument("--data", type=Path, required=True, help="folder of `rvos synthesize`")
+    parser.add_argument("--split", default="valid")
+    parser.add_argument("--videos", type=int)
+    parser.add_argument("--option", action="append", default=[], metavar="KEY=VALUE", help="of the runner")
+    arguments = parser.parse_args()
+    pairs = (option.partition("=") for option in arguments.option)
+    options = {key: yaml.safe_load(value) for key, _, value in pairs}
+    folder = VideoFolder(arguments.data, arguments.split, videos=arguments.videos)
+    scores = score_checkpoint(arguments.checkpoint, folder, runner=arguments.runner, options=options)
+    print(json.dumps({name: round(value, 2) for name, value in scores.items()}))
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    main()

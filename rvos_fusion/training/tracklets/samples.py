@@ -1,0 +1,264 @@
+"""Samples of the grounding training: candidates of a video, its sentences, and which candidate each of them means."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from runners.networks.tracklets.network import Paths
+from runners.networks.tracklets.paths import PATH_FEATURES, describe_paths
+from rvos.errors import InputError
+from rvos.settings import Chance, Count, Positive, Range
+from rvos_fusion.training.data.clip_augmentation import Clip, resize
+from rvos_fusion.training.data.clips import normalise, stack_alike
+from rvos_fusion.training.data.layouts import open_videos
+from rvos_fusion.training.data.videos import MOTION, LabelledVideo, VideoFolder, object_of, objects_seen
+from rvos_fusion.training.tracklets.candidates import CandidateSettings, make_candidates, tracklet_overlaps
+
+_LEAST_PIXELS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class TrackletData:
+    """Labelled videos and how they become samples.
+
+    Args:
+        clips: "frame": one frame is the whole video (pre-training); "video": all frames, of which `frames` are looked
+            at while paths come from all of them.
+        expressions: of a video at most so many, drawn at random.
+        motion: so much likelier than others, sentences that only motion decides are drawn; "frame" has none of them.
+        flip: chance of mirroring; "left" and "right" change places in the text.
+        least_iou: tracklet-IoU with the truth that a label needs; sentences without one are left out.
+        margin: other tracklets within this of the label's IoU are near-duplicates, not wrong: the loss ignores them.
+    """
+
+    folder: VideoFolder
+    clips: Literal["frame", "video"] = "video"
+    frames: Count = 2
+    expressions: Count = 6
+    motion: Positive = 1.0
+    flip: Chance = 0.5
+    least_iou: Annotated[float, Range(above=0, most=1)] = 0.5
+    margin: Chance = 0.15
+    candidates: CandidateSettings = field(default_factory=CandidateSettings)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Labels:
+    """What N sentences mean.
+
+    Args:
+        videos: `(N,)` int64, the video of each in the batch.
+        texts: the sentences.
+        kinds: what decides each of them; empty where the data does not say.
+        tracklets: `(N,)` int64, the slot that is meant.
+        rivals: `(N, P)` bool, slots that are neither right nor wrong.
+        shown: `(N, S)` bool, frames in which the meant tracklet has a mask.
+        quality: `(N, P)` float32, tracklet-IoU of every slot with the truth.
+    """
+
+    videos: Tensor
+    texts: tuple[str, ...]
+    kinds: tuple[str, ...]
+    tracklets: Tensor
+    rivals: Tensor
+    shown: Tensor
+    quality: Tensor
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TrackletBatch:
+    """B videos with P slots each; see `GroundingNetwork.encode_slots`."""
+
+    frames: Tensor
+    masks: Tensor
+    present: Tensor
+    paths: Paths
+    labels: Labels
+
+    def to(self, device: torch.device) -> TrackletBatch:
+        """Return the same batch on `device`."""
+        labels = self.labels
+        return TrackletBatch(
+            self.frames.to(device),
+            self.masks.to(device),
+            self.present.to(device),
+            self.paths.to(device),
+            Labels(
+                labels.videos.to(device),
+                labels.texts,
+                labels.kinds,
+                labels.tracklets.to(device),
+                labels.rivals.to(device),
+                labels.shown.to(device),
+                labels.quality.to(device),
+            ),
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sample:
+    """One video with its candidates and sentences.
+
+    Args:
+        frames: `(S, h, w, 3)` uint8, those that are looked at.
+        chosen: `(S,)` int64, their indices.
+        candidates: `(P, T, H, W)` bool.
+        texts, kinds: of E sentences.
+        quality: `(E, P)` float64, tracklet-IoU with the truth.
+    """
+
+    frames: NDArray[np.uint8]
+    chosen: NDArray[np.int64]
+    candidates: NDArray[np.bool_]
+    texts: tuple[str, ...]
+    kinds: tuple[str, ...]
+    quality: NDArray[np.float64]
+
+
+class TrackletSamples:
+    """One sample a video.
+
+    Args:
+        slots: candidates of a sample at most.
+        short_side: frames are resized to it, pixels.
+    """
+
+    def __init__(self, data: TrackletData, *, slots: int, short_side: int) -> None:
+        self.data, self._slots, self._short_side = data, slots, short_side
+        self.videos = open_videos(data.folder)
+
+    def __len__(self) -> int:
+        """Return the number of samples."""
+        return len(self.videos)
+
+    def sample(self, index: int, random: np.random.Generator, *, every: bool = False) -> Sample | None:
+        """Return sample `index`; None where no sentence has a tracklet.
+
+        Args:
+            every: all sentences and frames, not mirrored, for validation.
+
+        Raises:
+            InputError: a file cannot be read, or a sentence names no single object.
+        """
+        data, video = self.data, self.videos[index]
+        span = [int(random.integers(video.n_frames))] if data.clips == "frame" else list(range(video.n_frames))
+        labels = video.labels(span)
+        seen = objects_seen(labels, least=_LEAST_PIXELS)
+        chosen = np.arange(len(span)) if every else _draw_frames(len(span), data.frames, random)
+        numbers = self._sentences(video, seen, random, every=every)
+        if not numbers:
+            return None
+        truths = np.stack([labels == name for name in seen])
+        candidates = make_candidates(truths, data.candidates, most=self._slots, random=random)
+        rows = [seen.index(object_of(video, number)) for number in numbers]
+        quality = tracklet_overlaps(truths, candidates)[rows]
+        labelled = quality.max(1) >= data.least_iou
+        kept = [number for number, has in zip(numbers, labelled, strict=True) if has]
+        if not kept:
+            return None
+        frames = video.frames([span[place] for place in chosen])
+        texts = tuple(" ".join(video.video.expressions[number].text.lower().split()) for number in kept)
+        kinds = tuple(video.kinds.get(video.video.expressions[number].id, "") for number in kept)
+        found = Sample(frames, chosen, candidates, texts, kinds, quality[labelled])
+        return mirror(found) if not every and random.random() < data.flip else found
+
+    def _sentences(
+        self, video: LabelledVideo, seen: Sequence[int], random: np.random.Generator, *, every: bool
+    ) -> list[int]:
+        """Return which sentences of a video are asked: those of objects that are seen, some or all."""
+        data = self.data
+        numbers, weights = [], []
+        for number, sentence in enumerate(video.video.expressions):
+            moves = video.kinds.get(sentence.id) == MOTION
+            if object_of(video, number) in seen and not (moves and data.clips == "frame"):
+                numbers.append(number)
+                weights.append(data.motion if moves else 1.0)
+        if every or len(numbers) <= data.expressions:
+            return numbers
+        chances = np.array(weights) / np.sum(weights)
+        return [int(number) for number in random.choice(numbers, data.expressions, replace=False, p=chances)]
+
+    def collate(self, samples: Sequence[Sample]) -> TrackletBatch:
+        """Return samples as one batch; all have the same number of frames that are looked at.
+
+        Raises:
+            InputError: no sample, or frames of several sizes.
+        """
+        if not samples:
+            raise InputError(f"{self.data.folder.root}: no sentence of a batch has a tracklet; raise loop.batch")
+        slots = max(len(sample.candidates) for sample in samples)
+        length = max(sample.candidates.shape[1] for sample in samples)
+        present = torch.zeros((len(samples), slots), dtype=torch.bool)
+        features = torch.zeros((len(samples), length, slots, PATH_FEATURES))
+        padding = torch.ones((len(samples), length), dtype=torch.bool)
+        frames, masks = [], []
+        for row, sample in enumerate(samples):
+            n_slots, n_frames = sample.candidates.shape[:2]
+            present[row, :n_slots], padding[row, :n_frames] = True, False
+            by_frame = np.ascontiguousarray(sample.candidates.transpose(1, 0, 2, 3))
+            features[row, :n_frames, :n_slots] = torch.from_numpy(describe_paths(by_frame))
+            looked = np.zeros((len(sample.chosen), slots, *by_frame.shape[2:]), np.float32)
+            looked[:, :n_slots] = by_frame[sample.chosen]
+            masks.append(torch.from_numpy(looked))
+            frames.append(normalise(self._resize(sample.frames)))
+        paths = Paths(features, padding, torch.from_numpy(np.stack([sample.chosen for sample in samples])))
+        labels = self._labels(samples, slots)
+        return TrackletBatch(stack_alike(frames), stack_alike(masks), present, paths, labels)
+
+    def _resize(self, frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        return resize(Clip(frames, np.zeros(frames.shape[:3], np.bool_), ""), self._short_side).frames
+
+    def _labels(self, samples: Sequence[Sample], slots: int) -> Labels:
+        videos = [row for row, sample in enumerate(samples) for _ in sample.texts]
+        quality = np.zeros((len(videos), slots), np.float32)
+        rows = [row for sample in samples for row in sample.quality]
+        for place, row in enumerate(rows):
+            quality[place, : len(row)] = row
+        best = quality.argmax(1)
+        top = quality[np.arange(len(best)), best][:, None]
+        rivals = (quality >= self.data.least_iou) & (quality >= top - self.data.margin)
+        rivals[np.arange(len(best)), best] = False
+        shown = [
+            samples[video].candidates[slot][samples[video].chosen].any((1, 2))
+            for video, slot in zip(videos, best, strict=True)
+        ]
+        return Labels(
+            torch.tensor(videos),
+            tuple(text for sample in samples for text in sample.texts),
+            tuple(kind for sample in samples for kind in sample.kinds),
+            torch.from_numpy(best),
+            torch.from_numpy(rivals),
+            torch.from_numpy(np.stack(shown)),
+            torch.from_numpy(quality),
+        )
+
+
+def mirror(sample: Sample) -> Sample:
+    """Return the sample mirrored left to right, with its words.
+
+    Source: soc.md, section 6.3.
+    """
+    texts = tuple(re.sub("left|right", lambda side: "right" if side[0] == "left" else "left", t) for t in sample.texts)
+    frames, candidates = sample.frames[:, :, ::-1], sample.candidates[..., ::-1]
+    return Sample(
+        np.ascontiguousarray(frames),
+        sample.chosen,
+        np.ascontiguousarray(candidates),
+        texts,
+        sample.kinds,
+        sample.quality,
+    )
+
+
+def _draw_frames(n_frames: int, wanted: int, random: np.random.Generator) -> NDArray[np.int64]:
+    """Return `wanted` frames in order, different ones where there are as many."""
+    drawn = random.choice(n_frames, wanted, replace=n_frames < wanted)
+    return np.sort(drawn).astype(np.int64)

@@ -1,0 +1,1 @@
+"""Checkpoints: which network a file holds, where it comes from, its licence."""

@@ -1,0 +1,97 @@
+"""One file of a hub, fetched so that a download that was killed goes on where it was, and compared with its checksum.
+
+The library's own `hf_hub_download` begins anew in every process, since it cannot trust locks of network file systems.
+Here a folder is fetched by one person; what two would write into each other the checksum shows.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import quote, urlsplit
+
+from rvos.errors import InputError, StoreError
+from rvos.files.atomic import hash_file
+
+PARTS = ".parts"
+"""The folder of what is not whole yet, beside the files."""
+_SHA256, _BLOB = re.compile(r"[0-9a-f]{64}"), re.compile(r"[0-9a-f]{40}")
+
+
+def download(repository: str, file: str, target: Path) -> None:
+    """Bring one file of a repository to a folder.
+
+    Raises:
+        InputError: not to be had, offline mode, or damaged on the way.
+        StoreError: the folder cannot be written.
+    """
+    # Late: the library is slow to load, and reads the environment then (HF_HUB_OFFLINE, HF_ENDPOINT, proxies).
+    from huggingface_hub import constants
+    from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, OfflineModeIsEnabled
+
+    where = f"{constants.ENDPOINT}/{repository}: {file}"
+    try:
+        _fetch(f"{constants.ENDPOINT}/{repository}/resolve/main/{quote(file)}", target, file)
+    except OfflineModeIsEnabled:
+        raise InputError(
+            f"{where}: offline mode (HF_HUB_OFFLINE), and it is not in {target}; copy it there, or fetch it when online"
+        ) from None
+    except EntryNotFoundError:
+        raise InputError(f"{where}: no such file there any more; open the address and look for it") from None
+    except HfHubHTTPError as error:
+        raise InputError(f"{where}: refused ({_shorten(error)}); open the address in a browser") from None
+    except OSError as error:
+        raise StoreError(
+            f"{target / file}: cannot be fetched ({error.strerror or _shorten(error)}); run it again to go on"
+        ) from None
+    except Exception as error:
+        if not type(error).__module__.startswith("httpx"):  # whichever of its generations the library uses
+            raise
+        raise InputError(f"{where}: no connection ({_shorten(error)}); run it again to go on where it was") from None
+
+
+def _fetch(url: str, target: Path, file: str) -> None:
+    from huggingface_hub import get_hf_file_metadata
+    from huggingface_hub.file_download import http_get
+    from huggingface_hub.utils import build_hf_headers
+
+    described = get_hf_file_metadata(url)
+    etag = described.etag or ""
+    checksum = _find_checksum(etag)
+    if checksum is not None and (target / file).is_file() and checksum(target / file) == etag:
+        return
+    # By its checksum: another version of the file is another part.
+    part = target / PARTS / f"{file.replace('/', '--')}.{etag[:16] or 'unknown'}"
+    part.parent.mkdir(parents=True, exist_ok=True)
+    # A token is for the hub alone, not for where it leads.
+    is_same = urlsplit(described.location).netloc == urlsplit(url).netloc
+    headers = {**(build_hf_headers() if is_same else {}), "Accept-Encoding": "identity"}
+    with part.open("ab") as stream:
+        if described.size is not None and stream.tell() > described.size:
+            stream.truncate(0)
+        begun = stream.seek(0, 2)
+        http_get(described.location, stream, resume_size=begun, headers=headers, expected_size=described.size)
+    if checksum is not None and checksum(part) != etag:
+        part.unlink()
+        raise InputError(f"{url}: damaged on the way (its checksum is not {etag}); run it again to fetch it anew")
+    (target / file).parent.mkdir(parents=True, exist_ok=True)
+    part.replace(target / file)
+
+
+def _find_checksum(etag: str) -> Callable[[Path], str] | None:
+    """Return what gives the checksum that a hub names a file by; None: it names none."""
+    if _SHA256.fullmatch(etag):
+        return hash_file
+    return _hash_blob if _BLOB.fullmatch(etag) else None
+
+
+def _hash_blob(path: Path) -> str:
+    """Return the name that git gives a file."""
+    content = path.read_bytes()
+    return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
+
+
+def _shorten(error: Exception) -> str:
+    return " ".join(str(error).split())[:160]

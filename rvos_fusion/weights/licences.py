@@ -1,0 +1,142 @@
+"""Licence and attribution of every weight, data set and import that a result stands on; unknown ones are named."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from rvos.errors import InputError
+from rvos.files.atomic import open_regular
+from rvos.files.json_files import parse_json
+from rvos.settings import INVALID, Loader, Problems, read_document
+from rvos_fusion.kinds.base import Node, NodeFile
+from rvos_fusion.recipe.recipe import Recipe
+from rvos_fusion.weights.known_weights import FAMILIES
+
+STATEMENTS = "licences.yaml"
+_UNKNOWN = "unknown"
+_ANY = "*"
+_WEIGHTS = ("checkpoint", "tokeniser")
+# Of safetensors that this project wrote; whoever trained them says under which licence they are.
+_OWN_ENTRIES = ("rvos_network", "deaot_config")
+_LARGEST_HEADER = 1 << 24
+_DATA = {"mevis": ("non-commercial", "MeViS, its authors")}
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One thing that a result stands on.
+
+    Args:
+        what: checkpoint, tokeniser, masks, source, or data set.
+        path: of it.
+        licence: `unknown` where nobody states it.
+        attribution: whom to name.
+        nodes: that read it.
+    """
+
+    what: str
+    path: str
+    licence: str
+    attribution: str
+    nodes: tuple[str, ...]
+
+    @property
+    def is_known(self) -> bool:
+        """Whether its licence is stated."""
+        return self.licence != _UNKNOWN
+
+    def as_json(self) -> dict[str, object]:
+        """Return it as plain values."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class _Statement:
+    """What a `licences.yaml` says of a file beside it."""
+
+    licence: str
+    attribution: str = ""
+
+
+def list_sources(recipe: Recipe, nodes: Sequence[Node]) -> list[Source]:
+    """Return everything that nodes stand on, the data set last.
+
+    Raises:
+        ConfigError: a `licences.yaml` that cannot be used.
+    """
+    readers: dict[Path, tuple[NodeFile, list[str]]] = {}
+    for node in nodes:
+        for file in _list_files(node):
+            readers.setdefault(file.path, (file, []))[1].append(node.name)
+    found = []
+    for path, (file, names) in readers.items():
+        licence, attribution = _state(path) or _recognise(file)
+        found.append(Source(file.what, str(path), licence, attribution, tuple(dict.fromkeys(names))))
+    root, form = recipe.dataset.root, recipe.dataset.format
+    licence, attribution = _state(root) or _DATA.get(form, (_UNKNOWN, form))
+    return [*found, Source("data set", str(root), licence, attribution, ())]
+
+
+def list_ancestors(recipe: Recipe, name: str) -> list[Node]:
+    """Return a node and everything that it stands on, in the recipe's order."""
+    wanted: set[str] = set()
+    waiting = [name]
+    while waiting:
+        one = waiting.pop()
+        if one not in wanted:
+            wanted.add(one)
+            waiting += recipe.node(one).inputs()
+    return [node for node in recipe.nodes if node.name in wanted]
+
+
+def _list_files(node: Node) -> Iterator[NodeFile]:
+    """Yield the weights and imports of a node; of its own code the first file stands for all."""
+    files = node.files()
+    yield from (file for file in files if file.what in (*_WEIGHTS, "masks", "detections"))
+    yield from [file for file in files if file.what == "source"][:1]
+
+
+def _state(path: Path) -> tuple[str, str] | None:
+    """Return what the `licences.yaml` beside a file or folder says of it."""
+    place = path.parent / STATEMENTS
+    if not place.is_file():
+        return None
+    problems = Problems(place)
+    found = Loader(problems).read(Mapping[str, _Statement], read_document(place, what="licences"), "licences")
+    problems.check()
+    assert found is not INVALID
+    stated = found.get(path.name) or found.get(_ANY)
+    return None if stated is None else (stated.licence, stated.attribution)
+
+
+def _recognise(file: NodeFile) -> tuple[str, str]:
+    family = FAMILIES.get(file.family)
+    if family is None or _is_own(file.path):
+        return _UNKNOWN, ""
+    return family.licence, family.attribution
+
+
+def _is_own(path: Path) -> bool:
+    """Tell whether a file was written by this project; only its header is read, without torch."""
+    try:
+        with open_regular(path) as stream:
+            size = int.from_bytes(stream.read(8), "little")
+            header = parse_json(stream.read(size), where=str(path)) if 0 < size <= _LARGEST_HEADER else {}
+    except (OSError, InputError):
+        return False
+    entries = header.get("__metadata__") if isinstance(header, dict) else None
+    return isinstance(entries, dict) and any(name in entries for name in _OWN_ENTRIES)
+
+
+def explain(sources: Iterable[Source]) -> Iterator[str]:
+    """Yield a line for each source."""
+    for source in sources:
+        by = f"; name {source.attribution}" if source.attribution else ""
+        nodes = f" ({', '.join(source.nodes)})" if source.nodes else ""
+        if source.is_known:
+            yield f"{source.what} {source.path}: {source.licence}{by}{nodes}"
+        else:
+            place = Path(source.path).parent / STATEMENTS
+            yield f"{source.what} {source.path}: unknown{by}{nodes}; state it in {place}"

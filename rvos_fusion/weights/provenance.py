@@ -1,0 +1,152 @@
+"""What a submission was made of: recipe, fingerprints, checkpoints, versions; written beside the archive."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import subprocess
+from collections.abc import Mapping, Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from rvos.files.atomic import hash_file, write_atomically
+from rvos_fusion.kinds.checksums import Checksums, hash_json
+from rvos_fusion.planning.plan import Plan
+from rvos_fusion.recipe.recipe import Recipe
+from rvos_fusion.weights.licences import list_ancestors, list_sources
+
+_PATIENCE = 20.0
+_PACKAGES = (
+    "rvos-fusion",
+    "torch",
+    "numpy",
+    "transformers",
+    "pycocotools",
+    "opencv-python-headless",
+    "Pillow",
+    "scipy",
+)
+
+
+def name_manifest(archive: Path) -> Path:
+    """Return where the manifest of an archive lies."""
+    return archive.with_suffix(".provenance.json")
+
+
+def write_manifest(
+    archive: Path, plan: Plan, node: str, *, overrides: Sequence[str], n_masks: int, filled: Sequence[str] = ()
+) -> Path:
+    """Write what `archive` was made of, without times or machine names, and return the file.
+
+    Args:
+        filled: videos that have black masks in place of a result.
+
+    Raises:
+        StoreError: it cannot be written.
+    """
+    recipe = plan.recipe
+    content = {
+        "archive": {"name": archive.name, "sha256": hash_file(archive), "masks": n_masks},
+        "dataset": {
+            "format": recipe.dataset.format,
+            "root": str(recipe.dataset.root),
+            "split": recipe.dataset.split,
+            "videos": len(plan.tasks[node]),
+        },
+        "node": node,
+        "recipe": _describe_recipe(recipe, overrides),
+        "checkpoints": _list_checkpoints(plan),
+        "imports": _list_imports(plan),
+        "groups": _describe_groups(recipe),
+        "data": _hash_data(plan, node),
+        "licences": [source.as_json() for source in list_sources(recipe, list_ancestors(recipe, node))],
+        "commit": find_commit(),
+        "protocols": _list_protocols(plan),
+        **({"filled with black masks": list(filled)} if filled else {}),
+        "fingerprints": {task.video.id: task.fingerprint for task in plan.tasks[node]},
+        "versions": list_versions(),
+    }
+    path = name_manifest(archive)
+    write_atomically(path, (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode())
+    return path
+
+
+def _describe_recipe(recipe: Recipe, overrides: Sequence[str]) -> Mapping[str, Any]:
+    text = recipe.path.read_bytes()
+    return {
+        "path": str(recipe.path),
+        "sha256": hashlib.sha256(text).hexdigest(),
+        "set": list(overrides),
+        "text": text.decode("utf-8", "replace"),
+    }
+
+
+def _list_protocols(plan: Plan) -> Mapping[str, str]:
+    """Return, for every network of the plan, which frames of a video it saw together."""
+    return {node.name: protocol for node in plan.nodes if (protocol := node.protocol()) is not None}
+
+
+def _list_checkpoints(plan: Plan) -> Mapping[str, str]:
+    """Return path -> sha256 of every checkpoint that a node of the plan reads."""
+    paths = [file.path for node in plan.nodes for file in node.files() if file.use == "checkpoint"]
+    checksums = Checksums(plan.recipe.workspace)
+    return {str(path): checksums.get(path) for path in dict.fromkeys(paths)}
+
+
+def _list_imports(plan: Plan) -> Mapping[str, str]:
+    """Return path -> sha256 of everything that was made elsewhere: masks, detections, group files."""
+    paths = [file.path for node in plan.nodes for file in node.files() if file.use == "data"]
+    checksums = Checksums(plan.recipe.workspace)
+    found = {str(path): checksums.get(path) for path in dict.fromkeys(paths)}
+    checksums.save()
+    return found
+
+
+def _describe_groups(recipe: Recipe) -> Mapping[str, str | None]:
+    """Return the rule, and the checksum of the groups that masks decided, where they did."""
+    found = recipe.workspace / "groups.json"
+    is_by_masks = recipe.groups.by in ("runs", "agreement")
+    return {"by": recipe.groups.by, "sha256": hash_file(found) if is_by_masks and found.is_file() else None}
+
+
+def _hash_data(plan: Plan, node: str) -> Mapping[str, str | None]:
+    """Return the checksum of the expressions and frame lists of all videos, and of the images where a network saw them.
+
+    Masks that were made elsewhere need no images: reading all of them for this alone would take minutes.
+    """
+    checksums = Checksums(plan.recipe.workspace)
+    videos = [task.video for task in plan.tasks[node]]
+    listed = [[one.id, one.frames, [[e.id, e.text, e.object_ids] for e in one.expressions]] for one in videos]
+    sees_images = any(one.worker_key() is not None for one in plan.nodes)
+    images = hash_json([checksums.frames(video) for video in videos]) if sees_images else None
+    checksums.save()
+    return {"expressions": hash_json(listed), "images": images}
+
+
+def find_commit() -> str | None:
+    """Return the commit of this program, with `-dirty` where files differ from it; None where it has none."""
+    folder = Path(__file__).resolve().parents[2]
+    words = ("git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*")
+    try:
+        # Another project's history, in which this one is installed, is not asked.
+        if (folder / ".git").exists():
+            done = subprocess.run(words, capture_output=True, text=True, timeout=_PATIENCE, check=True)
+            return done.stdout.strip() or None
+        direct = metadata.distribution("rvos-fusion").read_text("direct_url.json")
+        commit = json.loads(direct or "{}").get("vcs_info", {}).get("commit_id")
+        return None if commit is None else str(commit)
+    except (OSError, ValueError, AttributeError, subprocess.SubprocessError, metadata.PackageNotFoundError):
+        return None
+
+
+def list_versions() -> Mapping[str, str]:
+    """Return the versions of Python and of the packages that can change a result."""
+    versions = {"python": platform.python_version()}
+    for name in _PACKAGES:
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            versions[name] = "missing"
+    return versions

@@ -1,0 +1,69 @@
+"""The command line itself: every command loads, options may stand between names, errors are one line."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+from small_data import write_split
+
+from rvos_fusion.commands.cli import COMMANDS, build_parser, main
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help_with_an_example(command: str) -> None:
+    text = build_parser(command).format_help()
+    assert f"usage: rvos {command}" in text
+    assert "example" in text
+
+
+def test_options_may_stand_between_names(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_split(tmp_path)
+    recipe = str(tmp_path / "pipeline.yaml")
+    assert main(["run", recipe, "--quiet"]) == 0
+    assert main(["table", recipe, "a", "--jobs", "1", "final"]) == 0
+    # The named rows in their order; further inputs of the last row follow, marked with a plus.
+    rows = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
+    assert [row for row in rows if row != "+"] == ["node", "a", "final"]
+
+
+@pytest.mark.parametrize("words", [[], ["nonsense"], ["run"], ["run", "a.yaml", "--nonsense"]], ids=str)
+def test_wrong_words_exit_with_2(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(words)
+    assert stop.value.code == 2
+    assert "usage: rvos" in capsys.readouterr().err
+
+
+def test_a_user_s_error_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", str(tmp_path / "absent.yaml")]) == 2
+    captured = capsys.readouterr()
+    assert captured.err.startswith("rvos run: ")
+    assert len(captured.err.splitlines()) == 1
+
+
+def test_a_mistyped_command_gets_a_suggestion(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["tabel", "pipeline.yaml"])
+    assert capsys.readouterr().err.splitlines()[-1] == "rvos: error: no command 'tabel'; did you mean 'table'?"
+
+
+def test_the_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(["--version"])
+    assert stop.value.code == 0
+    assert capsys.readouterr().out.split() == ["rvos-fusion", metadata.version("rvos-fusion")]
+
+
+def test_a_reader_that_is_gone_is_no_error(tmp_path: Path) -> None:
+    write_split(tmp_path)
+    command = [sys.executable, "-m", "rvos_fusion.commands.cli", "plan", str(tmp_path / "pipeline.yaml"), "--json"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout is not None
+    process.stdout.close()
+    _, error = process.communicate()
+    assert process.returncode == 141
+    assert error == b""

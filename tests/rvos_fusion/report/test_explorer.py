@@ -1,0 +1,271 @@
+"""The page in a real browser: what it shows when it opens, after a click, a key, a slider and a link."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import numpy as np
+import pytest
+from playwright.sync_api import Page, expect
+from report_pages import open_page, pixels, read_index, sentence, settle, slide
+
+from rvos.formats import open_dataset
+from rvos.masks.stored.store import Store
+
+VIDEO = "video1"
+
+
+@pytest.fixture
+def explorer(page: Page, finished: Path) -> Page:
+    open_page(page, finished / "runs" / "report.html")
+    return page
+
+
+def read_masks(finished: Path, node: str, expression: str, *, frame: int) -> np.ndarray:
+    sequences = Store(finished / "runs").read(node, VIDEO)
+    return next(one for one in sequences if one.expression == expression).mask(frame)
+
+
+def read_truth(finished: Path, expression: str, *, frame: int) -> np.ndarray:
+    dataset = open_dataset("ref-youtube-vos", finished / "data", "valid")
+    video = dataset.video(VIDEO)
+    one = next(e for e in video.expressions if e.id == expression)
+    return dataset.read_truth(video).masks(one)[frame]
+
+
+def link(**parts: str) -> str:
+    return "#" + "&".join(f"{key}={value}" for key, value in {"video": VIDEO, "expression": "0", **parts}.items())
+
+
+def test_it_opens_at_its_top_with_the_first_expression(explorer: Page) -> None:
+    assert explorer.evaluate("scrollY") == 0
+    assert explorer.inner_text("h1") == "pipeline on ref-youtube-vos valid"
+    assert sentence(explorer) == "the left thing"
+    assert explorer.inner_text("#count") == "12 of 12 expressions in 4 videos"
+    assert set(pixels(explorer)) == {"ground truth", "live vote", "a", "b", "c", "ab", "final"}
+
+
+def test_only_the_video_that_is_shown_is_loaded_and_nothing_from_outside(page: Page, finished: Path) -> None:
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    open_page(page, finished / "runs" / "report.html")
+    assert all(urlsplit(address).scheme == "file" for address in asked)
+    assert [Path(address).name for address in asked if "/videos/" in address] == ["0.js"]
+    assert {Path(urlsplit(address).path).parent.name for address in asked if "/pictures/" in address} == {"0"}
+
+
+def test_a_link_leads_to_video_expression_frame_and_threshold(page: Page, finished: Path) -> None:
+    open_page(page, finished / "runs/report.html", link(expression="2", frame="00010", node="ab", threshold="3"))
+    assert sentence(page) == "the other thing"
+    assert page.inner_text("#place").startswith("video1/2")
+    assert page.input_value("#frame") == "2"
+    assert page.inner_text("#threshold-shown") == "3 of 3"
+    members = [read_masks(finished, name, "2", frame=2) for name in "abc"]
+    assert pixels(page)["live vote"] == int(np.logical_and.reduce(members).sum())
+
+
+def test_the_address_follows_what_is_chosen_and_leads_back(explorer: Page) -> None:
+    explorer.click("text=a thing that moves >> nth=1")
+    settle(explorer)
+    slide(explorer, "#frame", 1)
+    explorer.select_option("#vote-node", label="ab")
+    slide(explorer, "#threshold", 5)
+    parts = {key: values[0] for key, values in parse_qs(urlsplit(explorer.url).fragment).items()}
+    assert parts["video"] == "video1"
+    assert (parts["expression"], parts["frame"], parts["node"], parts["threshold"]) == ("1", "00005", "ab", "5")
+    before = pixels(explorer)
+    address = explorer.url
+    explorer.goto("about:blank")
+    explorer.goto(address)
+    settle(explorer)
+    assert pixels(explorer) == before
+
+
+def test_a_link_that_is_followed_on_the_page_moves_it(explorer: Page) -> None:
+    explorer.evaluate("location.hash = '#video=video3&expression=2'")
+    expect(explorer.locator("#place")).to_contain_text("video3/2")
+    assert explorer.get_attribute("#expressions", "aria-activedescendant") == "expressions-11"
+
+
+def test_a_link_to_nowhere_is_told(page: Page, finished: Path) -> None:
+    open_page(page, finished / "runs/report.html", "#video=gone")
+    assert page.inner_text("#status") == "This page has no video gone."
+
+
+def test_the_vote_equals_the_stored_fusion_and_counts_anew(page: Page, finished: Path) -> None:
+    open_page(page, finished / "runs/report.html", link(node="ab"))
+    assert page.inner_text("#threshold-shown") == "3 of 6"
+    assert pixels(page)["live vote"] == int(read_masks(finished, "ab", "0", frame=0).sum())
+    votes = sum(read_masks(finished, name, e, frame=0).astype(int) for name in "abc" for e in ("0", "1"))
+    for threshold in (1, 4, 6):
+        slide(page, "#threshold", threshold)
+        assert pixels(page)["live vote"] == int((votes >= threshold).sum())
+
+
+def test_the_threshold_stays_when_the_expression_changes(page: Page, finished: Path) -> None:
+    open_page(page, finished / "runs/report.html", link(node="ab"))
+    slide(page, "#threshold", 5)
+    page.focus("#expressions")
+    page.keyboard.press("ArrowDown")
+    settle(page)
+    assert (sentence(page), page.inner_text("#threshold-shown")) == ("a thing that moves", "5 of 6")
+    page.keyboard.press("ArrowDown")  # alone in its group: it has no more than 3 votes
+    assert page.inner_text("#threshold-shown") == "3 of 3"
+    page.keyboard.press("ArrowUp")
+    assert page.inner_text("#threshold-shown") == "5 of 6"
+    page.click("#threshold-reset")
+    assert page.inner_text("#threshold-shown") == "3 of 6"
+
+
+def test_arrows_act_in_the_list_alone(explorer: Page) -> None:
+    before = explorer.url
+    explorer.click("h1")
+    for key in ("ArrowDown", "ArrowRight", "End", "+", "Space"):
+        explorer.keyboard.press(key)
+    assert explorer.url == before
+    explorer.focus("#expressions")
+    explorer.keyboard.press("ArrowDown")
+    settle(explorer)
+    assert sentence(explorer) == "a thing that moves"
+    explorer.keyboard.press("ArrowRight")
+    assert explorer.input_value("#frame") == "1"
+
+
+def test_a_screen_reader_is_told_which_option_is_active(explorer: Page) -> None:
+    explorer.focus("#expressions")
+    for key, place in (("End", 11), ("Home", 0), ("PageDown", 11), ("ArrowUp", 10)):
+        explorer.keyboard.press(key)
+        settle(explorer)
+        active = explorer.get_attribute("#expressions", "aria-activedescendant")
+        assert active == f"expressions-{place}"
+        option = explorer.locator(f"#{active}")
+        assert option.get_attribute("aria-selected") == "true"
+        assert option.get_attribute("aria-posinset") == str(place + 1)
+        assert option.get_attribute("aria-setsize") == "12"
+        assert explorer.locator("#expressions [aria-selected=true]").count() == 1
+    assert explorer.evaluate("scrollY") == 0
+
+
+def test_every_control_has_a_name(explorer: Page) -> None:
+    nameless = explorer.locator("input:visible, select:visible, canvas:visible, button:visible").evaluate_all(
+        "all => all.filter(one => !(one.labels?.length || one.getAttribute('aria-label') || one.innerText))"
+        ".map(one => one.outerHTML)"
+    )
+    assert nameless == []
+
+
+def test_typing_finds_words_and_filters_narrow_the_list(explorer: Page) -> None:
+    explorer.click("#search")
+    explorer.keyboard.type("OTHER")
+    assert explorer.inner_text("#count").startswith("4 of 12")
+    settle(explorer)
+    assert sentence(explorer) == "the other thing"
+    explorer.fill("#search", "video2")
+    assert explorer.inner_text("#count").startswith("3 of 12")
+    explorer.fill("#search", "nothing like it")
+    assert explorer.is_visible("#nothing")
+    assert not explorer.is_visible("#detail")
+    explorer.fill("#search", "")
+    slide(explorer, "#disagreement", 1)
+    assert explorer.inner_text("#count").startswith("0 of 12")
+
+
+@pytest.mark.parametrize(
+    ("order", "a", "value", "is_falling"),
+    [
+        ("disagreement", "a", lambda e, at: e["disagreement"], True),
+        ("lowest", "a", lambda e, at: e["scores"][at["final"]], False),
+        ("highest", "a", lambda e, at: e["scores"][at["final"]], True),
+        ("gain", "b", lambda e, at: e["scores"][at["final"]] - e["scores"][at["b"]], True),
+        ("loss", "ab", lambda e, at: e["scores"][at["final"]] - e["scores"][at["ab"]], False),
+    ],
+    ids=["disagreement", "lowest", "highest", "gain", "loss"],
+)
+def test_sorting_puts_first_what_it_says(
+    explorer: Page, finished: Path, order: str, a: str, value: object, is_falling: bool
+) -> None:
+    index = read_index(finished / "runs/report.html")
+    at = {node["name"]: place for place, node in enumerate(index["nodes"])}
+    ranked = [
+        (value(one, at), f"{video['id']}/{one['id']}") for video in index["videos"] for one in video["expressions"]
+    ]  # type: ignore[operator]
+    expected = [name for _, name in sorted(ranked, key=lambda pair: -pair[0] if is_falling else pair[0])]
+    explorer.select_option("#node-a", label=a)
+    explorer.select_option("#sort", order)
+    settle(explorer)
+    shown = explorer.eval_on_selector_all(
+        "#expressions [role=option] small", "all => all.map(one => one.textContent.split(' ')[0])"
+    )
+    assert shown == expected
+    assert explorer.inner_text("#place").startswith(f"{expected[0]},")
+
+
+@pytest.mark.parametrize("mode", ["over", "change", "errors-a", "errors-b"])
+def test_two_nodes_over_each_other_with_their_errors(page: Page, finished: Path, mode: str) -> None:
+    open_page(page, finished / "runs/report.html", link(frame="00005", a="b", b="final", show=mode))
+    a, b = (read_masks(finished, name, "0", frame=1) for name in ("b", "final"))
+    truth = read_truth(finished, "0", frame=1)
+
+    def errors(mask: np.ndarray) -> dict[str, np.ndarray]:
+        return {"hit": mask & truth, "marked wrongly": mask & ~truth, "missed": truth & ~mask}
+
+    expected = {
+        "over": {"both": a & b, "A alone": a & ~b, "B alone": b & ~a},
+        "change": {
+            "B mends": (a != truth) & (b == truth),
+            "B spoils": (a == truth) & (b != truth),
+            "wrong in both": (a != truth) & (b != truth),
+        },
+        "errors-a": errors(a),
+        "errors-b": errors(b),
+    }[mode]
+    counts = page.evaluate("JSON.parse(document.querySelector('#stage').dataset.counts)")
+    assert counts == {name: int(mask.sum()) for name, mask in expected.items()}
+    drawn = page.evaluate(
+        "() => { const c = document.querySelector('#stage canvas'); const d = c.getContext('2d')"
+        ".getImageData(0, 0, c.width, c.height).data; return d.filter((v, i) => i % 4 === 3 && v > 0).length; }"
+    )
+    assert drawn == sum(counts.values())
+
+
+def test_a_node_is_put_on_the_stage_by_its_button(explorer: Page) -> None:
+    explorer.click("#views [data-name=c] button[data-side=b]")
+    assert explorer.locator("#node-b option:checked").inner_text() == "c"
+    explorer.click("#swap")
+    assert explorer.locator("#node-a option:checked").inner_text() == "c"
+
+
+def test_zoom_enlarges_the_stage_and_fits_it_again(explorer: Page) -> None:
+    width = "document.querySelector('#stage img').getBoundingClientRect().width"
+    before = explorer.evaluate(width)
+    explorer.click("#zoom-in")
+    assert explorer.evaluate(width) == pytest.approx(1.6 * before, rel=0.01)
+    explorer.click("#zoom-fit")
+    assert explorer.evaluate(width) == pytest.approx(before, rel=0.01)
+
+
+def test_play_moves_on_and_stops(explorer: Page) -> None:
+    explorer.click("#play")
+    explorer.wait_for_function("document.querySelector('#frame').value === '2'")
+    explorer.click("#play")
+    assert explorer.inner_text("#play") == "play"
+
+
+def test_scores_sweeps_and_graph_are_a_click_away(explorer: Page, finished: Path) -> None:
+    index = read_index(finished / "runs/report.html")
+    explorer.click("text=Scores and graph")
+    rows = explorer.locator("#ladder-table tbody tr")
+    assert rows.count() == 5
+    last = index["ladders"][0]["rows"][-1]
+    assert f"{last['j_and_f']:.1f}" in rows.last.inner_text()
+    curves = explorer.locator("#sweeps figure")
+    assert [curves.nth(place).get_attribute("data-node") for place in range(curves.count())] == ["ab", "final"]
+    assert explorer.locator("#graph-drawing g.node").count() == 5
+
+
+def test_a_page_without_its_folder_says_so(page: Page, finished: Path, tmp_path: Path) -> None:
+    moved = tmp_path / "report.html"
+    moved.write_bytes((finished / "runs" / "report.html").read_bytes())
+    page.goto(moved.as_uri())
+    expect(page.locator("#status")).to_contain_text("move the page together with its folder report_files")

@@ -1,0 +1,187 @@
+"""Official files by name: what is fetched, resumed and kept, what a person must click; from a hub on this machine."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from huggingface_hub import constants
+
+from rvos_fusion.commands.cli import main
+from rvos_fusion.weights.downloads import PARTS
+
+PATIENCE = 60.0
+NAMES = ("vocab.json", "merges.txt")
+
+
+class Hub:
+    """A hub on this machine: names files by their checksums, and serves parts of them."""
+
+    def __init__(self) -> None:
+        self.files: dict[str, bytes] = {}
+        self.asked: list[tuple[str, str | None]] = []
+        """Path and wanted range of every request for content."""
+        self.stalls_after: int | None = None
+        """Bytes after which no more of a file comes."""
+        self.released = threading.Event()
+        hub = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_HEAD(self) -> None:
+                hub.answer(self, with_content=False)
+
+            def do_GET(self) -> None:
+                hub.answer(self, with_content=True)
+
+            def log_message(self, format: str, *args: object) -> None:
+                """Say nothing."""
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.address = f"http://127.0.0.1:{self.server.server_address[1]}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def answer(self, request: BaseHTTPRequestHandler, *, with_content: bool) -> None:
+        name = request.path.rpartition("/resolve/main/")[2]
+        content = self.files.get(name)
+        if content is None:
+            request.send_response(404)
+            request.send_header("X-Error-Code", "EntryNotFound")
+            request.send_header("Content-Length", "0")
+            request.end_headers()
+            return
+        wanted = request.headers.get("Range")
+        begin = int(wanted.removeprefix("bytes=").rstrip("-")) if wanted else 0
+        request.send_response(206 if wanted else 200)
+        if wanted:
+            request.send_header("Content-Range", f"bytes {begin}-{len(content) - 1}/{len(content)}")
+        request.send_header("Content-Length", str(len(content) - begin))
+        request.send_header("ETag", f'"{hashlib.sha256(content).hexdigest()}"')
+        request.send_header("X-Repo-Commit", "0" * 40)
+        request.end_headers()
+        if with_content:
+            self.asked.append((name, wanted))
+            request.wfile.write(content[begin:][: self.stalls_after])
+            if self.stalls_after is not None:
+                request.wfile.flush()
+                self.released.wait(PATIENCE)
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
+    monkeypatch.chdir(tmp_path)
+    hub = Hub()
+    hub.files = {name: f"content of {name}".encode() for name in (*NAMES, "vocab.txt")}
+    monkeypatch.setattr(constants, "ENDPOINT", hub.address)
+    for variable in ("no_proxy", "NO_PROXY"):
+        monkeypatch.setenv(variable, "127.0.0.1")
+    yield hub
+    hub.released.set()
+    hub.server.shutdown()
+
+
+def test_a_folder_is_fetched_once_and_holds_nothing_else(hub: Hub, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["fetch-weights", "roberta-base", "--json"]) == 0
+    assert hub.asked == [(name, None) for name in NAMES]
+    folder = Path("weights/roberta-base")
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == {name: hub.files[name] for name in NAMES}
+    found = json.loads(capsys.readouterr().out)["roberta-base"]
+    assert found == {name: hashlib.sha256(hub.files[name]).hexdigest() for name in NAMES}
+    assert json.loads(Path("weights/roberta-base.checksums.json").read_text()) == found
+    assert main(["fetch-weights", "roberta-base"]) == 0
+    assert len(hub.asked) == 2
+    assert "roberta-base: MIT; name RoBERTa" in capsys.readouterr().out
+
+
+def test_a_file_that_is_another_than_before_is_told(hub: Hub, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["fetch-weights", "bert-base-uncased"]) == 0
+    Path("weights/bert-base-uncased/vocab.txt").write_text("cut")
+    assert main(["fetch-weights", "bert-base-uncased"]) == 2
+    assert "vocab.txt: sha256 " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("is_damaged", [False, True])
+def test_what_is_there_of_a_file_is_not_fetched_again(
+    hub: Hub, capsys: pytest.CaptureFixture[str], is_damaged: bool
+) -> None:
+    content = hub.files["vocab.txt"]
+    part = Path("weights/bert-base-uncased") / PARTS / f"vocab.txt.{hashlib.sha256(content).hexdigest()[:16]}"
+    part.parent.mkdir(parents=True)
+    part.write_bytes(b"wrong" if is_damaged else content[:5])
+    status = main(["fetch-weights", "bert-base-uncased"])
+    assert hub.asked == [("vocab.txt", "bytes=5-")]
+    if is_damaged:
+        assert status == 2
+        assert "damaged on the way" in capsys.readouterr().err
+        assert main(["fetch-weights", "bert-base-uncased"]) == 0
+        assert hub.asked[1:] == [("vocab.txt", None)]
+    assert Path("weights/bert-base-uncased/vocab.txt").read_bytes() == content
+    assert not part.parent.exists()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="there is no SIGKILL elsewhere")
+def test_a_fetch_that_was_killed_goes_on_where_it_was(hub: Hub) -> None:
+    content = os.urandom(1 << 20) * 25
+    hub.files["vocab.txt"] = content
+    hub.stalls_after = len(content) - 1
+    words = [sys.executable, "-m", "rvos_fusion.commands.cli", "fetch-weights", "bert-base-uncased"]
+    environment = {**os.environ, "HF_ENDPOINT": hub.address}
+    started = subprocess.Popen(words, env=environment, stderr=subprocess.DEVNULL)
+    end = time.monotonic() + PATIENCE
+    while not (there := sum(path.stat().st_size for path in Path("weights").glob(f"*/{PARTS}/*"))):
+        assert started.poll() is None
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    started.kill()
+    started.wait()
+    there = sum(path.stat().st_size for path in Path("weights").glob(f"*/{PARTS}/*"))
+    assert 0 < there < len(content)
+    assert not Path("weights/bert-base-uncased/vocab.txt").exists()
+    hub.stalls_after = None
+    subprocess.run(words, env=environment, check=True, capture_output=True)
+    assert hub.asked == [("vocab.txt", None), ("vocab.txt", f"bytes={there}-")]
+    assert Path("weights/bert-base-uncased/vocab.txt").read_bytes() == content
+
+
+def test_offline_mode_asks_nobody(hub: Hub) -> None:
+    words = [sys.executable, "-m", "rvos_fusion.commands.cli", "fetch-weights", "bert-base-uncased"]
+    environment = {**os.environ, "HF_ENDPOINT": hub.address, "HF_HUB_OFFLINE": "1"}
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert "vocab.txt: offline mode (HF_HUB_OFFLINE), and it is not in weights/bert-base-uncased; copy it there" in line
+    assert hub.asked == []
+
+
+def test_what_cannot_be_had_is_one_line(hub: Hub, capsys: pytest.CaptureFixture[str]) -> None:
+    del hub.files["vocab.json"]
+    assert main(["fetch-weights", "roberta-base"]) == 2
+    told = capsys.readouterr().err
+    assert "vocab.json: no such file there any more" in told
+    hub.server.shutdown()
+    hub.server.server_close()
+    assert main(["fetch-weights", "bert-base-uncased"]) == 2
+    told = capsys.readouterr().err
+    assert "no connection" in told
+    assert told.count("\n") == 1
+    assert not Path("weights/bert-base-uncased.checksums.json").exists()
+
+
+def test_what_lies_behind_a_drive_says_what_to_click(hub: Hub, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["fetch-weights", "roberta-base", "uninext"]) == 2
+    assert "uninext: OneDrive: open the UNINEXT repository, click `video_joint`" in capsys.readouterr().err
+    assert main(["fetch-weights", "roberta"]) == 2
+    assert "no weights 'roberta'; did you mean 'roberta-base'?" in capsys.readouterr().err
+    assert hub.asked == []
+    assert main(["fetch-weights"]) == 0
+    listed = capsys.readouterr().out
+    assert "https://huggingface.co/facebook/sam2.1-hiera-large" in listed
+    assert "Google Drive: open the aot-benchmark repository" in listed
