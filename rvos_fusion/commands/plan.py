@@ -9,16 +9,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 
 from rvos.errors import ConfigError
-from rvos.masks.stored.store import Store
 from rvos_fusion.commands.recipe_options import add_recipe_options, open_recipe
 from rvos_fusion.executors.simulation import Estimate, simulate
 from rvos_fusion.kinds.base import Node, Task
 from rvos_fusion.planning.plan import Plan, make_plan, select_videos
+from rvos_fusion.planning.results import Results
 from rvos_fusion.planning.timings import count_work, read_speeds
 from rvos_fusion.planning.workspace import find_place
 from rvos_fusion.recipe.graph import build_graph, choose_stage, find_missing_files
 from rvos_fusion.recipe.recipe import Recipe
-from rvos_fusion.running.load_checks import find_data_problems, find_load_problems, list_waiting
+from rvos_fusion.running.load_checks import find_data_problems, find_load_problems
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +71,12 @@ def run(options: argparse.Namespace) -> int:
         missing.setdefault(node.name, []).append(f"{file.path}: {file.advice}")
     for warning in graph.warnings:
         print(f"warning: {warning}", file=sys.stderr)
-    plan = None if missing else _make_full_plan(recipe, options)
-    if plan is not None:
-        for node, problem in _find_problems(plan):
+    results = None if missing else Results(_make_full_plan(recipe, options))
+    if results is not None:
+        for node, problem in _find_problems(results):
             missing.setdefault(node.name, []).append(problem)
-    rows = [_describe(recipe, node, plan, missing.get(node.name, [])) for node in graph.nodes]
-    estimates = [] if plan is None else _simulate(plan, options)
+    rows = [_describe(recipe, node, results, missing.get(node.name, [])) for node in graph.nodes]
+    estimates = [] if results is None else _simulate(results, options)
     if options.json:
         content = {"workspace": str(recipe.workspace), "nodes": [asdict(row) for row in rows]}
         if options.workers:
@@ -92,12 +92,12 @@ def run(options: argparse.Namespace) -> int:
     return 2 if missing else 0
 
 
-def _find_problems(plan: Plan) -> Iterator[tuple[Node, str]]:
+def _find_problems(results: Results) -> Iterator[tuple[Node, str]]:
     """Yield what a run would fail by, of the nodes that it would compute."""
-    waiting = list_waiting(plan)
+    waiting = [node for node in results.plan.nodes if results.find_missing(node.name)]
     yield from find_load_problems(waiting)
     for node in waiting:
-        yield from find_data_problems([node], [task.video for task in plan.tasks[node.name]])
+        yield from find_data_problems([node], results.plan.videos)
 
 
 def _make_full_plan(recipe: Recipe, options: argparse.Namespace) -> Plan:
@@ -106,14 +106,14 @@ def _make_full_plan(recipe: Recipe, options: argparse.Namespace) -> Plan:
     return make_plan(recipe, graph, select_videos(dataset))
 
 
-def _describe(recipe: Recipe, node: Node, plan: Plan | None, missing: list[str]) -> PlannedNode:
-    tasks = plan.tasks[node.name] if plan is not None else ()
-    store = Store(recipe.workspace)
-    cached = {task.video.id for task in tasks if store.has(node.name, task.video.id, task.fingerprint)}
-    work = sum(count_work(task.video) for task in tasks if task.video.id not in cached)
-    seconds = _estimate(read_speeds(recipe.workspace), node.name, work) if plan is not None else None
+def _describe(recipe: Recipe, node: Node, results: Results | None, missing: list[str]) -> PlannedNode:
+    videos = results.plan.videos if results is not None else ()
+    left = set(results.find_missing(node.name)) if results is not None else set()
+    work = sum(count_work(video) for video in videos if video.id in left)
+    seconds = _estimate(read_speeds(recipe.workspace), node.name, work) if results is not None else None
+    cached = len(videos) - len(left)
     return PlannedNode(
-        node.name, node.stage, node.describe(), node.inputs(), len(tasks), len(cached), seconds, tuple(missing)
+        node.name, node.stage, node.describe(), node.inputs(), len(videos), cached, seconds, tuple(missing)
     )
 
 
@@ -123,7 +123,7 @@ def _estimate(speeds: Mapping[str, float], node: str, work: int) -> float | None
     return speeds[node] * work if node in speeds else None
 
 
-def _simulate(plan: Plan, options: argparse.Namespace) -> list[Estimate]:
+def _simulate(results: Results, options: argparse.Namespace) -> list[Estimate]:
     """Return an estimate for each number of workers.
 
     Raises:
@@ -131,16 +131,9 @@ def _simulate(plan: Plan, options: argparse.Namespace) -> list[Estimate]:
     """
     if not options.workers:
         return []
-    speeds, store = read_speeds(plan.recipe.workspace), Store(plan.recipe.workspace)
-    left = {
-        (task.node.name, task.video.id)
-        for tasks in plan.tasks.values()
-        for task in tasks
-        if not store.has(task.node.name, task.video.id, task.fingerprint)
-    }
-    unknown = [
-        node.name for node in plan.nodes if node.name not in speeds and any(name == node.name for name, _ in left)
-    ]
+    plan, speeds = results.plan, read_speeds(results.plan.recipe.workspace)
+    left = {node.name: set(results.find_missing(node.name)) for node in plan.nodes}
+    unknown = [name for name, videos in left.items() if videos and name not in speeds]
     if unknown:
         raise ConfigError(
             f"--workers: no times of {', '.join(unknown)} in {plan.recipe.workspace}; "
@@ -148,7 +141,7 @@ def _simulate(plan: Plan, options: argparse.Namespace) -> list[Estimate]:
         )
 
     def cost(task: Task) -> float:
-        is_left = (task.node.name, task.video.id) in left
+        is_left = task.video.id in left[task.node.name]
         return speeds[task.node.name] * count_work(task.video) if is_left else 0.0
 
     return [simulate(plan, number, cost=cost, load=options.load_seconds) for number in options.workers]

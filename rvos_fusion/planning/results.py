@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from rvos.errors import ConfigError, StoreError
@@ -11,6 +11,7 @@ from rvos.masks.mask_sequences import MaskSequence
 from rvos.masks.stored.store import Store
 from rvos.settings import nearest
 from rvos_fusion.kinds.artefacts import MASKS, Artefact
+from rvos_fusion.kinds.base import Task
 from rvos_fusion.kinds.capabilities import Ballot, Chooser, Cleaner, Gate, Refiner
 from rvos_fusion.planning.plan import Plan
 
@@ -29,10 +30,14 @@ class VideoResults:
     video: str
     fingerprints: Mapping[str, str]
     command: str
+    # Travels along: a file that was looked into is not looked into again, in no process.
+    _is_there: dict[str, bool] = field(default_factory=dict)
 
     def has(self, node: str) -> bool:
-        """Tell whether the node's result is there, whole and of the plan's settings."""
-        return self.store.has(node, self.video, self.fingerprints[node])
+        """Tell whether the node's result was there, whole and of the plan's settings, when this was first asked."""
+        if node not in self._is_there:
+            self._is_there[node] = self.store.has(node, self.video, self.fingerprints[node])
+        return self._is_there[node]
 
     def read(self, node: str, *, soft: bool = False) -> tuple[MaskSequence, ...]:
         """Return the masks of a node.
@@ -61,6 +66,8 @@ class VideoResults:
 class Results:
     """What a plan's nodes stored. A result of other settings counts as missing.
 
+    It serves one command: whether a file is there and whole is found once, and each task is made once.
+
     Args:
         plan: with the videos that are asked about.
         options: of the command that makes what is missing: recipe, workspace and `--set`; default: the recipe's path.
@@ -70,19 +77,27 @@ class Results:
         self.plan = plan
         self.store = Store(plan.recipe.workspace)
         self.command = f"rvos run {options or plan.recipe.path}"
-        self._fingerprints: dict[str, dict[str, str]] = {}
-        for name, tasks in plan.tasks.items():
-            for task in tasks:
-                # By video first: what is sent to another process is one video's part.
-                self._fingerprints.setdefault(task.video.id, {})[name] = task.fingerprint
+        self._places = {video.id: place for place, video in enumerate(plan.videos)}
+        self._tasks: dict[str, dict[str, Task]] = {}
+        self._of_video: dict[str, VideoResults] = {}
+
+    def tasks(self, video: str) -> Mapping[str, Task]:
+        """Return the tasks of one video of the plan by node."""
+        if video not in self._tasks:
+            place = self._places[video]
+            self._tasks[video] = {name: tasks[place] for name, tasks in self.plan.tasks.items()}
+        return self._tasks[video]
 
     def of_video(self, video: str) -> VideoResults:
         """Return the results of one video of the plan."""
-        return VideoResults(self.store, video, self._fingerprints[video], self.command)
+        if video not in self._of_video:
+            fingerprints = {name: task.fingerprint for name, task in self.tasks(video).items()}
+            self._of_video[video] = VideoResults(self.store, video, fingerprints, self.command)
+        return self._of_video[video]
 
     def find_missing(self, node: str) -> list[str]:
         """Return the videos of the plan that the node has no result for."""
-        return [video for video in self._fingerprints if not self.of_video(video).has(node)]
+        return [video for video in self._places if not self.of_video(video).has(node)]
 
     def require(self, nodes: Iterable[str]) -> None:
         """Check that nodes have results for all videos of the plan.
@@ -95,7 +110,7 @@ class Results:
             if missing:
                 raise StoreError(
                     f"{self.store.workspace}: {node} is missing, or made with other settings, for {len(missing)} of "
-                    f"{len(self._fingerprints)} videos, first {missing[0]}; run first: {self.command}"
+                    f"{len(self._places)} videos, first {missing[0]}; run first: {self.command}"
                 )
 
     def choose_nodes(self, names: Sequence[str]) -> list[str]:

@@ -81,7 +81,8 @@ def _find(recipe: Recipe, members: tuple[str, ...], videos: Sequence[Video], che
     if key in known:
         return OrderFinding(members, known[key])
     store = Store(recipe.workspace)
-    if not all(store.has(name, video.id, fingerprints[video.id][name]) for video in videos for name in members):
+    # Names first: to read hundreds of videos in vain, as one is missing, would cost each command of an unfinished run.
+    if not all(store.path(name, video.id).exists() for video in videos for name in members):
         return OrderFinding(members, None)
     try:
         hits = [
@@ -92,7 +93,7 @@ def _find(recipe: Recipe, members: tuple[str, ...], videos: Sequence[Video], che
             for video in videos
             for own in (fingerprints[video.id],)
         ]
-    except StoreError:  # damaged below its header: the run finds and mends it
+    except StoreError:  # damaged, or made with other settings: the run makes it again
         return OrderFinding(members, None)
     evidence = weigh_order(hits)
     content = {name: asdict(found) for name, found in known.items()} | {key: asdict(evidence)}

@@ -85,9 +85,7 @@ class PlanSide:
 
     def of_video(self, video: str) -> PlanVideo:
         """See `Side`."""
-        plan = self.results.plan
-        tasks = {name: next(task for task in own if task.video.id == video) for name, own in plan.tasks.items()}
-        return PlanVideo(_prefix(self.name), tasks, self.results.of_video(video))
+        return PlanVideo(_prefix(self.name), self.results.tasks(video), self.results.of_video(video))
 
     def advice(self) -> str:
         """See `Side`."""
