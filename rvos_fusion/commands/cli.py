@@ -8,7 +8,6 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from importlib import import_module, metadata
-from types import ModuleType
 
 from rvos_fusion.commands.hidden_packages import find_hidden_package
 
@@ -65,14 +64,15 @@ def build_parser(command: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=f"rvos {command}", description=summary, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    module = _load(command)
+    module = import_module(module_of(command))
     module.register(parser)
     parser.set_defaults(run=module.run, command=command)
     return parser
 
 
-def _load(command: str) -> ModuleType:
-    return import_module(f"rvos_fusion.commands.{_MODULES.get(command, command.replace('-', '_'))}")
+def module_of(command: str) -> str:
+    """Return the name of the module that holds a command."""
+    return f"rvos_fusion.commands.{_MODULES.get(command, command.replace('-', '_'))}"
 
 
 def _complete(line: str) -> None:
@@ -83,7 +83,7 @@ def _complete(line: str) -> None:
     own = _add_commands(parser)
     command = find_command(line, COMMANDS)
     if command is not None:
-        _load(command).register(own[command])
+        import_module(module_of(command)).register(own[command])
     answer(parser, None if command is None else own[command])
 
 
