@@ -22,13 +22,13 @@ from fusion.groups import Group
 from fusion.rules import FusionRule, fuse_video
 from fusion.sweeps import Setting, list_thresholds
 from fusion.thresholds import Threshold
-from fusion.votes import read_runs
 from rvos.evaluation.expressions import ExpressionTruth
 from rvos.files.atomic import write_atomically
 from rvos.files.trees import FolderTree
 from rvos.formats.dataset import IndexSource
-from rvos.masks.mask_sequences import MaskSequence, SoftMaps
-from rvos.masks.png import encode_mask_pngs, write_mask_png
+from rvos.masks.mask_sequences import MaskSequence, SoftMaps, by_expression
+from rvos.masks.png import encode_mask_pngs
+from rvos.masks.runs import Runs
 from rvos.masks.stored.store import Store
 from rvos.videos import Expression, Video
 from rvos_fusion.kinds.fuse import FuseNode
@@ -96,12 +96,12 @@ def _compare_votes(folder: Path, store: Store) -> Iterator[Row]:
 
 
 def _vote_and_write(store: Store, folder: Path) -> None:
-    members = [{s.expression: s for s in store.read(name, "video", soft=False)} for name in _MODELS]
+    members = [by_expression(store.read(name, "video", soft=False)) for name in _MODELS]
     rule = FusionRule((Fraction(1),) * len(_MODELS), threshold=Threshold.parse("3"))
     files: dict[tuple[bytes, ...], list[bytes]] = {}
     for fused in fuse_video(members, [Group(_PAIR)], rule, names=_MODELS):
         if fused.runs not in files:
-            files[fused.runs] = encode_mask_pngs(read_runs(fused))
+            files[fused.runs] = encode_mask_pngs(fused.as_runs())
         (folder / fused.expression).mkdir(parents=True, exist_ok=True)
         for frame, content in zip(fused.frames, files[fused.runs], strict=True):
             (folder / fused.expression / f"{frame}.png").write_bytes(content)
@@ -125,7 +125,8 @@ def _compare_sweep(folder: Path, store: Store) -> Row:
     """Sweep 20 thresholds and one as `rvos sweep` does, ground truth and stored masks read from disk."""
     frames = _sequence(_PAIR[0], 0).frames
     for frame, mask in zip(frames, draw_object(_FRAMES, seed=1, member=99) > 0, strict=True):
-        write_mask_png(folder / "truth" / "video" / f"{frame}.png", mask)
+        content = encode_mask_pngs(Runs.from_masks(mask[None]))[0]
+        write_atomically(folder / "truth" / "video" / f"{frame}.png", content)
     objects = tuple(Expression(e, "a thing", ("255",)) for e in _PAIR)
     video = Video("video", frames, objects, tuple(folder / frame for frame in frames))
     rule = FusionRule((Fraction(1),) * len(_MODELS), threshold=Threshold.parse("3"))

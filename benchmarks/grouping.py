@@ -20,11 +20,10 @@ from fusion.groups import Group, group_by_agreement, group_by_object, group_neig
 from fusion.rules import FusionRule, fuse_video
 from fusion.runs import count_hits
 from fusion.thresholds import Threshold
-from fusion.votes import read_runs
 from rvos.errors import PipelineError
 from rvos.evaluation.evaluator import SelectedTruth
 from rvos.evaluation.scoring import open_evaluator
-from rvos.masks.mask_sequences import MaskSequence
+from rvos.masks.mask_sequences import MaskSequence, by_expression
 from rvos.masks.runs import Runs
 from rvos.videos import Video
 from rvos_fusion.commands.recipe_options import add_recipe_options, open_recipe
@@ -84,7 +83,7 @@ class _Masks:
     @classmethod
     def read(cls, results: VideoResults, video: Video, names: Iterable[str]) -> _Masks:
         """Read the raw masks of the deciding nodes."""
-        return cls(video, [{s.expression: read_runs(s) for s in results.read(name)} for name in names])
+        return cls(video, [{s.expression: s.as_runs() for s in results.read(name)} for name in names])
 
     def drop(self, share: float, random: np.random.Generator) -> _Masks:
         """Leave out sentences; one stays."""
@@ -165,7 +164,7 @@ def _fuse(
     names: Sequence[str],
     video: Video,
 ) -> list[MaskSequence]:
-    fused = {sequence.expression: sequence for sequence in fuse_video(members, groups, rule, names=names)}
+    fused = by_expression(fuse_video(members, groups, rule, names=names))
     return [fused[expression.id] for expression in video.expressions]
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 from statistics import median
-from typing import Literal, get_args
+from typing import Literal
 
 from rvos.errors import InputError
 from rvos.files.json_files import read_json
@@ -15,7 +15,6 @@ from rvos.masks.runs import Runs, tracklet_iou
 from rvos.videos import Video
 
 GroupingRule = Literal["object_id", "runs", "neighbours", "agreement", "file", "none"]
-GROUPING_RULES: tuple[str, ...] = get_args(GroupingRule)
 SAME_OBJECT = 0.5
 
 Similarities = dict[tuple[str, str], float]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,6 @@ from rvos.errors import FusionError
 from rvos.masks.mask_sequences import MaskSequence
 
 ScoreRule = Literal["first", "mean", "product"]
-SCORE_RULES: tuple[str, ...] = get_args(ScoreRule)
 
 
 def combine_scores(members: Sequence[MaskSequence], rule: ScoreRule) -> tuple[NDArray[np.float32], int | None]:

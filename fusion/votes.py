@@ -92,7 +92,7 @@ def vote(members: Sequence[MaskSequence], *, needed: int, weights: Sequence[int]
 def read_all_runs(sequences: Sequence[MaskSequence]) -> list[Runs]:
     """Return the runs of mask sequences, those of one size in one pass."""
     if len({sequence.size for sequence in sequences}) > 1:
-        return [read_runs(sequence) for sequence in sequences]
+        return [sequence.as_runs() for sequence in sequences]
     return Runs.decode_all([sequence.runs for sequence in sequences], sequences[0].size) if sequences else []
 
 
@@ -101,11 +101,6 @@ def read_members(members: Sequence[Iterable[MaskSequence]]) -> list[dict[str, Ru
     listed = [list(member) for member in members]
     runs = iter(read_all_runs([sequence for member in listed for sequence in member]))
     return [{sequence.expression: next(runs) for sequence in member} for member in listed]
-
-
-def read_runs(sequence: MaskSequence) -> Runs:
-    """Return the runs of a mask sequence."""
-    return Runs.decode(sequence.runs, sequence.size)
 
 
 def check_alike(members: Sequence[MaskSequence], names: Sequence[str] | None = None) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 
 from propagate.key_frames import rank_steady_frames
 from rvos.masks.mask_sequences import MaskSequence
-from rvos.masks.runs import Runs, intersect_by_frame
+from rvos.masks.runs import intersect_by_frame
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,7 +61,7 @@ def measure_agreement(source: MaskSequence, carried: MaskSequence) -> float:
 
     Two empty masks agree.
     """
-    own, other = (Runs.decode(sequence.runs, sequence.size) for sequence in (source, carried))
+    own, other = source.as_runs(), carried.as_runs()
     common = intersect_by_frame(own, other)
     union = own.areas() + other.areas() - common
     ious = np.where(union > 0, common / np.maximum(union, 1), 1.0)

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from rvos.errors import ConfigError, InputError
 from rvos.masks.mask_sequences import MaskSequence, SoftMaps
-from rvos.masks.runs import Runs
 
 _LARGEST_RATIO = 2.0
 _FOREGROUND = 0.5
@@ -55,7 +54,7 @@ def pick_largest_frame(sequence: MaskSequence) -> int:
     Raises:
         InputError: scores that are not finite.
     """
-    areas = Runs.decode(sequence.runs, sequence.size).areas()
+    areas = sequence.as_runs().areas()
     return int(areas.argmax()) if areas.any() else pick_key_frame(sequence)
 
 
@@ -78,7 +77,7 @@ def rank_steady_frames(sequence: MaskSequence) -> list[int]:
         InputError: scores that are not finite.
     """
     pick_key_frame(sequence)
-    areas = Runs.decode(sequence.runs, sequence.size).areas().astype(np.float64)
+    areas = sequence.as_runs().areas().astype(np.float64)
     if not areas.any():
         return []
     ratio = np.maximum(areas, 1) / np.median(areas[areas > 0])
@@ -107,7 +106,7 @@ def pick_start_frames(sequence: MaskSequence, *, count: int = 1, skip_empty: boo
             another object.
         skip_empty: take the best-scored frame whose mask is not empty where the key frame's is; none if all are.
     """
-    areas = Runs.decode(sequence.runs, sequence.size).areas()
+    areas = sequence.as_runs().areas()
     ranked = [int(frame) for frame in np.argsort(-sequence.scores, kind="stable") if areas[frame] > 0]
     key = pick_key_frame(sequence)
     if areas[key] == 0:

@@ -19,7 +19,6 @@ from propagate.tracklet_suppression import (
 )
 from rvos.errors import InputError
 from rvos.masks.mask_sequences import MaskSequence
-from rvos.masks.runs import Runs
 from rvos.masks.tracklets import Dropped, Tracklet, TrackletSet
 from rvos.videos import Video
 
@@ -72,7 +71,7 @@ def choose_candidates(
 
 
 def _weigh(tracklet: Tracklet, place: int, settings: TrackletSettings) -> Candidate:
-    runs = Runs.decode(tracklet.runs, tracklet.size)
+    runs = tracklet.as_runs()
     if not runs.starts.size:
         raise InputError(f"{tracklet.video}/{tracklet.id}: a tracklet without a pixel in any frame; leave it out")
     score = score_tracklet(tracklet.confidence, tracklet.propagation, runs.areas(), mean=settings.prob_mean)
@@ -92,7 +91,7 @@ def to_tracklet(sequence: MaskSequence, *, member: str) -> Tracklet | None:
     frames: no mask was carried from its best one, so that one says little of the others. Masks that were not
     propagated count with probability 1.
     """
-    areas = Runs.decode(sequence.runs, sequence.size).areas()
+    areas = sequence.as_runs().areas()
     if not areas.any():
         return None
     stated = sequence.pick_key_frame()

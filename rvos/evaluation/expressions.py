@@ -19,8 +19,7 @@ from rvos.evaluation.results import DatasetScore, ExpressionScore, average, meas
 from rvos.files.trees import Tree
 from rvos.formats.dataset import TruthSource
 from rvos.formats.truth import VideoTruth
-from rvos.masks.mask_sequences import MaskSequence
-from rvos.masks.runs import Runs
+from rvos.masks.mask_sequences import MaskSequence, by_expression
 from rvos.videos import Expression, Video
 
 
@@ -55,11 +54,11 @@ class ExpressionJudge:
 
     def judge(self, sequences: Sequence[MaskSequence]) -> list[ExpressionScore]:
         """Return a score for every expression of the video; one without a sequence has 0."""
-        by_expression = {sequence.expression: sequence for sequence in sequences}
+        found = by_expression(sequences)
         known: dict[tuple[tuple[bytes, ...], int], tuple[Values, Values, bool]] = {}
         scores = []
         for expression in self._video.expressions:
-            sequence = by_expression.get(expression.id)
+            sequence = found.get(expression.id)
             if sequence is None:
                 zeros = np.zeros(self._video.n_frames)
                 scores.append(self._name(expression, zeros, zeros, is_empty=True, missing=self._video.frames))
@@ -68,7 +67,7 @@ class ExpressionJudge:
             # Fusions give all expressions of a group the same masks: they are traced once.
             key = (sequence.runs, id(outlines))
             if key not in known:
-                runs = Runs.decode(sequence.runs, sequence.size)
+                runs = sequence.as_runs()
                 known[key] = (*score(outlines, trace_runs([runs], self.void)[0]), not runs.area())
             j, f, is_empty = known[key]
             scores.append(self._name(expression, j, f, is_empty=is_empty))

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rvos.errors import InputError
-from rvos.evaluation.outlines import Outlines, PairCounts, count_pairs, matching_radius, trace
+from rvos.evaluation.columns import pack_columns, trace_columns
+from rvos.evaluation.outlines import Outlines, PairCounts, count_pairs
 
 Values = NDArray[np.float64]
 
@@ -48,7 +49,7 @@ def outline(masks: NDArray[np.bool_], void: NDArray[np.bool_] | None = None) -> 
             raise InputError(f"J and F: void map {void.shape}, masks {counted.shape}; give them the same shape")
         counted = counted & ~np.asarray(void, bool)
     height, width = counted.shape[1:]
-    return trace(counted, radius=matching_radius((height, width)))
+    return trace_columns(pack_columns(counted), (height, width))
 
 
 def score(truth: Sequence[Outlines], prediction: Sequence[Outlines]) -> tuple[Values, Values]:

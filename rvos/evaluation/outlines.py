@@ -17,10 +17,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-WORD = 64
+from rvos.masks.bit_masks import WORD, Words
+
 _CHUNK_WORDS = 1 << 14  # a chunk's arrays stay in the second-level cache
 
-Words = NDArray[np.uint64]
 Counts = NDArray[np.int64]
 
 
@@ -46,15 +46,6 @@ class Outlines:
     word: int
     area: Counts
     length: Counts
-
-
-def trace(masks: NDArray[np.bool_], *, radius: int) -> tuple[Outlines, ...]:
-    """Return the outlines of masks `(T, H, W)`, in chunks whose lengths depend on T, H and W only."""
-    n_frames, height, width = masks.shape
-    step = _find_step((height, width))
-    pixels = np.ascontiguousarray(masks).view(np.uint8)
-    chunks = (_pack(pixels[start : start + step]) for start in range(0, n_frames, step))
-    return tuple(_trace_chunk(words, (height, width), radius) for words in chunks)
 
 
 def trace_words(words: Words, size: tuple[int, int], *, radius: int, first_row: int = 0) -> tuple[Outlines, ...]:
@@ -98,14 +89,6 @@ def _slice(outlines: Outlines, start: int, end: int) -> Outlines:
 def _find_step(size: tuple[int, int]) -> int:
     """Return the frames of a chunk."""
     return max(1, _CHUNK_WORDS // (size[0] * (size[1] // WORD + 1)))
-
-
-def _pack(pixels: NDArray[np.uint8]) -> Words:
-    n_frames, height, width = pixels.shape
-    packed = np.zeros((n_frames, height, (width // WORD + 1) * WORD // 8), np.uint8)
-    packed[:, :, : -(-width // 8)] = np.packbits(pixels, axis=-1, bitorder="little")
-    words: Words = packed.view("<u8")
-    return words
 
 
 def _trace_chunk(words: Words, size: tuple[int, int], radius: int, first_row: int = 0) -> Outlines:

@@ -25,9 +25,8 @@ from rvos.files.json_files import expect_object, parse_json
 from rvos.formats.dataset import Dataset
 from rvos.formats.samples import SAMPLE_FORMATS, SampleSource
 from rvos.masks.index_maps import encode_index_map, merge_by_annotator
-from rvos.masks.mask_sequences import MaskSequence, encode
+from rvos.masks.mask_sequences import MaskSequence, by_expression, encode
 from rvos.masks.png import encode_mask_pngs
-from rvos.masks.runs import Runs
 from rvos.videos import Video
 
 ReadVideo = Callable[[Video], Sequence[MaskSequence]]
@@ -119,7 +118,7 @@ def order_sequences(
     Raises:
         InputError: an expression is missing, or its frames or size are not those of the data set.
     """
-    found = {sequence.expression: sequence for sequence in sequences}
+    found = by_expression(sequences)
     ordered = []
     for expression in video.expressions:
         sequence = found.get(expression.id)
@@ -143,7 +142,7 @@ def list_masks(sequences: Sequence[MaskSequence]) -> Iterator[tuple[str, bytes]]
     encoded: dict[tuple[bytes, ...], list[bytes]] = {}
     for sequence in sequences:
         if sequence.runs not in encoded:
-            encoded[sequence.runs] = encode_mask_pngs(Runs.decode(sequence.runs, sequence.size))
+            encoded[sequence.runs] = encode_mask_pngs(sequence.as_runs())
         for frame, content in zip(sequence.frames, encoded[sequence.runs], strict=True):
             yield f"{sequence.video}/{sequence.expression}/{frame}.png", content
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -185,9 +186,18 @@ class MaskSequence:
         frame: NDArray[np.bool_] = decode(self.runs[index : index + 1], self.size)[0]
         return frame
 
+    def as_runs(self) -> Runs:
+        """Return the masks as runs, on which votes and overlaps compute."""
+        return Runs.decode(self.runs, self.size)
+
     def pick_key_frame(self) -> int:
         """Return the key frame: the stated one, else the first maximum of the scores (paper Eq. 2)."""
         return self.key_frame if self.key_frame is not None else int(np.argmax(self.scores))
+
+
+def by_expression(sequences: Iterable[MaskSequence]) -> dict[str, MaskSequence]:
+    """Return the sequences of a video by the ids of their expressions."""
+    return {sequence.expression: sequence for sequence in sequences}
 
 
 def encode(masks: NDArray[np.bool_]) -> tuple[bytes, ...]:

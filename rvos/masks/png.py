@@ -13,12 +13,10 @@ import struct
 import zlib
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rvos.files.atomic import write_atomically
 from rvos.masks.runs import Runs
 
 Integers = NDArray[np.int64]
@@ -37,17 +35,12 @@ _TABLE_LENGTHS = {7: 1, 3: 3, 6: 3, 18: 3, 0: 4, 1: 4}
 _TABLE_ORDER = (16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1)
 
 
-def encode_mask_pngs(masks: Runs | NDArray[np.bool_]) -> list[bytes]:
-    """Return the PNG file of every mask of a sequence, given as runs or as `(T, H, W)`."""
-    edges, n_frames, size = (
-        (_to_row_edges(masks), masks.n_frames, masks.size)
-        if isinstance(masks, Runs)
-        else (_find_row_edges(masks), len(masks), (masks.shape[1], masks.shape[2]))
-    )
-    height, width = size
-    n_bytes = height * (width + 1)
-    streams = _deflate(edges, n_frames, n_bytes)
-    sums = _adler(edges, n_frames, n_bytes)
+def encode_mask_pngs(masks: Runs) -> list[bytes]:
+    """Return the PNG file of every mask of a sequence."""
+    height, width = masks.size
+    edges, n_bytes = _to_row_edges(masks), height * (width + 1)
+    streams = _deflate(edges, masks.n_frames, n_bytes)
+    sums = _adler(edges, masks.n_frames, n_bytes)
     header = _chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0))
     end = _chunk(b"IEND", b"")
     return [
@@ -56,34 +49,13 @@ def encode_mask_pngs(masks: Runs | NDArray[np.bool_]) -> list[bytes]:
     ]
 
 
-def encode_mask_png(mask: NDArray[np.bool_] | bytes, size: tuple[int, int] | None = None) -> bytes:
-    """Return the PNG file of one mask `(H, W)`, or of COCO run lengths with their size."""
-    if isinstance(mask, bytes):
-        assert size is not None, "run lengths need the size of their frame"
-        return encode_mask_pngs(Runs.decode([mask], size))[0]
-    return encode_mask_pngs(mask[None])[0]
-
-
-def write_mask_png(path: Path, mask: NDArray[np.bool_] | bytes, size: tuple[int, int] | None = None) -> None:
-    """Write one mask `(H, W)`, or COCO run lengths with their size, as 8-bit greyscale with 0 and 255."""
-    write_atomically(path, encode_mask_png(mask, size))
-
-
 def _chunk(kind: bytes, content: bytes) -> bytes:
     checked = kind + content
     return struct.pack(">I", len(content)) + checked + struct.pack(">I", zlib.crc32(checked))
 
 
-def _find_row_edges(masks: NDArray[np.bool_]) -> Integers:
-    """Return where the bytes of the images change, all frames in one line: start, end, start, end, ..."""
-    n_frames, height, width = masks.shape
-    line = np.zeros(n_frames * height * (width + 1) + 1, np.bool_)
-    line[:-1].reshape(n_frames, height, width + 1)[:, :, 1:] = masks
-    return np.flatnonzero(line[1:] != line[:-1]) + 1
-
-
 def _to_row_edges(runs: Runs) -> Integers:
-    """Return the same from runs, which go down the columns.
+    """Return where the bytes of the images change, all frames in one line: start, end, start, end, ...
 
     A pixel begins or ends a run of its row where it differs from the pixel to its left: the difference of the mask and
     the mask moved by one column. In column-major order that is a shift by H, so its runs follow from sorted edges.

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rvos.errors import InputError
+from rvos.masks.runs import Runs
 
 Setting = str | int | float | bool | None
 
@@ -58,6 +59,10 @@ class Tracklet:
             raise InputError(f"{where}: confidence {self.confidence}; give a number from 0 to 1")
         if not 0 <= self.key_frame < n_frames:
             raise InputError(f"{where}: key frame {self.key_frame} is outside the {n_frames} frames")
+
+    def as_runs(self) -> Runs:
+        """Return the masks as runs, on which overlaps are computed."""
+        return Runs.decode(self.runs, self.size)
 
 
 @dataclass(frozen=True, slots=True)

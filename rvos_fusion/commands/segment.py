@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 
-from fusion.votes import read_runs
 from rvos.errors import ConfigError
 from rvos.files.atomic import write_atomically
 from rvos.formats import Dataset, open_dataset
@@ -153,5 +152,5 @@ def choose_rate(options: argparse.Namespace) -> tuple[Fraction | float, Path | N
 def write_masks(folder: Path, sequences: Sequence[MaskSequence]) -> None:
     """Write every mask as a greyscale PNG, `<expression>/<frame>.png`."""
     for sequence in sequences:
-        for frame, content in zip(sequence.frames, encode_mask_pngs(read_runs(sequence)), strict=True):
+        for frame, content in zip(sequence.frames, encode_mask_pngs(sequence.as_runs()), strict=True):
             write_atomically(folder / sequence.expression / f"{frame}.png", content)

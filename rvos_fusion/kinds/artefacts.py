@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rvos.errors import InputError
+from rvos.masks.mask_sequences import by_expression
 from rvos.masks.stored import MASK_SEQUENCES, MASKS_ALONE, PROPOSALS, TRACKLET_SETS, TRACKLETS, Codec
 from rvos.videos import Video
 
@@ -36,7 +37,7 @@ class Artefact:
         """
         if not self.by_expression:
             return
-        found = {sequence.expression: sequence for sequence in value}
+        found = by_expression(value)
         missing = [name for name in self.parts(video) if name not in found]
         if missing:
             raise InputError(

@@ -12,7 +12,7 @@ import numpy as np
 from fusion.fitted_files import read_fitted
 from fusion.gate import FEATURES, measure_features, select_features
 from rvos.errors import ConfigError, InputError
-from rvos.masks.mask_sequences import MaskSequence
+from rvos.masks.mask_sequences import MaskSequence, by_expression
 from rvos.masks.runs import Runs
 from rvos.settings import Form
 from rvos.videos import Video
@@ -171,8 +171,8 @@ class GateNode(Node):
         return stated
 
     def _open(self, task: Task) -> list[MaskSequence]:
-        answers = {sequence.expression: sequence for sequence in task.read(self.source)}
-        members = [{sequence.expression: sequence for sequence in task.read(name)} for name in self.members]
+        answers = by_expression(task.read(self.source))
+        members = [by_expression(task.read(name)) for name in self.members]
         ids = [expression.id for expression in task.video.expressions]
         features = select_features(measure_features(answers, members, ids), self.features)
         kept = self.chances(features) >= self.working_threshold()

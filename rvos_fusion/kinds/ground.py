@@ -12,7 +12,7 @@ from propagate.tracklets import to_sequence
 from runners.grounding.settings import GroundingSettings
 from rvos.errors import ConfigError
 from rvos.masks.grounding import check_tracklets, choose_tracklets
-from rvos.masks.mask_sequences import MaskSequence
+from rvos.masks.mask_sequences import MaskSequence, by_expression
 from rvos.masks.runs import Runs
 from rvos.masks.tracklets import TrackletSet
 from rvos.settings import Chance, Form, Positive, nearest, show
@@ -209,7 +209,7 @@ class GroundNode(Node):
             return {}
         if self.fallback is None:
             return self.scorer.fall_back(task)
-        return {sequence.expression: sequence for sequence in task.read(self.fallback)}
+        return by_expression(task.read(self.fallback))
 
 
 def _restate(other: MaskSequence | None, tracklets: TrackletSet, expression: str, score: float) -> MaskSequence:

@@ -12,7 +12,7 @@ from rvos.errors import InputError
 from rvos.imports import Source, open_source
 from rvos.imports.png_folders import open_png_folder
 from rvos.imports.source import find_frame_size
-from rvos.masks.mask_sequences import KeepSoft, MaskSequence
+from rvos.masks.mask_sequences import KeepSoft, MaskSequence, by_expression
 from rvos.settings import Key, Section
 from rvos.videos import Video
 from rvos_fusion.kinds.artefacts import MASKS, Artefact
@@ -132,7 +132,7 @@ def import_folder(folder: Path, task: Task, sources: Sequence[MaskSequence]) -> 
     Raises:
         InputError: masks are missing, damaged, or of another size than those they were made from.
     """
-    found = {mask.expression: mask for mask in _open_masks(folder).read(task.video)}
+    found = by_expression(_open_masks(folder).read(task.video))
     for source in sources:
         mask = found[source.expression]
         if mask.size != source.size:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 
-from fusion.votes import count_votes, read_runs
+from fusion.votes import count_votes
 from rvos.errors import InputError
 from rvos.masks.mask_sequences import MaskSequence
 from rvos.masks.runs import Runs
@@ -40,7 +40,7 @@ def offer_members(video: Video, members: Sequence[Mapping[str, MaskSequence]]) -
     The best member; the best sequence that any member has for any sentence of the video; the best vote: of every
     subset of the members, with every number of votes that may be needed.
     """
-    runs = {e.id: [read_runs(member[e.id]) for member in members] for e in video.expressions}
+    runs = {e.id: [member[e.id].as_runs() for member in members] for e in video.expressions}
     yield Offer("best member", runs)
     everything = [mask for own in runs.values() for mask in own]
     yield Offer("best sequence of the video", dict.fromkeys(runs, everything))
@@ -49,7 +49,7 @@ def offer_members(video: Video, members: Sequence[Mapping[str, MaskSequence]]) -
 
 def offer_tracklets(video: Video, tracklets: Sequence[Tracklet]) -> Offer:
     """Return every tracklet for every sentence."""
-    masks = [Runs.decode(tracklet.runs, tracklet.size) for tracklet in tracklets]
+    masks = [tracklet.as_runs() for tracklet in tracklets]
     return Offer("best tracklet", {expression.id: masks for expression in video.expressions})
 
 

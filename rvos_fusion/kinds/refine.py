@@ -10,7 +10,7 @@ from propagate.masklets import list_distinct
 from propagate.refinement import Evidence, RefinementSettings, refine
 from rvos.errors import InputError
 from rvos.language.nouns import NounFinder, NounSettings
-from rvos.masks.mask_sequences import MaskSequence
+from rvos.masks.mask_sequences import MaskSequence, by_expression
 from rvos.masks.runs import Runs
 from rvos.masks.tracklets import Tracklet
 from rvos.settings import Form
@@ -144,17 +144,17 @@ class RefineNode(Node):
     def gather(self, video: Video, read: ReadArtefact) -> Iterator[RefinedExpression]:
         """See `Refiner`."""
         finder = NounFinder(self.nouns)
-        coarse = {sequence.expression: sequence for sequence in read(self.source, HARD_MASKS)}
+        coarse = by_expression(read(self.source, HARD_MASKS))
         by_noun: dict[str, list[tuple[Tracklet, Runs]]] = {}
         for tracklet in read(self.masklets, INSTANCES):
-            by_noun.setdefault(tracklet.label, []).append((tracklet, Runs.decode(tracklet.runs, tracklet.size)))
+            by_noun.setdefault(tracklet.label, []).append((tracklet, tracklet.as_runs()))
         distinct = {label: self._drop_copies(own) for label, own in by_noun.items()}
         for expression in video.expressions:
             sequence, noun = coarse[expression.id], finder.find(video, expression)
             masklets = distinct.get(noun.text, [])
             for tracklet, _ in masklets:
                 _check_fits(sequence, tracklet)
-            evidence = Evidence(Runs.decode(sequence.runs, sequence.size), [runs for _, runs in masklets])
+            evidence = Evidence(sequence.as_runs(), [runs for _, runs in masklets])
             names = tuple(tracklet.id for tracklet, _ in masklets)
             yield RefinedExpression(expression, noun, sequence, evidence, names)
 

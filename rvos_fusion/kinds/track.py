@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from propagate.tracklets import TrackletSettings, choose_candidates, to_tracklet
 from rvos.masks.detections import VideoProposals
-from rvos.masks.runs import Runs, unite
+from rvos.masks.runs import unite
 from rvos.masks.tracklets import Tracklet, TrackletSet
 from rvos.settings import Form, nearest, show
 from rvos.videos import Video
@@ -193,6 +193,6 @@ def build_report(
 
 def measure_coverage(found: TrackletSet) -> float:
     """Return the share of the video's pixels that lie in any of the tracklets."""
-    masks = [Runs.decode(tracklet.runs, tracklet.size) for tracklet in found.tracklets]
+    masks = [tracklet.as_runs() for tracklet in found.tracklets]
     pixels = len(found.frames) * found.size[0] * found.size[1]
     return unite(masks).area() / pixels if masks else 0.0

@@ -8,11 +8,10 @@ from typing import Protocol
 
 import numpy as np
 
-from fusion.votes import read_runs, vote
+from fusion.votes import vote
 from propagate.tracklet_agreement import score_agreement
 from rvos.masks.grounding import Scores
-from rvos.masks.mask_sequences import MaskSequence
-from rvos.masks.runs import Runs
+from rvos.masks.mask_sequences import MaskSequence, by_expression
 from rvos.masks.tracklets import TrackletSet
 from rvos.videos import Video
 from rvos_fusion.kinds.base import NodeFile, Task, WorkerKey, plain
@@ -103,17 +102,17 @@ class AgreementScorer:
 
     def scores(self, task: Task, tracklets: TrackletSet) -> Scores:
         """See `TrackletScorer`."""
-        own = [Runs.decode(tracklet.runs, tracklet.size) for tracklet in tracklets.tracklets]
+        own = [tracklet.as_runs() for tracklet in tracklets.tracklets]
         members = self._read(task, tracklets)
         rows = []
         for expression in task.video.expressions:
-            masks = [read_runs(member[expression.id]) for member in members]
+            masks = [member[expression.id].as_runs() for member in members]
             rows.append(score_agreement(own, masks, self.weights))
         return np.array(rows, np.float64).reshape(len(rows), len(own))
 
     def fall_back(self, task: Task) -> Mapping[str, MaskSequence]:
         """See `TrackletScorer`; the members' majority, a tie passes."""
-        members = [{one.expression: one for one in task.read(name)} for name in self.members]
+        members = [by_expression(task.read(name)) for name in self.members]
         needed = -(-len(members) // 2)
         found = {}
         for expression in task.video.expressions:
@@ -122,7 +121,7 @@ class AgreementScorer:
         return found
 
     def _read(self, task: Task, tracklets: TrackletSet) -> Sequence[Mapping[str, MaskSequence]]:
-        members = [{one.expression: one for one in task.read(name)} for name in self.members]
+        members = [by_expression(task.read(name)) for name in self.members]
         for name, member in zip(self.members, members, strict=True):
             for sequence in member.values():
                 sequence.check_fits(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rvos.errors import ConfigError, StoreError
-from rvos.masks.mask_sequences import MaskSequence
+from rvos.masks.mask_sequences import MaskSequence, by_expression
 from rvos.masks.stored.store import Store
 from rvos.settings import nearest
 from rvos_fusion.kinds.artefacts import MASKS, Artefact
@@ -60,7 +60,7 @@ class VideoResults:
 
     def by_expression(self, node: str, *, soft: bool = False) -> dict[str, MaskSequence]:
         """Return the masks of a node by expression; raises as `read` does."""
-        return {sequence.expression: sequence for sequence in self.read(node, soft=soft)}
+        return by_expression(self.read(node, soft=soft))
 
 
 class Results:

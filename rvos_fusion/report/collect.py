@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusion.groups import Group
-from fusion.votes import read_runs
 from rvos.errors import InputError
 from rvos.evaluation.evaluator import Judge
 from rvos.evaluation.expressions import ExpressionJudge
@@ -238,7 +237,7 @@ def _describe(
     return ExpressionRow(
         expression.id,
         expression.text,
-        measure_disagreement([read_runs(one) for one in own]),
+        measure_disagreement([one.as_runs() for one in own]),
         None if best is None else round(best, 4),
         scores,
     )

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from fusion.groups import Group
 from propagate.refinement import refine
-from rvos.masks.mask_sequences import MaskSequence
+from rvos.masks.mask_sequences import MaskSequence, by_expression
 from rvos.masks.stored.store import Store
 from rvos.masks.tracklets import Tracklet, TrackletSet
 from rvos_fusion.kinds.artefacts import CANDIDATES, INSTANCES, MASKS, Artefact
@@ -230,7 +230,7 @@ class FolderVideo:
     def sequences(self) -> dict[str, Sequences]:
         """See `VideoSide`."""
         return {
-            self.prefix + name: {one.expression: one for one in self.store.read(name, self.video, soft=False)}
+            self.prefix + name: by_expression(self.store.read(name, self.video, soft=False))
             for name in self._find(MASKS.codec.name)
         }
 

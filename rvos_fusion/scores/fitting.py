@@ -16,12 +16,12 @@ from fusion.groups import Group
 from fusion.rules import FusionRule, fuse_video
 from fusion.runs import count_hits
 from fusion.sweeps import Setting, list_shares
-from fusion.votes import read_members, read_runs
+from fusion.votes import read_members
 from rvos.errors import FusionError
 from rvos.evaluation.evaluator import SelectedTruth
 from rvos.evaluation.scoring import open_evaluator
 from rvos.formats import Dataset
-from rvos.masks.mask_sequences import MaskSequence
+from rvos.masks.mask_sequences import MaskSequence, by_expression
 from rvos.masks.runs import Runs, tracklet_iou
 from rvos.videos import Video
 from rvos_fusion.kinds.capabilities import Combination
@@ -158,7 +158,7 @@ def _label(results: VideoResults, dataset: Dataset, video: Video, node: Combinat
     truth = dataset.select_truth(video).read()
     masks = {expression.id: Runs.from_masks(truth.masks(expression)) for expression in video.expressions}
     scores = [[float(member[e].scores.mean(dtype=np.float64)) for e in ids] for member in members]
-    is_right = [[tracklet_iou(read_runs(member[e]), masks[e]) >= _RIGHT for e in ids] for member in members]
+    is_right = [[tracklet_iou(member[e].as_runs(), masks[e]) >= _RIGHT for e in ids] for member in members]
     hits, given = None, None
     if node.order_members():
         deciding = [results.by_expression(name) for name in node.order_members()]
@@ -202,7 +202,7 @@ def _judge(node: Combination, numbers: Numbers, own: LabelledVideo) -> Values:
     groups = own.given if own.hits is None else node.cut_runs(own.video, own.hits, numbers.pairs)
     assert groups is not None
     rule = node.rule if numbers.scores is None else replace(node.rule, fits=numbers.scores)
-    fused = {s.expression: s for s in fuse_video(own.members, groups, rule, names=node.members)}
+    fused = by_expression(fuse_video(own.members, groups, rule, names=node.members))
     sequences = [fused[expression.id] for expression in own.video.expressions]
     masks = tuple(sequence.runs for sequence in sequences)
     if masks not in own.known:

@@ -19,7 +19,7 @@ from fusion.sweeps import (
     score_settings,
 )
 from fusion.thresholds import Threshold
-from fusion.votes import check_alike, read_runs
+from fusion.votes import check_alike
 from rvos.evaluation.evaluator import Judge, SelectedTruth
 from rvos.evaluation.expressions import ExpressionJudge
 from rvos.evaluation.scoring import open_evaluator
@@ -117,7 +117,7 @@ def sweep_video(
 def _count_votes(members: Sequence[dict[str, MaskSequence]], group: Group, names: Sequence[str]) -> MemberVotes:
     for expression in group.expressions:
         check_alike([member[expression] for member in members], names)
-    return count_member_votes([[read_runs(member[e]) for e in group.expressions] for member in members])
+    return count_member_votes([[member[e].as_runs() for e in group.expressions] for member in members])
 
 
 def _judge_setting(

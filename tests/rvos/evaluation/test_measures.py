@@ -15,8 +15,9 @@ from reference import reference
 
 from rvos.errors import InputError
 from rvos.evaluation import j_and_f, summarise
+from rvos.evaluation.columns import pack_columns
 from rvos.evaluation.measures import outline
-from rvos.evaluation.outlines import count_pairs, matching_radius, trace
+from rvos.evaluation.outlines import Outlines, count_pairs, matching_radius, trace_words
 
 Masks = NDArray[np.bool_]
 
@@ -59,11 +60,15 @@ def mask_pairs(draw: st.DrawFn) -> tuple[Masks, Masks]:
     return one(), one()
 
 
+def trace(masks: Masks, radius: int) -> tuple[Outlines, ...]:
+    return trace_words(pack_columns(masks), (masks.shape[2], masks.shape[1]), radius=radius)
+
+
 @settings(deadline=None, max_examples=60)
 @given(mask_pairs(), st.sampled_from([1, 2, 5, 12, 64, 70]))
 def test_counts_equal_those_of_the_dense_procedure(pair: tuple[Masks, Masks], radius: int) -> None:
     truth, prediction = pair
-    counts = count_pairs(trace(truth, radius=radius), trace(prediction, radius=radius))
+    counts = count_pairs(trace(truth, radius), trace(prediction, radius))
     rows, columns = np.mgrid[-radius : radius + 1, -radius : radius + 1]
     disk = (rows**2 + columns**2 <= radius**2).astype(np.uint8)
     for frame in range(len(truth)):

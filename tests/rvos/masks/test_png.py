@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from rvos.masks.mask_sequences import encode
-from rvos.masks.png import encode_mask_png, encode_mask_pngs, write_mask_png
+from rvos.masks.png import encode_mask_pngs
 from rvos.masks.runs import Runs
 
 
@@ -37,7 +37,7 @@ def sequences(draw: st.DrawFn) -> NDArray[np.bool_]:
 @given(sequences(), st.booleans())
 def test_files_decode_to_their_masks(masks: NDArray[np.bool_], from_runs: bool) -> None:
     size = (masks.shape[1], masks.shape[2])
-    files = encode_mask_pngs(Runs.decode(encode(masks), size) if from_runs else masks)
+    files = encode_mask_pngs(Runs.decode(encode(masks), size) if from_runs else Runs.from_masks(masks))
     assert len(files) == len(masks)
     for file, mask in zip(files, masks, strict=True):
         expected = mask.astype(np.uint8) * 255
@@ -49,7 +49,7 @@ def test_files_decode_to_their_masks(masks: NDArray[np.bool_], from_runs: bool) 
 
 def test_runs_and_pixels_give_the_same_bytes() -> None:
     mask = np.random.default_rng(0).random((1, 50, 70)) < 0.3
-    assert encode_mask_png(mask[0]) == encode_mask_png(encode(mask)[0], (50, 70))
+    assert encode_mask_pngs(Runs.from_masks(mask)) == encode_mask_pngs(Runs.decode(encode(mask), (50, 70)))
 
 
 def test_touching_and_empty_runs_are_one_run() -> None:
@@ -65,7 +65,7 @@ def test_touching_and_empty_runs_are_one_run() -> None:
 @pytest.mark.parametrize("size", [(1, 1), (1, 5000), (3000, 1), (720, 1280)], ids=str)
 @pytest.mark.parametrize("value", [False, True])
 def test_plain_masks_of_any_size(tmp_path: Path, size: tuple[int, int], value: bool) -> None:
-    path = tmp_path / "v/0/00000.png"
-    write_mask_png(path, np.full(size, value))
+    path = tmp_path / "00000.png"
+    path.write_bytes(encode_mask_pngs(Runs.from_masks(np.full((1, *size), value)))[0])
     with Image.open(path) as image:
         assert np.array_equal(np.asarray(image), np.full(size, 255 * value, np.uint8))
