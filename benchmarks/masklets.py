@@ -25,8 +25,8 @@ from rvos.language.nouns import NounFinder
 from rvos.masks.mask_sequences import decode
 from rvos.masks.tracklets import Tracklet
 from rvos.videos import Expression, Video
-from rvos_fusion.synthetic.files import frame_names, write_frames
 from rvos_fusion.synthetic.synthesis import make_video
+from rvos_fusion.synthetic.writers.files import frame_names, write_frames
 
 _CHECKPOINTS = Path(__file__).parent.parent / "demo" / "checkpoints"
 _SEED, _INDEX = 84001, 3

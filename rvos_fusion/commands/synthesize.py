@@ -9,10 +9,10 @@ from pathlib import Path
 
 from rvos.errors import ConfigError
 from rvos.formats.samples import SAMPLE_FORMATS
-from rvos_fusion.synthetic.davis_files import write_davis
-from rvos_fusion.synthetic.files import write_dataset
-from rvos_fusion.synthetic.mevis_files import NO_TARGET, write_mevis
-from rvos_fusion.synthetic.sample_files import write_a2d, write_jhmdb
+from rvos_fusion.synthetic.writers.davis import write_davis
+from rvos_fusion.synthetic.writers.files import write_dataset
+from rvos_fusion.synthetic.writers.mevis import NO_TARGET, write_mevis
+from rvos_fusion.synthetic.writers.samples import write_a2d, write_jhmdb
 
 _Writer = Callable[[argparse.Namespace, str], tuple[int, int]]
 _WRITERS: Mapping[str, _Writer] = {

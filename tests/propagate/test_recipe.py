@@ -19,7 +19,7 @@ from rvos.masks.stored.store import Store
 from rvos_fusion.commands.cli import main
 from rvos_fusion.kinds.base import Task
 from rvos_fusion.kinds.propagate import PropagateNode
-from rvos_fusion.synthetic.files import write_dataset
+from rvos_fusion.synthetic.writers.files import write_dataset
 
 RECIPE = """
 dataset: {format: ref-youtube-vos, root: data, split: valid}

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import torch
 from deaot_toolkit import EngineGroup, VosNetwork
-from deaot_toolkit.memory import FrameEntry
-from deaot_toolkit.positions import sine_positions
-from deaot_toolkit.tokens import split_axis
+from deaot_toolkit.transformer.memory import FrameEntry
+from deaot_toolkit.transformer.positions import sine_positions
+from deaot_toolkit.transformer.tokens import split_axis
 from numpy.typing import NDArray
 from torch import Tensor, nn
 

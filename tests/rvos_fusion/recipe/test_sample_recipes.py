@@ -12,7 +12,7 @@ from sample_folders import write_a2d
 
 from rvos.formats import open_dataset
 from rvos_fusion.commands.cli import main
-from rvos_fusion.synthetic.sample_files import choose_frames
+from rvos_fusion.synthetic.writers.samples import choose_frames
 
 PROJECT = Path(__file__).resolve().parents[3]
 RECIPES = {"a2d-sentences": "demo_a2d.yaml", "jhmdb-sentences": "demo_jhmdb.yaml"}

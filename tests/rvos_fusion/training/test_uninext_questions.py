@@ -8,7 +8,7 @@ import torch
 
 from rvos.formats import open_dataset
 from rvos.videos import Video
-from rvos_fusion.synthetic.mevis_files import write_mevis
+from rvos_fusion.synthetic.writers.mevis import write_mevis
 from rvos_fusion.training.data.layouts import open_videos
 from rvos_fusion.training.data.videos import LabelledVideo, VideoFolder, objects_seen
 from rvos_fusion.training.members.uninext_questions import (

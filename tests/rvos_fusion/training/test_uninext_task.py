@@ -14,7 +14,7 @@ from runners.base import ModelSettings
 from runners.networks.text.tokenizers import SmallTokens
 from runners.registry import build_runner
 from rvos.errors import ConfigError
-from rvos_fusion.synthetic.mevis_files import write_mevis
+from rvos_fusion.synthetic.writers.mevis import write_mevis
 from rvos_fusion.training.config import LoopSettings, OptimiserSettings, TrainingConfig, read_config
 from rvos_fusion.training.data.layouts import open_videos
 from rvos_fusion.training.data.videos import VideoFolder

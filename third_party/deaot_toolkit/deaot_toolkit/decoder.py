@@ -9,7 +9,7 @@ from torch.nn.functional import interpolate, relu
 
 from deaot_toolkit.configs import NetworkConfig
 from deaot_toolkit.products import direct_convolution, direct_linear
-from deaot_toolkit.tokens import Grid, to_map
+from deaot_toolkit.transformer.tokens import Grid, to_map
 
 _GROUPS = 8
 

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from deaot_toolkit.errors import EngineError
 from deaot_toolkit.features import FrameFeatures, Looked
-from deaot_toolkit.memory import FrameEntry, LayerMemory, pick_frames, stack_frames
 from deaot_toolkit.network import VosNetwork
+from deaot_toolkit.transformer.memory import FrameEntry, LayerMemory, pick_frames, stack_frames
 
 VOID = 255
 # Finite, as resizing would turn infinities into NaN; the smaller one is within the range of halves.

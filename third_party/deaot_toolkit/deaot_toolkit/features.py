@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from deaot_toolkit.aot import AotLooked
-from deaot_toolkit.deaot import DeaotLooked
-from deaot_toolkit.tokens import Grid
+from deaot_toolkit.transformer.aot import AotLooked
+from deaot_toolkit.transformer.deaot import DeaotLooked
+from deaot_toolkit.transformer.tokens import Grid
 
 Looked = AotLooked | DeaotLooked
 

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn.functional import conv2d
 
 from deaot_toolkit.configs import NetworkConfig
-from deaot_toolkit.tokens import to_tokens
+from deaot_toolkit.transformer.tokens import to_tokens
 
 _STRIDE = 16
 

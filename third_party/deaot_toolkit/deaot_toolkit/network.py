@@ -8,17 +8,17 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from deaot_toolkit.aot import LongShortTermTransformer
 from deaot_toolkit.configs import NetworkConfig, changed, find_config
-from deaot_toolkit.deaot import GatedPropagationTransformer
 from deaot_toolkit.decoder import Decoder
-from deaot_toolkit.encoders import build_encoder
+from deaot_toolkit.encoders.build import build_encoder
 from deaot_toolkit.errors import EngineError
 from deaot_toolkit.features import FrameFeatures, Looked
 from deaot_toolkit.identities import IdBank
-from deaot_toolkit.memory import FrameEntry, LayerMemory
 from deaot_toolkit.products import use_direct_products
-from deaot_toolkit.tokens import to_tokens
+from deaot_toolkit.transformer.aot import LongShortTermTransformer
+from deaot_toolkit.transformer.deaot import GatedPropagationTransformer
+from deaot_toolkit.transformer.memory import FrameEntry, LayerMemory
+from deaot_toolkit.transformer.tokens import to_tokens
 
 _STRIDE = 16
 

@@ -16,9 +16,9 @@ from deaot_toolkit import (
     resize_labels,
     split_labels,
 )
-from deaot_toolkit.attention import attend_heads, attend_wide
 from deaot_toolkit.identities import one_hot
-from deaot_toolkit.positions import sine_positions
+from deaot_toolkit.transformer.attention import attend_heads, attend_wide
+from deaot_toolkit.transformer.positions import sine_positions
 
 TINY = {"embedding_dim": 32, "heads": 2, "feed_forward_dim": 64, "max_objects": 2}
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from deaot_toolkit.local_attention import local_attention, tile_size, windows
+from deaot_toolkit.transformer.local_attention import local_attention, tile_size, windows
 
 
 def attend_by_cell(

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
-from deaot_toolkit.tokens import split_axis
+from deaot_toolkit.transformer.tokens import split_axis
 
 _SCRATCH_ELEMENTS = 1 << 19
 _LEAST_ROWS = 256  # fewer rows make slow matrix products

@@ -9,13 +9,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import silu
 
-from deaot_toolkit.attention import attend_wide
 from deaot_toolkit.configs import NetworkConfig
-from deaot_toolkit.layers import DepthwiseConvolution, DropPath, TokenGroupNorm
-from deaot_toolkit.local_attention import local_attention
-from deaot_toolkit.memory import LayerEntry, LayerMemory, read_memory
 from deaot_toolkit.products import direct_linear
-from deaot_toolkit.tokens import Grid
+from deaot_toolkit.transformer.attention import attend_wide
+from deaot_toolkit.transformer.layers import DepthwiseConvolution, DropPath, TokenGroupNorm
+from deaot_toolkit.transformer.local_attention import local_attention
+from deaot_toolkit.transformer.memory import LayerEntry, LayerMemory, read_memory
+from deaot_toolkit.transformer.tokens import Grid
 
 _EXPANSION = 2
 # One group a stream.

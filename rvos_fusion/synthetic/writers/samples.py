@@ -16,8 +16,8 @@ from rvos.errors import ConfigError, InputError
 from rvos.files.atomic import replacing, write_atomically
 from rvos.formats.a2d_sentences import CLIPS, MASKS, MISSED, SENTENCES, SPLITS
 from rvos.formats.jhmdb_sentences import LIST
-from rvos_fusion.synthetic.files import refuse_others
 from rvos_fusion.synthetic.synthesis import SyntheticVideo, make_video, video_id
+from rvos_fusion.synthetic.writers.files import refuse_others
 
 _SUBSETS = {"train": 0, "test": 1}
 _ANNOTATED = 3

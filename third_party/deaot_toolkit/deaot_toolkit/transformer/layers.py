@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, dropout2d, group_norm
 
-from deaot_toolkit.tokens import Grid, to_map, to_tokens
+from deaot_toolkit.transformer.tokens import Grid, to_map, to_tokens
 
 _KERNEL = 5
 

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from deaot_toolkit.tokens import Grid, split_axis
+from deaot_toolkit.transformer.tokens import Grid, split_axis
 
 # Cells; small maps are fastest in one piece.
 _SMALL_MAP = 256

@@ -9,13 +9,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import gelu
 
-from deaot_toolkit.attention import attend_heads
 from deaot_toolkit.configs import NetworkConfig
-from deaot_toolkit.layers import DropPath, TokenGroupNorm
-from deaot_toolkit.local_attention import local_attention
-from deaot_toolkit.memory import LayerEntry, LayerMemory, read_memory
-from deaot_toolkit.positions import sine_positions
-from deaot_toolkit.tokens import Grid, split_axis, to_map, to_tokens
+from deaot_toolkit.transformer.attention import attend_heads
+from deaot_toolkit.transformer.layers import DropPath, TokenGroupNorm
+from deaot_toolkit.transformer.local_attention import local_attention
+from deaot_toolkit.transformer.memory import LayerEntry, LayerMemory, read_memory
+from deaot_toolkit.transformer.positions import sine_positions
+from deaot_toolkit.transformer.tokens import Grid, split_axis, to_map, to_tokens
 
 _GROUPS = 32
 

@@ -14,9 +14,9 @@ from PIL import Image
 from rvos.errors import ConfigError, InputError
 from rvos.files.atomic import write_atomically
 from rvos.formats.davis_folders import TEXT_FILES
-from rvos_fusion.synthetic.files import palette, refuse_others
 from rvos_fusion.synthetic.sentences import write_sentences
 from rvos_fusion.synthetic.synthesis import SyntheticVideo, make_video
+from rvos_fusion.synthetic.writers.files import palette, refuse_others
 
 _LISTS = {"train": "train", "valid": "val"}
 _QUALITY = 88

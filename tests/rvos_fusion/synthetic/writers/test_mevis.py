@@ -10,10 +10,10 @@ import pytest
 
 from rvos.errors import InputError
 from rvos.formats import open_dataset
-from rvos_fusion.synthetic.files import drop_sentences
-from rvos_fusion.synthetic.mevis_files import write_mevis
 from rvos_fusion.synthetic.sentences import NOUNS
 from rvos_fusion.synthetic.synthesis import make_video
+from rvos_fusion.synthetic.writers.files import drop_sentences
+from rvos_fusion.synthetic.writers.mevis import write_mevis
 
 
 def test_the_set_is_read_with_its_truth_and_sentences_without_target(tmp_path: Path) -> None:

@@ -11,8 +11,8 @@ from PIL import Image
 
 from rvos.errors import InputError
 from rvos_fusion.commands.cli import main
-from rvos_fusion.synthetic.files import palette, write_dataset
 from rvos_fusion.synthetic.synthesis import make_video
+from rvos_fusion.synthetic.writers.files import palette, write_dataset
 
 SEED = 3
 

@@ -1,0 +1,1 @@
+"""Synthetic videos as files, one module a data set whose shape they have."""
