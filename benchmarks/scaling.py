@@ -47,7 +47,7 @@ def make_plan(n_videos: int) -> Plan:
     numbers = random.Random(n_videos)
     videos = tuple(_draw_video(f"{index:05d}", numbers) for index in range(n_videos))
     fingerprints = {node.name: [""] * n_videos for node in nodes}
-    tasks = {node.name: NodeTasks(node, videos, fingerprints, recipe.workspace, "auto") for node in nodes}
+    tasks = {node.name: NodeTasks(node, videos, fingerprints, recipe.workspace, "auto", {}) for node in nodes}
     return Plan(recipe, nodes, videos, tasks, ())
 
 

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 from rvos.errors import ConfigError
+from rvos.versions import Listed
 
 if TYPE_CHECKING:
     import torch
 
     from runners.base import ModelSettings, Runner
 
-RUNNERS = {
-    "soc": "runners.soc",
-    "mutr": "runners.mutr",
-    "referformer": "runners.referformer",
-    "uninext": "runners.uninext",
+RUNNERS: Mapping[str, Listed] = {
+    "soc": Listed("runners.soc", version=1),
+    "mutr": Listed("runners.mutr", version=1),
+    "referformer": Listed("runners.referformer", version=1),
+    "uninext": Listed("runners.uninext", version=1),
 }
 
 
@@ -40,5 +41,5 @@ def build_runner(settings: ModelSettings, *, device: torch.device) -> Runner:
     """
     if settings.runner not in RUNNERS:
         raise ConfigError(f"runner {settings.runner!r} is unknown; choose one of {', '.join(RUNNERS)}")
-    build: Callable[..., Runner] = import_module(RUNNERS[settings.runner]).build
+    build: Callable[..., Runner] = import_module(RUNNERS[settings.runner].module).build
     return build(settings, device=device)

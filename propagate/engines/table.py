@@ -9,16 +9,17 @@ from typing import TYPE_CHECKING
 from propagate.engines.own import find_engine
 from propagate.engines.settings import EngineSettings, Family
 from rvos.plugins import load_plugin
+from rvos.versions import Listed
 
 if TYPE_CHECKING:
     import torch
 
     from propagate.engines.protocol import Engine
 
-ENGINES: Mapping[Family, str] = {
-    "aot": "propagate.engines.aot.engine",
-    "sam2": "propagate.engines.sam2.engine",
-    "own": "propagate.engines.own",
+ENGINES: Mapping[Family, Listed] = {
+    "aot": Listed("propagate.engines.aot.engine", version=1),
+    "sam2": Listed("propagate.engines.sam2.engine", version=1),
+    "own": Listed("propagate.engines.own", version=1),
 }
 """Each has `load_engine(settings, device=...)`."""
 
@@ -45,5 +46,5 @@ def build_engine(settings: EngineSettings, *, device: torch.device) -> Engine:
         ConfigError: no network of that name.
     """
     # Recipes are checked without torch, so the networks are imported only when one is wanted.
-    engine: Engine = import_module(ENGINES[settings.family]).load_engine(settings, device=device)
+    engine: Engine = import_module(ENGINES[settings.family].module).load_engine(settings, device=device)
     return engine

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING
 
 from runners.detectors.base import GROUP, Detector, DetectorSettings
 from rvos.plugins import Plugin, load_plugin, require_plugin
+from rvos.versions import Listed
 
 if TYPE_CHECKING:
     import torch
 
-DETECTORS: Mapping[str, str] = {
-    "grounding-dino": "runners.detectors.grounding_dino",
-    "uninext": "runners.detectors.uninext",
-    "import": "runners.detectors.imported",
+DETECTORS: Mapping[str, Listed] = {
+    "grounding-dino": Listed("runners.detectors.grounding_dino", version=1),
+    "uninext": Listed("runners.detectors.uninext", version=1),
+    "import": Listed("runners.detectors.imported", version=1),
 }
 """Each has `build(settings, device=...)`."""
 
@@ -49,6 +50,8 @@ def build_detector(settings: DetectorSettings, *, device: torch.device) -> Detec
         InputError: an import that cannot be read.
     """
     build: Callable[..., Detector]
-    build = load_plugin(find_own(settings)) if settings.is_own else import_module(DETECTORS[settings.detector]).build
+    build = (
+        load_plugin(find_own(settings)) if settings.is_own else import_module(DETECTORS[settings.detector].module).build
+    )
     detector: Detector = build(settings, device=device)
     return detector

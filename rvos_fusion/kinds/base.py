@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -74,6 +74,8 @@ class Node(ABC):
     """Where such entries stand."""
     artefact: ClassVar[Artefact]
     """What is stored."""
+    version: ClassVar[int] = 1
+    """Raised when the same recipe gives another result, or a default changes: results of before are made again."""
 
     name: str
     line: int
@@ -239,6 +241,7 @@ class Task:
     Args:
         inputs: name and fingerprint of every node that is read.
         device: `auto`, `cpu`, `cuda`, `cuda:1`.
+        versions: of all that makes the result, by name.
     """
 
     node: Node
@@ -247,6 +250,7 @@ class Task:
     fingerprint: str
     workspace: Path
     device: str = "auto"
+    versions: Mapping[str, int] = field(default_factory=dict)
 
     def read(self, name: str, *, soft: bool = False) -> tuple[MaskSequence, ...]:
         """Return the masks of one of the inputs.

@@ -8,6 +8,7 @@ from rvos.masks.stored.store import FORMAT_VERSION
 from rvos.videos import Video
 from rvos_fusion.kinds.base import Node
 from rvos_fusion.kinds.checksums import Checksums, hash_json
+from rvos_fusion.kinds.versions import list_versions
 
 
 def fingerprint_task(node: Node, video: Video, *, inputs: Mapping[str, str], checksums: Checksums) -> str:
@@ -22,7 +23,7 @@ def fingerprint_task(node: Node, video: Video, *, inputs: Mapping[str, str], che
     content = {
         # Files of an older form could not be read even if all else is equal.
         "format": FORMAT_VERSION,
-        "kind": node.keyword,
+        "versions": list_versions(node),
         # The frames' names are stored with the masks, and so are the names of the parts: another order of the same
         # expressions is another file.
         "video": [video.id, video.frames, node.artefact.parts(video)],

@@ -9,6 +9,7 @@ from typing import overload
 
 from rvos.videos import Video
 from rvos_fusion.kinds.base import Node, Task
+from rvos_fusion.kinds.versions import Versions
 
 
 class Fingerprints(Sequence[str]):
@@ -43,6 +44,7 @@ class NodeTasks(Sequence[Task]):
 
     Args:
         fingerprints: of the node and of its inputs, by name, each by video.
+        versions: of all that makes its results.
     """
 
     node: Node
@@ -50,6 +52,7 @@ class NodeTasks(Sequence[Task]):
     fingerprints: Mapping[str, Sequence[str]]
     workspace: Path
     device: str
+    versions: Versions
 
     def __len__(self) -> int:
         """Return the number of videos."""
@@ -66,4 +69,4 @@ class NodeTasks(Sequence[Task]):
             return [self[place] for place in places]
         inputs = tuple((name, self.fingerprints[name][places]) for name in self.node.inputs())
         fingerprint = self.fingerprints[self.node.name][places]
-        return Task(self.node, self.videos[places], inputs, fingerprint, self.workspace, self.device)
+        return Task(self.node, self.videos[places], inputs, fingerprint, self.workspace, self.device, self.versions)

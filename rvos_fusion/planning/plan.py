@@ -13,6 +13,7 @@ from rvos.settings import Problems
 from rvos.videos import Video
 from rvos_fusion.kinds.base import Node, Task
 from rvos_fusion.kinds.checksums import Checksums
+from rvos_fusion.kinds.versions import Versions, list_versions
 from rvos_fusion.planning.fingerprints import fingerprint_task
 from rvos_fusion.planning.node_tasks import Fingerprints, NodeTasks
 from rvos_fusion.planning.sentence_order import OrderFinding, settle_order
@@ -62,6 +63,10 @@ def make_plan(
     graph = replace(graph, nodes=tuple(recipe.node(node.name) for node in graph.nodes))
     # A stage may run alone: nodes of earlier stages are not run, but their fingerprints are part of what reads them.
     ordered = _add_ancestors(recipe, graph)
+    versions: dict[str, Versions] = {}
+    for node in ordered:
+        below = [versions[name] for name in node.inputs()]
+        versions[node.name] = {name: number for own in (list_versions(node), *below) for name, number in own.items()}
     fingerprints = {node.name: Fingerprints() for node in ordered}
     assumed: list[tuple[str, str, str]] = []
     for video in videos:
@@ -74,7 +79,10 @@ def make_plan(
                 # Results that must be there already; they are looked for before anything runs.
                 assumed.append((node.name, video.id, known[node.name]))
     checksums.save()
-    tasks = {node.name: NodeTasks(node, tuple(videos), fingerprints, recipe.workspace, device) for node in graph.nodes}
+    tasks = {
+        node.name: NodeTasks(node, tuple(videos), fingerprints, recipe.workspace, device, versions[node.name])
+        for node in graph.nodes
+    }
     return Plan(recipe, graph.nodes, tuple(videos), tasks, tuple(assumed), order)
 
 

@@ -106,7 +106,8 @@ def _store(task: Task, result: Any, seconds: float, note: str) -> Outcome:
     try:
         # Before it is stored: half a result under a valid fingerprint would never be made again.
         task.node.artefact.check(task.video, result)
-        store.write_artefact(name, video, result, task.fingerprint, codec=task.node.artefact.codec)
+        codec = task.node.artefact.codec
+        store.write_artefact(name, video, result, task.fingerprint, codec=codec, versions=task.versions)
     except StoreError as error:
         # A full disk is no fault of the video: the run ends, as the next one would fail the same way.
         return Outcome(name, video, "unwritable", message=str(error))

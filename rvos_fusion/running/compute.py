@@ -11,6 +11,7 @@ from rvos_fusion.executors.choose import choose_executor
 from rvos_fusion.executors.driver import Watcher, run_plan
 from rvos_fusion.executors.summary import Tally
 from rvos_fusion.planning.plan import Plan
+from rvos_fusion.planning.stock import take_stock
 from rvos_fusion.planning.timings import Stopwatch
 from rvos_fusion.running.load_checks import check_loads
 from rvos_fusion.running.progress import Progress
@@ -51,8 +52,11 @@ def compute(plan: Plan, means: RunMeans, *, plan_again: Callable[[], Plan]) -> t
     Raises:
         ConfigError: a network that cannot be loaded, or no such device; nothing was computed.
     """
+    stock = take_stock(plan)
     # The machines of a cluster have devices of their own.
-    check_loads(plan, device=means.device if means.cluster is None else None)
+    check_loads(stock.waiting, plan.recipe.path, device=means.device if means.cluster is None else None)
+    if stock.n_outdated and not means.quiet:
+        print(f"note: {stock.explain()}", file=sys.stderr)
     tally = _run(plan, means)
     if any(finding.evidence is None for finding in plan.order):
         # The masks that this run made may be the last that the test of the order needed.

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 
-from rvos.errors import InputError, StoreError
-from rvos.masks.stored.store import Store
+from rvos.errors import InputError
 from rvos.settings import Problems
 from rvos.videos import Video
 from rvos_fusion.kinds.base import Node, WorkerKey
 from rvos_fusion.kinds.devices import choose_device
-from rvos_fusion.planning.plan import Plan
 
 _SHOWN = 3
 
@@ -38,34 +37,18 @@ def find_data_problems(nodes: Iterable[Node], videos: Sequence[Video]) -> Iterat
             yield node, problem + (more if place == _SHOWN else "")
 
 
-def list_waiting(plan: Plan) -> list[Node]:
-    """Return the nodes that have results missing; whether a stored one is whole shows when it is used."""
-    store = Store(plan.recipe.workspace)
-
-    def is_there(name: str, video: str, fingerprint: str) -> bool:
-        try:
-            return store.header(name, video).fingerprint == fingerprint
-        except StoreError:
-            return False
-
-    return [
-        node
-        for node in plan.nodes
-        if not all(is_there(node.name, task.video.id, task.fingerprint) for task in plan.tasks[node.name])
-    ]
-
-
-def check_loads(plan: Plan, *, device: str | None) -> None:
-    """Check that everything that a run has to load can be loaded.
+def check_loads(nodes: Iterable[Node], recipe: Path, *, device: str | None) -> None:
+    """Check that everything that nodes have to load can be loaded.
 
     Args:
+        recipe: file that names them.
         device: that networks run on; None: others know.
 
     Raises:
         ConfigError: something cannot, all in one message, or there is no such device.
     """
-    waiting = [node for node in list_waiting(plan) if node.worker_key() is not None]
-    problems = Problems(plan.recipe.path)
+    waiting = [node for node in nodes if node.worker_key() is not None]
+    problems = Problems(recipe)
     for node, problem in find_load_problems(waiting):
         problems.add_at(node.line, f"{node.name}: {problem}")
     problems.check()

@@ -18,14 +18,14 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from rvos.errors import InputError, StoreError
 from rvos.files.json_files import parse_json
 from rvos.masks.stored.codec import Packed
-from rvos.masks.stored.fields import read_text
+from rvos.masks.stored.fields import read_integer, read_text
 
 FORMAT_VERSION = 2
 LARGEST_RESULT = 3 << 27
@@ -49,13 +49,19 @@ _DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, Runtim
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """What a file says of itself; `content` is the codec's."""
+    """What a file says of itself.
+
+    Args:
+        content: the codec's.
+        versions: of what made the result, by name; none where they were not kept.
+    """
 
     artefact: str
     node: str
     video: str
     fingerprint: str
     content: Mapping[str, Any]
+    versions: Mapping[str, int] = field(default_factory=dict)
 
 
 def pack(description: Description, packed: Packed) -> bytes:
@@ -196,6 +202,7 @@ def _to_json(description: Description) -> bytes:
         "node": description.node,
         "video": description.video,
         "fingerprint": description.fingerprint,
+        "versions": dict(description.versions),
         "content": description.content,
     }
     return json.dumps(content, ensure_ascii=False, separators=(",", ":"), sort_keys=True, allow_nan=False).encode()
@@ -205,7 +212,9 @@ def _parse_description(path: Path, text: bytes) -> Description:
     raw = parse_json(text, where="description")
     if raw["format"] != FORMAT_VERSION:
         raise StoreError(f"{path}: format version {raw['format']!r}, expected {FORMAT_VERSION}; run the node again")
-    if not isinstance(raw["content"], dict):
+    # Files of before versions were kept have none.
+    versions = raw.get("versions", {})
+    if not isinstance(raw["content"], dict) or not isinstance(versions, dict):
         raise ValueError("a description that is not ours")
     return Description(
         read_text(raw["artefact"]),
@@ -213,4 +222,5 @@ def _parse_description(path: Path, text: bytes) -> Description:
         read_text(raw["video"]),
         read_text(raw["fingerprint"]),
         raw["content"],
+        {read_text(name): read_integer(version) for name, version in versions.items()},
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -59,8 +59,20 @@ class Store:
         """
         return self.read_artefact(node, video_id, fingerprint, codec=MASK_SEQUENCES if soft else MASKS_ALONE)
 
-    def write_artefact(self, node: str, video_id: str, value: T, fingerprint: str, *, codec: Codec[T]) -> Path:
+    def write_artefact(
+        self,
+        node: str,
+        video_id: str,
+        value: T,
+        fingerprint: str,
+        *,
+        codec: Codec[T],
+        versions: Mapping[str, int] | None = None,
+    ) -> Path:
         """Write any artefact of a node and video in one step and return the file.
+
+        Args:
+            versions: of what made it, by name.
 
         Raises:
             InputError: unsafe ids, or a value whose parts do not belong together.
@@ -70,7 +82,8 @@ class Store:
         check_inside(path.parent, self.workspace)
         packed = codec.pack(video_id, value)
         try:
-            content = pack(Description(codec.name, node, video_id, fingerprint, packed.description), packed)
+            about = Description(codec.name, node, video_id, fingerprint, packed.description, versions or {})
+            content = pack(about, packed)
         except ValueError as error:
             raise StoreError(f"{path}: cannot be stored ({error}); cut the video or keep no soft maps") from None
         write_atomically(path, content)

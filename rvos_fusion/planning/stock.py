@@ -1,0 +1,61 @@
+"""What of a plan is in its workspace, by what the files say of themselves; whether they are whole shows in use."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from rvos.errors import StoreError
+from rvos.masks.stored.container import Description
+from rvos.masks.stored.store import Store
+from rvos_fusion.kinds.base import Node, Task
+from rvos_fusion.kinds.versions import explain_change
+from rvos_fusion.planning.plan import Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Stock:
+    """What a run finds before it begins.
+
+    Args:
+        waiting: nodes that have results missing.
+        n_outdated: results that are there, but of other versions.
+        changes: which, in words.
+    """
+
+    waiting: tuple[Node, ...]
+    n_outdated: int
+    changes: tuple[str, ...]
+
+    def explain(self) -> str:
+        """Return the line for results of other versions."""
+        return (
+            f"{self.n_outdated} stored results were made by other versions and are computed again: "
+            f"{'; '.join(self.changes)}"
+        )
+
+
+def take_stock(plan: Plan) -> Stock:
+    """Return what is there of a plan; every stored file is opened once."""
+    store = Store(plan.recipe.workspace)
+    waiting, changes, n_outdated = [], dict[str, None](), 0
+    for node in plan.nodes:
+        stale = list(_find_stale(store, plan.tasks[node.name]))
+        waiting += [node] if stale else []
+        for task, found in stale:
+            reasons = explain_change(found.versions, task.versions) if found is not None else []
+            n_outdated += bool(reasons)
+            changes.update(dict.fromkeys(reasons))
+    return Stock(tuple(waiting), n_outdated, tuple(changes))
+
+
+def _find_stale(store: Store, tasks: Iterable[Task]) -> Iterable[tuple[Task, Description | None]]:
+    """Yield the tasks whose result is not there, with what stands in its place."""
+    for task in tasks:
+        try:
+            found = store.header(task.node.name, task.video.id)
+        except StoreError:
+            yield task, None
+            continue
+        if found.fingerprint != task.fingerprint:
+            yield task, found
