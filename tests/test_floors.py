@@ -75,7 +75,8 @@ def list_rows(table: str) -> list[str]:
         return [module_of(command) for command in COMMANDS]
     module, _, name = TABLES[table].partition(":")
     rows = getattr(import_module(module), name).values()
-    return [row.partition(":")[0] if isinstance(row, str) else row.__module__ for row in rows]
+    places = [row if isinstance(row, str) else getattr(row, "module", row.__module__) for row in rows]
+    return [place.partition(":")[0] for place in places]
 
 
 def find_all(house: House) -> set[str]:
