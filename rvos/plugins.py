@@ -23,6 +23,15 @@ from typing import Any
 from rvos.errors import ConfigError, InputError
 from rvos.files.atomic import read_whole
 
+# fmt: off
+_PUBLIC = frozenset((
+    "Augmentation", "Detector", "DetectorSettings", "Engine", "EngineSettings", "Expression", "FeatureCache", "Forking",
+    "Frame", "FrameBoxes", "FrameInstances", "LoggedTraining", "Logger", "MaskSequence", "OwnModel", "Runner",
+    "Session", "SoftMaps", "Step", "Video", "check_sequences", "decode", "encode",
+))
+# fmt: on
+"""What a model imports from `rvos_fusion` alone; the modules behind it move, and were public once."""
+_HAD_THEM = ("rvos", "runners", "propagate", "training", "rvos_fusion")
 _STAMP = "__rvos_checksum__"
 """Attribute of a module that says which content was imported: a long-lived worker imports edited code anew."""
 
@@ -120,7 +129,12 @@ def load_plugin(plugin: Plugin) -> Callable[..., Any]:
         with _prepared(plugin):
             module = import_module(plugin.module)
     except Exception as error:  # whatever a user's file may raise
-        raise ConfigError(f"{plugin.name}: {_place(error, plugin)}; correct the module") from None
+        frame = _find_frame(error, plugin)
+        where = f"{frame.filename}:{frame.lineno}" if frame else str(plugin.source)
+        line = _find_moved(frame) if frame and isinstance(error, ImportError) else None
+        what = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        advice = f"write: {line}" if line else "correct the module"
+        raise ConfigError(f"{plugin.name}: {where}: {what}; {advice}") from None
     path = getattr(module, "__file__", None)
     if path is None or Path(path).resolve() != plugin.source.resolve():
         raise ConfigError(
@@ -221,8 +235,17 @@ def _prepared(plugin: Plugin) -> Iterator[None]:
                 sys.path.append(folder)
 
 
-def _place(error: Exception, plugin: Plugin) -> str:
-    """Return file, line and message of an error, in one line."""
+def _find_frame(error: Exception, plugin: Plugin) -> traceback.FrameSummary | None:
+    """Return the innermost place in the user's own files that an error came from."""
     own = [frame for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename) in plugin.sources]
-    where = f"{own[-1].filename}:{own[-1].lineno}" if own else str(plugin.source)
-    return f"{where}: {type(error).__name__}: {' '.join(str(error).split())[:200]}"
+    return own[-1] if own else None
+
+
+def _find_moved(frame: traceback.FrameSummary) -> str | None:
+    """Return what to write instead of an import that failed; None where it asks for other than public names."""
+    for statement in ast.walk(ast.parse(read_whole(Path(frame.filename)))):
+        if isinstance(statement, ast.ImportFrom) and statement.lineno == frame.lineno:
+            is_ours = str(statement.module).partition(".")[0] in _HAD_THEM
+            if is_ours and {alias.name for alias in statement.names} <= _PUBLIC:
+                return ast.unparse(ast.ImportFrom("rvos_fusion", statement.names, 0))
+    return None

@@ -1,4 +1,4 @@
-"""Recipes from Python: open one, run it, read any node's masks as arrays, vote, score.
+"""The Python interface: recipes opened, run, read, voted on and scored; and what models, engines and detectors need.
 
 ```python
 import rvos_fusion as rf
@@ -16,24 +16,116 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from rvos_fusion.commands.hidden_packages import find_hidden_package
+
 if TYPE_CHECKING:
+    from propagate.engines.features import FeatureCache
+    from propagate.engines.protocol import Augmentation, Engine, Forking, Session, Step
+    from propagate.engines.settings import EngineSettings
+    from propagate.frames import Frame
+    from runners.base import Runner
+    from runners.detectors.base import Detector, DetectorSettings
+    from runners.outside import OwnModel, check_sequences
+    from rvos.errors import CheckpointError, ConfigError, FusionError, InputError, PipelineError, StoreError
+    from rvos.masks.detections import FrameBoxes, FrameInstances
+    from rvos.masks.mask_sequences import MaskSequence, SoftMaps, decode, encode
+    from rvos.videos import Expression, Video
     from rvos_fusion.arrays import score, vote
     from rvos_fusion.opened import OpenedRecipe, PlannedNode, ScoreRow, open_recipe
-
-__all__ = ["OpenedRecipe", "PlannedNode", "ScoreRow", "open_recipe", "score", "vote"]
+    from rvos_fusion.training.logs.loggers import LoggedTraining, Logger
 
 _PLACES = {
-    "OpenedRecipe": "opened",
-    "PlannedNode": "opened",
-    "ScoreRow": "opened",
-    "open_recipe": "opened",
-    "score": "arrays",
-    "vote": "arrays",
+    # Recipes.
+    "open_recipe": "rvos_fusion.opened",
+    "OpenedRecipe": "rvos_fusion.opened",
+    "PlannedNode": "rvos_fusion.opened",
+    "ScoreRow": "rvos_fusion.opened",
+    "score": "rvos_fusion.arrays",
+    "vote": "rvos_fusion.arrays",
+    # Every model.
+    "Expression": "rvos.videos",
+    "Video": "rvos.videos",
+    "MaskSequence": "rvos.masks.mask_sequences",
+    "SoftMaps": "rvos.masks.mask_sequences",
+    "encode": "rvos.masks.mask_sequences",
+    "decode": "rvos.masks.mask_sequences",
+    "OwnModel": "runners.outside",
+    "Runner": "runners.base",
+    "check_sequences": "runners.outside",
+    # Detectors.
+    "Detector": "runners.detectors.base",
+    "DetectorSettings": "runners.detectors.base",
+    "FrameBoxes": "rvos.masks.detections",
+    "FrameInstances": "rvos.masks.detections",
+    # Engines.
+    "Augmentation": "propagate.engines.protocol",
+    "Engine": "propagate.engines.protocol",
+    "EngineSettings": "propagate.engines.settings",
+    "FeatureCache": "propagate.engines.features",
+    "Forking": "propagate.engines.protocol",
+    "Frame": "propagate.frames",
+    "Session": "propagate.engines.protocol",
+    "Step": "propagate.engines.protocol",
+    # Loggers of trainings.
+    "LoggedTraining": "rvos_fusion.training.logs.loggers",
+    "Logger": "rvos_fusion.training.logs.loggers",
+    # What is wrong, in one line.
+    "CheckpointError": "rvos.errors",
+    "ConfigError": "rvos.errors",
+    "FusionError": "rvos.errors",
+    "InputError": "rvos.errors",
+    "PipelineError": "rvos.errors",
+    "StoreError": "rvos.errors",
 }
+
+__all__ = [
+    "Augmentation",
+    "CheckpointError",
+    "ConfigError",
+    "Detector",
+    "DetectorSettings",
+    "Engine",
+    "EngineSettings",
+    "Expression",
+    "FeatureCache",
+    "Forking",
+    "Frame",
+    "FrameBoxes",
+    "FrameInstances",
+    "FusionError",
+    "InputError",
+    "LoggedTraining",
+    "Logger",
+    "MaskSequence",
+    "OpenedRecipe",
+    "OwnModel",
+    "PipelineError",
+    "PlannedNode",
+    "Runner",
+    "ScoreRow",
+    "Session",
+    "SoftMaps",
+    "Step",
+    "StoreError",
+    "Video",
+    "check_sequences",
+    "decode",
+    "encode",
+    "open_recipe",
+    "score",
+    "vote",
+]
 
 
 def __getattr__(name: str) -> object:
-    """Load a public name when it is asked for: every command passes through this file and needs few of them."""
+    """Load a public name when it is asked for: every command passes through this file and needs few of them.
+
+    Raises:
+        ImportError: another package hides one of ours.
+    """
     if name not in _PLACES:
         raise AttributeError(f"module 'rvos_fusion' has no attribute {name!r}")
-    return getattr(import_module(f"rvos_fusion.{_PLACES[name]}"), name)
+    hidden = find_hidden_package()
+    if hidden is not None:
+        raise ImportError(hidden)
+    return getattr(import_module(_PLACES[name]), name)

@@ -14,7 +14,8 @@ from rvos_fusion.commands.cli import COMMANDS, module_of
 PROJECT = Path(__file__).parents[1]
 
 FLOORS = (
-    ("rvos_fusion", "rvos_fusion/commands"),
+    ("rvos_fusion",),
+    ("rvos_fusion/commands",),
     ("rvos_fusion/running", "rvos_fusion/report"),
     ("rvos_fusion/scores", "rvos_fusion/executors", "rvos_fusion/weights", "rvos_fusion/clips"),
     ("rvos_fusion/planning",),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +12,7 @@ import pytest
 from small_data import write_split
 
 import rvos_fusion as rf
+from rvos import plugins
 from rvos.errors import ConfigError, FusionError, InputError, StoreError
 
 
@@ -72,3 +76,75 @@ def test_wrong_calls_say_what_is_wrong(recipe: rf.OpenedRecipe) -> None:
         rf.vote([np.zeros((4, 5), bool)], needed=1)
     with pytest.raises(FusionError, match="2 masks with 1 weights"):
         rf.vote([np.zeros((1, 4, 5), bool)] * 2, needed=1, weights=[1])
+
+
+RECIPES = ["open_recipe", "OpenedRecipe", "PlannedNode", "ScoreRow", "score", "vote"]
+ANSWERS = ["Expression", "MaskSequence", "SoftMaps", "Video", "decode", "encode"]
+RUNNERS = ["OwnModel", "Runner", "check_sequences"]
+DETECTORS = ["Detector", "DetectorSettings", "FrameBoxes", "FrameInstances"]
+ENGINES = ["Augmentation", "Engine", "EngineSettings", "FeatureCache", "Forking", "Frame", "Session", "Step"]
+LOGGERS = ["LoggedTraining", "Logger"]
+FOR_MODELS = [*ANSWERS, *RUNNERS, *DETECTORS, *ENGINES, *LOGGERS]
+ERRORS = ["CheckpointError", "ConfigError", "FusionError", "InputError", "PipelineError", "StoreError"]
+
+
+def test_these_names_are_public_and_no_others() -> None:
+    assert sorted(rf.__all__) == sorted([*RECIPES, *FOR_MODELS, *ERRORS])
+    assert rf._PLACES.keys() == set(rf.__all__)
+
+
+def test_the_loader_of_models_knows_which_names_they_may_import() -> None:
+    assert set(plugins._PUBLIC) == set(FOR_MODELS)
+
+
+@pytest.mark.parametrize("name", rf.__all__)
+def test_every_public_name_is_there_with_a_description(name: str) -> None:
+    assert getattr(rf, name).__doc__
+    with pytest.raises(AttributeError, match=f"no attribute '{name}_'"):
+        getattr(rf, f"{name}_")
+
+
+def run_python(program: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", program]
+    return subprocess.run(
+        command, cwd=folder, env=os.environ | environment, capture_output=True, text=True, check=False
+    )
+
+
+def test_a_model_needs_no_torch_for_any_public_name(tmp_path: Path) -> None:
+    program = "import sys, rvos_fusion as rf; [getattr(rf, name) for name in rf.__all__]; print('torch' in sys.modules)"
+    assert run_python(program, tmp_path).stdout == "False\n"
+
+
+def test_importing_the_interface_loads_nothing_else(tmp_path: Path) -> None:
+    program = "import sys, rvos_fusion; print(sorted(name for name in sys.modules if name.startswith('rvos')))"
+    assert run_python(program, tmp_path).stdout == (
+        "['rvos_fusion', 'rvos_fusion.commands', 'rvos_fusion.commands.hidden_packages']\n"
+    )
+
+
+@pytest.mark.parametrize("name", ["rvos", "fusion", "propagate", "runners"])
+def test_a_package_that_hides_one_of_ours_is_named_in_one_line(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).mkdir()
+    (tmp_path / name / "__init__.py").write_text("raise SystemExit('executed')\n")
+    result = run_python("import rvos_fusion as rf\nrf.open_recipe", tmp_path)
+    assert result.returncode == 1
+    assert result.stderr.splitlines()[-1].startswith(
+        f"ImportError: {tmp_path / name}/__init__.py: hides our package in "
+    )
+
+
+@pytest.mark.parametrize("name", ["training", "demo", "pipeline", "parity", "kinds", "report", "synthetic"])
+def test_a_package_of_any_other_name_does_no_harm(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).mkdir()
+    (tmp_path / name / "__init__.py").write_text("raise SystemExit('executed')\n")
+    result = run_python("import rvos_fusion as rf; print([getattr(rf, name) for name in rf.__all__])", tmp_path)
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("name", ["rvos", "fusion", "propagate", "runners"])
+def test_a_plain_folder_of_the_name_of_a_package_does_no_harm(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).mkdir()
+    program = "import rvos_fusion as rf; print([getattr(rf, name) for name in rf.__all__])"
+    result = run_python(program, tmp_path, PYTHONPATH=str(tmp_path))
+    assert (result.returncode, result.stderr) == (0, "")

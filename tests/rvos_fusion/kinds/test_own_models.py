@@ -151,6 +151,40 @@ def test_a_runner_that_breaks_its_promise_is_told_in_one_line(
 
 
 @pytest.mark.parametrize(
+    ("moved", "instead"),
+    [
+        ("from rvos.mask_sequences import MaskSequence", "MaskSequence"),
+        ("from rvos.mask_sequences import (\n    MaskSequence,\n    SoftMaps as S,\n)", "MaskSequence, SoftMaps as S"),
+        ("from rvos.videos import Video, MaskSequence", "Video, MaskSequence"),
+        ("from training.loggers import Logger", "Logger"),
+    ],
+    ids=["a module that is gone", "several lines and another name", "a module without the name", "a gone package"],
+)
+def test_a_name_that_has_moved_is_refused_with_the_line_to_write(
+    folder: Path, capsys: pytest.CaptureFixture[str], moved: str, instead: str
+) -> None:
+    module = folder / "my_model.py"
+    module.write_text(module.read_text().replace("from rvos_fusion import MaskSequence", moved))
+    sets = ["--set", MODELS, "--set", "stages={one: {both: {fuse: [mine], threshold: 1}}}", "--set", "submission=both"]
+    assert main(["run", "pipeline.yaml", "--quiet", "--videos", "video0", "--device", "cpu", *sets]) == 2
+    failed = capsys.readouterr().err.splitlines()[0]
+    assert re.search(rf"my_model\.py:5: .*; write: from rvos_fusion import {instead}$", failed)
+
+
+@pytest.mark.parametrize(
+    "line", ["from rvos.masks import nothing", "from my_parts import Video", "import rvos.nowhere"]
+)
+def test_no_line_is_given_for_what_never_was_public(
+    folder: Path, capsys: pytest.CaptureFixture[str], line: str
+) -> None:
+    module = folder / "my_model.py"
+    module.write_text(module.read_text().replace("from rvos_fusion import MaskSequence", line))
+    sets = ["--set", MODELS, "--set", "stages={one: {both: {fuse: [mine], threshold: 1}}}", "--set", "submission=both"]
+    assert main(["run", "pipeline.yaml", "--quiet", "--videos", "video0", "--device", "cpu", *sets]) == 2
+    assert re.search(r"my_model\.py:5: .*Error: .*; correct the module", capsys.readouterr().err.splitlines()[0])
+
+
+@pytest.mark.parametrize(
     ("value", "message"),
     [
         ("models.mine.runner=my_model:built", r"my_model\.py has no function built"),
@@ -200,8 +234,7 @@ def test_an_entry_point_of_an_installed_package_is_a_runner(
 
 DETECTOR = """
 import numpy as np
-from rvos.masks.detections import FrameBoxes, FrameInstances
-from rvos.masks.mask_sequences import encode
+from rvos_fusion import FrameBoxes, FrameInstances, encode
 
 class Detector:
     def detect(self, video, frames, nouns):
