@@ -22,7 +22,7 @@ from fusion.runs import count_hits
 from fusion.thresholds import Threshold
 from rvos.errors import PipelineError
 from rvos.evaluation.evaluator import SelectedTruth
-from rvos.evaluation.scoring import open_evaluator
+from rvos.formats import open_evaluator
 from rvos.masks.mask_sequences import MaskSequence, by_expression
 from rvos.masks.runs import Runs
 from rvos.videos import Video

@@ -42,6 +42,7 @@ class Video:
         expressions: in the order of the expression file.
         image_paths: one image a frame; the files are opened only by `read_frame` and `read_size`.
         clip_frames: where each of `image_paths` is a video file: which of its frames each is, from 0; None: images.
+        annotated: places of the frames whose masks are known and count; None: all are.
     """
 
     id: str
@@ -49,6 +50,7 @@ class Video:
     expressions: tuple[Expression, ...]
     image_paths: tuple[Path, ...]
     clip_frames: tuple[int, ...] | None = None
+    annotated: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
         if len(self.image_paths) != len(self.frames):
@@ -62,14 +64,29 @@ class Video:
         """Number of frames."""
         return len(self.frames)
 
+    @property
+    def annotated_frame(self) -> int:
+        """Place of the annotated frame, where there is one alone.
+
+        Raises:
+            InputError: there are more, or none.
+        """
+        if self.annotated is None or len(self.annotated) != 1:
+            raise InputError(f"{self.id}: no video around a single annotated frame")
+        return self.annotated[0]
+
     def take(self, indices: Sequence[int]) -> Video:
         """Return the video of some of the frames, with all expressions."""
+        places = list(indices)
         return Video(
             self.id,
-            tuple(self.frames[index] for index in indices),
+            tuple(self.frames[index] for index in places),
             self.expressions,
-            tuple(self.image_paths[index] for index in indices),
-            None if self.clip_frames is None else tuple(self.clip_frames[index] for index in indices),
+            tuple(self.image_paths[index] for index in places),
+            None if self.clip_frames is None else tuple(self.clip_frames[index] for index in places),
+            None
+            if self.annotated is None
+            else tuple(place for place, index in enumerate(places) if index in self.annotated),
         )
 
     def read_frame(self, index: int) -> NDArray[np.uint8]:

@@ -19,10 +19,10 @@ import numpy as np
 from runners.detectors.base import DetectorSettings
 from rvos.errors import InputError
 from rvos.files.json_files import expect_list, expect_object, read_json
-from rvos.formats.truth import check_run_length
 from rvos.language.nouns import is_category
 from rvos.masks.detections import FrameBoxes, FrameInstances
 from rvos.masks.mask_sequences import decode
+from rvos.masks.run_lengths import check_run_length
 from rvos.masks.runs import Runs
 from rvos.videos import Video
 

@@ -14,8 +14,8 @@ from rvos.errors import InputError
 from rvos.evaluation.average_precision import Detection
 from rvos.files.json_files import expect_list, expect_object, parse_json, read_json
 from rvos.files.trees import open_tree
-from rvos.formats.truth import check_run_length
 from rvos.masks.mask_sequences import MaskSequence
+from rvos.masks.run_lengths import check_run_length, read_run_size
 
 RESULTS = "results.json"
 _LARGEST = 1 << 32
@@ -58,12 +58,9 @@ def _read_row(row: object, *, where: str) -> tuple[tuple[str, str], Detection, t
     if isinstance(score, bool) or not isinstance(score, (int, float)) or not math.isfinite(score):
         raise InputError(f"{where}: score {ascii(score)[:60]} is no number; correct it")
     mask = expect_object(entry.get("segmentation"), where=f"{where}: segmentation")
-    size = mask.get("size")
-    if not isinstance(size, list) or len(size) != 2 or not all(type(side) is int and side > 0 for side in size):
-        raise InputError(f"{where}: run lengths without a size [H, W]; encode the mask again")
+    size = read_run_size(mask, where=where)
     video, _, expression = name.partition("/")
-    pair = (size[0], size[1])
-    return (video, expression), Detection(check_run_length(mask, pair, where=where), float(score)), pair
+    return (video, expression), Detection(check_run_length(mask, size, where=where), float(score)), size
 
 
 def encode_results(rows: Sequence[tuple[MaskSequence, int]]) -> bytes:

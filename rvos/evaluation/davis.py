@@ -7,31 +7,33 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from itertools import groupby
+from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rvos.dataset import TruthSource, VideoTruth
 from rvos.errors import InputError
 from rvos.evaluation.evaluator import Evaluator
-from rvos.evaluation.measures import Statistics, outline, score, summarise
+from rvos.evaluation.expressions import ExpressionJudge
+from rvos.evaluation.figures.base import Figure
+from rvos.evaluation.figures.j_and_f import J_AND_F, F, J
+from rvos.evaluation.measures import outline, score, summarise
 from rvos.evaluation.outlines import Outlines
 from rvos.evaluation.predictions import read_predicted
 from rvos.evaluation.results import DatasetScore, ExpressionScore
-from rvos.files.trees import Tree, list_masks
-from rvos.formats.archives import to_probabilities
-from rvos.formats.dataset import Dataset, IndexReader
-from rvos.formats.ref_davis17 import N_ANNOTATORS
-from rvos.formats.truth import VOID, read_index_maps
-from rvos.masks.index_maps import merge_by_annotator
+from rvos.evaluation.truth import VOID, IndexTruth
+from rvos.files.trees import Tree, list_masks, open_tree
+from rvos.masks.index_maps import N_ANNOTATORS, merge_by_annotator, to_probabilities
 from rvos.masks.mask_images import check_size, decode_index_map
 from rvos.masks.mask_sequences import MaskSequence
 from rvos.videos import Video
 
-Task = Literal["unsupervised", "semi-supervised"]
+_UNSUPERVISED, _SEMI_SUPERVISED = "unsupervised", "semi-supervised"
 _MOST_OBJECTS = 20
 _FEWEST_FRAMES = 3
-_UNITS = ("J", "F")
 
 Maps = NDArray[np.uint8]
 Pair = tuple[NDArray[np.float64], NDArray[np.float64]]
@@ -48,36 +50,55 @@ class AnnotatedMaps:
 class DavisEvaluator(Evaluator):
     """The mean over the four annotation files of the mean over objects.
 
-    Args:
-        task: `unsupervised` matches predicted to annotated objects and leaves void out; `semi-supervised` takes
-            indices as they are, counts void as background and drops the first and last frame.
+    `unsupervised` matches predicted to annotated objects and leaves void out; `semi-supervised` takes indices as they
+    are, counts void as background and drops the first and last frame.
     """
 
+    figures: ClassVar[tuple[Figure, ...]] = (J, F, J_AND_F)
+    tasks: ClassVar[tuple[str, ...]] = (_UNSUPERVISED, _SEMI_SUPERVISED)
     reads_soft: ClassVar[bool] = True  # they decide where masks of objects overlap
-
-    def __init__(self, dataset: Dataset, task: Task = "unsupervised") -> None:
-        super().__init__(dataset)
-        self.task = task
+    scores_alone: ClassVar[bool] = False
 
     def select(self, video: Video) -> DavisTruth:
         """Return the ground truth of a video, unread."""
-        if not isinstance(self.dataset.truth, IndexReader):
-            self.dataset.select_truth(video)
-            raise InputError(
-                f"{self.dataset.root}: Ref-DAVIS17 is scored on index maps; add Annotations_unsupervised/480p"
-            )
-        return DavisTruth(video, self.dataset.truth.annotations, self.task)
+        return DavisTruth(video, self.dataset.select_truth(video), str(self.dataset.root), self.task)
+
+    @staticmethod
+    def open_alone(video: Video, truth: VideoTruth) -> ExpressionJudge:
+        """Return the judge of expressions, though the protocol knows objects."""
+        return ExpressionJudge(video, truth)
 
     def find_obstacle(self, video: Video) -> str | None:
         """Return why a video has no score: too few frames for the semi-supervised task."""
-        if self.task == "semi-supervised" and video.n_frames < _FEWEST_FRAMES:
+        if self.task == _SEMI_SUPERVISED and video.n_frames < _FEWEST_FRAMES:
             return f"{video.n_frames} frames, none is left without the first and the last"
         return None
 
-    def summarise(self) -> DatasetScore:
-        """Return the means, and the statistics of each annotation file."""
-        names = [f"anno_{number}" for number in range(N_ANNOTATORS)]
-        return _summarise_files([[one for one in self.scores if one.expression.startswith(f"{n}/")] for n in names])
+    def open_predictions(self, predictions: Path) -> tuple[Tree, tuple[str, ...]]:
+        """Return the predictions, whose form is seen video by video."""
+        return open_tree(predictions), ()
+
+    def evaluate(self) -> DatasetScore:
+        """Return the means; the scores of an annotation file stand together."""
+        self.scores.sort(key=_name_file)
+        return super().evaluate()
+
+    def measure_further(self, scores: Sequence[ExpressionScore]) -> dict[str, float]:
+        """Return the statistics of each annotation file."""
+        figures: dict[str, float] = {}
+        for name, own in groupby(scores, key=_name_file):
+            objects = list(own)
+            for unit, values in (("J", [one.j for one in objects]), ("F", [one.f for one in objects])):
+                statistics = [summarise(one) for one in values]
+                figures[f"{name}/{unit}-Mean"] = float(np.mean([one.mean for one in statistics]))
+                figures[f"{name}/{unit}-Recall"] = float(np.mean([one.recall for one in statistics]))
+                figures[f"{name}/{unit}-Decay"] = float(np.mean([one.decay for one in statistics]))
+            figures[f"{name}/J&F-Mean"] = (figures[f"{name}/J-Mean"] + figures[f"{name}/F-Mean"]) / 2
+        return figures
+
+
+def _name_file(score: ExpressionScore) -> str:
+    return score.expression.partition("/")[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,42 +106,31 @@ class DavisTruth:
     """The ground truth of one video, unread."""
 
     video: Video
-    annotations: Tree
-    task: Task
+    source: TruthSource
+    root: str
+    task: str
 
     def open(self) -> DavisJudge:
-        """Read the index maps and trace their objects."""
-        return DavisJudge(self.video, read_index_maps(self.annotations, self.video).maps, self.task)
+        """Read the index maps and trace their objects.
 
-
-def _summarise_files(files: Sequence[Sequence[ExpressionScore]]) -> DatasetScore:
-    extra: dict[str, float] = {}
-    for number, scores in enumerate(files):
-        for unit, values in (("J", [one.j for one in scores]), ("F", [one.f for one in scores])):
-            for name, value in _average_statistics([summarise(one) for one in values]).items():
-                extra[f"anno_{number}/{unit}-{name}"] = value
-        extra[f"anno_{number}/J&F-Mean"] = (extra[f"anno_{number}/J-Mean"] + extra[f"anno_{number}/F-Mean"]) / 2
-    j, f = (float(np.mean([extra[f"anno_{number}/{unit}-Mean"] for number in range(len(files))])) for unit in _UNITS)
-    return DatasetScore("ref-davis17", j, f, tuple(one for scores in files for one in scores), extra)
-
-
-def _average_statistics(objects: Sequence[Statistics]) -> dict[str, float]:
-    return {
-        "Mean": float(np.mean([one.mean for one in objects])),
-        "Recall": float(np.mean([one.recall for one in objects])),
-        "Decay": float(np.mean([one.decay for one in objects])),
-    }
+        Raises:
+            InputError: the ground truth is something else than index maps, or cannot be read.
+        """
+        truth = self.source.read()
+        if not isinstance(truth, IndexTruth):
+            raise InputError(f"{self.root}: Ref-DAVIS17 is scored on index maps; add Annotations_unsupervised/480p")
+        return DavisJudge(self.video, truth.maps, self.task)
 
 
 class DavisJudge:
     """Annotated objects of one video, traced once."""
 
-    def __init__(self, video: Video, maps: Maps, task: Task) -> None:
+    def __init__(self, video: Video, maps: Maps, task: str) -> None:
         self._video = video
         self._task = task
         self._size = (maps.shape[1], maps.shape[2])
-        self._kept = slice(None) if task == "unsupervised" else slice(1, -1)
-        self._void = (maps == VOID)[self._kept] if task == "unsupervised" else None
+        self._kept = slice(None) if task == _UNSUPERVISED else slice(1, -1)
+        self._void = (maps == VOID)[self._kept] if task == _UNSUPERVISED else None
         objects = np.where(maps == VOID, 0, maps).astype(np.uint8)
         self._traced = _trace_objects(objects[self._kept], int(objects[0].max()), self._void)
 
@@ -147,7 +157,7 @@ class DavisJudge:
             where = f"anno_{number}/{self._video.id}"
             n_predicted = _count_predicted(file.maps, len(self._traced), self._task, where=where)
             predicted = _trace_objects(file.maps[self._kept], n_predicted, self._void)
-            choose = _match if self._task == "unsupervised" else _take_in_order
+            choose = _match if self._task == _UNSUPERVISED else _take_in_order
             missing = tuple(frame for frame in file.missing if frame in frames)
             for index, pair in enumerate(choose(self._traced, predicted)):
                 results.append(_name_score(self._video, number, index, pair, frames, missing))
@@ -166,14 +176,14 @@ def _trace_objects(maps: Maps, n_objects: int, void: NDArray[np.bool_] | None) -
     return [outline(maps == index, void) for index in range(1, n_objects + 1)]
 
 
-def _count_predicted(maps: Maps, n_objects: int, task: Task, *, where: str) -> int:
+def _count_predicted(maps: Maps, n_objects: int, task: str, *, where: str) -> int:
     """Return how many objects to trace: missing ones are empty.
 
     Raises:
         InputError: more indices than the protocol allows.
     """
     found = int(maps.max(initial=0))
-    most = max(_MOST_OBJECTS, n_objects) if task == "unsupervised" else n_objects
+    most = max(_MOST_OBJECTS, n_objects) if task == _UNSUPERVISED else n_objects
     if found > most:
         raise InputError(f"{where}: object index {found}, at most {most} allowed; write objects as 1, 2, ...")
     return max(found, n_objects)

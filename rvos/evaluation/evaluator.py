@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import ClassVar, Protocol
 
-from rvos.errors import InputError
+from joblib import Parallel, delayed
+
+from rvos.dataset import Dataset, VideoTruth
+from rvos.errors import ConfigError, InputError
+from rvos.evaluation.figures.base import Figure
+from rvos.evaluation.predictions import check_some, find_strays
 from rvos.evaluation.results import DatasetScore, ExpressionScore
-from rvos.files.trees import Tree
-from rvos.formats.dataset import Dataset
+from rvos.files.trees import Tree, open_masks
 from rvos.masks.mask_sequences import MaskSequence
 from rvos.videos import Video
 
@@ -44,13 +50,33 @@ class SelectedTruth(Protocol):
 
 
 class Evaluator(ABC):
-    """The protocol of a data set format: `reset`, then `process` for every video, then `evaluate`."""
+    """The protocol of a data set: `process` every video, then `evaluate`; or `score` files.
 
+    Args:
+        dataset: split with ground truth.
+        task: one of `tasks`; None: the first.
+
+    Raises:
+        ConfigError: no such task.
+    """
+
+    figures: ClassVar[tuple[Figure, ...]]
+    """What tables show, in their order; each is measured from means over frames."""
+    tasks: ClassVar[tuple[str, ...]] = ()
+    """Variants of the protocol; the first one is meant where none is named."""
     reads_soft: ClassVar[bool] = False
     """Whether soft maps change the scores of stored masks."""
+    scores_alone: ClassVar[bool] = True
+    """Whether every score is that of an expression, which other expressions do not change."""
+    unit: ClassVar[str] = "expressions"
+    """What is scored."""
 
-    def __init__(self, dataset: Dataset) -> None:
+    def __init__(self, dataset: Dataset, task: str | None = None) -> None:
+        if task is not None and task not in self.tasks:
+            choices = f"choose from {', '.join(self.tasks)}" if self.tasks else "it has one protocol; leave it out"
+            raise ConfigError(f"task {task}: unknown for {dataset.format}; {choices}")
         self.dataset = dataset
+        self.task = task or next(iter(self.tasks), "")
         self.scores: list[ExpressionScore] = []
 
     @abstractmethod
@@ -61,17 +87,23 @@ class Evaluator(ABC):
             InputError: the data set has none.
         """
 
+    @staticmethod
     @abstractmethod
-    def summarise(self) -> DatasetScore:
-        """Return the means over all scores, of which there is at least one."""
+    def open_alone(video: Video, truth: VideoTruth) -> Judge:
+        """Return what scores every expression by itself, in the order of the video, whatever the protocol does."""
 
     def find_obstacle(self, video: Video) -> str | None:
         """Return why the protocol has no score for a video, or None."""
         return None
 
-    def reset(self) -> None:
-        """Forget all scores."""
-        self.scores = []
+    def measure(self, scores: Sequence[ExpressionScore]) -> dict[str, float]:
+        """Return the figures by name, in [0, 1], of at least one score; without those that these have none of."""
+        values = {figure.name: figure.measure(scores) for figure in self.figures}
+        return {name: value for name, value in values.items() if value is not None}
+
+    def measure_further(self, scores: Sequence[ExpressionScore]) -> dict[str, float]:
+        """Return what the benchmark reports beside the figures, from scores of all frames."""
+        return {}
 
     def process(self, video: Video, sequences: Sequence[MaskSequence]) -> None:
         """Score the masks of a video.
@@ -79,11 +111,7 @@ class Evaluator(ABC):
         Raises:
             InputError: no ground truth, or frames or sizes differ from it.
         """
-        self.add(self.select(video).open().judge(sequences))
-
-    def add(self, scores: Sequence[ExpressionScore]) -> None:
-        """Take over the scores of a video that was judged elsewhere, such as in another process."""
-        self.scores += scores
+        self.scores += self.select(video).open().judge(sequences)
 
     def evaluate(self) -> DatasetScore:
         """Return the means over everything that was processed.
@@ -93,4 +121,45 @@ class Evaluator(ABC):
         """
         if not self.scores:
             raise InputError(f"{self.dataset.root}: split {self.dataset.split} has nothing that can be scored")
-        return self.summarise()
+        further = self.measure_further(self.scores)
+        figures = self.measure(self.scores)
+        return DatasetScore(self.dataset.format, figures, tuple(self.scores), further, unit=self.unit)
+
+    def open_predictions(self, predictions: Path) -> tuple[Tree, tuple[str, ...]]:
+        """Return a folder or zip archive of masks, and what lies among them and is not scored.
+
+        Raises:
+            InputError: no prediction at all.
+        """
+        tree = open_masks(predictions)
+        check_some(tree, self.dataset.videos)
+        return tree, find_strays(tree, self.dataset.videos)
+
+    def score(self, predictions: Path, *, jobs: int = 1) -> DatasetScore:
+        """Return the scores of files of predictions.
+
+        Missing frames count 0, whatever the ground truth shows. A video that the protocol cannot score is left out and
+        named.
+
+        Args:
+            predictions: folder or zip archive, `<video>/<expression>/<frame>.png`, below `Annotations` or not, or what
+                else the data set's submissions are.
+            jobs: worker processes.
+
+        Raises:
+            InputError: no ground truth, no prediction at all, or files that cannot be used.
+        """
+        obstacles = {video.id: self.find_obstacle(video) for video in self.dataset.videos}
+        videos = [video for video in self.dataset.videos if obstacles[video.id] is None]
+        left_out = tuple(f"{name}: {reason}; left out" for name, reason in obstacles.items() if reason is not None)
+        if left_out and not videos:
+            raise InputError(f"{self.dataset.root}: no video can be scored: {left_out[0]}")
+        tree, strays = self.open_predictions(predictions)
+        selected = [self.select(video) for video in videos]
+        for scores in Parallel(n_jobs=jobs)(delayed(_judge_files)(truth, tree) for truth in selected):
+            self.scores += scores
+        return replace(self.evaluate(), strays=left_out + strays)
+
+
+def _judge_files(truth: SelectedTruth, predictions: Tree) -> list[ExpressionScore]:
+    return truth.open().judge_files(predictions)

@@ -7,18 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 
+from rvos.dataset import TruthSource, VideoTruth
 from rvos.evaluation.columns import pack_columns, trace_columns, trace_runs
 from rvos.evaluation.evaluator import Evaluator
+from rvos.evaluation.figures.base import Figure
+from rvos.evaluation.figures.j_and_f import J_AND_F, J_AND_F_TARGETS, F, J
 from rvos.evaluation.measures import Values, score
 from rvos.evaluation.outlines import Outlines
 from rvos.evaluation.predictions import read_predicted
-from rvos.evaluation.results import DatasetScore, ExpressionScore, average, measure_targets
+from rvos.evaluation.results import ExpressionScore, measure_answers
 from rvos.files.trees import Tree
-from rvos.formats.dataset import TruthSource
-from rvos.formats.truth import VideoTruth
 from rvos.masks.mask_sequences import MaskSequence, by_expression
 from rvos.videos import Expression, Video
 
@@ -121,15 +123,25 @@ class ExpressionTruth:
 
 
 class ExpressionEvaluator(Evaluator):
-    """Means over all expressions; for MeViS also what its second version asks of sentences without target."""
+    """Means over all expressions."""
+
+    figures: ClassVar[tuple[Figure, ...]] = (J, F, J_AND_F)
 
     def select(self, video: Video) -> ExpressionTruth:
         """Return the ground truth of a video, unread."""
         return ExpressionTruth(video, self.dataset.select_truth(video))
 
-    def summarise(self) -> DatasetScore:
-        """Return the means."""
-        result = average(self.scores, format=self.dataset.format)
-        if self.dataset.format != "mevis":
-            return result
-        return replace(result, extra=measure_targets(result.scores, j_and_f=result.j_and_f))
+    @staticmethod
+    def open_alone(video: Video, truth: VideoTruth) -> ExpressionJudge:
+        """Return the judge of the protocol, which is one of expressions."""
+        return ExpressionJudge(video, truth)
+
+
+class TargetEvaluator(ExpressionEvaluator):
+    """Means over all expressions, some of which refer to nothing: what MeViSv2 asks of them stands beside J and F."""
+
+    figures: ClassVar[tuple[Figure, ...]] = (J, F, J_AND_F, J_AND_F_TARGETS)
+
+    def measure_further(self, scores: Sequence[ExpressionScore]) -> dict[str, float]:
+        """Return no-target accuracy, target accuracy and Final."""
+        return measure_answers(scores)

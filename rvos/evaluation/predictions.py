@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from rvos.errors import InputError
 from rvos.files.trees import Tree, list_masks
 from rvos.masks.mask_images import check_size, decode_index_map
 from rvos.videos import Expression, Video
@@ -82,3 +83,17 @@ def _find_odd_value(values: NDArray[np.uint8], foreground: NDArray[np.bool_]) ->
     if highest == 255 and int(values.sum(dtype=np.int64)) != 255 * int(np.count_nonzero(foreground)):
         return int(values[foreground].min())
     return None
+
+
+def check_some(predictions: Tree, videos: Sequence[Video]) -> None:
+    """Check that there is a prediction for at least one video.
+
+    Raises:
+        InputError: none; it is most likely the wrong folder or split.
+    """
+    if not any(predictions.is_folder(video.id) for video in videos):
+        found = ", ".join(predictions.children()[:3]) or "nothing"
+        raise InputError(
+            f"{predictions.name}: no folder for any of the {len(videos)} videos (found {found}); "
+            "check the folder and the split"
+        )

@@ -5,30 +5,20 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from rvos.evaluation.results import DatasetScore, ExpressionScore, average_objects, measure_stability
-from rvos.evaluation.samples import SampleScore
+from rvos.evaluation.figures.samples import take_samples
+from rvos.evaluation.results import DatasetScore, ExpressionScore, SampleScore, average_objects, measure_stability
 from rvos.files.atomic import write_atomically
-from rvos.formats.samples import SAMPLE_FORMATS
 
 
 def to_json(result: DatasetScore, *, stability: bool = False) -> dict[str, Any]:
     """Return the figures of a data set, as `rvos evaluate --json` prints them."""
-    content: dict[str, Any] = {"format": result.format}
-    if result.format in SAMPLE_FORMATS:
-        content |= {**result.extra, "samples": len(result.scores)}
-        return content | {"missing": list(result.missing), "notes": list(result.notes), "strays": list(result.strays)}
-    content |= {
-        "J": result.j,
-        "F": result.f,
-        "J&F": result.j_and_f,
-        "expressions": len(result.scores),
-        **result.extra,
-    }
-    if stability:
+    content: dict[str, Any] = {"format": result.format, **result.figures, result.unit: len(result.scores)}
+    content |= result.extra
+    if stability and "J" in result.figures:
         measured = measure_stability(result.scores)
         content["variance J"] = measured.variance_j
         content["variance J&F"] = measured.variance_j_and_f
@@ -38,27 +28,22 @@ def to_json(result: DatasetScore, *, stability: bool = False) -> dict[str, Any]:
 def write_reports(folder: Path, result: DatasetScore, *, stability: bool = False) -> list[Path]:
     """Write `scores.json`, `expressions.csv`, `objects.csv` and `frames.csv`; return their paths.
 
-    Single frames have `scores.json` and `samples.csv`.
+    Samples have `scores.json` and `samples.csv`.
 
     Raises:
         StoreError: the folder cannot be written.
     """
-    objects = average_objects(result.scores).items()
-    scores = {"scores.json": json.dumps(to_json(result, stability=stability), indent=1) + "\n"}
-    if result.format in SAMPLE_FORMATS:
-        samples = [one for one in result.scores if isinstance(one, SampleScore)]
-        return _write(folder, scores | {"samples.csv": _to_csv(_SAMPLE_HEADER, map(_sample_row, samples))})
-    files = scores | {
-        "expressions.csv": _to_csv(_EXPRESSION_HEADER, map(_expression_row, result.scores)),
-        "objects.csv": _to_csv(
+    files = {"scores.json": json.dumps(to_json(result, stability=stability), indent=1) + "\n"}
+    samples = take_samples(result.scores)
+    if samples:
+        files["samples.csv"] = _to_csv(_SAMPLE_HEADER, map(_sample_row, samples))
+    else:
+        objects = average_objects(result.scores).items()
+        files["expressions.csv"] = _to_csv(_EXPRESSION_HEADER, map(_expression_row, result.scores))
+        files["objects.csv"] = _to_csv(
             ("object", "J", "F", "J&F", "expressions"), ((name, j, f, (j + f) / 2, n) for name, (j, f, n) in objects)
-        ),
-        "frames.csv": _to_csv(("video", "expression", "frame", "J", "F", "J&F"), _frame_rows(result.scores)),
-    }
-    return _write(folder, files)
-
-
-def _write(folder: Path, files: Mapping[str, str]) -> list[Path]:
+        )
+        files["frames.csv"] = _to_csv(("video", "expression", "frame", "J", "F", "J&F"), _frame_rows(result.scores))
     for name, text in files.items():
         write_atomically(folder / name, text.encode())
     return [folder / name for name in files]

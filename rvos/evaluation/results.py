@@ -1,13 +1,15 @@
-"""Scores of expressions, objects and data sets, and their means."""
+"""Scores of expressions, samples, objects and data sets, and their means."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rvos.evaluation.average_precision import Sample
 from rvos.evaluation.measures import summarise
 
 Values = NDArray[np.float64]
@@ -53,6 +55,29 @@ class ExpressionScore:
         """(J + F) / 2."""
         return (self.j_mean + self.f_mean) / 2
 
+    def condense(self) -> Self:
+        """Return the score with its means in place of the frames: all that figures need, and little to keep."""
+        return replace(self, frames=(), missing=(), j=np.array([self.j_mean]), f=np.array([self.f_mean]))
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class SampleScore(ExpressionScore):
+    """A sentence in its annotated frame. It has no F: the IoU stands in for J and F, and so for J&F.
+
+    Args:
+        sample: truth and detections.
+        intersection, union: of the best-scored mask and the truth, in pixels.
+    """
+
+    sample: Sample
+    intersection: int
+    union: int
+
+    @property
+    def iou(self) -> float:
+        """IoU of the best-scored mask, in [0, 1]."""
+        return float(self.j[0])
+
 
 @dataclass(frozen=True, slots=True)
 class Stability:
@@ -70,22 +95,34 @@ class DatasetScore:
     """Means of a data set, in [0, 1].
 
     Args:
-        scores: of every expression, in data set order.
+        figures: what tables show, by name, in their order.
+        scores: of every unit, in data set order.
         extra: further figures of the benchmark, by name.
         strays: what lies among the predictions and was not scored.
+        unit: what was scored.
     """
 
     format: str
-    j: float
-    f: float
+    figures: Mapping[str, float]
     scores: tuple[ExpressionScore, ...]
     extra: Mapping[str, float] = field(default_factory=dict)
     strays: tuple[str, ...] = ()
+    unit: str = "expressions"
+
+    @property
+    def j(self) -> float:
+        """Mean J."""
+        return self.figures["J"]
+
+    @property
+    def f(self) -> float:
+        """Mean F."""
+        return self.figures["F"]
 
     @property
     def j_and_f(self) -> float:
         """(J + F) / 2."""
-        return (self.j + self.f) / 2
+        return self.figures["J&F"]
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -105,24 +142,12 @@ def _describe_missing(score: ExpressionScore) -> str:
     return f"{name}: {', '.join(score.missing)}"
 
 
-def average(scores: Sequence[ExpressionScore], *, format: str) -> DatasetScore:
-    """Return the mean over frames per expression, then over expressions.
-
-    Source: evaluation.md, section 3.
-    """
-    if not scores:
-        return DatasetScore(format, float("nan"), float("nan"), ())
-    j = float(np.mean([score.j_mean for score in scores]))
-    f = float(np.mean([score.f_mean for score in scores]))
-    return DatasetScore(format, j, f, tuple(scores))
-
-
-def measure_targets(scores: Sequence[ExpressionScore], *, j_and_f: float) -> dict[str, float]:
-    """Return MeViSv2's figures: no-target accuracy, target accuracy, Final (the mean of both and J&F), J&F of targets.
+def measure_answers(scores: Sequence[ExpressionScore]) -> dict[str, float]:
+    """Return MeViSv2's figures: no-target accuracy, target accuracy, and Final, the mean of both and J&F.
 
     A sentence without target is answered right by masks that are all empty, one with a target by any foreground.
-    Without sentences of either kind, the figures that need them are left out. J&F counts all sentences, `J&F targets`
-    those with a target. Whether a sentence has one, its annotations say, not the pixels.
+    Without sentences of either kind, the figures that need them are left out. J&F counts all sentences. Whether a
+    sentence has a target, its annotations say, not the pixels.
 
     Source: specification of sentences about one object, section 5.
     """
@@ -134,8 +159,8 @@ def measure_targets(scores: Sequence[ExpressionScore], *, j_and_f: float) -> dic
     if with_target:
         figures["T-acc"] = float(np.mean(with_target))
     if without and with_target:
+        j_and_f = float(np.mean([score.j_and_f for score in scores]))
         figures["Final"] = (j_and_f + figures["N-acc"] + figures["T-acc"]) / 3
-        figures["J&F targets"] = float(np.mean([score.j_and_f for score in scores if score.has_target]))
     return figures
 
 

@@ -1,4 +1,4 @@
-"""A2D-Sentences and JHMDB-Sentences: mAP, precision at five IoUs, overall and mean IoU of single frames.
+"""A2D-Sentences and JHMDB-Sentences: masks of single frames, any number of them with scores for each sentence.
 
 Source: A2D and JHMDB specification, measures.
 """
@@ -6,60 +6,35 @@ Source: A2D and JHMDB specification, measures.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import cast
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
-from rvos.evaluation.average_precision import Detection, Sample, measure_precision
+from rvos.dataset import TruthSource, VideoTruth
+from rvos.errors import InputError
+from rvos.evaluation.average_precision import Detection, Sample
+from rvos.evaluation.coco_results import find_results, read_results
 from rvos.evaluation.evaluator import Evaluator
+from rvos.evaluation.figures.base import Figure
+from rvos.evaluation.figures.samples import AP50, MAP, MEAN_IOU, OVERALL_IOU, PRECISIONS
 from rvos.evaluation.predictions import read_predicted
-from rvos.evaluation.results import DatasetScore, ExpressionScore
+from rvos.evaluation.results import DatasetScore, ExpressionScore, SampleScore
+from rvos.evaluation.truth import SampleTruth
 from rvos.files.trees import Tree
-from rvos.formats.dataset import Dataset
-from rvos.formats.samples import SampleSource, SampleTruth
+from rvos.masks.mask_images import check_size
 from rvos.masks.mask_sequences import MaskSequence, encode
 from rvos.masks.runs import Runs, intersect
 from rvos.videos import Expression, Video
 
-THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.9)
 _SMOOTHING = 1e-6
-
-
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class SampleScore(ExpressionScore):
-    """A sentence in its annotated frame. It has no F: the IoU stands in for J and F, and so for J&F.
-
-    Args:
-        sample: truth and detections.
-        intersection, union: of the best-scored mask and the truth, in pixels.
-    """
-
-    sample: Sample
-    intersection: int
-    union: int
-
-    @property
-    def iou(self) -> float:
-        """IoU of the best-scored mask, in [0, 1]."""
-        return float(self.j[0])
 
 
 def choose_best(detections: Sequence[Detection]) -> Detection | None:
     """Return the best-scored detection: the last of an ascending stable sort; None without any."""
     order = np.argsort([one.score for one in detections], kind="stable")
     return detections[int(order[-1])] if detections else None
-
-
-def measure_samples(scores: Sequence[SampleScore]) -> dict[str, float]:
-    """Return the figures that are published for A2D and JHMDB, in [0, 1], of at least one sample."""
-    ap, ap50 = measure_precision([one.sample for one in scores])
-    ious = np.array([one.iou for one in scores])
-    unions = sum(one.union for one in scores)
-    figures = {"mAP": ap, "AP50": ap50}
-    figures |= {f"P@{limit}": float((ious > limit).mean()) for limit in THRESHOLDS}
-    figures["overall IoU"] = sum(one.intersection for one in scores) / unions if unions else 1.0
-    return figures | {"mean IoU": float(ious.mean())}
 
 
 class SampleJudge:
@@ -144,26 +119,53 @@ class AnnotatedFrame:
     """The ground truth of one window, unread."""
 
     video: Video
-    source: SampleSource
+    source: TruthSource
 
     def open(self) -> SampleJudge:
         """Read the masks."""
-        return SampleJudge(self.video, self.source.read(), self.source.annotated)
+        return SampleEvaluator.open_alone(self.video, self.source.read())
 
 
 class SampleEvaluator(Evaluator):
     """Figures over all samples."""
 
-    def __init__(self, dataset: Dataset) -> None:
-        super().__init__(dataset)
+    figures: ClassVar[tuple[Figure, ...]] = (MAP, AP50, *PRECISIONS, OVERALL_IOU, MEAN_IOU)
+    unit: ClassVar[str] = "samples"
 
     def select(self, video: Video) -> AnnotatedFrame:
         """Return the ground truth of a window, unread."""
-        return AnnotatedFrame(video, cast(SampleSource, self.dataset.select_truth(video)))
+        return AnnotatedFrame(video, self.dataset.select_truth(video))
 
-    def summarise(self) -> DatasetScore:
-        """Return the figures."""
-        scores = [one for one in self.scores if isinstance(one, SampleScore)]
-        figures = measure_samples(scores)
-        mean = figures["mean IoU"]
-        return DatasetScore(self.dataset.format, mean, mean, tuple(scores), figures)
+    @staticmethod
+    def open_alone(video: Video, truth: VideoTruth) -> SampleJudge:
+        """Return the judge of a window.
+
+        Raises:
+            InputError: the ground truth is not that of a single frame.
+        """
+        if not isinstance(truth, SampleTruth):
+            raise InputError(f"{video.id}: masks of whole videos, and the protocol scores a single annotated frame")
+        return SampleJudge(video, truth, video.annotated_frame)
+
+    def score(self, predictions: Path, *, jobs: int = 1) -> DatasetScore:
+        """Return the scores of files of predictions, or of COCO results.
+
+        Raises:
+            InputError: as of mask files; a mask of another size than the truth, or no mask for any sample.
+        """
+        if not find_results(predictions):
+            return super().score(predictions, jobs=jobs)
+        results = dict(read_results(predictions))
+        for video in self.dataset.videos:
+            judge = self.select(video).open()
+            own = {one.id: results.pop((video.id, one.id), ()) for one in video.expressions}
+            for expression, rows in own.items():
+                for _, size in rows:
+                    check_size(size, judge.size(expression), where=f"{predictions}: {video.id}/{expression}")
+            self.scores += judge.judge_detections({name: [one for one, _ in rows] for name, rows in own.items()})
+        if results and all(score.missing for score in self.scores):
+            raise InputError(
+                f"{predictions}: no mask for any sample, found {'/'.join(next(iter(results)))}; check the split"
+            )
+        strays = tuple(f"{video}/{expression}: no sample of this split" for video, expression in results)
+        return replace(self.evaluate(), strays=strays)

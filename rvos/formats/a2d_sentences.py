@@ -16,12 +16,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rvos.dataset import Dataset
 from rvos.errors import ConfigError, InputError
+from rvos.evaluation.samples import SampleEvaluator
+from rvos.evaluation.truth import SampleTruth
 from rvos.files.atomic import read_whole
 from rvos.files.images import check_area
 from rvos.files.json_files import expect_list, read_json
-from rvos.formats.dataset import Dataset
-from rvos.formats.samples import SampleTruth, check_window, choose_frames, clean_sentence, name_frames, plan_window
+from rvos.formats.archives.samples import ResultsArchive
+from rvos.formats.base import Format
+from rvos.formats.samples import WINDOW, clean_sentence, name_frames, plan_window
 from rvos.ids import check_id
 from rvos.videos import Expression, Video
 
@@ -51,16 +55,15 @@ class _Sample:
     instance: str
 
 
-def open_split(root: Path, split: str, *, window: int | None = None) -> Dataset:
+def open_split(root: Path, split: str, *, window: int) -> Dataset:
     """Return a split: every annotated frame with sentences is a video of `window` frames around it.
 
     Raises:
-        ConfigError: another split than train and test, no frame in the window, or no h5py.
+        ConfigError: another split than train and test, or no h5py.
         InputError: the list of samples, or what it can be made of, is missing or cannot be used.
     """
     if split not in _SUBSETS:
         raise ConfigError(f"{root}: A2D-Sentences has no split {split}; choose train or test")
-    size = check_window(window)
     samples: dict[tuple[str, int], list[_Sample]] = {}
     for one in _read_samples(root, split):
         samples.setdefault((one.video, one.frame), []).append(one)
@@ -72,17 +75,18 @@ def open_split(root: Path, split: str, *, window: int | None = None) -> Dataset:
         clip = root / CLIPS / f"{name}.mp4"
         if name not in lengths:
             lengths[name] = _count_frames(clip)
-        numbers = plan_window(frame, lengths[name], size)
+        numbers = plan_window(frame, lengths[name], window)
         video = Video(
             f"{name}-{frame:05d}",
-            name_frames(numbers, size // 2),
+            name_frames(numbers, window // 2),
             tuple(Expression(str(place), one.text, (one.instance,)) for place, one in enumerate(own)),
-            (clip,) * size,
+            (clip,) * window,
             tuple(number - 1 for number in numbers),
+            (window // 2,),
         )
         videos.append(video)
         masks[video.id] = root / MASKS / name / f"{frame:05d}.h5"
-    return Dataset("a2d-sentences", root, split, tuple(videos), root / CLIPS, A2DReader(masks, size // 2))
+    return Dataset("a2d-sentences", root, split, tuple(videos), root / CLIPS, A2DReader(masks))
 
 
 def _count_frames(clip: Path) -> int | None:
@@ -167,15 +171,13 @@ class A2DReader:
 
     Args:
         files: video -> its file.
-        annotated: place of the annotated frame in every window.
     """
 
     files: Mapping[str, Path]
-    annotated: int
 
     def select(self, video: Video) -> A2DSource:
         """The masks of one annotated frame."""
-        return A2DSource(self.files[video.id], video, self.annotated)
+        return A2DSource(self.files[video.id], video)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -184,7 +186,6 @@ class A2DSource:
 
     path: Path
     video: Video
-    annotated: int
 
     def read(self, indices: Sequence[int] | None = None) -> SampleTruth:
         """Read the masks of all instances.
@@ -192,7 +193,7 @@ class A2DSource:
         Raises:
             InputError: the file is missing or damaged, or instances and masks do not belong together.
         """
-        return SampleTruth(_read_masks(self.path), *choose_frames(self.video, self.annotated, indices), str(self.path))
+        return SampleTruth.of(self.video, _read_masks(self.path), indices, where=str(self.path))
 
 
 def _read_masks(path: Path) -> dict[str, NDArray[np.bool_]]:
@@ -259,3 +260,14 @@ def import_h5py() -> Any:
     except ImportError:
         raise ConfigError("A2D-Sentences: h5py is not installed; run: pip install 'rvos-fusion[a2d]'") from None
     return h5py
+
+
+FORMAT = Format(
+    name="a2d-sentences",
+    title="A2D-Sentences",
+    read=open_split,
+    evaluator=SampleEvaluator,
+    archive=ResultsArchive(),
+    default_split="test",
+    window=WINDOW,
+)

@@ -11,13 +11,17 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from rvos.dataset import Dataset
 from rvos.errors import ConfigError, InputError
+from rvos.evaluation.samples import SampleEvaluator
+from rvos.evaluation.truth import SampleTruth
 from rvos.files.atomic import read_whole
 from rvos.files.images import check_area
 from rvos.files.json_files import expect_list, read_json
-from rvos.formats.dataset import Dataset
+from rvos.formats.archives.samples import ResultsArchive
+from rvos.formats.base import Format
 from rvos.formats.matlab_files import read_array
-from rvos.formats.samples import SampleTruth, check_window, choose_frames, clean_sentence, name_frames, plan_window
+from rvos.formats.samples import WINDOW, clean_sentence, name_frames, plan_window
 from rvos.ids import check_id
 from rvos.videos import Expression, Video
 
@@ -27,29 +31,28 @@ _ROW = 5
 _MOST_DIGITS = 9
 
 
-def open_split(root: Path, split: str, *, window: int | None = None) -> Dataset:
+def open_split(root: Path, split: str, *, window: int) -> Dataset:
     """Return the samples: every chosen frame is a video of `window` frames around it.
 
     Raises:
-        ConfigError: another split than test, or no frame in the window.
+        ConfigError: another split than test.
         InputError: the list of samples is missing or cannot be used.
     """
     if split != "test":
         raise ConfigError(f"{root}: JHMDB-Sentences is for evaluation only, it has no split {split}; say split: test")
-    size = check_window(window)
     path = root / LIST
     if not path.exists():
         raise InputError(f"{path}: no list of samples; it comes with the data set, put it there")
     videos: dict[str, Video] = {}
     masks: dict[str, tuple[Path, int]] = {}
     for number, row in enumerate(expect_list(read_json(path), where=str(path))):
-        video, file, frame = _read_row(root, row, where=f"{path}: row {number}", size=size)
+        video, file, frame = _read_row(root, row, where=f"{path}: row {number}", size=window)
         if video.id in videos:
             raise InputError(f"{path}: row {number}: frame {frame} of this video is listed twice; drop one row")
         videos[video.id], masks[video.id] = video, (file, frame)
     if not videos:
         raise InputError(f"{path}: lists no sample; fetch it again")
-    return Dataset("jhmdb-sentences", root, split, tuple(videos.values()), root, JhmdbReader(masks, size // 2))
+    return Dataset("jhmdb-sentences", root, split, tuple(videos.values()), root, JhmdbReader(masks))
 
 
 def _read_row(root: Path, row: object, *, where: str, size: int) -> tuple[Video, Path, int]:
@@ -71,6 +74,7 @@ def _read_row(root: Path, row: object, *, where: str, size: int) -> tuple[Video,
         name_frames(numbers, size // 2),
         (Expression("0", clean_sentence(values[4], where=where), (_OBJECT,)),),
         tuple(image.with_name(f"{number:05d}{image.suffix}") for number in numbers),
+        annotated=(size // 2,),
     )
     return video, _find(root, values[2], where=where), frame
 
@@ -93,15 +97,13 @@ class JhmdbReader:
 
     Args:
         files: video -> the MATLAB file of its clip, and the number of its annotated frame, from 1.
-        annotated: place of the annotated frame in every window.
     """
 
     files: Mapping[str, tuple[Path, int]]
-    annotated: int
 
     def select(self, video: Video) -> JhmdbSource:
         """The mask of one annotated frame."""
-        return JhmdbSource(*self.files[video.id], video, self.annotated)
+        return JhmdbSource(*self.files[video.id], video)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -111,7 +113,6 @@ class JhmdbSource:
     path: Path
     frame: int
     video: Video
-    annotated: int
 
     def read(self, indices: Sequence[int] | None = None) -> SampleTruth:
         """Read the mask.
@@ -134,4 +135,15 @@ class JhmdbSource:
             )
         check_area((values.shape[0], values.shape[1]), where=str(self.path))
         mask = np.ascontiguousarray(values[:, :, self.frame - 1] > 0)
-        return SampleTruth({_OBJECT: mask}, *choose_frames(self.video, self.annotated, indices), str(self.path))
+        return SampleTruth.of(self.video, {_OBJECT: mask}, indices, where=str(self.path))
+
+
+FORMAT = Format(
+    name="jhmdb-sentences",
+    title="JHMDB-Sentences",
+    read=open_split,
+    evaluator=SampleEvaluator,
+    archive=ResultsArchive(),
+    default_split="test",
+    window=WINDOW,
+)

@@ -8,11 +8,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from rvos.dataset import Dataset, TruthReader
 from rvos.errors import InputError
-from rvos.files.images import check_area
+from rvos.evaluation.expressions import TargetEvaluator
 from rvos.files.json_files import expect_list, expect_object, parse_json
 from rvos.files.trees import FolderTree, Tree, open_data
-from rvos.formats.dataset import Dataset, TruthReader
+from rvos.formats.archives.files import MaskArchive
+from rvos.formats.base import Format, Licence
 from rvos.formats.expressions import (
     choose_image_folder,
     find_expression_file,
@@ -20,6 +22,7 @@ from rvos.formats.expressions import (
     read_expressions,
 )
 from rvos.formats.truth import RunLengthTruth
+from rvos.masks.run_lengths import read_run_size
 from rvos.videos import Video
 
 _LARGEST_MASK_DICT = 1 << 32
@@ -93,13 +96,18 @@ class MaskDictSource:
         for frames in self.annotations.values():
             for rle in frames:
                 if rle is not None:
-                    return _read_size(rle, where=self.where)
+                    return read_run_size(rle, where=self.where)
         return self.video.read_size() if self.has_images else None
 
 
-def _read_size(rle: object, *, where: str) -> tuple[int, int]:
-    size = expect_object(rle, where=where).get("size")
-    if not isinstance(size, list) or len(size) != 2 or not all(type(side) is int and side > 0 for side in size):
-        raise InputError(f"{where}: run lengths without a size [H, W]; encode the mask again")
-    check_area((size[0], size[1]), where=where)
-    return size[0], size[1]
+FORMAT = Format(
+    name="mevis",
+    title="MeViS",
+    read=open_split,
+    evaluator=TargetEvaluator,
+    archive=MaskArchive(),
+    default_split="valid_u",
+    official={"train": (1662, 23051), "valid_u": (50, 793), "valid": (140, 2236)},
+    licence=Licence("non-commercial", "MeViS, its authors"),
+    overlapping=True,
+)

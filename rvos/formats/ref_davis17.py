@@ -5,15 +5,19 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from rvos.dataset import Dataset, TruthReader
 from rvos.errors import InputError
+from rvos.evaluation.davis import DavisEvaluator
 from rvos.files.trees import FolderTree, Tree, open_data
-from rvos.formats.dataset import Dataset, IndexReader, TruthReader
+from rvos.formats.annotation_folders import count_videos, find_truth, read_categories
+from rvos.formats.archives.index_maps import IndexMapArchive
+from rvos.formats.base import Format
 from rvos.formats.davis_folders import find_sequences, list_sequences
 from rvos.formats.expressions import ListedVideo, choose_image_folder, find_expression_file, read_expressions
-from rvos.formats.ref_youtube_vos import count_videos, find_truth, read_categories
-from rvos.videos import Expression, Video
+from rvos.formats.truth import IndexReader
+from rvos.masks.index_maps import split_expression_id
+from rvos.videos import Video
 
-N_ANNOTATORS = 4
 _VOID_FOLDERS = ("DAVIS/Annotations_unsupervised/480p", "Annotations_unsupervised/480p")
 _IMAGE_FOLDERS = ("{split}/JPEGImages", "DAVIS/JPEGImages/480p", "JPEGImages/480p", "JPEGImages")
 _PARTS = frozenset({"DAVIS", "Annotations_unsupervised", "JPEGImages", "meta_expressions", "davis_text_annotations"})
@@ -64,17 +68,6 @@ def _find_plain_folders(tree: Tree) -> TruthReader | None:
     return None if sequences is None else IndexReader(sequences, has_void=True)
 
 
-def split_expression_id(expression: Expression, *, where: str) -> tuple[int, int]:
-    """Return (object position, annotation file) of an expression, from `id = 4 * object + file`.
-
-    Raises:
-        InputError: the id is no whole number.
-    """
-    if not expression.id.isdecimal():
-        raise InputError(f"{where}/{expression.id}: expression ids of Ref-DAVIS17 are 4 x object + file; correct it")
-    return divmod(int(expression.id), N_ANNOTATORS)
-
-
 def _name_objects(video: ListedVideo) -> ListedVideo:
     """Give expressions without `obj_id` the object of their id: indices are sorted as text."""
     if all(expression.object_ids for expression in video.expressions):
@@ -86,3 +79,13 @@ def _name_objects(video: ListedVideo) -> ListedVideo:
         for expression, position in zip(video.expressions, positions, strict=True)
     ]
     return replace(video, expressions=tuple(expressions))
+
+
+FORMAT = Format(
+    name="ref-davis17",
+    title="Ref-DAVIS17",
+    read=open_split,
+    evaluator=DavisEvaluator,
+    archive=IndexMapArchive(),
+    official={"valid": (30, 244)},
+)

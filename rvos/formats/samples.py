@@ -7,18 +7,12 @@ Source: A2D and JHMDB specification.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Sequence
 
-import numpy as np
-from numpy.typing import NDArray
-
-from rvos.errors import ConfigError, InputError
-from rvos.videos import Expression, Video
+from rvos.errors import InputError
 
 WINDOW = 5
-SAMPLE_FORMATS = ("a2d-sentences", "jhmdb-sentences")
+"""Frames around an annotated one, as published networks see them."""
 
 
 def plan_window(frame: int, n_frames: int | None, size: int) -> tuple[int, ...]:
@@ -48,17 +42,6 @@ def name_frames(numbers: Sequence[int], annotated: int) -> tuple[str, ...]:
     return tuple(names)
 
 
-def check_window(window: int | None) -> int:
-    """Return the frames of a window.
-
-    Raises:
-        ConfigError: none at all.
-    """
-    if window is not None and window < 1:
-        raise ConfigError(f"window {window}: give 1 frame or more, such as 5 or 8")
-    return WINDOW if window is None else window
-
-
 def clean_sentence(value: object, *, where: str) -> str:
     """Return a sentence in lower case, its words joined by single blanks, as all published loaders read it.
 
@@ -68,77 +51,3 @@ def clean_sentence(value: object, *, where: str) -> str:
     if not isinstance(value, str) or not (text := " ".join(value.lower().split())) or "\0" in text:
         raise InputError(f"{where}: {ascii(value)[:60]} is no sentence; correct the row")
     return text
-
-
-class SampleSource(Protocol):
-    """Ground truth of one annotated frame, not yet read."""
-
-    annotated: int
-    """Place of the annotated frame in the window."""
-
-    def read(self, indices: Sequence[int] | None = None) -> SampleTruth:
-        """Read the masks of the annotated frame; InputError where the file is missing or damaged."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class SampleTruth:
-    """Masks of the objects of one annotated frame; nothing is known of the other frames, which are void.
-
-    Args:
-        objects: object -> mask `(H, W)`.
-        n_frames: of the window, or of the frames that were chosen.
-        annotated: place of the annotated frame among them; None: it is not among them.
-        where: what messages call the file.
-    """
-
-    objects: Mapping[str, NDArray[np.bool_]]
-    n_frames: int
-    annotated: int | None
-    where: str
-
-    @property
-    def size(self) -> tuple[int, int] | None:
-        """(H, W) of the masks; None without an object."""
-        first = next(iter(self.objects.values()), None)
-        return None if first is None else (first.shape[0], first.shape[1])
-
-    @property
-    def void(self) -> NDArray[np.bool_] | None:
-        """All pixels of all frames but the annotated one."""
-        if self.size is None:
-            return None
-        void = np.ones((self.n_frames, *self.size), np.bool_)
-        if self.annotated is not None:
-            void[self.annotated] = False
-        return void
-
-    def mask(self, expression: Expression) -> NDArray[np.bool_]:
-        """Return the mask `(H, W)` of what the expression refers to, in the annotated frame.
-
-        Raises:
-            InputError: the file has no such object.
-        """
-        name = expression.object_ids[0]
-        if name not in self.objects:
-            raise InputError(
-                f"{self.where}: no instance {name} ({', '.join(self.objects) or 'none'}); correct the list"
-            )
-        return self.objects[name]
-
-    def masks(self, expression: Expression) -> NDArray[np.bool_]:
-        """Return the masks `(T, H, W)`: empty but in the annotated frame.
-
-        Raises:
-            InputError: the file has no such object.
-        """
-        mask = self.mask(expression)
-        masks = np.zeros((self.n_frames, *mask.shape), np.bool_)
-        if self.annotated is not None:
-            masks[self.annotated] = mask
-        return masks
-
-
-def choose_frames(video: Video, annotated: int, indices: Sequence[int] | None) -> tuple[int, int | None]:
-    """Return how many frames are chosen, and the place of the annotated one among them."""
-    chosen = list(range(video.n_frames) if indices is None else indices)
-    return len(chosen), chosen.index(annotated) if annotated in chosen else None

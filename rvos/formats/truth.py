@@ -1,87 +1,22 @@
-"""Ground truth of one video: boolean masks of its expressions, and pixels that do not count."""
+"""Ground truth in files: index maps, masks by expression, run lengths; and readers of the first two for a split."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pycocotools import mask as coco
 
+from rvos.dataset import VideoTruth
 from rvos.errors import InputError
+from rvos.evaluation.truth import IndexTruth
 from rvos.files.images import LARGEST_IMAGE_FILE
-from rvos.files.json_files import expect_object
 from rvos.files.trees import Tree, list_masks, name_mask
 from rvos.masks.mask_images import check_size, decode_index_map
-from rvos.masks.mask_sequences import decode
-from rvos.masks.runs import Runs
+from rvos.masks.run_lengths import decode_run_length
 from rvos.videos import Expression, Video
-
-VOID = 255
-_MOST_DIGITS = 9
-
-
-class VideoTruth(Protocol):
-    """What a data set knows of one video."""
-
-    @property
-    def size(self) -> tuple[int, int] | None:
-        """(H, W) of the masks; None where no mask tells."""
-
-    @property
-    def void(self) -> NDArray[np.bool_] | None:
-        """Pixels `(T, H, W)` that do not count, or None."""
-
-    def masks(self, expression: Expression) -> NDArray[np.bool_]:
-        """Masks `(T, H, W)` of what the expression refers to."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class IndexTruth:
-    """Index maps: value = object, 0 = background, and 255 = void where the data set says so.
-
-    Args:
-        maps: `(T, H, W)` uint8.
-        has_void: whether 255 marks pixels that do not count.
-        where: what messages call the maps.
-    """
-
-    maps: NDArray[np.uint8]
-    has_void: bool = False
-    where: str = "index maps"
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """(H, W) of the maps."""
-        height, width = self.maps.shape[1:]
-        return height, width
-
-    @property
-    def void(self) -> NDArray[np.bool_] | None:
-        """Pixels that do not count."""
-        return self.maps == VOID if self.has_void else None
-
-    def masks(self, expression: Expression) -> NDArray[np.bool_]:
-        """Masks of the union of the expression's objects.
-
-        Raises:
-            InputError: the expression names no object, or one that an index map cannot hold.
-        """
-        if not expression.object_ids:
-            raise InputError(
-                f"{self.where}: expression {expression.id}: no obj_id, so its mask is unknown; "
-                "use the expression file that comes with the ground truth"
-            )
-        values = [_to_index(name, f"{self.where}: expression {expression.id}") for name in expression.object_ids]
-        return self.maps == values[0] if len(values) == 1 else np.isin(self.maps, values)
-
-
-def _to_index(name: str, where: str) -> int:
-    if not (name.isascii() and name.isdecimal() and len(name) <= _MOST_DIGITS) or not 0 < int(name) <= VOID:
-        raise InputError(f"{where}: object {ascii(name)[:40]} is no index from 1 to {VOID}; correct obj_id")
-    return int(name)
 
 
 def read_index_maps(
@@ -185,45 +120,50 @@ class RunLengthTruth:
         return masks
 
 
-def decode_run_length(rle: object, size: tuple[int, int], *, where: str) -> NDArray[np.bool_]:
-    """Return the mask `(H, W)` of `{"size": [H, W], "counts": text}`.
+@dataclass(frozen=True, slots=True, eq=False)
+class IndexSource:
+    """Index maps `<video>/<frame>.png`."""
 
-    Raises:
-        InputError: malformed, or of another size.
-    """
-    counts = check_run_length(rle, size, where=where)
-    mask: NDArray[np.bool_] = decode((counts,), size)[0]
-    return mask
+    annotations: Tree
+    video: Video
+    has_void: bool = False
 
-
-def check_run_length(rle: object, size: tuple[int, int], *, where: str) -> bytes:
-    """Return the compressed counts of a COCO run length, checked to cover `(H, W)`.
-
-    Raises:
-        InputError: malformed, or of another size.
-    """
-    entry = expect_object(rle, where=where)
-    found = entry.get("size")
-    if found != list(size):
-        text = ascii(found)[:60]
-        raise InputError(f"{where}: size {text}, expected {list(size)}; write masks at the frame size")
-    counts = entry.get("counts")
-    try:
-        if isinstance(counts, list):
-            counts = _compress(counts, size)
-        if not isinstance(counts, (str, bytes)):
-            raise InputError("no `counts`; encode the mask again")
-        content = counts.encode("ascii") if isinstance(counts, str) else counts
-        Runs.decode([content], size)
-    except InputError as error:
-        raise InputError(f"{where}: {error}") from None
-    except (TypeError, ValueError, OverflowError, UnicodeEncodeError) as error:
-        raise InputError(f"{where}: no run lengths ({error}); encode the mask again") from None
-    return content
+    def read(self, indices: Sequence[int] | None = None) -> VideoTruth:
+        """Read the index maps."""
+        return read_index_maps(self.annotations, self.video, indices=indices, has_void=self.has_void)
 
 
-def _compress(counts: list[Any], size: tuple[int, int]) -> bytes:
-    """Return plain run lengths in compressed form; checked first, since the C code trusts them."""
-    if not all(type(count) is int and count >= 0 for count in counts) or sum(counts) != size[0] * size[1]:
-        raise InputError(f"run lengths that do not cover {size[0]} x {size[1]} pixels; encode the mask again")
-    return bytes(coco.frPyObjects({"size": list(size), "counts": counts}, *size)["counts"])
+@dataclass(frozen=True, slots=True, eq=False)
+class IndexReader:
+    """Index maps of a split; `has_void`: 255 marks pixels that do not count."""
+
+    annotations: Tree
+    has_void: bool = False
+
+    def select(self, video: Video) -> IndexSource:
+        """The index maps of a video."""
+        return IndexSource(self.annotations, video, self.has_void)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PerExpressionSource:
+    """Masks `<video>/<expression>/<frame>.png`."""
+
+    annotations: Tree
+    video: Video
+
+    def read(self, indices: Sequence[int] | None = None) -> VideoTruth:
+        """Read nothing yet: masks are read expression by expression."""
+        chosen = tuple(range(self.video.n_frames) if indices is None else indices)
+        return PerExpressionTruth(self.annotations, self.video, chosen)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PerExpressionReader:
+    """Masks by expression, for a whole split."""
+
+    annotations: Tree
+
+    def select(self, video: Video) -> PerExpressionSource:
+        """The masks of a video."""
+        return PerExpressionSource(self.annotations, video)

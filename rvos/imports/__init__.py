@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from rvos.dataset import Dataset
 from rvos.errors import ConfigError
 from rvos.files.trees import open_masks
-from rvos.formats.dataset import Dataset
 from rvos.imports.dumps import DumpValues, open_dump
 from rvos.imports.npz import NpzSource
 from rvos.imports.png_folders import open_png_folder

@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from rvos.errors import InputError
 from rvos.files.json_files import expect_list, expect_object, read_json
 from rvos.files.trees import is_system_name
-from rvos.formats.truth import check_run_length
 from rvos.imports.source import check_mask_size, find_frame_size, score_presence
 from rvos.masks.mask_sequences import MaskSequence, encode
+from rvos.masks.run_lengths import check_run_length
 from rvos.masks.runs import Runs
 from rvos.videos import Expression, Video
 

@@ -5,15 +5,28 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from rvos.errors import InputError
-from rvos.formats.ref_davis17 import N_ANNOTATORS, split_expression_id
-from rvos.videos import Video
+from rvos.masks.mask_sequences import MaskSequence
+from rvos.videos import Expression, Video
 
+N_ANNOTATORS = 4
 _BACKGROUND = np.float32(0.1)
+
+
+def split_expression_id(expression: Expression, *, where: str) -> tuple[int, int]:
+    """Return (object position, annotation file) of an expression, from `id = 4 * object + file`.
+
+    Raises:
+        InputError: the id is no whole number.
+    """
+    if not expression.id.isdecimal():
+        raise InputError(f"{where}/{expression.id}: expression ids of Ref-DAVIS17 are 4 x object + file; correct it")
+    return divmod(int(expression.id), N_ANNOTATORS)
 
 
 def merge_by_annotator(video: Video, probabilities: Mapping[str, NDArray[np.float32]]) -> list[NDArray[np.uint8]]:
@@ -67,3 +80,17 @@ def _davis_palette() -> list[int]:
                 colour[channel] |= (index >> (3 * place + channel) & 1) << (7 - place)
         colours += colour
     return colours
+
+
+def to_probabilities(sequence: MaskSequence) -> NDArray[np.float32]:
+    """Return foreground probabilities `(T, H, W)`: of the soft maps inside the hard masks, else 1 in the masks."""
+    masks = sequence.masks()
+    if sequence.soft is None:
+        return masks.astype(np.float32)
+    height, width = sequence.size
+    values = sequence.soft.dequantise()
+    soft = (1 / (1 + np.exp(-values))).astype(np.float32) if sequence.soft.kind == "logit" else values
+    large = np.stack([cv2.resize(frame, (width, height), interpolation=cv2.INTER_LINEAR) for frame in soft])
+    # The hard masks are exact, the soft maps coarse: they only decide between masks that overlap.
+    probabilities: NDArray[np.float32] = np.where(masks, np.maximum(large, np.float32(0.5)), np.float32(0))
+    return probabilities

@@ -9,7 +9,7 @@ from pathlib import Path
 from rvos.errors import ConfigError
 from rvos.files.json_files import expect_object, read_json
 from rvos.formats import Dataset, open_dataset
-from rvos.formats.archive_checks import check_submission
+from rvos.formats.submissions import check_submission
 from rvos_fusion.commands.dataset_options import add_dataset_options, open_chosen_dataset
 from rvos_fusion.weights.provenance import name_manifest
 

@@ -7,16 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from rvos.errors import ConfigError
-from rvos.formats import FORMATS, Dataset, open_dataset
+from rvos.formats import FORMATS, Dataset, find_format
 from rvos_fusion.recipe.reader import read_recipe
 
-DEFAULT_SPLITS = {
-    "ref-youtube-vos": "valid",
-    "ref-davis17": "valid",
-    "mevis": "valid_u",
-    "a2d-sentences": "test",
-    "jhmdb-sentences": "test",
-}
+DEFAULT_FORMAT = "ref-youtube-vos"
 
 
 def add_dataset_options(parser: argparse.ArgumentParser) -> None:
@@ -24,7 +18,7 @@ def add_dataset_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("data set")
     group.add_argument("--recipe", type=Path, help="take the data set that a recipe names")
     group.add_argument("--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE")
-    group.add_argument("--format", choices=tuple(FORMATS), help="without a recipe; default: ref-youtube-vos")
+    group.add_argument("--format", choices=tuple(FORMATS), help=f"without a recipe; default: {DEFAULT_FORMAT}")
     group.add_argument("--root", type=Path, help="folder of the data set")
     group.add_argument("--split", help="default: valid; valid_u for MeViS, test for A2D- and JHMDB-Sentences")
 
@@ -46,5 +40,5 @@ def open_chosen_dataset(options: argparse.Namespace) -> Dataset:
         ).open()
     if options.root is None:
         raise ConfigError("data set: give --recipe RECIPE, or --root FOLDER with --format and --split")
-    name = options.format or "ref-youtube-vos"
-    return open_dataset(name, options.root, options.split or DEFAULT_SPLITS[name])
+    form = find_format(options.format or DEFAULT_FORMAT)
+    return form.open(options.root, options.split or form.default_split)

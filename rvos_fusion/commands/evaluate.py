@@ -11,9 +11,7 @@ from pathlib import Path
 from rvos.errors import InputError
 from rvos.evaluation.report import to_json, write_reports
 from rvos.evaluation.results import DatasetScore
-from rvos.evaluation.scoring import score_dataset
-from rvos.formats import FORMATS, open_dataset
-from rvos_fusion.commands.dataset_options import DEFAULT_SPLITS
+from rvos.formats import FORMATS, find_format, score_dataset
 from rvos_fusion.commands.table_forms import Form, add_forms, read_form, write_csv, write_markdown
 
 _SHOWN = 10
@@ -37,9 +35,8 @@ def register(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--split", help="default: valid; valid_u for MeViS, test for A2D- and JHMDB-Sentences")
     parser.add_argument(
         "--task",
-        choices=("unsupervised", "semi-supervised"),
-        default="unsupervised",
-        help="protocol of ref-davis17; papers report the unsupervised one",
+        help="protocol, where the format has several: of ref-davis17 unsupervised (the default, as papers report) "
+        "or semi-supervised",
     )
     parser.add_argument("--stability", action="store_true", help="add the variance of J and of J&F over frames")
     parser.add_argument("--strict", action="store_true", help="fail when a prediction is missing")
@@ -50,7 +47,8 @@ def register(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Score the predictions and print the figures."""
-    dataset = open_dataset(options.format, options.ground_truth, options.split or DEFAULT_SPLITS[options.format])
+    form = find_format(options.format)
+    dataset = form.open(options.ground_truth, options.split or form.default_split)
     result = score_dataset(dataset, options.predictions, task=options.task, jobs=options.jobs)
     if options.strict and result.missing:
         raise InputError(

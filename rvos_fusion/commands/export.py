@@ -11,7 +11,7 @@ from joblib import Parallel, delayed
 
 from rvos.errors import InputError, StoreError
 from rvos.files.atomic import write_atomically
-from rvos.formats.archives import list_masks
+from rvos.formats.archives.files import list_masks
 from rvos.ids import check_id
 from rvos.masks.mask_sequences import MaskSequence
 from rvos.masks.stored.store import Store

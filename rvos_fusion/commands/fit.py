@@ -13,7 +13,7 @@ from typing import Any
 from fusion.fitted_files import FittedFile, write_fitted
 from fusion.rules import FusionRule
 from rvos.errors import ConfigError
-from rvos.formats.samples import SAMPLE_FORMATS
+from rvos.formats import find_format
 from rvos.settings import nearest
 from rvos_fusion.commands.recipe_options import add_recipe_options, open_recipe, repeat_options
 from rvos_fusion.kinds.capabilities import Combination, Gate
@@ -44,7 +44,7 @@ def run(options: argparse.Namespace) -> int:
     recipe = _open(options)
     gate, node = recipe.node(options.node).gate(), recipe.node(options.node).combination()
     dataset = recipe.dataset.open()
-    if dataset.format in SAMPLE_FORMATS:
+    if find_format(dataset.format).has_samples:
         raise ConfigError(f"{recipe.path}: {dataset.format} annotates single frames, fit on a data set of whole videos")
     videos = select_videos(dataset, names=options.videos)
     results = Results(make_plan(recipe, build_graph(recipe), videos), repeat_options(options))

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from rvos.errors import ConfigError, InputError
-from rvos.formats.samples import SAMPLE_FORMATS
+from rvos.formats import find_format
 from rvos.ids import check_id
 from rvos_fusion.clips.pseudo_labels import write_pseudo_labels
 from rvos_fusion.commands.recipe_options import add_recipe_options, open_recipe, repeat_options
@@ -40,7 +40,7 @@ def run(options: argparse.Namespace) -> int:
     except InputError as error:
         raise InputError(f"{error}; name a folder") from None
     dataset = recipe.dataset.open()
-    if dataset.format in SAMPLE_FORMATS:
+    if find_format(dataset.format).has_samples:
         raise ConfigError(
             f"{recipe.path}: {dataset.format} is windows of single frames; take a data set of whole videos"
         )

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rvos.errors import InputError
-from rvos.formats import Dataset
-from rvos.formats.archives import fill_black, read_team, write_submission
+from rvos.formats import Dataset, find_format
+from rvos.formats.submissions import fill_black, read_team, write_submission
 from rvos.masks.mask_sequences import MaskSequence
 from rvos.videos import Video
 from rvos_fusion.commands.recipe_options import add_recipe_options, open_recipe, repeat_options
@@ -44,8 +44,7 @@ def run(options: argparse.Namespace) -> int:
     if not filled:
         results.require([node])
     team = read_team(options.team) if options.team is not None else None
-    # Ref-DAVIS17 has one map for all objects: soft maps decide where their masks overlap.
-    soft = dataset.format == "ref-davis17"
+    soft = find_format(dataset.format).archive.reads_soft
     out = options.out or recipe.workspace / "submission.zip"
 
     def read(video: Video) -> Sequence[MaskSequence]:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from rvos.errors import ConfigError
-from rvos.formats.samples import SAMPLE_FORMATS
+from rvos.formats import find_format
 from rvos_fusion.synthetic.writers.davis import write_davis
 from rvos_fusion.synthetic.writers.files import write_dataset
 from rvos_fusion.synthetic.writers.mevis import NO_TARGET, write_mevis
@@ -57,7 +57,7 @@ def run(options: argparse.Namespace) -> int:
     """Write the data set."""
     if options.drop and options.format != "ref-youtube-vos":
         raise ConfigError(f"--drop {options.drop}: only for ref-youtube-vos; leave it out")
-    split = options.split or ("test" if options.format in SAMPLE_FORMATS else "valid")
+    split = options.split or ("test" if find_format(options.format).has_samples else "valid")
     n_expressions, n_frames = _WRITERS[options.format](options, split)
     counts = {"videos": options.videos, "expressions": n_expressions, "frames": n_frames}
     if options.json:

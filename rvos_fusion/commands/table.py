@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rvos.errors import ConfigError
-from rvos.formats.samples import SAMPLE_FORMATS
+from rvos.formats import find_format
 from rvos_fusion.commands.entrants import open_one, open_several
 from rvos_fusion.commands.recipe_options import add_recipe_options, open_recipe
 from rvos_fusion.commands.sample_table import print_samples
@@ -68,7 +68,7 @@ def run(options: argparse.Namespace) -> int:
     if form == "csv" and (options.pairs or options.oracle):
         raise ConfigError("--csv writes one table; leave --pairs and --oracle out, or take --json or --markdown")
     others = [word for word in options.nodes if Path(word).suffix in _RECIPES]
-    if open_recipe(options).dataset.format in SAMPLE_FORMATS:
+    if find_format(open_recipe(options).dataset.format).has_samples:
         print_samples(options, form, others)
         return 0
     found = _compare(options, others) if others else _score(options)

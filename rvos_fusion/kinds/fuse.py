@@ -17,6 +17,7 @@ from fusion.runs import RunRule, group_by_runs
 from fusion.scores import ScoreRule
 from fusion.thresholds import Threshold
 from rvos.errors import ConfigError, PipelineError
+from rvos.formats import FORMATS, find_format
 from rvos.masks.mask_sequences import MaskSequence
 from rvos.settings import Form, Range, nearest, show
 from rvos.videos import Video
@@ -29,9 +30,6 @@ from rvos_fusion.kinds.grouping import find_groups, given_groups, is_by_masks, r
 from rvos_fusion.kinds.offers import Offer, offer_members
 from rvos_fusion.kinds.values import GroupsEntry
 
-# Elsewhere a sentence means one object.
-_OVERLAPPING = ("mevis",)
-"""Data sets whose sentences mean several objects, so that different groups share some."""
 _LARGEST_GROUP = {"neighbours": 2, "none": 1}
 """Expressions of a group where the rule alone tells."""
 
@@ -91,7 +89,9 @@ class _FuseEntry:
     def _capacity(self, entry: NodeEntry, groups: GroupsEntry) -> int | None:
         """Return how many groups may share an object; without groups two sentences usually mean one."""
         if self.capacity is None:
-            return None if entry.dataset in _OVERLAPPING else 2 if groups.by == "none" else 1
+            # Where sentences mean several objects, different groups share some; elsewhere one means one object.
+            overlapping = entry.dataset in FORMATS and find_format(entry.dataset).overlapping
+            return None if overlapping else 2 if groups.by == "none" else 1
         return None if self.capacity == "any" else self.capacity
 
 

@@ -15,9 +15,7 @@ from tqdm import tqdm
 from fusion.groups import Group
 from rvos.errors import InputError
 from rvos.evaluation.expressions import ExpressionEvaluator
-from rvos.evaluation.scoring import open_evaluator
-from rvos.formats import Dataset
-from rvos.formats.samples import SAMPLE_FORMATS
+from rvos.formats import Dataset, find_format, open_evaluator
 from rvos.videos import Video
 from rvos_fusion.report.collect import VideoJob, collect_video
 from rvos_fusion.report.content import Curve, ExpressionRow, GroupRow, Ladder, Report, ReportNode, VideoRow
@@ -112,7 +110,15 @@ def _make_job(
 ) -> VideoJob:
     truth = dataset.select_truth(video) if dataset.truth is not None else None
     own = tuple(side.of_video(video.id) for side in sides)
-    return VideoJob(video, own, tuple(node.name for node in nodes), truth, dataset.image_folder is not None, longest)
+    return VideoJob(
+        video,
+        own,
+        tuple(node.name for node in nodes),
+        truth,
+        open_evaluator(dataset).open_alone,
+        dataset.image_folder is not None,
+        longest,
+    )
 
 
 def _write_parts(files: Path, jobs: Sequence[VideoJob], settings: ReportSettings) -> Iterator[Part | None]:
@@ -191,7 +197,7 @@ def _score(
     if dataset.truth is None:
         return [], [], ["No ground truth, so no scores."]
     ladders, curves = [], []
-    what, drawn = ("annotated frames", "samples") if dataset.format in SAMPLE_FORMATS else ("videos", "videos")
+    what, drawn = ("annotated frames", "samples") if find_format(dataset.format).has_samples else ("videos", "videos")
     notes = [f"Scores over {len(videos)} {what}; intervals by paired resampling of {drawn}."]
     for side in sides:
         if not isinstance(side, PlanSide):

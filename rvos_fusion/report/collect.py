@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations
 
@@ -10,13 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusion.groups import Group
+from rvos.dataset import TruthSource, VideoTruth
 from rvos.errors import InputError
 from rvos.evaluation.evaluator import Judge
-from rvos.evaluation.expressions import ExpressionJudge
-from rvos.evaluation.samples import SampleJudge
-from rvos.formats.dataset import TruthSource
-from rvos.formats.samples import SampleTruth
-from rvos.formats.truth import VideoTruth
 from rvos.masks.mask_sequences import MaskSequence, encode
 from rvos.masks.runs import Runs, intersect
 from rvos.videos import Expression, Video
@@ -26,6 +22,7 @@ from rvos_fusion.report.pictures import encode_picture, picture_size, shrink_run
 from rvos_fusion.report.sides import VideoSide
 
 PERCENT = 100.0
+OpenJudge = Callable[[Video, VideoTruth], Judge]
 _GREY = 128
 
 
@@ -36,6 +33,7 @@ class VideoJob:
     Args:
         nodes: names of the report's nodes, in its order.
         truth: where the ground truth lies; None: there is none.
+        open_judge: makes of ground truth what scores the expressions one by one.
         has_images: False where the data set has masks alone.
         longest: of the sides of pictures and masks, in pixels.
     """
@@ -44,6 +42,7 @@ class VideoJob:
     sides: tuple[VideoSide, ...]
     nodes: tuple[str, ...]
     truth: TruthSource | None
+    open_judge: OpenJudge
     has_images: bool
     longest: int
 
@@ -97,7 +96,7 @@ def collect_video(job: VideoJob) -> CollectedVideo | None:
         for one in own.values():
             one.check_fits(video, first.size, advice=f"make the masks of {name} again")
     truth = job.truth.read() if job.truth is not None else None
-    values = _judge(video, truth, stored)
+    values = _judge(job, truth, stored)
     table = MaskTable(picture_size(first.size, longest=job.longest))
     members = [name for side in job.sides[:1] for name in side.members()]
     tracklets = _view_tracklets(job, table)
@@ -122,15 +121,12 @@ def collect_video(job: VideoJob) -> CollectedVideo | None:
 
 
 def _judge(
-    video: Video, truth: VideoTruth | None, stored: Mapping[str, Mapping[str, MaskSequence]]
+    job: VideoJob, truth: VideoTruth | None, stored: Mapping[str, Mapping[str, MaskSequence]]
 ) -> dict[str, NDArray[np.float64]]:
     """Return J and F of every node's masks, each expression on its own."""
     if truth is None:
         return {}
-    judge: Judge = ExpressionJudge(video, truth)
-    if isinstance(truth, SampleTruth):
-        assert truth.annotated is not None
-        judge = SampleJudge(video, truth, truth.annotated)
+    judge = job.open_judge(job.video, truth)
     return {
         name: np.array([(one.j_mean, one.f_mean) for one in judge.judge(list(own.values()))])
         for name, own in stored.items()
@@ -140,7 +136,7 @@ def _judge(
 def _view_truth(video: Video, truth: VideoTruth | None, table: MaskTable) -> tuple[tuple[int | None, ...], ...] | None:
     if truth is None:
         return None
-    is_known = [not isinstance(truth, SampleTruth) or place == truth.annotated for place in range(video.n_frames)]
+    is_known = [video.annotated is None or place in video.annotated for place in range(video.n_frames)]
     found: dict[object, tuple[int | None, ...]] = {}
     for one in video.expressions:
         key = one.object_ids or one.id

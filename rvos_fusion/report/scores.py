@@ -11,10 +11,8 @@ from numpy.typing import NDArray
 
 from rvos.errors import PipelineError
 from rvos.evaluation.expressions import ExpressionEvaluator
-from rvos.evaluation.samples import SampleScore
-from rvos.evaluation.scoring import open_evaluator
-from rvos.formats import Dataset
-from rvos.formats.samples import SAMPLE_FORMATS
+from rvos.evaluation.results import SampleScore
+from rvos.formats import Dataset, find_format, open_evaluator
 from rvos.videos import Video
 from rvos_fusion.kinds.base import Node
 from rvos_fusion.kinds.capabilities import Ballot, Gate, Refiner
@@ -51,7 +49,7 @@ def collect_ladder(
     nodes = results.choose_nodes(names)
     inputs = results.find_inputs(nodes)
     wanted = [*nodes, *inputs]
-    if dataset.format in SAMPLE_FORMATS:
+    if find_format(dataset.format).has_samples:
         return _make_sample_rungs(nodes, score_samples(results, dataset, videos, wanted, jobs=jobs), inputs)
     # Where the protocol scores expression by expression, that was done while the videos were collected.
     if isinstance(open_evaluator(dataset), ExpressionEvaluator) and all(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 import numpy as np
@@ -38,7 +38,7 @@ class WatchedVideo(Video):
 
     def __reduce__(self) -> tuple[type[Video], tuple[object, ...]]:
         """Travel as a plain video: who listens stays here."""
-        return Video, (self.id, self.frames, self.expressions, self.image_paths, self.clip_frames)
+        return Video, (self.id, self.frames, self.expressions, self.image_paths, self.clip_frames, self.annotated)
 
 
 class ClipProgress:
@@ -62,9 +62,8 @@ class ClipProgress:
 
     def watch(self, video: Video) -> WatchedVideo:
         """Return the video with this bar as its listener."""
-        return WatchedVideo(
-            video.id, video.frames, video.expressions, video.image_paths, video.clip_frames, on_read=self._see
-        )
+        given = {item.name: getattr(video, item.name) for item in fields(Video)}
+        return WatchedVideo(**given, on_read=self._see)
 
     def begin(self, plan: Plan) -> None:
         """Start the bar."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from rvos.errors import InputError, StoreError
-from rvos.formats import Dataset
+from rvos.formats import Dataset, find_format
 from rvos.videos import Video
 from rvos_fusion.kinds.base import Node
 from rvos_fusion.planning.workspace import find_place
@@ -21,17 +21,6 @@ from rvos_fusion.running.load_checks import find_data_problems, find_load_proble
 Level = Literal["ok", "note", "missing"]
 _SHOWN = 5
 _LITTLE_SPACE = 2 << 30
-# Videos and expressions of the official splits.
-_OFFICIAL = {
-    ("ref-youtube-vos", "train"): (3471, 12913),
-    ("ref-youtube-vos", "valid"): (202, 834),
-    ("ref-youtube-vos", "test"): (305, 1262),
-    ("ref-davis17", "valid"): (30, 244),
-    ("mevis", "train"): (1662, 23051),
-    ("mevis", "valid_u"): (50, 793),
-    ("mevis", "valid"): (140, 2236),
-}
-_VALID_AND_TEST = 507
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +58,9 @@ def examine_dataset(dataset: Dataset, *, deep: bool = False) -> Iterator[Finding
     name = f"{dataset.root}: split {dataset.split}"
     counts = (len(dataset.videos), dataset.n_expressions)
     yield Finding("ok", f"{name}: {counts[0]} videos, {counts[1]} expressions")
-    official = _OFFICIAL.get((dataset.format, dataset.split))
-    if dataset.split == "valid" and counts[0] == _VALID_AND_TEST:
+    form = find_format(dataset.format)
+    official = form.official.get(dataset.split)
+    if dataset.split == "valid" and counts[0] == form.with_test:
         text = "valid lists the test videos too; add meta_expressions/test/meta_expressions.json to leave them out"
         yield Finding("missing", f"{name}: {text}")
     elif official and official != counts:

@@ -11,8 +11,7 @@ import numpy as np
 
 from fusion.clean_up import CleanUpRules
 from rvos.evaluation.evaluator import SelectedTruth
-from rvos.evaluation.scoring import open_evaluator
-from rvos.formats import Dataset
+from rvos.formats import Dataset, open_evaluator
 from rvos.videos import Video
 from rvos_fusion.kinds.capabilities import Cleaner
 from rvos_fusion.kinds.clean_up import clean

@@ -19,8 +19,7 @@ from fusion.sweeps import Setting, list_shares
 from fusion.votes import read_members
 from rvos.errors import FusionError
 from rvos.evaluation.evaluator import SelectedTruth
-from rvos.evaluation.scoring import open_evaluator
-from rvos.formats import Dataset
+from rvos.formats import Dataset, open_evaluator
 from rvos.masks.mask_sequences import MaskSequence, by_expression
 from rvos.masks.runs import Runs, tracklet_iou
 from rvos.videos import Video

@@ -20,8 +20,7 @@ from fusion.gate import (
     sum_counts,
 )
 from rvos.errors import FusionError
-from rvos.evaluation.scoring import open_evaluator
-from rvos.formats import Dataset
+from rvos.formats import Dataset, open_evaluator
 from rvos.videos import Video
 from rvos_fusion.kinds.capabilities import Gate
 from rvos_fusion.kinds.gate import erase

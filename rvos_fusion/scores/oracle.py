@@ -18,9 +18,7 @@ from rvos.evaluation.evaluator import SelectedTruth
 from rvos.evaluation.expressions import ExpressionJudge
 from rvos.evaluation.measures import score
 from rvos.evaluation.outlines import Outlines
-from rvos.evaluation.scoring import open_evaluator
-from rvos.formats import Dataset
-from rvos.formats.samples import SAMPLE_FORMATS
+from rvos.formats import Dataset, find_format, open_evaluator
 from rvos.masks.runs import Runs, unite
 from rvos.videos import Video
 from rvos_fusion.kinds.capabilities import Chooser
@@ -63,9 +61,10 @@ def measure_oracles(
         InputError: no ground truth, or masks that do not fit it.
         StoreError: a result is missing, damaged, or made with other settings.
     """
-    if dataset.format == "ref-davis17":
-        raise ConfigError("--oracle: Ref-DAVIS17 scores all sentences of a video together; leave it out")
-    if dataset.format in SAMPLE_FORMATS:
+    form, evaluator = find_format(dataset.format), open_evaluator(dataset)
+    if not evaluator.scores_alone:
+        raise ConfigError(f"--oracle: {form.title} scores all sentences of a video together; leave it out")
+    if form.has_samples:
         raise ConfigError(f"--oracle: {dataset.format} scores single frames; leave it out")
     choosers = results.find_choosers(node)
     if not choosers:
@@ -73,7 +72,6 @@ def measure_oracles(
             f"--oracle: nothing is chosen for {node}; name a fusion, a refinement or a choice of tracklets"
         )
     results.require([node, *(name for chooser in choosers for name in chooser.chooses_from())])
-    evaluator = open_evaluator(dataset)
     found: list[tuple[Values, dict[tuple[str, str], Values]]] = joblib.Parallel(n_jobs=jobs)(
         joblib.delayed(score_offers)(results.of_video(video.id), video, evaluator.select(video), node, choosers)
         for video in videos

@@ -11,9 +11,10 @@ import numpy as np
 from rvos.errors import InputError
 from rvos.evaluation.average_precision import resample_precision
 from rvos.evaluation.evaluator import SelectedTruth
-from rvos.evaluation.samples import THRESHOLDS, SampleScore, measure_samples
-from rvos.evaluation.scoring import open_evaluator
-from rvos.formats import Dataset
+from rvos.evaluation.figures.samples import THRESHOLDS
+from rvos.evaluation.results import SampleScore
+from rvos.evaluation.samples import SampleEvaluator
+from rvos.formats import Dataset, open_evaluator
 from rvos.videos import Video
 from rvos_fusion.planning.results import Results, VideoResults
 from rvos_fusion.scores.tables import resample_gain
@@ -104,7 +105,7 @@ def make_sample_table(
     draws = np.random.default_rng(0).integers(n_samples, size=(_PRECISION_DRAWS, n_samples))
     # One node's draws are those of every other: only so do their differences belong to the same samples.
     drawn = [resample_precision([one.sample for one in own], draws) for own in scores] if len(scores) > 1 else []
-    figures = [measure_samples(own) for own in scores]
+    figures = [{one.name: one.measure(own) or 0.0 for one in SampleEvaluator.figures} for own in scores]
     rows = []
     last = len(nodes) - 1
     for index, node in enumerate([*nodes, *inputs]):

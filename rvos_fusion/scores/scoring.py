@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 
 from rvos.errors import InputError
 from rvos.evaluation.evaluator import SelectedTruth
-from rvos.evaluation.scoring import open_evaluator
-from rvos.formats import Dataset
+from rvos.formats import Dataset, open_evaluator
 from rvos.videos import Video
 from rvos_fusion.planning.results import Results, VideoResults
 

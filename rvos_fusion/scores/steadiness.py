@@ -12,12 +12,11 @@ import joblib
 import numpy as np
 from numpy.typing import NDArray
 
+from rvos.dataset import TruthSource
 from rvos.errors import ConfigError
 from rvos.evaluation.evaluator import SelectedTruth
 from rvos.evaluation.results import measure_stability
-from rvos.evaluation.scoring import open_evaluator
-from rvos.formats import Dataset
-from rvos.formats.dataset import TruthSource
+from rvos.formats import Dataset, open_evaluator
 from rvos.masks.mask_sequences import encode
 from rvos.masks.runs import Runs, intersect_by_frame
 from rvos.videos import Video

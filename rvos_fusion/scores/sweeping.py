@@ -22,8 +22,7 @@ from fusion.thresholds import Threshold
 from fusion.votes import check_alike
 from rvos.evaluation.evaluator import Judge, SelectedTruth
 from rvos.evaluation.expressions import ExpressionJudge
-from rvos.evaluation.scoring import open_evaluator
-from rvos.formats import Dataset
+from rvos.formats import Dataset, open_evaluator
 from rvos.masks.mask_sequences import MaskSequence
 from rvos.videos import Video
 from rvos_fusion.kinds.capabilities import Ballot

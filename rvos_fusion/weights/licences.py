@@ -9,6 +9,7 @@ from pathlib import Path
 from rvos.errors import InputError
 from rvos.files.atomic import open_regular
 from rvos.files.json_files import parse_json
+from rvos.formats import find_format
 from rvos.settings import INVALID, Loader, Problems, read_document
 from rvos_fusion.kinds.base import Node, NodeFile
 from rvos_fusion.recipe.recipe import Recipe
@@ -21,7 +22,6 @@ _WEIGHTS = ("checkpoint", "tokeniser")
 # Of safetensors that this project wrote; whoever trained them says under which licence they are.
 _OWN_ENTRIES = ("rvos_network", "deaot_config")
 _LARGEST_HEADER = 1 << 24
-_DATA = {"mevis": ("non-commercial", "MeViS, its authors")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,8 @@ def list_sources(recipe: Recipe, nodes: Sequence[Node]) -> list[Source]:
         licence, attribution = _state(path) or _recognise(file)
         found.append(Source(file.what, str(path), licence, attribution, tuple(dict.fromkeys(names))))
     root, form = recipe.dataset.root, recipe.dataset.format
-    licence, attribution = _state(root) or _DATA.get(form, (_UNKNOWN, form))
+    published = find_format(form).licence
+    licence, attribution = _state(root) or ((published.terms, published.attribution) if published else (_UNKNOWN, form))
     return [*found, Source("data set", str(root), licence, attribution, ())]
 
 

@@ -25,8 +25,8 @@ from rvos.files.tensor_files import read_torch_file
 from rvos.files.trees import open_data, open_masks
 from rvos.formats import Dataset, open_dataset
 from rvos.formats.a2d_sentences import A2DSource
-from rvos.formats.archive_checks import check_submission
 from rvos.formats.jhmdb_sentences import JhmdbSource
+from rvos.formats.submissions import check_submission
 from rvos.imports import open_source
 from rvos.masks.mask_images import decode_index_map
 from rvos.videos import Video

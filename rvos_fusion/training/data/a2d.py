@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rvos.errors import InputError
-from rvos.formats import open_dataset
-from rvos.formats.samples import SampleSource
+from rvos.evaluation.truth import SampleTruth
+from rvos.formats import Dataset, open_dataset
 from rvos.videos import Video
 from rvos_fusion.training.data.videos import LabelledVideo, VideoFolder
 
@@ -32,13 +32,12 @@ def open_a2d(folder: VideoFolder, *, window: int | None) -> list[LabelledVideo]:
     chosen = sorted(dataset.videos, key=lambda video: video.id)[: folder.videos]
     found = []
     for video in chosen:
-        source = cast(SampleSource, dataset.select_truth(video))
         sentences = tuple(
             replace(one, object_ids=(str(_number(one.object_ids[0], video)),)) for one in video.expressions
         )
-        labels = _Labels(source, video)
+        labels = _Labels(dataset, video)
         shown = replace(video, expressions=sentences)
-        found.append(LabelledVideo(shown, labels, in_memory=folder.in_memory, annotated=source.annotated))
+        found.append(LabelledVideo(shown, labels, in_memory=folder.in_memory, annotated=video.annotated_frame))
     return found
 
 
@@ -52,12 +51,12 @@ def _number(instance: str, video: Video) -> int:
 class _Labels:
     """Index masks: of the annotated frame as its file has them, else empty; where instances overlap, the last wins."""
 
-    source: SampleSource
+    dataset: Dataset
     video: Video
 
     def __call__(self, index: int) -> NDArray[np.uint8]:
-        truth = self.source.read()
+        truth = cast(SampleTruth, self.dataset.read_truth(self.video))
         label = np.zeros(truth.size or self.video.read_size(), np.uint8)
-        for instance, mask in truth.objects.items() if index == self.source.annotated else ():
+        for instance, mask in truth.objects.items() if index == self.video.annotated_frame else ():
             label[mask] = _number(instance, self.video)
         return label

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rvos.dataset import Dataset
 from rvos.errors import InputError
 from rvos.files.json_files import expect_object, read_json
 from rvos.formats import open_dataset
-from rvos.formats.dataset import Dataset
 from rvos.videos import Expression, Video
 from rvos_fusion.training.data.videos import LabelledVideo, VideoFolder
 

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from rvos.formats.truth import IndexTruth
+from rvos.evaluation.truth import IndexTruth
 from rvos.masks.mask_sequences import MaskSequence
 from rvos_fusion.training.data.videos import LabelledVideo
 

@@ -19,7 +19,7 @@ from runners.networks.uninext.denoising import noisy_boxes
 from runners.networks.uninext.network import Uninext
 from runners.uninext import NAME, UninextRunner
 from rvos.errors import ConfigError, InputError
-from rvos.evaluation.results import ExpressionScore, average
+from rvos.evaluation.results import ExpressionScore
 from rvos.settings import Chance, Count, Side, load
 from rvos_fusion.training.building import build_network
 from rvos_fusion.training.config import TrainingConfig
@@ -38,7 +38,7 @@ from rvos_fusion.training.members.uninext_questions import (
     texts_of,
 )
 from rvos_fusion.training.members.uninext_words import WordTargets, gather, single_words, word_loss, words_of
-from rvos_fusion.training.scores.member_scores import judge_expressions
+from rvos_fusion.training.scores.member_scores import judge_expressions, measure
 from rvos_fusion.training.targets import ClipTargets
 
 
@@ -252,8 +252,7 @@ class UninextTask:
         runner = UninextRunner(self.network, self._tokens, device, keep_soft=False, several=several)
         self.pictures.clear()
         scores = [score for video in self._judged for score in self._score(runner, video)]
-        result = average(scores, format="ref-youtube-vos")
-        return {"J": 100 * result.j, "F": 100 * result.f, "J&F": 100 * result.j_and_f}
+        return measure(scores)
 
     def _score(self, runner: UninextRunner, video: LabelledVideo) -> Sequence[ExpressionScore]:
         """Return the scores of the first expressions with objects, as many as validation takes."""

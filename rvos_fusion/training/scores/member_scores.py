@@ -11,9 +11,9 @@ import torch
 
 from runners.base import ModelSettings, OptionValue
 from runners.registry import build_runner
-from rvos.evaluation.expressions import ExpressionJudge
-from rvos.evaluation.results import ExpressionScore, average
-from rvos.formats.truth import IndexTruth
+from rvos.evaluation.expressions import ExpressionEvaluator, ExpressionJudge
+from rvos.evaluation.results import ExpressionScore
+from rvos.evaluation.truth import IndexTruth
 from rvos.masks.mask_sequences import MaskSequence
 from rvos_fusion.training.data.layouts import open_videos
 from rvos_fusion.training.data.videos import LabelledVideo, VideoFolder
@@ -60,12 +60,16 @@ def member_scores(
         if pictures is not None:
             pictures.add_first(video, sequences)
         kinds += [kind_of(video, expression.id) for expression in expressions]
-    result = average(found, format=settings.folder.layout)
-    scores = {"J": 100 * result.j, "F": 100 * result.f, "J&F": 100 * result.j_and_f}
+    scores = measure(found)
     for kind in sorted(set(kinds) - {""}):
         own = [score.j_and_f for score, found_kind in zip(found, kinds, strict=True) if found_kind == kind]
         scores[f"J&F {kind}"] = 100 * float(np.mean(own))
     return scores
+
+
+def measure(scores: Sequence[ExpressionScore]) -> dict[str, float]:
+    """Return J, F and J&F (0 to 100) of at least one score."""
+    return {figure.name: 100 * (figure.measure(scores) or 0.0) for figure in ExpressionEvaluator.figures}
 
 
 def judge_expressions(video: LabelledVideo, sequences: Sequence[MaskSequence]) -> list[ExpressionScore]:

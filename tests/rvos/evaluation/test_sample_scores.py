@@ -22,10 +22,10 @@ from sample_folders import make_mask, write_a2d, write_jhmdb
 from rvos.errors import InputError
 from rvos.evaluation.average_precision import Detection, resample_precision
 from rvos.evaluation.report import to_json
-from rvos.evaluation.samples import SampleJudge, SampleScore, choose_best, measure_samples
-from rvos.evaluation.scoring import score_dataset
-from rvos.formats import open_dataset
-from rvos.formats.samples import SampleTruth
+from rvos.evaluation.results import SampleScore
+from rvos.evaluation.samples import SampleEvaluator, SampleJudge, choose_best
+from rvos.evaluation.truth import SampleTruth
+from rvos.formats import open_dataset, score_dataset
 from rvos.masks.mask_sequences import encode
 from rvos.videos import Expression, Video
 from rvos_fusion.commands.cli import main
@@ -52,6 +52,11 @@ def answers(draw: st.DrawFn) -> list[Answer]:
             masks.append((truth ^ noise if draw(st.booleans()) else noise, draw(scores)))
         found.append((truth, masks))
     return found
+
+
+def measure_samples(scores: list[SampleScore]) -> dict[str, float | None]:
+    """Return the figures by name."""
+    return {figure.name: figure.measure(scores) for figure in SampleEvaluator.figures}
 
 
 def score(samples: list[Answer]) -> list[SampleScore]:
@@ -199,8 +204,8 @@ def test_masks_as_images_need_only_the_annotated_frames(tmp_path: Path) -> None:
     result = score_dataset(dataset, write_masks(tmp_path / "masks"))
     assert result.missing == ("clip-00001/1: all 1 frames",)
     assert to_json(result)["samples"] == 3
-    assert result.extra["mean IoU"] == pytest.approx(2 / 3)
-    assert result.extra["overall IoU"] == pytest.approx(200 / (200 + 12 * 14))
+    assert result.figures["mean IoU"] == pytest.approx(2 / 3)
+    assert result.figures["overall IoU"] == pytest.approx(200 / (200 + 12 * 14))
 
 
 def test_results_in_the_form_of_coco_may_hold_several_masks(tmp_path: Path) -> None:
@@ -216,13 +221,13 @@ def test_results_in_the_form_of_coco_may_hold_several_masks(tmp_path: Path) -> N
     ]
     dataset = open_dataset("jhmdb-sentences", write_jhmdb(tmp_path / "data"), "test")
     result = score_dataset(dataset, write_json(tmp_path / "mine.json", rows))
-    assert result.extra["P@0.5"] == 0.5
+    assert result.figures["P@0.5"] == 0.5
     # Found at the ranks 2 and 3 of three masks: precision 1/2 up to recall 1/2, then 2/3, so 2/3 everywhere.
-    assert result.extra["mAP"] == pytest.approx(2 / 3)
+    assert result.figures["mAP"] == pytest.approx(2 / 3)
     assert result.strays == ("elsewhere/0: no sample of this split",)
     with zipfile.ZipFile(tmp_path / "mine.zip", "w") as archive:
         archive.writestr("results.json", json.dumps(rows))
-    assert score_dataset(dataset, tmp_path / "mine.zip").extra == result.extra
+    assert score_dataset(dataset, tmp_path / "mine.zip").figures == result.figures
 
 
 @pytest.mark.parametrize(

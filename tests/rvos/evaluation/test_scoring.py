@@ -17,8 +17,7 @@ from reference import reference
 
 from rvos.errors import InputError
 from rvos.evaluation.report import to_json, write_reports
-from rvos.evaluation.scoring import open_evaluator, score_dataset
-from rvos.formats import open_dataset
+from rvos.formats import open_dataset, open_evaluator, score_dataset
 from rvos.masks.mask_sequences import MaskSequence
 from rvos_fusion.commands.cli import main
 
@@ -237,7 +236,7 @@ def test_mevis_v2_judges_sentences_without_target(tmp_path: Path) -> None:
     assert result.extra["T-acc"] == 0.5
     assert result.j == pytest.approx(3 / 5)
     assert result.extra["Final"] == pytest.approx((result.j_and_f + 2 / 3 + 0.5) / 3)
-    assert result.extra["J&F targets"] == 0.5  # of "0" and "1"
+    assert result.figures["J&F targets"] == 0.5  # of "0" and "1"
 
 
 def test_the_annotations_and_not_the_pixels_say_whether_there_is_a_target(tmp_path: Path) -> None:

@@ -13,9 +13,8 @@ from data_folders import FRAMES, SIZE, listed, write_json, write_png, write_pred
 from PIL import Image
 
 from rvos.errors import InputError
-from rvos.evaluation.scoring import score_dataset
 from rvos.files.trees import is_system_path, list_masks, open_archive, open_masks, open_tree, read_member
-from rvos.formats import open_dataset
+from rvos.formats import open_dataset, score_dataset
 from rvos.imports import open_source
 
 VIDEOS = {"a": listed({"0": "1"}), "b": listed({"0": "2"})}

@@ -13,10 +13,8 @@ from data_folders import FRAMES, SIZE, index_map, listed, write_json, write_ref_
 from PIL import Image
 
 from rvos.errors import InputError, StoreError
-from rvos.evaluation.scoring import score_dataset
-from rvos.formats import Dataset, open_dataset
-from rvos.formats.archive_checks import check_submission
-from rvos.formats.archives import write_submission
+from rvos.formats import Dataset, open_dataset, score_dataset
+from rvos.formats.submissions import check_submission, write_submission
 from rvos.masks.mask_sequences import MaskSequence, SoftMaps
 from rvos.videos import Video
 

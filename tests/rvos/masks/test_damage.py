@@ -13,10 +13,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rvos.errors import InputError
-from rvos.evaluation.scoring import score_dataset
 from rvos.files.json_files import parse_json
-from rvos.formats import open_dataset
-from rvos.formats.archive_checks import check_submission
+from rvos.formats import open_dataset, score_dataset
+from rvos.formats.submissions import check_submission
 from rvos.imports import open_source
 
 QUICK = settings(

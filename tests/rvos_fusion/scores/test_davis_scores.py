@@ -12,8 +12,7 @@ import pytest
 from data_folders import listed, write_json, write_png
 
 from propagate.refinement import Evidence, RefinementSettings, refine
-from rvos.evaluation.scoring import open_evaluator
-from rvos.formats import Dataset, open_dataset
+from rvos.formats import Dataset, open_dataset, open_evaluator
 from rvos.language.nouns import Noun
 from rvos.masks.runs import Runs
 from rvos.videos import Video

@@ -15,8 +15,7 @@ from small_data import write_split
 
 from rvos.errors import InputError
 from rvos.evaluation.measures import j_and_f
-from rvos.evaluation.scoring import open_evaluator
-from rvos.formats import Dataset, open_dataset
+from rvos.formats import Dataset, open_dataset, open_evaluator
 from rvos.masks.runs import Runs
 from rvos.masks.stored.store import Store
 from rvos.videos import Video

@@ -12,8 +12,7 @@ import pytest
 from PIL import Image
 from small_data import write_split
 
-from rvos.evaluation.scoring import open_evaluator
-from rvos.formats import open_dataset
+from rvos.formats import open_dataset, open_evaluator
 from rvos.masks.stored.store import Store
 from rvos_fusion.commands.cli import main
 from rvos_fusion.scores.scoring import VideoScores

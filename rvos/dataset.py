@@ -7,10 +7,26 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from rvos.errors import InputError
-from rvos.files.trees import Tree
-from rvos.formats.truth import PerExpressionTruth, VideoTruth, read_index_maps
-from rvos.videos import Video
+from rvos.videos import Expression, Video
+
+
+class VideoTruth(Protocol):
+    """What a data set knows of one video."""
+
+    @property
+    def size(self) -> tuple[int, int] | None:
+        """(H, W) of the masks; None where no mask tells."""
+
+    @property
+    def void(self) -> NDArray[np.bool_] | None:
+        """Pixels `(T, H, W)` that do not count, or None."""
+
+    def masks(self, expression: Expression) -> NDArray[np.bool_]:
+        """Masks `(T, H, W)` of what the expression refers to."""
 
 
 class TruthSource(Protocol):
@@ -32,7 +48,7 @@ class Dataset:
     """A split of a data set.
 
     Args:
-        format: name of the reader.
+        format: name of the format, as `rvos.formats.find_format` takes it.
         root: folder or archive as the user gave it.
         split: train, valid, test, valid_u.
         videos: in the order of the expression file.
@@ -93,52 +109,3 @@ class Dataset:
             InputError: there is none, or files are missing or damaged.
         """
         return self.select_truth(video).read(indices)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class IndexSource:
-    """Index maps `<video>/<frame>.png`."""
-
-    annotations: Tree
-    video: Video
-    has_void: bool = False
-
-    def read(self, indices: Sequence[int] | None = None) -> VideoTruth:
-        """Read the index maps."""
-        return read_index_maps(self.annotations, self.video, indices=indices, has_void=self.has_void)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class IndexReader:
-    """Index maps of a split; `has_void`: 255 marks pixels that do not count."""
-
-    annotations: Tree
-    has_void: bool = False
-
-    def select(self, video: Video) -> IndexSource:
-        """The index maps of a video."""
-        return IndexSource(self.annotations, video, self.has_void)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class PerExpressionSource:
-    """Masks `<video>/<expression>/<frame>.png`."""
-
-    annotations: Tree
-    video: Video
-
-    def read(self, indices: Sequence[int] | None = None) -> VideoTruth:
-        """Read nothing yet: masks are read expression by expression."""
-        chosen = tuple(range(self.video.n_frames) if indices is None else indices)
-        return PerExpressionTruth(self.annotations, self.video, chosen)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class PerExpressionReader:
-    """Masks by expression, for a whole split."""
-
-    annotations: Tree
-
-    def select(self, video: Video) -> PerExpressionSource:
-        """The masks of a video."""
-        return PerExpressionSource(self.annotations, video)

@@ -1,0 +1,69 @@
+"""What a data set's submission is: how it is written, and what can be wrong with it."""
+
+from __future__ import annotations
+
+import zipfile
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import ClassVar
+
+from rvos.dataset import Dataset
+from rvos.errors import InputError
+from rvos.masks.mask_sequences import MaskSequence, by_expression
+from rvos.videos import Video
+
+ReadVideo = Callable[[Video], Sequence[MaskSequence]]
+TEAM_FILE = "team.json"
+LARGEST_TEAM_FILE = 1 << 20
+_FIXED_TIME = (1980, 1, 1, 0, 0, 0)
+_FILE_RIGHTS = 0o100644 << 16
+_UNIX = 3
+
+
+class ArchiveLayout(ABC):
+    """The content of an archive; the same masks always give the same bytes."""
+
+    reads_soft: ClassVar[bool] = False
+    """Whether soft maps change what is written."""
+
+    @abstractmethod
+    def write(self, archive: zipfile.ZipFile, dataset: Dataset, read: ReadVideo) -> int:
+        """Write the masks of all videos and return their number.
+
+        Args:
+            read: returns the sequences of a video; called once for each, in the order of the data set.
+
+        Raises:
+            InputError: a video lacks an expression, or its masks do not fit the frame list.
+        """
+
+    @abstractmethod
+    def find_faults(self, path: Path, dataset: Dataset) -> Iterator[str]:
+        """Yield what is wrong with an archive, in the order of its names.
+
+        Raises:
+            InputError: no whole zip archive.
+        """
+
+
+def make_entry(name: str) -> zipfile.ZipInfo:
+    """Return an entry of an archive that carries no time of today."""
+    entry = zipfile.ZipInfo(name, _FIXED_TIME)
+    entry.external_attr, entry.create_system = _FILE_RIGHTS, _UNIX
+    return entry
+
+
+def read_sequences(dataset: Dataset, video: Video, read: ReadVideo) -> list[MaskSequence]:
+    """Return one sequence for each expression of a video, in the order of the data set.
+
+    Raises:
+        InputError: an expression is missing, or its frames or size are not those of the data set.
+    """
+    size = dataset.read_size(video)
+    found = by_expression(read(video))
+    for expression in video.expressions:
+        if expression.id not in found:
+            raise InputError(f"{video.id}/{expression.id}: no masks; run the node for this video again")
+        found[expression.id].check_fits(video, size, advice="run the node for this video again")
+    return [found[expression.id] for expression in video.expressions]

@@ -1,0 +1,46 @@
+"""The archive of data sets without a server: `results.json`, masks of the annotated frames in COCO's form."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from rvos.dataset import Dataset
+from rvos.errors import InputError
+from rvos.evaluation.coco_results import RESULTS, encode_results, read_results
+from rvos.formats.archives.layout import ArchiveLayout, ReadVideo, make_entry, read_sequences
+
+
+class ResultsArchive(ArchiveLayout):
+    """The mask of every sentence in the annotated frame, with its score."""
+
+    def write(self, archive: zipfile.ZipFile, dataset: Dataset, read: ReadVideo) -> int:
+        """Write the one file."""
+        rows = [
+            (sequence, video.annotated_frame)
+            for video in dataset.videos
+            for sequence in read_sequences(dataset, video, read)
+        ]
+        archive.writestr(make_entry(RESULTS), encode_results(rows))
+        return len(rows)
+
+    def find_faults(self, path: Path, dataset: Dataset) -> Iterator[str]:
+        """Check that every sentence has a mask of the right size, and nothing else has one."""
+        try:
+            results = dict(read_results(path))
+        except InputError as error:
+            yield str(error)
+            return
+        for video in dataset.videos:
+            size = dataset.read_size(video)
+            for expression in video.expressions:
+                name = f"{video.id}/{expression.id}"
+                rows = results.pop((video.id, expression.id), ())
+                if not rows:
+                    yield f"{name}: no mask"
+                for _, found in rows:
+                    if size is not None and found != size:
+                        yield f"{name}: {found[0]} x {found[1]} pixels (H x W), expected {size[0]} x {size[1]}"
+        for stray in results:
+            yield f"{'/'.join(stray)}: not expected (another video or expression); leave it out"
