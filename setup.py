@@ -16,11 +16,12 @@ class BuildWithDemo(build_py):
 
     def run(self) -> None:
         """Build the packages, then put the files of the demo beside them."""
-        super().run()
         if self.editable_mode:
+            super().run()
             return
+        shutil.rmtree(self.build_lib, ignore_errors=True)  # or a wheel would hold what an earlier build left there
+        super().run()
         target = Path(self.build_lib) / "rvos_fusion" / "bundled"
-        shutil.rmtree(target, ignore_errors=True)
         target.mkdir(parents=True)
         for name in BUNDLED:
             copy = shutil.copytree if Path(name).is_dir() else shutil.copyfile
