@@ -275,8 +275,8 @@ def test_files_of_masks_and_clips(tmp_path: Path, content: bytes, kind: str) -> 
     path.write_bytes(heads[kind] + content)
     video = Video("v", ("1",), (), (path,), (0,))
     uses = {
-        "mat": lambda: JhmdbSource(path, 1, video, 0).read(),
-        "h5": lambda: A2DSource(path, video, 0).read(),
+        "mat": lambda: JhmdbSource(path, 1, video).read(),
+        "h5": lambda: A2DSource(path, video).read(),
         "mp4": lambda: video.read_frame(0),
     }
     assert is_met(uses[kind], path.name)
