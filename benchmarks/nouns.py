@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from runners.detectors.base import Detector, DetectorSettings
 from runners.detectors.table import build_detector
 from rvos.masks.mask_sequences import decode
-from rvos_fusion.synthetic.sentences import GENERAL_NOUNS, NOUNS
+from rvos_fusion.synthetic.language.sentences import GENERAL_NOUNS, NOUNS
 from rvos_fusion.training.data.layouts import open_videos
 from rvos_fusion.training.data.videos import LabelledVideo, VideoFolder, objects_seen
 

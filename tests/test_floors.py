@@ -47,8 +47,6 @@ KNOWN: frozenset[str] = frozenset(
         "runners.networks: parts, referformer import each other in a circle",
         "runners/detectors/uninext.py imports runners.detectors.imported: two rows of a table do not see each other",
         "runners: base, checkpoints, networks, passes import each other in a circle",
-        "rvos_fusion.parity: adapters, networks import each other in a circle",
-        "rvos_fusion.training: batches, engines, running, tasks, words import each other in a circle",
         "rvos_fusion/kinds/ground.py imports rvos_fusion.kinds.masklets: two rows of a table do not see each other",
         "rvos_fusion/kinds/masklets.py imports rvos_fusion.kinds.propagate: two rows of a table do not see each other",
         "rvos_fusion/kinds/propagate.py imports rvos_fusion.kinds.imported: two rows of a table do not see each other",

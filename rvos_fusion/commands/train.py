@@ -34,7 +34,7 @@ def run(options: argparse.Namespace) -> int:
     # torch is imported here, so that other commands and what is wrong with a file are quick.
     import torch
 
-    from rvos_fusion.training.running.run import run_training
+    from rvos_fusion.training.run import run_training
 
     if options.threads:
         torch.set_num_threads(options.threads)

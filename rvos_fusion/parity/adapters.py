@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
-from typing import Any
-
-from numpy.typing import NDArray
 
 from rvos.errors import InputError
-from rvos_fusion.parity.cases import ArrayDifference, Case
+from rvos_fusion.parity.cases import Case, Results
 
 ADAPTERS = {
     "referformer": "rvos_fusion.parity.networks.referformer",
@@ -24,20 +19,6 @@ ADAPTERS = {
     "propagation": "rvos_fusion.parity.networks.propagation",
     "sam2": "rvos_fusion.parity.networks.sam2",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Results:
-    """What our network gives for a case.
-
-    Args:
-        arrays: by the names of `outputs.npz` and `stages.npz`.
-        judged: differences that the adapter decided itself, for cases whose README states other limits;
-            they replace the ordinary comparison of the arrays of the same name.
-    """
-
-    arrays: Mapping[str, NDArray[Any]]
-    judged: tuple[ArrayDifference, ...] = field(default=())
 
 
 def run_case(case: Case, checkpoint: Path) -> Results:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +66,20 @@ class ArrayDifference:
     def passes(self) -> bool:
         """Whether the array is within its limit."""
         return self.relative <= self.limit
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """What our network gives for a case.
+
+    Args:
+        arrays: by the names of `outputs.npz` and `stages.npz`.
+        judged: differences that the adapter decided itself, for cases whose README states other limits;
+            they replace the ordinary comparison of the arrays of the same name.
+    """
+
+    arrays: Mapping[str, NDArray[Any]]
+    judged: tuple[ArrayDifference, ...] = field(default=())
 
 
 def read_case(folder: Path) -> Case:

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rvos.errors import InputError
-from rvos_fusion.synthetic.drawing import draw
+from rvos_fusion.synthetic.language.sentences import Kind, Sentence, write_sentences
+from rvos_fusion.synthetic.pictures.drawing import draw
 from rvos_fusion.synthetic.scenes import Scene, sample_scene
-from rvos_fusion.synthetic.sentences import Kind, Sentence, write_sentences
 
 _ATTEMPTS = 500
 _ODD_CHANCE = 0.08
@@ -25,7 +25,7 @@ class SyntheticExpression:
     """An expression that is true of exactly one object.
 
     Args:
-        text: lower case, without punctuation, words of `rvos_fusion.synthetic.vocabulary.WORDS`.
+        text: lower case, without punctuation, words of `rvos_fusion.synthetic.language.vocabulary.WORDS`.
         object_id: value of the object in the index masks, from 1.
         kind: what decides: appearance, place, relation or motion.
     """

@@ -24,8 +24,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rvos.errors import CheckpointError, InputError
-from rvos_fusion.parity.adapters import Results
-from rvos_fusion.parity.cases import Case
+from rvos_fusion.parity.cases import Case, Results
 from rvos_fusion.parity.networks.aot_stages import StageTape
 
 _INPUTS = ("images", "reference_label", "fed_labels", "output_size")

@@ -22,11 +22,10 @@ from runners.networks.parts.released import IGNORED_KEYS
 from runners.networks.referformer.temporal import TemporalInteraction
 from runners.networks.text.text_encoder import Resizer, TextConfig, TextFeatures, build_roberta, encode_text
 from rvos.errors import InputError
-from rvos_fusion.parity.adapters import Results
-from rvos_fusion.parity.cases import ArrayDifference, Case
+from rvos_fusion.parity.cases import ArrayDifference, Case, Results
 from rvos_fusion.parity.networks.referring import Arrays, as_stored
 from rvos_fusion.training.criteria.referformer import ReferFormerCriterion, ReferFormerWeights, sampled_masks
-from rvos_fusion.training.targets import ClipTargets
+from rvos_fusion.training.data.targets import ClipTargets
 
 Inputs = Mapping[str, Tensor]
 _CRITERION_LIMIT = 1e-5

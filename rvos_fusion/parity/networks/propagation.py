@@ -22,8 +22,7 @@ from propagate.engines.settings import EngineSettings
 from propagate.propagator import Propagator, Source
 from rvos.masks.mask_sequences import MaskSequence
 from rvos.videos import Video
-from rvos_fusion.parity.adapters import Results
-from rvos_fusion.parity.cases import ArrayDifference, Case
+from rvos_fusion.parity.cases import ArrayDifference, Case, Results
 from rvos_fusion.parity.networks.aot import load_network
 from rvos_fusion.parity.recording import RecordingEngine
 

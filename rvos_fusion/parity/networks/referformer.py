@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from runners.networks.referformer.network import ReferFormer
-from rvos_fusion.parity.adapters import Results
-from rvos_fusion.parity.cases import Case
+from rvos_fusion.parity.cases import Case, Results
 from rvos_fusion.parity.networks.referring import config_of, run_network
 
 

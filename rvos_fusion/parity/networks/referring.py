@@ -18,8 +18,7 @@ from runners.networks.parts.referring import Predictions, VisualFeatures
 from runners.networks.parts.released import load_released
 from runners.networks.referformer.network import ReferFormer, ReferFormerConfig
 from runners.networks.text.text_encoder import TextConfig, TextFeatures
-from rvos_fusion.parity.adapters import Results
-from rvos_fusion.parity.cases import Case, summarise
+from rvos_fusion.parity.cases import Case, Results, summarise
 
 Arrays = dict[str, NDArray[Any]]
 

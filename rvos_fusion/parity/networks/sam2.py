@@ -22,8 +22,7 @@ from propagate.engines.sam2.sizes import find_config
 from propagate.engines.settings import EngineSettings
 from propagate.frames import Frame
 from rvos.errors import InputError
-from rvos_fusion.parity.adapters import Results
-from rvos_fusion.parity.cases import Case, summarise
+from rvos_fusion.parity.cases import Case, Results, summarise
 from rvos_fusion.parity.networks.propagation import write_video
 
 _PASSES = ("forward", "backward")

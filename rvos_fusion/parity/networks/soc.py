@@ -13,8 +13,7 @@ from runners.checkpoints.loading import read_checkpoint
 from runners.networks.soc.checkpoints import load_soc
 from runners.networks.soc.network import SOC
 from runners.networks.soc.object_clusters import ObjectClusters
-from rvos_fusion.parity.adapters import Results
-from rvos_fusion.parity.cases import Case, summarise
+from rvos_fusion.parity.cases import Case, Results, summarise
 from rvos_fusion.parity.networks.soc_naming import config_of, main_layer, network_inputs, official_outputs, time_first
 from rvos_fusion.parity.networks.soc_training import run_criterion, run_training_step
 

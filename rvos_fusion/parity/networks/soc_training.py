@@ -17,13 +17,12 @@ from runners.checkpoints.loading import read_checkpoint
 from runners.networks.soc.checkpoints import load_soc
 from runners.networks.soc.network import SOC
 from runners.networks.soc.types import LayerOutput, SOCConfig, SOCOutputs
-from rvos_fusion.parity.adapters import Results
-from rvos_fusion.parity.cases import ArrayDifference, Case, summarise
+from rvos_fusion.parity.cases import ArrayDifference, Case, Results, summarise
 from rvos_fusion.parity.networks.soc_naming import config_of, network_inputs, official_outputs
 from rvos_fusion.training.config import GroupRule, OptimiserSettings
 from rvos_fusion.training.criteria.soc import SOCCriterion
+from rvos_fusion.training.data.targets import ClipTargets
 from rvos_fusion.training.running.optimiser import build_optimiser, clip_gradients
-from rvos_fusion.training.targets import ClipTargets
 
 Arrays = dict[str, NDArray[Any]]
 CRITERION_LIMIT = 1e-5

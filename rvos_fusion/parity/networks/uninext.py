@@ -30,8 +30,7 @@ from runners.networks.uninext.proposals import Proposals, pick
 from runners.networks.uninext.visual import BackboneHolder, Visual
 from runners.uninext_frames import finish, input_size, normalise, resize_frame
 from rvos.errors import InputError
-from rvos_fusion.parity.adapters import Results
-from rvos_fusion.parity.cases import ArrayDifference, Case, summarise
+from rvos_fusion.parity.cases import ArrayDifference, Case, Results, summarise
 
 Arrays = dict[str, NDArray[Any]]
 _BACKBONE = "detr.detr.backbone.0.backbone"

@@ -14,7 +14,7 @@ from PIL import Image
 from rvos.errors import ConfigError, InputError
 from rvos.files.atomic import write_atomically
 from rvos.formats.davis_folders import TEXT_FILES
-from rvos_fusion.synthetic.sentences import write_sentences
+from rvos_fusion.synthetic.language.sentences import write_sentences
 from rvos_fusion.synthetic.synthesis import SyntheticVideo, make_video
 from rvos_fusion.synthetic.writers.files import palette, refuse_others
 

@@ -12,8 +12,8 @@ from pycocotools import mask as coco
 
 from rvos.errors import InputError
 from rvos.files.atomic import write_atomically
-from rvos_fusion.synthetic.sentences import NOUNS
-from rvos_fusion.synthetic.several import write_group_sentences
+from rvos_fusion.synthetic.language.sentences import NOUNS
+from rvos_fusion.synthetic.language.several import write_group_sentences
 from rvos_fusion.synthetic.synthesis import SyntheticVideo, make_video, video_id
 from rvos_fusion.synthetic.writers.files import frame_names, refuse_others, to_json, write_frames
 

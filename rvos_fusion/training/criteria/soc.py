@@ -19,7 +19,7 @@ from rvos_fusion.training.criteria.terms import (
     mean_over_processes,
     sigmoid_focal,
 )
-from rvos_fusion.training.targets import ClipTargets
+from rvos_fusion.training.data.targets import ClipTargets
 
 _LOG_EPSILON = 1e-8
 

@@ -18,8 +18,8 @@ from rvos.settings import Count, Size, show
 from rvos_fusion.training.data.clip_augmentation import Augmentation, Clip, augment
 from rvos_fusion.training.data.layouts import open_videos
 from rvos_fusion.training.data.sampling import around, spread, windows
+from rvos_fusion.training.data.targets import ClipTargets, targets_of
 from rvos_fusion.training.data.videos import MOTION, LabelledVideo, VideoFolder, object_of, objects_seen
-from rvos_fusion.training.targets import ClipTargets, targets_of
 
 Sampling = Literal["around", "windows", "spread", "annotated"]
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)

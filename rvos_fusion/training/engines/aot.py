@@ -21,10 +21,10 @@ from rvos.settings import load
 from rvos_fusion.training.building import build_network
 from rvos_fusion.training.config import TrainingConfig
 from rvos_fusion.training.data.sequences import SequenceBatch, Sequences, SequenceSettings
-from rvos_fusion.training.engines.vos_losses import IGNORED, frame_loss, kept_fraction
+from rvos_fusion.training.engines.losses import IGNORED, frame_loss, kept_fraction
 from rvos_fusion.training.logs.pictures import MaskPictures
 from rvos_fusion.training.running.schedules import falling
-from rvos_fusion.training.scores.propagation_scores import PropagationValidation, propagation_scores
+from rvos_fusion.training.scores.propagation import PropagationValidation, propagation_scores
 
 
 @dataclass(frozen=True, slots=True)

@@ -146,7 +146,8 @@ def check_loggers(names: Sequence[str]) -> None:
         if name not in LOGGERS:
             _find_own(name)
         elif find_spec(name) is None:
-            raise ConfigError(f"loop.loggers: {name} is not installed; pip install {name}, or leave it out")
+            package = "'rvos-fusion[train]'" if name == "tensorboard" else name
+            raise ConfigError(f"loop.loggers: {name} is not installed; pip install {package}, or leave it out")
 
 
 def open_loggers(names: Sequence[str], training: LoggedTraining) -> list[Logger]:

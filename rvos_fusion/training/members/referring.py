@@ -22,7 +22,7 @@ from rvos_fusion.training.config import TrainingConfig
 from rvos_fusion.training.data.clips import ClipBatch, ClipSource, VideoClips, VideoClipSettings, collate
 from rvos_fusion.training.data.pseudo_videos import PseudoVideos, PseudoVideoSettings
 from rvos_fusion.training.logs.pictures import MaskPictures
-from rvos_fusion.training.scores.member_scores import MemberValidation, member_scores
+from rvos_fusion.training.scores.members import MemberValidation, member_scores
 
 
 class ReadsText(Protocol):

@@ -17,16 +17,16 @@ from torch.nn.parallel import DistributedDataParallel
 from tqdm import tqdm
 
 from rvos.errors import ConfigError, PipelineError
-from rvos_fusion.training.batches import BatchStream, batches
 from rvos_fusion.training.config import TrainingConfig, to_plain
 from rvos_fusion.training.logs.loggers import LoggedTraining, open_loggers
 from rvos_fusion.training.logs.records import Records
 from rvos_fusion.training.running.averaging import AveragedWeights, decay_for
+from rvos_fusion.training.running.batches import BatchStream, batches
 from rvos_fusion.training.running.checkpoints import Position, Trainable, load_state, save_state
 from rvos_fusion.training.running.distributed import Ranks, wait_for_all
 from rvos_fusion.training.running.optimiser import build_optimiser, clip_gradients, set_rates
 from rvos_fusion.training.running.time_left import TimeLeft, count_due, show_time, timed
-from rvos_fusion.training.tasks import ShowsMasks, Task
+from rvos_fusion.training.task import ShowsMasks, Task
 
 LAST = "last.safetensors"
 BEST = "best.safetensors"

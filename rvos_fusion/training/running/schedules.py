@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from rvos_fusion.training.config import OptimiserSettings, ScheduleSettings
+from rvos_fusion.training.config import ScheduleSettings
 
 
 def rate_factor(schedule: ScheduleSettings, progress: float, *, length: float) -> float:
@@ -29,14 +29,6 @@ def rate_factor(schedule: ScheduleSettings, progress: float, *, length: float) -
     if schedule.kind == "cosine":
         return (1 - math.cos(math.pi * remaining)) / 2
     return 1.0
-
-
-def scheduled_rate(
-    optimiser: OptimiserSettings, schedule: ScheduleSettings, progress: float, *, length: float
-) -> float:
-    """Return the base learning rate at `progress`."""
-    factor = rate_factor(schedule, progress, length=length)
-    return schedule.minimum + (optimiser.rate - schedule.minimum) * factor
 
 
 def falling(progress: float, *, start: float, end: float, until: float) -> float:

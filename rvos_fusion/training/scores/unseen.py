@@ -13,8 +13,8 @@ import yaml
 
 from runners.registry import RUNNERS
 from rvos_fusion.training.data.videos import VideoFolder
-from rvos_fusion.training.scores.member_scores import MemberValidation, member_scores
-from rvos_fusion.training.scores.propagation_scores import PropagationValidation, propagation_scores
+from rvos_fusion.training.scores.members import MemberValidation, member_scores
+from rvos_fusion.training.scores.propagation import PropagationValidation, propagation_scores
 
 
 def score_checkpoint(

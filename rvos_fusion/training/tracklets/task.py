@@ -25,7 +25,6 @@ from rvos_fusion.training.data.videos import VideoFolder
 from rvos_fusion.training.tracklets.samples import Labels, Sample, TrackletBatch, TrackletData, TrackletSamples
 
 _VALIDATION_SEED = 20_000
-_BATCH = 4
 
 
 @dataclass(frozen=True, slots=True)

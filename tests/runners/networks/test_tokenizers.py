@@ -74,6 +74,6 @@ def test_case_and_punctuation_do_not_matter_to_the_small_tokens() -> None:
 
 
 def test_the_small_list_covers_the_synthetic_expressions() -> None:
-    from rvos_fusion.synthetic.vocabulary import WORDS
+    from rvos_fusion.synthetic.language.vocabulary import WORDS
 
     assert set(WORDS) <= SmallTokens().words

@@ -9,8 +9,8 @@ import pytest
 from small_scenes import BALL, scene, thing
 
 from rvos_fusion.synthetic.appearance import Look
+from rvos_fusion.synthetic.language.sentences import Sentence, candidates, write_sentences
 from rvos_fusion.synthetic.scenes import Scene, sample_scene
-from rvos_fusion.synthetic.sentences import Sentence, candidates, write_sentences
 
 
 def texts(of: Scene, index: int, kind: str) -> set[str]:

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from small_scenes import BALL, scene, thing
 
+from rvos_fusion.synthetic.language.several import GroupSentence, candidates, write_group_sentences
+from rvos_fusion.synthetic.language.vocabulary import WORDS
 from rvos_fusion.synthetic.scenes import Scene
-from rvos_fusion.synthetic.several import GroupSentence, candidates, write_group_sentences
 from rvos_fusion.synthetic.synthesis import make_video
-from rvos_fusion.synthetic.vocabulary import WORDS
 
 STAR = replace(BALL, shape="star")
 

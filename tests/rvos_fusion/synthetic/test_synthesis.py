@@ -13,8 +13,8 @@ import pytest
 
 from runners.networks.text.tokenizers import SmallTokens
 from rvos.errors import InputError
+from rvos_fusion.synthetic.language.vocabulary import WORDS
 from rvos_fusion.synthetic.synthesis import SyntheticVideo, make_video
-from rvos_fusion.synthetic.vocabulary import WORDS
 
 N_VIDEOS = 30
 

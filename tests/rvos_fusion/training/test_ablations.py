@@ -21,7 +21,7 @@ from runners.registry import build_runner
 from rvos.errors import ConfigError, InputError
 from rvos_fusion.commands.cli import main
 from rvos_fusion.training.config import TrainingConfig, read_config
-from rvos_fusion.training.running.run import run_training
+from rvos_fusion.training.run import run_training
 from rvos_fusion.training.tasks import build_task
 
 SOC_NETWORK = """

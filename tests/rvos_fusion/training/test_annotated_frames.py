@@ -19,7 +19,7 @@ from rvos_fusion.training.config import read_config
 from rvos_fusion.training.data.clip_augmentation import Augmentation
 from rvos_fusion.training.data.clips import VideoClips, VideoClipSettings, collate
 from rvos_fusion.training.data.videos import VideoFolder
-from rvos_fusion.training.running.run import run_training
+from rvos_fusion.training.run import run_training
 from rvos_fusion.training.tasks import build_task
 
 PROJECT = Path(__file__).resolve().parents[3]

@@ -14,7 +14,7 @@ from small_videos import write_small_videos
 from rvos_fusion.training.data.sequences import SequenceBatch, Sequences, SequenceSettings
 from rvos_fusion.training.data.videos import VideoFolder
 from rvos_fusion.training.engines.aot import VosOptions, VosTask, propagate_batch
-from rvos_fusion.training.scores.propagation_scores import PropagationValidation, propagation_scores
+from rvos_fusion.training.scores.propagation import PropagationValidation, propagation_scores
 
 TINY = {
     "encoder": EncoderConfig("compact", depths=(1, 1, 1), widths=(8, 8, 16, 16)),

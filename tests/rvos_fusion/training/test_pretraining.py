@@ -21,9 +21,9 @@ from rvos.errors import ConfigError, InputError
 from rvos_fusion.training.config import InitialWeights
 from rvos_fusion.training.data.clips import stack_alike
 from rvos_fusion.training.data.videos import VideoFolder
-from rvos_fusion.training.grounding import GroundingBatch, GroundingData, GroundingTask, choice_loss
+from rvos_fusion.training.pretraining.grounding import GroundingBatch, GroundingData, GroundingTask, choice_loss
+from rvos_fusion.training.pretraining.words import WordData, WordNetwork, WordNetworkConfig, WordTask
 from rvos_fusion.training.running.checkpoints import start_from
-from rvos_fusion.training.words import WordData, WordNetwork, WordNetworkConfig, WordTask
 
 BACKBONE = BackboneConfig("resnet", 8, (1, 1, 1, 1), norm="group")
 CONFIG = ReferFormerConfig(

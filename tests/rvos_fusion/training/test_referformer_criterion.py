@@ -8,7 +8,7 @@ import torch
 from runners.networks.parts.referring import Predictions
 from rvos.errors import InputError
 from rvos_fusion.training.criteria.referformer import ReferFormerCriterion, ReferFormerWeights, sampled_masks
-from rvos_fusion.training.targets import ClipTargets, targets_of
+from rvos_fusion.training.data.targets import ClipTargets, targets_of
 
 
 def predictions(*, clips: int = 2, frames: int = 3, queries: int = 4) -> Predictions:

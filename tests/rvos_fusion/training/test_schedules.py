@@ -7,10 +7,10 @@ import torch
 from torch import nn
 
 from rvos_fusion.training.config import GroupRule, OptimiserSettings, ScheduleSettings
-from rvos_fusion.training.engines.vos_losses import kept_fraction
+from rvos_fusion.training.engines.losses import kept_fraction
 from rvos_fusion.training.running.averaging import AveragedWeights, decay_for
 from rvos_fusion.training.running.optimiser import build_optimiser, clip_gradients, set_rates
-from rvos_fusion.training.running.schedules import falling, rate_factor, scheduled_rate
+from rvos_fusion.training.running.schedules import falling, rate_factor
 
 ADAM = OptimiserSettings(rate=2e-4)
 
@@ -31,11 +31,12 @@ def test_milestones_are_met_at_the_exact_step() -> None:
 
 def test_polynomial_schedule_warms_up_from_the_minimum_and_returns_to_it() -> None:
     schedule = ScheduleSettings("polynomial", minimum=1e-5, warm_up=0.05, power=0.9)
-    assert scheduled_rate(ADAM, schedule, 0.0, length=1) == pytest.approx(1e-5)
-    assert scheduled_rate(ADAM, schedule, 0.025, length=1) == pytest.approx((1e-5 + 2e-4) / 2)
-    assert scheduled_rate(ADAM, schedule, 0.05, length=1) == pytest.approx(2e-4)
-    assert scheduled_rate(ADAM, schedule, 0.525, length=1) == pytest.approx(1e-5 + 1.9e-4 * 0.5**0.9)
-    assert scheduled_rate(ADAM, schedule, 1.0, length=1) == pytest.approx(1e-5)
+    optimiser = build_optimiser(nn.Linear(2, 2), ADAM)
+    assert set_rates(optimiser, schedule, 0.0, length=1) == pytest.approx(1e-5)
+    assert set_rates(optimiser, schedule, 0.025, length=1) == pytest.approx((1e-5 + 2e-4) / 2)
+    assert set_rates(optimiser, schedule, 0.05, length=1) == pytest.approx(2e-4)
+    assert set_rates(optimiser, schedule, 0.525, length=1) == pytest.approx(1e-5 + 1.9e-4 * 0.5**0.9)
+    assert set_rates(optimiser, schedule, 1.0, length=1) == pytest.approx(1e-5)
 
 
 def test_cosine_schedule_is_half_way_in_the_middle() -> None:

@@ -15,7 +15,7 @@ from runners.networks.soc.network import SOC
 from runners.networks.soc.types import LayerOutput, SOCConfig, SOCOutputs
 from runners.networks.text.text_encoder import TextConfig
 from rvos_fusion.training.criteria.soc import SOCCriterion
-from rvos_fusion.training.targets import ClipTargets, targets_of
+from rvos_fusion.training.data.targets import ClipTargets, targets_of
 
 CLIPS, FRAMES, QUERIES, CHANNELS = 2, 3, 4, 256
 Array = NDArray[np.float64]

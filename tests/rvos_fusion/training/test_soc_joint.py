@@ -21,11 +21,11 @@ from rvos_fusion.training.data.clip_augmentation import Augmentation
 from rvos_fusion.training.data.clips import VideoClips, VideoClipSettings
 from rvos_fusion.training.data.videos import VideoFolder
 from rvos_fusion.training.members.referring import MemberTask, read_member_settings
+from rvos_fusion.training.run import run_training
 from rvos_fusion.training.running.checkpoints import start_from
 from rvos_fusion.training.running.distributed import Ranks
 from rvos_fusion.training.running.loop import Trainer
 from rvos_fusion.training.running.optimiser import build_optimiser, set_rates
-from rvos_fusion.training.running.run import run_training
 from rvos_fusion.training.tasks import build_task
 
 JOINT = Path(__file__).resolve().parents[3] / "rvos_fusion" / "training" / "configs" / "soc_joint.yaml"

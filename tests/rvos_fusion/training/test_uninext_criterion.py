@@ -20,7 +20,7 @@ from rvos_fusion.training.criteria.uninext import (
     box_iou,
     denoising_losses,
 )
-from rvos_fusion.training.targets import ClipTargets, targets_of
+from rvos_fusion.training.data.targets import ClipTargets, targets_of
 
 LAYERS, FRAMES, QUERIES, TOKENS, NOISY = 2, 3, 12, 9, 4
 HEIGHT, WIDTH, CHANNELS = 32, 64, 4

@@ -11,7 +11,7 @@ from rvos.videos import Video
 from rvos_fusion.synthetic.writers.mevis import write_mevis
 from rvos_fusion.training.data.layouts import open_videos
 from rvos_fusion.training.data.videos import LabelledVideo, VideoFolder, objects_seen
-from rvos_fusion.training.members.uninext_questions import (
+from rvos_fusion.training.members.uninext.questions import (
     NounQuestions,
     Question,
     draw_nouns,

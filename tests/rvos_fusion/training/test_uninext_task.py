@@ -18,9 +18,9 @@ from rvos_fusion.synthetic.writers.mevis import write_mevis
 from rvos_fusion.training.config import LoopSettings, OptimiserSettings, TrainingConfig, read_config
 from rvos_fusion.training.data.layouts import open_videos
 from rvos_fusion.training.data.videos import VideoFolder
-from rvos_fusion.training.members.uninext import UninextBatch, UninextTask, build
-from rvos_fusion.training.members.uninext_questions import NounQuestions, texts_of
-from rvos_fusion.training.members.uninext_words import WordTargets, gather, single_words, word_loss, words_of
+from rvos_fusion.training.members.uninext.questions import NounQuestions, texts_of
+from rvos_fusion.training.members.uninext.task import UninextBatch, UninextTask, build
+from rvos_fusion.training.members.uninext.words import WordTargets, gather, single_words, word_loss, words_of
 
 NETWORK = {
     "backbone": {"blocks": [1, 1, 1, 1], "width": 4, "norm": "group"},

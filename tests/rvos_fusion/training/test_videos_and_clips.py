@@ -14,8 +14,8 @@ from rvos.errors import InputError
 from rvos_fusion.training.data.clip_augmentation import Augmentation, Clip, augment, crop, distort, flip, resize
 from rvos_fusion.training.data.clips import VideoClips, VideoClipSettings, collate
 from rvos_fusion.training.data.layouts import open_videos
+from rvos_fusion.training.data.targets import ClipTargets, boxes_of
 from rvos_fusion.training.data.videos import VideoFolder, objects_seen
-from rvos_fusion.training.targets import ClipTargets, boxes_of
 
 
 @pytest.fixture

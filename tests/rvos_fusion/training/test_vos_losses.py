@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from rvos_fusion.training.engines.vos_losses import frame_loss, hard_cross_entropy, jaccard_loss
+from rvos_fusion.training.engines.losses import frame_loss, hard_cross_entropy, jaccard_loss
 
 
 def cross_entropies(logits: np.ndarray, labels: np.ndarray) -> list[float]:

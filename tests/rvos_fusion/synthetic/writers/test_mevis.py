@@ -10,7 +10,7 @@ import pytest
 
 from rvos.errors import InputError
 from rvos.formats import open_dataset
-from rvos_fusion.synthetic.sentences import NOUNS
+from rvos_fusion.synthetic.language.sentences import NOUNS
 from rvos_fusion.synthetic.synthesis import make_video
 from rvos_fusion.synthetic.writers.files import drop_sentences
 from rvos_fusion.synthetic.writers.mevis import write_mevis

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset
 
-from rvos_fusion.training.tasks import Task
+from rvos_fusion.training.task import Task
 
 
 @lru_cache(maxsize=2)

@@ -11,11 +11,11 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from rvos_fusion.synthetic.backgrounds import draw_background
 from rvos_fusion.synthetic.motion import FRAME_SIZE
+from rvos_fusion.synthetic.pictures.backgrounds import draw_background
+from rvos_fusion.synthetic.pictures.shapes import inside
+from rvos_fusion.synthetic.pictures.textures import tone
 from rvos_fusion.synthetic.scenes import Scene, Thing
-from rvos_fusion.synthetic.shapes import inside
-from rvos_fusion.synthetic.textures import tone
 
 RGB = {
     "red": (212, 48, 44), "green": (52, 160, 62), "blue": (48, 88, 208), "yellow": (232, 206, 52),

@@ -9,9 +9,18 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from rvos_fusion.synthetic.language.sentences import (
+    GENERAL_NOUNS,
+    MARGIN,
+    MOTIONS,
+    NOUNS,
+    SIDES,
+    Description,
+    describe,
+    lead,
+)
 from rvos_fusion.synthetic.motion import SAYABLE, holds, leaves_view
 from rvos_fusion.synthetic.scenes import Scene
-from rvos_fusion.synthetic.sentences import GENERAL_NOUNS, MARGIN, MOTIONS, NOUNS, SIDES, Description, describe, lead
 
 GroupKind = Literal["appearance", "motion", "place", "relation"]
 

@@ -27,9 +27,10 @@ from rvos_fusion.training.criteria.uninext import UninextCriterion, UninextWeigh
 from rvos_fusion.training.data.clip_augmentation import Clip, flip, resize
 from rvos_fusion.training.data.clips import ClipBatch, collate
 from rvos_fusion.training.data.layouts import open_videos
+from rvos_fusion.training.data.targets import ClipTargets
 from rvos_fusion.training.data.videos import LabelledVideo, VideoFolder, objects_seen
 from rvos_fusion.training.logs.pictures import MaskPictures
-from rvos_fusion.training.members.uninext_questions import (
+from rvos_fusion.training.members.uninext.questions import (
     NounQuestions,
     Question,
     draw_nouns,
@@ -37,9 +38,8 @@ from rvos_fusion.training.members.uninext_questions import (
     sentences_of,
     texts_of,
 )
-from rvos_fusion.training.members.uninext_words import WordTargets, gather, single_words, word_loss, words_of
-from rvos_fusion.training.scores.member_scores import judge_expressions, measure
-from rvos_fusion.training.targets import ClipTargets
+from rvos_fusion.training.members.uninext.words import WordTargets, gather, single_words, word_loss, words_of
+from rvos_fusion.training.scores.members import judge_expressions, measure
 
 
 @dataclass(frozen=True, slots=True)

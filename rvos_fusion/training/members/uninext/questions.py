@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from torch.nn import functional as F
 
 from rvos.settings import Chance
+from rvos_fusion.training.data.targets import ClipTargets, targets_of
 from rvos_fusion.training.data.videos import LabelledVideo
-from rvos_fusion.training.targets import ClipTargets, targets_of
 
 _ABSENT = 0.25
 """Share of the nouns that name nothing in the frame, where such questions are wanted."""

@@ -1,0 +1,1 @@
+"""How synthetic videos look."""
