@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import json
-import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +11,7 @@ from torch import Tensor
 
 from runners.checkpoints.loading import CheckpointFile, read_checkpoint
 from rvos.files.atomic import hash_file
+from rvos_fusion.tables import Column, Table, print_json, print_tables
 from rvos_fusion.weights.identification import FAMILIES, Identity, common_prefixes, identify
 
 _SHOWN = 12
@@ -30,8 +29,7 @@ def run(options: argparse.Namespace) -> int:
     """Describe every file; 1 if one is unknown or does not load whole."""
     described = {str(path): describe(path) for path in options.files}
     if options.json:
-        json.dump(described, sys.stdout, indent=1)
-        print()
+        print_json(described)
     else:
         for path, description in described.items():
             print_description(path, description, limit=None if options.all else _SHOWN)
@@ -93,35 +91,37 @@ def print_description(path: str, description: Mapping[str, Any], *, limit: int |
     """Print what a file is, then every kind of key."""
     network = description["network"]
     if network is None:
-        print(f"{path}: unknown network; known families are {', '.join(FAMILIES)}")
-        found = ", ".join(f"{prefix} ({count})" for prefix, count in list(description["prefixes"].items())[:_SHOWN])
-        print(f"  its keys start with: {found}")
-        return
-    verdict = "loads whole" if description["loads"] else "does NOT load"
-    print(f"{path}: {network}, backbone {description['backbone']}, {description['layout']} layout; {verdict}")
-    print(f"  envelope: {description['envelope']}; {description['parameters'] / 1e6:.1f} M values")
-    print(f"  sha256: {description['sha256']} ({description['bytes']} bytes)")
+        title = f"{path}: unknown network; known families are {', '.join(FAMILIES)}"
+        starts = (f"{prefix} ({count})" for prefix, count in list(description["prefixes"].items())[:_SHOWN])
+        rows = [("keys start with", ", ".join(starts))]
+    else:
+        verdict = "loads whole" if description["loads"] else "does NOT load"
+        title = f"{path}: {network}, backbone {description['backbone']}, {description['layout']} layout; {verdict}"
+        rows = [*_list_facts(description), *_list_keys(description, limit)]
+    columns = Column("", lambda row: f"  {row[0]}"), Column("", lambda row: row[1], folds=True)
+    print_tables([Table(columns, rows, title=title, has_headings=False)], "text")
+
+
+def _list_facts(description: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    yield "envelope", f"{description['envelope']}; {description['parameters'] / 1e6:.1f} M values"
+    yield "sha256", f"{description['sha256']} ({description['bytes']} bytes)"
     if description["details"]:
-        print("  sizes: " + ", ".join(f"{name} {value}" for name, value in description["details"].items()))
+        yield "sizes", ", ".join(f"{name} {value}" for name, value in description["details"].items())
     if description["hyper_parameters"]:
-        print("  training: " + ", ".join(f"{name}={value}" for name, value in description["hyper_parameters"].items()))
-    for line in description["contradictions"]:
-        print(f"  ! {line}")
-    counts = {kind: len(names) for kind, names in description["keys"].items()}
-    print(f"  keys: {description['entries']} in the file; " + ", ".join(f"{n} {kind}" for kind, n in counts.items()))
-    for kind, names in description["keys"].items():
-        if kind != "matched" and names:
-            _print_names(kind, names, limit)
-    if description["not_finite"]:
-        _print_names("NaN or infinity in", description["not_finite"], limit)
+        yield "training", ", ".join(f"{name}={value}" for name, value in description["hyper_parameters"].items())
+    yield from (("!", line) for line in description["contradictions"])
+    counts = ", ".join(f"{len(names)} {kind}" for kind, names in description["keys"].items())
+    yield "keys", f"{description['entries']} in the file; {counts}"
 
 
-def _print_names(kind: str, names: list[str] | dict[str, str], limit: int | None) -> None:
-    lines = [f"{old} -> {new}" for old, new in names.items()] if isinstance(names, dict) else names
-    for line in lines[:limit]:
-        print(f"    {kind}: {line}")
-    if limit is not None and len(lines) > limit:
-        print(f"    {kind}: and {len(lines) - limit} more (--all shows them)")
+def _list_keys(description: Mapping[str, Any], limit: int | None) -> Iterator[tuple[str, str]]:
+    """Yield every key that did not match by name with what it is."""
+    kinds = {kind: names for kind, names in description["keys"].items() if kind != "matched"}
+    for kind, names in (kinds | {"NaN or infinity in": description["not_finite"]}).items():
+        lines = [f"{old} -> {new}" for old, new in names.items()] if isinstance(names, dict) else names
+        yield from ((kind, line) for line in lines[:limit])
+        if limit is not None and len(lines) > limit:
+            yield kind, f"and {len(lines) - limit} more (--all shows them)"
 
 
 def _is_finite(value: Tensor) -> bool:

@@ -3,17 +3,31 @@
 from __future__ import annotations
 
 import argparse
-import json
-import sys
 from collections.abc import Sequence
 from itertools import groupby
+from operator import itemgetter
 
 from rvos_fusion.commands.recipe_options import add_recipe_options, open_recipe
+from rvos_fusion.commands.table_forms import read_form
 from rvos_fusion.executors.summary import format_size
 from rvos_fusion.planning.plan import make_plan
 from rvos_fusion.planning.workspace import find_place
 from rvos_fusion.recipe.graph import build_graph
 from rvos_fusion.running.cleaning import Unnamed, find_unnamed, remove_results
+from rvos_fusion.tables import Column, Table, print_tables
+
+_COLUMNS = (
+    Column("node", "node"),
+    Column("file", lambda row: str(row.path)),
+    Column("bytes", lambda row: row.n_bytes),
+    Column("reason", "reason"),
+)
+_GROUPED = (
+    Column("node", itemgetter(0)),
+    Column("results", itemgetter(1)),
+    Column("size", itemgetter(2)),
+    Column("reason", itemgetter(3), folds=True),
+)
 
 
 def register(parser: argparse.ArgumentParser) -> None:
@@ -32,26 +46,23 @@ def run(options: argparse.Namespace) -> int:
     found = find_unnamed(make_plan(recipe, build_graph(recipe), dataset.videos))
     if options.remove:
         remove_results(found)
-    if options.json:
-        files = [{"node": one.node, "file": str(one.path), "bytes": one.n_bytes, "reason": one.reason} for one in found]
-        json.dump({"removed": options.remove, "files": files}, sys.stdout, indent=1)
-        print()
-        return 0
-    print_found(found)
-    total = format_size(sum(one.n_bytes for one in found))
-    advice = "" if options.remove or not found else "; --remove deletes them"
-    print(f"{len(found)} results, {total}{', removed' if options.remove else advice}")
+    table = Table(_COLUMNS, found, name="files")
+    if not options.json:
+        total = format_size(sum(one.n_bytes for one in found))
+        advice = ", removed" if options.remove else "; --remove deletes them" if found else ""
+        notes = (f"{len(found)} results, {total}{advice}",)
+        table = Table(_GROUPED, _group(found), notes=notes, has_headings=bool(found))
+    print_tables([table], read_form(options), {"removed": options.remove})
     return 0
 
 
-def print_found(found: Sequence[Unnamed]) -> None:
-    """Print a line for every node and reason."""
-    width = max([len(one.node) for one in found] + [4])
-    if found:
-        print(f"{'node':{width}}  {'results':>7} {'size':>9}  reason")
+def _group(found: Sequence[Unnamed]) -> list[tuple[str, int, str, str]]:
+    """Return node, number of results, size and reason, a row for every node and reason."""
+    rows = []
     for (node, reason), group in groupby(sorted(found, key=_sort), key=_sort):
         sizes = [one.n_bytes for one in group]
-        print(f"{node:{width}}  {len(sizes):>7} {format_size(sum(sizes)):>9}  {reason}")
+        rows.append((node, len(sizes), format_size(sum(sizes)), reason))
+    return rows
 
 
 def _sort(result: Unnamed) -> tuple[str, str]:

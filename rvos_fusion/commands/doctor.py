@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import json
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict
 
 from rvos_fusion.commands.recipe_options import add_recipe_options, open_recipe
+from rvos_fusion.commands.table_forms import read_form
 from rvos_fusion.executors.summary import EXIT_INPUT
 from rvos_fusion.running.doctor import Finding, examine
+from rvos_fusion.tables import Column, Table, print_tables
 from rvos_fusion.weights.provenance import list_versions
 
 _PATIENCE = 20.0
@@ -29,14 +29,10 @@ def run(options: argparse.Namespace) -> int:
     """Print what was found; 2 where a run would refuse."""
     findings = [*_examine_machine(), *examine(open_recipe(options), deep=options.deep)]
     missing = [finding.text for finding in findings if finding.level == "missing"]
-    if options.json:
-        content = {"ready": not missing, "findings": [asdict(finding) for finding in findings]}
-        print(json.dumps(content, indent=1, ensure_ascii=False))
-    else:
-        for finding in findings:
-            print(f"{finding.level:>7}  {finding.text}")
-        if not missing:
-            print(f"{options.recipe}: ready to run")
+    notes = () if missing else (f"{options.recipe}: ready to run",)
+    columns = Column("level", "level"), Column("text", "text", folds=True)
+    table = Table(columns, findings, notes=notes, name="findings", has_headings=False)
+    print_tables([table], read_form(options), {"ready": not missing})
     if missing:
         more = f" (and {len(missing) - 1} more, listed above)" if len(missing) > 1 else ""
         print(f"rvos doctor: {options.recipe}: cannot run yet: {missing[0]}{more}", file=sys.stderr)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
-from collections.abc import Mapping
+from operator import itemgetter
 from pathlib import Path
 
 from rvos.errors import InputError
 from rvos.evaluation.report import to_json, write_reports
 from rvos.evaluation.results import DatasetScore
 from rvos.formats import FORMATS, find_format, score_dataset
-from rvos_fusion.commands.table_forms import Form, add_forms, read_form, write_csv, write_markdown
+from rvos_fusion.commands.table_forms import add_forms, read_form
+from rvos_fusion.tables import Column, Form, Table, print_json, print_tables
 
 _SHOWN = 10
 
@@ -64,20 +64,26 @@ def run(options: argparse.Namespace) -> int:
 def _print(result: DatasetScore, form: Form, *, stability: bool) -> None:
     content = to_json(result, stability=stability)
     if form == "json":
-        print(json.dumps(content, indent=1))
-    elif form == "text":
-        _print_remarks(result)
-        _print_figures(content)
+        print_json(content)
+        return
+    _print_remarks(result)
+    # Per cent, as in the other tables.
+    cells = {
+        name: 100 * value if isinstance(value, float) and "variance" not in name else value
+        for name, value in content.items()
+        if isinstance(value, str | int | float)
+    }
+    if form == "text":
+        print_tables([Table(_FIGURES, list(cells.items())[1:], has_headings=False)], form)
     else:
-        _print_remarks(result)
-        # Per cent, as in the other tables.
-        cells = {
-            name: 100 * value if isinstance(value, float) and "variance" not in name else value
-            for name, value in content.items()
-            if isinstance(value, str | int | float)
-        }
-        write = write_csv if form == "csv" else write_markdown
-        print(write(list(cells), [list(cells.values())]), end="")
+        print_tables([Table(tuple(Column(name, itemgetter(name)) for name in cells), [cells])], form)
+
+
+_FIGURES = (Column("figure", itemgetter(0)), Column("value", lambda row: _show(*row)))
+
+
+def _show(name: str, value: float) -> str:
+    return str(value) if isinstance(value, int) else f"{value:.6f}" if "variance" in name else f"{value:.3f}"
 
 
 def _print_remarks(result: DatasetScore) -> None:
@@ -90,11 +96,3 @@ def _print_remarks(result: DatasetScore) -> None:
                 print(f"  {line}", file=sys.stderr)
             if len(lines) > _SHOWN:
                 print(f"  and {len(lines) - _SHOWN} more; --json lists all", file=sys.stderr)
-
-
-def _print_figures(content: Mapping[str, object]) -> None:
-    for name, value in content.items():
-        if isinstance(value, float):
-            print(f"{name:>16}  {100 * value:7.3f}" if "variance" not in name else f"{name:>16}  {value:.6f}")
-        elif isinstance(value, int):
-            print(f"{name:>16}  {value:7d}")

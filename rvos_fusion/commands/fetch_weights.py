@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 from rvos.errors import ConfigError, InputError
 from rvos.files.atomic import hash_file, write_atomically
 from rvos.files.json_files import expect_object, read_json
 from rvos.settings import nearest
+from rvos_fusion.commands.table_forms import read_form
+from rvos_fusion.tables import Column, Table, print_json, print_tables
 from rvos_fusion.weights.downloads import PARTS, download
 from rvos_fusion.weights.known_weights import DRIVES, FAMILIES, HUB, HubFolder
 
@@ -30,13 +31,13 @@ def register(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Fetch what is named, or list all."""
     if not options.names:
-        print(json.dumps(_list_as_json(), indent=1) if options.json else "\n".join(_list()))
+        _list(options)
         return 0
     for name in options.names:
         _check_name(name)
     found = {name: fetch(HUB[name], options.out / name) for name in dict.fromkeys(options.names)}
     if options.json:
-        print(json.dumps(found, indent=1))
+        print_json(found)
         return 0
     for name, checksums in found.items():
         for file, checksum in checksums.items():
@@ -81,21 +82,23 @@ def _check_name(name: str) -> None:
         raise ConfigError(f"no weights {name!a}; {nearest(name, [*HUB, *DRIVES])}")
 
 
-def _list() -> Iterator[str]:
-    yield "on the hub, fetched by name:"
-    for name, folder in HUB.items():
-        yield f"  {name:22} {FAMILIES[folder.family].licence:12} {folder.address}"
-    yield "behind drives, where you click yourself:"
-    for name in DRIVES:
-        yield f"  {name:22} {FAMILIES[name].licence}: {FAMILIES[name].place}"
+def _list(options: argparse.Namespace) -> None:
+    """Print what there is, and where the rest lies."""
+    tables = [
+        Table(_HUB, list(HUB.items()), title="on the hub, fetched by name:", name="hub", has_headings=False),
+        Table(_DRIVES, DRIVES, title="behind drives, where you click yourself:", name="drives", has_headings=False),
+    ]
+    print_tables(tables, read_form(options))
 
 
-def _list_as_json() -> dict[str, list[dict[str, object]]]:
-    hub: list[dict[str, object]] = [
-        {"name": name, "address": folder.address, "files": folder.files, "licence": FAMILIES[folder.family].licence}
-        for name, folder in HUB.items()
-    ]
-    drives: list[dict[str, object]] = [
-        {"name": name, "place": FAMILIES[name].place, "licence": FAMILIES[name].licence} for name in DRIVES
-    ]
-    return {"hub": hub, "drives": drives}
+_HUB = (
+    Column("name", lambda row: row[0]),
+    Column("licence", lambda row: FAMILIES[row[1].family].licence),
+    Column("address", lambda row: row[1].address, folds=True),
+    Column("files", lambda row: row[1].files, forms=("json",)),
+)
+_DRIVES = (
+    Column("name", lambda name: name),
+    Column("licence", lambda name: FAMILIES[name].licence),
+    Column("place", lambda name: FAMILIES[name].place, folds=True),
+)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import json
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
+from operator import itemgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from fusion.fitted_files import FittedFile, write_fitted
 from fusion.rules import FusionRule
@@ -22,7 +21,10 @@ from rvos_fusion.planning.results import Results
 from rvos_fusion.recipe.graph import build_graph
 from rvos_fusion.recipe.recipe import Recipe
 from rvos_fusion.scores.fitting import Gain, fit_numbers, fit_votes
-from rvos_fusion.scores.gating import GatedVideo, fit_gate, read_answers
+from rvos_fusion.scores.gating import GatedVideo, GateGain, fit_gate, read_answers
+from rvos_fusion.tables import Column, Table, print_json, print_tables
+
+_MEAN = [Column("J&F", lambda value: value)]
 
 
 def register(parser: argparse.ArgumentParser) -> None:
@@ -53,7 +55,7 @@ def run(options: argparse.Namespace) -> int:
     assert node is not None
     if node.rule.method == "votes" and options.out is None:
         rule, gain = fit_votes(results, dataset, videos, node, force=options.force)
-        _print(node.name, len(videos), gain, _describe(node, rule), as_json=options.json)
+        _print(options, len(videos), gain, _describe(node, rule), figures=_MEAN)
         return 0
     out = _choose_file(options)
     numbers, gain = fit_numbers(results, dataset, videos, node, force=options.force)
@@ -61,7 +63,7 @@ def run(options: argparse.Namespace) -> int:
     deciders = node.order_members() if numbers.pairs is not None else ()
     made = {"node": node.name, "videos": len(videos)} | {key: round(value, 2) for key, value in asdict(gain).items()}
     write_fitted(out, FittedFile(node.members, scores, numbers.pairs, deciders, made=made))
-    _print(node.name, len(videos), gain, {"file": str(out)}, as_json=options.json)
+    _print(options, len(videos), gain, {"file": str(out)}, figures=_MEAN)
     return 0
 
 
@@ -70,16 +72,8 @@ def _fit_gate(options: argparse.Namespace, gate: Gate, videos: Sequence[GatedVid
     logistic, threshold, gain = fit_gate(videos, force=options.force)
     made = {"node": gate.name, "videos": len(videos), "final": round(gain.held_out.final, 2)}
     write_fitted(out, FittedFile(gate.members, gate=logistic, features=gate.features, threshold=threshold, made=made))
-    if options.json:
-        json.dump({"node": gate.name, "videos": len(videos), **asdict(gain), "file": str(out)}, sys.stdout, indent=1)
-        print()
-        return 0
-    print(f"{gate.name}, {len(videos)} videos     N-acc  T-acc    J&F  Final")
-    for name, score in (("without", gain.plain), ("fitted", gain.fitted), ("held out", gain.held_out)):
-        cells = (score.n_accuracy, score.t_accuracy, score.j_and_f, score.final)
-        print(f"{name:>20} " + " ".join(f"{cell:>6.2f}" for cell in cells))
-    print(f"held-out gain of Final: {gain.held_out.final - gain.plain.final:+.2f} [{gain.low:+.2f}, {gain.high:+.2f}]")
-    print(f"{out}: written; name it in the recipe under 'fitted'")
+    columns = [Column("N-acc", "n_accuracy"), Column("T-acc", "t_accuracy"), Column("J&F", "j_and_f")]
+    _print(options, len(videos), gain, {"file": str(out)}, figures=[*columns, Column("Final", "final")])
     return 0
 
 
@@ -118,18 +112,37 @@ def _describe(node: Combination, rule: FusionRule) -> dict[str, Any]:
     return {"weights": weights, "threshold": str(rule.threshold)}
 
 
-def _print(node: str, n_videos: int, gain: Gain, found: Mapping[str, Any], *, as_json: bool) -> None:
-    if as_json:
-        json.dump({"node": node, "videos": n_videos, **asdict(gain), **found}, sys.stdout, indent=1)
-        print()
+def _print(
+    options: argparse.Namespace,
+    n_videos: int,
+    gain: Gain | GateGain,
+    found: Mapping[str, Any],
+    *,
+    figures: Sequence[Column],
+) -> None:
+    """Print what was gained, and where the numbers are.
+
+    Args:
+        figures: of what is compared; the gain is that of the last one.
+    """
+    if options.json:
+        print_json({"node": options.node, "videos": n_videos, **asdict(gain), **found})
         return
-    print(f"{node}, {n_videos} videos, J&F: plain {gain.plain:.2f}, fitted on the same videos {gain.fitted:.2f}")
-    print(
-        f"held out {gain.held_out:.2f}: {gain.held_out - gain.plain:+.2f}, 95 % interval "
-        f"[{gain.low:+.2f}, {gain.high:+.2f}]"
-    )
+    rows = [("without", gain.plain), ("fitted on the same videos", gain.fitted), ("held out", gain.held_out)]
+    last = figures[-1]
+    before, after = (cast(float, last.cell(value)) for value in (gain.plain, gain.held_out))
+    notes = [
+        f"held-out gain of {last.heading}: {after - before:+.2f}, 95 % interval [{gain.low:+.2f}, {gain.high:+.2f}]"
+    ]
     if "file" in found:
-        print(f"{found['file']}: written; name it in the recipe under 'fitted'")
+        notes.append(f"{found['file']}: written; name it in the recipe under 'fitted'")
     else:
         weights = ", ".join(f"{name}: {weight}" for name, weight in found["weights"].items())
-        print(f"for the recipe: weights: {{{weights}}}, threshold: {found['threshold']}")
+        notes.append(f"for the recipe: weights: {{{weights}}}, threshold: {found['threshold']}")
+    heading = Column(f"{options.node}, {n_videos} videos", itemgetter(0))
+    print_tables([Table((heading, *map(_of_second, figures)), rows, notes=tuple(notes))], "text")
+
+
+def _of_second(column: Column) -> Column:
+    """Return a column of pairs that shows the second of each."""
+    return replace(column, value=lambda row: column.cell(row[1]))

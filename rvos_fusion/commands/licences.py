@@ -3,13 +3,29 @@
 from __future__ import annotations
 
 import argparse
-import json
 
 from rvos.errors import ConfigError
 from rvos.settings import nearest
 from rvos_fusion.commands.recipe_options import add_recipe_options, open_recipe
+from rvos_fusion.commands.table_forms import read_form
 from rvos_fusion.recipe.graph import build_graph
-from rvos_fusion.weights.licences import explain, list_ancestors, list_sources
+from rvos_fusion.tables import Column, Table, print_tables
+from rvos_fusion.weights.licences import Source, list_ancestors, list_sources, name_statements
+
+
+def _show_licence(source: Source) -> str:
+    return source.licence if source.is_known else f"unknown; state it in {name_statements(source)}"
+
+
+_COLUMNS = (
+    Column("what", "what"),
+    Column("path", "path", folds=True),
+    Column("licence", "licence", forms=("json",)),
+    Column("licence", _show_licence, forms=("text",), folds=True),
+    Column("attribution", "attribution", forms=("json",)),
+    Column("name", "attribution", forms=("text",), folds=True),
+    Column("nodes", "nodes", folds=True),
+)
 
 
 def register(parser: argparse.ArgumentParser) -> None:
@@ -31,11 +47,7 @@ def run(options: argparse.Namespace) -> int:
             raise ConfigError(f"{recipe.path}: no node {name!r}; {nearest(name, known)}")
         nodes = tuple(list_ancestors(recipe, name))
     sources = list_sources(recipe, nodes)
-    if options.json:
-        print(json.dumps({"node": name, "sources": [source.as_json() for source in sources]}, indent=1))
-        return 0
-    for line in explain(sources):
-        print(line)
     unknown = sum(not source.is_known for source in sources)
-    print(f"{len(sources)} sources, {unknown} of unknown licence")
+    notes = (f"{len(sources)} sources, {unknown} of unknown licence",)
+    print_tables([Table(_COLUMNS, sources, notes=notes, name="sources")], read_form(options), {"node": name})
     return 0

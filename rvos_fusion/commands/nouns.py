@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import json
-import sys
 from collections import Counter
 
 from rvos.language.nouns import NounFinder
 from rvos_fusion.commands.recipe_options import add_recipe_options, open_recipe
+from rvos_fusion.commands.table_forms import read_form
 from rvos_fusion.planning.plan import select_videos
+from rvos_fusion.tables import Column, Table, print_tables
 
 
 def register(parser: argparse.ArgumentParser) -> None:
@@ -34,26 +34,21 @@ def run(options: argparse.Namespace) -> int:
         for video in select_videos(dataset, names=options.videos)
         for expression in video.expressions
     ]
-    if options.json:
-        listed = [
-            {
-                "video": video,
-                "expression": expression.id,
-                "text": expression.text,
-                "noun": noun.text,
-                "source": noun.source,
-                "phrase": noun.phrase,
-            }
-            for video, expression, noun in rows
-        ]
-        json.dump({"sentences": listed}, sys.stdout, indent=1)
-        print()
-        return 0
-    for video, expression, noun in rows:
-        mark = "*" if noun.source == "expression" else " "
-        print(f"{mark} {video}/{expression.id}  {noun.text}  ({noun.source}: {noun.phrase})  {expression.text}")
     sources = Counter(noun.source for *_, noun in rows)
     pairs = {(video, noun.text) for video, _, noun in rows}
     told = ", ".join(f"{count} from {source}" for source, count in sorted(sources.items()))
-    print(f"{len(rows)} sentences, {len(pairs)} nouns to track: {told}; * has no noun, the whole sentence is asked")
+    note = f"{len(rows)} sentences, {len(pairs)} nouns to track: {told}; * has no noun, the whole sentence is asked"
+    print_tables([Table(_COLUMNS, rows, notes=(note,), name="sentences")], read_form(options))
     return 0
+
+
+_COLUMNS = (
+    Column("", lambda row: "*" if row[2].source == "expression" else "", forms=("text",)),
+    Column("sentence", lambda row: f"{row[0]}/{row[1].id}", forms=("text",)),
+    Column("video", lambda row: row[0], forms=("json",)),
+    Column("expression", lambda row: row[1].id, forms=("json",)),
+    Column("noun", lambda row: row[2].text, folds=True),
+    Column("source", lambda row: row[2].source),
+    Column("phrase", lambda row: row[2].phrase, folds=True),
+    Column("text", lambda row: row[1].text, folds=True),
+)

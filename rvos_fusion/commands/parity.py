@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import json
 import math
-import sys
 from pathlib import Path
 
 import torch
 
 from rvos_fusion.parity.cases import ArrayDifference
 from rvos_fusion.parity.checking import check_case
+from rvos_fusion.tables import Column, Table, print_json, print_tables
 
 
 def register(parser: argparse.ArgumentParser) -> None:
@@ -35,21 +34,23 @@ def run(options: argparse.Namespace) -> int:
         if not options.json:
             print_case(folder, outputs, stages, passed=all(row.passes for row in deciding))
     if options.json:
-        json.dump({folder: _as_json(*rows) for folder, rows in results.items()}, sys.stdout, indent=1)
-        print()
+        print_json({folder: _as_json(*rows) for folder, rows in results.items()})
     return int(failed)
 
 
 def print_case(folder: str, outputs: list[ArrayDifference], stages: list[ArrayDifference], *, passed: bool) -> None:
     """Print a line an array, failing ones marked."""
-    print(f"{folder}: {'pass' if passed else 'FAIL'}")
-    for kind, rows in (("output", outputs), ("stage", stages)):
-        for row in rows:
-            mark = " " if row.passes else "!"
-            print(
-                f"  {mark} {kind} {row.name}: absolute {row.absolute:.3g}, relative {row.relative:.3g}"
-                f" (limit {row.limit:.3g})"
-            )
+    rows = [*(("output", row) for row in outputs), *(("stage", row) for row in stages)]
+    print_tables([Table(_COLUMNS, rows, title=f"{folder}: {'pass' if passed else 'FAIL'}")], "text")
+
+
+_COLUMNS = (
+    Column("", lambda row: "" if row[1].passes else "!"),
+    Column("array", lambda row: f"{row[0]} {row[1].name}", folds=True),
+    Column("absolute", lambda row: row[1].absolute, ".3g"),
+    Column("relative", lambda row: row[1].relative, ".3g"),
+    Column("limit", lambda row: row[1].limit, ".3g"),
+)
 
 
 def _as_json(outputs: list[ArrayDifference], stages: list[ArrayDifference]) -> dict[str, object]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from rvos.errors import ConfigError
 from rvos_fusion.commands.recipe_options import add_recipe_options, open_recipe
+from rvos_fusion.commands.table_forms import read_form
 from rvos_fusion.executors.simulation import Estimate, simulate
 from rvos_fusion.kinds.base import Node, Task
 from rvos_fusion.planning.plan import Plan, make_plan, select_videos
@@ -19,6 +19,7 @@ from rvos_fusion.planning.workspace import find_place
 from rvos_fusion.recipe.graph import build_graph, choose_stage, find_missing_files
 from rvos_fusion.recipe.recipe import Recipe
 from rvos_fusion.running.load_checks import find_data_problems, find_load_problems
+from rvos_fusion.tables import Column, Table, print_tables
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,31 @@ class PlannedNode:
     cached: int
     seconds: float | None
     missing: tuple[str, ...]
+
+
+_COLUMNS = (
+    Column("node", "node"),
+    Column("stage", "stage", forms=("json",)),
+    Column("stage", lambda row: row.stage or "-", forms=("text",)),
+    *(Column(name, name, forms=("json",)) for name in ("what", "inputs", "videos", "cached", "seconds", "missing")),
+    Column("cached", lambda row: f"{row.cached}/{row.videos}" if row.videos else "-", forms=("text",)),
+    Column("estimate", lambda row: "unknown" if row.seconds is None else f"{row.seconds:.0f} s", forms=("text",)),
+    Column(
+        "what",
+        lambda row: "\n".join([row.what, *(f"missing: {text}" for text in row.missing)]),
+        forms=("text",),
+        folds=True,
+    ),
+)
+_ESTIMATES = (
+    Column("workers", "workers"),
+    Column("seconds", "seconds", ".0f"),
+    Column("hours", lambda row: row.seconds / 3600, forms=("text",)),
+    Column("busy", "busy", forms=("json",)),
+    Column("worker hours", lambda row: row.workers * row.seconds / 3600, forms=("text",)),
+    Column("efficiency", "efficiency"),
+    Column("loads", "loads"),
+)
 
 
 def register(parser: argparse.ArgumentParser) -> None:
@@ -77,15 +103,10 @@ def run(options: argparse.Namespace) -> int:
             missing.setdefault(node.name, []).append(problem)
     rows = [_describe(recipe, node, results, missing.get(node.name, [])) for node in graph.nodes]
     estimates = [] if results is None else _simulate(results, options)
-    if options.json:
-        content = {"workspace": str(recipe.workspace), "nodes": [asdict(row) for row in rows]}
-        if options.workers:
-            content["workers"] = [{**asdict(found), "efficiency": found.efficiency} for found in estimates]
-        json.dump(content, sys.stdout, indent=1)
-        print()
-    else:
-        _print(rows)
-        _print_estimates(estimates)
+    tables = [Table(_COLUMNS, rows, name="nodes")]
+    if options.workers and (estimates or options.json):
+        tables.append(Table(_ESTIMATES, estimates, name="workers"))
+    print_tables(tables, read_form(options), {"workspace": str(recipe.workspace)})
     if missing:
         name, (first, *_) = next(iter(missing.items()))
         print(f"rvos plan: {options.recipe}: cannot run yet: {name}: {first}", file=sys.stderr)
@@ -145,24 +166,3 @@ def _simulate(results: Results, options: argparse.Namespace) -> list[Estimate]:
         return speeds[task.node.name] * count_work(task.video) if is_left else 0.0
 
     return [simulate(plan, number, cost=cost, load=options.load_seconds) for number in options.workers]
-
-
-def _print_estimates(estimates: list[Estimate]) -> None:
-    if estimates:
-        print(f"\n{'workers':>7}  {'seconds':>9}  {'hours':>7}  {'worker hours':>12}  {'efficiency':>10}  {'loads':>5}")
-    for found in estimates:
-        print(
-            f"{found.workers:>7}  {found.seconds:>9.0f}  {found.seconds / 3600:>7.2f}  "
-            f"{found.workers * found.seconds / 3600:>12.2f}  {found.efficiency:>10.2f}  {found.loads:>5}"
-        )
-
-
-def _print(rows: list[PlannedNode]) -> None:
-    width = max([len(row.node) for row in rows] + [4])
-    print(f"{'node':{width}}  {'stage':10} {'cached':>11}  {'estimate':>9}  what")
-    for row in rows:
-        cached = f"{row.cached}/{row.videos}" if row.videos else "-"
-        seconds = "unknown" if row.seconds is None else f"{row.seconds:.0f} s"
-        print(f"{row.node:{width}}  {row.stage or '-':10} {cached:>11}  {seconds:>9}  {row.what}")
-        for message in row.missing:
-            print(f"{'':{width}}  missing: {message}")

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from dataclasses import replace
 from functools import partial
 
 from rvos.errors import StoreError
 from rvos_fusion.commands.recipe_options import add_recipe_options, open_recipe, repeat_options
-from rvos_fusion.executors.summary import Tally, print_summary
+from rvos_fusion.commands.table_forms import read_form
+from rvos_fusion.executors.summary import Tally, format_size
 from rvos_fusion.kinds.group_review import write_review
 from rvos_fusion.planning.plan import Plan, find_missing_inputs, make_plan, parse_shard, select_videos
 from rvos_fusion.planning.workspace import prepare_workspace
@@ -19,6 +19,17 @@ from rvos_fusion.recipe.recipe import Recipe
 from rvos_fusion.running.compute import RunMeans, compute
 from rvos_fusion.running.forcing import find_dependents, forget_results
 from rvos_fusion.running.run_log import logged, name_log
+from rvos_fusion.tables import PEOPLE, PROGRAMS, Column, Table, print_tables
+
+_COLUMNS = (
+    Column("node", "node"),
+    Column("done", "done"),
+    Column("reused", "reused"),
+    Column("failed", "failed"),
+    Column("seconds", lambda row: round(row.seconds, 3), ".1f"),
+    Column("bytes", lambda row: row.n_bytes, forms=PROGRAMS),
+    Column("size", lambda row: format_size(row.n_bytes), forms=PEOPLE),
+)
 
 
 def register(parser: argparse.ArgumentParser) -> None:
@@ -92,11 +103,9 @@ def _check_earlier_stages(plan: Plan, options: argparse.Namespace) -> None:
 
 def _report(options: argparse.Namespace, plan: Plan, tally: Tally, stage: str | None) -> None:
     recipe, rows = plan.recipe, tally.rows(plan)
-    if options.json:
-        json.dump({"workspace": str(recipe.workspace), "nodes": [row.as_json() for row in rows]}, sys.stdout, indent=1)
-        print()
-    elif not options.quiet:
-        print_summary(rows)
+    if not options.quiet or options.json:
+        content = {"workspace": str(recipe.workspace)}
+        print_tables([Table(_COLUMNS, rows, name="nodes")], read_form(options), content)
     tally.print_failures()
     review = write_review(recipe.workspace)
     if review is not None and not options.quiet:

@@ -3,40 +3,49 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 
-from rvos_fusion.commands.table_forms import Cell
-from rvos_fusion.scores.steadiness import TRUTH, Steadiness
+from rvos_fusion.scores.steadiness import TRUTH, Duration, Steadiness
+from rvos_fusion.tables import PEOPLE, PROGRAMS, Column, Table
 
-
-def list_stability(rows: Sequence[Steadiness]) -> tuple[list[str], list[list[Cell]]]:
-    """Return headings and cells: variances in hundredths, consistency, then J&F and consistency by duration."""
-    headings = ["node", "var J x 100", "var J&F x 100", "consistency"]
-    for part in rows[0].durations:
-        frames = str(part.shortest) if part.shortest == part.longest else f"{part.shortest}-{part.longest}"
-        headings += [f"J&F, {frames} frames ({part.n_videos})", f"consistency, {frames}"]
-    cells: list[list[Cell]] = []
-    for row in rows:
-        is_truth = row.node == TRUTH
-        own: list[Cell] = [
-            row.node,
-            *(None if is_truth else 100 * value for value in (row.variance_j, row.variance_j_and_f)),
-        ]
-        own.append(row.consistency)
-        for part in row.durations:
-            own += [None if is_truth else part.j_and_f, part.consistency]
-        cells.append(own)
-    return headings, cells
+_NOTE = "consistency: IoU of the masks of neighbouring frames; in brackets the number of videos of such a length"
+_FIGURES = (("variance J", "variance_j"), ("variance J&F", "variance_j_and_f"), ("consistency", "consistency"))
 
 
-def print_stability(rows: Sequence[Steadiness]) -> None:
-    """Print how steady the nodes are, under their scores."""
-    headings, cells = list_stability(rows)
-    width = max(len(row.node) for row in rows)
-    print(f"\n{'over the frames':{max(width, 15)}}  " + "  ".join(headings[1:]))
-    for row in cells:
-        values = (
-            f"{'' if cell is None else f'{cell:.2f}':>{len(head)}}"
-            for cell, head in zip(row[1:], headings[1:], strict=True)
-        )
-        print(f"{row[0]!s:{max(width, 15)}}  " + "  ".join(values).rstrip())
-    print("consistency: IoU of the masks of neighbouring frames; in brackets the number of videos of such a length")
+def tabulate_stability(rows: Sequence[Steadiness]) -> Table:
+    """Return variances in hundredths, consistency, then J&F and consistency by duration."""
+    columns = [Column("over the frames", "node", forms=PEOPLE), Column("node", "node", forms=PROGRAMS)]
+    columns += [Column(heading, key, forms=PROGRAMS) for heading, key in _FIGURES]
+    columns += [
+        Column("var J x 100", lambda row: _of_node(row, 100 * row.variance_j), forms=PEOPLE),
+        Column("var J&F x 100", lambda row: _of_node(row, 100 * row.variance_j_and_f), forms=PEOPLE),
+        Column("consistency", "consistency", forms=PEOPLE),
+        Column("durations", lambda row: [asdict(part) for part in row.durations], forms=("json",)),
+    ]
+    for place, part in enumerate(rows[0].durations):
+        columns += _list_duration(place, part)
+    return Table(tuple(columns), rows, notes=(_NOTE,), name="stability")
+
+
+def _list_duration(place: int, part: Duration) -> list[Column]:
+    frames = str(part.shortest) if part.shortest == part.longest else f"{part.shortest}-{part.longest}"
+    heading = f"J&F, {frames} frames ({part.n_videos})"
+    return [
+        Column(heading, lambda row: _of_node(row, row.durations[place].j_and_f), forms=PEOPLE),
+        Column(f"consistency, {frames}", lambda row: row.durations[place].consistency, forms=PEOPLE),
+    ]
+
+
+def _of_node(row: Steadiness, value: float) -> float | None:
+    """Return a value; None of the ground truth, which is not scored."""
+    return None if row.node == TRUTH else value
+
+
+def list_csv_columns(rows: Sequence[Steadiness]) -> list[Column]:
+    """Return what CSV, which holds one table, adds to the scores of the nodes."""
+    known = {row.node: row for row in rows}
+
+    def make(heading: str, key: str) -> Column:
+        return Column(heading, lambda row: getattr(known[row.node], key), forms=("csv",))
+
+    return [make(*figure) for figure in _FIGURES] if rows else []

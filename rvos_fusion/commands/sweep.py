@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import json
-import sys
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, astuple, dataclass
+from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
 from rvos.errors import ConfigError
 from rvos_fusion.commands.entrants import open_one
 from rvos_fusion.commands.recipe_options import add_recipe_options
-from rvos_fusion.commands.table_forms import Form, add_forms, read_form, write_csv, write_markdown
+from rvos_fusion.commands.table_forms import add_forms, read_form
 from rvos_fusion.kinds.capabilities import Ballot, Cleaner, Gate, Refiner
 from rvos_fusion.planning.results import Results
 from rvos_fusion.scores.clean_up_sweeping import CleanUpRow, sweep_clean_up
@@ -22,12 +21,37 @@ from rvos_fusion.scores.gating import GateRow, read_answers, sweep_gate
 from rvos_fusion.scores.refinement_sweeping import RefinementRow, sweep_refinement
 from rvos_fusion.scores.sweep_plot import plot_gate, plot_grid, plot_sweep
 from rvos_fusion.scores.sweeping import SweepRow, sweep_node
+from rvos_fusion.tables import PEOPLE, PROGRAMS, Column, Table, print_tables
 
 _SHOWN = 20
 _WINDOWS = (5, 10, 15, 20)
 _TAUS = (0.6, 0.7, 0.8, 0.9)
 _ISLANDS = (0.0, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 _HOLES = (0.0, 0.02, 0.1, 0.5)
+_SCORES = (Column("J", "j"), Column("F", "f"), Column("J&F", "j_and_f"))
+_VOTES = (Column("threshold", "threshold"), *_SCORES, Column("members", "members", folds=True))
+_CHANCES = (
+    Column("threshold", "threshold", ".4f"),
+    Column("N-acc", "n_accuracy"),
+    Column("T-acc", "t_accuracy"),
+    Column("J&F", "j_and_f"),
+    Column("Final", "final"),
+)
+_GRID = (
+    Column("window", "window", forms=PROGRAMS),
+    Column("window", lambda row: "coarse" if row.window is None else row.window, forms=PEOPLE),
+    Column("tau", "tau", "g"),
+    *_SCORES,
+)
+_SIZES = (
+    Column("islands", "islands", "g"),
+    Column("holes", "holes", "g"),
+    *_SCORES,
+    Column("gain", "gain", "+.2f"),
+    Column("low", "low", forms=PROGRAMS),
+    Column("high", "high", forms=PROGRAMS),
+    Column("95 % interval", lambda row: f"[{row.low:+.2f}, {row.high:+.2f}]", forms=PEOPLE),
+)
 
 
 def register(parser: argparse.ArgumentParser) -> None:
@@ -128,7 +152,8 @@ def _sweep_votes(one: Entrant, node: Ballot, options: argparse.Namespace) -> Non
     )
     if options.members:
         rows.sort(key=lambda row: -row.j_and_f)
-    _print_votes(node.name, rows, read_form(options))
+    best = max(rows, key=attrgetter("j_and_f"))
+    _print(options, node.name, _VOTES, rows, best=best, shown=range(min(len(rows), _SHOWN)))
     if options.plot:
         plot_sweep(node.name, rows, options.plot)
 
@@ -136,7 +161,9 @@ def _sweep_votes(one: Entrant, node: Ballot, options: argparse.Namespace) -> Non
 def _sweep_gate(one: Entrant, gate: Gate, options: argparse.Namespace) -> None:
     """Print the scores of every threshold; draw them where a picture is asked for."""
     rows = sweep_gate(read_answers(one.results, one.dataset, one.videos, gate), gate)
-    _print_gate(gate.name, rows, read_form(options))
+    best = max(range(len(rows)), key=lambda place: rows[place].final)
+    shown = sorted({best, *range(0, len(rows), max(1, len(rows) // _SHOWN))})
+    _print(options, gate.name, _CHANCES, rows, best=rows[best], shown=shown)
     if options.plot:
         plot_gate(gate.name, rows, options.plot)
 
@@ -145,13 +172,7 @@ def _sweep_refinement(one: Entrant, node: Refiner, options: argparse.Namespace) 
     """Print J&F of every window and threshold; draw them where a picture is asked for."""
     windows, taus = options.window or _WINDOWS, options.tau or _TAUS
     rows = sweep_refinement(one.results, one.dataset, one.videos, node, windows=windows, taus=taus, jobs=options.jobs)
-    headings = ("window", "tau", "J", "F", "J&F")
-    if not _print_whole(node.name, rows, headings, read_form(options)):
-        best = max(rows[1:], key=lambda row: row.j_and_f)
-        print(f"  {'window':>6} {'tau':>5}  {'J':>6} {'F':>6} {'J&F':>6}")
-        for row in rows:
-            place = "coarse".rjust(12) if row.tau is None else f"{row.window:>6} {row.tau:>5g}"
-            print(f"{'*' if row is best else ' '} {place}  {row.j:>6.2f} {row.f:>6.2f} {row.j_and_f:>6.2f}")
+    _print(options, node.name, _GRID, rows, best=max(rows[1:], key=attrgetter("j_and_f")))
     if options.plot:
         plot_grid(node.name, rows, options.plot)
 
@@ -163,63 +184,30 @@ def _sweep_clean_up(one: Entrant, node: Cleaner, options: argparse.Namespace) ->
     if wrong:
         raise ConfigError(f"--islands and --holes are parts of a mask; give 0 to 1, not {wrong[0]:g}")
     rows = sweep_clean_up(one.results, one.dataset, one.videos, node, islands=islands, holes=holes, jobs=options.jobs)
-    headings = ("islands", "holes", "J", "F", "J&F", "gain", "low", "high")
-    if _print_whole(node.name, rows, headings, read_form(options)):
-        return
-    best = max(rows, key=lambda row: row.j_and_f)
-    print(f"  {'islands':>7} {'holes':>6}  {'J':>6} {'F':>6} {'J&F':>6}  {'gain':>6}  95 % interval")
-    for row in rows:
-        print(
-            f"{'*' if row is best else ' '} {row.islands:>7g} {row.holes:>6g}  {row.j:>6.2f} {row.f:>6.2f} "
-            f"{row.j_and_f:>6.2f}  {row.gain:>+6.2f}  [{row.low:+.2f}, {row.high:+.2f}]"
-        )
+    _print(options, node.name, _SIZES, rows, best=max(rows, key=attrgetter("j_and_f")))
 
 
-def _print_whole(
-    node: str, rows: Sequence[SweepRow | RefinementRow | CleanUpRow | GateRow], headings: Sequence[str], form: Form
-) -> bool:
-    """Print all settings for another program; return whether that was asked for.
+def _print(
+    options: argparse.Namespace,
+    node: str,
+    columns: tuple[Column, ...],
+    rows: Sequence[SweepRow | RefinementRow | CleanUpRow | GateRow],
+    *,
+    best: object,
+    shown: Sequence[int] | None = None,
+) -> None:
+    """Print the settings, the best one marked.
 
     Args:
-        headings: of the fields of the rows, in their order.
+        shown: places of those that text shows; None: all.
     """
-    if form == "text":
-        return False
-    if form == "json":
-        json.dump({"node": node, "settings": [asdict(row) for row in rows]}, sys.stdout, indent=1)
-        print()
-        return True
-    write = write_csv if form == "csv" else write_markdown
-    cells = [[" ".join(value) if isinstance(value, tuple) else value for value in astuple(row)] for row in rows]
-    print(write(headings, cells), end="")
-    return True
-
-
-def _print_gate(node: str, rows: Sequence[GateRow], form: Form) -> None:
-    if _print_whole(node, rows, ("threshold", "N-acc", "T-acc", "J&F", "Final"), form):
-        return
-    best = max(rows, key=lambda row: row.final)
-    step = max(1, len(rows) // _SHOWN)
-    print(f"  {'threshold':>10}  {'N-acc':>6} {'T-acc':>6} {'J&F':>6} {'Final':>6}")
-    for row in rows:
-        if row is best or rows.index(row) % step == 0:
-            mark = "*" if row is best else " "
-            print(
-                f"{mark} {row.threshold:>10.4f}  {row.n_accuracy:>6.2f} {row.t_accuracy:>6.2f} {row.j_and_f:>6.2f} "
-                f"{row.final:>6.2f}"
-            )
-
-
-def _print_votes(node: str, rows: Sequence[SweepRow], form: Form) -> None:
-    if _print_whole(node, rows, ("members", "threshold", "J", "F", "J&F"), form):
-        return
-    best = max(rows, key=lambda row: row.j_and_f)
-    print(f"  {'threshold':>10}  {'J':>6} {'F':>6} {'J&F':>6}  members")
-    for row in rows[:_SHOWN]:
-        mark = "*" if row is best else " "
-        print(f"{mark} {row.threshold:>10}  {row.j:>6.2f} {row.f:>6.2f} {row.j_and_f:>6.2f}  {', '.join(row.members)}")
-    if len(rows) > _SHOWN:
-        print(f"  {len(rows) - _SHOWN} more; --json, --csv and --markdown print all")
+    form = read_form(options)
+    notes: tuple[str, ...] = ()
+    if form == "text" and shown is not None and len(shown) < len(rows):
+        notes = (f"{len(rows) - len(shown)} more; --json, --csv and --markdown print all",)
+        rows = [rows[place] for place in shown]
+    mark = Column("", lambda row: "*" if row is best else "", forms=("text",))
+    print_tables([Table((mark, *columns), rows, notes=notes, name="settings")], form, {"node": node})
 
 
 _KINDS = (

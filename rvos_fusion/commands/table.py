@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import json
-import sys
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +17,14 @@ from rvos.formats import find_format
 from rvos_fusion.commands.entrants import open_one, open_several
 from rvos_fusion.commands.recipe_options import add_recipe_options, open_recipe
 from rvos_fusion.commands.sample_table import print_samples
-from rvos_fusion.commands.stability_table import list_stability, print_stability
-from rvos_fusion.commands.table_forms import Cell, Form, add_forms, read_form, write_csv, write_markdown
+from rvos_fusion.commands.stability_table import list_csv_columns, tabulate_stability
+from rvos_fusion.commands.table_forms import add_forms, read_form
 from rvos_fusion.scores.comparison import score_rows
 from rvos_fusion.scores.oracle import OracleRow, measure_oracles
 from rvos_fusion.scores.scoring import score_nodes
 from rvos_fusion.scores.steadiness import Steadiness, measure_steadiness
 from rvos_fusion.scores.tables import TableRow, compare_pairs, make_table
+from rvos_fusion.tables import FORMS, PEOPLE, PROGRAMS, Column, Table, print_tables
 
 _RECIPES = (".yaml", ".yml")
 _PAIRS = "expressions that only one of the two gets right (J&F from 50 on), %"
@@ -72,7 +72,9 @@ def run(options: argparse.Namespace) -> int:
         print_samples(options, form, others)
         return 0
     found = _compare(options, others) if others else _score(options)
-    _PRINTERS[form](found)
+    content = {"videos": found.n_videos} | ({} if found.pairs is None else {"pairs": found.pairs.tolist()})
+    tables = _list_tables(found)
+    print_tables(tables[:1] if form == "csv" else tables, form, content)
     return 0
 
 
@@ -112,115 +114,59 @@ def _compare(options: argparse.Namespace, others: Sequence[str]) -> _Found:
     return _Found(len(scores), make_table(names, scores), compare_pairs(scores) if options.pairs else None)
 
 
-def _print_json(found: _Found) -> None:
-    content: dict[str, Any] = {"videos": found.n_videos, "rows": [asdict(row) for row in found.rows]}
+def _list_tables(found: _Found) -> list[Table]:
+    """Return the scores, and below them what else was asked for."""
+    tables = [_tabulate_scores(found)]
     if found.pairs is not None:
-        content["pairs"] = found.pairs.tolist()
+        tables.append(_tabulate_pairs([row.node for row in found.rows], found.pairs))
     if found.oracles is not None:
-        content["oracle"] = [asdict(row) for row in found.oracles]
+        node = next(row.node for row in reversed(found.rows) if row.input_of is None)
+        note = f"above: what was there and {node} did not choose; what lacks to 100 was not there"
+        tables.append(Table(_ORACLE, found.oracles, notes=(note,), name="oracle"))
     if found.steadiness is not None:
-        content["stability"] = [asdict(row) for row in found.steadiness]
-    json.dump(content, sys.stdout, indent=1)
-    print()
+        tables.append(tabulate_stability(found.steadiness))
+    return tables
 
 
-def _print_csv(found: _Found) -> None:
-    headings: tuple[str, ...] = ("node", "J", "F", "J&F", "targets", "gain", "low", "high", "input_of")
-    rows: list[tuple[Cell, ...]] = [
-        (row.node, row.j, row.f, row.j_and_f, row.targets, row.gain, row.low, row.high, row.input_of)
-        for row in found.rows
-    ]
-    if found.steadiness is not None:
-        headings += ("variance J", "variance J&F", "consistency")
-        rows = [(*row, *_list_steadiness(own)) for row, own in zip(rows, found.steadiness[:-1], strict=True)]
-    print(write_csv(headings, rows), end="")
+def _tabulate_scores(found: _Found) -> Table:
+    last = next((row.input_of for row in found.rows if row.input_of is not None), None)
+    has_targets = found.rows[0].targets is not None
+    notes = [] if last is None else [f"+ further inputs of {last}; their gain is what {last} gains over them"]
+    notes += ["targets: J&F of the sentences that have a target"] if has_targets else []
+    targets = Column("targets", "targets", forms=FORMS if has_targets else PROGRAMS)
+    steady = list_csv_columns(found.steadiness or ())
+    return Table((*_SCORES, targets, *_GAIN, *steady), found.rows, notes=tuple(notes))
 
 
-def _print_markdown(found: _Found) -> None:
-    names = [_name_row(row) for row in found.rows]
-    rows = [
-        (name, row.j, row.f, row.j_and_f, "" if row.gain is None else f"{row.gain:+.2f}", _show_interval(row))
-        for name, row in zip(names, found.rows, strict=True)
-    ]
-    print(write_markdown(("node", "J", "F", "J&F", "gain", "95 % interval"), rows), end="")
-    if found.pairs is not None:
-        differing = [(row.node, *(100 * pair).tolist()) for row, pair in zip(found.rows, found.pairs, strict=True)]
-        print(f"\n{_PAIRS}\n")
-        print(write_markdown(("", *(row.node for row in found.rows)), differing), end="")
-    if found.oracles is not None:
-        best = [(f"{row.name}, {row.node}", row.j, row.f, row.j_and_f, row.gap) for row in found.oracles]
-        print()
-        print(write_markdown(("best choice by ground truth", "J", "F", "J&F", "above"), best), end="")
-    if found.steadiness is not None:
-        print()
-        print(write_markdown(*list_stability(found.steadiness)), end="")
+def _tabulate_pairs(nodes: Sequence[str], pairs: NDArray[np.float64]) -> Table:
+    """Return how differently the nodes fail."""
+    columns = [Column(node, itemgetter(place + 1), ".1f") for place, node in enumerate(nodes)]
+    rows = [(node, *(100 * pair).tolist()) for node, pair in zip(nodes, pairs, strict=True)]
+    return Table((Column("", itemgetter(0)), *columns), rows, title=_PAIRS, name="pairs")
 
 
-def _print_text(found: _Found) -> None:
-    print_table(found.rows)
-    if found.pairs is not None:
-        print_pairs([row.node for row in found.rows], found.pairs)
-    if found.oracles is not None:
-        print_oracles(next(row.node for row in reversed(found.rows) if row.input_of is None), found.oracles)
-    if found.steadiness is not None:
-        print_stability(found.steadiness)
+def name_row(row: Any) -> str:
+    """Return the name of a row: further inputs have a mark before theirs."""
+    return str(row.node) if row.input_of is None else f"+ {row.node}"
 
 
-_PRINTERS: Mapping[Form, Callable[[_Found], None]] = {
-    "text": _print_text,
-    "json": _print_json,
-    "csv": _print_csv,
-    "markdown": _print_markdown,
-}
+def _show_interval(row: Any) -> str | None:
+    return None if row.low is None else f"[{row.low:+.2f}, {row.high:+.2f}]"
 
 
-def _list_steadiness(own: Steadiness) -> tuple[float, float, float]:
-    return own.variance_j, own.variance_j_and_f, own.consistency
-
-
-def _name_row(row: TableRow) -> str:
-    return row.node if row.input_of is None else f"+ {row.node}"
-
-
-def _show_interval(row: TableRow) -> str:
-    return "" if row.gain is None else f"[{row.low:+.2f}, {row.high:+.2f}]"
-
-
-def print_oracles(node: str, rows: Sequence[OracleRow]) -> None:
-    """Print the best choices beside what was chosen."""
-    names = [f"{row.name}, {row.node}" for row in rows]
-    width = max(len(name) for name in names)
-    print(f"\n{'best choice by ground truth':{width}}  {'J':>6} {'F':>6} {'J&F':>6}  {'above':>6}  95 % interval")
-    for name, row in zip(names, rows, strict=True):
-        figures = f"{row.j:>6.2f} {row.f:>6.2f} {row.j_and_f:>6.2f}  {row.gap:>+6.2f}"
-        print(f"{name:{width}}  {figures}  [{row.low:+.2f}, {row.high:+.2f}]")
-    print(f"above: what was there and {node} did not choose; what lacks to 100 was not there")
-
-
-def print_pairs(nodes: Sequence[str], pairs: NDArray[np.float64]) -> None:
-    """Print how differently the nodes fail."""
-    width = max(len(node) for node in nodes)
-    print(f"\n{_PAIRS}")
-    print(" " * width + "".join(f"  {node:>{max(len(node), 5)}}" for node in nodes))
-    for node, row in zip(nodes, pairs, strict=True):
-        cells = (f"  {100 * value:>{max(len(other), 5)}.1f}" for other, value in zip(nodes, row, strict=True))
-        print(f"{node:{width}}{''.join(cells)}")
-
-
-def print_table(rows: Sequence[TableRow]) -> None:
-    """Print the rows."""
-    width = max([len(_name_row(row)) for row in rows] + [4])
-    targets = "" if rows[0].targets is None else f" {'targets':>7}"
-    print(f"{'node':{width}}  {'J':>6} {'F':>6} {'J&F':>6}{targets}  {'gain':>6}  95 % interval")
-    for row in rows:
-        line = f"{_name_row(row):{width}}  {row.j:>6.2f} {row.f:>6.2f} {row.j_and_f:>6.2f}"
-        if row.targets is not None:
-            line += f" {row.targets:>7.2f}"
-        if row.gain is not None:
-            line += f"  {row.gain:>+6.2f}  {_show_interval(row)}"
-        print(line)
-    last = next((row.input_of for row in rows if row.input_of is not None), None)
-    if last is not None:
-        print(f"+ further inputs of {last}; their gain is what {last} gains over them")
-    if targets:
-        print("targets: J&F of the sentences that have a target")
+_MEANS = (Column("J", "j"), Column("F", "f"), Column("J&F", "j_and_f"))
+_LIMITS = (
+    Column("low", "low", forms=PROGRAMS),
+    Column("high", "high", forms=PROGRAMS),
+    Column("95 % interval", _show_interval, forms=PEOPLE),
+)
+_SCORES = (Column("node", "node", forms=PROGRAMS), Column("node", name_row, forms=PEOPLE), *_MEANS)
+_GAIN = (Column("gain", "gain", "+.2f"), *_LIMITS, Column("input_of", "input_of", forms=PROGRAMS))
+_ORACLE = (
+    Column("best choice by ground truth", lambda row: f"{row.name}, {row.node}", forms=PEOPLE),
+    Column("name", "name", forms=PROGRAMS),
+    Column("node", "node", forms=PROGRAMS),
+    *_MEANS,
+    Column("above", "gap", "+.2f"),
+    *_LIMITS,
+)

@@ -33,17 +33,6 @@ class NodeSummary:
         self.seconds += outcome.seconds
         self.n_bytes += outcome.n_bytes
 
-    def as_json(self) -> dict[str, object]:
-        """Return the row for `--json`."""
-        return {
-            "node": self.node,
-            "done": self.done,
-            "reused": self.reused,
-            "failed": self.failed,
-            "seconds": round(self.seconds, 3),
-            "bytes": self.n_bytes,
-        }
-
 
 class Tally:
     """What became of the tasks of a run, counted as they are settled; its size does not depend on their number."""
@@ -111,17 +100,6 @@ class _Reason:
 
     text: str
     count: int = 1
-
-
-def print_summary(rows: Sequence[NodeSummary]) -> None:
-    """Print the closing table."""
-    width = max([len(row.node) for row in rows] + [4])
-    print(f"{'node':{width}}  {'done':>6} {'reused':>6} {'failed':>6} {'seconds':>9} {'size':>9}")
-    for row in rows:
-        print(
-            f"{row.node:{width}}  {row.done:>6} {row.reused:>6} {row.failed:>6} "
-            f"{row.seconds:>9.1f} {format_size(row.n_bytes):>9}"
-        )
 
 
 def format_size(n_bytes: int) -> str:

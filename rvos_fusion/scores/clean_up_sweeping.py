@@ -11,13 +11,13 @@ import numpy as np
 
 from fusion.clean_up import CleanUpRules
 from rvos.evaluation.evaluator import SelectedTruth
+from rvos.evaluation.resampling import resample_gain
 from rvos.formats import Dataset, open_evaluator
 from rvos.videos import Video
 from rvos_fusion.kinds.capabilities import Cleaner
 from rvos_fusion.kinds.clean_up import clean
 from rvos_fusion.planning.results import Results, VideoResults
 from rvos_fusion.scores.scoring import Values
-from rvos_fusion.scores.tables import resample_gain
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from fusion.sweeps import Setting, list_shares
 from fusion.votes import read_members
 from rvos.errors import FusionError
 from rvos.evaluation.evaluator import SelectedTruth
+from rvos.evaluation.resampling import resample_gain
 from rvos.formats import Dataset, open_evaluator
 from rvos.masks.mask_sequences import MaskSequence, by_expression
 from rvos.masks.runs import Runs, tracklet_iou
@@ -26,7 +27,6 @@ from rvos.videos import Video
 from rvos_fusion.kinds.capabilities import Combination
 from rvos_fusion.planning.results import Results, VideoResults
 from rvos_fusion.scores.sweeping import sweep_video
-from rvos_fusion.scores.tables import resample_gain
 
 Values = NDArray[np.float64]
 _RIGHT = 0.5

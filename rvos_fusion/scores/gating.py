@@ -20,6 +20,7 @@ from fusion.gate import (
     sum_counts,
 )
 from rvos.errors import FusionError
+from rvos.evaluation.resampling import draw, find_limits
 from rvos.formats import Dataset, open_evaluator
 from rvos.videos import Video
 from rvos_fusion.kinds.capabilities import Gate
@@ -27,8 +28,6 @@ from rvos_fusion.kinds.gate import erase
 from rvos_fusion.planning.results import Results
 
 Values = NDArray[np.float64]
-_RESAMPLES = 2000
-_LIMITS = (2.5, 97.5)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -140,10 +139,7 @@ def compare(plain: Values, fitted: Values, held_out: Values) -> GateGain:
     return GateGain(scores[0], scores[1], scores[2], low, high)
 
 
-def resample_final(before: Values, after: Values, *, seed: int = 0) -> tuple[float, float]:
+def resample_final(before: Values, after: Values) -> tuple[float, float]:
     """Return the 95 % interval of the gain of Final in per cent, videos drawn with replacement."""
-    n_videos = len(before)
-    drawn = np.random.default_rng(seed).multinomial(n_videos, np.full(n_videos, 1 / n_videos), _RESAMPLES)
-    gains = [score_counts(row @ after).final - score_counts(row @ before).final for row in drawn]
-    low, high = np.percentile(gains, _LIMITS)
-    return float(low), float(high)
+    drawn = draw(len(before))
+    return find_limits(np.array([score_counts(row @ after).final - score_counts(row @ before).final for row in drawn]))

@@ -18,13 +18,13 @@ from rvos.evaluation.evaluator import SelectedTruth
 from rvos.evaluation.expressions import ExpressionJudge
 from rvos.evaluation.measures import score
 from rvos.evaluation.outlines import Outlines
+from rvos.evaluation.resampling import resample_gain
 from rvos.formats import Dataset, find_format, open_evaluator
 from rvos.masks.runs import Runs, unite
 from rvos.videos import Video
 from rvos_fusion.kinds.capabilities import Chooser
 from rvos_fusion.kinds.offers import Offer, check_sizes
 from rvos_fusion.planning.results import Results, VideoResults
-from rvos_fusion.scores.tables import resample_gain
 
 Values = NDArray[np.float64]
 _TOGETHER = 8

@@ -12,12 +12,12 @@ from rvos.errors import InputError
 from rvos.evaluation.average_precision import resample_precision
 from rvos.evaluation.evaluator import SelectedTruth
 from rvos.evaluation.figures.samples import THRESHOLDS
+from rvos.evaluation.resampling import resample_gain
 from rvos.evaluation.results import SampleScore
 from rvos.evaluation.samples import SampleEvaluator
 from rvos.formats import Dataset, open_evaluator
 from rvos.videos import Video
 from rvos_fusion.planning.results import Results, VideoResults
-from rvos_fusion.scores.tables import resample_gain
 
 _PRECISION_DRAWS = 400
 _LIMITS = (2.5, 97.5)

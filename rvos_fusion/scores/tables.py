@@ -8,11 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from rvos.evaluation.resampling import resample_gain
 from rvos_fusion.scores.scoring import VideoScores, average, average_targets
 
-_RESAMPLES = 2000
 _RIGHT = 0.5
-_LIMITS = (2.5, 97.5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,16 +73,3 @@ def compare_pairs(scores: Sequence[VideoScores]) -> NDArray[np.float64]:
     is_right = values >= _RIGHT
     differs: NDArray[np.float64] = (is_right[:, None] != is_right[None]).mean(axis=2)
     return differs
-
-
-def resample_gain(differences: NDArray[np.float64], counts: NDArray[np.int64], *, seed: int = 0) -> tuple[float, float]:
-    """Return the 95 % interval of a mean difference over expressions, videos drawn with replacement.
-
-    Args:
-        differences: for each video the sum over its expressions.
-        counts: expressions of each video.
-    """
-    drawn = np.random.default_rng(seed).multinomial(len(counts), np.full(len(counts), 1 / len(counts)), _RESAMPLES)
-    means = (drawn @ differences) / np.maximum(drawn @ counts, 1)
-    low, high = np.percentile(means, _LIMITS)
-    return float(low), float(high)

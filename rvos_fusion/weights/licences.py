@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -131,13 +131,6 @@ def _is_own(path: Path) -> bool:
     return isinstance(entries, dict) and any(name in entries for name in _OWN_ENTRIES)
 
 
-def explain(sources: Iterable[Source]) -> Iterator[str]:
-    """Yield a line for each source."""
-    for source in sources:
-        by = f"; name {source.attribution}" if source.attribution else ""
-        nodes = f" ({', '.join(source.nodes)})" if source.nodes else ""
-        if source.is_known:
-            yield f"{source.what} {source.path}: {source.licence}{by}{nodes}"
-        else:
-            place = Path(source.path).parent / STATEMENTS
-            yield f"{source.what} {source.path}: unknown{by}{nodes}; state it in {place}"
+def name_statements(source: Source) -> Path:
+    """Return the file in which the licence of a source can be stated."""
+    return Path(source.path).parent / STATEMENTS

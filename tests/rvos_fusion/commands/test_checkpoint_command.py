@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import pickle
+import re
 from pathlib import Path
 
 import pytest
@@ -68,8 +69,8 @@ def test_missing_and_unexpected_keys_are_named(tmp_path: Path, capsys: pytest.Ca
     assert main(["checkpoint", str(path)]) == 1
     printed = capsys.readouterr().out
     assert "does NOT load" in printed
-    assert "missing: controller.layers.0.weight" in printed
-    assert "unexpected: extra.weight" in printed
+    assert re.search(r"missing +controller\.layers\.0\.weight$", printed, re.MULTILINE)
+    assert re.search(r"unexpected +extra\.weight$", printed, re.MULTILINE)
 
 
 def test_values_that_are_not_finite_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -79,7 +80,7 @@ def test_values_that_are_not_finite_are_named(tmp_path: Path, capsys: pytest.Cap
     path = tmp_path / "network.safetensors"
     save_network(path, "referformer", network.config, network)
     assert main(["checkpoint", str(path)]) == 1
-    assert "NaN or infinity in: query_embed.weight" in capsys.readouterr().out
+    assert re.search(r"NaN or infinity in +query_embed\.weight\n", capsys.readouterr().out)
 
 
 def test_an_unknown_file_shows_how_its_keys_start(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -69,7 +69,7 @@ def test_a_sweep_of_a_clean_up_starts_with_the_masks_as_they_are(
     assert dropped["gain"] == pytest.approx(dropped["j_and_f"] - plain["j_and_f"])
     assert dropped["low"] <= dropped["gain"] <= dropped["high"]
     assert main(options) == 0
-    assert capsys.readouterr().out.splitlines()[2].startswith("*     0.1")
+    assert capsys.readouterr().out.splitlines()[2].split()[:2] == ["*", "0.1"]
 
 
 @pytest.mark.parametrize(

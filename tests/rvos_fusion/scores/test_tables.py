@@ -12,11 +12,12 @@ import pytest
 from PIL import Image
 from small_data import write_split
 
+from rvos.evaluation.resampling import resample_gain
 from rvos.formats import open_dataset, open_evaluator
 from rvos.masks.stored.store import Store
 from rvos_fusion.commands.cli import main
 from rvos_fusion.scores.scoring import VideoScores
-from rvos_fusion.scores.tables import compare_pairs, make_table, resample_gain
+from rvos_fusion.scores.tables import compare_pairs, make_table
 
 
 @pytest.fixture

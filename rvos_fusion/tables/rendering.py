@@ -1,0 +1,116 @@
+"""Tables as text for terminals and pipes, CSV for spreadsheets, Markdown for papers and issues, JSON for programs."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import shutil
+import sys
+from collections.abc import Callable, Mapping, Sequence
+
+from rvos_fusion.tables.table import Column, Form, Table
+
+_UNFOLDED = 100_000
+"""Width of a page where nothing is folded."""
+_GAP = 2
+_NOTHING: Mapping[str, object] = {}
+_NARROWEST = 12
+
+
+def print_tables(tables: Sequence[Table], form: Form, content: Mapping[str, object] = _NOTHING) -> None:
+    """Print tables below each other; text is folded to the width of a terminal, and never where it goes elsewhere.
+
+    Args:
+        content: what the JSON object holds beside the tables, or in place of one of their name.
+    """
+    if form == "json":
+        print_json({**content, **{table.name: table.as_json() for table in tables if table.name not in content}})
+        return
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    print("\n".join(render(table, form, width=width) for table in tables), end="")
+
+
+def print_json(content: Mapping[str, object]) -> None:
+    """Print one JSON object, in letters that every terminal has."""
+    print(json.dumps(content, indent=1))
+
+
+def render(table: Table, form: Form, *, width: int | None = None) -> str:
+    """Return a table with a line break at the end.
+
+    Args:
+        width: columns of the terminal that text is folded to; None: every row is one line.
+    """
+    return _render_text(table, width) if form == "text" else _RENDERERS[form](table)
+
+
+def _render_text(table: Table, width: int | None) -> str:
+    # Not at the top: most commands print one table at their end, some none.
+    from rich.console import Console
+    from rich.table import Table as Grid
+    from rich.text import Text
+
+    page = io.StringIO()
+    console = Console(file=page, width=_UNFOLDED, color_system=None, force_terminal=False, legacy_windows=False)
+    grid = Grid(box=None, show_header=table.has_headings, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="")
+    columns, least = table.columns_of("text"), -_GAP
+    for column in columns:
+        cells = [column.show(row) for row in table.rows]
+        longest = max(Text(line).cell_len for cell in [column.heading, *cells] for line in [*cell.split("\n")])
+        # Numbers and names are never cut; of long text a part of a line is enough.
+        narrowest = min(longest, _NARROWEST) if column.folds else longest
+        least += narrowest + _GAP
+        grid.add_column(
+            Text(column.heading),
+            justify="right" if _is_numeric(column, table) else "left",
+            min_width=narrowest,
+            no_wrap=not column.folds,
+            overflow="fold",
+        )
+    for row in table.rows:
+        grid.add_row(*(Text(column.show(row)) for column in columns))
+    given = _UNFOLDED if width is None else width
+    for part, most in ((Text(table.title), given), (grid, max(given, least)), (Text("\n".join(table.notes)), given)):
+        if part:
+            console.print(part, width=most, overflow="fold")
+    return "".join(f"{line.rstrip()}\n" for line in page.getvalue().splitlines())
+
+
+def _render_csv(table: Table) -> str:
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    columns = table.columns_of("csv")
+    writer.writerow([column.heading for column in columns])
+    for row in table.rows:
+        cells = (column.cell(row) for column in columns)
+        writer.writerow([" ".join(cell) if isinstance(cell, tuple) else cell for cell in cells])
+    return stream.getvalue()
+
+
+def _render_markdown(table: Table) -> str:
+    columns = table.columns_of("markdown")
+    lines = [
+        [column.heading for column in columns],
+        ["---:" if _is_numeric(column, table) else "---" for column in columns],
+        *([_escape(column.show(row)) for column in columns] for row in table.rows),
+    ]
+    text = "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
+    title = f"{table.title}\n\n" if table.title else ""
+    return title + text + "".join(f"\n{note}\n" for note in table.notes)
+
+
+def _is_numeric(column: Column, table: Table) -> bool:
+    """Tell whether a column stands to the right: with a word among its numbers too."""
+    return any(isinstance(column.cell(row), int | float) for row in table.rows)
+
+
+def _escape(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
+
+
+_RENDERERS: Mapping[Form, Callable[[Table], str]] = {
+    "json": lambda table: json.dumps(table.as_json(), indent=1) + "\n",
+    "csv": _render_csv,
+    "markdown": _render_markdown,
+}
