@@ -22,7 +22,7 @@ FLOORS = (
     ("rvos_fusion/recipe",),
     ("rvos_fusion/kinds",),
     ("rvos_fusion/parity",),
-    ("rvos_fusion/training", "rvos_fusion/synthetic"),
+    ("rvos_fusion/training", "rvos_fusion/synthetic", "rvos_fusion/tables"),
     ("runners", "propagate", "fusion"),
     ("third_party",),
     ("rvos",),

@@ -94,7 +94,7 @@ def _list(options: argparse.Namespace) -> None:
 _HUB = (
     Column("name", lambda row: row[0]),
     Column("licence", lambda row: FAMILIES[row[1].family].licence),
-    Column("address", lambda row: row[1].address, folds=True),
+    Column("address", lambda row: row[1].address),
     Column("files", lambda row: row[1].files, forms=("json",)),
 )
 _DRIVES = (

@@ -7,6 +7,7 @@ import io
 import json
 import shutil
 import sys
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
 
 from rvos_fusion.tables.table import Column, Form, Table
@@ -16,6 +17,7 @@ _UNFOLDED = 100_000
 _GAP = 2
 _NOTHING: Mapping[str, object] = {}
 _NARROWEST = 12
+_HEADING_WIDTHS = (16, 12, 8)
 
 
 def print_tables(tables: Sequence[Table], form: Form, content: Mapping[str, object] = _NOTHING) -> None:
@@ -54,27 +56,45 @@ def _render_text(table: Table, width: int | None) -> str:
     page = io.StringIO()
     console = Console(file=page, width=_UNFOLDED, color_system=None, force_terminal=False, legacy_windows=False)
     grid = Grid(box=None, show_header=table.has_headings, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="")
-    columns, least = table.columns_of("text"), -_GAP
-    for column in columns:
-        cells = [column.show(row) for row in table.rows]
-        longest = max(Text(line).cell_len for cell in [column.heading, *cells] for line in [*cell.split("\n")])
-        # Numbers and names are never cut; of long text a part of a line is enough.
-        narrowest = min(longest, _NARROWEST) if column.folds else longest
-        least += narrowest + _GAP
+    columns = table.columns_of("text")
+    given = _UNFOLDED if width is None else width
+    for heading_width in (_UNFOLDED, *_HEADING_WIDTHS):
+        fitted = [_fit_column(column, table, heading_width) for column in columns]
+        least_width = sum(least + _GAP for _, least in fitted) - _GAP
+        if least_width <= given:
+            break
+    for column, (heading, least) in zip(columns, fitted, strict=True):
         grid.add_column(
-            Text(column.heading),
+            Text(heading),
             justify="right" if _is_numeric(column, table) else "left",
-            min_width=narrowest,
+            min_width=least,
             no_wrap=not column.folds,
             overflow="fold",
         )
     for row in table.rows:
         grid.add_row(*(Text(column.show(row)) for column in columns))
-    given = _UNFOLDED if width is None else width
-    for part, most in ((Text(table.title), given), (grid, max(given, least)), (Text("\n".join(table.notes)), given)):
+    title, notes = Text(table.title), Text("\n".join(table.notes))
+    for part, most in ((title, given), (grid, max(given, least_width)), (notes, given)):
         if part:
-            console.print(part, width=most, overflow="fold")
+            console.print(part, width=most, overflow="fold", crop=False)
     return "".join(f"{line.rstrip()}\n" for line in page.getvalue().splitlines())
+
+
+def _fit_column(column: Column, table: Table, heading_width: int) -> tuple[str, int]:
+    """Return a heading and the least width of its column: numbers and names are never cut.
+
+    Args:
+        heading_width: fold a longer heading at words, but not narrower than what stands below it.
+    """
+    from rich.cells import cell_len
+
+    heading = column.heading
+    below = max((cell_len(line) for row in table.rows for line in column.show(row).split("\n")), default=0)
+    if column.folds:
+        return heading, max(cell_len(heading), min(below, _NARROWEST))
+    words = [cell_len(word) for word in heading.split()]
+    least = max([below, min(cell_len(heading), heading_width), *words])
+    return textwrap.fill(heading, max(least, 1), break_long_words=False, break_on_hyphens=False), least
 
 
 def _render_csv(table: Table) -> str:

@@ -93,5 +93,15 @@ def test_tables_share_one_json_object(capsys: pytest.CaptureFixture[str]) -> Non
     assert content == {"videos": 3, "others": "these instead", "rows": [{"node": "a"}, {"node": "fusion"}]}
 
 
+def test_headings_are_folded_where_a_terminal_is_narrow() -> None:
+    table = Table((Column("node", "node"), Column("a long heading of it", "score")), ROWS)
+    assert render(table, "text", width=26).splitlines() == [
+        "          a long heading",
+        "node               of it",
+        "a                  12.35",
+        "fusion              2.00",
+    ]
+
+
 def test_a_table_without_rows_is_its_headings() -> None:
     assert render(Table(COLUMNS, ()), "text") == "node  J&F  gain, %  members\n"
