@@ -24,12 +24,14 @@ class Expression:
         text: the sentence as the file has it.
         object_ids: annotated objects that it refers to; empty where the data has none.
         has_target: False where the data says that it refers to nothing.
+        kind: what decides it, where the data says so, such as `motion`.
     """
 
     id: str
     text: str
     object_ids: tuple[str, ...] = ()
     has_target: bool = True
+    kind: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -150,7 +150,8 @@ def _read_expression(name: str, value: object, where: str, object_ids: ObjectIds
     if "\0" in text:
         raise InputError(f"{where}: the sentence {ascii(text)[:60]} holds a zero byte; correct it")
     # Only an empty list says so; where the key is absent, the annotation is.
-    return Expression(name, text, object_ids(entry, where), has_target=entry.get("anno_id") != [])
+    has_target, kind = entry.get("anno_id") != [], entry.get("kind")
+    return Expression(name, text, object_ids(entry, where), has_target, kind if isinstance(kind, str) else "")
 
 
 def read_object_id(entry: Mapping[str, Any], where: str) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from rvos.errors import InputError
 from rvos.evaluation.expressions import TargetEvaluator
 from rvos.files.json_files import expect_list, expect_object, parse_json
 from rvos.files.trees import FolderTree, Tree, open_data
+from rvos.formats.annotation_folders import read_categories
 from rvos.formats.archives.files import MaskArchive
 from rvos.formats.base import Format, Licence
 from rvos.formats.expressions import (
@@ -40,7 +41,9 @@ def open_split(root: Path, split: str) -> Dataset:
     folders = (place / split / "JPEGImages", place / "JPEGImages" / split, place / "JPEGImages")
     images = choose_image_folder(folders, listed)
     videos = tuple(video.with_images(images or folders[0]) for video in listed)
-    return Dataset("mevis", root, split, videos, images, _find_truth(tree, split, images is not None))
+    return Dataset(
+        "mevis", root, split, videos, images, _find_truth(tree, split, images is not None), read_categories(tree, split)
+    )
 
 
 def _find_truth(tree: Tree, split: str, has_images: bool) -> TruthReader | None:

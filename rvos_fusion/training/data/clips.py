@@ -83,7 +83,7 @@ class VideoClipSettings:
         frames: of a clip.
         sampling: "around": every `step`-th frame is the centre of a sample; "windows": consecutive
             windows in which the object appears; "spread": one sample an expression, over the whole video; "annotated":
-            the window around a single annotated frame, for "a2d-sentences".
+            the window around a single annotated frame, where the layout has such.
         step: of the centres, in annotated frames.
         motion: so often as the others, expressions that only motion decides are samples.
         categories: of `meta.json`, in the order of a network's class logits; empty: one class for all objects.
@@ -100,8 +100,11 @@ class VideoClipSettings:
     def __post_init__(self) -> None:
         if len(set(self.categories)) < len(self.categories):
             raise ConfigError("categories: one stands there twice; name each once")
-        if (self.sampling == "annotated") != (self.folder.layout == "a2d-sentences"):
-            raise ConfigError("sampling: annotated and layout: a2d-sentences belong together; set both or neither")
+        if (self.sampling == "annotated") != self.folder.has_samples:
+            raise ConfigError(
+                "sampling: annotated and a layout of single frames, such as a2d-sentences, belong together; "
+                "set both or neither"
+            )
 
 
 class VideoClips:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from rvos.errors import InputError
-from rvos.files.json_files import expect_object, read_json
-from rvos.videos import Expression, Video
-from rvos_fusion.training.data.a2d import open_a2d
-from rvos_fusion.training.data.mevis import open_mevis
+from rvos.videos import Video
+from rvos_fusion.training.data.sentences import open_labelled
 from rvos_fusion.training.data.videos import LabelledVideo, VideoFolder
 
 
@@ -18,48 +15,12 @@ def open_videos(folder: VideoFolder, *, window: int | None = None) -> list[Label
     """Return the labelled videos of a split, sorted by name.
 
     Args:
-        window: frames around each annotated one, in the layout that has single ones.
+        window: frames around each annotated one, in data sets that have single ones.
 
     Raises:
         InputError: annotation files are missing or damaged, or there are no videos.
     """
-    if folder.layout == "mevis":
-        return open_mevis(folder)
-    if folder.layout == "a2d-sentences":
-        return open_a2d(folder, window=window)
-    if folder.layout != "ref-youtube-vos":
-        return open_plain_videos(folder)
-    expressions = _read_videos(folder.root / "meta_expressions" / folder.split / "meta_expressions.json")
-    listing = folder.root / folder.split / "meta.json"
-    meta = _read_videos(listing) if listing.is_file() else {}
-    names = sorted(expressions)[: folder.videos]
-    if not names:
-        raise InputError(f"{folder.root}: split {folder.split} has no videos; check the folder")
-    return [_open_video(folder, name, expressions[name], meta.get(name, {})) for name in names]
-
-
-def _read_videos(path: Path) -> dict[str, Any]:
-    content = expect_object(read_json(path), where=str(path)).get("videos")
-    return expect_object(content, where=f"{path}: videos")
-
-
-def _open_video(folder: VideoFolder, name: str, entry: Mapping[str, Any], meta: Mapping[str, Any]) -> LabelledVideo:
-    pictures, masks = (folder.root / folder.split / part / name for part in ("JPEGImages", "Annotations"))
-    try:
-        frames = tuple(str(frame) for frame in entry["frames"])
-        expressions = tuple(
-            Expression(str(key), str(value["exp"]), (str(value["obj_id"]),) if "obj_id" in value else ())
-            for key, value in entry["expressions"].items()
-        )
-        kinds = {str(key): str(value.get("kind", "")) for key, value in entry["expressions"].items()}
-        categories = {
-            str(key): str(value["category"]) for key, value in meta.get("objects", {}).items() if "category" in value
-        }
-    except (KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{folder.root}: video {name} of {folder.split} lacks {error}; get the file again") from None
-    video = Video(name, frames, expressions, tuple(pictures / f"{frame}.jpg" for frame in frames))
-    labels = [masks / f"{frame}.png" for frame in frames]
-    return LabelledVideo(video, labels, categories=categories, kinds=kinds, in_memory=folder.in_memory)
+    return open_labelled(folder, window=window) if folder.has_sentences else open_plain_videos(folder)
 
 
 def open_plain_videos(folder: VideoFolder) -> list[LabelledVideo]:

@@ -5,19 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rvos.errors import InputError
+from rvos.errors import ConfigError, InputError
 from rvos.files.atomic import read_whole
 from rvos.files.images import LARGEST_IMAGE_FILE
+from rvos.formats import FORMATS, find_format
 from rvos.masks.mask_images import decode_with_mode
-from rvos.settings import Size
+from rvos.settings import Size, nearest, show
 from rvos.videos import Video
 
-Layout = Literal["ref-youtube-vos", "mevis", "a2d-sentences", "youtube-vos", "davis17", "images"]
+PLAIN_LAYOUTS = ("youtube-vos", "davis17", "images")
+"""Layouts without sentences."""
 
 
 class LabelledVideo:
@@ -122,18 +123,33 @@ class VideoFolder:
     Args:
         root: folder with `meta_expressions` and one folder a split, or of another layout.
         split: name of the split; it needs `Annotations`.
-        layout: "ref-youtube-vos", "mevis", "a2d-sentences" or, without expressions: "youtube-vos"
-            (`<split>/JPEGImages/<video>`), "davis17" (`ImageSets/2017/<split>.txt`) or "images"
-            (`JPEGImages/<name>.jpg`, one-frame videos).
+        layout: a format of `rvos.formats` or, without expressions: "youtube-vos" (`<split>/JPEGImages/<video>`),
+            "davis17" (`ImageSets/2017/<split>.txt`) or "images" (`JPEGImages/<name>.jpg`, one-frame videos).
         videos: at most so many, the first by name; None: all.
         in_memory: keep decoded frames (about 1 MB for twelve frames of 128x224).
     """
 
     root: Path
     split: str = "train"
-    layout: Layout = "ref-youtube-vos"
+    layout: str = "ref-youtube-vos"
     videos: Size | None = None
     in_memory: bool = False
+
+    def __post_init__(self) -> None:
+        if self.layout not in (*FORMATS, *PLAIN_LAYOUTS):
+            raise ConfigError(
+                f"layout {show(self.layout)} is unknown; {nearest(self.layout, (*FORMATS, *PLAIN_LAYOUTS))}"
+            )
+
+    @property
+    def has_sentences(self) -> bool:
+        """Whether the layout is that of a data set of referring expressions."""
+        return self.layout not in PLAIN_LAYOUTS
+
+    @property
+    def has_samples(self) -> bool:
+        """Whether single frames are annotated."""
+        return self.has_sentences and find_format(self.layout).has_samples
 
 
 def object_of(video: LabelledVideo, number: int) -> int:
