@@ -33,9 +33,9 @@ from runners.networks.referformer.network import ReferFormer
 from runners.networks.soc import network as soc
 from runners.networks.soc.network import SOC
 from runners.networks.soc.types import SOCOutputs
+from runners.networks.text.bert import Text
 from runners.networks.uninext import masks as uninext_masks
 from runners.networks.uninext.fusion import BiAttention
-from runners.networks.uninext.language import Text
 from runners.networks.uninext.network import Uninext, pad_frames
 
 _LIMIT = 50000.0

@@ -150,18 +150,20 @@ def windowed_peaks() -> tuple[float, float]:
 
 def print_windowed_peaks() -> None:
     """Print both peaks of a small network on frames of 180x320; run in a process of its own."""
+    from runners.base import ModelSettings
     from runners.networks.text.tokenizers import SmallTokens
     from runners.passes.clip_runner import ClipProtocol
-    from runners.passes.options import ReferringOptions
-    from runners.referring import ReferringRunner
+    from runners.passes.referring_runner import run_referring
+    from runners.referring import ReferringOptions
     from rvos.videos import Expression, Video
 
     text = TextConfig(vocab_size=256, hidden=64, layers=2, heads=2, intermediate=64, max_tokens=32)
     config = ReferFormerConfig(
         backbone="resnet_tiny", text=text, hidden_dim=64, encoder_layers=2, decoder_layers=2, feedforward=128
     )
-    clips = ClipProtocol(short_side=180, smallest=29, window=WINDOW, overlap=4, keep_soft=False)
-    runner = ReferringRunner(
+    settings = ModelSettings("referformer", Path(), window=WINDOW, overlap=4, keep_soft=False)
+    clips = ClipProtocol(settings, short_side=180, smallest=29)
+    runner = run_referring(
         ReferFormer(config), SmallTokens(), torch.device("cpu"), clips=clips, options=ReferringOptions()
     )
     expressions = (Expression("0", "the red circle"), Expression("1", "the star"))

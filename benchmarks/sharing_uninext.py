@@ -19,11 +19,11 @@ from torch.utils._pytree import tree_leaves
 from benchmarks.plain_referring import plain_uninext
 from benchmarks.rows import Row
 from benchmarks.timing import fastest, paired
+from runners.networks.text.bert import Text
 from runners.networks.uninext.config import RELEASED, UninextConfig
-from runners.networks.uninext.language import Text
+from runners.networks.uninext.frames import count_tokens
 from runners.networks.uninext.network import Selection, Uninext, pad_frames
-from runners.passes.options import CPU_TOKENS_AT_ONCE, TOKENS_AT_ONCE
-from runners.uninext_frames import count_tokens
+from runners.passes.frame_runner import CPU_TOKENS_AT_ONCE, TOKENS_AT_ONCE
 
 _WORDS = 12
 _ALONE = 2

@@ -1,21 +1,23 @@
-"""What a runner is: frames and expressions of one video in, mask sequences out."""
+"""What a runner is: frames and expressions of one video in, mask sequences out; and what a recipe may say of one."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal, Protocol, get_args
+from typing import TYPE_CHECKING, Annotated, Literal, Protocol, get_args
 
-from runners.passes.test_time import TestTime
+from runners.test_time import TestTime
 from rvos.errors import ConfigError
 from rvos.masks.mask_sequences import KeepSoft, MaskSequence
 from rvos.settings import Range, Size
 from rvos.videos import Expression, Video
 
+if TYPE_CHECKING:
+    import torch
+
 Precision = Literal["float32", "float16", "bfloat16"]
 OptionValue = str | int | float | bool
-_SEE_CLIPS = ("soc", "mutr", "referformer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +51,6 @@ class ModelSettings:
     test_time: TestTime | None = None
 
     def __post_init__(self) -> None:
-        if self.test_time is not None and self.runner not in _SEE_CLIPS:
-            raise ConfigError(
-                f"{self.runner}: test_time is for networks that see clips ({', '.join(_SEE_CLIPS)}); remove it"
-            )
         # One value for one meaning: results must not be made again for another spelling.
         if self.keep_soft == "uint8":
             object.__setattr__(self, "keep_soft", True)
@@ -68,3 +66,57 @@ class Runner(Protocol):
     def segment(self, video: Video, expressions: Sequence[Expression]) -> Iterator[MaskSequence]:
         """Yield one mask sequence for each expression, in their order."""
         ...
+
+
+class BuildRunner(Protocol):
+    """How a runner is made."""
+
+    def __call__(self, settings: ModelSettings, *, device: torch.device) -> Runner:
+        """Return the loaded runner; torch and the network are imported only here.
+
+        Args:
+            device: on `meta` no weights are read: what is wrong with settings and files shows as it would on any other.
+
+        Raises:
+            ConfigError: settings that the network does not have, or an unusable tokeniser folder.
+            CheckpointError: the checkpoint cannot be read safely, or does not fit.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class RunnerKind:
+    """A network as recipes know it.
+
+    Args:
+        name: in a recipe.
+        options: dataclass of what may stand under `options:`.
+        sees_clips: frames are looked at together, so that windows and views of a video have a meaning.
+        words: whose tokeniser the released networks need.
+        version: raised when the same settings and files give other masks: results of before are made again.
+    """
+
+    name: str
+    options: type
+    build: BuildRunner
+    sees_clips: bool = True
+    words: str = "roberta-base"
+    version: int = 1
+
+    @property
+    def module(self) -> str:
+        """Where it is described."""
+        return self.build.__module__
+
+    def check(self, settings: ModelSettings) -> None:
+        """Refuse settings that a network of single frames does not have.
+
+        Raises:
+            ConfigError: windows, or views of a clip.
+        """
+        if self.sees_clips:
+            return
+        if settings.test_time is not None:
+            raise ConfigError(f"{self.name}: test_time is for networks that see clips; remove it")
+        if settings.window is not None or settings.overlap:
+            raise ConfigError(f"{self.name}: works frame by frame; drop window and overlap")

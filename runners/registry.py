@@ -1,24 +1,25 @@
-"""The runners by name, imported only when built."""
+"""The runners by name; none of them imports its network before it is built."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from importlib import import_module
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from runners import mutr, referformer, soc, uninext
+from runners.base import ModelSettings, Runner, RunnerKind
 from rvos.errors import ConfigError
-from rvos.versions import Listed
 
 if TYPE_CHECKING:
     import torch
 
-    from runners.base import ModelSettings, Runner
-
-RUNNERS: Mapping[str, Listed] = {
-    "soc": Listed("runners.soc", version=1),
-    "mutr": Listed("runners.mutr", version=1),
-    "referformer": Listed("runners.referformer", version=1),
-    "uninext": Listed("runners.uninext", version=1),
+RUNNERS: Mapping[str, RunnerKind] = {
+    one.name: one
+    for one in (
+        soc.RUNNER,
+        mutr.RUNNER,
+        referformer.RUNNER,
+        uninext.RUNNER,
+    )
 }
 
 
@@ -30,10 +31,7 @@ def check_runner(settings: ModelSettings) -> None:
 
 
 def build_runner(settings: ModelSettings, *, device: torch.device) -> Runner:
-    """Return the loaded runner that `settings` names; each runner module has `build(settings, device=...)`.
-
-    Args:
-        device: on `meta` no weights are read: what is wrong with settings and files shows as it would on any other.
+    """Return the loaded runner that `settings` name; see `BuildRunner`.
 
     Raises:
         ConfigError: no runner of that name, or settings that the network does not have.
@@ -41,5 +39,6 @@ def build_runner(settings: ModelSettings, *, device: torch.device) -> Runner:
     """
     if settings.runner not in RUNNERS:
         raise ConfigError(f"runner {settings.runner!r} is unknown; choose one of {', '.join(RUNNERS)}")
-    build: Callable[..., Runner] = import_module(RUNNERS[settings.runner].module).build
-    return build(settings, device=device)
+    kind = RUNNERS[settings.runner]
+    kind.check(settings)
+    return kind.build(settings, device=device)

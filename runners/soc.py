@@ -3,63 +3,58 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
-
-from runners.base import ModelSettings
-from runners.checkpoints.loading import read_checkpoint
-from runners.checkpoints.resources import check_backbone, open_tokens
-from runners.networks.soc.checkpoints import load_soc
-from runners.networks.soc.network import SOC
-from runners.networks.soc.types import VisualFeatures
-from runners.networks.text.text_encoder import TextFeatures
-from runners.networks.text.tokenizers import Tokens
-from runners.passes.clip_runner import ClipProtocol, ClipRunner, find_centre
-from runners.passes.options import SOCOptions
+from runners.base import ModelSettings, Runner, RunnerKind
 from rvos.errors import ConfigError
-from rvos.settings import load
+from rvos.settings import Size, load
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from runners.networks.soc.types import VisualFeatures
+    from runners.networks.text.text_encoder import TextFeatures
 
 _SMALLEST = 8
 
 
-class SOCRunner(ClipRunner[VisualFeatures]):
-    """A loaded SOC; scores are the probabilities of the chosen query slot."""
+@dataclass(frozen=True, slots=True)
+class SOCOptions:
+    """SOC's own settings in a recipe.
 
-    def __init__(
-        self, network: SOC, tokens: Tokens, device: torch.device, *, clips: ClipProtocol, output_layer: int = 0
-    ) -> None:
-        super().__init__(tokens, device, clips)
-        self.network, self.output_layer = network.to(device).eval(), output_layer
-
-    def encode_video(self, frames: Tensor) -> VisualFeatures:
-        """Return the maps of a clip."""
-        if self.clips.centre_only:
-            return self.network.encode_video(frames, annotated=find_centre(frames))
-        return self.network.encode_video(frames)
-
-    def encode_text(self, ids: Tensor, attention_mask: Tensor) -> TextFeatures:
-        """Return the features of an expression."""
-        return self.network.encode_text(ids, attention_mask)
-
-    def choose(self, visual: VisualFeatures, texts: Sequence[TextFeatures]) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield the best query slot of every expression."""
-        for text in texts:
-            chosen = self.network.segment(visual, text, output_layer=self.output_layer)
-            yield chosen.mask_logits, chosen.scores
-
-
-def build(settings: ModelSettings, *, device: torch.device) -> SOCRunner:
-    """Return the runner; the backbone and the number of classes are read off the checkpoint.
-
-    Options: those of `SOCOptions`.
-
-    Raises:
-        CheckpointError: the checkpoint is damaged, or is not SOC's.
-        ConfigError: unknown options, a decoder layer that does not exist, or a tokeniser that does not fit.
+    Args:
+        short_side: of the network input in pixels, less where the long one would pass `long_side`.
+        output_layer: decoder layer that speaks: 0 as officially, -1 the last.
+        lower_case: lower-case expressions and collapse their blanks, as in training; officially they are read raw.
+        centre_only: look at all frames of a clip and answer for the middle one alone, T = 1 behind the backbone, as
+            published for A2D- and JHMDB-Sentences; the other frames stay without a mask.
     """
+
+    short_side: Size = 360
+    long_side: Size = 640
+    output_layer: int = 0
+    lower_case: bool = False
+    centre_only: bool = False
+
+    def __post_init__(self) -> None:
+        if self.long_side < self.short_side:
+            raise ConfigError(
+                f"short_side {self.short_side} and long_side {self.long_side}; give 1 <= short_side <= long_side"
+            )
+
+
+def build(settings: ModelSettings, *, device: torch.device) -> Runner:
+    """Return the runner; the backbone and the number of classes are read off the checkpoint. See `BuildRunner`."""
+    from runners.checkpoints.loading import read_checkpoint
+    from runners.networks.parts.recognition import check_backbone
+    from runners.networks.soc.checkpoints import load_soc
+    from runners.networks.text.tokenizers import fit_tokens
+    from runners.passes.clip_runner import ClipProtocol, ClipRunner
+
     options = load(SOCOptions, settings.options, where=settings.runner, part="options")
-    clips = ClipProtocol.of(
+    clips = ClipProtocol(
         settings,
         short_side=options.short_side,
         long_side=options.long_side,
@@ -67,14 +62,24 @@ def build(settings: ModelSettings, *, device: torch.device) -> SOCRunner:
         lower_case=options.lower_case,
         centre_only=options.centre_only,
     )
-    network = load_soc(read_checkpoint(settings.checkpoint, outline=device.type == "meta"))
-    check_backbone(settings, network.config.backbone)
+    path = settings.checkpoint
+    network = load_soc(read_checkpoint(path, outline=device.type == "meta"))
+    check_backbone(settings.backbone, network.config.backbone, path=path)
     layers = network.config.decoder_layers
     if not -layers <= options.output_layer < layers:
         raise ConfigError(f"soc: output_layer {options.output_layer}; the network has layers 0 to {layers - 1}")
     text = network.config.text
-    tokens = open_tokens(settings, vocabulary=text.vocab_size, max_tokens=text.max_tokens)
+    tokens = fit_tokens(settings.tokenizer, vocabulary=text.vocab_size, max_tokens=text.max_tokens, where=str(path))
     if settings.compile:
         network.backbone[0].compile()
         network.transformer.encoder.compile()
-    return SOCRunner(network, tokens, device, clips=clips, output_layer=options.output_layer)
+
+    def choose(visual: VisualFeatures, texts: Sequence[TextFeatures]) -> Iterator[tuple[Tensor, Tensor]]:
+        for text in texts:
+            chosen = network.segment(visual, text, output_layer=options.output_layer)
+            yield chosen.mask_logits, chosen.scores
+
+    return ClipRunner(network, choose, tokens, device, clips)
+
+
+RUNNER = RunnerKind("soc", SOCOptions, build)

@@ -44,9 +44,6 @@ COUNTED_ONE_EACH = ("commands", "kinds")
 KNOWN: frozenset[str] = frozenset(
     {
         "fusion: over 16 loose modules",
-        "runners.networks: parts, referformer import each other in a circle",
-        "runners/detectors/uninext.py imports runners.detectors.imported: two rows of a table do not see each other",
-        "runners: base, checkpoints, networks, passes import each other in a circle",
         "rvos_fusion/kinds/ground.py imports rvos_fusion.kinds.masklets: two rows of a table do not see each other",
         "rvos_fusion/kinds/masklets.py imports rvos_fusion.kinds.propagate: two rows of a table do not see each other",
         "rvos_fusion/kinds/propagate.py imports rvos_fusion.kinds.imported: two rows of a table do not see each other",

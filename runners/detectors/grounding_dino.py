@@ -15,7 +15,7 @@ from deaot_toolkit.products import use_direct_products
 from torch import Tensor
 
 from runners.detectors.base import DetectorSettings
-from runners.networks.uninext.language import WordPieces
+from runners.networks.text.word_pieces import WordPieces
 from rvos.errors import CheckpointError, InputError
 from rvos.masks.detections import FrameBoxes, FrameInstances
 from rvos.videos import Video

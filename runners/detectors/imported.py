@@ -20,10 +20,8 @@ from runners.detectors.base import DetectorSettings
 from rvos.errors import InputError
 from rvos.files.json_files import expect_list, expect_object, read_json
 from rvos.language.nouns import is_category
-from rvos.masks.detections import FrameBoxes, FrameInstances
-from rvos.masks.mask_sequences import decode
+from rvos.masks.detections import FrameBoxes, FrameInstances, box_mask
 from rvos.masks.run_lengths import check_run_length
-from rvos.masks.runs import Runs
 from rvos.videos import Video
 
 if TYPE_CHECKING:
@@ -190,14 +188,6 @@ def _read_box(value: Any, runs: bytes | None, size: tuple[int, int], where: str)
         raise InputError(f"{where}: bbox {ascii(value)[:60]}; give [left, top, width, height] in pixels")
     left, top, width, height = numbers
     return left, top, left + width, top + height
-
-
-def box_mask(runs: bytes, size: tuple[int, int]) -> tuple[float, float, float, float]:
-    """Return the smallest box (left, top, right, bottom) around a mask; without a pixel it has no side."""
-    if not Runs.decode([runs], size).starts.size:
-        return (0.0, 0.0, 0.0, 0.0)
-    rows, columns = np.nonzero(decode((runs,), size)[0])
-    return float(columns.min()), float(rows.min()), float(columns.max() + 1), float(rows.max() + 1)
 
 
 def _is_number(value: Any) -> bool:

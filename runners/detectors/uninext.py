@@ -9,10 +9,8 @@ import numpy as np
 
 from runners.base import ModelSettings
 from runners.detectors.base import DetectorSettings
-from runners.detectors.imported import box_mask
-from runners.uninext import Candidates, UninextRunner
-from runners.uninext import build as build_runner
-from rvos.masks.detections import FrameBoxes, FrameInstances
+from runners.passes.frame_runner import Candidates, FrameRunner, load_frame_runner
+from rvos.masks.detections import FrameBoxes, FrameInstances, box_mask
 from rvos.videos import Expression, Video
 
 if TYPE_CHECKING:
@@ -29,7 +27,7 @@ class UninextDetector:
         threshold: queries of a lower score are dropped.
     """
 
-    def __init__(self, runner: UninextRunner, *, threshold: float) -> None:
+    def __init__(self, runner: FrameRunner, *, threshold: float) -> None:
         self._runner = runner
         self._runner.n_best, self._runner.least = QUERIES, threshold
 
@@ -39,7 +37,7 @@ class UninextDetector:
         names = list(dict.fromkeys(name for own in nouns for name in own))
         seen = video.take(frames)
         questions = [Expression(name, name) for name in names]
-        tracks = dict(zip(names, self._runner.find_candidates(seen, questions, size), strict=True)) if names else {}
+        tracks = dict(zip(names, self._runner.look(seen, questions), strict=True)) if names else {}
         return [
             [self._gather({name: tracks[name][place] for name in own}, size) for place in range(len(frames))]
             for own in nouns
@@ -75,4 +73,4 @@ def build(settings: DetectorSettings, *, device: torch.device) -> UninextDetecto
         precision=settings.precision,
         keep_soft=False,
     )
-    return UninextDetector(build_runner(model, device=device), threshold=settings.box_threshold)
+    return UninextDetector(load_frame_runner(model, device=device), threshold=settings.box_threshold)

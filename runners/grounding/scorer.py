@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,17 +12,17 @@ from torch import Tensor
 
 from runners.base import Precision
 from runners.checkpoints.loading import CheckpointFile, build_network, load_strict, read_checkpoint, read_stated_config
-from runners.checkpoints.resources import arithmetic, fit_tokens, memory_advice
 from runners.grounding.settings import GroundingSettings
 from runners.networks.text.text_encoder import IGNORED_TEXT_KEYS, TextConfig
-from runners.networks.text.tokenizers import SmallTokens, Tokens
+from runners.networks.text.tokenizers import Tokens, fit_tokens
+from runners.networks.text.word_pieces import fit_word_pieces
 from runners.networks.tracklets.config import GroundingConfig
 from runners.networks.tracklets.network import GroundingNetwork, Paths, Slots, Words, video_scores
 from runners.networks.tracklets.paths import describe_paths
-from runners.networks.uninext.config import TextSizes
-from runners.networks.uninext.language import WordPieces
+from runners.passes.adapter import TextReader
+from runners.passes.devices import arithmetic, memory_advice
 from runners.passes.frames import read_clip
-from rvos.errors import CheckpointError, ConfigError, InputError
+from rvos.errors import CheckpointError, InputError
 from rvos.masks.grounding import check_tracklets
 from rvos.masks.mask_sequences import decode
 from rvos.masks.tracklets import TrackletSet
@@ -31,7 +30,6 @@ from rvos.videos import Expression, Video
 
 NETWORK_NAME = "tracklet-grounding"
 _FRAMES_AT_ONCE = 8
-_CACHED_TEXTS = 2048
 
 
 class TrackletGrounder:
@@ -55,9 +53,9 @@ class TrackletGrounder:
         where: str = "grounding",
     ) -> None:
         self.network = network.to(device).eval()
-        self._tokens, self._device, self._where = tokens, device, where
+        self._device, self._where = device, where
         self._stride, self._precision = frame_stride, precision
-        self._texts: OrderedDict[str, Words] = OrderedDict()
+        self._texts = TextReader(tokens, lambda ids, mask: self.network.encode_words(ids, mask), device)
 
     def scores(self, video: Video, tracklets: TrackletSet, expressions: Sequence[Expression]) -> NDArray[np.float64]:
         """Return the score of every tracklet for every sentence, `(E, P)` float64; each row sums to 1.
@@ -80,7 +78,7 @@ class TrackletGrounder:
         with memory_advice(video, advice="raise `frame_stride`"), arithmetic(self._device, self._precision):
             slots = self._encode(video, tracklets)
             # One sentence after the other: in a batch, padding would change the rounding of the others.
-            rows = [self._score(slots, self._read(video, expression)) for expression in expressions]
+            rows = [self._score(slots, words) for words in self._texts.read(video, expressions)]
         found = torch.stack(rows).double().cpu().numpy()
         if not np.isfinite(found).all():
             raise CheckpointError(
@@ -114,18 +112,6 @@ class TrackletGrounder:
 
     def _score(self, slots: Slots, words: Words) -> Tensor:
         return video_scores(self.network(slots, words).float(), slots.used)[0]
-
-    def _read(self, video: Video, expression: Expression) -> Words:
-        """Return the words of an expression; a text that was seen before comes from the cache."""
-        text = expression.text
-        if not text.strip():
-            raise InputError(f"{video.id}/{expression.id}: the expression is empty; mend or drop it")
-        if text not in self._texts:
-            ids, mask = self._tokens.encode([text])
-            self._texts[text] = self.network.encode_words(ids.to(self._device), mask.to(self._device))
-            while len(self._texts) > _CACHED_TEXTS:
-                self._texts.popitem(last=False)
-        return self._texts[text]
 
 
 def load_grounder(settings: GroundingSettings, *, device: torch.device) -> TrackletGrounder:
@@ -169,14 +155,4 @@ def fit_grounding_tokens(folder: Path | None, config: GroundingConfig, *, where:
     text, longest = config.text, config.max_words
     if isinstance(text, TextConfig):
         return fit_tokens(folder, vocabulary=text.vocab_size, max_tokens=longest, where=where)
-    if folder is None:
-        if text.vocabulary == TextSizes().vocabulary:
-            raise ConfigError(f"{where}: no tokenizer; set it to a folder with the vocab.txt of bert-base-uncased")
-        return SmallTokens(max_tokens=longest)
-    pieces = WordPieces.from_folder(folder, max_tokens=longest)
-    if pieces.vocabulary_size != text.vocabulary:
-        raise ConfigError(
-            f"{folder}: {pieces.vocabulary_size} word pieces, the network knows {text.vocabulary}; "
-            "give the tokeniser that it was trained with"
-        )
-    return pieces
+    return fit_word_pieces(folder, vocabulary=text.vocabulary, max_tokens=longest, where=where)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
@@ -56,14 +57,24 @@ def read_clip(
         )
     clip = np.empty((len(indices), height, width, 3), np.uint8)
     for place, index in enumerate(indices):
-        frame = video.read_frame(index)
-        if frame.shape[:2] != original:
-            raise InputError(
-                f"{video.id}/{video.frames[index]}: frame is {frame.shape[0]}x{frame.shape[1]} but the first is "
-                f"{original[0]}x{original[1]}; give frames of one size"
-            )
-        clip[place] = np.asarray(Image.fromarray(frame).resize((width, height), Image.Resampling.BILINEAR))
+        frame = Image.fromarray(read_frame(video, index, original))
+        clip[place] = np.asarray(frame.resize((width, height), Image.Resampling.BILINEAR))
     return normalise(torch.from_numpy(clip))
+
+
+def read_frame(video: Video, index: int, original: tuple[int, int]) -> NDArray[np.uint8]:
+    """Return one RGB frame `(H, W, 3)`; all frames of a video have one size, `original`.
+
+    Raises:
+        InputError: it cannot be read, or is of another size.
+    """
+    frame = video.read_frame(index)
+    if frame.shape[:2] != original:
+        raise InputError(
+            f"{video.id}/{video.frames[index]}: frame is {frame.shape[0]}x{frame.shape[1]} but the first is "
+            f"{original[0]}x{original[1]}; give frames of one size"
+        )
+    return frame
 
 
 def normalise(frames: Tensor) -> Tensor:
@@ -114,7 +125,7 @@ def to_mask_sequence(
             f"{video.id}/{expression.id}: logits or scores are not finite; use precision float32 or bfloat16, "
             "or check the checkpoint"
         )
-    soft = SoftMaps.keep(logits.cpu().numpy(), keep_soft) if keep_soft else None
+    soft = SoftMaps.keep(logits.cpu().numpy(), keep_soft)
     return MaskSequence(
         video.id, expression.id, video.frames, size, mask_runs(logits, size), scores.numpy(), key_frame, soft
     )

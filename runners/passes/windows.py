@@ -1,14 +1,8 @@
-"""Long videos in overlapping windows: which frames each window has, and how their results become one."""
+"""Long videos in overlapping windows: which frames each window has."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
-
 from rvos.errors import ConfigError
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 
 def plan_windows(n_frames: int, window: int | None, overlap: int = 0) -> tuple[range, ...]:
@@ -44,19 +38,3 @@ def describe_setting(window: int | None, overlap: int = 0) -> str:
     if window is None:
         return "official: all frames of a video at once"
     return f"windows of at most {window} frames, neighbours share {overlap}"
-
-
-def join_windows(parts: Sequence[Tensor], windows: Sequence[range], n_frames: int) -> Tensor:
-    """Return `(n_frames, ...)`: the results of the windows, averaged where windows overlap.
-
-    Args:
-        parts: `(T_i, ...)` a window, in the order of `windows`.
-    """
-    if len(parts) == 1:
-        return parts[0]
-    total = parts[0].new_zeros((n_frames, *parts[0].shape[1:]))
-    count = total.new_zeros(n_frames)
-    for part, window in zip(parts, windows, strict=True):
-        total[window.start : window.stop] += part
-        count[window.start : window.stop] += 1
-    return total / count.view(-1, *([1] * (total.ndim - 1)))

@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rvos.errors import InputError
+from rvos.masks.mask_sequences import decode
+from rvos.masks.runs import Runs
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -129,3 +131,11 @@ class VideoProposals:
     def of_frame(self, frame: int) -> tuple[Proposal, ...]:
         """Return the proposals of a key frame, best first."""
         return tuple(proposal for proposal in self.proposals if proposal.frame == frame)
+
+
+def box_mask(runs: bytes, size: tuple[int, int]) -> tuple[float, float, float, float]:
+    """Return the smallest box (left, top, right, bottom) around a mask; without a pixel it has no side."""
+    if not Runs.decode([runs], size).starts.size:
+        return (0.0, 0.0, 0.0, 0.0)
+    rows, columns = np.nonzero(decode((runs,), size)[0])
+    return float(columns.min()), float(rows.min()), float(columns.max() + 1), float(rows.max() + 1)

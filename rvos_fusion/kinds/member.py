@@ -8,10 +8,9 @@ from typing import ClassVar, Literal
 
 from runners.base import ModelSettings, Runner
 from runners.outside import GROUP
-from runners.passes.options import OPTIONS
 from runners.passes.windows import describe_setting
 from runners.registry import RUNNERS, build_runner, check_runner
-from rvos.errors import PipelineError
+from rvos.errors import ConfigError, PipelineError
 from rvos.masks.mask_sequences import MaskSequence
 from rvos.plugins import list_entry_points
 from rvos.settings import Form, nearest, show
@@ -43,7 +42,8 @@ class MemberNode(Node):
     def forms(cls) -> tuple[Form, ...]:
         """The networks with their options, a program, and whatever else is a user's own."""
         networks = [
-            Form(ModelSettings, narrowed={"runner": Literal[name], "options": OPTIONS[name]}) for name in RUNNERS
+            Form(ModelSettings, narrowed={"runner": Literal[name], "options": kind.options})
+            for name, kind in RUNNERS.items()
         ]
         return (*networks, *outside_forms())
 
@@ -60,7 +60,13 @@ class MemberNode(Node):
         model = entry.load(ModelSettings)
         if model is None:
             return None
-        entry.check_part("options", OPTIONS[model.runner])
+        kind = RUNNERS[model.runner]
+        entry.check_part("options", kind.options)
+        try:
+            kind.check(model)
+        except ConfigError as error:
+            entry.note(str(error))
+            return None
         return cls(entry.name, entry.line, entry.stage, model)
 
     def inputs(self) -> tuple[str, ...]:
@@ -75,7 +81,7 @@ class MemberNode(Node):
         if model.tokenizer is None:
             return (checkpoint,)
         advice = "no such tokeniser folder; correct the path"
-        words = "bert-base-uncased" if model.runner == "uninext" else "roberta-base"
+        words = RUNNERS[model.runner].words
         return (checkpoint, NodeFile(model.tokenizer, "tokeniser", advice, "settings", words))
 
     def settings(self) -> object:

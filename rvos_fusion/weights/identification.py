@@ -83,7 +83,7 @@ def _is_referring(file: CheckpointFile, name: str, prefix: str, *, without: str 
 
 def _referring(file: CheckpointFile, name: str, config_type: Any, network_type: Any) -> Identity:
     from runners.networks.parts.recognition import infer_backbone, name_backbone
-    from runners.networks.parts.released import IGNORED_KEYS
+    from runners.networks.referformer.checkpoints import IGNORED_KEYS
 
     stated = read_stated_config(file, name, config_type)
     if stated is not None:
@@ -121,8 +121,8 @@ def identify_uninext(file: CheckpointFile) -> Identity | None:
     stated = _stated(file)
     if (stated is not None and stated[0] != "uninext") or not _has(file, "detr.detr."):
         return None
+    from runners.networks.uninext.checkpoints import backbone_renames, recognise_backbone, unread_keys, untie
     from runners.networks.uninext.config import RELEASED, UninextConfig
-    from runners.networks.uninext.loading import backbone_renames, recognise_backbone, unread_keys, untie
     from runners.networks.uninext.network import Uninext
 
     name = recognise_backbone(file.state)

@@ -15,7 +15,8 @@ from runners.base import ModelSettings
 from runners.checkpoints.loading import save_network
 from runners.networks.referformer.network import ReferFormer, ReferFormerConfig
 from runners.networks.text.text_encoder import TextConfig
-from runners.referring import ReferringRunner, most_confident
+from runners.passes.clip_runner import ClipRunner
+from runners.passes.referring_runner import find_surest
 from runners.registry import build_runner
 from rvos.errors import CheckpointError, ConfigError, InputError
 from rvos.videos import Expression
@@ -31,11 +32,11 @@ def write_network(folder: Path, kind: str) -> Path:
     return path
 
 
-def build(folder: Path, kind: str, **changes: Any) -> ReferringRunner:
+def build(folder: Path, kind: str, **changes: Any) -> ClipRunner[Any]:
     options = {"short_side": 48} | changes.pop("options", {})
     settings = ModelSettings(kind, write_network(folder, kind), options=options, **changes)
     runner = build_runner(settings, device=CPU)
-    assert isinstance(runner, ReferringRunner)
+    assert isinstance(runner, ClipRunner)
     return runner
 
 
@@ -120,8 +121,8 @@ def test_half_precision_stays_near(tmp_path: Path) -> None:
 def test_the_surest_frame_can_be_the_key_frame(tmp_path: Path) -> None:
     logits = torch.full((3, 4, 4), -5.0)
     logits[0, :2], logits[2, 0, 0] = 1.0, 4.0
-    assert most_confident(logits) == 2
-    assert most_confident(torch.full((3, 4, 4), -5.0)) == 0
+    assert find_surest(logits) == 2
+    assert find_surest(torch.full((3, 4, 4), -5.0)) == 0
     video = write_video(tmp_path / "frames")
     (sequence,) = build(tmp_path, "mutr", options={"key_frame": "confidence"}).segment(video, video.expressions[:1])
     (official,) = build(tmp_path, "mutr").segment(video, video.expressions[:1])

@@ -17,8 +17,9 @@ from runners.networks.referformer.mutr import Mutr, MutrConfig
 from runners.networks.referformer.network import ReferFormer, ReferFormerConfig
 from runners.networks.soc.network import SOC
 from runners.networks.soc.types import SOCConfig
+from runners.networks.text.bert import TextSizes
 from runners.networks.text.text_encoder import TextConfig
-from runners.networks.uninext.config import ConvNextSizes, TextSizes, UninextConfig
+from runners.networks.uninext.config import ConvNextSizes, UninextConfig
 from runners.networks.uninext.network import Uninext
 from runners.registry import RUNNERS, build_runner
 from rvos.errors import ConfigError, InputError

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,8 +18,8 @@ from runners.networks.soc.network import SOC
 from runners.networks.soc.types import SOCConfig
 from runners.networks.text.text_encoder import TextConfig
 from runners.networks.text.tokenizers import SmallTokens
+from runners.passes.clip_runner import ClipRunner
 from runners.registry import build_runner
-from runners.soc import SOCRunner
 from rvos.errors import CheckpointError, ConfigError, InputError
 from rvos.videos import Expression, Video
 
@@ -64,9 +65,9 @@ def settings(checkpoint: Path, **changes: object) -> ModelSettings:
     return dataclasses.replace(ModelSettings("soc", checkpoint, options=options), **changes)  # type: ignore[arg-type]
 
 
-def build(checkpoint: Path, **changes: object) -> SOCRunner:
+def build(checkpoint: Path, **changes: object) -> ClipRunner[Any]:
     runner = build_runner(settings(checkpoint, **changes), device=CPU)
-    assert isinstance(runner, SOCRunner)
+    assert isinstance(runner, ClipRunner)
     return runner
 
 

@@ -12,13 +12,13 @@ from PIL import Image
 
 from runners.base import ModelSettings, OptionValue
 from runners.checkpoints.loading import save_network
+from runners.networks.text.bert import TextSizes
 from runners.networks.text.tokenizers import SmallTokens
-from runners.networks.uninext.config import ConvNextSizes, TextSizes, UninextConfig
+from runners.networks.uninext.config import ConvNextSizes, UninextConfig
+from runners.networks.uninext.frames import count_tokens, finish, input_size, keep_logits, normalise, resize_frame
 from runners.networks.uninext.network import Uninext, pad_frames
-from runners.passes.options import CPU_TOKENS_AT_ONCE
+from runners.passes.frame_runner import CPU_TOKENS_AT_ONCE, FrameRunner
 from runners.registry import build_runner
-from runners.uninext import UninextRunner
-from runners.uninext_frames import count_tokens, finish, input_size, keep_logits, normalise, resize_frame
 from rvos.errors import CheckpointError, ConfigError, InputError
 from rvos.masks.mask_sequences import MaskSequence, decode
 from rvos.videos import Expression, Video
@@ -76,9 +76,9 @@ def settings(checkpoint: Path, **changes: object) -> ModelSettings:
     return dataclasses.replace(ModelSettings("uninext", checkpoint), **changes)  # type: ignore[arg-type]
 
 
-def build(checkpoint: Path, **changes: object) -> UninextRunner:
+def build(checkpoint: Path, **changes: object) -> FrameRunner:
     runner = build_runner(settings(checkpoint, **changes), device=CPU)
-    assert isinstance(runner, UninextRunner)
+    assert isinstance(runner, FrameRunner)
     return runner
 
 
@@ -321,7 +321,7 @@ def test_a_sentence_may_mean_several_objects(checkpoint: Path, video: Video) -> 
     nothing = list(build(checkpoint, options={"several": 1.0}).segment(video, EXPRESSIONS))
     runner = build(checkpoint, keep_soft=False)
     runner.n_best = CONFIG.queries
-    tracks = runner.find_candidates(video, EXPRESSIONS, (61, 90))
+    tracks = runner.find(video, EXPRESSIONS)
     for expression, track in enumerate(tracks):
         united = np.stack([decode(frame.runs, (61, 90)).any(0) for frame in track])
         np.testing.assert_array_equal(everything[expression].masks(), united)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
 
 from torch import Tensor
 
-from runners.networks.backbones.table import BACKBONES, BackboneConfig
+from runners.networks.backbones.table import BACKBONES, BackboneConfig, find_backbone
+from rvos.errors import ConfigError
 
 _BODY = "backbone.0.body."
 
@@ -21,31 +24,31 @@ def count_children(state: Mapping[str, Tensor], prefix: str) -> int:
     return len({match[1] for name in state if (match := pattern.match(name))})
 
 
-def infer_backbone(state: Mapping[str, Tensor], prefix: str = _BODY) -> BackboneConfig | None:
-    """Return the sizes of the backbone under `prefix`, or None where there is none of ours.
+def infer_backbone(state: Mapping[str, Tensor]) -> BackboneConfig | None:
+    """Return the sizes of the backbone in a state dict, or None where there is none of ours.
 
     Stochastic depth leaves no trace in a checkpoint and is 0 here.
     """
-    if f"{prefix}conv1.weight" in state:
-        depths = tuple(count_children(state, f"{prefix}layer{stage}.") for stage in (1, 2, 3, 4))
-        frozen = f"{prefix}bn1.running_mean" in state
-        return _config("resnet", state[f"{prefix}conv1.weight"], depths, norm="frozen" if frozen else "group")
-    if f"{prefix}stem.0.weight" in state:
-        depths = tuple(count_children(state, f"{prefix}stages.{stage}.blocks.") for stage in range(4))
-        return _config("convnext", state[f"{prefix}stem.0.weight"], depths)
-    if f"{prefix}patch_embed1.proj.weight" in state:
-        depths = tuple(count_children(state, f"{prefix}blocks{stage}.") for stage in (1, 2, 3))
+    if f"{_BODY}conv1.weight" in state:
+        depths = tuple(count_children(state, f"{_BODY}layer{stage}.") for stage in (1, 2, 3, 4))
+        frozen = f"{_BODY}bn1.running_mean" in state
+        return _config("resnet", state[f"{_BODY}conv1.weight"], depths, norm="frozen" if frozen else "group")
+    if f"{_BODY}stem.0.weight" in state:
+        depths = tuple(count_children(state, f"{_BODY}stages.{stage}.blocks.") for stage in range(4))
+        return _config("convnext", state[f"{_BODY}stem.0.weight"], depths)
+    if f"{_BODY}patch_embed1.proj.weight" in state:
+        depths = tuple(count_children(state, f"{_BODY}blocks{stage}.") for stage in (1, 2, 3))
         # Its 12 heads leave no trace in shapes.
-        return _config("convmae", state[f"{prefix}patch_embed1.proj.weight"], depths, (12,))
-    if f"{prefix}patch_embed.proj.weight" in state:
-        return _infer_swin(state, prefix)
+        return _config("convmae", state[f"{_BODY}patch_embed1.proj.weight"], depths, (12,))
+    if f"{_BODY}patch_embed.proj.weight" in state:
+        return _infer_swin(state)
     return None
 
 
-def _infer_swin(state: Mapping[str, Tensor], prefix: str) -> BackboneConfig | None:
-    kernel = state[f"{prefix}patch_embed.proj.weight"]
-    depths = tuple(count_children(state, f"{prefix}layers.{stage}.blocks.") for stage in range(4))
-    tables = [f"{prefix}layers.{stage}.blocks.0.attn.relative_position_bias_table" for stage in range(4)]
+def _infer_swin(state: Mapping[str, Tensor]) -> BackboneConfig | None:
+    kernel = state[f"{_BODY}patch_embed.proj.weight"]
+    depths = tuple(count_children(state, f"{_BODY}layers.{stage}.blocks.") for stage in range(4))
+    tables = [f"{_BODY}layers.{stage}.blocks.0.attn.relative_position_bias_table" for stage in range(4)]
     if not all(name in state for name in tables):
         return None
     heads = tuple(state[name].shape[-1] if state[name].ndim else 0 for name in tables)
@@ -62,13 +65,24 @@ def _config(
 
 def name_backbone(config: BackboneConfig) -> str | None:
     """Return the name of a released backbone with these sizes, or None."""
-    for name, known in BACKBONES.items():
-        if (known.kind, known.width, known.depths, known.heads, known.norm) == (
-            config.kind,
-            config.width,
-            config.depths,
-            config.heads,
-            config.norm,
-        ):
-            return name
-    return None
+
+    def sizes(one: BackboneConfig) -> BackboneConfig:
+        return replace(one, drop_path=0.0)
+
+    return next((name for name, known in BACKBONES.items() if sizes(known) == sizes(config)), None)
+
+
+def check_backbone(name: str | None, found: BackboneConfig, *, path: Path) -> None:
+    """Refuse a name of a backbone that is unknown, or that is not the one in the checkpoint `path`.
+
+    Raises:
+        ConfigError: the recipe names another backbone.
+    """
+    if name is None:
+        return
+    wanted = find_backbone(name)
+    if (wanted.kind, wanted.width, wanted.depths) != (found.kind, found.width, found.depths):
+        raise ConfigError(
+            f"{path}: its backbone is {found.kind} of width {found.width} and depths {found.depths}, "
+            f"not {name}; correct `backbone` or leave it out"
+        )

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 
 from torch import Tensor
 
 from runners.checkpoints.loading import CheckpointFile, build_network, load_strict, read_stated_config
 from runners.networks.backbones.table import BackboneConfig
+from runners.networks.parts.recognition import count_children, infer_backbone
 from runners.networks.soc.network import SOC
 from runners.networks.soc.types import SOCConfig
 from runners.networks.text.text_encoder import IGNORED_TEXT_KEYS, TextConfig
@@ -17,8 +19,7 @@ from rvos.errors import CheckpointError
 # The challenge's files call the clip-level transformer by an older name.
 RENAMES = ((r"^vita\.", "voc."),)
 IGNORED = (*IGNORED_TEXT_KEYS, r"\.relative_position_index$", r"total_params$", r"total_ops$")
-_BODY = "backbone.0.body."
-_SWIN_HEAD, _TEXT_HEAD = 32, 64
+_TEXT_HEAD = 64
 _DROP_PATH = 0.2
 
 
@@ -50,7 +51,7 @@ def load_soc(file: CheckpointFile, config: SOCConfig | None = None) -> SOC:
 def infer_config(file: CheckpointFile) -> SOCConfig:
     """Return the sizes that the shapes of an official file tell.
 
-    Heads leave no trace in shapes: 8 in the transformers, 32 channels each in Swin, 64 each in the language model.
+    Heads leave no trace in shapes: 8 in the transformers, 64 channels each in the language model.
 
     Raises:
         CheckpointError: entries that every SOC checkpoint has are missing.
@@ -63,11 +64,11 @@ def infer_config(file: CheckpointFile) -> SOCConfig:
             channels=state["query_embed.weight"].shape[1],
             queries=state["query_embed.weight"].shape[0],
             classes=state["class_embed.0.weight"].shape[0],
-            encoder_layers=_count(state, r"transformer\.encoder\.layers\.(\d+)\."),
-            decoder_layers=_count(state, r"transformer\.decoder\.layers\.(\d+)\."),
+            encoder_layers=count_children(state, "transformer.encoder.layers."),
+            decoder_layers=count_children(state, "transformer.decoder.layers."),
             feedforward=state["transformer.encoder.layers.0.linear1.weight"].shape[0],
-            voc_encoder_layers=_count(state, r"voc\.enc_self_attn\.(\d+)\."),
-            voc_decoder_layers=_count(state, r"voc\.transformer_ffn_layers\.(\d+)\."),
+            voc_encoder_layers=count_children(state, "voc.enc_self_attn."),
+            voc_decoder_layers=count_children(state, "voc.transformer_ffn_layers."),
             mask_channels=state["spatial_decoder.out_lay.weight"].shape[0],
             pyramid_widths=tuple(state[f"spatial_decoder.lay{stage}.weight"].shape[0] for stage in range(1, 6)),
         )
@@ -79,19 +80,11 @@ def infer_config(file: CheckpointFile) -> SOCConfig:
         raise CheckpointError(f"{file.path}: no SOC checkpoint, its tensors have too few axes; get it again") from None
 
 
-def _count(state: Mapping[str, Tensor], pattern: str) -> int:
-    """Return how many different numbers the names that match `pattern` carry."""
-    return len({match[1] for name in state if (match := re.match(pattern, name))})
-
-
 def _infer_backbone(state: Mapping[str, Tensor]) -> BackboneConfig:
-    if f"{_BODY}conv1.weight" in state:
-        depths = tuple(_count(state, rf"backbone\.0\.body\.layer{stage}\.(\d+)\.") for stage in range(1, 5))
-        return BackboneConfig("resnet", state[f"{_BODY}conv1.weight"].shape[0], depths)
-    width = state[f"{_BODY}patch_embed.proj.weight"].shape[0]
-    depths = tuple(_count(state, rf"backbone\.0\.body\.layers\.{stage}\.blocks\.(\d+)\.") for stage in range(4))
-    heads = tuple(width * 2**stage // _SWIN_HEAD for stage in range(4))
-    return BackboneConfig("video_swin", width, depths, heads, drop_path=_DROP_PATH)
+    found = infer_backbone(state)
+    if found is None:
+        raise KeyError("a backbone (backbone.0.body.*)")
+    return replace(found, drop_path=_DROP_PATH)
 
 
 def _infer_text(state: Mapping[str, Tensor]) -> TextConfig:
@@ -99,7 +92,7 @@ def _infer_text(state: Mapping[str, Tensor]) -> TextConfig:
     return TextConfig(
         vocab_size=words.shape[0],
         hidden=words.shape[1],
-        layers=_count(state, r"text_encoder\.encoder\.layer\.(\d+)\."),
+        layers=count_children(state, "text_encoder.encoder.layer."),
         heads=words.shape[1] // _TEXT_HEAD,
         intermediate=state["text_encoder.encoder.layer.0.intermediate.dense.weight"].shape[0],
         # Two rows of the table are no positions: see `build_roberta`.

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import Protocol
@@ -23,7 +24,9 @@ from rvos.errors import ConfigError, InputError
 
 BOS, PAD, EOS, UNKNOWN = 0, 1, 2, 3
 _FIRST_WORD = 4
-_SHOWN = 60
+_ROBERTA_VOCABULARY = 50265
+SHOWN_TEXT = 60
+"""Characters of an expression that warnings show."""
 # A tokeniser that was set up wrongly gives ids without complaint, so a few known ones are compared.
 KNOWN_IDS: Mapping[str, tuple[int, ...]] = {
     "Hello world": (31414, 232),
@@ -31,6 +34,15 @@ KNOWN_IDS: Mapping[str, tuple[int, ...]] = {
     "the person on the right": (627, 621, 15, 5, 235),
 }
 _logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class SpecialIds:
+    """Ids before and after an expression, and behind the shorter ones of a batch."""
+
+    first: int = BOS
+    last: int = EOS
+    padding: int = PAD
 
 
 class Tokens(Protocol):
@@ -85,7 +97,7 @@ class RobertaTokens:
 
     def encode(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
         """Return ids and mask; see `Tokens`."""
-        return _to_batch(texts, [self.pieces(text) for text in texts], self._max_tokens)
+        return to_batch(texts, [self.pieces(text) for text in texts], self._max_tokens)
 
 
 def _read_tokenizer(folder: Path) -> Tokenizer:
@@ -140,21 +152,55 @@ class SmallTokens:
         if unknown:
             _logger.warning("%d words are not in the small vocabulary: %s", len(unknown), ", ".join(unknown[:8]))
         pieces = [[self._ids.get(word, UNKNOWN) for word in words] for words in split]
-        return _to_batch(texts, pieces, self._max_tokens)
+        return to_batch(texts, pieces, self._max_tokens)
 
 
-def _to_batch(texts: Sequence[str], pieces: Sequence[list[int]], max_tokens: int) -> tuple[Tensor, Tensor]:
-    """Return ids and mask of tokenised texts, with special tokens, cut to `max_tokens`."""
+def to_batch(
+    texts: Sequence[str], pieces: Sequence[list[int]], max_tokens: int, special: SpecialIds | None = None
+) -> tuple[Tensor, Tensor]:
+    """Return ids and mask of tokenised texts, with special tokens, cut to `max_tokens`; see `Tokens`."""
     if not texts:
         raise InputError("tokeniser: no expressions; give at least one")
+    special = special or SpecialIds()
     rows = []
     for text, ids in zip(texts, pieces, strict=True):
         if not ids or not text.strip():
             raise InputError(f"expression {text!r}: it has no words; give a sentence")
         if len(ids) + 2 > max_tokens:
-            _logger.warning("expression %r...: %d tokens, cut to %d", text[:_SHOWN], len(ids) + 2, max_tokens)
-        rows.append([BOS, *ids[: max_tokens - 2], EOS])
+            _logger.warning("expression %r...: %d tokens, cut to %d", text[:SHOWN_TEXT], len(ids) + 2, max_tokens)
+        rows.append([special.first, *ids[: max_tokens - 2], special.last])
+    # Padded to the longest, not to a fixed length as officially: padding changes nothing but the time.
     longest = max(len(row) for row in rows)
-    batch = torch.tensor([row + [PAD] * (longest - len(row)) for row in rows], dtype=torch.int64)
+    batch = torch.tensor([row + [special.padding] * (longest - len(row)) for row in rows], dtype=torch.int64)
     lengths = torch.tensor([len(row) for row in rows])
     return batch, (torch.arange(longest) < lengths[:, None]).long()
+
+
+def fit_tokens(folder: Path | None, *, vocabulary: int, max_tokens: int, where: str) -> Tokens:
+    """Return the tokeniser of roberta-base in a folder, or the small one of the demo networks.
+
+    Args:
+        vocabulary: rows of the network's word table.
+        max_tokens: positions of the network.
+        where: what messages call the network.
+
+    Raises:
+        ConfigError: the files are missing, or do not fit the network.
+    """
+    if folder is not None:
+        if vocabulary < _ROBERTA_VOCABULARY:
+            raise ConfigError(
+                f"{where}: reads the small word list ({vocabulary} ids), not roberta-base; drop `tokenizer`"
+            )
+        return RobertaTokens.from_folder(folder, max_tokens=max_tokens)
+    if vocabulary >= _ROBERTA_VOCABULARY:
+        raise ConfigError(
+            f"{where}: reads roberta-base tokens; give `tokenizer`, a folder with its vocab.json and merges.txt"
+        )
+    tokens = SmallTokens(max_tokens=max_tokens)
+    if tokens.vocabulary_size > vocabulary:
+        raise ConfigError(
+            f"{where}: knows {vocabulary} word ids, the word list has {tokens.vocabulary_size}; "
+            "give a network that knows as many"
+        )
+    return tokens

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 from runners.networks.backbones.table import BACKBONES, BackboneConfig
+from runners.networks.text.bert import TextSizes
 from runners.networks.text.text_encoder import TextConfig
-from runners.networks.uninext.config import TextSizes
 from rvos.errors import ConfigError
 from rvos.settings import Chance, Count, Range, Size
 

@@ -12,11 +12,11 @@ from deaot_toolkit.products import use_direct_products
 from torch import Tensor, nn
 
 from runners.networks.backbones.table import Backbone
+from runners.networks.text.bert import TextEncoder
 from runners.networks.text.text_encoder import TextConfig, build_roberta
 from runners.networks.tracklets.config import GroundingConfig
 from runners.networks.tracklets.paths import PATH_FEATURES
 from runners.networks.tracklets.pooling import average_area, pool_masks
-from runners.networks.uninext.language import TextEncoder
 
 _FIRST_DEVIATION = 0.02
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Annotated
 
 from runners.networks.backbones.resnet import NormKind
+from runners.networks.text.bert import TextSizes
 from rvos.errors import ConfigError
 from rvos.settings import Chance, Count, Range, Size
 
@@ -92,20 +93,6 @@ class VitSizes:
 
 
 BackboneSizes = ResNetSizes | ConvNextSizes | VitSizes
-
-
-@dataclass(frozen=True, slots=True)
-class TextSizes:
-    """BERT; defaults are bert-base-uncased."""
-
-    vocabulary: Size = 30522
-    width: Size = 768
-    layers: Count = 12
-    heads: Count = 12
-    feed_forward: Size = 3072
-    positions: Size = 512
-    max_tokens: Size = 256
-    dropout: Chance = 0.1
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from runners.networks.text.bert import Text
 from runners.networks.uninext.config import UninextConfig
-from runners.networks.uninext.language import Text
 from runners.networks.uninext.visual import Visual
 
 # Of the released networks: far above any score in float32, it keeps halves from overflowing.

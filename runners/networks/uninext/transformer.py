@@ -18,10 +18,10 @@ from runners.networks.attention.deformable_transformer import (
 )
 from runners.networks.attention.positions import interleaved_sine
 from runners.networks.parts.heads import Perceptron
+from runners.networks.text.bert import Text
 from runners.networks.uninext.config import N_LEVELS, UninextConfig
 from runners.networks.uninext.fusion import BiAttention, Fused, FusionLayer
 from runners.networks.uninext.heads import ProposalScore
-from runners.networks.uninext.language import Text
 from runners.networks.uninext.proposals import Proposals, anchor_boxes, anchor_logits, pick, usable_anchors
 from runners.networks.uninext.visual import Visual
 

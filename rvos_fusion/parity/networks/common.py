@@ -18,7 +18,7 @@ from runners.networks.backbones.table import build_backbone, resize_mask
 from runners.networks.parts.dynamic_masks import dynamic_masks
 from runners.networks.parts.pyramid import CrossModalPyramid, PyramidLevel, spread_position
 from runners.networks.parts.referring import Predictions
-from runners.networks.parts.released import IGNORED_KEYS
+from runners.networks.referformer.checkpoints import IGNORED_KEYS
 from runners.networks.referformer.temporal import TemporalInteraction
 from runners.networks.text.text_encoder import Resizer, TextConfig, TextFeatures, build_roberta, encode_text
 from rvos.errors import InputError

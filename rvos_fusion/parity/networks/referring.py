@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from runners.checkpoints.loading import read_checkpoint
 from runners.networks.parts.clip_rows import by_clip
 from runners.networks.parts.referring import Predictions, VisualFeatures
-from runners.networks.parts.released import load_released
+from runners.networks.referformer.checkpoints import load_released
 from runners.networks.referformer.network import ReferFormer, ReferFormerConfig
 from runners.networks.text.text_encoder import TextConfig, TextFeatures
 from rvos_fusion.parity.cases import Case, Results, summarise

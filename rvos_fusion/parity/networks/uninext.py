@@ -13,22 +13,21 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from runners.checkpoints.loading import CheckpointFile, read_checkpoint
+from runners.networks.text.bert import Text, TextSizes
+from runners.networks.uninext.checkpoints import load_network
 from runners.networks.uninext.config import (
     BackboneSizes,
     ConvNextSizes,
     ResNetSizes,
-    TextSizes,
     UninextConfig,
     VitSizes,
 )
+from runners.networks.uninext.frames import finish, input_size, normalise, resize_frame
 from runners.networks.uninext.fusion import Fused
-from runners.networks.uninext.language import Text
-from runners.networks.uninext.loading import load_network
 from runners.networks.uninext.masks import paint
 from runners.networks.uninext.network import Detections, Uninext, pad_frames
 from runners.networks.uninext.proposals import Proposals, pick
 from runners.networks.uninext.visual import BackboneHolder, Visual
-from runners.uninext_frames import finish, input_size, normalise, resize_frame
 from rvos.errors import InputError
 from rvos_fusion.parity.cases import ArrayDifference, Case, Results, summarise
 

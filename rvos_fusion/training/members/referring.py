@@ -13,9 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from runners.checkpoints.loading import save_network
-from runners.checkpoints.resources import fit_tokens
 from runners.networks.text.text_encoder import TextConfig
-from runners.passes.options import OPTIONS
+from runners.networks.text.tokenizers import fit_tokens
+from runners.registry import RUNNERS
 from rvos.errors import ConfigError
 from rvos.settings import Count, Side, load
 from rvos_fusion.training.config import TrainingConfig
@@ -188,5 +188,5 @@ def read_member_settings(config: TrainingConfig) -> MemberSettings:
     values: dict[str, Any] = {"data": config.data, "options": config.options, "validation": config.validation}
     settings = load(MemberSettings, values, where=config.name)
     if settings.validation is not None:  # read again by the runner, but only when hours of training are done
-        load(OPTIONS[config.task], settings.validation.options, where=config.name, part="validation.options")
+        load(RUNNERS[config.task].options, settings.validation.options, where=config.name, part="validation.options")
     return settings

@@ -20,10 +20,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from runners.checkpoints.loading import save_network
-from runners.checkpoints.resources import fit_tokens
 from runners.networks.attention.positions import sine_encoding_2d
 from runners.networks.parts.pyramid import key_padding, to_maps, to_tokens
 from runners.networks.referformer.network import ReferFormer, ReferFormerConfig
+from runners.networks.text.tokenizers import fit_tokens
 from rvos.errors import InputError
 from rvos.settings import Count, Range, load
 from rvos_fusion.training.building import build_network

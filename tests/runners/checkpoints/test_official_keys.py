@@ -18,7 +18,7 @@ from torch import Tensor
 
 from runners.checkpoints.loading import CheckpointFile, match_keys
 from runners.networks.backbones.table import BackboneConfig
-from runners.networks.parts.released import IGNORED_KEYS, load_released
+from runners.networks.referformer.checkpoints import IGNORED_KEYS, load_released
 from runners.networks.referformer.mutr import Mutr, MutrConfig
 from runners.networks.referformer.network import ReferFormer, ReferFormerConfig
 from rvos.errors import CheckpointError

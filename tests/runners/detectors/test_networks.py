@@ -16,8 +16,9 @@ from runners.checkpoints.loading import save_network
 from runners.detectors.base import DetectorSettings
 from runners.detectors.grounding_dino import GroundingDino
 from runners.detectors.table import build_detector
+from runners.networks.text.bert import TextSizes
 from runners.networks.text.tokenizers import SmallTokens
-from runners.networks.uninext.config import ConvNextSizes, TextSizes, UninextConfig
+from runners.networks.uninext.config import ConvNextSizes, UninextConfig
 from runners.networks.uninext.network import Uninext
 from rvos.errors import CheckpointError, ConfigError
 from rvos.masks.mask_sequences import decode

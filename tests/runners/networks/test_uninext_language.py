@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from reference import reference
 
-from runners.networks.uninext.language import WordPieces, clean_expression
+from runners.networks.text.word_pieces import WordPieces
+from runners.networks.uninext.language import clean_expression
 from rvos.errors import ConfigError, InputError
 
 KNOWN = {

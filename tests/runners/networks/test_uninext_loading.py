@@ -13,8 +13,9 @@ from reference import reference
 from torch import Tensor
 
 from runners.checkpoints.loading import CheckpointFile, match_keys, read_checkpoint
-from runners.networks.uninext.config import RELEASED, ResNetSizes, TextSizes, UninextConfig
-from runners.networks.uninext.loading import backbone_renames, load_network, recognise_backbone, unread_keys, untie
+from runners.networks.text.bert import TextSizes
+from runners.networks.uninext.checkpoints import backbone_renames, load_network, recognise_backbone, unread_keys, untie
+from runners.networks.uninext.config import RELEASED, ResNetSizes, UninextConfig
 from runners.networks.uninext.network import Uninext
 from rvos.errors import CheckpointError
 from rvos_fusion.parity.networks.uninext import network_config

@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 
 from benchmarks.sharing_uninext import LiveBytes, count_memory, run
-from runners.networks.uninext.config import ConvNextSizes, TextSizes, UninextConfig
+from runners.networks.text.bert import TextSizes
+from runners.networks.uninext.config import ConvNextSizes, UninextConfig
 from runners.networks.uninext.network import Uninext
 
 SMALL = UninextConfig(

@@ -10,12 +10,12 @@ import pytest
 import torch
 from torch import Tensor
 
+from runners.networks.text.bert import Text, TextSizes
 from runners.networks.uninext.association import follow
-from runners.networks.uninext.config import ResNetSizes, TextSizes, UninextConfig
+from runners.networks.uninext.config import ResNetSizes, UninextConfig
 from runners.networks.uninext.denoising import DenoisingQueries, noisy_boxes
 from runners.networks.uninext.fusion import BiAttention
 from runners.networks.uninext.heads import LanguageMatch
-from runners.networks.uninext.language import Text
 from runners.networks.uninext.masks import double_aligned, full_size_logits, paint
 from runners.networks.uninext.proposals import anchor_boxes, anchor_logits, usable_anchors
 

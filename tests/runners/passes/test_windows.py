@@ -9,7 +9,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runners.passes.windows import describe_protocol, describe_setting, join_windows, plan_windows
+from runners.passes.schedule import Join, plan_passes
+from runners.passes.windows import describe_protocol, describe_setting, plan_windows
+from runners.test_time import View
 from rvos.errors import ConfigError
 
 
@@ -44,5 +46,8 @@ def test_impossible_windows_are_refused(window: int | None, overlap: int) -> Non
 
 
 def test_shared_frames_are_averaged() -> None:
-    joined = join_windows([torch.tensor([1.0, 2.0]), torch.tensor([4.0, 6.0])], (range(2), range(1, 3)), 3)
-    assert joined.tolist() == [1.0, 3.0, 6.0]
+    joined = Join(3)
+    for one, values in zip(plan_passes(3, (View(),), 2, 1), ([1.0, 2.0], [4.0, 6.0]), strict=True):
+        joined.add(one, [(torch.tensor(values)[:, None, None], torch.tensor(values))])
+    ((logits, scores),) = joined.finish()
+    assert logits.flatten().tolist() == scores.tolist() == [1.0, 3.0, 6.0]

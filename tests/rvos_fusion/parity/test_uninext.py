@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from reference import reference
 
-from runners.uninext_frames import input_size, normalise, resize_frame
+from runners.networks.uninext.frames import input_size, normalise, resize_frame
 from rvos.errors import InputError
 from rvos_fusion.parity.cases import read_case
 from rvos_fusion.parity.checking import check_case

@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from runners.networks.uninext.config import ConvNextSizes, TextSizes, UninextConfig
+from runners.networks.text.bert import TextSizes
+from runners.networks.uninext.config import ConvNextSizes, UninextConfig
 from runners.networks.uninext.denoising import noisy_boxes
 from runners.networks.uninext.masks import double_aligned, paint
 from runners.networks.uninext.network import TrainingOutputs, Uninext

@@ -17,7 +17,7 @@ from runners.networks.text.tokenizers import SmallTokens
 from runners.networks.uninext.config import UninextConfig
 from runners.networks.uninext.denoising import noisy_boxes
 from runners.networks.uninext.network import Uninext
-from runners.uninext import NAME, UninextRunner
+from runners.passes.frame_runner import FrameRunner
 from rvos.errors import ConfigError, InputError
 from rvos.evaluation.results import ExpressionScore
 from rvos.settings import Chance, Count, Side, load
@@ -151,7 +151,7 @@ class UninextTask:
         self, config: UninextConfig, data: UninextData, options: UninextOptions, validation: UninextValidation | None
     ) -> None:
         self.config = config
-        self.network = build_network(lambda: Uninext(config, auxiliary=True), where=NAME)
+        self.network = build_network(lambda: Uninext(config, auxiliary=True), where="uninext")
         self.network.reset_parameters()
         self._data = data
         self._options = options
@@ -249,12 +249,12 @@ class UninextTask:
         """Return J, F and J&F (0 to 100) over the expressions of the validation videos."""
         assert self._validation is not None
         device, several = next(self.network.parameters()).device, self._validation.several
-        runner = UninextRunner(self.network, self._tokens, device, keep_soft=False, several=several)
+        runner = FrameRunner(self.network, self._tokens, device, keep_soft=False, several=several)
         self.pictures.clear()
         scores = [score for video in self._judged for score in self._score(runner, video)]
         return measure(scores)
 
-    def _score(self, runner: UninextRunner, video: LabelledVideo) -> Sequence[ExpressionScore]:
+    def _score(self, runner: FrameRunner, video: LabelledVideo) -> Sequence[ExpressionScore]:
         """Return the scores of the first expressions with objects, as many as validation takes."""
         assert self._validation is not None
         asked = [one for one in video.video.expressions if one.object_ids][: self._validation.expressions]
@@ -267,7 +267,7 @@ class UninextTask:
         network = Uninext(self.config)
         trained = self.network.state_dict()
         network.load_state_dict({name: trained[name] for name in network.state_dict()})
-        save_network(path, NAME, self.config, network, torch.float16)
+        save_network(path, "uninext", self.config, network, torch.float16)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,12 @@ from dataclasses import replace
 
 from torch import Tensor, nn
 
-from runners.checkpoints.loading import CheckpointFile, LoadReport, load_strict
+from runners.checkpoints.loading import CheckpointFile, LoadReport, load_strict, read_stated_config
 from runners.networks.uninext.config import RELEASED, ConvNextSizes, ResNetSizes, UninextConfig
+from rvos.errors import ConfigError
 
 _BACKBONE = r"^(detr\.detr\.backbone\.0\.backbone)\."
+_RELEASED_ASSOCIATION = 2
 _TIED = re.compile(r"^detr\.detr\.transformer\.decoder\.(class_embed|bbox_embed)\.")
 
 
@@ -65,6 +67,31 @@ def recognise_backbone(state: Mapping[str, Tensor]) -> str | None:
         if isinstance(sizes, ConvNextSizes) and stem is not None and stem.shape[:1] == sizes.widths[:1]:
             return name
     return None
+
+
+def find_config(file: CheckpointFile, *, backbone: str | None) -> UninextConfig:
+    """Return the sizes that a file states, else those of its backbone.
+
+    Args:
+        backbone: that the recipe names; None: whichever the file holds.
+
+    Raises:
+        CheckpointError: the file holds another network.
+        ConfigError: an unknown backbone, or another one than the file's.
+    """
+    stated = read_stated_config(file, "uninext", UninextConfig)
+    named = backbone or (recognise_backbone(file.state) if stated is None else None)
+    if named not in RELEASED and (stated is None or named is not None):
+        raise ConfigError(f"uninext: backbone {named!r} is unknown; choose one of {', '.join(RELEASED)}")
+    if stated is None:
+        linkable = any(name.startswith("detr.reid_embed_head.") for name in file.state)
+        layers = _RELEASED_ASSOCIATION if linkable else 0
+        return UninextConfig(backbone=RELEASED[str(named)], association_layers=layers)
+    if named is not None and RELEASED[named] != stated.backbone:
+        raise ConfigError(
+            f"{file.path}: its backbone is {stated.backbone}, not {named}; correct `backbone` or leave it out"
+        )
+    return stated
 
 
 def untie(file: CheckpointFile) -> tuple[CheckpointFile, tuple[str, ...]]:

@@ -15,8 +15,9 @@ from runners.base import ModelSettings
 from runners.networks.text.text_encoder import TextFeatures
 from runners.networks.text.tokenizers import SmallTokens
 from runners.passes.clip_runner import ClipProtocol, ClipRunner
-from runners.passes.test_time import TestTime, View, mirror_words
-from runners.passes.view_merging import join_clips, merge_views
+from runners.passes.schedule import Answer, Join, Pass, plan_passes
+from runners.registry import RUNNERS
+from runners.test_time import TestTime, View, mirror_words
 from rvos.errors import ConfigError
 from rvos.settings import load
 from rvos.videos import Expression, Video
@@ -24,6 +25,16 @@ from rvos_fusion.recipe.graph import build_graph
 from rvos_fusion.recipe.reader import read_recipe
 
 WIDTH = 16
+LOOKS = [Pass(View(), range(1)), Pass(View(mirrored=True), range(1))]
+
+
+def join(passes: Sequence[Pass], answers: Sequence[Answer]) -> Answer:
+    """Return the joined answers for one expression."""
+    joined = Join(sum(len(one.frames) for one in passes if one.view == passes[0].view))
+    for one, answer in zip(passes, answers, strict=True):
+        joined.add(one, [answer])
+    (found,) = joined.finish()
+    return found
 
 
 @pytest.mark.parametrize(
@@ -51,17 +62,17 @@ def test_views_are_all_combinations_and_the_first_is_the_ordinary_one() -> None:
 def test_a_step_takes_every_frame_once() -> None:
     assert list(View(step=2).clips(5)) == [range(0, 5, 2), range(1, 5, 2)]
     assert list(View(step=4).clips(2)) == [range(0, 2, 4), range(1, 2, 4)]
-    parts = [[(torch.tensor([[[0.0]], [[2.0]]]), torch.tensor([0.0, 2.0]))]]
-    parts.append([(torch.tensor([[[1.0]]]), torch.tensor([1.0]))])
-    ((logits, scores),) = join_clips(parts, list(View(step=2).clips(3)), 3)
+    parts = [(torch.tensor([[[0.0]], [[2.0]]]), torch.tensor([0.0, 2.0]))]
+    parts.append((torch.tensor([[[1.0]]]), torch.tensor([1.0])))
+    logits, scores = join(plan_passes(3, (View(step=2),), None), parts)
     assert logits.flatten().tolist() == scores.tolist() == [0.0, 1.0, 2.0]
 
 
 def test_probabilities_and_scores_are_averaged_not_logits() -> None:
     sure, unsure = torch.full((1, 2, 2), 20.0), torch.full((1, 2, 2), -0.5)
-    one = [(sure, torch.tensor([0.9]))]
-    assert merge_views([one]) is one
-    ((logits, scores),) = merge_views([one, [(unsure, torch.tensor([0.5]))]])
+    one = (sure, torch.tensor([0.9]))
+    assert torch.equal(join(LOOKS[:1], [one])[0], sure)
+    logits, scores = join(LOOKS, [one, (unsure, torch.tensor([0.5]))])
     expected = (1 + torch.tensor(-0.5).sigmoid()) / 2
     assert torch.allclose(logits.sigmoid(), expected.expand_as(logits), atol=1e-5)
     assert scores.tolist() == pytest.approx([0.7])
@@ -69,16 +80,15 @@ def test_probabilities_and_scores_are_averaged_not_logits() -> None:
 
 
 def test_views_of_other_sizes_come_to_the_first_ones_resolution() -> None:
-    views = [[(torch.zeros(1, 2, 4), torch.zeros(1))], [(torch.full((1, 4, 8), 2.0), torch.zeros(1))]]
-    ((logits, _),) = merge_views(views)
+    views = [(torch.zeros(1, 2, 4), torch.zeros(1)), (torch.full((1, 4, 8), 2.0), torch.zeros(1))]
+    logits, _ = join(LOOKS, views)
     assert logits.shape == (1, 2, 4)
 
 
-class SideRunner(ClipRunner[Tensor]):
+class SideNetwork:
     """Marks the bright columns on the side that the sentence names; it remembers what it was asked."""
 
-    def __init__(self, clips: ClipProtocol) -> None:
-        super().__init__(SmallTokens(), torch.device("cpu"), clips)
+    def __init__(self) -> None:
         self.seen: list[tuple[tuple[int, ...], str]] = []
         self._asked = ""
 
@@ -114,10 +124,11 @@ def video(tmp_path: Path) -> Video:
     return Video("v", ("0", "1", "2"), (Expression("0", "the left"), Expression("1", "the right")), tuple(paths))
 
 
-def run(video: Video, test_time: TestTime | None, **options: Any) -> tuple[SideRunner, list[Any]]:
+def run(video: Video, test_time: TestTime | None, **options: Any) -> tuple[SideNetwork, list[Any]]:
     settings = ModelSettings("soc", Path("none"), test_time=test_time, **options)
-    runner = SideRunner(ClipProtocol.of(settings, short_side=8))
-    return runner, list(runner.segment(video, video.expressions))
+    network, clips = SideNetwork(), ClipProtocol(settings, short_side=8)
+    runner = ClipRunner(network, network.choose, SmallTokens(), torch.device("cpu"), clips)
+    return network, list(runner.segment(video, video.expressions))
 
 
 def test_a_mirrored_look_finds_the_same_side(video: Video) -> None:
@@ -129,15 +140,15 @@ def test_a_mirrored_look_finds_the_same_side(video: Video) -> None:
 
 
 def test_every_size_and_step_is_looked_at(video: Video) -> None:
-    runner, found = run(video, TestTime(sizes=(8, 16), steps=(1, 2)))
-    shapes = [shape for shape, _ in runner.seen]
+    network, found = run(video, TestTime(sizes=(8, 16), steps=(1, 2)))
+    shapes = [shape for shape, _ in network.seen]
     assert shapes == [(3, 3, 8, 16), (2, 3, 8, 16), (1, 3, 8, 16), (3, 3, 16, 32), (2, 3, 16, 32), (1, 3, 16, 32)]
     assert all(sequence.masks().any() for sequence in found)
 
 
 def test_windows_are_cut_from_the_frames_of_a_step(video: Video) -> None:
-    runner, found = run(video, TestTime(steps=(2,)), window=1)
-    assert [shape[0] for shape, _ in runner.seen] == [1, 1, 1]
+    network, found = run(video, TestTime(steps=(2,)), window=1)
+    assert [shape[0] for shape, _ in network.seen] == [1, 1, 1]
     plain = run(video, None)[1]
     assert [one.runs for one in found] == [one.runs for one in plain]
 
@@ -161,7 +172,7 @@ def test_what_makes_no_sense_is_one_line(values: dict[str, Any], message: str) -
 
 def test_a_network_of_single_frames_has_none() -> None:
     with pytest.raises(ConfigError, match="uninext: test_time is for networks that see clips"):
-        ModelSettings("uninext", Path("x"), test_time=TestTime(flip=True))
+        RUNNERS["uninext"].check(ModelSettings("uninext", Path("x"), test_time=TestTime(flip=True)))
 
 
 def test_a_recipe_gives_it_and_results_without_it_keep_their_settings(tmp_path: Path) -> None:
