@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from runners.passes.options import MutrOptions
 from sample_folders import make_mask, write_a2d
 
 from runners.base import ModelSettings
+from runners.mutr import MutrOptions
 from runners.registry import build_runner
 from rvos.errors import ConfigError
 from rvos.formats import open_dataset
