@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 from data_folders import index_map, listed, write_json, write_png, write_predictions, write_ref_youtube_vos
 from numpy.typing import NDArray
-from reference import reference
 
 from rvos.errors import InputError
 from rvos.evaluation.report import to_json, write_reports
@@ -21,6 +20,7 @@ from rvos.formats import open_dataset, open_evaluator, score_dataset
 from rvos.masks.mask_sequences import MaskSequence
 from rvos_fusion.commands.cli import main
 
+CASES = Path(__file__).parent / "cases"
 VIDEOS = {"b": listed({"0": "1", "1": "1", "2": "2"}), "a": listed({"0": "2"})}
 
 
@@ -30,7 +30,7 @@ def write_masks(folder: Path, frames: list[str], masks: NDArray[np.bool_]) -> No
 
 
 def test_ref_youtube_vos_equals_the_official_means(tmp_path: Path) -> None:
-    folder = reference("parity/evaluation")
+    folder = CASES
     arrays = np.load(folder / "ref_ytvos.npz")
     content = json.loads((folder / "ref_ytvos.json").read_text())
     write_json(tmp_path / "truth/meta_expressions/valid/meta_expressions.json", content["meta_expressions"])
@@ -54,7 +54,7 @@ def test_ref_youtube_vos_equals_the_official_means(tmp_path: Path) -> None:
 
 
 def test_mevis_equals_the_official_means(tmp_path: Path) -> None:
-    folder = reference("parity/evaluation")
+    folder = CASES
     arrays = np.load(folder / "mevis_pred.npz")
     meta = json.loads((folder / "mevis_meta_expressions.json").read_text())
     masks = json.loads((folder / "mevis_mask_dict.json").read_text())
@@ -80,7 +80,7 @@ def test_mevis_equals_the_official_means(tmp_path: Path) -> None:
 
 
 def write_davis(root: Path) -> dict[str, Any]:
-    folder = reference("parity/evaluation")
+    folder = CASES
     arrays = np.load(folder / "ref_davis.npz")
     content: dict[str, Any] = json.loads((folder / "ref_davis.json").read_text())
     videos = {}
