@@ -32,7 +32,7 @@ from rvos.masks.runs import Runs
 from rvos.masks.stored.store import Store
 from rvos.videos import Expression, Video
 from rvos_fusion.kinds.fuse import FuseNode
-from rvos_fusion.kinds.values import GroupsEntry
+from rvos_fusion.kinds.grouping import GroupSettings
 from rvos_fusion.planning.results import VideoResults
 from rvos_fusion.scores.sweeping import sweep_video
 
@@ -129,9 +129,9 @@ def _compare_sweep(folder: Path, store: Store) -> Row:
         write_atomically(folder / "truth" / "video" / f"{frame}.png", content)
     objects = tuple(Expression(e, "a thing", ("255",)) for e in _PAIR)
     video = Video("video", frames, objects, tuple(folder / frame for frame in frames))
-    rule = FusionRule((Fraction(1),) * len(_MODELS), threshold=Threshold.parse("3"))
-    node = FuseNode("smr", 0, "stage1", _MODELS, rule, GroupsEntry("object_id"))
-    settings = list_thresholds(rule, [Threshold("fraction", Fraction(k, 20)) for k in range(1, 21)])
+    groups, threshold = GroupSettings("object_id"), Threshold.parse("3")
+    node = FuseNode("smr", 0, "stage1", members=_MODELS, threshold=threshold, recipe_groups=groups)
+    settings = list_thresholds(node.rule, [Threshold("fraction", Fraction(k, 20)) for k in range(1, 21)])
     truth = ExpressionTruth(video, IndexSource(FolderTree(folder / "truth"), video))
     results = VideoResults(store, "video", dict.fromkeys(_MODELS, _FINGERPRINT), "rvos run")
 

@@ -27,10 +27,11 @@ from rvos.masks.mask_sequences import MaskSequence, by_expression
 from rvos.masks.runs import Runs
 from rvos.videos import Video
 from rvos_fusion.commands.recipe_options import add_recipe_options, open_recipe
-from rvos_fusion.kinds.capabilities import Combination
+from rvos_fusion.kinds.base import capability
 from rvos_fusion.planning.plan import make_plan
 from rvos_fusion.planning.results import Results, VideoResults
 from rvos_fusion.recipe.graph import build_graph
+from rvos_fusion.scores.fitting import Combination
 
 GROUPINGS = ("none", "neighbours", "agreement", "runs", "ids")
 SHARES = (0.0, 0.015, 0.05, 0.1)
@@ -60,7 +61,7 @@ def _print_tables(options: argparse.Namespace) -> None:
     dataset = recipe.dataset.open()
     videos = [video for video in dataset.videos if not options.videos or video.id in options.videos]
     results = Results(make_plan(recipe, build_graph(recipe), videos))
-    node = recipe.node(options.node).combination()
+    node = capability(recipe.node(options.node), Combination)
     if node is None or not node.order_members():
         raise PipelineError(f"{options.node}: no fusion with groups by runs")
     results.require([*node.members, *node.order_members()])

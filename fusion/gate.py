@@ -6,7 +6,7 @@ Source: same_object, section 5.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from fusion.overlaps import are_near
 from fusion.votes import read_all_runs
 from rvos.errors import FusionError
 from rvos.masks.mask_sequences import MaskSequence
+from rvos.masks.runs import Runs
 
 Values = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -142,3 +143,8 @@ def find_best(answers: Sequence[Answers], chances: Sequence[Values]) -> float:
 def sum_counts(answers: Sequence[Answers], chances: Sequence[Values], threshold: float) -> Values:
     """Return the counts of every video, `(V, 6)`."""
     return np.stack([count(own, chance, threshold) for own, chance in zip(answers, chances, strict=True)])
+
+
+def erase(sequence: MaskSequence) -> MaskSequence:
+    """Return the sequence with masks that mark nothing."""
+    return replace(sequence, runs=Runs.empty(sequence.n_frames, sequence.size).encode(), soft=None)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, Protocol, get_args
 from runners.test_time import TestTime
 from rvos.errors import ConfigError
 from rvos.masks.mask_sequences import KeepSoft, MaskSequence
-from rvos.settings import Range, Size
+from rvos.settings import NoEffect, Range, Size
 from rvos.videos import Expression, Video
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class ModelSettings:
     window: Size | None = None
     overlap: Annotated[int, Range(least=0)] = 0
     precision: Precision = "float32"
-    compile: bool = False
+    compile: Annotated[bool, NoEffect()] = False
     keep_soft: KeepSoft = True
     options: Mapping[str, OptionValue] = field(default_factory=dict)
     test_time: TestTime | None = None

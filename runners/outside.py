@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from runners.base import OptionValue
 from rvos.errors import ConfigError, InputError
 from rvos.masks.mask_sequences import KeepSoft, MaskSequence
-from rvos.settings import Positive
+from rvos.plugins import PluginNames
+from rvos.settings import NoEffect, OneOf, Positive
 from rvos.videos import Expression, Video
 
 GROUP = "rvos.runners"
 """Of entry points: an installed package names its `build` there."""
+COMMAND = "command"
+"""The runner that is a program."""
 MaskForm = Literal["png", "rle", "npz", "png16"]
 
 
@@ -30,7 +33,7 @@ class OwnModel:
         options: the runner's own settings, handed on as they are.
     """
 
-    runner: str
+    runner: Annotated[str, PluginNames(GROUP)]
     checkpoint: Path | None = None
     files: tuple[Path, ...] = ()
     keep_soft: KeepSoft = True
@@ -48,10 +51,10 @@ class CommandModel:
         checkpoint, files, keep_soft, options: as in `OwnModel`.
     """
 
-    runner: Literal["command"]
+    runner: Annotated[str, OneOf((COMMAND,))]
     command: tuple[str, ...]
-    masks: MaskForm = "png"
-    timeout: Positive | None = None
+    masks: Annotated[MaskForm, NoEffect()] = "png"
+    timeout: Annotated[Positive | None, NoEffect()] = None
     checkpoint: Path | None = None
     files: tuple[Path, ...] = ()
     keep_soft: KeepSoft = True

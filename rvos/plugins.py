@@ -18,10 +18,11 @@ from functools import lru_cache
 from importlib import import_module, invalidate_caches, metadata
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from rvos.errors import ConfigError, InputError
 from rvos.files.atomic import read_whole
+from rvos.settings import Names
 
 # fmt: off
 _PUBLIC = frozenset((
@@ -62,6 +63,23 @@ def is_plugin_name(name: str) -> bool:
     """Tell whether a name is of the form `module:function`."""
     module, colon, attribute = name.partition(":")
     return bool(colon) and attribute.isidentifier() and all(part.isidentifier() for part in module.split("."))
+
+
+@dataclass(frozen=True)
+class PluginNames(Names):
+    """Marks a text that names code of a user's: `module:function`, or an entry point of `group`."""
+
+    advice: ClassVar[str] = "Your own is named module:function"
+
+    group: str
+
+    def known(self) -> Sequence[str]:
+        """Return the entry points."""
+        return list_entry_points(self.group)
+
+    def holds(self, name: str) -> bool:
+        """Tell whether a text is of either form."""
+        return is_plugin_name(name) or name in self.known()
 
 
 def list_entry_points(group: str) -> list[str]:

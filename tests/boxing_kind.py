@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar
 
 import numpy as np
 
 from rvos.masks.detections import FrameBoxes, VideoBoxes
 from rvos.masks.stored import BOXES
 from rvos.settings import Key
-from rvos.videos import Video
 from rvos_fusion.kinds.artefacts import Artefact
-from rvos_fusion.kinds.base import Node, NodeFile, Task, WorkerKey
-from rvos_fusion.kinds.checksums import Checksums
+from rvos_fusion.kinds.base import Node, Task
+from rvos_fusion.kinds.inputs import MasksOf
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,22 +22,9 @@ class BoxNode(Node):
 
     keyword: ClassVar[str] = "box"
     kind: ClassVar[str] = "box"
-    section: ClassVar[Literal["models", "stages"]] = "stages"
     artefact: ClassVar[Artefact] = Artefact(BOXES, by_expression=False)
 
-    source: Annotated[str, Key("box")]
-
-    def inputs(self) -> tuple[str, ...]:
-        """The masks."""
-        return (self.source,)
-
-    def files(self) -> tuple[NodeFile, ...]:
-        """None."""
-        return ()
-
-    def sources(self, video: Video, checksums: Checksums) -> object:
-        """Nothing but the masks."""
-        return None
+    source: Annotated[MasksOf, Key("box")]
 
     def describe(self) -> str:
         """The source."""
@@ -47,10 +33,6 @@ class BoxNode(Node):
     def detail(self) -> str:
         """Nothing to choose."""
         return "boxes"
-
-    def worker_key(self) -> WorkerKey | None:
-        """Nothing."""
-        return None
 
     def compute(self, tasks: Sequence[Task]) -> Sequence[VideoBoxes]:
         """Return the boxes."""

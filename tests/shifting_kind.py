@@ -5,20 +5,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar
 
 import numpy as np
 
 from rvos.errors import InputError
 from rvos.masks.mask_sequences import MaskSequence, encode
 from rvos.settings import Key
-from rvos.videos import Video
 from rvos_fusion.kinds.artefacts import MASKS, Artefact
-from rvos_fusion.kinds.base import Node, NodeFile, Task, WorkerKey
-from rvos_fusion.kinds.checksums import Checksums
+from rvos_fusion.kinds.base import Node, NodeFile, NodeGraph, Task
+from rvos_fusion.kinds.inputs import MasksOf
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,26 +26,17 @@ class ShiftNode(Node):
 
     keyword: ClassVar[str] = "shift"
     kind: ClassVar[str] = "shift"
-    section: ClassVar[Literal["models", "stages"]] = "stages"
     artefact: ClassVar[Artefact] = MASKS
 
-    source: Annotated[str, Key("shift")]
+    source: Annotated[MasksOf, Key("shift")]
     checkpoint: Path
     wrap: bool = True
-
-    def inputs(self) -> tuple[str, ...]:
-        """The masks that are moved."""
-        return (self.source,)
 
     def files(self) -> tuple[NodeFile, ...]:
         """The file with the number of pixels."""
         return (NodeFile(self.checkpoint, "checkpoint", "no such offset; write one", "checkpoint"),)
 
-    def sources(self, video: Video, checksums: Checksums) -> object:
-        """Nothing but the masks."""
-        return None
-
-    def check(self, nodes: Mapping[str, Node]) -> Iterable[str]:
+    def check(self, nodes: NodeGraph) -> Iterable[str]:
         """A moved mask is not moved again."""
         if isinstance(nodes[self.source], ShiftNode):
             yield f"{self.source} is moved already; add up the pixels"
@@ -58,10 +48,6 @@ class ShiftNode(Node):
     def detail(self) -> str:
         """The file."""
         return self.checkpoint.name
-
-    def worker_key(self) -> WorkerKey | None:
-        """Nothing."""
-        return None
 
     def compute(self, tasks: Sequence[Task]) -> Sequence[Sequence[MaskSequence]]:
         """Return the moved masks."""

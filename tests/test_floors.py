@@ -44,14 +44,6 @@ COUNTED_ONE_EACH = ("commands", "kinds")
 KNOWN: frozenset[str] = frozenset(
     {
         "fusion: over 16 loose modules",
-        "rvos_fusion/kinds/ground.py imports rvos_fusion.kinds.masklets: two rows of a table do not see each other",
-        "rvos_fusion/kinds/masklets.py imports rvos_fusion.kinds.propagate: two rows of a table do not see each other",
-        "rvos_fusion/kinds/propagate.py imports rvos_fusion.kinds.imported: two rows of a table do not see each other",
-        "rvos_fusion/kinds/propose.py imports rvos_fusion.kinds.masklets: two rows of a table do not see each other",
-        "rvos_fusion/kinds/propose.py imports rvos_fusion.kinds.propagate: two rows of a table do not see each other",
-        "rvos_fusion/kinds/refine.py imports rvos_fusion.kinds.masklets: two rows of a table do not see each other",
-        "rvos_fusion/kinds/track.py imports rvos_fusion.kinds.masklets: two rows of a table do not see each other",
-        "rvos_fusion/kinds/track.py imports rvos_fusion.kinds.propagate: two rows of a table do not see each other",
         "rvos_fusion/kinds: over 16 loose modules",
     }
 )

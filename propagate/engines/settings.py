@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from rvos.errors import ConfigError
 from rvos.masks.mask_sequences import KeepSoft
 from rvos.plugins import is_plugin_name, list_entry_points
-from rvos.settings import Positive, Size
+from rvos.settings import Folder, Given, NoEffect, Positive, Size
 
 PropagationProtocol = Literal["fresh", "legacy", "shared"]
 Family = Literal["aot", "sam2", "own"]
@@ -52,6 +52,7 @@ class EngineSettings:
         skip_empty: start from the best-scored frame whose mask is not empty where the key frame's is.
         keep_soft: keep the averaged probabilities beside the masks for fusions by average, `uint8` (true) or `float16`.
         beside: folder of the recipe, where the module of an engine of one's own may lie; no key of the recipe.
+        name: that the recipe calls it by.
 
     Raises:
         ConfigError: a value that no engine can use.
@@ -67,10 +68,11 @@ class EngineSettings:
     long_term_gap: Size | None = None
     image_size: Size | None = None
     precision: Literal["float32", "float16", "bfloat16"] = "float32"
-    cache_megabytes: int = 1024
+    cache_megabytes: Annotated[int, NoEffect()] = 1024
     skip_empty: bool = False
     keep_soft: KeepSoft = False
-    beside: Path | None = None
+    beside: Annotated[Path | None, Folder()] = None
+    name: Annotated[str, Given("name")] = ""
 
     def __post_init__(self) -> None:
         if self.keep_soft == "uint8":

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Annotated, Literal, Protocol
 
 from rvos.errors import ConfigError
 from rvos.masks.detections import FrameInstances
 from rvos.plugins import is_plugin_name, list_entry_points
-from rvos.settings import Chance, nearest, show
+from rvos.settings import Chance, Folder, Given, nearest, show
 from rvos.videos import Video
 
 DetectorName = Literal["grounding-dino", "uninext", "import"]
@@ -22,7 +22,7 @@ _OWN: Mapping[str, tuple[str, ...]] = {
     "uninext": ("checkpoint", "backbone", "tokenizer", "precision"),
     "import": ("path",),
 }
-_COMMON = ("detector", "box_threshold", "beside")
+_COMMON = ("detector", "box_threshold", "beside", "name")
 _NEEDED = {"grounding-dino": "checkpoint", "uninext": "checkpoint", "import": "path"}
 
 
@@ -41,6 +41,7 @@ class DetectorSettings:
         tokenizer: of `uninext`: folder with its files; None: the project's small one.
         precision: of the network's arithmetic.
         beside: folder of the recipe, where the module of a detector of one's own may lie; no key of the recipe.
+        name: that the recipe calls it by.
 
     Raises:
         ConfigError: settings that the detector does not have, or lacks.
@@ -54,7 +55,8 @@ class DetectorSettings:
     backbone: str | None = None
     tokenizer: Path | None = None
     precision: Literal["float32", "float16", "bfloat16"] = "float32"
-    beside: Path | None = None
+    beside: Annotated[Path | None, Folder()] = None
+    name: Annotated[str, Given("name")] = ""
 
     def __post_init__(self) -> None:
         if self.is_own:

@@ -1,10 +1,12 @@
-"""What an annotation says beside the type: the range of a number, the key in the file, the line it stands at."""
+"""What an annotation says beside the type: the range of a number, the key in the file, where a value comes from."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,75 @@ class Key:
 @dataclass(frozen=True, slots=True)
 class Line:
     """Marks the field that takes the line of its mapping, 0 where there is none: `Annotated[int, Line()]`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """Marks the field that takes the folder of its file; None where the values come from no file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """Marks a field that is no key: whoever reads the file gives it by this name, `Annotated[str, Given("stage")]`."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Flat:
+    """Marks a dataclass whose keys stand in the same mapping: `Annotated[MaskletSettings, Flat()]`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """Marks a value of which the file says the name: `Annotated[EngineSettings, Named("engine")]`."""
+
+    what: str
+
+
+class Names(ABC):
+    """Marks a text that must be a known name.
+
+    Args:
+        advice: what else it may be, as a sentence.
+    """
+
+    advice: ClassVar[str] = ""
+
+    @abstractmethod
+    def known(self) -> Sequence[str]:
+        """Return the names."""
+
+    def holds(self, name: str) -> bool:
+        """Tell whether a text is one of them, or may be one."""
+        return name in self.known()
+
+
+@dataclass(frozen=True)
+class OneOf(Names):
+    """Marks a text that is one of several: `Annotated[str, OneOf(("soc", "mutr"))]`."""
+
+    names: tuple[str, ...]
+
+    def known(self) -> Sequence[str]:
+        """Return the names."""
+        return self.names
+
+
+@dataclass(frozen=True, slots=True)
+class ByName:
+    """Marks a mapping whose class another key decides: `Annotated[Mapping[str, int], ByName("runner", OPTIONS)]`.
+
+    The mapping is kept as it is given; a class of the table says what may stand in it.
+    """
+
+    key: str
+    classes: Mapping[str, type]
+
+
+@dataclass(frozen=True, slots=True)
+class NoEffect:
+    """Marks a setting that changes no result, such as how much memory may be used."""
 
 
 Count = Annotated[int, Range(least=1, most=1000)]

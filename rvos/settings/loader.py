@@ -7,28 +7,28 @@ more than what stands here. `rvos.settings.schema` gives the JSON schema from th
 
 What an annotation may be: `str`, `int`, `float`, `bool`, `Path`, `Fraction`, a class with `parse(text)`, `Literal`,
 `tuple[X, ...]` or `tuple[X, Y]`, `Mapping[str, X]`, a dataclass, a union of them with or without None, `Any`, and a
-node of the tree (`Section`, `Node`) for what is read later. `Annotated` adds a `Range`, `Ascending`, a `Key` or a
-`Line`. Further conditions are the dataclass's own: its `__post_init__` raises an error of `rvos.errors` or ValueError.
+node of the tree (`Section`, `Node`) for what is read later. `Annotated` adds a note of `rvos.settings.bounds`. Further
+conditions are the dataclass's own: its `__post_init__` raises an error of `rvos.errors` or ValueError, and its
+`explain_former(section)` returns what to write instead where a mapping has keys of before, else None.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import types
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, TypeVar, Union, cast, get_args, get_origin
 
 from rvos.errors import PipelineError
-from rvos.settings.bounds import Ascending, Key, Line, Range
+from rvos.settings.bounds import Ascending, ByName, Flat, Folder, Given, Line, Named, Names, Range
+from rvos.settings.fields import NODES, is_node, is_settings_class, list_fields, list_keys, strip
 from rvos.settings.nodes import Listing, Node, Section, SettingsTree, Text, Value, describe, wrap
 from rvos.settings.paths import UnknownReferenceError, read_path
 from rvos.settings.problems import Place, Problems, nearest, show
 from rvos.settings.scalars import EXPECTED, ScalarError, guess, read_scalar
 
 Settings = TypeVar("Settings")
-_NODES = (Text, Value, Listing, Section)
 INVALID: Any = object()
 """Stands for a value whose problem is noted."""
 
@@ -58,45 +58,48 @@ def load(
     return cast(Settings, result)
 
 
-def field_key(field: dataclasses.Field[Any], hint: Any) -> str:
-    """Return the key of a field in the file."""
-    return next((note.name for note in _notes(hint) if isinstance(note, Key)), field.name)
-
-
-def is_settings_class(hint: Any) -> bool:
-    """Tell whether values of a type are read from mappings, key by key."""
-    return (
-        isinstance(hint, type) and dataclasses.is_dataclass(hint) and not _is_node(hint) and not hasattr(hint, "parse")
-    )
-
-
 class Loader:
     """Reads values and notes what is wrong with them.
 
     Args:
         problems: where to.
         paths: what `${paths.NAME}` stands for; None: paths hold no such references.
+        given: values of fields that are no keys, by the name of their note `Given`.
+        named: by sort, such as `engine`, the values that the file may name; `INVALID` for those with problems.
     """
 
-    def __init__(self, problems: Problems, *, paths: Mapping[str, Path] | None = None) -> None:
+    def __init__(
+        self,
+        problems: Problems,
+        *,
+        paths: Mapping[str, Path] | None = None,
+        given: Mapping[str, object] | None = None,
+        named: Mapping[str, Mapping[str, object]] | None = None,
+    ) -> None:
         self.problems = problems
-        self._paths = paths
+        self.paths = paths
+        self._given = given or {}
+        self._named = named or {}
 
-    def read(
-        self, hint: Any, node: Node, what: str, *, given: Mapping[str, object] | None = None, is_top: bool = False
-    ) -> Any:
+    def giving(self, **given: object) -> Loader:
+        """Return a loader that knows further values of fields that are no keys."""
+        return Loader(self.problems, paths=self.paths, given={**self._given, **given}, named=self._named)
+
+    def read(self, hint: Any, node: Node, what: str, *, is_top: bool = False) -> Any:
         """Return a value as an annotation wants it; `INVALID` where a problem was noted.
 
         Args:
             what: name of the value in messages, such as `engines.aot.scales`.
-            given: fields of a dataclass that are not read from the file.
             is_top: the value is the whole file, whose name does not stand before those of its keys.
         """
         if get_origin(hint) is Annotated:
             hint, *notes = get_args(hint)
-            return self._check_notes(self.read(hint, node, what, given=given), notes, node, what)
+            named = next((note for note in notes if isinstance(note, Named)), None)
+            if named is not None:
+                return self._look_up(named, hint, node, what)
+            return self._check_notes(self.read(hint, node, what), notes, node, what)
         if is_settings_class(hint):
-            return self._fill(hint, node, what, given=given or {}, prefix="" if is_top else f"{what}.")
+            return self._fill(hint, node, what, prefix="" if is_top else f"{what}.")
         return self._find_reader(hint)(hint, node, what)
 
     def entries(self, node: Node, what: str) -> dict[str, Node]:
@@ -118,7 +121,7 @@ class Loader:
         origin = get_origin(hint)
         if hint is Any:
             return self._read_any
-        if _is_node(hint):
+        if is_node(hint):
             return self._keep
         if origin in (Union, types.UnionType):
             return self._read_union
@@ -128,24 +131,48 @@ class Loader:
             return self._read_mapping
         return self._read_scalar
 
-    def _fill(self, cls: type, node: Node, what: str, *, given: Mapping[str, object], prefix: str) -> Any:
-        hints = get_type_hints(cls, include_extras=True)
-        fields = [field for field in dataclasses.fields(cls) if field.init and field.name not in given]
-        values: dict[str, object] = dict(given)
-        for field in [field for field in fields if _has_line(hints[field.name])]:
-            values[field.name] = node.place.line
-            fields.remove(field)
-        by_key = {field_key(field, hints[field.name]): field for field in fields}
+    def _look_up(self, named: Named, hint: Any, node: Node, what: str) -> Any:
+        """Return the value that the file names; what is wrong with it is noted where it stands."""
+        known = self._named.get(named.what, {})
+        name = self.read(str | None if type(None) in get_args(hint) else str, node, what)
+        if name is None or name is INVALID:
+            return name
+        if name not in known:
+            self.problems.add(node.place, f"{what}: {named.what} {show(name)} is unknown; {nearest(name, known)}")
+        return known.get(name, INVALID)
+
+    def _fill(self, cls: type, node: Node, what: str, *, prefix: str) -> Any:
         entries = self.entries(node, what)
         if not isinstance(node, Section):
             return INVALID
-        self._refuse_unknown(node, by_key, what)
-        for key, field in by_key.items():
-            if key in entries:
-                values[field.name] = self.read(hints[field.name], entries[key], f"{prefix}{key}")
-            elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
-                self.problems.add(node.place, f"{what}: {key!r} is missing; add it")
-                values[field.name] = INVALID
+        former = cls.explain_former(node) if hasattr(cls, "explain_former") else None
+        if former is not None:
+            self.problems.add(node.place, f"{what}: {former}")
+            return INVALID
+        self._refuse_unknown(node, list_keys(cls), what)
+        return self._build(cls, node, entries, what, prefix)
+
+    def _build(self, cls: type, node: Section, entries: Mapping[str, Node], what: str, prefix: str) -> Any:
+        """Return a dataclass from the keys of a mapping, which may hold those of others too."""
+        values: dict[str, Any] = {}
+        for one in list_fields(cls):
+            given, by_name = one.note(Given), one.note(ByName)
+            if one.note(Flat):
+                values[one.name] = self._build(strip(one.hint), node, entries, what, prefix)
+            elif one.note(Line):
+                values[one.name] = node.place.line
+            elif one.note(Folder):
+                values[one.name] = node.place.folder
+            elif given is not None and given.name in self._given:
+                values[one.name] = self._given[given.name]
+            elif one.is_key and one.key in entries:
+                values[one.name] = self.read(one.hint, entries[one.key], f"{prefix}{one.key}")
+                chosen = by_name and by_name.classes.get(str(values.get(by_name.key)))
+                if chosen:
+                    self.read(chosen, entries[one.key], f"{prefix}{one.key}")
+            elif one.is_required:
+                self.problems.add(node.place, f"{what}: {one.key!r} is missing; add it")
+                values[one.name] = INVALID
         return INVALID if any(value is INVALID for value in values.values()) else self._make(cls, values, node, what)
 
     def _refuse_unknown(self, node: Section, known: Mapping[str, object], what: str) -> None:
@@ -162,7 +189,7 @@ class Loader:
 
     def _read_union(self, hint: Any, node: Node, what: str) -> Any:
         choices = [choice for choice in get_args(hint) if choice is not type(None)]
-        if all(kind in choices for kind in _NODES):
+        if all(kind in choices for kind in NODES):
             return node  # whatever it is, nothing included, is for a later reader
         if len(choices) < len(get_args(hint)) and not isinstance(node, Section | Listing) and node.is_null:
             return None
@@ -177,7 +204,7 @@ class Loader:
         """Return the value as the choice that it looks like, else as the first that can hold it; text comes last."""
         looks = type(guess(node))
         for choice in sorted(choices, key=lambda choice: (choice is not looks, choice is str)):
-            quiet = Loader(Problems(""), paths=self._paths)
+            quiet = Loader(Problems(""), paths=self.paths, given=self._given, named=self._named)
             value = quiet.read(choice, node, what)
             if value is not INVALID and not len(quiet.problems):
                 return value
@@ -229,7 +256,7 @@ class Loader:
             if get_origin(hint) is Literal:
                 return _choose(get_args(hint), node)
             if hint is Path:
-                return read_path(node, self._paths)
+                return read_path(node, self.paths)
             return read_scalar(hint, node)
         except UnknownReferenceError as error:
             self.problems.add(node.place, str(error))
@@ -248,6 +275,9 @@ class Loader:
             if isinstance(note, Ascending) and isinstance(value, tuple) and list(value) != sorted(value):
                 self.problems.add(node.place, f"{what} {show(list(value))} falls; give the smaller number first")
                 return INVALID
+            if isinstance(note, Names) and isinstance(value, str) and not note.holds(value):
+                self.problems.add(node.place, f"{what} {show(value)} is unknown; {nearest(value, note.known())}")
+                return INVALID
         return value
 
 
@@ -259,15 +289,11 @@ def _choose(choices: Sequence[Any], node: Text | Value) -> Any:
     raise ScalarError(f"{describe(node)} is unknown; {nearest(str(word), map(str, choices))}")
 
 
-def _is_node(hint: Any) -> bool:
-    return hint is Node or hint in _NODES
-
-
 def _is_of_form(hint: Any, node: Node) -> bool:
     """Tell whether a choice of a union reads mappings, lists or single values as the node is one."""
-    hint = get_args(hint)[0] if get_origin(hint) is Annotated else hint
+    hint = strip(hint)
     origin = get_origin(hint)
-    if hint is Any or _is_node(hint):
+    if hint is Any or is_node(hint):
         return True
     if is_settings_class(hint) or (isinstance(origin, type) and issubclass(origin, Mapping)):
         return isinstance(node, Section)
@@ -278,25 +304,12 @@ def _nearest_class(choices: Sequence[Any], keys: set[str]) -> Any:
     """Return the choice that knows the most of the keys, of those the one with the fewest others."""
 
     def distance(choice: Any) -> tuple[int, int]:
-        known = _keys(choice)
-        return (len(keys - known), len(known - keys)) if known is not None else (0, len(keys) + 1)
+        if not is_settings_class(choice):
+            return 0, len(keys) + 1
+        known = set(list_keys(choice))
+        return len(keys - known), len(known - keys)
 
     return min(choices, key=distance)
-
-
-def _keys(choice: Any) -> set[str] | None:
-    if not is_settings_class(choice):
-        return None
-    hints = get_type_hints(choice, include_extras=True)
-    return {field_key(field, hints[field.name]) for field in dataclasses.fields(choice) if field.init}
-
-
-def _notes(hint: Any) -> tuple[object, ...]:
-    return get_args(hint)[1:] if get_origin(hint) is Annotated else ()
-
-
-def _has_line(hint: Any) -> bool:
-    return any(isinstance(note, Line) or note is Line for note in _notes(hint))
 
 
 def _describe_hint(hint: Any) -> str:

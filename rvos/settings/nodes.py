@@ -63,6 +63,11 @@ class Section:
         """Return the value of a key; None where there is none."""
         return next((value for key, value in self.entries if isinstance(key, Text) and key.text == word), None)
 
+    def read_word(self, word: str) -> str:
+        """Return the single value of a key as text; empty where there is none."""
+        found = self.find(word)
+        return found.text if isinstance(found, Text) else str(found.value) if isinstance(found, Value) else ""
+
 
 Node = Text | Value | Listing | Section
 

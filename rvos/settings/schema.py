@@ -6,14 +6,13 @@ import dataclasses
 import inspect
 import re
 import types
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from rvos.settings.bounds import Line, Range
-from rvos.settings.loader import field_key, is_settings_class
+from rvos.settings.bounds import ByName, Flat, Named, OneOf, Range
+from rvos.settings.fields import find_note, is_settings_class, list_fields, list_keys, strip
 
 Schema = dict[str, Any]
 _SCALARS: dict[Any, Schema] = {
@@ -29,46 +28,43 @@ _LIMITS = {"least": "minimum", "most": "maximum", "above": "exclusiveMinimum", "
 _ARGUMENT = re.compile(r"    ((?:\w+, )*\w+): (.*)")
 
 
-@dataclass(frozen=True, slots=True)
-class Form:
-    """What a mapping of the file may hold.
+def json_schema(settings: type, narrowed: Mapping[str, Schema] | None = None) -> Schema:
+    """Return the JSON schema (draft 2020-12) of a dataclass of settings.
 
     Args:
-        settings: the dataclass that it is read as.
-        given: fields that do not stand in the file.
-        narrowed: by key, an annotation or a ready schema in place of the field's own annotation.
+        narrowed: by key, a ready schema in place of that of the field's annotation.
     """
-
-    settings: type
-    given: tuple[str, ...] = ()
-    narrowed: Mapping[str, Any] = field(default_factory=dict)
-
-
-def json_schema(settings: type | Form) -> Schema:
-    """Return the JSON schema (draft 2020-12) of a dataclass of settings."""
-    form = settings if isinstance(settings, Form) else Form(settings)
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **describe_form(form)}
+    schema = describe_class(settings)
+    schema["properties"] |= narrowed or {}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
 
-def describe_form(form: Form) -> Schema:
-    """Return the schema of a form, without the line that says that it is one."""
-    cls: Any = form.settings
-    hints = get_type_hints(cls, include_extras=True)
-    fields = [one for one in dataclasses.fields(cls) if one.init and one.name not in form.given]
-    keys = {field_key(one, hints[one.name]): one for one in fields if not _is_line(hints[one.name])}
-    texts = _read_arguments(cls)
-    missing = dataclasses.MISSING
-    properties = {}
-    for key, one in keys.items():
-        said = {"description": texts[one.name]} if one.name in texts else {}
-        properties[key] = {**said, **_describe(form.narrowed.get(key, hints[one.name])), **_describe_default(one)}
-    return {
+def describe_class(cls: type) -> Schema:
+    """Return the schema of the mappings that a dataclass is read from, without the line that says that it is one."""
+    schema: Schema = {
         "type": "object",
         "description": (cls.__doc__ or "").partition("\n")[0],
-        "properties": properties,
-        "required": [key for key, one in keys.items() if one.default is missing and one.default_factory is missing],
+        "properties": {},
+        "required": [key for key, one in list_keys(cls).items() if one.is_required],
         "additionalProperties": False,
     }
+    choices = list(_add_properties(cls, schema["properties"]))
+    return {**schema, "allOf": choices} if choices else schema
+
+
+def _add_properties(cls: type, properties: Schema) -> Iterator[Schema]:
+    """Add the schema of every key; yield what the value of one key says of another."""
+    texts = _read_arguments(cls)
+    for one in list_fields(cls):
+        if one.note(Flat):
+            yield from _add_properties(strip(one.hint), properties)
+        elif one.is_key:
+            said = {"description": texts[one.name]} if one.name in texts else {}
+            properties[one.key] = {**said, **describe(one.hint), **_describe_default(one.default)}
+        if by_name := one.note(ByName):
+            for name, chosen in by_name.classes.items():
+                then = {"properties": {one.key: describe_class(chosen)}}
+                yield {"if": _has_value(by_name.key, [name]), "then": then}
 
 
 def choose_form(keyword: str, cases: Sequence[tuple[Sequence[str], Schema]], otherwise: Schema) -> Schema:
@@ -79,46 +75,52 @@ def choose_form(keyword: str, cases: Sequence[tuple[Sequence[str], Schema]], oth
     """
     schema = otherwise
     for values, case in reversed(cases):
-        test = {"properties": {keyword: {"enum": list(values)}}, "required": [keyword]}
-        schema = {"if": test, "then": case, "else": schema}
+        schema = {"if": _has_value(keyword, values), "then": case, "else": schema}
     return schema
 
 
-def _describe(hint: Any) -> Schema:
-    if isinstance(hint, dict):
-        return dict(hint)
+def _has_value(key: str, values: Sequence[str]) -> Schema:
+    return {"properties": {key: {"enum": list(values)}}, "required": [key]}
+
+
+def describe(hint: Any) -> Schema:
+    """Return the schema of the values of an annotation."""
     origin, arguments = get_origin(hint), get_args(hint)
     if origin is Annotated:
-        return _limit(_describe(arguments[0]), arguments[1:])
+        if find_note(hint, Named):
+            return describe(str | None if type(None) in get_args(arguments[0]) else str)
+        return _limit(describe(arguments[0]), arguments[1:])
     if origin in (Union, types.UnionType):
-        return {"anyOf": [_describe(choice) for choice in arguments]}
+        return {"anyOf": [describe(choice) for choice in arguments]}
     if origin is Literal:
         return {"enum": list(arguments)}
     if origin is tuple:
         return _describe_tuple(arguments)
     if isinstance(origin, type) and issubclass(origin, Mapping):
-        return {"type": "object", "additionalProperties": _describe(arguments[1])}
+        return {"type": "object", "additionalProperties": describe(arguments[1])}
     if is_settings_class(hint):
-        return describe_form(Form(hint))
+        return describe_class(hint)
     # What parses its own text says no more than that, and what is read later may be anything.
     return dict(_SCALARS.get(hint, {"type": ["string", "number"]} if hasattr(hint, "parse") else {}))
 
 
 def _describe_tuple(items: tuple[Any, ...]) -> Schema:
     if items[-1] is Ellipsis:
-        return {"type": "array", "items": _describe(items[0])}
-    return {"type": "array", "prefixItems": [_describe(item) for item in items], "minItems": len(items), "items": False}
+        return {"type": "array", "items": describe(items[0])}
+    return {"type": "array", "prefixItems": [describe(item) for item in items], "minItems": len(items), "items": False}
 
 
-def _describe_default(one: dataclasses.Field[Any]) -> Schema:
-    default = list(one.default) if isinstance(one.default, tuple) else one.default
+def _describe_default(default: Any) -> Schema:
+    default = list(default) if isinstance(default, tuple) else default
     is_plain = isinstance(default, str | int | float | bool | list)
     return {"default": default} if is_plain else {}
 
 
 def _limit(schema: Schema, notes: tuple[object, ...]) -> Schema:
-    """Return the schema with the range of a number, or of the numbers in a list."""
+    """Return the schema with the range of a number, or of the numbers in a list, or with the names of a text."""
     for note in notes:
+        if isinstance(note, OneOf):
+            return {"enum": list(note.names)}
         if isinstance(note, Range):
             limits = {_LIMITS[name]: end for name, end in dataclasses.asdict(note).items() if end is not None}
             inner = schema["items"] if schema.get("type") == "array" and schema["items"] else schema
@@ -142,7 +144,3 @@ def _read_arguments(cls: type) -> dict[str, str]:
             else:
                 break
     return found
-
-
-def _is_line(hint: Any) -> bool:
-    return get_origin(hint) is Annotated and any(isinstance(note, Line) for note in get_args(hint)[1:])

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from operator import itemgetter
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Protocol, cast, runtime_checkable
 
 from fusion.fitted_files import FittedFile, write_fitted
 from fusion.rules import FusionRule
@@ -15,16 +15,30 @@ from rvos.errors import ConfigError
 from rvos.formats import find_format
 from rvos.settings import nearest
 from rvos_fusion.commands.recipe_options import add_recipe_options, open_recipe, repeat_options
-from rvos_fusion.kinds.capabilities import Combination, Gate
+from rvos_fusion.kinds.base import Node, capability
 from rvos_fusion.planning.plan import make_plan, select_videos
 from rvos_fusion.planning.results import Results
 from rvos_fusion.recipe.graph import build_graph
 from rvos_fusion.recipe.recipe import Recipe
-from rvos_fusion.scores.fitting import Gain, fit_numbers, fit_votes
-from rvos_fusion.scores.gating import GatedVideo, GateGain, fit_gate, read_answers
+from rvos_fusion.scores.fitting import Combination, Gain, fit_numbers, fit_votes
+from rvos_fusion.scores.gating import Gate, GatedVideo, GateGain, fit_gate, read_answers
+from rvos_fusion.scores.sweeping import find_ballot
 from rvos_fusion.tables import Column, Table, print_json, print_tables
 
 _MEAN = [Column("J&F", lambda value: value)]
+
+
+@runtime_checkable
+class Fitted(Protocol):
+    """A node whose numbers may be fitted."""
+
+    def fitted_file(self) -> Path | None:
+        """Return the file of fitted numbers that the recipe names."""
+        ...
+
+    def unfitted(self) -> Node:
+        """Return the node without what was fitted."""
+        ...
 
 
 def register(parser: argparse.ArgumentParser) -> None:
@@ -44,7 +58,7 @@ def register(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Fit, print the gains, write the file."""
     recipe = _open(options)
-    gate, node = recipe.node(options.node).gate(), recipe.node(options.node).combination()
+    gate, node = capability(recipe.node(options.node), Gate), capability(recipe.node(options.node), Combination)
     dataset = recipe.dataset.open()
     if find_format(dataset.format).has_samples:
         raise ConfigError(f"{recipe.path}: {dataset.format} annotates single frames, fit on a data set of whole videos")
@@ -91,19 +105,21 @@ def _open(options: argparse.Namespace) -> Recipe:
         ConfigError: no such node, or one that has nothing to fit.
     """
     recipe = open_recipe(options)
-    known = [node.name for node in recipe.nodes if node.combination() is not None or node.gate() is not None]
+    known = [node.name for node in recipe.nodes if capability(node, Fitted) is not None]
     if options.node not in known:
         raise ConfigError(f"{recipe.path}: no fusion or gate {options.node!r}; {nearest(options.node, known)}")
-    gate, named = recipe.node(options.node).gate(), recipe.node(options.node).combination()
-    nodes = tuple(
-        node.unfitted() if node.name == options.node or any(not file.path.exists() for file in node.files()) else node
-        for node in recipe.nodes
-    )
-    if gate is not None:
-        options.out = options.out or gate.fitted
-    elif named is not None and named.rule.method != "votes":
-        options.out = options.out or named.fitted_file()
-    return replace(recipe, nodes=nodes)
+    named = recipe.node(options.node)
+    fitted = capability(named, Fitted)
+    if fitted is not None and find_ballot(named) is None:
+        options.out = options.out or fitted.fitted_file()
+    return replace(recipe, nodes=tuple(_forget_fit(node, options.node) for node in recipe.nodes))
+
+
+def _forget_fit(node: Node, named: str) -> Node:
+    """Return a node as it is before anything is fitted where it is the named one, or its file is not there."""
+    fitted = capability(node, Fitted)
+    is_meant = node.name == named or any(not file.path.exists() for file in node.files())
+    return fitted.unfitted() if fitted is not None and is_meant else node
 
 
 def _describe(node: Combination, rule: FusionRule) -> dict[str, Any]:

@@ -99,7 +99,7 @@ def open_own_recipe(options: argparse.Namespace, data: Path, workspace: Path) ->
     """
     own = ["dataset.format=ref-youtube-vos", f"dataset.root={data}", f"dataset.split={SPLIT}", "groups.by=none"]
     recipe = read_recipe(options.recipe, [*own, *options.overrides], workspace=workspace)
-    imported = [node.name for node in recipe.nodes if node.is_bound()]
+    imported = [node.name for node in recipe.nodes if any(file.use == "results" for file in node.files())]
     if imported:
         raise ConfigError(f"{options.recipe}: {', '.join(imported)} import masks of other videos; use networks only")
     names = [node.name for node in recipe.nodes if node.artefact is MASKS]

@@ -10,17 +10,17 @@ from pathlib import Path
 from typing import Any
 
 from rvos.errors import ConfigError
+from rvos.settings import nearest
 from rvos_fusion.commands.entrants import open_one
 from rvos_fusion.commands.recipe_options import add_recipe_options
 from rvos_fusion.commands.table_forms import add_forms, read_form
-from rvos_fusion.kinds.capabilities import Ballot, Cleaner, Gate, Refiner
-from rvos_fusion.planning.results import Results
-from rvos_fusion.scores.clean_up_sweeping import CleanUpRow, sweep_clean_up
+from rvos_fusion.kinds.base import capability
+from rvos_fusion.scores.clean_up_sweeping import Cleaner, CleanUpRow, sweep_clean_up
 from rvos_fusion.scores.comparison import Entrant
-from rvos_fusion.scores.gating import GateRow, read_answers, sweep_gate
-from rvos_fusion.scores.refinement_sweeping import RefinementRow, sweep_refinement
+from rvos_fusion.scores.gating import Gate, GateRow, read_answers, sweep_gate
+from rvos_fusion.scores.refinement_sweeping import RefinementRow, Refiner, sweep_refinement
 from rvos_fusion.scores.sweep_plot import plot_gate, plot_grid, plot_sweep
-from rvos_fusion.scores.sweeping import SweepRow, sweep_node
+from rvos_fusion.scores.sweeping import Ballot, SweepRow, find_ballot, sweep_node
 from rvos_fusion.tables import PEOPLE, PROGRAMS, Column, Table, print_tables
 
 _SHOWN = 20
@@ -90,13 +90,15 @@ def register(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print the settings, best first for subsets; draw them where a picture is asked for."""
     one = open_one(options)
+    nodes = {node.name: node for node in one.results.plan.nodes}
     for kind in _KINDS:
-        node = kind.find(one.results, options.node)
+        node = kind.find(nodes.get(options.node))
         if node is not None:
             _check_options(kind, options)
             kind.sweep(one, node, options)
-            break
-    return 0
+            return 0
+    ballots = [name for name, node in nodes.items() if find_ballot(node) is not None]
+    raise ConfigError(f"{options.recipe}: no fusion {options.node!r} by votes; {nearest(options.node, ballots)}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,14 +109,14 @@ class _Kind:
         name: with its article.
         settings: the options that say what is tried.
         drawn: whether `--plot` draws it.
-        find: the node of a name; None where it is of another kind.
+        find: returns a node as one of the kind; None where it is of another.
         sweep: tries all settings and prints them.
     """
 
     name: str
     settings: tuple[str, ...]
     drawn: bool
-    find: Callable[[Results, str], Any]
+    find: Callable[[object], Any]
     sweep: Callable[[Entrant, Any, argparse.Namespace], None]
 
 
@@ -211,10 +213,9 @@ def _print(
 
 
 _KINDS = (
-    _Kind("a refinement", ("window", "tau"), True, Results.find_refiner, _sweep_refinement),
-    _Kind("a clean-up", ("islands", "holes"), False, Results.find_cleaner, _sweep_clean_up),
-    _Kind("a gate", (), True, Results.find_gate, _sweep_gate),
-    # The last one raises where there is no such node, or none that can be swept.
-    _Kind("a fusion by votes", ("thresholds", "members"), True, Results.find_ballot, _sweep_votes),
+    _Kind("a refinement", ("window", "tau"), True, lambda node: capability(node, Refiner), _sweep_refinement),
+    _Kind("a clean-up", ("islands", "holes"), False, lambda node: capability(node, Cleaner), _sweep_clean_up),
+    _Kind("a gate", (), True, lambda node: capability(node, Gate), _sweep_gate),
+    _Kind("a fusion by votes", ("thresholds", "members"), True, find_ballot, _sweep_votes),
 )
 _SETTINGS = tuple(name for kind in _KINDS for name in kind.settings)

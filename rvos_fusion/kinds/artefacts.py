@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,3 +61,6 @@ INSTANCE_PROPOSALS = Artefact(PROPOSALS, by_expression=False)
 """Instance masks of the key frames."""
 CANDIDATES = Artefact(TRACKLET_SETS, by_expression=False)
 """The tracklets of a video that a sentence may choose from, as a `TrackletSet`."""
+
+ReadArtefact = Callable[[str, Artefact], Any]
+"""Returns the stored result of a node for one video."""

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from fractions import Fraction
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
+from rvos.errors import ConfigError
 from rvos.masks.mask_sequences import MaskSequence
 from rvos.masks.stored.store import Store
-from rvos.settings import Form
+from rvos.settings import Given, Line
 from rvos.videos import Video
 from rvos_fusion.kinds.artefacts import Artefact
-from rvos_fusion.kinds.capabilities import Ballot, Chooser, Cleaner, Combination, Gate, Grounding, Refiner
 from rvos_fusion.kinds.checksums import Checksums
-from rvos_fusion.kinds.entry import NodeEntry
+from rvos_fusion.kinds.inputs import Input, find_inputs
+from rvos_fusion.kinds.plain import plain_fields
 
-FileUse = Literal["checkpoint", "settings", "data"]
+FileUse = Literal["checkpoint", "settings", "data", "results"]
+Capability = TypeVar("Capability")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,8 @@ class NodeFile:
         what: in a word or two, such as "tokeniser".
         advice: what to say and do where it is missing.
         use: `checkpoint`: its content enters the fingerprint and the manifest; `settings`: the fingerprint alone;
-            `data`: neither, as the node's `sources` tell what of it a video needs.
+            `data`: neither, as the node's `sources` tell what of it a video needs; `results`: as `data`, and made
+            elsewhere for these videos, so that the node has nothing for any other.
         family: key of `rvos_fusion.weights.known_weights` whose official files such a node reads; empty: none of them.
     """
 
@@ -59,7 +60,11 @@ class WorkerKey:
 
 @dataclass(frozen=True, slots=True)
 class Node(ABC):
-    """One named result of a recipe; the further fields of a kind are its settings.
+    """One named result of a recipe; the further fields of a kind are the keys of its entries.
+
+    An input is a field whose annotation says what it must store, such as `kinds.inputs.MasksOf`. Notes of
+    `rvos.settings` say the rest: another key, the name of an engine, keys of a dataclass in the same mapping.
+    What single commands ask of a node stands in protocols beside them; `capability` finds it.
 
     Args:
         line: of the recipe, for messages; 0 where it comes from the command line.
@@ -70,28 +75,39 @@ class Node(ABC):
     """The key of the recipe that says that an entry is of this kind, such as `propagate`."""
     kind: ClassVar[str]
     """The kind in a word, for people."""
-    section: ClassVar[Literal["models", "stages"]]
+    section: ClassVar[Literal["models", "stages"]] = "stages"
     """Where such entries stand."""
     artefact: ClassVar[Artefact]
     """What is stored."""
     version: ClassVar[int] = 1
     """Raised when the same recipe gives another result, or a default changes: results of before are made again."""
 
-    name: str
-    line: int
-    stage: str | None
+    name: Annotated[str, Given("name")]
+    line: Annotated[int, Line()]
+    stage: Annotated[str | None, Given("stage")]
 
-    @abstractmethod
+    def reads(self) -> tuple[Input, ...]:
+        """Return what it reads of other nodes; a kind whose settings decide on it says here how."""
+        return find_inputs(self)
+
     def inputs(self) -> tuple[str, ...]:
         """Return the nodes whose results it reads, each once."""
+        return tuple(dict.fromkeys(one.node for one in self.reads()))
 
-    @abstractmethod
     def files(self) -> tuple[NodeFile, ...]:
         """Return what must be on disk; with alternatives (a folder or an engine), what will be used."""
+        return ()
 
-    @abstractmethod
+    def settings(self) -> object:
+        """Return, for the fingerprint, the settings that change the result; plain values for JSON.
+
+        All fields, so that a forgotten one cannot let an old result pass for a new one, as `plain_fields` has them.
+        """
+        return plain_fields(self)
+
     def sources(self, video: Video, checksums: Checksums) -> object:
         """Return, for the fingerprint, what identifies everything that it reads of a video; plain values for JSON."""
+        return None
 
     @abstractmethod
     def describe(self) -> str:
@@ -101,57 +117,8 @@ class Node(ABC):
     def detail(self) -> str:
         """Return its own settings in a word or two, for the report."""
 
-    @abstractmethod
-    def worker_key(self) -> WorkerKey | None:
-        """Return what must be loaded; None: nothing that is worth keeping."""
-
-    @abstractmethod
-    def compute(self, tasks: Sequence[Task]) -> Sequence[Any]:
-        """Return one artefact for each task.
-
-        Args:
-            tasks: of one video; their nodes have equal worker keys, and this node is the first one's.
-        """
-
-    # What most kinds have nothing to say about.
-
-    @classmethod
-    def read(cls, entry: NodeEntry) -> Node | None:
-        """Return the node of an entry; None where problems were noted.
-
-        The fields of the kind are the keys of its entries (`Annotated[str, Key("import")]` where a key has another
-        name); a kind that refers to engines or groups, or computes fields from others, reads them here.
-        """
-        return entry.load(cls, name=entry.name, line=entry.line, stage=entry.stage)
-
-    @classmethod
-    def forms(cls) -> tuple[Form, ...]:
-        """Return what its entries may hold, for the recipe's JSON schema; a kind with a `read` of its own says it.
-
-        Of several forms the one counts whose `narrowed` names the value of the keyword; the last is for all others.
-        """
-        return (Form(cls, given=("name", "line", "stage")),)
-
-    def settings(self) -> object:
-        """Return, for the fingerprint, the settings that change the result; plain values for JSON.
-
-        All fields, so that a forgotten one cannot let an old result pass for a new one. Paths are left out: moving a
-        file changes nothing, and `files` or `sources` stand for what is in it. A kind whose settings have fields
-        without effect on the result says here which.
-        """
-        # Name, line and stage say where a node stands, not what it gives: renaming one makes nothing again.
-        return plain_fields(self, without=("name", "line", "stage"))
-
-    def check(self, nodes: Mapping[str, Node]) -> Iterable[str]:
-        """Yield what cannot work, as far as the recipe alone tells.
-
-        Args:
-            nodes: of the recipe by name; the inputs are there, and there is no cycle.
-        """
-        return ()
-
-    def warn(self, nodes: Mapping[str, Node]) -> Iterable[str]:
-        """Yield what is allowed but looks like a mistake; `nodes` as in `check`."""
+    def check(self, nodes: NodeGraph) -> Iterable[str]:
+        """Yield what cannot work, as far as the recipe alone tells; the inputs are there, and there is no cycle."""
         return ()
 
     def check_videos(self, videos: Sequence[Video]) -> Iterable[str]:
@@ -169,69 +136,89 @@ class Node(ABC):
         """
         return ()
 
-    def check_data(self, videos: Sequence[Video]) -> Iterable[str]:
-        """Yield of what it takes from elsewhere what these videos lack, as far as names tell.
+    def worker_key(self) -> WorkerKey | None:
+        """Return what must be loaded; None: nothing that is worth keeping."""
+        return None
+
+    @abstractmethod
+    def compute(self, tasks: Sequence[Task]) -> Sequence[Any]:
+        """Return one artefact for each task.
+
+        Args:
+            tasks: of one video; their nodes have equal worker keys, and this node is the first one's.
+        """
+
+
+def capability(node: object, protocol: type[Capability]) -> Capability | None:
+    """Return the node as something that can do what a runtime-checkable protocol asks; None where it cannot."""
+    return node if isinstance(node, protocol) else None
+
+
+class NodeGraph(Mapping[str, Node]):
+    """The nodes of a recipe by name, and how they stand on each other.
+
+    Args:
+        nodes: in the order of the recipe.
+        path: of the recipe, for messages.
+    """
+
+    def __init__(self, nodes: Iterable[Node], path: Path) -> None:
+        self._nodes = {node.name: node for node in nodes}
+        self._path = path
+
+    def __getitem__(self, name: str) -> Node:
+        """Return a node."""
+        return self._nodes[name]
+
+    def __iter__(self) -> Iterator[str]:
+        """Yield the names in the order of the recipe."""
+        return iter(self._nodes)
+
+    def __len__(self) -> int:
+        """Return the number of nodes."""
+        return len(self._nodes)
+
+    def below(self, *names: str) -> tuple[Node, ...]:
+        """Return nodes and everything that they stand on, the nearest first."""
+        found = dict.fromkeys(names)
+        waiting = list(names)
+        for name in waiting:
+            new = [source for source in self[name].inputs() if source not in found]
+            found.update(dict.fromkeys(new))
+            waiting += new
+        return tuple(self[name] for name in found)
+
+    def above(self, *names: str) -> tuple[Node, ...]:
+        """Return nodes and everything that stands on them, in an order in which it can be made."""
+        found = set(names)
+        for node in self.order():
+            if found.intersection(node.inputs()):
+                found.add(node.name)
+        return tuple(node for node in self.order() if node.name in found)
+
+    def order(self, *names: str) -> tuple[Node, ...]:
+        """Return all nodes, or some and what they stand on, so that each comes after its inputs.
+
+        The recipe's order is kept where it can be.
 
         Raises:
-            InputError: it cannot be opened at all.
+            ConfigError: a cycle, named node by node.
         """
-        return ()
+        ordered: dict[str, Node] = {}
 
-    def is_bound(self) -> bool:
-        """Tell whether its masks were made elsewhere, so that it has none for any other video."""
-        return False
+        def visit(node: Node, path: tuple[str, ...]) -> None:
+            if node.name in ordered:
+                return
+            if node.name in path:
+                cycle = " -> ".join((*path[path.index(node.name) :], node.name))
+                raise ConfigError(f"{self._path}:{node.line}: cycle {cycle}; a node cannot need its own result")
+            for name in node.inputs():
+                visit(self[name], (*path, node.name))
+            ordered[node.name] = node
 
-    def protocol(self) -> str | None:
-        """Return which frames of a video a network sees together, for the manifest; None without such a choice."""
-        return None
-
-    def score_scale(self, nodes: Mapping[str, Node]) -> str | None:
-        """Return what its scores are measured on; nodes of one scale can be compared. None: it has no scores."""
-        return f"the scores of {self.name}"
-
-    def lacks_soft(self) -> str | None:
-        """Return how to keep its probabilities, which it has and does not store; None where that is no fault."""
-        return None
-
-    def order_members(self) -> tuple[str, ...]:
-        """Return the nodes whose masks tell whether the file's order says anything; none where it does not count."""
-        return ()
-
-    def without_order(self) -> Node:
-        """Return the node to take where the order of the file says nothing."""
-        return self
-
-    def combination(self) -> Combination | None:
-        """Return how it combines members; None where it does not."""
-        return None
-
-    def gate(self) -> Gate | None:
-        """Return how it empties answers; None where it does not."""
-        return None
-
-    def unfitted(self) -> Node:
-        """Return the node without what was fitted."""
-        return self
-
-    def ballot(self) -> Ballot | None:
-        """Return how it votes; None where nothing is counted."""
-        return None
-
-    def refiner(self) -> Refiner | None:
-        """Return how it refines; None where it does something else."""
-        return None
-
-    def cleaner(self) -> Cleaner | None:
-        """Return how it cleans masks; None where it does something else."""
-        return None
-
-    def grounding(self, task: Task) -> Grounding | None:
-        """Return how it scored the tracklets of a task's video; None where it scores none, or nothing is known."""
-        return None
-
-    def chooser(self) -> Chooser | None:
-        """Return what it chooses from; None where it chooses nothing."""
-        return None
+        for name in names or self:
+            visit(self[name], ())
+        return tuple(ordered.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,31 +255,3 @@ class Task:
             StoreError: missing, damaged, made with other settings, or of another sort.
         """
         return Store(self.workspace).read_artefact(name, self.video.id, dict(self.inputs)[name], codec=artefact.codec)
-
-
-def plain_fields(value: Any, *, without: Sequence[str] = ()) -> object:
-    """Return the fields of a dataclass as plain values; paths are left out."""
-    names = (field.name for field in dataclasses.fields(value) if field.name not in without)
-    return plain({name: getattr(value, name) for name in names})
-
-
-def plain(value: object) -> object:
-    """Return a setting as JSON can write it, always in the same way; paths inside of it are left out.
-
-    Raises:
-        TypeError: a value that has no such form; the kind must say itself what it means.
-    """
-    # 1 and 1.0 are different texts: a setting that becomes a float counts as changed, which is safe.
-    if value is None or isinstance(value, bool | int | float | str):
-        return value
-    # As a text of two whole numbers: a float would lose what tells 1/3 from 0.333.
-    if isinstance(value, Fraction):
-        return str(value)
-    if isinstance(value, Mapping):
-        return {str(key): plain(content) for key, content in value.items() if not isinstance(content, Path)}
-    if isinstance(value, Sequence):
-        return [plain(content) for content in value if not isinstance(content, Path)]
-    if dataclasses.is_dataclass(value):
-        return plain_fields(value)
-    # No `repr`: that of an object may hold its address, and no result would ever be found again.
-    raise TypeError(f"a setting of type {type(value).__name__} has no plain form")

@@ -8,6 +8,9 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from fusion.fitted_files import read_fitted
 from fusion.fitting import PairFit
 from fusion.groups import Group, read_group_file
@@ -16,20 +19,20 @@ from fusion.rules import FusionMethod, FusionRule, SinglesRule, fuse_video
 from fusion.runs import RunRule, group_by_runs
 from fusion.scores import ScoreRule
 from fusion.thresholds import Threshold
-from rvos.errors import ConfigError, PipelineError
-from rvos.formats import FORMATS, find_format
-from rvos.masks.mask_sequences import MaskSequence
-from rvos.settings import Form, Range, nearest, show
+from rvos.errors import ConfigError
+from rvos.masks.mask_sequences import MaskSequence, by_expression
+from rvos.settings import Given, Key, Range, nearest, show
 from rvos.videos import Video
-from rvos_fusion.kinds.artefacts import HARD_MASKS, MASKS, Artefact
-from rvos_fusion.kinds.base import Node, NodeFile, Task, WorkerKey, plain
-from rvos_fusion.kinds.capabilities import Ballot, Chooser, Combination, ReadArtefact, Values
+from rvos_fusion.kinds.artefacts import HARD_MASKS, MASKS, Artefact, ReadArtefact
+from rvos_fusion.kinds.base import Node, NodeFile, NodeGraph, Task
 from rvos_fusion.kinds.checksums import Checksums
-from rvos_fusion.kinds.entry import NodeEntry
-from rvos_fusion.kinds.grouping import find_groups, given_groups, is_by_masks, read_run_rule, write_review
+from rvos_fusion.kinds.grouping import GroupSettings, find_groups, given_groups, read_run_rule, write_review
+from rvos_fusion.kinds.inputs import Input, MasksOf
 from rvos_fusion.kinds.offers import Offer, offer_members
-from rvos_fusion.kinds.values import GroupsEntry
+from rvos_fusion.kinds.plain import plain
+from rvos_fusion.kinds.score_scales import find_score_scale
 
+Values = NDArray[np.float64]
 _LARGEST_GROUP = {"neighbours": 2, "none": 1}
 """Expressions of a group where the rule alone tells."""
 
@@ -40,98 +43,81 @@ class _Singles:
     only: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _FuseEntry:
-    """The keys of a fusion; members are named where the rule counts them."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FuseNode(Node):
+    """Members combined expression by expression or group by group.
 
-    fuse: tuple[str, ...]
+    Args:
+        members: nodes that are combined.
+        method: see `fusion.rules.FusionRule`, as `threshold` and `scores`.
+        weights: of members, 1 where none is given.
+        singles: rule of groups of one; members are named.
+        own_groups: which expressions belong together; None: as for the whole recipe.
+        capacity: for `assign`, groups that may share an object; None: as the data set and the groups have it.
+        fitted: file of `rvos fit` that makes the members' scores into chances; None: weights count.
+        recipe_groups: the groups of the whole recipe.
+        overlapping: sentences of the data set may mean several objects, so that different groups share some.
+        groups: which expressions belong together.
+        rule: how members are combined.
+    """
+
+    keyword: ClassVar[str] = "fuse"
+    kind: ClassVar[str] = "fuse"
+    artefact: ClassVar[Artefact] = MASKS
+
+    members: Annotated[tuple[MasksOf, ...], Key("fuse")]
     method: FusionMethod = "votes"
     threshold: Threshold | None = None
     weights: Mapping[str, Fraction] = field(default_factory=dict)
     singles: _Singles | None = None
     scores: ScoreRule = "first"
-    groups: GroupsEntry | None = None
+    own_groups: Annotated[GroupSettings | None, Key("groups")] = None
     capacity: Literal["any"] | Annotated[int, Range(least=1)] | None = None
     fitted: Path | None = None
+    recipe_groups: Annotated[GroupSettings, Given("groups")]
+    overlapping: Annotated[bool, Given("overlapping")] = False
+    groups: GroupSettings = field(init=False)
+    rule: FusionRule = field(init=False)
 
     def __post_init__(self) -> None:
         for member in self.weights:
-            if member not in self.fuse:
-                raise ConfigError(f"weights: unknown key {show(member)}; {nearest(member, self.fuse)}")
+            if member not in self.members:
+                raise ConfigError(f"weights: unknown key {show(member)}; {nearest(member, self.members)}")
         only = self.singles.only if self.singles else None
-        if only is not None and only not in self.fuse:
-            raise ConfigError(f"singles.only {show(only)} is unknown; {nearest(only, self.fuse)}")
-        if self.method == "conditional_union" and self.groups is not None and self.groups.by != "none":
-            raise ConfigError("conditional_union takes every sentence on its own; remove groups")
+        if only is not None and only not in self.members:
+            raise ConfigError(f"singles.only {show(only)} is unknown; {nearest(only, self.members)}")
         for key, methods in (("capacity", ("assign",)), ("fitted", ("assign", "best"))):
             if getattr(self, key) is not None and self.method not in methods:
                 raise ConfigError(f"{key}: only for method {' or '.join(methods)}; remove it")
+        object.__setattr__(self, "groups", self._choose_groups())
+        object.__setattr__(self, "rule", self._make_rule())
 
-    def build(self, kind: type[FuseNode], entry: NodeEntry) -> FuseNode:
-        """Return the node.
+    def _choose_groups(self) -> GroupSettings:
+        if self.method != "conditional_union":
+            return self.own_groups or self.recipe_groups
+        # A conditional union knows no groups: the areas of two sentences' masks say nothing about each other.
+        if self.own_groups is not None and self.own_groups.by != "none":
+            raise ConfigError("conditional_union takes every sentence on its own; remove groups")
+        return GroupSettings("none")
 
-        Raises:
-            FusionError: values that do not go together.
-        """
+    def _make_rule(self) -> FusionRule:
         # Fractions, so that votes are counted in whole units and no threshold misses its own tie.
-        weights = tuple(self.weights.get(member, Fraction(1)) for member in self.fuse)
-        singles = None
+        weights = tuple(self.weights.get(member, Fraction(1)) for member in self.members)
+        singles, capacity = None, self.capacity
         if self.singles is not None:
             only = self.singles.only
-            singles = SinglesRule(self.singles.threshold, None if only is None else self.fuse.index(only))
-        # A conditional union knows no groups: the areas of two sentences' masks say nothing about each other.
-        groups = GroupsEntry("none") if self.method == "conditional_union" else self.groups or entry.groups
-        rule = FusionRule(
-            weights, self.method, self.threshold, singles, self.scores, capacity=self._capacity(entry, groups)
-        )
-        return kind(entry.name, entry.line, entry.stage, self.fuse, rule, groups, self.fitted)
+            singles = SinglesRule(self.singles.threshold, None if only is None else self.members.index(only))
+        if capacity is None and not self.overlapping:
+            # Without groups two sentences usually mean one object.
+            capacity = 2 if self.groups.by == "none" else 1
+        number = None if capacity == "any" else capacity
+        return FusionRule(weights, self.method, self.threshold, singles, self.scores, capacity=number)
 
-    def _capacity(self, entry: NodeEntry, groups: GroupsEntry) -> int | None:
-        """Return how many groups may share an object; without groups two sentences usually mean one."""
-        if self.capacity is None:
-            # Where sentences mean several objects, different groups share some; elsewhere one means one object.
-            overlapping = entry.dataset in FORMATS and find_format(entry.dataset).overlapping
-            return None if overlapping else 2 if groups.by == "none" else 1
-        return None if self.capacity == "any" else self.capacity
-
-
-@dataclass(frozen=True, slots=True)
-class FuseNode(Node):
-    """Members combined expression by expression or group by group.
-
-    Args:
-        fitted: file of `rvos fit` that makes the members' scores into chances; None: weights count.
-    """
-
-    keyword: ClassVar[str] = "fuse"
-    kind: ClassVar[str] = "fuse"
-    section: ClassVar[Literal["models", "stages"]] = "stages"
-    artefact: ClassVar[Artefact] = MASKS
-
-    members: tuple[str, ...]
-    rule: FusionRule
-    groups: GroupsEntry
-    fitted: Path | None = None
-
-    @classmethod
-    def forms(cls) -> tuple[Form, ...]:
-        """Its keys."""
-        return (Form(_FuseEntry),)
-
-    @classmethod
-    def read(cls, entry: NodeEntry) -> Node | None:
-        """Read the entry."""
-        values = entry.load(_FuseEntry)
-        try:
-            return None if values is None else values.build(cls, entry)
-        except PipelineError as error:
-            entry.note(str(error))
-            return None
-
-    def inputs(self) -> tuple[str, ...]:
+    def reads(self) -> tuple[Input, ...]:
         """The members, then the nodes that decide the groups."""
-        deciding = self.groups.members if is_by_masks(self.groups) else ()
-        return tuple(dict.fromkeys((*self.members, *deciding)))
+        soft = "average" if self.method == "average" else ""
+        members = [Input(name, "fuse", MASKS, soft, hard_will_do=True) for name in self.members]
+        return (*members, *(Input(name, "groups.members", MASKS) for name in self.groups.deciding))
 
     def files(self) -> tuple[NodeFile, ...]:
         """The group file, and what was fitted."""
@@ -157,15 +143,12 @@ class FuseNode(Node):
         # Not the file of groups as a whole: a corrected line makes again what it concerns and no other video.
         return [group.expressions for group in self.given_groups(video) or ()]
 
-    def check(self, nodes: Mapping[str, Node]) -> Iterable[str]:
+    def check(self, nodes: NodeGraph) -> Iterable[str]:
         """Check that no member votes twice, that their values can be compared, and every threshold be reached."""
         for name in sorted({name for name in self.members if self.members.count(name) > 1}):
             yield f"member {name!r} is named twice; use weights instead"
         if self.rule.method == "best":
             yield from self._check_scales(nodes)
-        if self.rule.method == "average":
-            lacking = {name: advice for name in self.members if (advice := nodes[name].lacks_soft())}
-            yield from (f"average needs the probabilities of {name!r}; {advice}" for name, advice in lacking.items())
         yield from self._check_order_members(nodes)
         size = _LARGEST_GROUP.get(self.groups.by)
         if size is not None and not self.rule.can_pass(size):
@@ -190,7 +173,7 @@ class FuseNode(Node):
             assert self.groups.file is not None
             read_group_file(self.groups.file, videos)
         for video in videos:
-            if is_by_masks(self.groups) and not self.rule.can_pass(len(video.expressions)):
+            if self.groups.deciding and not self.rule.can_pass(len(video.expressions)):
                 yield self._explain_reach(len(video.expressions), f"all of video {video.id}")
                 return
             for group in self.given_groups(video) or ():
@@ -208,11 +191,9 @@ class FuseNode(Node):
         threshold = f", threshold {self.rule.threshold}" if self.rule.threshold else ""
         return f"{self.rule.method}{threshold}"
 
-    def score_scale(self, nodes: Mapping[str, Node]) -> str | None:
-        """The first member's where its scores are passed on, else its own."""
-        return (
-            nodes[self.members[0]].score_scale(nodes) if self.rule.scores == "first" else f"the scores of {self.name}"
-        )
+    def passes_scores_of(self) -> str | None:
+        """The first member where its scores are passed on."""
+        return self.members[0] if self.rule.scores == "first" else None
 
     def order_members(self) -> tuple[str, ...]:
         """The nodes that decide the runs."""
@@ -220,24 +201,16 @@ class FuseNode(Node):
 
     def without_order(self) -> Node:
         """Every sentence on its own; two of them may then mean one object."""
-        capacity = None if self.rule.capacity is None else max(self.rule.capacity, 2)
-        return replace(self, groups=GroupsEntry("none"), rule=replace(self.rule, capacity=capacity))
-
-    def worker_key(self) -> WorkerKey | None:
-        """Nothing."""
-        return None
+        capacity: int | Literal["any"] = "any" if self.rule.capacity is None else max(self.rule.capacity, 2)
+        return replace(self, own_groups=GroupSettings("none"), capacity=capacity if self.method == "assign" else None)
 
     def compute(self, tasks: Sequence[Task]) -> Sequence[Sequence[MaskSequence]]:
         """Return the fused masks of all expressions, in the order of the video."""
         return [self._fuse(task) for task in tasks]
 
-    def combination(self) -> Combination | None:
-        """Return itself."""
-        return self
-
     def unfitted(self) -> Node:
         """The same fusion with weights and the built-in numbers."""
-        return replace(self, fitted=None, groups=replace(self.groups, fitted=None))
+        return replace(self, fitted=None, own_groups=replace(self.groups, fitted=None))
 
     def cut_runs(self, video: Video, hits: Values, pairs: PairFit | None) -> tuple[Group, ...]:
         """Return the groups by runs under a fit; None: the built-in numbers."""
@@ -248,21 +221,13 @@ class FuseNode(Node):
         """Return the file of fitted numbers that the recipe names."""
         return self.fitted or self._fitted_groups()
 
-    def ballot(self) -> Ballot | None:
-        """Return itself where it counts votes."""
-        return self if self.rule.method == "votes" else None
-
-    def chooser(self) -> Chooser | None:
-        """Return itself."""
-        return self
-
     def chooses_from(self) -> tuple[str, ...]:
         """The members."""
         return self.members
 
     def offers(self, video: Video, read: ReadArtefact) -> Iterable[Offer]:
         """Return what could be made of its members."""
-        return offer_members(video, [_by_expression(read(name, HARD_MASKS)) for name in self.members])
+        return offer_members(video, [by_expression(read(name, HARD_MASKS)) for name in self.members])
 
     def given_groups(self, video: Video) -> tuple[Group, ...] | None:
         """Return the groups that the data or a file give; None where masks decide.
@@ -285,7 +250,7 @@ class FuseNode(Node):
 
     def _fuse(self, task: Task) -> list[MaskSequence]:
         soft = self.rule.method == "average"
-        members = [_by_expression(task.read(name, soft=soft)) for name in self.members]
+        members = [by_expression(task.read(name, soft=soft)) for name in self.members]
         masks = None
         if self._groups_by_own():
             ids = [expression.id for expression in task.video.expressions]
@@ -294,10 +259,10 @@ class FuseNode(Node):
         else:
             groups = self.find_groups(task.video, task.read)
         # What data or a file state needs nobody's review.
-        if is_by_masks(self.groups):
+        if self.groups.deciding:
             write_review(task, groups)
         # Fused group by group, returned in the order of the video: stored parts must not depend on the grouping.
-        fused = _by_expression(fuse_video(members, groups, self.working_rule(), names=self.members, masks=masks))
+        fused = by_expression(fuse_video(members, groups, self.working_rule(), names=self.members, masks=masks))
         return [fused[expression.id] for expression in task.video.expressions]
 
     def working_rule(self) -> FusionRule:
@@ -318,9 +283,9 @@ class FuseNode(Node):
     def _fitted_groups(self) -> Path | None:
         return self.groups.fitted if self.groups.by == "runs" else None
 
-    def _check_scales(self, nodes: Mapping[str, Node]) -> Iterable[str]:
+    def _check_scales(self, nodes: NodeGraph) -> Iterable[str]:
         """Yield why `best` cannot compare: scores of one network say nothing against those of another."""
-        scales = {name: nodes[name].score_scale(nodes) for name in self.members}
+        scales = {name: find_score_scale(nodes, name) for name in self.members}
         without = [name for name, scale in scales.items() if scale is None]
         if without:
             yield f"best compares scores, and {', '.join(without)} has none; fuse by votes"
@@ -331,13 +296,13 @@ class FuseNode(Node):
                 "or give 'fitted', a file of rvos fit"
             )
 
-    def _check_order_members(self, nodes: Mapping[str, Node]) -> Iterable[str]:
+    def _check_order_members(self, nodes: NodeGraph) -> Iterable[str]:
         if self.groups.by != "runs":
             return
         if len(set(self.groups.members)) < 2:
             yield "groups by runs compare members with each other; name at least two in groups.members"
         for name in self.groups.members:
-            if _find_order(nodes, name):
+            if any(isinstance(node, FuseNode) and node.order_members() for node in nodes.below(name)):
                 yield f"groups by runs need masks of single sentences, and {name!r} stands on runs itself; name others"
 
     def _explain_reach(self, group_size: int, where: str) -> str:
@@ -351,12 +316,3 @@ class FuseNode(Node):
         total = sum(self.rule.weights)
         scaled_total = self.rule.count_votes(1)[0]
         return str(float(scaled * total / scaled_total)).removesuffix(".0")
-
-
-def _by_expression(sequences: Iterable[MaskSequence]) -> dict[str, MaskSequence]:
-    return {sequence.expression: sequence for sequence in sequences}
-
-
-def _find_order(nodes: Mapping[str, Node], name: str) -> bool:
-    """Tell whether a node, or one that it stands on, depends on the order of the file."""
-    return bool(nodes[name].order_members()) or any(_find_order(nodes, source) for source in nodes[name].inputs())

@@ -2,45 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fusion.fitted_files import read_fitted
-from fusion.gate import FEATURES, measure_features, select_features
+from fusion.gate import FEATURES, erase, measure_features, select_features
 from rvos.errors import ConfigError, InputError
 from rvos.masks.mask_sequences import MaskSequence, by_expression
-from rvos.masks.runs import Runs
-from rvos.settings import Form
+from rvos.settings import Given, Key
 from rvos.videos import Video
 from rvos_fusion.kinds.artefacts import MASKS, Artefact
-from rvos_fusion.kinds.base import Node, NodeFile, Task, WorkerKey, plain
-from rvos_fusion.kinds.capabilities import Gate, Values
-from rvos_fusion.kinds.checksums import Checksums
-from rvos_fusion.kinds.entry import NodeEntry
+from rvos_fusion.kinds.base import Node, NodeFile, Task
+from rvos_fusion.kinds.inputs import MasksOf
 
-
-@dataclass(frozen=True, slots=True)
-class _GateEntry:
-    """The keys of a gate."""
-
-    gate: str
-    members: tuple[str, ...]
-    features: tuple[str, ...] = FEATURES
-    fitted: Path | None = None
-    threshold: float | None = None
-
-    def __post_init__(self) -> None:
-        unknown = [name for name in self.features if name not in FEATURES]
-        if unknown or not self.features:
-            raise ConfigError(f"features: {', '.join(unknown) or 'none'}; choose from {', '.join(FEATURES)}")
-        if self.fitted is None and (self.threshold is None or len(self.features) != 1):
-            raise ConfigError("a gate without 'fitted' needs one feature and a threshold for it")
-        if len(set(self.members)) < 2:
-            raise ConfigError("members: a gate compares members with each other; name at least two")
+Values = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,57 +33,33 @@ class GateNode(Node):
         features: of `fusion.gate.FEATURES`.
         fitted: file of `rvos fit` that makes the features a chance of a target; None: the one feature counts.
         threshold: answers below are emptied; None: that of the file.
+        fitting: the file is still to be made.
     """
 
     keyword: ClassVar[str] = "gate"
     kind: ClassVar[str] = "gate"
-    section: ClassVar[Literal["models", "stages"]] = "stages"
     artefact: ClassVar[Artefact] = MASKS
 
-    source: str
-    members: tuple[str, ...]
-    features: tuple[str, ...]
-    fitted: Path | None
-    threshold: float | None
+    source: Annotated[MasksOf, Key("gate")]
+    members: tuple[MasksOf, ...]
+    features: tuple[str, ...] = FEATURES
+    fitted: Path | None = None
+    threshold: float | None = None
+    fitting: Annotated[bool, Given("fitting")] = False
 
-    @classmethod
-    def forms(cls) -> tuple[Form, ...]:
-        """Its keys."""
-        return (Form(_GateEntry),)
-
-    @classmethod
-    def read(cls, entry: NodeEntry) -> Node | None:
-        """Read the entry."""
-        values = entry.load(_GateEntry)
-        if values is None:
-            return None
-        return cls(
-            entry.name,
-            entry.line,
-            entry.stage,
-            values.gate,
-            values.members,
-            values.features,
-            values.fitted,
-            values.threshold,
-        )
-
-    def inputs(self) -> tuple[str, ...]:
-        """The answers, then the members."""
-        return tuple(dict.fromkeys((self.source, *self.members)))
+    def __post_init__(self) -> None:
+        unknown = [name for name in self.features if name not in FEATURES]
+        if unknown or not self.features:
+            raise ConfigError(f"features: {', '.join(unknown) or 'none'}; choose from {', '.join(FEATURES)}")
+        if not self.fitting and self.fitted is None and (self.threshold is None or len(self.features) != 1):
+            raise ConfigError("a gate without 'fitted' needs one feature and a threshold for it")
+        if len(set(self.members)) < 2:
+            raise ConfigError("members: a gate compares members with each other; name at least two")
 
     def files(self) -> tuple[NodeFile, ...]:
         """What was fitted."""
         advice = "no such file; make it with rvos fit, or correct the path"
         return () if self.fitted is None else (NodeFile(self.fitted, "fitted file", advice, "settings"),)
-
-    def settings(self) -> object:
-        """All but the path."""
-        return [self.source, list(self.members), list(self.features), plain(self.threshold)]
-
-    def sources(self, video: Video, checksums: Checksums) -> object:
-        """Nothing of the video itself."""
-        return None
 
     def check_videos(self, videos: Sequence[Video]) -> Iterable[str]:
         """Check that the file is for these features and members."""
@@ -119,25 +75,21 @@ class GateNode(Node):
         """The threshold."""
         return "fitted" if self.threshold is None else f"threshold {self.threshold}"
 
-    def score_scale(self, nodes: Mapping[str, Node]) -> str | None:
-        """The source's: scores are passed on."""
-        return nodes[self.source].score_scale(nodes)
-
-    def worker_key(self) -> WorkerKey | None:
-        """Nothing."""
-        return None
+    def passes_scores_of(self) -> str:
+        """The source."""
+        return self.source
 
     def compute(self, tasks: Sequence[Task]) -> Sequence[Sequence[MaskSequence]]:
         """Return the answers, emptied where the chance of a target is below the threshold."""
         return [self._open(task) for task in tasks]
 
-    def gate(self) -> Gate | None:
-        """Return itself."""
-        return self
+    def fitted_file(self) -> Path | None:
+        """Return the file of fitted numbers that the recipe names."""
+        return self.fitted
 
     def unfitted(self) -> Node:
         """The same gate without its file."""
-        return replace(self, fitted=None)
+        return replace(self, fitted=None, fitting=True)
 
     def chances(self, features: Values) -> Values:
         """Return the chance of a target from the gate's features `(E, K)`; the feature itself without a file.
@@ -179,8 +131,3 @@ class GateNode(Node):
         return [
             answers[name] if stays else erase(answers[name]) for name, stays in zip(ids, kept.tolist(), strict=True)
         ]
-
-
-def erase(sequence: MaskSequence) -> MaskSequence:
-    """Return the sequence with masks that mark nothing."""
-    return replace(sequence, runs=Runs.empty(sequence.n_frames, sequence.size).encode(), soft=None)

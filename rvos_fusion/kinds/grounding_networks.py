@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from fusion.tracklet_scores import TrackletScores, average_scores
 from runners.grounding.settings import GroundingSettings
-from rvos.errors import PipelineError
 from rvos.masks.grounding import GroundingModel, Scores
 from rvos.masks.mask_sequences import MaskSequence
 from rvos.masks.tracklets import TrackletSet
 from rvos.videos import Video
-from rvos_fusion.kinds.base import NodeFile, Task, WorkerKey, plain_fields
+from rvos_fusion.kinds.base import NodeFile, Task, WorkerKey
 from rvos_fusion.kinds.checksums import Checksums
-from rvos_fusion.kinds.detections import missing
 from rvos_fusion.kinds.devices import choose_device
-from rvos_fusion.kinds.loaded import NETWORK
+from rvos_fusion.kinds.loaded import NETWORK, explain
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,24 +30,14 @@ class NetworkScorer:
 
     models: tuple[GroundingSettings, ...]
 
-    def inputs(self) -> tuple[str, ...]:
-        """See `TrackletScorer`."""
-        return ()
-
     def files(self) -> tuple[NodeFile, ...]:
         """See `TrackletScorer`."""
-        checkpoints = [
-            NodeFile(one.checkpoint, "checkpoint", missing("checkpoint"), "checkpoint") for one in self.models
-        ]
-        folders = [one.tokenizer for one in self.models if one.tokenizer is not None]
+        advice = "no such {}; put it there or correct the path"
+        words = advice.format("tokeniser folder")
         return (
-            *checkpoints,
-            *(NodeFile(path, "tokeniser", missing("tokeniser folder"), "settings") for path in folders),
+            *(NodeFile(one.checkpoint, "checkpoint", advice.format("checkpoint"), "checkpoint") for one in self.models),
+            *(NodeFile(one.tokenizer, "tokeniser", words, "settings") for one in self.models if one.tokenizer),
         )
-
-    def settings(self) -> object:
-        """See `TrackletScorer`."""
-        return ["models", [plain_fields(model) for model in self.models]]
 
     def sources(self, video: Video, checksums: Checksums) -> object:
         """See `TrackletScorer`; the sentences and the frames."""
@@ -70,10 +59,7 @@ class NetworkScorer:
         from runners.grounding.scorer import load_grounder
 
         for model in self.models:
-            try:
-                load_grounder(model, device=torch.device("meta"))
-            except PipelineError as error:
-                yield str(error)
+            yield from explain(partial(load_grounder, model, device=torch.device("meta")))
 
     def scores(self, task: Task, tracklets: TrackletSet) -> Scores:
         """See `TrackletScorer`."""

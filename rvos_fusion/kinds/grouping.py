@@ -4,49 +4,85 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
 
 from fusion.fitted_files import read_fitted
 from fusion.groups import (
+    SAME_OBJECT,
     Group,
+    GroupingRule,
     group_by_agreement,
     group_by_object,
     group_neighbours,
     group_none,
     read_group_file,
 )
-from fusion.runs import RunRule, count_hits, group_by_runs
+from fusion.runs import LENGTHS, RunRule, count_hits, group_by_runs
 from fusion.votes import read_members
-from rvos.errors import InputError
+from rvos.errors import ConfigError, InputError
 from rvos.files.atomic import write_atomically
 from rvos.masks.mask_sequences import MaskSequence
+from rvos.settings import Line, Range
 from rvos.videos import Video
 from rvos_fusion.kinds.base import Task
-from rvos_fusion.kinds.values import GroupsEntry
+from rvos_fusion.kinds.inputs import MasksOf
 
+_NEEDED = {"file": "file", "agreement": "members", "runs": "members"}
 _BY_MASKS = ("runs", "agreement")
 _GIVEN = {"object_id": group_by_object, "neighbours": group_neighbours, "none": group_none}
 
 
-def is_by_masks(entry: GroupsEntry) -> bool:
-    """Tell whether masks decide, so that groups are known only after the deciding nodes have run."""
-    return entry.by in _BY_MASKS
+@dataclass(frozen=True, slots=True)
+class GroupSettings:
+    """`groups:` of a recipe.
+
+    Args:
+        file: JSON file, for `by: file`.
+        members: nodes whose masks decide, for `by: runs` and `by: agreement`.
+        threshold: smallest tracklet IoU inside a group, for `by: agreement`.
+        lengths: probability of runs of 1, 2, ... sentences, for `by: runs`.
+        fitted: file of `rvos fit` that says what hits are worth, for `by: runs`; None: the built-in numbers.
+    """
+
+    by: GroupingRule
+    file: Path | None = None
+    members: tuple[MasksOf, ...] = ()
+    threshold: Annotated[float, Range(above=0, below=1)] = SAME_OBJECT
+    lengths: tuple[float, ...] = LENGTHS
+    fitted: Path | None = None
+    line: Annotated[int, Line()] = 0
+
+    def __post_init__(self) -> None:
+        needed = _NEEDED.get(self.by)
+        if needed is not None and not getattr(self, needed):
+            raise ConfigError(f"by {self.by} needs {needed!r}; add it")
+        RunRule(self.lengths)  # refuses what are no probabilities
+
+    @property
+    def deciding(self) -> tuple[str, ...]:
+        """The nodes whose masks decide, so that groups are known only after these have run."""
+        return self.members if self.by in _BY_MASKS else ()
 
 
-def given_groups(entry: GroupsEntry, video: Video) -> tuple[Group, ...] | None:
+def given_groups(settings: GroupSettings, video: Video) -> tuple[Group, ...] | None:
     """Return the groups that the data or a file give; None where masks decide.
 
     Raises:
         InputError: they do not give them.
     """
-    if is_by_masks(entry):
+    if settings.deciding:
         return None
-    if entry.by == "file":
-        assert entry.file is not None
-        return read_group_file(entry.file, [video])[video.id]
-    return _GIVEN[entry.by](video)
+    if settings.by == "file":
+        assert settings.file is not None
+        return read_group_file(settings.file, [video])[video.id]
+    return _GIVEN[settings.by](video)
 
 
-def find_groups(entry: GroupsEntry, video: Video, read: Callable[[str], Iterable[MaskSequence]]) -> tuple[Group, ...]:
+def find_groups(
+    settings: GroupSettings, video: Video, read: Callable[[str], Iterable[MaskSequence]]
+) -> tuple[Group, ...]:
     """Return the groups of a video.
 
     Args:
@@ -55,33 +91,31 @@ def find_groups(entry: GroupsEntry, video: Video, read: Callable[[str], Iterable
     Raises:
         InputError: the data or the file do not give them.
     """
-    given = given_groups(entry, video)
+    given = given_groups(settings, video)
     if given is not None:
         return given
-    deciding = read_members([read(name) for name in entry.members])
+    deciding = read_members([read(name) for name in settings.members])
     ids = [expression.id for expression in video.expressions]
-    if entry.by == "agreement":
-        return group_by_agreement(deciding, ids, threshold=entry.threshold)
-    return group_by_runs(count_hits(deciding, ids), ids, read_run_rule(entry))
+    if settings.by == "agreement":
+        return group_by_agreement(deciding, ids, threshold=settings.threshold)
+    return group_by_runs(count_hits(deciding, ids), ids, read_run_rule(settings))
 
 
-def read_run_rule(entry: GroupsEntry) -> RunRule:
+def read_run_rule(settings: GroupSettings) -> RunRule:
     """Return what a cut into runs is worth.
 
     Raises:
         InputError: a fitted file that cannot be used.
     """
-    if entry.fitted is None:
-        return RunRule(entry.lengths)
-    fitted = read_fitted(entry.fitted)
+    if settings.fitted is None:
+        return RunRule(settings.lengths)
+    fitted = read_fitted(settings.fitted)
     if fitted.pairs is None:
-        raise InputError(f"{entry.fitted}: says nothing about pairs of sentences; fit with labelled objects")
-    if set(fitted.deciders) != set(entry.members):
-        raise InputError(
-            f"{entry.fitted}: groups fitted for {', '.join(fitted.deciders)}, not for {', '.join(entry.members)}; "
-            "fit again"
-        )
-    return RunRule(entry.lengths, fitted.pairs.slope, fitted.pairs.even)
+        raise InputError(f"{settings.fitted}: says nothing about pairs of sentences; fit with labelled objects")
+    if set(fitted.deciders) != set(settings.members):
+        known, asked = ", ".join(fitted.deciders), ", ".join(settings.members)
+        raise InputError(f"{settings.fitted}: groups fitted for {known}, not for {asked}; fit again")
+    return RunRule(settings.lengths, fitted.pairs.slope, fitted.pairs.even)
 
 
 def write_review(task: Task, groups: Sequence[Group]) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
+
+from rvos.errors import PipelineError
 
 
 class Loaded:
@@ -25,3 +27,11 @@ class Loaded:
 
 NETWORK = Loaded()
 """State of a worker process, by design: tasks come one by one and share nothing else."""
+
+
+def explain(load: Callable[[], object]) -> Iterator[str]:
+    """Yield why something cannot be loaded, where it cannot."""
+    try:
+        load()
+    except PipelineError as error:
+        yield str(error)

@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, ClassVar, Literal
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
+from propagate.engines.settings import EngineSettings
 from propagate.proposals import ProposalSettings, list_key_frames, pool_frame
 from propagate.tracklets import find_confidence
+from runners.detectors.base import DetectorSettings
 from rvos.errors import ConfigError, InputError
 from rvos.language.nouns import NounFinder, NounSettings, split_names
 from rvos.masks.detections import FrameInstances, Proposal, VideoProposals
-from rvos.settings import Form, nearest, show
+from rvos.settings import Flat, Given, Key, Named, nearest, show
 from rvos.videos import Video
-from rvos_fusion.kinds.artefacts import INSTANCE_PROPOSALS, MASKS, Artefact
-from rvos_fusion.kinds.base import Node, NodeFile, Task, WorkerKey, plain
+from rvos_fusion.kinds.artefacts import INSTANCE_PROPOSALS, Artefact
+from rvos_fusion.kinds.base import Node, NodeFile, NodeGraph, Task, WorkerKey
 from rvos_fusion.kinds.checksums import Checksums
-from rvos_fusion.kinds.detections import describe_detector, detector_files, explain_detector, stamp_detections
+from rvos_fusion.kinds.detectors import detector_files, explain_detector, stamp_detections
 from rvos_fusion.kinds.devices import choose_device
-from rvos_fusion.kinds.entry import NodeEntry
+from rvos_fusion.kinds.engines import engine_files, engine_key, explain_engine
+from rvos_fusion.kinds.inputs import MasksOf
 from rvos_fusion.kinds.loaded import NETWORK
-from rvos_fusion.kinds.masklets import noun_files, write_report
-from rvos_fusion.kinds.propagate import describe_engine, engine_files, engine_settings, explain_engine
-from rvos_fusion.kinds.values import DetectorEntry, EngineEntry
+from rvos_fusion.kinds.nouns import noun_files
+from rvos_fusion.kinds.plain import plain_fields
+from rvos_fusion.kinds.side_reports import write_report
 
 if TYPE_CHECKING:
     from propagate.engines.protocol import Engine
@@ -32,29 +35,6 @@ ByFrame = dict[int, list[Proposal]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _ProposeEntry(ProposalSettings):
-    """The keys of proposals: their sources beside the settings."""
-
-    propose: tuple[str, ...]
-    add_members: tuple[str, ...] = ()
-    nouns: tuple[str, ...] = ()
-    engine: str | None = None
-
-    def __post_init__(self) -> None:
-        # Named, as `super()` does not find its class where a dataclass with slots is made anew.
-        ProposalSettings.__post_init__(self)
-        if not self.propose and not self.add_members:
-            raise ConfigError("no source of proposals; name a detector, or members under add_members")
-        sources = (*self.propose, *self.add_members)
-        twice = [name for name in dict.fromkeys(sources) if sources.count(name) > 1]
-        if twice:
-            raise ConfigError(f"two sources of proposals are called {show(twice[0])}; rename the detector")
-        for name in self.factors:
-            if name not in sources:
-                raise ConfigError(f"factors: unknown key {show(name)}; {nearest(name, sources)}")
-
-
-@dataclass(frozen=True, slots=True)
 class ProposeNode(Node):
     """Instance masks of the key frames of a video, whatever its sentences say.
 
@@ -69,58 +49,35 @@ class ProposeNode(Node):
 
     keyword: ClassVar[str] = "propose"
     kind: ClassVar[str] = "propose"
-    section: ClassVar[Literal["models", "stages"]] = "stages"
     artefact: ClassVar[Artefact] = INSTANCE_PROPOSALS
 
-    detectors: tuple[DetectorEntry, ...]
-    members: tuple[str, ...]
-    asked: tuple[str, ...]
-    engine: EngineEntry | None
-    nouns: NounSettings
-    rules: ProposalSettings
+    detectors: Annotated[tuple[Annotated[DetectorSettings, Named("detector")], ...], Key("propose")]
+    members: Annotated[tuple[MasksOf, ...], Key("add_members")] = ()
+    asked: Annotated[tuple[str, ...], Key("nouns")] = ()
+    engine: Annotated[EngineSettings | None, Named("engine")] = None
+    nouns: Annotated[NounSettings, Given("nouns")]
+    rules: Annotated[ProposalSettings, Flat()]
 
-    @classmethod
-    def forms(cls) -> tuple[Form, ...]:
-        """Its keys."""
-        return (Form(_ProposeEntry),)
-
-    @classmethod
-    def read(cls, entry: NodeEntry) -> Node | None:
-        """Read the entry."""
-        values = entry.load(_ProposeEntry)
-        if values is None:
-            return None
-        for name in values.propose:
-            if name not in entry.detectors:
-                entry.note(f"detector {show(name)} is unknown; {nearest(name, entry.detectors)}")
-        if values.engine is not None and values.engine not in entry.engines:
-            entry.note(f"engine {show(values.engine)} is unknown; {nearest(values.engine, entry.engines)}")
-        detectors = tuple(found for name in values.propose if (found := entry.detectors.get(name)) is not None)
-        engine = None if values.engine is None else entry.engines.get(values.engine)
-        rules = ProposalSettings(**{one.name: getattr(values, one.name) for one in fields(ProposalSettings)})
-        asked = tuple(noun.strip().lower() for noun in values.nouns)
-        return cls(
-            entry.name, entry.line, entry.stage, detectors, values.add_members, asked, engine, entry.nouns, rules
-        )
-
-    def inputs(self) -> tuple[str, ...]:
-        """The members."""
-        return self.members
+    def __post_init__(self) -> None:
+        sources = self._names()
+        if not sources:
+            raise ConfigError("no source of proposals; name a detector, or members under add_members")
+        twice = [name for name in dict.fromkeys(sources) if sources.count(name) > 1]
+        if twice:
+            raise ConfigError(f"two sources of proposals are called {show(twice[0])}; rename the detector")
+        for name in self.rules.factors:
+            if name not in sources:
+                raise ConfigError(f"factors: unknown key {show(name)}; {nearest(name, sources)}")
 
     def files(self) -> tuple[NodeFile, ...]:
         """What detectors and engine load, and the user's nouns."""
-        found: list[NodeFile] = []
-        if self.engine is not None:
-            found += engine_files(self.engine)
-        for detector in self.detectors:
-            found += list(detector_files(detector))
-        return (*found, *(noun_files(self.nouns) if self._asks_for_sentences() else ()))
+        engine = () if self.engine is None else engine_files(self.engine)
+        detectors = (file for detector in self.detectors for file in detector_files(detector))
+        return (*engine, *detectors, *(noun_files(self.nouns) if self._asks_for_sentences() else ()))
 
     def settings(self) -> object:
-        """Sources and rules; names of detectors count, as proposals state them."""
-        detectors = [[one.name, describe_detector(one)] for one in self.detectors]
-        engine = None if self.engine is None else describe_engine(self.engine)
-        return [detectors, list(self.members), list(self.asked), engine, plain(self.rules)]
+        """All of them, and the names of the detectors, as proposals state them."""
+        return [[one.name for one in self.detectors], plain_fields(self)]
 
     def sources(self, video: Video, checksums: Checksums) -> object:
         """Nouns, frames, and what was imported."""
@@ -128,18 +85,15 @@ class ProposeNode(Node):
         frames = checksums.frames(video) if self._sees_frames() else list(video.frames)
         return [self._list_nouns(video), frames, imported]
 
-    def check(self, nodes: Mapping[str, Node]) -> Iterable[str]:
-        """Members must have masks, and boxes need an engine that makes masks of them."""
-        for name in self.members:
-            if nodes[name].artefact is not MASKS:
-                yield f"add_members: {name} stores {nodes[name].artefact.codec.name}; name a node with masks"
+    def check(self, nodes: NodeGraph) -> Iterable[str]:
+        """Boxes need an engine that makes masks of them."""
         for detector in self.detectors:
-            if not detector.settings.gives_masks and self.engine is None:
+            if not detector.gives_masks and self.engine is None:
                 yield (
                     f"detector {detector.name} gives boxes alone; name under 'engine' a SAM 2 engine that makes masks "
                     "of them, or take a detector that gives masks"
                 )
-        if self.engine is not None and not engine_settings(self.engine).takes_boxes:
+        if self.engine is not None and not self.engine.takes_boxes:
             yield f"engine {self.engine.name} starts from masks; name a SAM 2 engine to make masks of boxes"
 
     def describe(self) -> str:
@@ -150,16 +104,13 @@ class ProposeNode(Node):
         """The sources."""
         return ", ".join(self._names())
 
-    def is_bound(self) -> bool:
-        """Where detections were made elsewhere."""
-        return any(one.settings.path is not None for one in self.detectors)
-
     def worker_key(self) -> WorkerKey | None:
         """All detectors and the engine, loaded together: they take turns in every video."""
         if not self.detectors:
             return None
         label = f"detector {', '.join(one.name for one in self.detectors)}"
-        return WorkerKey(label, repr(([one.settings for one in self.detectors], self.engine)), shares=False)
+        engine = "" if self.engine is None else engine_key(self.engine)
+        return WorkerKey(label, f"{self.detectors} {engine}", shares=False)
 
     def check_load(self) -> Iterable[str]:
         """The detectors and the engine."""
@@ -201,15 +152,15 @@ class ProposeNode(Node):
         detectors, engine = NETWORK.get((self.worker_key(), task.device), lambda: self._load(task.device))
         nouns = self._list_nouns(task.video)
         found: dict[str, ByFrame] = {}
-        for entry, detector in zip(self.detectors, detectors, strict=True):
-            names = nouns if entry.settings.needs_nouns else ()
-            found[entry.name] = {frame: [] for frame in frames}
+        for settings, detector in zip(self.detectors, detectors, strict=True):
+            names = nouns if settings.needs_nouns else ()
+            found[settings.name] = {frame: [] for frame in frames}
             # Nothing to ask for is nothing found.
-            if names or not entry.settings.needs_nouns:
+            if names or not settings.needs_nouns:
                 (own,) = detector.detect(task.video, frames, [names])
                 for frame, instances in zip(frames, own, strict=True):
-                    masks = _find_masks(task.video, frame, instances, engine, entry.name)
-                    found[entry.name][frame] = list(_to_proposals(frame, instances, masks, entry.name))
+                    masks = _find_masks(task.video, frame, instances, engine, settings.name)
+                    found[settings.name][frame] = list(_to_proposals(frame, instances, masks, settings.name))
         return found
 
     def _load(self, device: str) -> tuple[list[Detector], Engine | None]:
@@ -217,22 +168,22 @@ class ProposeNode(Node):
         from runners.detectors.table import build_detector
 
         place = choose_device(device)
-        engine = None if self.engine is None else build_engine(engine_settings(self.engine), device=place)
-        return [build_detector(one.settings, device=place) for one in self.detectors], engine
+        engine = None if self.engine is None else build_engine(self.engine, device=place)
+        return [build_detector(one, device=place) for one in self.detectors], engine
 
     def _names(self) -> tuple[str, ...]:
         return (*(one.name for one in self.detectors), *self.members)
 
     def _sees_frames(self) -> bool:
-        return any(one.settings.path is None for one in self.detectors) or self.engine is not None
+        return any(one.path is None for one in self.detectors) or self.engine is not None
 
     def _asks_for_sentences(self) -> bool:
-        return not self.asked and any(one.settings.needs_nouns for one in self.detectors)
+        return not self.asked and any(one.needs_nouns for one in self.detectors)
 
     def _list_nouns(self, video: Video) -> tuple[str, ...]:
         """Return what detectors are asked for, each noun once."""
         if not self._asks_for_sentences():
-            return self.asked
+            return tuple(noun.strip().lower() for noun in self.asked)
         texts = NounFinder(self.nouns).find_all(video)
         return tuple(dict.fromkeys(name for text in texts for name in split_names(text) or (text,)))
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
-from typing import ClassVar, Literal
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Annotated, ClassVar
 
 from propagate.masklets import list_distinct
 from propagate.refinement import Evidence, RefinementSettings, refine
@@ -13,24 +13,16 @@ from rvos.language.nouns import NounFinder, NounSettings
 from rvos.masks.mask_sequences import MaskSequence, by_expression
 from rvos.masks.runs import Runs
 from rvos.masks.tracklets import Tracklet
-from rvos.settings import Form
+from rvos.settings import Flat, Given, Key
 from rvos.videos import Video
-from rvos_fusion.kinds.artefacts import HARD_MASKS, INSTANCES, MASKS, Artefact
-from rvos_fusion.kinds.base import Node, NodeFile, Task, WorkerKey, plain
-from rvos_fusion.kinds.capabilities import Chooser, ReadArtefact, Refiner
+from rvos_fusion.kinds.artefacts import HARD_MASKS, INSTANCES, MASKS, Artefact, ReadArtefact
+from rvos_fusion.kinds.base import Node, NodeFile, Task
 from rvos_fusion.kinds.checksums import Checksums
-from rvos_fusion.kinds.entry import NodeEntry
-from rvos_fusion.kinds.masklets import noun_files, write_report
+from rvos_fusion.kinds.inputs import InstancesOf, MasksOf
+from rvos_fusion.kinds.nouns import noun_files
 from rvos_fusion.kinds.offers import Offer
 from rvos_fusion.kinds.refinement_report import RefinedExpression, build_report
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _RefineEntry(RefinementSettings):
-    """The keys of a refinement: its inputs beside the settings."""
-
-    refine: str
-    masklets: str
+from rvos_fusion.kinds.side_reports import write_report
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,52 +38,22 @@ class RefineNode(Node):
 
     keyword: ClassVar[str] = "refine"
     kind: ClassVar[str] = "refine"
-    section: ClassVar[Literal["models", "stages"]] = "stages"
     artefact: ClassVar[Artefact] = MASKS
 
-    source: str
-    masklets: str
-    nouns: NounSettings
-    rules: RefinementSettings
-
-    @classmethod
-    def forms(cls) -> tuple[Form, ...]:
-        """Its keys."""
-        return (Form(_RefineEntry),)
-
-    @classmethod
-    def read(cls, entry: NodeEntry) -> Node | None:
-        """Read the entry."""
-        values = entry.load(_RefineEntry)
-        if values is None:
-            return None
-        rules = RefinementSettings(**{one.name: getattr(values, one.name) for one in fields(RefinementSettings)})
-        return cls(entry.name, entry.line, entry.stage, values.refine, values.masklets, entry.nouns, rules)
-
-    def inputs(self) -> tuple[str, ...]:
-        """The coarse masks and the masklets."""
-        return tuple(dict.fromkeys((self.source, self.masklets)))
+    source: Annotated[MasksOf, Key("refine")]
+    masklets: InstancesOf
+    nouns: Annotated[NounSettings, Given("nouns")]
+    rules: Annotated[RefinementSettings, Flat()]
 
     def files(self) -> tuple[NodeFile, ...]:
         """The user's nouns."""
         return noun_files(self.nouns)
-
-    def settings(self) -> object:
-        """Inputs and rules."""
-        return [self.source, self.masklets, plain(self.rules)]
 
     def sources(self, video: Video, checksums: Checksums) -> object:
         """The nouns of the sentences."""
         finder = NounFinder(self.nouns)
         nouns = (finder.find(video, expression) for expression in video.expressions)
         return [[noun.text, noun.phrase, noun.source] for noun in nouns]
-
-    def check(self, nodes: Mapping[str, Node]) -> Iterable[str]:
-        """The inputs must store what is needed of them."""
-        for name, artefact, what in ((self.source, MASKS, "refine"), (self.masklets, INSTANCES, "masklets")):
-            if nodes[name].artefact is not artefact:
-                stored = nodes[name].artefact.codec.name
-                yield f"{what}: {name} stores {stored}, expected {artefact.codec.name}; name another node"
 
     def describe(self) -> str:
         """Source and masklets."""
@@ -101,21 +63,9 @@ class RefineNode(Node):
         """Window and threshold."""
         return f"window {self.rules.window}, tau {self.rules.tau:g}"
 
-    def score_scale(self, nodes: Mapping[str, Node]) -> str | None:
-        """The source's: scores are passed on."""
-        return nodes[self.source].score_scale(nodes)
-
-    def worker_key(self) -> WorkerKey | None:
-        """Nothing."""
-        return None
-
-    def refiner(self) -> Refiner | None:
-        """This node."""
-        return self
-
-    def chooser(self) -> Chooser | None:
-        """This node."""
-        return self
+    def passes_scores_of(self) -> str:
+        """The source."""
+        return self.source
 
     def chooses_from(self) -> tuple[str, ...]:
         """The coarse masks and the masklets."""
@@ -142,7 +92,11 @@ class RefineNode(Node):
         return refined
 
     def gather(self, video: Video, read: ReadArtefact) -> Iterator[RefinedExpression]:
-        """See `Refiner`."""
+        """Yield the coarse masks of every expression and what they have in common with the masklets of its noun.
+
+        Raises:
+            InputError: masklets of other frames or of another size.
+        """
         finder = NounFinder(self.nouns)
         coarse = by_expression(read(self.source, HARD_MASKS))
         by_noun: dict[str, list[tuple[Tracklet, Runs]]] = {}

@@ -2,42 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
-from typing import TYPE_CHECKING, ClassVar, Literal
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
+from propagate.engines.settings import EngineSettings
 from propagate.tracklets import TrackletSettings, choose_candidates, to_tracklet
 from rvos.masks.detections import VideoProposals
 from rvos.masks.runs import unite
 from rvos.masks.tracklets import Tracklet, TrackletSet
-from rvos.settings import Form, nearest, show
+from rvos.settings import Flat, Key, Named
 from rvos.videos import Video
-from rvos_fusion.kinds.artefacts import CANDIDATES, INSTANCE_PROPOSALS, MASKS, Artefact
-from rvos_fusion.kinds.base import Node, NodeFile, Task, WorkerKey, plain
-from rvos_fusion.kinds.capabilities import Chooser, ReadArtefact
+from rvos_fusion.kinds.artefacts import CANDIDATES, INSTANCE_PROPOSALS, Artefact, ReadArtefact
+from rvos_fusion.kinds.base import Node, NodeFile, NodeGraph, Task, WorkerKey
 from rvos_fusion.kinds.checksums import Checksums
 from rvos_fusion.kinds.devices import choose_device
-from rvos_fusion.kinds.entry import NodeEntry
+from rvos_fusion.kinds.engines import engine_files, engine_key, explain_engine
+from rvos_fusion.kinds.inputs import MasksOf, ProposalsOf
 from rvos_fusion.kinds.loaded import NETWORK
-from rvos_fusion.kinds.masklets import write_report
 from rvos_fusion.kinds.offers import Offer, offer_tracklets
-from rvos_fusion.kinds.propagate import describe_engine, engine_files, engine_settings, explain_engine
-from rvos_fusion.kinds.values import EngineEntry
+from rvos_fusion.kinds.side_reports import write_report
 
 if TYPE_CHECKING:
     from propagate.tracklet_tracking import Tracked, TrackletTracker
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _TrackEntry(TrackletSettings):
-    """The keys of tracklets: where they come from beside the settings."""
-
-    track: str
-    engine: str
-    add_members: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class TrackNode(Node):
     """The candidates of a video, whatever its sentences say.
 
@@ -50,58 +40,24 @@ class TrackNode(Node):
 
     keyword: ClassVar[str] = "track"
     kind: ClassVar[str] = "track"
-    section: ClassVar[Literal["models", "stages"]] = "stages"
     artefact: ClassVar[Artefact] = CANDIDATES
 
-    proposals: str
-    engine: EngineEntry
-    members: tuple[str, ...]
-    rules: TrackletSettings
-
-    @classmethod
-    def forms(cls) -> tuple[Form, ...]:
-        """Its keys."""
-        return (Form(_TrackEntry),)
-
-    @classmethod
-    def read(cls, entry: NodeEntry) -> Node | None:
-        """Read the entry."""
-        values = entry.load(_TrackEntry)
-        if values is None:
-            return None
-        if values.engine not in entry.engines:
-            entry.note(f"engine {show(values.engine)} is unknown; {nearest(values.engine, entry.engines)}")
-        engine = entry.engines.get(values.engine)
-        if engine is None:
-            return None
-        rules = TrackletSettings(**{one.name: getattr(values, one.name) for one in fields(TrackletSettings)})
-        return cls(entry.name, entry.line, entry.stage, values.track, engine, values.add_members, rules)
-
-    def inputs(self) -> tuple[str, ...]:
-        """The proposals and the members."""
-        return tuple(dict.fromkeys((self.proposals, *self.members)))
+    proposals: Annotated[ProposalsOf, Key("track")]
+    engine: Annotated[EngineSettings, Named("engine")]
+    members: Annotated[tuple[MasksOf, ...], Key("add_members")] = ()
+    rules: Annotated[TrackletSettings, Flat()]
 
     def files(self) -> tuple[NodeFile, ...]:
         """The engine's checkpoint."""
-        return engine_files(self.engine)
-
-    def settings(self) -> object:
-        """Inputs, engine and rules."""
-        return [self.proposals, list(self.members), *describe_engine(self.engine), plain(self.rules)]
+        return tuple(engine_files(self.engine))
 
     def sources(self, video: Video, checksums: Checksums) -> object:
         """The frames."""
         return checksums.frames(video)
 
-    def check(self, nodes: Mapping[str, Node]) -> Iterable[str]:
-        """The inputs must store what is needed of them, and not every engine lets objects compete."""
-        if nodes[self.proposals].artefact is not INSTANCE_PROPOSALS:
-            stored = nodes[self.proposals].artefact.codec.name
-            yield f"track: {self.proposals} stores {stored}, expected proposals; name another node"
-        for name in self.members:
-            if nodes[name].artefact is not MASKS:
-                yield f"add_members: {name} stores {nodes[name].artefact.codec.name}; name a node with masks"
-        if self.rules.joint and engine_settings(self.engine).family != "aot":
+    def check(self, nodes: NodeGraph) -> Iterable[str]:
+        """Not every engine lets objects compete."""
+        if self.rules.joint and self.engine.family != "aot":
             yield f"joint: objects of engine {self.engine.name} never meet; leave it out, or take AOT or DeAOT"
 
     def describe(self) -> str:
@@ -114,15 +70,11 @@ class TrackNode(Node):
 
     def worker_key(self) -> WorkerKey | None:
         """The engine."""
-        return WorkerKey(f"engine {self.engine.name}", repr((self.engine, self.rules)), shares=False)
+        return WorkerKey(f"engine {self.engine.name}", f"{engine_key(self.engine)} {self.rules}", shares=False)
 
     def check_load(self) -> Iterable[str]:
         """The engine."""
         return explain_engine(self.engine)
-
-    def chooser(self) -> Chooser | None:
-        """This node."""
-        return self
 
     def chooses_from(self) -> tuple[str, ...]:
         """Its own tracklets: sentences choose among them later."""
@@ -160,7 +112,7 @@ class TrackNode(Node):
         from propagate.engines.table import build_engine
         from propagate.tracklet_tracking import TrackletTracker
 
-        return TrackletTracker(build_engine(engine_settings(self.engine), device=choose_device(device)), self.rules)
+        return TrackletTracker(build_engine(self.engine, device=choose_device(device)), self.rules)
 
 
 def build_report(

@@ -14,23 +14,45 @@ from rvos.masks.grounding import Scores
 from rvos.masks.mask_sequences import MaskSequence, by_expression
 from rvos.masks.tracklets import TrackletSet
 from rvos.videos import Video
-from rvos_fusion.kinds.base import NodeFile, Task, WorkerKey, plain
+from rvos_fusion.kinds.base import NodeFile, Task, WorkerKey
 from rvos_fusion.kinds.checksums import Checksums
+
+
+@dataclass(frozen=True, slots=True)
+class GroundedSentence:
+    """How the tracklets of a video scored for a sentence.
+
+    Args:
+        scores: in the order of the tracklets.
+        chosen: id of the tracklet that answers; None: the fallback does.
+        why: the fallback does.
+    """
+
+    scores: tuple[float, ...]
+    chosen: str | None
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Grounding:
+    """What a node that chooses among tracklets found for a video; the report shows it.
+
+    Args:
+        tracklets: node with the candidates.
+        by: what scored them, in words.
+        sentences: by expression.
+    """
+
+    tracklets: str
+    by: str
+    sentences: Mapping[str, GroundedSentence]
 
 
 class TrackletScorer(Protocol):
     """Scores for tracklets; what it needs to know of recipe, files and video is asked as of a node."""
 
-    def inputs(self) -> tuple[str, ...]:
-        """Return the nodes whose masks it reads."""
-        ...
-
     def files(self) -> tuple[NodeFile, ...]:
         """Return what must be on disk."""
-        ...
-
-    def settings(self) -> object:
-        """Return what changes the scores, as plain values."""
         ...
 
     def sources(self, video: Video, checksums: Checksums) -> object:
@@ -72,17 +94,9 @@ class AgreementScorer:
     members: tuple[str, ...]
     weights: tuple[float, ...]
 
-    def inputs(self) -> tuple[str, ...]:
-        """See `TrackletScorer`."""
-        return self.members
-
     def files(self) -> tuple[NodeFile, ...]:
         """See `TrackletScorer`."""
         return ()
-
-    def settings(self) -> object:
-        """See `TrackletScorer`."""
-        return ["agreement", list(self.members), plain(self.weights)]
 
     def sources(self, video: Video, checksums: Checksums) -> object:
         """See `TrackletScorer`; the members' fingerprints say it all."""

@@ -31,7 +31,7 @@ def fingerprint_task(node: Node, video: Video, *, inputs: Mapping[str, str], che
         "inputs": {name: inputs[name] for name in node.inputs()},
         "settings": node.settings(),
         # Data are left to `sources`: a folder of masks is too large to be read whole for each of its videos.
-        "files": [checksums.get(file.path) for file in node.files() if file.use != "data"],
+        "files": [checksums.get(file.path) for file in node.files() if file.use in ("checkpoint", "settings")],
         "sources": node.sources(video, checksums),
     }
     return hash_json(content)

@@ -12,7 +12,6 @@ from rvos.masks.stored.store import Store
 from rvos.settings import nearest
 from rvos_fusion.kinds.artefacts import MASKS, Artefact
 from rvos_fusion.kinds.base import Task
-from rvos_fusion.kinds.capabilities import Ballot, Chooser, Cleaner, Gate, Refiner
 from rvos_fusion.planning.plan import Plan
 
 
@@ -138,39 +137,6 @@ class Results:
         inputs = next(node.inputs() for node in self.plan.nodes if node.name == nodes[-1])
         stored = {node.name for node in self.plan.nodes if node.artefact is MASKS}
         return [name for name in inputs if name in stored - set(nodes) and not self.find_missing(name)]
-
-    def find_ballot(self, name: str) -> Ballot:
-        """Return a fusion by votes.
-
-        Raises:
-            ConfigError: no such node, or one that does not vote.
-        """
-        ballots = {node.name: ballot for node in self.plan.nodes if (ballot := node.ballot()) is not None}
-        if name not in ballots:
-            raise ConfigError(f"{self.plan.recipe.path}: no fusion {name!r} by votes; {nearest(name, list(ballots))}")
-        return ballots[name]
-
-    def find_refiner(self, name: str) -> Refiner | None:
-        """Return a node that refines by masklets; None where it does something else or is not there."""
-        return next((node.refiner() for node in self.plan.nodes if node.name == name), None)
-
-    def find_cleaner(self, name: str) -> Cleaner | None:
-        """Return a node that cleans masks; None where it does something else or is not there."""
-        return next((node.cleaner() for node in self.plan.nodes if node.name == name), None)
-
-    def find_gate(self, name: str) -> Gate | None:
-        """Return a node that gates sentences; None where it does something else or is not there."""
-        return next((node.gate() for node in self.plan.nodes if node.name == name), None)
-
-    def find_choosers(self, name: str) -> list[Chooser]:
-        """Return a node and everything that it stands on, as far as they choose, in the plan's order."""
-        nodes = {node.name: node for node in self.plan.nodes}
-        wanted, below = {name}, [name]
-        while below:
-            new = [source for source in nodes[below.pop()].inputs() if source not in wanted]
-            wanted.update(new)
-            below += new
-        return [chooser for node in nodes.values() if node.name in wanted and (chooser := node.chooser()) is not None]
 
     def choose_submission(self, name: str | None) -> str:
         """Return the node to submit: the named one, or the recipe's.

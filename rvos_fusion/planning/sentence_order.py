@@ -13,7 +13,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from fusion.runs import SURE_ORDER, OrderEvidence, count_hits, weigh_order
 from fusion.votes import read_members
@@ -22,7 +22,7 @@ from rvos.files.atomic import write_atomically
 from rvos.files.json_files import read_json
 from rvos.masks.stored.store import Store
 from rvos.videos import Video
-from rvos_fusion.kinds.base import Node
+from rvos_fusion.kinds.base import Node, capability
 from rvos_fusion.kinds.checksums import Checksums, hash_json
 from rvos_fusion.planning.fingerprints import fingerprint_task
 from rvos_fusion.recipe.recipe import Recipe
@@ -57,20 +57,34 @@ class OrderFinding:
         )
 
 
+@runtime_checkable
+class Ordered(Protocol):
+    """A node that may rest on the order of the file's sentences."""
+
+    def order_members(self) -> tuple[str, ...]:
+        """Return the nodes whose masks tell whether that order says anything; none where it does not count."""
+        ...
+
+    def without_order(self) -> Node:
+        """Return the node to take where it says nothing."""
+        ...
+
+
 def settle_order(recipe: Recipe, checksums: Checksums) -> tuple[Recipe, tuple[OrderFinding, ...]]:
     """Return the recipe as its sentences' order allows, and what was found for each set of deciding members.
 
     Raises:
         InputError: a data set or a file that cannot be read.
     """
-    sets = tuple(dict.fromkeys(members for node in recipe.nodes if (members := node.order_members())))
+    ordered = {node.name: own for node in recipe.nodes if (own := capability(node, Ordered)) and own.order_members()}
+    sets = tuple(dict.fromkeys(node.order_members() for node in ordered.values()))
     if not sets:
         return recipe, ()
     videos = recipe.dataset.open().videos
     findings = tuple(_find(recipe, members, videos, checksums) for members in sets)
     refuted = {finding.members for finding in findings if finding.is_refuted}
-    nodes = tuple(node.without_order() if node.order_members() in refuted else node for node in recipe.nodes)
-    return replace(recipe, nodes=nodes), findings
+    changed = {name: node.without_order() for name, node in ordered.items() if node.order_members() in refuted}
+    return replace(recipe, nodes=tuple(changed.get(node.name, node) for node in recipe.nodes)), findings
 
 
 def _find(recipe: Recipe, members: tuple[str, ...], videos: Sequence[Video], checksums: Checksums) -> OrderFinding:
@@ -104,16 +118,8 @@ def _find(recipe: Recipe, members: tuple[str, ...], videos: Sequence[Video], che
 def _fingerprint(recipe: Recipe, members: Sequence[str], video: Video, checksums: Checksums) -> dict[str, str]:
     """Return the fingerprints of the members' results for a video."""
     known: dict[str, str] = {}
-
-    def visit(node: Node) -> None:
-        if node.name in known:
-            return
-        for name in node.inputs():
-            visit(recipe.node(name))
+    for node in recipe.graph.order(*members):
         known[node.name] = fingerprint_task(node, video, inputs=known, checksums=checksums)
-
-    for name in members:
-        visit(recipe.node(name))
     return {name: known[name] for name in members}
 
 

@@ -4,12 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 from rvos.errors import ConfigError
 from rvos.settings import Problems, nearest
 from rvos_fusion.kinds.artefacts import MASKS
-from rvos_fusion.kinds.base import Node, NodeFile
+from rvos_fusion.kinds.base import Node, NodeFile, NodeGraph, capability
 from rvos_fusion.recipe.recipe import Recipe
+
+
+@runtime_checkable
+class SoftMaps(Protocol):
+    """A node whose masks come from probabilities."""
+
+    def soft_maps(self) -> str | None:
+        """Return how to keep the probabilities; empty where they are kept, None where it has none after all."""
+        ...
+
+
+@runtime_checkable
+class Doubtful(Protocol):
+    """A node that may look like a mistake."""
+
+    def warn(self, nodes: NodeGraph) -> Iterable[str]:
+        """Yield what is allowed but looks like a mistake."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +55,7 @@ def build_graph(recipe: Recipe, *, stage: str | None = None) -> Graph:
     problems = Problems(recipe.path)
     _check_references(recipe, problems)
     problems.check()
-    ordered = _sort(recipe)
+    ordered = recipe.graph.order()
     _check_stages(recipe, problems)
     _check_nodes(recipe, problems)
     problems.check()
@@ -50,17 +69,8 @@ def build_graph(recipe: Recipe, *, stage: str | None = None) -> Graph:
 
 def restrict_graph(graph: Graph, recipe: Recipe, node: str) -> Graph:
     """Return the graph of one node and of everything that it stands on."""
-    needed: set[str] = set()
-
-    def visit(name: str) -> None:
-        if name not in needed:
-            needed.add(name)
-            for source in recipe.node(name).inputs():
-                visit(source)
-
-    visit(node)
     # Of the whole recipe: a model that no stage reads can be asked for too.
-    return Graph(tuple(own for own in _sort(recipe) if own.name in needed), (), graph.warnings)
+    return Graph(recipe.graph.order(node), (), graph.warnings)
 
 
 def choose_stage(recipe: Recipe, number: str | None) -> str | None:
@@ -103,29 +113,6 @@ def _check_references(recipe: Recipe, problems: Problems) -> None:
         problems.add(None, f"submission: no node {recipe.submission!r}; {nearest(recipe.submission, known)}")
 
 
-def _sort(recipe: Recipe) -> list[Node]:
-    """Return the nodes in an order that keeps the file's where it can.
-
-    Raises:
-        ConfigError: a cycle, named node by node.
-    """
-    ordered: dict[str, Node] = {}
-
-    def visit(node: Node, path: tuple[str, ...]) -> None:
-        if node.name in ordered:
-            return
-        if node.name in path:
-            cycle = " -> ".join((*path[path.index(node.name) :], node.name))
-            raise ConfigError(f"{recipe.path}:{node.line}: cycle {cycle}; a node cannot need its own result")
-        for name in node.inputs():
-            visit(recipe.node(name), (*path, node.name))
-        ordered[node.name] = node
-
-    for node in recipe.nodes:
-        visit(node, ())
-    return list(ordered.values())
-
-
 def _check_stages(recipe: Recipe, problems: Problems) -> None:
     place = {stage: index for index, stage in enumerate(recipe.stages)}
     for node in recipe.nodes:
@@ -136,13 +123,28 @@ def _check_stages(recipe: Recipe, problems: Problems) -> None:
 
 
 def _check_nodes(recipe: Recipe, problems: Problems) -> None:
-    nodes = {node.name: node for node in recipe.nodes}
+    graph = recipe.graph
     for node in recipe.nodes:
-        for problem in node.check(nodes):
+        for problem in (*_check_inputs(node, graph), *node.check(graph)):
             problems.add_at(node.line, f"{node.name}: {problem}")
-    if recipe.submission is not None and nodes[recipe.submission].artefact is not MASKS:
-        stored = nodes[recipe.submission].artefact.codec.name
+    if recipe.submission is not None and graph[recipe.submission].artefact is not MASKS:
+        stored = graph[recipe.submission].artefact.codec.name
         problems.add(None, f"submission: {recipe.submission} stores {stored}; name a node with masks")
+
+
+def _check_inputs(node: Node, graph: NodeGraph) -> Iterable[str]:
+    """Yield what a node reads of others that these do not store."""
+    for one in node.reads():
+        source = graph[one.node]
+        if source.artefact is not one.artefact:
+            stored, wanted = source.artefact.codec.name, one.artefact.codec.name
+            yield f"{one.key}: {one.node} stores {stored}, expected {wanted}; name another node"
+        elif one.soft:
+            giver = capability(source, SoftMaps)
+            advice = None if giver is None else giver.soft_maps()
+            if advice or (advice is None and not one.hard_will_do):
+                advice = advice or "it has none; name a node that has some"
+                yield f"{one.soft} needs the probabilities of {one.node!r}; {advice}"
 
 
 def _add_models(recipe: Recipe, names: set[str]) -> set[str]:
@@ -152,9 +154,10 @@ def _add_models(recipe: Recipe, names: set[str]) -> set[str]:
 
 
 def _find_warnings(recipe: Recipe) -> Iterable[str]:
-    nodes = {node.name: node for node in recipe.nodes}
     for node in recipe.nodes:
-        yield from (f"{recipe.path}:{node.line}: {warning}" for warning in node.warn(nodes))
+        doubtful = capability(node, Doubtful)
+        warnings = () if doubtful is None else doubtful.warn(recipe.graph)
+        yield from (f"{recipe.path}:{node.line}: {warning}" for warning in warnings)
 
 
 def _enumerate(stages: Sequence[str]) -> str:

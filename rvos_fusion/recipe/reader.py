@@ -6,27 +6,26 @@ What a node may say, its kind's annotations say: a new kind needs no edit here.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from propagate.engines.settings import EngineSettings
 from runners.detectors.base import DetectorSettings
-from rvos.errors import PipelineError
+from rvos.errors import ConfigError, PipelineError
+from rvos.formats import FORMATS, find_format
 from rvos.ids import check_id
 from rvos.language.nouns import NounSettings
 from rvos.settings import INVALID, Loader, Problems, Section, read_document
 from rvos.settings import Node as SettingsNode
 from rvos_fusion.kinds.base import Node
-from rvos_fusion.kinds.entry import NodeEntry
-from rvos_fusion.kinds.table import list_kinds
-from rvos_fusion.kinds.values import DatasetEntry, DetectorEntry, EngineEntry, GroupsEntry
+from rvos_fusion.kinds.grouping import GroupSettings
+from rvos_fusion.kinds.table import choose_variant, list_kinds
+from rvos_fusion.kinds.values import DatasetEntry
 from rvos_fusion.recipe.recipe import Recipe
 
 _WHAT = "recipe"
 NEEDED = ("dataset", "stages")
-_ENGINE_FIELDS = ("network", "checkpoint", "scales", "flip")
-BESIDE = "beside"
-"""The field of engines and detectors that is no key: where the recipe lies."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,43 +51,6 @@ class Submission:
     node: str
 
 
-@dataclass(slots=True)
-class _Nodes:
-    """The nodes of a recipe, and what they may refer to."""
-
-    loader: Loader
-    engines: Mapping[str, EngineEntry | None]
-    groups: GroupsEntry
-    dataset: str
-    detectors: Mapping[str, DetectorEntry | None]
-    nouns: NounSettings
-    found: dict[str, Node] = field(default_factory=dict)
-
-    def read(self, section: str, stage: str | None, entries: SettingsNode) -> None:
-        """Read all nodes of `models` or of a stage."""
-        place = section if stage is None else f"{section}.{stage}"
-        for name, mapping in self.loader.entries(entries, place).items():
-            entry = NodeEntry(
-                name,
-                stage,
-                f"{place}.{name}",
-                mapping,
-                self.loader,
-                self.engines,
-                self.groups,
-                self.dataset,
-                self.detectors,
-                self.nouns,
-            )
-            node = _read_node(section, entry)
-            if node is not None and name in self.found:
-                line = self.found[name].line
-                message = f"node {name!r} is already defined at line {line}; rename one"
-                self.loader.problems.add(mapping.place, message)
-            elif node is not None:
-                self.found[name] = node
-
-
 def read_recipe(path: Path, overrides: Sequence[str] = (), *, workspace: Path | None = None) -> Recipe:
     """Return the recipe of a file.
 
@@ -108,25 +70,36 @@ def read_recipe(path: Path, overrides: Sequence[str] = (), *, workspace: Path | 
         if getattr(sections, key) is None:
             problems.add(root.place, f"{_WHAT}: {key!r} is missing; add it")
     loader = Loader(problems, paths=_read_paths(problems, sections.paths))
-    dataset = None if sections.dataset is None else loader.read(DatasetEntry, sections.dataset, "dataset")
+    dataset = _read_section(loader, DatasetEntry, sections.dataset, "dataset", otherwise=None)
     if workspace is None:
         workspace = _read_workspace(loader, sections.workspace)
-    groups = INVALID if sections.groups is None else loader.read(GroupsEntry, sections.groups, "groups")
-    if groups is INVALID:
-        groups = GroupsEntry("none")
-    data_format = dataset.format if isinstance(dataset, DatasetEntry) else ""
-    nouns = INVALID if sections.nouns is None else loader.read(NounSettings, sections.nouns, "nouns")
-    if nouns is INVALID:
-        nouns = NounSettings()
-    engines, detectors = _read_engines(loader, sections.engines), _read_detectors(loader, sections.detectors)
-    nodes = _Nodes(loader, engines, groups, data_format, detectors, nouns)
+    groups = _read_section(loader, GroupSettings, sections.groups, "groups", otherwise=GroupSettings("none"))
+    nouns = _read_section(loader, NounSettings, sections.nouns, "nouns", otherwise=NounSettings())
+    overlapping = dataset is not None and dataset.format in FORMATS and find_format(dataset.format).overlapping
+    nodes = _Nodes(
+        Loader(
+            problems,
+            paths=loader.paths,
+            given={"groups": groups, "nouns": nouns, "overlapping": overlapping},
+            named={
+                "engine": _read_named(loader, EngineSettings, sections.engines, "engines"),
+                "detector": _read_named(loader, DetectorSettings, sections.detectors, "detectors"),
+            },
+        )
+    )
     if sections.models is not None:
         nodes.read("models", None, sections.models)
     stages = _read_stages(nodes, sections.stages)
-    submission = _read_submission(loader, sections.submission)
+    submission = _read_section(loader, Submission | str, sections.submission, "submission", otherwise=None)
     problems.check()
-    assert dataset is not None
+    submission = submission.node if isinstance(submission, Submission) else submission
     return Recipe(path, dataset, workspace, groups, tuple(nodes.found.values()), stages, submission, nouns)
+
+
+def _read_section(loader: Loader, hint: Any, node: SettingsNode | None, what: str, *, otherwise: Any) -> Any:
+    """Return what a key of the recipe says; `otherwise` where it is not there or has problems."""
+    found = INVALID if node is None else loader.read(hint, node, what)
+    return otherwise if found is INVALID else found
 
 
 def _read_paths(problems: Problems, node: SettingsNode | None) -> Mapping[str, Path]:
@@ -148,31 +121,10 @@ def _read_workspace(loader: Loader, node: SettingsNode | None) -> Path:
     return workspace
 
 
-def _read_engines(loader: Loader, node: SettingsNode | None) -> dict[str, EngineEntry | None]:
-    if node is None:
-        return {}
-    return {name: _read_engine(loader, name, entry) for name, entry in loader.entries(node, "engines").items()}
-
-
-def _read_engine(loader: Loader, name: str, node: SettingsNode) -> EngineEntry | None:
-    beside = node.place.folder
-    settings = loader.read(EngineSettings, node, f"engines.{name}", given={BESIDE: beside})
-    if settings is INVALID or not isinstance(node, Section):
-        return None
-    keys = [key for key in node.words() if hasattr(settings, key) and key not in _ENGINE_FIELDS]
-    options = {key: getattr(settings, key) for key in keys}
-    own = (settings.network, settings.checkpoint, settings.scales, settings.flip)
-    return EngineEntry(name, node.place.line, *own, options, beside)
-
-
-def _read_detectors(loader: Loader, node: SettingsNode | None) -> dict[str, DetectorEntry | None]:
-    if node is None:
-        return {}
-    found: dict[str, DetectorEntry | None] = {}
-    for name, entry in loader.entries(node, "detectors").items():
-        settings = loader.read(DetectorSettings, entry, f"detectors.{name}", given={BESIDE: entry.place.folder})
-        found[name] = None if settings is INVALID else DetectorEntry(name, entry.place.line, settings)
-    return found
+def _read_named(loader: Loader, settings: type, node: SettingsNode | None, what: str) -> Mapping[str, object]:
+    """Return what nodes may name, such as engines; `INVALID` for what has problems."""
+    entries = {} if node is None else loader.entries(node, what)
+    return {name: loader.giving(name=name).read(settings, entry, f"{what}.{name}") for name, entry in entries.items()}
 
 
 def _read_stages(nodes: _Nodes, node: SettingsNode | None) -> tuple[str, ...]:
@@ -186,23 +138,47 @@ def _read_stages(nodes: _Nodes, node: SettingsNode | None) -> tuple[str, ...]:
     return tuple(stages)
 
 
-def _read_submission(loader: Loader, node: SettingsNode | None) -> str | None:
-    if node is None:
-        return None
-    submission: Submission | str = loader.read(Submission | str, node, "submission")
-    return submission.node if isinstance(submission, Submission) else submission
+class _Nodes:
+    """The nodes of a recipe, read one by one.
+
+    Args:
+        loader: knows what they may refer to.
+    """
+
+    def __init__(self, loader: Loader) -> None:
+        self.loader = loader
+        self.found: dict[str, Node] = {}
+
+    def read(self, section: str, stage: str | None, entries: SettingsNode) -> None:
+        """Read all nodes of `models` or of a stage."""
+        place = section if stage is None else f"{section}.{stage}"
+        for name, mapping in self.loader.entries(entries, place).items():
+            try:
+                check_id(name, where=place, what="node")
+                kind = _choose_kind(section, mapping, f"{place}.{name}")
+            except PipelineError as error:
+                self.loader.problems.add(mapping.place, str(error))
+                continue
+            node = self.loader.giving(name=name, stage=stage).read(kind, mapping, f"{place}.{name}")
+            if node is not INVALID and name in self.found:
+                line = self.found[name].line
+                self.loader.problems.add(mapping.place, f"node {name!r} is already defined at line {line}; rename one")
+            elif node is not INVALID:
+                self.found[name] = node
 
 
-def _read_node(section: str, entry: NodeEntry) -> Node | None:
+def _choose_kind(section: str, mapping: SettingsNode, where: str) -> type[Node]:
+    """Return the kind that an entry is of.
+
+    Raises:
+        ConfigError: no key or value says so.
+    """
+    words = mapping.words() if isinstance(mapping, Section) else ()
+    keywords = list_kinds(section)
+    keyword = next((keyword for keyword in keywords if keyword in words), None)
+    if keyword is None or not isinstance(mapping, Section):
+        raise ConfigError(f"{where}: neither {' nor '.join(map(repr, keywords))}; say what the node does")
     try:
-        check_id(entry.name, where=entry.where.removesuffix(f".{entry.name}"), what="node")
-    except PipelineError as error:
-        entry.loader.problems.add(entry.mapping.place, str(error))
-        return None
-    words = entry.mapping.words() if isinstance(entry.mapping, Section) else ()
-    kinds = list_kinds(section)
-    kind = next((kind for keyword, kind in kinds.items() if keyword in words), None)
-    if kind is None:
-        entry.note(f"neither {' nor '.join(repr(keyword) for keyword in kinds)}; say what the node does")
-        return None
-    return kind.read(entry)
+        return choose_variant(keyword, mapping.read_word(keyword))
+    except ConfigError as error:
+        raise ConfigError(f"{where}: {error}") from None

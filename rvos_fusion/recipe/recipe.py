@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from rvos.language.nouns import NounSettings
-from rvos_fusion.kinds.base import Node
-from rvos_fusion.kinds.values import DatasetEntry, GroupsEntry
+from rvos_fusion.kinds.base import Node, NodeGraph
+from rvos_fusion.kinds.grouping import GroupSettings
+from rvos_fusion.kinds.values import DatasetEntry
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +26,16 @@ class Recipe:
     path: Path
     dataset: DatasetEntry
     workspace: Path
-    groups: GroupsEntry
+    groups: GroupSettings
     nodes: tuple[Node, ...]
     stages: tuple[str, ...]
     submission: str | None
     nouns: NounSettings = field(default_factory=NounSettings)
+
+    @property
+    def graph(self) -> NodeGraph:
+        """How the nodes stand on each other."""
+        return NodeGraph(self.nodes, self.path)
 
     def node(self, name: str) -> Node:
         """Return a node by its name; the caller knows that it is there."""

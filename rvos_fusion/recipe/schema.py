@@ -2,39 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any
 
 from propagate.engines.settings import EngineSettings
 from runners.detectors.base import DetectorSettings
 from rvos.language.nouns import NounSettings
-from rvos.settings import Form, choose_form, describe_form, json_schema
-from rvos_fusion.kinds.base import Node
-from rvos_fusion.kinds.table import list_kinds
-from rvos_fusion.kinds.values import DatasetEntry, GroupsEntry
-from rvos_fusion.recipe.reader import BESIDE, NEEDED, Sections, Submission
+from rvos.settings import choose_form, describe, describe_class, json_schema
+from rvos_fusion.kinds.grouping import GroupSettings
+from rvos_fusion.kinds.table import list_kinds, list_variants
+from rvos_fusion.kinds.values import DatasetEntry
+from rvos_fusion.recipe.reader import NEEDED, Sections, Submission
 
 Schema = dict[str, Any]
 
 
 def recipe_schema() -> Schema:
     """Return the JSON schema (draft 2020-12) of recipes."""
-    nodes = _map_of(_describe_nodes("stages"))
     sections = {
-        "dataset": DatasetEntry,
-        "workspace": Path,
-        "paths": Mapping[str, Path],
-        "groups": GroupsEntry,
-        "nouns": NounSettings,
+        "dataset": describe_class(DatasetEntry),
+        "workspace": describe(Path),
+        "paths": describe(Mapping[str, Path]),
+        "groups": describe_class(GroupSettings),
+        "nouns": describe_class(NounSettings),
         "models": _map_of(_describe_nodes("models")),
-        "engines": _map_of(describe_form(Form(EngineSettings, given=(BESIDE,)))),
-        "detectors": _map_of(describe_form(Form(DetectorSettings, given=(BESIDE,)))),
-        "stages": {**_map_of(nodes), "minProperties": 1},
-        "submission": Submission | str,
+        "engines": _map_of(describe_class(EngineSettings)),
+        "detectors": _map_of(describe_class(DetectorSettings)),
+        "stages": {**_map_of(_map_of(_describe_nodes("stages"))), "minProperties": 1},
+        "submission": describe(Submission | str),
     }
-    form = json_schema(Form(Sections, narrowed=sections))
-    return {**form, "title": "recipe of rvos-fusion", "required": list(NEEDED)}
+    schema = json_schema(Sections, sections)
+    return {**schema, "title": "recipe of rvos-fusion", "required": list(NEEDED)}
 
 
 def _map_of(schema: Schema) -> Schema:
@@ -45,19 +44,13 @@ def _describe_nodes(section: str) -> Schema:
     """Return the schema of one node; as for the reader, the first kind whose key is there is meant."""
     kinds = list_kinds(section)
     schema: Schema = {"anyOf": [{"required": [keyword]} for keyword in kinds]}
-    for keyword, kind in reversed(kinds.items()):
-        schema = {"if": {"required": [keyword]}, "then": _describe_kind(keyword, kind), "else": schema}
+    for keyword in reversed(kinds):
+        schema = {"if": {"required": [keyword]}, "then": _describe_keyword(keyword), "else": schema}
     # Editors offer these keys before any of them is there.
     return {"type": "object", "properties": {keyword: {} for keyword in kinds}, **schema}
 
 
-def _describe_kind(keyword: str, kind: type[Node]) -> Schema:
-    *cases, last = kind.forms()
-    listed = [(_find_values(form, keyword), describe_form(form)) for form in cases]
-    return choose_form(keyword, listed, describe_form(last))
-
-
-def _find_values(form: Form, keyword: str) -> Sequence[str]:
-    """Return the values of the keyword that a form is for."""
-    hint = form.narrowed.get(keyword) or get_type_hints(form.settings)[keyword]
-    return get_args(hint) if get_origin(hint) is Literal else ()
+def _describe_keyword(keyword: str) -> Schema:
+    variants = list_variants(keyword)
+    *cases, last = [(() if names is None else names.known(), describe_class(kind)) for kind, names in variants.items()]
+    return choose_form(keyword, cases, last[1])

@@ -14,15 +14,14 @@ from rvos.evaluation.expressions import ExpressionEvaluator
 from rvos.evaluation.results import SampleScore
 from rvos.formats import Dataset, find_format, open_evaluator
 from rvos.videos import Video
-from rvos_fusion.kinds.base import Node
-from rvos_fusion.kinds.capabilities import Ballot, Gate, Refiner
+from rvos_fusion.kinds.base import Node, capability
 from rvos_fusion.planning.results import Results
 from rvos_fusion.report.content import Curve, LadderRow, Series
-from rvos_fusion.scores.gating import read_answers, sweep_gate
-from rvos_fusion.scores.refinement_sweeping import sweep_refinement
+from rvos_fusion.scores.gating import Gate, read_answers, sweep_gate
+from rvos_fusion.scores.refinement_sweeping import Refiner, sweep_refinement
 from rvos_fusion.scores.sample_tables import make_sample_table, score_samples
 from rvos_fusion.scores.scoring import VideoScores, score_nodes
-from rvos_fusion.scores.sweeping import sweep_node
+from rvos_fusion.scores.sweeping import Ballot, find_ballot, sweep_node
 from rvos_fusion.scores.tables import make_table
 
 WINDOWS = (5, 10, 15, 20)
@@ -100,7 +99,7 @@ _Sweep = Callable[[Results, Dataset, Sequence[Video], int], Curve]
 
 def _find_sweep(node: Node) -> _Sweep | None:
     """Return how a node is swept; None where there is nothing to sweep."""
-    ballot, refiner, gate = node.ballot(), node.refiner(), node.gate()
+    ballot, refiner, gate = find_ballot(node), capability(node, Refiner), capability(node, Gate)
     if ballot is not None:
         return lambda results, dataset, videos, jobs: _sweep_votes(results, dataset, videos, ballot, jobs)
     if refiner is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from fusion.groups import Group
 from propagate.refinement import refine
@@ -12,14 +12,25 @@ from rvos.masks.mask_sequences import MaskSequence, by_expression
 from rvos.masks.stored.store import Store
 from rvos.masks.tracklets import Tracklet, TrackletSet
 from rvos_fusion.kinds.artefacts import CANDIDATES, INSTANCES, MASKS, Artefact
-from rvos_fusion.kinds.base import Node, Task
-from rvos_fusion.kinds.capabilities import Grounding
+from rvos_fusion.kinds.base import Node, Task, capability
 from rvos_fusion.kinds.refinement_report import build_report
+from rvos_fusion.kinds.tracklet_scorers import Grounding
 from rvos_fusion.planning.results import Results, VideoResults
 from rvos_fusion.planning.timings import read_seconds
 from rvos_fusion.report.content import NodeContent, ReportNode
+from rvos_fusion.scores.fitting import Combination
+from rvos_fusion.scores.refinement_sweeping import Refiner
+from rvos_fusion.scores.sweeping import find_ballot
 
 Sequences = Mapping[str, MaskSequence]
+
+
+@runtime_checkable
+class ChoosesTracklets(Protocol):
+    """A node that scores the tracklets of a video."""
+
+    def read_grounding(self, task: Task) -> Grounding | None:
+        """Return how it scored those of a task's video; None where nothing is known of it."""
 
 
 class VideoSide(Protocol):
@@ -94,7 +105,7 @@ class PlanSide:
     def count_votes(self, node: str, sizes: Sequence[int]) -> tuple[tuple[int, int, int], ...]:
         """See `Side`."""
         plain = node.removeprefix(_prefix(self.name))
-        ballot = next(one.ballot() for one in self.results.plan.nodes if one.name == plain)
+        ballot = next(find_ballot(one) for one in self.results.plan.nodes if one.name == plain)
         return () if ballot is None else tuple((size, *ballot.rule.count_votes(size)) for size in sizes)
 
     def final(self) -> str | None:
@@ -104,7 +115,7 @@ class PlanSide:
         return _prefix(self.name) + submission if submission in stored else None
 
     def _describe(self, node: Node, seconds: float | None) -> ReportNode:
-        ballot = node.ballot()
+        ballot = find_ballot(node)
         singles = ballot.rule.singles if ballot is not None else None
         content = _CONTENTS.get(node.artefact.codec.name, "other")
         return ReportNode(
@@ -154,25 +165,25 @@ class PlanVideo:
         """See `VideoSide`."""
         found = {}
         for name, task in self.tasks.items():
-            combination = task.node.combination()
+            combination = capability(task.node, Combination)
             if combination is not None and self.results.has(name):
                 found[self.prefix + name] = combination.find_groups(task.video, task.read)
         return found
 
     def groundings(self) -> dict[str, Grounding]:
         """See `VideoSide`."""
-        found = {
-            self.prefix + name: grounding
-            for name, task in self.tasks.items()
-            if self.results.has(name) and (grounding := task.node.grounding(task)) is not None
-        }
-        return {name: replace(one, tracklets=self.prefix + one.tracklets) for name, one in found.items()}
+        found = {}
+        for name, task in self.tasks.items():
+            chooser = capability(task.node, ChoosesTracklets)
+            if chooser is not None and self.results.has(name) and (one := chooser.read_grounding(task)) is not None:
+                found[self.prefix + name] = replace(one, tracklets=self.prefix + one.tracklets)
+        return found
 
     def refinements(self) -> dict[str, dict[str, dict[str, Any]]]:
         """See `VideoSide`."""
         found = {}
         for name, task in self.tasks.items():
-            refiner = task.node.refiner()
+            refiner = capability(task.node, Refiner)
             if refiner is not None and self.results.has(name):
                 found[self.prefix + name] = {
                     given.expression.id: build_report(given, refine(given.evidence, refiner.rules))

@@ -25,10 +25,7 @@ def find_dependents(nodes: Sequence[Node], names: Sequence[str], recipe: Recipe)
     for name in names:
         if name not in known:
             raise ConfigError(f"{recipe.path}: --force {name}: no such node in this run; {nearest(name, known)}")
-    found = set(names)
-    for node in nodes:
-        if found.intersection(node.inputs()):
-            found.add(node.name)
+    found = {node.name for node in recipe.graph.above(*names)}
     return tuple(name for name in known if name in found)
 
 

@@ -4,14 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 from rvos.errors import InputError
 from rvos.settings import Problems
 from rvos.videos import Video
-from rvos_fusion.kinds.base import Node, WorkerKey
+from rvos_fusion.kinds.base import Node, WorkerKey, capability
 from rvos_fusion.kinds.devices import choose_device
 
 _SHOWN = 3
+
+
+@runtime_checkable
+class Supplied(Protocol):
+    """A node that takes masks from elsewhere."""
+
+    def find_lacking(self, videos: Sequence[Video]) -> Iterable[str]:
+        """Yield what it has no masks for, one line a video, as far as names tell.
+
+        Raises:
+            InputError: they cannot be opened at all.
+        """
+        ...
 
 
 def find_load_problems(nodes: Iterable[Node]) -> Iterator[tuple[Node, str]]:
@@ -29,7 +43,8 @@ def find_data_problems(nodes: Iterable[Node], videos: Sequence[Video]) -> Iterat
     """Yield which videos nodes lack something for that they take from elsewhere; few lines a node."""
     for node in nodes:
         try:
-            problems = list(node.check_data(videos))
+            supplied = capability(node, Supplied)
+            problems = [] if supplied is None else list(supplied.find_lacking(videos))
         except InputError as error:
             problems = [str(error)]
         more = f" (and so {len(problems) - _SHOWN} more videos)" if len(problems) > _SHOWN else ""

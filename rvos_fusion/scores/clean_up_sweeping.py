@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
+from typing import Protocol, runtime_checkable
 
 import joblib
 import numpy as np
@@ -13,11 +14,29 @@ from fusion.clean_up import CleanUpRules
 from rvos.evaluation.evaluator import SelectedTruth
 from rvos.evaluation.resampling import resample_gain
 from rvos.formats import Dataset, open_evaluator
+from rvos.masks.mask_sequences import MaskSequence
 from rvos.videos import Video
-from rvos_fusion.kinds.capabilities import Cleaner
-from rvos_fusion.kinds.clean_up import clean
 from rvos_fusion.planning.results import Results, VideoResults
 from rvos_fusion.scores.scoring import Values
+
+
+@runtime_checkable
+class Cleaner(Protocol):
+    """How a node cleans masks: what sweeps count."""
+
+    @property
+    def name(self) -> str:
+        """The node."""
+        ...
+
+    @property
+    def source(self) -> str:
+        """The node whose masks are cleaned."""
+        ...
+
+    def clean(self, sequence: MaskSequence, rules: CleanUpRules) -> MaskSequence:
+        """Return a sequence of that node with cleaned masks, by these rules."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +96,7 @@ def score_video(results: VideoResults, truth: SelectedTruth, node: Cleaner, grid
     judge = truth.open()
     return np.stack(
         [
-            np.array([(one.j_mean, one.f_mean) for one in judge.judge([clean(own, rules) for own in sequences])])
+            np.array([(one.j_mean, one.f_mean) for one in judge.judge([node.clean(own, rules) for own in sequences])])
             for rules in grid
         ]
     )

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import product
+from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,13 +26,37 @@ from rvos.formats import Dataset, open_evaluator
 from rvos.masks.mask_sequences import MaskSequence, by_expression
 from rvos.masks.runs import Runs, tracklet_iou
 from rvos.videos import Video
-from rvos_fusion.kinds.capabilities import Combination
 from rvos_fusion.planning.results import Results, VideoResults
-from rvos_fusion.scores.sweeping import sweep_video
+from rvos_fusion.scores.sweeping import Ballot, sweep_video
 
 Values = NDArray[np.float64]
 _RIGHT = 0.5
 _WEIGHTS = (1, 2, 3)
+
+
+@runtime_checkable
+class Combination(Ballot, Protocol):
+    """How a node combines members, by whatever method: what `rvos fit` learns for."""
+
+    def order_members(self) -> tuple[str, ...]:
+        """Return the nodes whose hits cut the file's order into runs; none where groups are found otherwise."""
+        ...
+
+    def cut_runs(self, video: Video, hits: Values, pairs: PairFit | None) -> tuple[Group, ...]:
+        """Return the groups by runs under a fit; None: the built-in numbers."""
+        ...
+
+    def working_rule(self) -> FusionRule:
+        """Return the rule with what was fitted.
+
+        Raises:
+            InputError: a fitted file that cannot be used, or is for other members.
+        """
+        ...
+
+    def fitted_file(self) -> Path | None:
+        """Return the file of fitted numbers that the recipe names."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,7 @@ from fusion.fitting import Logistic, cross_validate, fit_logistic
 from fusion.gate import (
     Answers,
     GateScore,
+    erase,
     find_best,
     list_thresholds,
     measure_features,
@@ -23,11 +25,42 @@ from rvos.errors import FusionError
 from rvos.evaluation.resampling import draw, find_limits
 from rvos.formats import Dataset, open_evaluator
 from rvos.videos import Video
-from rvos_fusion.kinds.capabilities import Gate
-from rvos_fusion.kinds.gate import erase
 from rvos_fusion.planning.results import Results
 
 Values = NDArray[np.float64]
+
+
+@runtime_checkable
+class Gate(Protocol):
+    """How a node empties answers: what sweeps and fits of gates read."""
+
+    @property
+    def name(self) -> str:
+        """The node."""
+        ...
+
+    @property
+    def source(self) -> str:
+        """The node whose answers are kept or emptied."""
+        ...
+
+    @property
+    def members(self) -> tuple[str, ...]:
+        """The nodes whose agreement and scores tell."""
+        ...
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """Names of what decides."""
+        ...
+
+    def chances(self, features: Values) -> Values:
+        """Return the chance of a target from features `(E, K)`.
+
+        Raises:
+            InputError: a fitted file that cannot be used, or is for other members or features.
+        """
+        ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)

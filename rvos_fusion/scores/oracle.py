@@ -5,8 +5,9 @@ A high row says that the right masks are there and not chosen; a low one that th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import joblib
 import numpy as np
@@ -22,12 +23,35 @@ from rvos.evaluation.resampling import resample_gain
 from rvos.formats import Dataset, find_format, open_evaluator
 from rvos.masks.runs import Runs, unite
 from rvos.videos import Video
-from rvos_fusion.kinds.capabilities import Chooser
+from rvos_fusion.kinds.artefacts import ReadArtefact
+from rvos_fusion.kinds.base import capability
 from rvos_fusion.kinds.offers import Offer, check_sizes
 from rvos_fusion.planning.results import Results, VideoResults
 
 Values = NDArray[np.float64]
 _TOGETHER = 8
+
+
+@runtime_checkable
+class Chooser(Protocol):
+    """What a node chooses from: what the oracle rows of a table score."""
+
+    @property
+    def name(self) -> str:
+        """The node."""
+        ...
+
+    def chooses_from(self) -> tuple[str, ...]:
+        """Return the nodes whose results `offers` reads."""
+        ...
+
+    def offers(self, video: Video, read: ReadArtefact) -> Iterable[Offer]:
+        """Yield what could have been chosen for the sentences of a video; for every video the same names in one order.
+
+        Args:
+            read: returns the stored result of a node for this video.
+        """
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +90,9 @@ def measure_oracles(
         raise ConfigError(f"--oracle: {form.title} scores all sentences of a video together; leave it out")
     if form.has_samples:
         raise ConfigError(f"--oracle: {dataset.format} scores single frames; leave it out")
-    choosers = results.find_choosers(node)
+    wanted = {one.name for one in results.plan.recipe.graph.below(node)}
+    nodes = (one for one in results.plan.nodes if one.name in wanted)
+    choosers = [chooser for one in nodes if (chooser := capability(one, Chooser)) is not None]
     if not choosers:
         raise ConfigError(
             f"--oracle: nothing is chosen for {node}; name a fusion, a refinement or a choice of tracklets"

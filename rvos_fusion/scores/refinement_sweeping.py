@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol, runtime_checkable
 
 import joblib
 import numpy as np
@@ -16,13 +17,44 @@ from rvos.evaluation.measures import score
 from rvos.formats import Dataset, open_evaluator
 from rvos.masks.mask_sequences import MaskSequence
 from rvos.videos import Video
-from rvos_fusion.kinds.capabilities import Refiner
+from rvos_fusion.kinds.artefacts import ReadArtefact
+from rvos_fusion.kinds.refinement_report import RefinedExpression
 from rvos_fusion.planning.results import Results, VideoResults
 from rvos_fusion.scores.scoring import Values
 
 _TOGETHER = 8
 Choice = tuple[Combination | None, ...]
 """For every frame of a sentence the combination whose union is its mask; None: the coarse mask."""
+
+
+@runtime_checkable
+class Refiner(Protocol):
+    """How a node refines masks by masklets: what sweeps count."""
+
+    @property
+    def name(self) -> str:
+        """The node."""
+        ...
+
+    @property
+    def rules(self) -> RefinementSettings:
+        """How masklets are selected."""
+        ...
+
+    def inputs(self) -> tuple[str, ...]:
+        """Return the nodes with the coarse masks and with the masklets."""
+        ...
+
+    def gather(self, video: Video, read: ReadArtefact) -> Iterable[RefinedExpression]:
+        """Yield the coarse masks of every expression and what they have in common with the masklets of its noun.
+
+        Args:
+            read: returns the stored result of a node for this video.
+
+        Raises:
+            InputError: masklets of other frames or of another size.
+        """
+        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol, runtime_checkable
 
 import joblib
 import numpy as np
 
 from fusion.groups import Group
+from fusion.rules import FusionRule
 from fusion.sweeps import (
     MemberVotes,
     Setting,
@@ -25,11 +27,53 @@ from rvos.evaluation.expressions import ExpressionJudge
 from rvos.formats import Dataset, open_evaluator
 from rvos.masks.mask_sequences import MaskSequence
 from rvos.videos import Video
-from rvos_fusion.kinds.capabilities import Ballot
+from rvos_fusion.kinds.base import capability
 from rvos_fusion.planning.results import Results, VideoResults
 from rvos_fusion.scores.scoring import Values
 
 _LARGEST_GROUP = 2
+
+
+@runtime_checkable
+class Ballot(Protocol):
+    """How a node combines members with weights and thresholds: what sweeps and the report count where it votes."""
+
+    @property
+    def name(self) -> str:
+        """The node."""
+        ...
+
+    @property
+    def members(self) -> tuple[str, ...]:
+        """The nodes that vote, in the order of the rule's weights."""
+        ...
+
+    @property
+    def rule(self) -> FusionRule:
+        """Weights and thresholds."""
+        ...
+
+    def given_groups(self, video: Video) -> tuple[Group, ...] | None:
+        """Return the groups that vote together; None where they can only be found from masks.
+
+        Raises:
+            InputError: the data set or a file should give them and does not.
+        """
+        ...
+
+    def find_groups(self, video: Video, read: Callable[[str], Iterable[MaskSequence]]) -> tuple[Group, ...]:
+        """Return the groups that vote together; `read` returns the stored masks of a node for this video.
+
+        Raises:
+            InputError: the data set or a file should give them and does not.
+        """
+        ...
+
+
+def find_ballot(node: object) -> Ballot | None:
+    """Return how a node votes; None where nothing is counted."""
+    found = capability(node, Ballot)
+    return found if found is not None and found.rule.method == "votes" else None
 
 
 @dataclass(frozen=True, slots=True)

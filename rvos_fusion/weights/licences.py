@@ -82,13 +82,7 @@ def list_sources(recipe: Recipe, nodes: Sequence[Node]) -> list[Source]:
 
 def list_ancestors(recipe: Recipe, name: str) -> list[Node]:
     """Return a node and everything that it stands on, in the recipe's order."""
-    wanted: set[str] = set()
-    waiting = [name]
-    while waiting:
-        one = waiting.pop()
-        if one not in wanted:
-            wanted.add(one)
-            waiting += recipe.node(one).inputs()
+    wanted = {node.name for node in recipe.graph.below(name)}
     return [node for node in recipe.nodes if node.name in wanted]
 
 

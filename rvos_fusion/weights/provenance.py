@@ -9,9 +9,10 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from rvos.files.atomic import hash_file, write_atomically
+from rvos_fusion.kinds.base import capability
 from rvos_fusion.kinds.checksums import Checksums, hash_json
 from rvos_fusion.planning.plan import Plan
 from rvos_fusion.recipe.recipe import Recipe
@@ -28,6 +29,15 @@ _PACKAGES = (
     "Pillow",
     "scipy",
 )
+
+
+@runtime_checkable
+class SeesFrames(Protocol):
+    """A node whose network sees several frames of a video together."""
+
+    def protocol(self) -> str:
+        """Return which ones."""
+        ...
 
 
 def name_manifest(archive: Path) -> Path:
@@ -85,7 +95,8 @@ def _describe_recipe(recipe: Recipe, overrides: Sequence[str]) -> Mapping[str, A
 
 def _list_protocols(plan: Plan) -> Mapping[str, str]:
     """Return, for every network of the plan, which frames of a video it saw together."""
-    return {node.name: protocol for node in plan.nodes if (protocol := node.protocol()) is not None}
+    networks = {node.name: capability(node, SeesFrames) for node in plan.nodes}
+    return {name: network.protocol() for name, network in networks.items() if network is not None}
 
 
 def _list_checkpoints(plan: Plan) -> Mapping[str, str]:
@@ -97,7 +108,7 @@ def _list_checkpoints(plan: Plan) -> Mapping[str, str]:
 
 def _list_imports(plan: Plan) -> Mapping[str, str]:
     """Return path -> sha256 of everything that was made elsewhere: masks, detections, group files."""
-    paths = [file.path for node in plan.nodes for file in node.files() if file.use == "data"]
+    paths = [file.path for node in plan.nodes for file in node.files() if file.use in ("data", "results")]
     checksums = Checksums(plan.recipe.workspace)
     found = {str(path): checksums.get(path) for path in dict.fromkeys(paths)}
     checksums.save()

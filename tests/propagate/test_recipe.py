@@ -125,7 +125,7 @@ engines:
 stages:
   stage1:
     soc_aot: {propagate: soc, engine: aot}
-    mutr_aot: {propagate: mutr, engine: aot, references: 2}
+    mutr_aot: {propagate: mutr, engine: aot, key: {references: 2}}
 submission: {node: mutr_aot}
 """
 

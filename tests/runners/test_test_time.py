@@ -187,5 +187,5 @@ def test_a_recipe_gives_it_and_results_without_it_keep_their_settings(tmp_path: 
     build_graph(read)
     plain, flipped = (read.node(name) for name in ("plain", "flipped"))
     assert "test_time" not in str(plain.settings())
-    assert flipped.settings()["test_time"] == {"flip": True, "sizes": [96, 128], "steps": [1]}  # type: ignore[index]
+    assert flipped.settings()["test_time"] == {"flip": True, "sizes": [96, 128]}  # type: ignore[index]
     assert flipped.protocol() == "official: all frames of a video at once; 4 views (mirrored too; short sides 96, 128)"

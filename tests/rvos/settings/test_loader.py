@@ -14,10 +14,17 @@ from hypothesis import strategies as st
 
 from rvos.errors import ConfigError
 from rvos.settings import (
+    INVALID,
     Ascending,
+    ByName,
+    Flat,
+    Folder,
+    Given,
     Key,
     Line,
     Loader,
+    Named,
+    OneOf,
     Problems,
     Range,
     Section,
@@ -221,13 +228,100 @@ class _Later:
     options: Inner
 
 
+@dataclass(frozen=True, slots=True)
+class _Owned:
+    owner: Annotated[str, Given("owner")]
+    folder: Annotated[Path | None, Folder()]
+    width: int
+
+
 def test_given_fields_are_not_keys_of_the_file(tmp_path: Path) -> None:
     path = tmp_path / "x.yaml"
     path.write_text("{width: 3}")
     problems = Problems(path)
     node = read_document(path, what="settings")
-    assert Loader(problems).read(Outer, node, "x", given={"source": "me"}) == Outer("me", width=3)
+    assert Loader(problems).giving(owner="me").read(_Owned, node, "x") == _Owned("me", tmp_path, 3)
     problems.check()
+    with pytest.raises(ConfigError, match="unknown key 'owner'"):
+        load(_Owned, {"owner": "you", "width": 3}, where="x")
+
+
+@dataclass(frozen=True, slots=True)
+class _Tool:
+    size: Annotated[int, Range(least=1)] = 1
+    name: Annotated[str, Given("name")] = ""
+
+    def __post_init__(self) -> None:
+        if self.size > 9:
+            raise ConfigError(f"size {self.size} is more than 9")
+
+
+@dataclass(frozen=True, slots=True)
+class _Workshop:
+    rules: Annotated[_Tool, Flat()]
+    sort: Annotated[str, OneOf(("a", "b"))] = "a"
+    tool: Annotated[_Tool | None, Named("tool")] = None
+    tools: tuple[Annotated[_Tool, Named("tool")], ...] = ()
+    options: Annotated[Mapping[str, int], ByName("sort", {"a": Inner, "b": _Tool})] = field(default_factory=dict)
+
+
+TOOLS = {"saw": _Tool(3, "saw"), "broken": INVALID}
+
+
+def make(text: str, folder: Path) -> _Workshop:
+    path = folder / "x.yaml"
+    path.write_text(text)
+    problems = Problems(path)
+    loader = Loader(problems, named={"tool": TOOLS})
+    found = loader.read(_Workshop, read_document(path, what="settings"), "x")
+    problems.check()
+    return found
+
+
+def test_keys_of_a_flat_class_stand_in_the_same_mapping(tmp_path: Path) -> None:
+    assert make("{size: 4, sort: b}", tmp_path) == _Workshop(_Tool(4), "b")
+    assert make("{}", tmp_path) == _Workshop(_Tool())
+
+
+def test_a_name_stands_for_what_it_names(tmp_path: Path) -> None:
+    made = make("{tool: saw, tools: [saw]}", tmp_path)
+    assert (made.tool, made.tools) == (TOOLS["saw"], (TOOLS["saw"],))
+
+
+WRONG = {
+    "flat range": ("{size: 0}", r"x\.yaml:1: x\.size '0' is not a whole number of at least 1$"),
+    "flat condition": ("{size: 12}", r"x\.yaml:1: x: size 12 is more than 9$"),
+    "flat class as a mapping": ("{rules: {size: 1}}", r"x: unknown key 'rules'"),
+    "unknown name": ("sort: a\ntool: sew", r"x\.yaml:2: x\.tool: tool 'sew' is unknown; did you mean 'saw'\?$"),
+    "unknown name in a list": ("tools: [saw, x]", r"x\.tools\.1: tool 'x' is unknown"),
+    "none of several": ("sort: c", r"x\.sort 'c' is unknown; choose one of a, b$"),
+    "options of another": ("{sort: b, options: {heads: 1}}", r"x\.options: unknown key 'heads'"),
+}
+
+
+@pytest.mark.parametrize(("text", "message"), WRONG.values(), ids=WRONG)
+def test_what_notes_forbid_is_told_with_its_line(text: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=message):
+        make(text, tmp_path)
+
+
+def test_a_problem_of_what_is_named_is_not_told_twice(tmp_path: Path) -> None:
+    path = tmp_path / "x.yaml"
+    path.write_text("tool: broken")
+    problems = Problems(path)
+    found = Loader(problems, named={"tool": TOOLS}).read(_Workshop, read_document(path, what="settings"), "x")
+    assert found is INVALID
+    problems.check()
+
+
+def test_the_schema_has_the_same_keys(tmp_path: Path) -> None:
+    schema = json_schema(_Workshop)
+    assert list(schema["properties"]) == ["size", "sort", "tool", "tools", "options"]
+    assert schema["properties"]["sort"]["enum"] == ["a", "b"]
+    assert [case["then"]["properties"]["options"]["properties"].keys() for case in schema["allOf"]] == [
+        {"depths", "heads"},
+        {"size"},
+    ]
 
 
 @dataclass(frozen=True, slots=True)

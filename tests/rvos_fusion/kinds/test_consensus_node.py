@@ -1,4 +1,4 @@
-"""`key_rule: consensus` in a recipe: the stored masks are those of one of the starts, by the stated rule."""
+"""`key: {rule: consensus}` in a recipe: the stored masks are those of one of the starts, by the stated rule."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ engines:
   aot: {network: small-aot, checkpoint: aot.safetensors, scales: [0.5]}
 stages:
   stage0:
-    carried: {propagate: a, engine: aot, key_rule: consensus, references: 3}
+    carried: {propagate: a, engine: aot, key: {rule: consensus, references: 3}}
     alone: {propagate: b, engine: aot}
 """
 
@@ -58,5 +58,5 @@ def test_the_start_that_its_own_masks_agree_with_is_stored(recipe: str) -> None:
 
 
 def test_a_consensus_of_one_frame_is_refused(recipe: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["run", recipe, "--set", "stages.stage0.carried.references=1"]) == 2
+    assert main(["run", recipe, "--set", "stages.stage0.carried.key.references=1"]) == 2
     assert "consensus compares the starts from several frames; give references, at least 2" in capsys.readouterr().err

@@ -18,7 +18,8 @@ import rvos.masks.stored
 from rvos.masks.stored.store import Store
 from rvos_fusion.commands.cli import main
 from rvos_fusion.kinds import table
-from rvos_fusion.kinds.base import Node, plain
+from rvos_fusion.kinds.base import Node
+from rvos_fusion.kinds.plain import plain
 
 STAGE = "  stage3:\n    moved: {shift: final, checkpoint: offset.txt}\nsubmission: {node: moved}\n"
 PIPELINE = Path(__file__).parents[3] / "rvos_fusion"

@@ -28,8 +28,10 @@ from rvos.masks.runs import Runs
 from rvos.masks.stored import TRACKLETS
 from rvos.masks.stored.store import Store
 from rvos_fusion.commands.cli import main
+from rvos_fusion.kinds.base import capability
 from rvos_fusion.recipe.graph import build_graph
 from rvos_fusion.recipe.reader import read_recipe
+from rvos_fusion.scores.refinement_sweeping import Refiner
 
 SECTIONS = """\
 engines:
@@ -222,7 +224,7 @@ def test_masklets_that_do_not_fit_the_coarse_masks_are_named(
     video = next(video for video in dataset.videos if video.id == "video0")
     others = [replace(one, **change) for one in store.read_artefact("things", "video0", codec=TRACKLETS)]
     held = {"final": store.read("final", "video0"), "things": others}
-    refiner = node.refiner()
+    refiner = capability(node, Refiner)
     assert refiner is not None
     with pytest.raises(InputError, match=f"video0/0: .*{re.escape(message)}"):
         list(refiner.gather(video, lambda name, artefact: held[name]))

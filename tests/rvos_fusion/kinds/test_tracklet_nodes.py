@@ -226,14 +226,20 @@ def test_grounded_masks_are_members_of_fusions(recipe: str, capsys: pytest.Captu
         ("masks={propose: [found], factors: {fond: 2}}", "factors: unknown key 'fond'"),
         ("masks={propose: [found], engine: aot}", "engine aot starts from masks; name a SAM 2 engine"),
         ("tracklets.track=ab", "track: ab stores mask sequences, expected proposals"),
-        ("tracklets.add_members=[masks]", "add_members: masks stores proposals; name a node with masks"),
+        (
+            "tracklets.add_members=[masks]",
+            "add_members: masks stores proposals, expected mask sequences",
+        ),
         ("tracklets.engine=sam2", "engine 'sam2' is unknown"),
         ("tracklets.keep=0", "keep"),
         ("grounded.ground=masks", "ground: masks stores proposals, expected tracklets"),
         ("grounded.agreement=[]", "nothing tells which tracklet fits"),
         ("grounded.agreement=[a, a]", "agreement: a member is named twice"),
         ("grounded.weights={c: 2}", "weights: unknown key 'c'"),
-        ("grounded.fallback=tracklets", "grounded: tracklets stores tracklets; name a node with masks"),
+        (
+            "grounded.fallback=tracklets",
+            "grounded: fallback: tracklets stores tracklets, expected mask sequences",
+        ),
     ],
 )
 def test_what_cannot_work_is_said_before_anything_runs(
@@ -385,7 +391,7 @@ def test_without_propagation_every_frame_chooses_among_its_own_proposals(
 ) -> None:
     _by_networks(recipe, tmp_path, "{checkpoint: one.safetensors}")
     text = Path(recipe).read_text()
-    Path(recipe).write_text(text.replace("ground: tracklets, models", "ground: masks, by_frame: true, models"))
+    Path(recipe).write_text(text.replace("ground: tracklets, models", "ground_frames: masks, models"))
     run(recipe, capsys)
     proposals = read_proposals()
     for answer in Store(Path("runs")).read("grounded", "video0"):
@@ -402,10 +408,16 @@ def test_without_propagation_every_frame_chooses_among_its_own_proposals(
 
 def test_by_frame_wants_proposals_and_networks(recipe: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     text = Path(recipe).read_text()
-    Path(recipe).write_text(text.replace("ground: tracklets,", "ground: tracklets, by_frame: true,"))
-    assert "by_frame: needs 'models'" in fail(recipe, capsys)
+    Path(recipe).write_text(text.replace("ground: tracklets,", "ground_frames: masks, models: [],"))
+    assert "grounded: unknown key 'agreement'; " in fail(recipe, capsys)
     Path(recipe).write_text(text)
     _by_networks(recipe, tmp_path, "{checkpoint: one.safetensors}")
     text = Path(recipe).read_text()
-    Path(recipe).write_text(text.replace("ground: tracklets,", "ground: tracklets, by_frame: true,"))
+    Path(recipe).write_text(text.replace("ground: tracklets,", "ground_frames: tracklets,"))
     assert "tracklets stores tracklets, expected proposals" in fail(recipe, capsys)
+
+
+def test_the_older_spelling_of_grounding_by_frame_is_refused(recipe: str, capsys: pytest.CaptureFixture[str]) -> None:
+    text = Path(recipe).read_text()
+    Path(recipe).write_text(text.replace("ground: tracklets,", "ground: masks, by_frame: true,"))
+    assert "by_frame is a kind of its own; write ground_frames: masks, models: [...]" in fail(recipe, capsys)

@@ -30,7 +30,7 @@ engines:
   e: {network: r50-aotl, checkpoint: e.pth, scales: [0.8, 1], flip: true, protocol: legacy}
 stages:
   one:
-    p: {propagate: a, engine: e, key_frames: b}
+    p: {propagate: a, engine: e, key: {of: b}}
     f: {fuse: [a, b], threshold: 2, singles: {only: b}, weights: {a: 0.5}, scores: mean}
 submission: {node: f}
 """
@@ -57,7 +57,7 @@ def test_every_value_arrives_typed(tmp_path: Path) -> None:
     assert isinstance(p, PropagateNode)
     assert p.engine is not None
     assert p.engine.scales == (0.8, 1.0)
-    assert p.engine.options == {"protocol": "legacy"}
+    assert (p.engine.name, p.engine.protocol) == ("e", "legacy")
     assert p.inputs() == ("a", "b")
     assert isinstance(f, FuseNode)
     assert f.rule.weights == (Fraction(1, 2), Fraction(1))
@@ -92,12 +92,12 @@ def test_set_changes_and_adds_any_value(tmp_path: Path) -> None:
 
 
 def test_key_frames_have_one_place_and_an_older_form(tmp_path: Path) -> None:
-    old = read(tmp_path, BASE.replace("key_frames: b", "key_frames: b, key_rule: steady, references: 3")).node("p")
-    new = read(tmp_path, BASE.replace("key_frames: b", "key: {rule: steady, of: b, references: 3}")).node("p")
-    assert old == new
+    new = read(tmp_path, BASE.replace("{of: b}", "{rule: steady, of: b, references: 3}")).node("p")
     assert isinstance(new, PropagateNode)
     assert new.key == KeySettings("steady", "b", 3)
-    assert old.settings() == ["a", "b", 3, "steady", "r50-aotl", [0.8, 1.0], True, {"protocol": "legacy"}]
+    old = BASE.replace("key: {of: b}", "key_frames: b, key_rule: steady, references: 3")
+    with pytest.raises(ConfigError, match=r"yaml:11: .*write key: \{rule: steady, of: b, references: 3\}$"):
+        read(tmp_path, old)
 
 
 @settings(deadline=None)
@@ -184,18 +184,18 @@ BROKEN = {
         r"yaml:12: .*already defined at line 5",
     ),
     "unknown path": (BASE.replace("a.pth", "'${paths.x}/a.pth'"), r"yaml:5: \$\{paths.x\} is not defined"),
-    "key rule": (BASE.replace("key_frames: b", "key_rule: best"), r"yaml:\d+: stages\.\w+\.p\.key_rule"),
+    "key rule": (BASE.replace("key: {of: b}", "key_rule: best"), r"yaml:11: stages\.one\.p: .*write key: {rule: best}"),
     "both forms of key": (
-        BASE.replace("key_frames: b", "key_rule: steady, key: {of: b}"),
-        r"yaml:11: stages\.one\.p: key beside key_frames",
+        BASE.replace("key: {of: b}", "key_rule: steady, key: {of: b}"),
+        r"yaml:11: stages\.one\.p: key_rule stand under 'key' now",
     ),
     "rule of key": (
-        BASE.replace("key_frames: b", "key: {rule: best}"),
+        BASE.replace("{of: b}", "{rule: best}"),
         r"yaml:11: .*key\.rule 'best' is unk",
     ),
     "no reference": (
-        BASE.replace("key_frames: b", "references: 0"),
-        r"yaml:11: .*references '0' is not",
+        BASE.replace("{of: b}", "{references: 0}"),
+        r"yaml:11: .*0 references; give at least 1",
     ),
     "unknown weight": (
         BASE.replace("{a: 0.5}", "{aa: 0.5}"),
@@ -227,7 +227,7 @@ BROKEN = {
         "aliases unfolded",
     ),
     "root as workspace": (BASE.replace("workspace: runs", "workspace: /"), r"yaml:2: workspace / is the root of all"),
-    "neither kind": (BASE.replace("propagate: a, engine: e, key_frames: b", "engine: e"), r"yaml:11: .*neither"),
+    "neither kind": (BASE.replace("propagate: a, engine: e, key: {of: b}", "engine: e"), r"yaml:11: .*neither"),
     "two rests": (BASE.replace("{only: b}", "{only: b, threshold: 1}"), r"yaml:12: .*either a threshold or"),
     "not yaml": ("dataset: {a: [}\n", r"yaml:1: not YAML"),
     "tab": ("dataset:\n\tformat: x\n", r"yaml:2: not YAML"),

@@ -17,8 +17,7 @@ from rvos.language.nouns import Noun
 from rvos.masks.runs import Runs
 from rvos.videos import Video
 from rvos_fusion.commands.cli import main
-from rvos_fusion.kinds.artefacts import MASKS
-from rvos_fusion.kinds.capabilities import ReadArtefact
+from rvos_fusion.kinds.artefacts import MASKS, ReadArtefact
 from rvos_fusion.kinds.refinement_report import RefinedExpression
 from rvos_fusion.planning.plan import make_plan
 from rvos_fusion.planning.results import Results

@@ -1,0 +1,121 @@
+"""Grounding frame by frame as a node, without propagation: the baseline that tracklets are measured against."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
+
+import numpy as np
+
+from runners.grounding.settings import GroundingSettings
+from rvos.errors import ConfigError
+from rvos.masks.detections import VideoProposals
+from rvos.masks.grounding import choose_tracklets
+from rvos.masks.mask_sequences import MaskSequence, encode
+from rvos.masks.tracklets import Tracklet, TrackletSet
+from rvos.settings import Key
+from rvos.videos import Video
+from rvos_fusion.kinds.artefacts import INSTANCE_PROPOSALS, MASKS, Artefact
+from rvos_fusion.kinds.base import Node, NodeFile, Task, WorkerKey
+from rvos_fusion.kinds.checksums import Checksums
+from rvos_fusion.kinds.grounding_networks import NetworkScorer
+from rvos_fusion.kinds.inputs import ProposalsOf
+
+_PER_FRAME = 10
+"""Proposals of a frame that are asked about, the surest: as many as the paper's networks have slots."""
+
+
+@dataclass(frozen=True, slots=True)
+class GroundFramesNode(Node):
+    """For every sentence and key frame the proposal that fits best, whatever the other frames choose.
+
+    Args:
+        proposals: node with instance masks of the key frames.
+        models: networks that tell how well they fit the sentences.
+    """
+
+    keyword: ClassVar[str] = "ground_frames"
+    kind: ClassVar[str] = "ground frames"
+    artefact: ClassVar[Artefact] = MASKS
+
+    proposals: Annotated[ProposalsOf, Key("ground_frames")]
+    models: tuple[GroundingSettings, ...]
+
+    def __post_init__(self) -> None:
+        if not self.models:
+            raise ConfigError("models is empty; name the checkpoint of a grounding network")
+
+    @property
+    def scorer(self) -> NetworkScorer:
+        """What tells how well proposals fit."""
+        return NetworkScorer(self.models)
+
+    def files(self) -> tuple[NodeFile, ...]:
+        """Those of the scorer."""
+        return self.scorer.files()
+
+    def sources(self, video: Video, checksums: Checksums) -> object:
+        """What the scorer reads."""
+        return self.scorer.sources(video, checksums)
+
+    def describe(self) -> str:
+        """Proposals and scorer."""
+        return f"chooses from {self.proposals} in every frame by {self.scorer.describe()}"
+
+    def detail(self) -> str:
+        """The scorer."""
+        return self.scorer.describe()
+
+    def check_load(self) -> Iterable[str]:
+        """What scores."""
+        return self.scorer.check_load()
+
+    def worker_key(self) -> WorkerKey | None:
+        """That of the scorer."""
+        return self.scorer.worker_key()
+
+    def compute(self, tasks: Sequence[Task]) -> Sequence[Sequence[MaskSequence]]:
+        """Return the chosen proposals."""
+        return [_ground(task, self.scorer, task.read_artefact(self.proposals, INSTANCE_PROPOSALS)) for task in tasks]
+
+
+def _ground(task: Task, scorer: NetworkScorer, proposals: VideoProposals) -> list[MaskSequence]:
+    """Return for every sentence, in each key frame, the proposal that fits best; other frames are empty.
+
+    A frame's score is that of its proposal, so that the surest frame can be propagated.
+
+    Source: tracklets.md, section 9 (the image-level baseline).
+    """
+    video = task.video
+    n_frames, n_sentences = video.n_frames, len(video.expressions)
+    (empty,) = encode(np.zeros((1, *proposals.size), np.bool_))
+    runs = [[empty] * n_frames for _ in range(n_sentences)]
+    scores = np.zeros((n_sentences, n_frames), np.float32)
+    for frame, clip, candidates in _list_frames(video, proposals):
+        found = scorer.score_video(task, clip, candidates)
+        for sentence, place in enumerate(choose_tracklets(found)):
+            if place is not None:
+                runs[sentence][frame] = candidates.tracklets[place].runs[0]
+                scores[sentence, frame] = found[sentence, place]
+    return [
+        MaskSequence(video.id, expression.id, video.frames, proposals.size, tuple(own), row)
+        for expression, own, row in zip(video.expressions, runs, scores, strict=True)
+    ]
+
+
+def _list_frames(video: Video, proposals: VideoProposals) -> Iterator[tuple[int, Video, TrackletSet]]:
+    """Yield every key frame with proposals as a video of one frame, with its proposals as tracklets."""
+    for frame in proposals.key_frames:
+        own = [one for one in proposals.proposals if one.frame == frame]
+        surest = sorted(own, key=lambda one: -one.confidence)[:_PER_FRAME]
+        if not surest:
+            continue
+        clip = video.take([frame])
+        certain = np.ones(1, np.float32)
+        tracklets = tuple(
+            Tracklet(video.id, str(place), clip.frames, proposals.size, (one.mask,), certain, one.confidence, 0)
+            for place, one in enumerate(surest)
+        )
+        confidences = np.array([one.confidence for one in surest], np.float64)
+        yield frame, clip, TrackletSet(video.id, clip.frames, proposals.size, tracklets, confidences)

@@ -1,0 +1,36 @@
+"""What a node says of a video beside its result, for people: `KIND/NODE/VIDEO.json` of the workspace."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from rvos.errors import InputError
+from rvos.files.atomic import write_atomically
+from rvos.files.json_files import expect_object, read_json
+from rvos_fusion.kinds.base import Task
+
+
+def write_report(task: Task, content: object) -> None:
+    """Write what a node says of a video beside its result.
+
+    Raises:
+        StoreError: it cannot be written.
+    """
+    path = _name_report(task)
+    text = json.dumps({"fingerprint": task.fingerprint, "video": task.video.id, "content": content}, indent=1)
+    write_atomically(path, text.encode())
+
+
+def read_report(task: Task) -> object:
+    """Return what a node said of a video beside the result of a task; None where that is not there any more."""
+    path = _name_report(task)
+    try:
+        found = expect_object(read_json(path), where=str(path)) if path.is_file() else {}
+    except InputError:
+        return None
+    return found.get("content") if found.get("fingerprint") == task.fingerprint else None
+
+
+def _name_report(task: Task) -> Path:
+    return task.workspace / task.node.keyword / task.node.name / f"{task.video.id}.json"
