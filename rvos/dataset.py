@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -36,11 +36,8 @@ class TruthSource(Protocol):
         """Read all frames, or some; InputError where files are missing or damaged."""
 
 
-class TruthReader(Protocol):
-    """Ground truth of a split."""
-
-    def select(self, video: Video) -> TruthSource:
-        """The ground truth of one video, not yet read."""
+SelectTruth = Callable[[Video], TruthSource]
+"""Returns the ground truth of a video of a split, not yet read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +59,7 @@ class Dataset:
     split: str
     videos: tuple[Video, ...]
     image_folder: Path | None = None
-    truth: TruthReader | None = None
+    truth: SelectTruth | None = None
     categories: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
     @property
@@ -100,7 +97,7 @@ class Dataset:
                 f"{self.root}: no ground truth for split {self.split}; add its annotations and an expression file "
                 "that names their objects"
             )
-        return self.truth.select(video)
+        return self.truth(video)
 
     def read_truth(self, video: Video, indices: Sequence[int] | None = None) -> VideoTruth:
         """Read the ground truth of a video, or of some of its frames.

@@ -10,6 +10,7 @@ import io
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -86,7 +87,7 @@ def open_split(root: Path, split: str, *, window: int) -> Dataset:
         )
         videos.append(video)
         masks[video.id] = root / MASKS / name / f"{frame:05d}.h5"
-    return Dataset("a2d-sentences", root, split, tuple(videos), root / CLIPS, A2DReader(masks))
+    return Dataset("a2d-sentences", root, split, tuple(videos), root / CLIPS, partial(_select, masks))
 
 
 def _count_frames(clip: Path) -> int | None:
@@ -163,21 +164,6 @@ def _read_rows(path: Path) -> list[list[str]]:
 
 def _read_text(path: Path) -> str:
     return read_whole(path).decode("utf-8-sig", "replace")
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class A2DReader:
-    """Masks of a split: a file for every annotated frame.
-
-    Args:
-        files: video -> its file.
-    """
-
-    files: Mapping[str, Path]
-
-    def select(self, video: Video) -> A2DSource:
-        """The masks of one annotated frame."""
-        return A2DSource(self.files[video.id], video)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -260,6 +246,11 @@ def import_h5py() -> Any:
     except ImportError:
         raise ConfigError("A2D-Sentences: h5py is not installed; run: pip install 'rvos-fusion[a2d]'") from None
     return h5py
+
+
+def _select(files: Mapping[str, Path], video: Video) -> A2DSource:
+    """Return the masks of one annotated frame, given where those of every video lie."""
+    return A2DSource(files[video.id], video)
 
 
 FORMAT = Format(

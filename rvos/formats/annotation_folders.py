@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 
+from rvos.dataset import SelectTruth
 from rvos.files.json_files import expect_object, parse_json
 from rvos.files.trees import FolderTree, Tree, ZipTree
-from rvos.formats.truth import IndexReader, PerExpressionReader
+from rvos.formats.truth import IndexSource, PerExpressionTruth
 from rvos.videos import Video
 
 NO_ANNOTATIONS = frozenset({"JPEGImages", "meta_expressions"})
 _SEARCH_DEPTH = 3
 
 
-def find_truth(tree: Tree, split: str, videos: tuple[Video, ...]) -> IndexReader | PerExpressionReader | None:
-    """Return the ground truth of a split, or None: no annotations, or nothing that ties them to expressions."""
-    annotations = find_annotations(tree, split, videos)
+def find_truth(annotations: Tree | None, videos: tuple[Video, ...]) -> SelectTruth | None:
+    """Return the ground truth in the folder of `find_annotations`; None where nothing ties it to expressions."""
     if annotations is None:
         return None
     video = next(video for video in videos if annotations.children(video.id))
     if any(annotations.is_folder(f"{video.id}/{expression.id}") for expression in video.expressions):
-        return PerExpressionReader(annotations)
+        return partial(PerExpressionTruth, annotations)
     tied = any(expression.object_ids for video in videos for expression in video.expressions)
-    return IndexReader(annotations) if tied else None
+    return partial(IndexSource, annotations) if tied else None
 
 
 def find_annotations(tree: Tree, split: str, videos: tuple[Video, ...]) -> Tree | None:

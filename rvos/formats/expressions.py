@@ -11,7 +11,7 @@ from typing import Any
 
 from rvos.errors import InputError
 from rvos.files.json_files import expect_list, expect_object, parse_json
-from rvos.files.trees import Tree, is_system_name
+from rvos.files.trees import FolderTree, Tree, is_system_name
 from rvos.ids import check_id
 from rvos.videos import Expression, Video
 
@@ -35,7 +35,22 @@ class ListedVideo:
         return Video(self.id, self.frames, self.expressions, paths)
 
 
-def choose_image_folder(folders: Sequence[Path], videos: Sequence[ListedVideo]) -> Path | None:
+def find_images(
+    root: Path, tree: Tree, names: Sequence[str], listed: Sequence[ListedVideo]
+) -> tuple[Path | None, tuple[Video, ...]]:
+    """Return the folder of a split's images, None where there are none, and the videos with their paths.
+
+    Args:
+        root: as the user gave it.
+        names: of the folders that may hold them, below the data set's; the first one is meant where all are missing.
+    """
+    place = tree.root if isinstance(tree, FolderTree) else root
+    folders = [place / name for name in names]
+    images = _choose_folder(folders, listed)
+    return images, tuple(video.with_images(images or folders[0]) for video in listed)
+
+
+def _choose_folder(folders: Sequence[Path], videos: Sequence[ListedVideo]) -> Path | None:
     """Return the folder that has the most of the videos, of equal ones the first; None where none is there.
 
     Converters leave empty folders behind, which must not hide the full one.

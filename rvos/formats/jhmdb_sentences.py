@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -52,7 +53,7 @@ def open_split(root: Path, split: str, *, window: int) -> Dataset:
         videos[video.id], masks[video.id] = video, (file, frame)
     if not videos:
         raise InputError(f"{path}: lists no sample; fetch it again")
-    return Dataset("jhmdb-sentences", root, split, tuple(videos.values()), root, JhmdbReader(masks))
+    return Dataset("jhmdb-sentences", root, split, tuple(videos.values()), root, partial(_select, masks))
 
 
 def _read_row(root: Path, row: object, *, where: str, size: int) -> tuple[Video, Path, int]:
@@ -92,21 +93,6 @@ def _find(root: Path, name: str, *, where: str) -> Path:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class JhmdbReader:
-    """Masks of all samples.
-
-    Args:
-        files: video -> the MATLAB file of its clip, and the number of its annotated frame, from 1.
-    """
-
-    files: Mapping[str, tuple[Path, int]]
-
-    def select(self, video: Video) -> JhmdbSource:
-        """The mask of one annotated frame."""
-        return JhmdbSource(*self.files[video.id], video)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
 class JhmdbSource:
     """The mask of one frame in the file of its clip."""
 
@@ -136,6 +122,11 @@ class JhmdbSource:
         check_area((values.shape[0], values.shape[1]), where=str(self.path))
         mask = np.ascontiguousarray(values[:, :, self.frame - 1] > 0)
         return SampleTruth.of(self.video, {_OBJECT: mask}, indices, where=str(self.path))
+
+
+def _select(files: Mapping[str, tuple[Path, int]], video: Video) -> JhmdbSource:
+    """Return the masks of one annotated frame, given where those of every video lie."""
+    return JhmdbSource(*files[video.id], video)
 
 
 FORMAT = Format(

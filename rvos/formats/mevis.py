@@ -8,17 +8,17 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from rvos.dataset import Dataset, TruthReader
+from rvos.dataset import Dataset, SelectTruth
 from rvos.errors import InputError
 from rvos.evaluation.expressions import TargetEvaluator
 from rvos.files.json_files import expect_list, expect_object, parse_json
-from rvos.files.trees import FolderTree, Tree, open_data
+from rvos.files.trees import Tree, open_data
 from rvos.formats.annotation_folders import read_categories
 from rvos.formats.archives.files import MaskArchive
 from rvos.formats.base import Format, Licence
 from rvos.formats.expressions import (
-    choose_image_folder,
     find_expression_file,
+    find_images,
     read_annotation_ids,
     read_expressions,
 )
@@ -36,17 +36,15 @@ def open_split(root: Path, split: str) -> Dataset:
         InputError: no expression file, or one that cannot be used.
     """
     tree = open_data(root, known=frozenset({split, "JPEGImages", "meta_expressions"}))
-    place = tree.root if isinstance(tree, FolderTree) else root
     listed = read_expressions(tree, find_expression_file(tree, split), object_ids=read_annotation_ids)
-    folders = (place / split / "JPEGImages", place / "JPEGImages" / split, place / "JPEGImages")
-    images = choose_image_folder(folders, listed)
-    videos = tuple(video.with_images(images or folders[0]) for video in listed)
+    folders = (f"{split}/JPEGImages", f"JPEGImages/{split}", "JPEGImages")
+    images, videos = find_images(root, tree, folders, listed)
     return Dataset(
         "mevis", root, split, videos, images, _find_truth(tree, split, images is not None), read_categories(tree, split)
     )
 
 
-def _find_truth(tree: Tree, split: str, has_images: bool) -> TruthReader | None:
+def _find_truth(tree: Tree, split: str, has_images: bool) -> SelectTruth | None:
     places = (f"{split}/mask_dict.json", f"mask_dict_{split}.json", "mask_dict.json")
     name = next((place for place in places if tree.exists(place)), None)
     return None if name is None else MaskDictReader(tree, name, has_images)
@@ -65,7 +63,7 @@ class MaskDictReader:
         where = f"{self._tree.name}/{self._name}"
         return expect_object(parse_json(self._tree.read(self._name, most=_LARGEST_MASK_DICT), where=where), where=where)
 
-    def select(self, video: Video) -> MaskDictSource:
+    def __call__(self, video: Video) -> MaskDictSource:
         """The run lengths of one video.
 
         Raises:

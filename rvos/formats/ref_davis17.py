@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
-from rvos.dataset import Dataset, TruthReader
+from rvos.dataset import Dataset, SelectTruth
 from rvos.errors import InputError
 from rvos.evaluation.davis import DavisEvaluator
-from rvos.files.trees import FolderTree, Tree, open_data
-from rvos.formats.annotation_folders import count_videos, find_truth, read_categories
+from rvos.files.trees import Tree, open_data
+from rvos.formats.annotation_folders import count_videos, find_annotations, find_truth, read_categories
 from rvos.formats.archives.index_maps import IndexMapArchive
 from rvos.formats.base import Format
 from rvos.formats.davis_folders import find_sequences, list_sequences
-from rvos.formats.expressions import ListedVideo, choose_image_folder, find_expression_file, read_expressions
-from rvos.formats.truth import IndexReader
+from rvos.formats.expressions import ListedVideo, find_expression_file, find_images, read_expressions
+from rvos.formats.truth import IndexSource
 from rvos.masks.index_maps import split_expression_id
 from rvos.videos import Video
 
@@ -30,11 +31,8 @@ def open_split(root: Path, split: str) -> Dataset:
         InputError: neither form is there, or files that cannot be used.
     """
     tree = open_data(root, known=_PARTS | {split})
-    place = tree.root if isinstance(tree, FolderTree) else root
-    listed = _read_listed(tree, split)
-    folders = [place / name.format(split=split) for name in _IMAGE_FOLDERS]
-    images = choose_image_folder(folders, listed)
-    videos = tuple(video.with_images(images or folders[0]) for video in listed)
+    folders = [name.format(split=split) for name in _IMAGE_FOLDERS]
+    images, videos = find_images(root, tree, folders, _read_listed(tree, split))
     return Dataset(
         "ref-davis17", root, split, videos, images, _find_truth(tree, split, videos), read_categories(tree, split)
     )
@@ -51,21 +49,22 @@ def _read_listed(tree: Tree, split: str) -> tuple[ListedVideo, ...]:
     return tuple(_name_objects(video) for video in read_expressions(tree, name))
 
 
-def _find_truth(tree: Tree, split: str, videos: tuple[Video, ...]) -> TruthReader | None:
+def _find_truth(tree: Tree, split: str, videos: tuple[Video, ...]) -> SelectTruth | None:
     """Return the unsupervised annotations, whose 255 is void, or the converted ones: what has more of the videos."""
     ids = frozenset(video.id for video in videos)
-    converted = find_truth(tree, split, videos)
-    most = count_videos(converted.annotations, ids) if converted else 0
+    annotations = find_annotations(tree, split, videos)
+    converted = find_truth(annotations, videos)
+    most = count_videos(annotations, ids) if annotations and converted else 0
     for place in _VOID_FOLDERS:
         if count_videos(tree.below(place), ids) >= max(most, 1):
-            return IndexReader(tree.below(place), has_void=True)
+            return partial(IndexSource, tree.below(place), has_void=True)
     return converted or _find_plain_folders(tree)
 
 
-def _find_plain_folders(tree: Tree) -> TruthReader | None:
+def _find_plain_folders(tree: Tree) -> SelectTruth | None:
     """Return the index maps of a folder that holds nothing but sequences."""
     sequences = find_sequences(tree)
-    return None if sequences is None else IndexReader(sequences, has_void=True)
+    return None if sequences is None else partial(IndexSource, sequences, has_void=True)
 
 
 def _name_objects(video: ListedVideo) -> ListedVideo:

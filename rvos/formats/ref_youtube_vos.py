@@ -7,14 +7,14 @@ from pathlib import Path
 from rvos.dataset import Dataset
 from rvos.errors import InputError
 from rvos.evaluation.expressions import ExpressionEvaluator
-from rvos.files.trees import FolderTree, Tree, open_data
-from rvos.formats.annotation_folders import NO_ANNOTATIONS, find_truth, read_categories
+from rvos.files.trees import Tree, open_data
+from rvos.formats.annotation_folders import NO_ANNOTATIONS, find_annotations, find_truth, read_categories
 from rvos.formats.archives.files import MaskArchive
 from rvos.formats.base import Format
 from rvos.formats.expressions import (
     ListedVideo,
-    choose_image_folder,
     find_expression_file,
+    find_images,
     list_video_ids,
     read_expressions,
 )
@@ -31,18 +31,15 @@ def open_split(root: Path, split: str) -> Dataset:
         InputError: no expression file, or one that cannot be used.
     """
     tree = open_data(root, known=_PARTS | {split})
-    place = tree.root if isinstance(tree, FolderTree) else root
-    listed = _read_listed(tree, split)
-    folders = [place / split / "JPEGImages", place / "JPEGImages" / split, place / "JPEGImages"]
-    images = choose_image_folder(folders, listed)
-    videos = tuple(video.with_images(images or folders[0]) for video in listed)
+    folders = (f"{split}/JPEGImages", f"JPEGImages/{split}", "JPEGImages")
+    images, videos = find_images(root, tree, folders, _read_listed(tree, split))
     return Dataset(
         "ref-youtube-vos",
         root,
         split,
         videos,
         images,
-        find_truth(tree, split, videos),
+        find_truth(find_annotations(tree, split, videos), videos),
         read_categories(tree, split),
     )
 

@@ -1,15 +1,14 @@
-"""Ground truth in files: index maps, masks by expression, run lengths; and readers of the first two for a split."""
+"""Ground truth in files: index maps, masks by expression, run lengths."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rvos.dataset import VideoTruth
 from rvos.errors import InputError
 from rvos.evaluation.truth import IndexTruth
 from rvos.files.images import LARGEST_IMAGE_FILE
@@ -19,39 +18,49 @@ from rvos.masks.run_lengths import decode_run_length
 from rvos.videos import Expression, Video
 
 
-def read_index_maps(
-    annotations: Tree, video: Video, *, indices: Sequence[int] | None = None, has_void: bool = False
-) -> IndexTruth:
-    """Read `<video>/<frame>.png` for all frames, or for some.
+def _read_maps(folder: Tree, video: Video, indices: Sequence[int] | None) -> NDArray[np.uint8]:
+    """Return the values `(T, H, W)` of `<frame>.png` for all frames, or for some.
 
     Raises:
         InputError: a file is missing, damaged or of another size than the first.
     """
-    chosen = range(video.n_frames) if indices is None else indices
+    present = list_masks(folder)
     maps: list[NDArray[np.uint8]] = []
-    folder = annotations.below(video.id)
-    for name in _name_masks(folder, video, chosen):
+    for index in range(video.n_frames) if indices is None else indices:
+        name = present.get(video.frames[index], name_mask(video.frames[index]))
         values = decode_index_map(folder.read(name, most=LARGEST_IMAGE_FILE), where=f"{folder.name}/{name}")
         if maps:
             height, width = maps[0].shape
             check_size(values.shape, (height, width), where=f"{folder.name}/{name}")
         maps.append(values)
-    return IndexTruth(np.stack(maps), has_void, folder.name)
+    return np.stack(maps)
 
 
-def _name_masks(folder: Tree, video: Video, indices: Sequence[int]) -> list[str]:
-    """Return the file names of the masks of some frames, whether they are there or not."""
-    found = list_masks(folder)
-    return [found.get(video.frames[index], name_mask(video.frames[index])) for index in indices]
+@dataclass(frozen=True, slots=True, eq=False)
+class IndexSource:
+    """Index maps `<video>/<frame>.png`; `has_void`: 255 marks pixels that do not count."""
+
+    annotations: Tree
+    video: Video
+    has_void: bool = False
+
+    def read(self, indices: Sequence[int] | None = None) -> IndexTruth:
+        """Read the index maps."""
+        folder = self.annotations.below(self.video.id)
+        return IndexTruth(_read_maps(folder, self.video, indices), self.has_void, folder.name)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PerExpressionTruth:
-    """Masks `<video>/<expression>/<frame>.png`, any non-zero value is foreground."""
+    """Masks `<video>/<expression>/<frame>.png`, any non-zero value is foreground; read expression by expression."""
 
     annotations: Tree
     video: Video
-    indices: tuple[int, ...]
+    indices: Sequence[int] | None = None
+
+    def read(self, indices: Sequence[int] | None = None) -> PerExpressionTruth:
+        """Choose frames; nothing is read yet."""
+        return replace(self, indices=indices)
 
     @property
     def size(self) -> tuple[int, int] | None:
@@ -64,21 +73,8 @@ class PerExpressionTruth:
         return None
 
     def masks(self, expression: Expression) -> NDArray[np.bool_]:
-        """Masks of the expression.
-
-        Raises:
-            InputError: a file is missing, damaged or of another size than the first.
-        """
-        folder = self.annotations.below(self.video.id).below(expression.id)
-        frames = _name_masks(folder, self.video, self.indices)
-        maps = [
-            decode_index_map(folder.read(name, most=LARGEST_IMAGE_FILE), where=f"{folder.name}/{name}")
-            for name in frames
-        ]
-        height, width = maps[0].shape
-        for name, values in zip(frames, maps, strict=True):
-            check_size(values.shape, (height, width), where=f"{folder.name}/{name}")
-        return np.stack(maps) > 0
+        """Masks of the expression."""
+        return _read_maps(self.annotations.below(self.video.id).below(expression.id), self.video, self.indices) > 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -118,52 +114,3 @@ class RunLengthTruth:
                 if rle is not None:
                     masks[frame] |= decode_run_length(rle, self.size, where=f"{self.where}: {name}, frame {frame}")
         return masks
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class IndexSource:
-    """Index maps `<video>/<frame>.png`."""
-
-    annotations: Tree
-    video: Video
-    has_void: bool = False
-
-    def read(self, indices: Sequence[int] | None = None) -> VideoTruth:
-        """Read the index maps."""
-        return read_index_maps(self.annotations, self.video, indices=indices, has_void=self.has_void)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class IndexReader:
-    """Index maps of a split; `has_void`: 255 marks pixels that do not count."""
-
-    annotations: Tree
-    has_void: bool = False
-
-    def select(self, video: Video) -> IndexSource:
-        """The index maps of a video."""
-        return IndexSource(self.annotations, video, self.has_void)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class PerExpressionSource:
-    """Masks `<video>/<expression>/<frame>.png`."""
-
-    annotations: Tree
-    video: Video
-
-    def read(self, indices: Sequence[int] | None = None) -> VideoTruth:
-        """Read nothing yet: masks are read expression by expression."""
-        chosen = tuple(range(self.video.n_frames) if indices is None else indices)
-        return PerExpressionTruth(self.annotations, self.video, chosen)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class PerExpressionReader:
-    """Masks by expression, for a whole split."""
-
-    annotations: Tree
-
-    def select(self, video: Video) -> PerExpressionSource:
-        """The masks of a video."""
-        return PerExpressionSource(self.annotations, video)

@@ -43,15 +43,9 @@ def read_little(root: Path, split: str) -> Dataset:
         expressions = tuple(Expression(f"s{place}", text, (own,)) for place, (text, own) in enumerate(sentences))
         paths = tuple(root / "pictures" / f"{name}_{frame}.png" for frame in frames)
         videos.append(Video(name, frames, expressions, paths))
-    return Dataset("little-vos", root, split, tuple(videos), root / "pictures", Masks(root))
-
-
-@dataclass(frozen=True)
-class Masks:
-    root: Path
-
-    def select(self, video: Video) -> Stacked:
-        return Stacked(self.root / f"{video.id}.npy")
+    return Dataset(
+        "little-vos", root, split, tuple(videos), root / "pictures", lambda video: Stacked(root / f"{video.id}.npy")
+    )
 
 
 class LittleEvaluator(ExpressionEvaluator):
