@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
-from rvos.dataset import Dataset
 from rvos.errors import ConfigError
 from rvos.files.trees import open_masks
 from rvos.imports.dumps import DumpValues, open_dump
@@ -14,9 +12,9 @@ from rvos.imports.png_folders import open_png_folder
 from rvos.imports.rle_json import open_rle
 from rvos.imports.soft_pngs import SoftPngSource
 from rvos.imports.source import Source, find_misfits
-from rvos.masks.mask_sequences import KeepSoft, MaskSequence
+from rvos.masks.mask_sequences import KeepSoft
 
-__all__ = ["FORMATS", "Source", "find_misfits", "open_source", "read_member"]
+__all__ = ["FORMATS", "Source", "find_misfits", "open_source"]
 
 FORMATS = ("png", "dump", "rle", "npz", "png16")
 
@@ -44,13 +42,3 @@ def open_source(format: str, path: Path, *, values: DumpValues = "logits", soft:
     if format == "png16":
         return SoftPngSource(open_masks(path), soft)
     raise ConfigError(f"import format {format}: unknown; choose from {', '.join(FORMATS)}")
-
-
-def read_member(source: Source, dataset: Dataset) -> Iterator[tuple[str, tuple[MaskSequence, ...]]]:
-    """Yield (video, masks of its expressions) for every video of a data set.
-
-    Raises:
-        InputError: masks are missing, damaged, or do not fit.
-    """
-    for video in dataset.videos:
-        yield video.id, source.read(video)

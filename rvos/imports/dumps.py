@@ -21,7 +21,7 @@ from rvos.files.atomic import open_regular
 from rvos.files.stored_tensors import StoredTensor
 from rvos.files.tensor_files import read_torch_file
 from rvos.files.trees import is_system_name
-from rvos.imports.source import check_mask_size, find_frame_size
+from rvos.imports.source import Source, check_mask_size, find_frame_size
 from rvos.masks.mask_sequences import KeepSoft, MaskSequence, SoftMaps, encode
 from rvos.videos import Expression, Video
 
@@ -35,7 +35,7 @@ _LARGEST_SCORE = float(np.finfo(np.float32).max)
 
 
 @dataclass(frozen=True, slots=True)
-class DumpSource:
+class DumpSource(Source):
     """One or several dump files; only their indices are held in memory, masks are read frame by frame.
 
     Args:
@@ -56,14 +56,6 @@ class DumpSource:
     def list_expressions(self, video_id: str) -> tuple[str, ...]:
         """Ids of the expressions of a video."""
         return tuple(self.videos[video_id][1])
-
-    def list_lacking(self, video: Video) -> tuple[str, ...]:
-        """Nothing: the frames of an expression stand in one piece."""
-        return ()
-
-    def list_strays(self, video: Video) -> tuple[str, ...]:
-        """Nothing: a dump holds only entries."""
-        return ()
 
     def read(self, video: Video) -> tuple[MaskSequence, ...]:
         """Return the hard masks and scores of all expressions of a video.

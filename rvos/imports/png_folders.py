@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from rvos.errors import InputError
 from rvos.files.images import LARGEST_IMAGE_FILE
 from rvos.files.json_files import expect_object, read_json
-from rvos.files.trees import Tree, list_masks, name_mask, open_masks
-from rvos.imports.source import check_mask_size, find_frame_size, score_presence
+from rvos.files.trees import list_masks, name_mask, open_masks
+from rvos.imports.source import PictureSource, check_mask_size, score_presence
 from rvos.masks.mask_images import decode_index_map
 from rvos.masks.mask_sequences import MaskSequence, encode
 from rvos.videos import Expression, Video
@@ -26,56 +26,14 @@ _KEY_FRAMES = "key_frame.json"
 
 
 @dataclass(frozen=True, slots=True)
-class PngSource:
-    """A folder or archive of masks.
+class PngSource(PictureSource):
+    """Binary masks as pictures.
 
     Args:
-        masks: holds the videos.
         key_frames: video -> expression -> index into the frames; empty where the source has none.
     """
 
-    masks: Tree
     key_frames: Mapping[str, Mapping[str, int]]
-
-    def list_videos(self) -> tuple[str, ...]:
-        """Names of the folders of videos."""
-        return tuple(name for name in self.masks.children() if self.masks.is_folder(name))
-
-    def list_expressions(self, video_id: str) -> tuple[str, ...]:
-        """Names of the folders of expressions."""
-        folder = self.masks.below(video_id)
-        return tuple(name for name in folder.children() if folder.is_folder(name))
-
-    def list_lacking(self, video: Video) -> tuple[str, ...]:
-        """Frames without a mask."""
-        folder = self.masks.below(video.id)
-        found = {expression.id: list_masks(folder.below(expression.id)) for expression in video.expressions}
-        return tuple(
-            f"{name}/{name_mask(frame)}"
-            for name, masks in found.items()
-            for frame in video.frames
-            if frame not in masks
-        )
-
-    def list_strays(self, video: Video) -> tuple[str, ...]:
-        """Files that are no mask of a listed frame."""
-        folder = self.masks.below(video.id)
-        strays = [f"{name} is no expression folder" for name in folder.children() if not folder.is_folder(name)]
-        for expression in video.expressions:
-            own = folder.below(expression.id)
-            masks = list_masks(own)
-            expected = {masks.get(frame) for frame in video.frames}
-            strays += [f"{expression.id}/{name} is no listed frame" for name in own.children() if name not in expected]
-        return tuple(strays)
-
-    def read(self, video: Video) -> tuple[MaskSequence, ...]:
-        """Return the masks of all expressions of a video; frames follow the data set's list, not the folder.
-
-        Raises:
-            InputError: a mask is missing, damaged, of another size, or not binary.
-        """
-        size = find_frame_size(video)
-        return tuple(self._read_expression(video, expression, size) for expression in video.expressions)
 
     def _read_expression(self, video: Video, expression: Expression, size: tuple[int, int] | None) -> MaskSequence:
         folder = self.masks.below(video.id).below(expression.id)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from rvos.errors import InputError
 from rvos.files.json_files import expect_list, expect_object, read_json
 from rvos.files.trees import is_system_name
-from rvos.imports.source import check_mask_size, find_frame_size, score_presence
+from rvos.imports.source import Source, check_mask_size, find_frame_size, score_presence
 from rvos.masks.mask_sequences import MaskSequence, encode
 from rvos.masks.run_lengths import check_run_length
 from rvos.masks.runs import Runs
@@ -30,7 +30,7 @@ _LARGEST = float(np.finfo(np.float32).max)
 
 
 @dataclass(frozen=True, slots=True)
-class RleSource:
+class RleSource(Source):
     """Run lengths of videos: a whole file in memory, or one file a video read when asked for.
 
     Args:
@@ -49,14 +49,6 @@ class RleSource:
     def list_expressions(self, video_id: str) -> tuple[str, ...]:
         """Ids of the expressions of a video."""
         return tuple(self._read_entries(video_id))
-
-    def list_lacking(self, video: Video) -> tuple[str, ...]:
-        """Nothing: the frames of an expression stand in one piece."""
-        return ()
-
-    def list_strays(self, video: Video) -> tuple[str, ...]:
-        """Nothing: the file holds only entries."""
-        return ()
 
     def read(self, video: Video) -> tuple[MaskSequence, ...]:
         """Return the masks of all expressions of a video.

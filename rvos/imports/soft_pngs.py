@@ -9,10 +9,9 @@ from numpy.typing import NDArray
 
 from rvos.errors import InputError
 from rvos.files.images import LARGEST_IMAGE_FILE, open_image
-from rvos.files.trees import Tree, list_masks, name_mask
-from rvos.imports.png_folders import PngSource
+from rvos.files.trees import list_masks, name_mask
 from rvos.imports.soft_masks import SoftFrames, check_map_size
-from rvos.imports.source import find_frame_size, score_presence
+from rvos.imports.source import PictureSource, score_presence
 from rvos.masks.mask_sequences import KeepSoft, MaskSequence
 from rvos.masks.runs import Runs
 from rvos.videos import Expression, Video
@@ -22,40 +21,14 @@ _MODES = ("I;16", "I;16B", "I")
 
 
 @dataclass(frozen=True, slots=True)
-class SoftPngSource:
-    """A folder or archive of such pictures.
+class SoftPngSource(PictureSource):
+    """Soft masks as pictures; they come without scores.
 
     Args:
         soft: what to keep of the soft masks.
     """
 
-    masks: Tree
     soft: KeepSoft = False
-
-    def list_videos(self) -> tuple[str, ...]:
-        """Names of the folders of videos."""
-        return PngSource(self.masks, {}).list_videos()
-
-    def list_expressions(self, video_id: str) -> tuple[str, ...]:
-        """Names of the folders of expressions."""
-        return PngSource(self.masks, {}).list_expressions(video_id)
-
-    def list_lacking(self, video: Video) -> tuple[str, ...]:
-        """Frames without a picture."""
-        return PngSource(self.masks, {}).list_lacking(video)
-
-    def list_strays(self, video: Video) -> tuple[str, ...]:
-        """Files that are no mask of a listed frame."""
-        return PngSource(self.masks, {}).list_strays(video)
-
-    def read(self, video: Video) -> tuple[MaskSequence, ...]:
-        """Return the masks of all expressions of a video; they come without scores.
-
-        Raises:
-            InputError: a picture is missing, damaged, larger than the frames, or not of 16 bits.
-        """
-        size = find_frame_size(video)
-        return tuple(self._read_expression(video, expression, size) for expression in video.expressions)
 
     def _read_expression(self, video: Video, expression: Expression, size: tuple[int, int] | None) -> MaskSequence:
         folder = self.masks.below(video.id).below(expression.id)

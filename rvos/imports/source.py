@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Protocol
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rvos.errors import InputError
 from rvos.files.images import check_area
+from rvos.files.trees import Tree, list_masks, name_mask
 from rvos.masks.mask_sequences import MaskSequence
-from rvos.videos import Video
+from rvos.videos import Expression, Video
 
 
-class Source(Protocol):
+class Source(ABC):
     """Masks that another system made, read one video at a time."""
 
+    __slots__ = ()
+
+    @abstractmethod
     def read(self, video: Video) -> tuple[MaskSequence, ...]:
         """Return the masks of all expressions of a video, in its order.
 
@@ -25,17 +30,84 @@ class Source(Protocol):
             InputError: a mask is missing, damaged, or does not fit the frames of the video.
         """
 
+    @abstractmethod
     def list_videos(self) -> tuple[str, ...]:
         """Return the ids of the videos that the source has."""
 
+    @abstractmethod
     def list_expressions(self, video_id: str) -> tuple[str, ...]:
         """Return the ids of the expressions that the source has of a video."""
 
     def list_lacking(self, video: Video) -> Sequence[str]:
         """Return the masks of a video's expressions that are missing by their names; none where there are no names."""
+        return ()
 
     def list_strays(self, video: Video) -> tuple[str, ...]:
         """Return what lies among the masks of a video and is none of them."""
+        return ()
+
+
+@dataclass(frozen=True, slots=True)
+class FolderSource(Source):
+    """A folder or archive with a folder for each video.
+
+    Args:
+        masks: holds the videos.
+    """
+
+    masks: Tree
+
+    def list_videos(self) -> tuple[str, ...]:
+        """Names of the folders of videos."""
+        return _list_folders(self.masks)
+
+    def read(self, video: Video) -> tuple[MaskSequence, ...]:
+        """Return the masks of all expressions of a video; frames follow the data set's list, not the folder.
+
+        Raises:
+            InputError: a file is missing, damaged, or does not fit the frames.
+        """
+        size = find_frame_size(video)
+        return tuple(self._read_expression(video, expression, size) for expression in video.expressions)
+
+    @abstractmethod
+    def _read_expression(self, video: Video, expression: Expression, size: tuple[int, int] | None) -> MaskSequence:
+        """Return the masks of one expression; `size` (H, W) of the frames, None: without images."""
+
+
+@dataclass(frozen=True, slots=True)
+class PictureSource(FolderSource):
+    """Pictures `<video>/<expression>/<frame>.png`."""
+
+    def list_expressions(self, video_id: str) -> tuple[str, ...]:
+        """Names of the folders of expressions."""
+        return _list_folders(self.masks.below(video_id))
+
+    def list_lacking(self, video: Video) -> tuple[str, ...]:
+        """Frames without a mask."""
+        folder = self.masks.below(video.id)
+        found = {expression.id: list_masks(folder.below(expression.id)) for expression in video.expressions}
+        return tuple(
+            f"{name}/{name_mask(frame)}"
+            for name, masks in found.items()
+            for frame in video.frames
+            if frame not in masks
+        )
+
+    def list_strays(self, video: Video) -> tuple[str, ...]:
+        """Files that are no mask of a listed frame."""
+        folder = self.masks.below(video.id)
+        strays = [f"{name} is no expression folder" for name in folder.children() if not folder.is_folder(name)]
+        for expression in video.expressions:
+            own = folder.below(expression.id)
+            masks = list_masks(own)
+            expected = {masks.get(frame) for frame in video.frames}
+            strays += [f"{expression.id}/{name} is no listed frame" for name in own.children() if name not in expected]
+        return tuple(strays)
+
+
+def _list_folders(tree: Tree) -> tuple[str, ...]:
+    return tuple(name for name in tree.children() if tree.is_folder(name))
 
 
 def find_misfits(source: Source, videos: Sequence[Video]) -> list[str]:

@@ -50,8 +50,8 @@ def run(options: argparse.Namespace) -> int:
 def fetch(folder: HubFolder, target: Path) -> dict[str, str]:
     """Bring the files of a folder of the hub to `target` and return their SHA-256; what is there whole stays.
 
-    A download that broke off goes on where it was. Files are compared with the checksums that the hub names them by;
-    those of the first fetch are kept beside the folder, and later ones are compared with them too.
+    Files are compared with the checksums that the hub names them by; those of the first fetch are kept beside the
+    folder, and later ones are compared with them too.
 
     Raises:
         InputError: not to be had, or offline mode; a file that is another than at the first fetch.
@@ -61,7 +61,7 @@ def fetch(folder: HubFolder, target: Path) -> dict[str, str]:
     for file in folder.files:
         if not (record.is_file() and (target / file).is_file()):
             download(folder.repository, file, target)
-    # Parts of another version are no part of the weights, which the whole content of the folder identifies.
+    # What broke off is no part of the weights, which the whole content of the folder identifies.
     shutil.rmtree(target / PARTS, ignore_errors=True)
     found = {file: hash_file(target / file) for file in folder.files}
     known = expect_object(read_json(record), where=str(record)) if record.exists() else {}

@@ -1,8 +1,4 @@
-"""One file of a hub, fetched so that a download that was killed goes on where it was, and compared with its checksum.
-
-The library's own `hf_hub_download` begins anew in every process, since it cannot trust locks of network file systems.
-Here a folder is fetched by one person; what two would write into each other the checksum shows.
-"""
+"""One file of a hub, fetched by the hub's library and compared with its checksum."""
 
 from __future__ import annotations
 
@@ -10,7 +6,6 @@ import hashlib
 import re
 from collections.abc import Callable
 from pathlib import Path
-from urllib.parse import quote, urlsplit
 
 from rvos.errors import InputError, StoreError
 from rvos.files.atomic import hash_file
@@ -33,7 +28,7 @@ def download(repository: str, file: str, target: Path) -> None:
 
     where = f"{constants.ENDPOINT}/{repository}: {file}"
     try:
-        _fetch(f"{constants.ENDPOINT}/{repository}/resolve/main/{quote(file)}", target, file)
+        _fetch(repository, file, target)
     except OfflineModeIsEnabled:
         raise InputError(
             f"{where}: offline mode (HF_HUB_OFFLINE), and it is not in {target}; copy it there, or fetch it when online"
@@ -44,35 +39,23 @@ def download(repository: str, file: str, target: Path) -> None:
         raise InputError(f"{where}: refused ({_shorten(error)}); open the address in a browser") from None
     except OSError as error:
         raise StoreError(
-            f"{target / file}: cannot be fetched ({error.strerror or _shorten(error)}); run it again to go on"
+            f"{target / file}: cannot be fetched ({error.strerror or _shorten(error)}); run it again"
         ) from None
     except Exception as error:
         if not type(error).__module__.startswith("httpx"):  # whichever of its generations the library uses
             raise
-        raise InputError(f"{where}: no connection ({_shorten(error)}); run it again to go on where it was") from None
+        raise InputError(f"{where}: no connection ({_shorten(error)}); run it again") from None
 
 
-def _fetch(url: str, target: Path, file: str) -> None:
-    from huggingface_hub import get_hf_file_metadata
-    from huggingface_hub.file_download import http_get
-    from huggingface_hub.utils import build_hf_headers
+def _fetch(repository: str, file: str, target: Path) -> None:
+    from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
 
-    described = get_hf_file_metadata(url)
-    etag = described.etag or ""
+    url = hf_hub_url(repository, file)
+    etag = get_hf_file_metadata(url).etag or ""
     checksum = _find_checksum(etag)
     if checksum is not None and (target / file).is_file() and checksum(target / file) == etag:
         return
-    # By its checksum: another version of the file is another part.
-    part = target / PARTS / f"{file.replace('/', '--')}.{etag[:16] or 'unknown'}"
-    part.parent.mkdir(parents=True, exist_ok=True)
-    # A token is for the hub alone, not for where it leads.
-    is_same = urlsplit(described.location).netloc == urlsplit(url).netloc
-    headers = {**(build_hf_headers() if is_same else {}), "Accept-Encoding": "identity"}
-    with part.open("ab") as stream:
-        if described.size is not None and stream.tell() > described.size:
-            stream.truncate(0)
-        begun = stream.seek(0, 2)
-        http_get(described.location, stream, resume_size=begun, headers=headers, expected_size=described.size)
+    part = Path(hf_hub_download(repository, file, local_dir=target / PARTS))
     if checksum is not None and checksum(part) != etag:
         part.unlink()
         raise InputError(f"{url}: damaged on the way (its checksum is not {etag}); run it again to fetch it anew")

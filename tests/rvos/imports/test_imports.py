@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,8 @@ from reference import reference
 from rvos.errors import ConfigError, InputError
 from rvos.files.tensor_files import read_torch_file
 from rvos.formats import Dataset, open_dataset
-from rvos.imports import find_misfits, open_source, read_member
+from rvos.imports import Source, find_misfits, open_source
+from rvos.masks.mask_sequences import MaskSequence
 
 VIDEOS = {"b": listed({"0": "1", "1": "2"}), "a": listed({"7": "2"}, FRAMES[:2])}
 
@@ -37,6 +39,11 @@ VIDEOS = {"b": listed({"0": "1", "1": "2"}), "a": listed({"7": "2"}, FRAMES[:2])
 @pytest.fixture
 def dataset(tmp_path: Path) -> Dataset:
     return open_dataset("ref-youtube-vos", write_ref_youtube_vos(tmp_path / "data", VIDEOS), "valid")
+
+
+def read_member(source: Source, dataset: Dataset) -> Iterator[tuple[str, tuple[MaskSequence, ...]]]:
+    for video in dataset.videos:
+        yield video.id, source.read(video)
 
 
 def a_dump(change: Any = None) -> dict[str, Any]:

@@ -123,7 +123,7 @@ def test_a_node_without_soft_masks_cannot_be_exported_as_such(folder: Path, caps
         ({"probabilities": np.full((3, 4, 4), np.nan, np.float16)}, "values that are not finite"),
         ({"probabilities": np.zeros((2, 4, 4), np.float32)}, r"expected float16 or float32 of shape \(3, h, w\)"),
         ({"probabilities": np.zeros((3, 64, 96), np.float16)}, "maps of 64 x 96 .* expected at most 32 x 48"),
-        ({"probabilities": np.zeros((3, 4, 4), object)}, "an array of object"),
+        ({"probabilities": np.zeros((3, 4, 4), object)}, "Object arrays cannot be loaded"),
         ({"masks": np.zeros((3, HEIGHT, WIDTH), bool)}, "neither probabilities nor logits"),
         ({"logits": np.zeros((3, 4, 4), np.float32), "scores": np.zeros(2)}, r"scores of shape \(2,\), expected 3"),
         ({"logits": np.zeros((3, 4, 4), np.float32), "key_frame": np.array(3)}, "key_frame is no index into the 3"),

@@ -32,6 +32,8 @@ class Hub:
         """Path and wanted range of every request for content."""
         self.stalls_after: int | None = None
         """Bytes after which no more of a file comes."""
+        self.spoils = False
+        """Whether other bytes come than the checksum is of."""
         self.released = threading.Event()
         hub = self
 
@@ -69,7 +71,8 @@ class Hub:
         request.end_headers()
         if with_content:
             self.asked.append((name, wanted))
-            request.wfile.write(content[begin:][: self.stalls_after])
+            sent = bytes(len(content)) if self.spoils else content
+            request.wfile.write(sent[begin:][: self.stalls_after])
             if self.stalls_after is not None:
                 request.wfile.flush()
                 self.released.wait(PATIENCE)
@@ -81,6 +84,8 @@ def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
     hub = Hub()
     hub.files = {name: f"content of {name}".encode() for name in (*NAMES, "vocab.txt")}
     monkeypatch.setattr(constants, "ENDPOINT", hub.address)
+    template = f"{hub.address}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
     for variable in ("no_proxy", "NO_PROXY"):
         monkeypatch.setenv(variable, "127.0.0.1")
     yield hub
@@ -109,46 +114,47 @@ def test_a_file_that_is_another_than_before_is_told(hub: Hub, capsys: pytest.Cap
 
 
 @pytest.mark.parametrize("is_damaged", [False, True])
-def test_what_is_there_of_a_file_is_not_fetched_again(
-    hub: Hub, capsys: pytest.CaptureFixture[str], is_damaged: bool
-) -> None:
-    content = hub.files["vocab.txt"]
-    part = Path("weights/bert-base-uncased") / PARTS / f"vocab.txt.{hashlib.sha256(content).hexdigest()[:16]}"
-    part.parent.mkdir(parents=True)
-    part.write_bytes(b"wrong" if is_damaged else content[:5])
-    status = main(["fetch-weights", "bert-base-uncased"])
-    assert hub.asked == [("vocab.txt", "bytes=5-")]
-    if is_damaged:
-        assert status == 2
-        assert "damaged on the way" in capsys.readouterr().err
-        assert main(["fetch-weights", "bert-base-uncased"]) == 0
-        assert hub.asked[1:] == [("vocab.txt", None)]
-    assert Path("weights/bert-base-uncased/vocab.txt").read_bytes() == content
-    assert not part.parent.exists()
+def test_what_is_there_of_a_file_is_not_fetched_again(hub: Hub, is_damaged: bool) -> None:
+    content, folder = hub.files["vocab.txt"], Path("weights/bert-base-uncased")
+    folder.mkdir(parents=True)
+    (folder / "vocab.txt").write_bytes(b"wrong" if is_damaged else content)
+    assert main(["fetch-weights", "bert-base-uncased"]) == 0
+    assert hub.asked == ([("vocab.txt", None)] if is_damaged else [])
+    assert (folder / "vocab.txt").read_bytes() == content
+    assert not (folder / PARTS).exists()
+
+
+def test_a_file_that_is_damaged_on_the_way_is_fetched_anew(hub: Hub, capsys: pytest.CaptureFixture[str]) -> None:
+    hub.spoils = True
+    assert main(["fetch-weights", "bert-base-uncased"]) == 2
+    assert "damaged on the way" in capsys.readouterr().err
+    hub.spoils = False
+    assert main(["fetch-weights", "bert-base-uncased"]) == 0
+    assert hub.asked == [("vocab.txt", None)] * 2
+    assert Path("weights/bert-base-uncased/vocab.txt").read_bytes() == hub.files["vocab.txt"]
 
 
 @pytest.mark.skipif(os.name != "posix", reason="there is no SIGKILL elsewhere")
 def test_a_fetch_that_was_killed_goes_on_where_it_was(hub: Hub) -> None:
-    content = os.urandom(1 << 20) * 25
-    hub.files["vocab.txt"] = content
-    hub.stalls_after = len(content) - 1
-    words = [sys.executable, "-m", "rvos_fusion.commands.cli", "fetch-weights", "bert-base-uncased"]
+    hub.files["merges.txt"] = os.urandom(1 << 20)
+    hub.stalls_after = 1 << 19
+    words = [sys.executable, "-m", "rvos_fusion.commands.cli", "fetch-weights", "roberta-base"]
     environment = {**os.environ, "HF_ENDPOINT": hub.address}
     started = subprocess.Popen(words, env=environment, stderr=subprocess.DEVNULL)
     end = time.monotonic() + PATIENCE
-    while not (there := sum(path.stat().st_size for path in Path("weights").glob(f"*/{PARTS}/*"))):
+    while len(hub.asked) < len(NAMES):
         assert started.poll() is None
         assert time.monotonic() < end
         time.sleep(0.05)
     started.kill()
     started.wait()
-    there = sum(path.stat().st_size for path in Path("weights").glob(f"*/{PARTS}/*"))
-    assert 0 < there < len(content)
-    assert not Path("weights/bert-base-uncased/vocab.txt").exists()
+    folder = Path("weights/roberta-base")
+    assert (folder / "vocab.json").exists()
+    assert not (folder / "merges.txt").exists()
     hub.stalls_after = None
     subprocess.run(words, env=environment, check=True, capture_output=True)
-    assert hub.asked == [("vocab.txt", None), ("vocab.txt", f"bytes={there}-")]
-    assert Path("weights/bert-base-uncased/vocab.txt").read_bytes() == content
+    assert hub.asked == [("vocab.json", None), ("merges.txt", None), ("merges.txt", None)]
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == {name: hub.files[name] for name in NAMES}
 
 
 def test_offline_mode_asks_nobody(hub: Hub) -> None:
