@@ -34,6 +34,7 @@ from rvos.videos import Expression, Video
 from rvos_fusion.kinds.fuse import FuseNode
 from rvos_fusion.kinds.grouping import GroupSettings
 from rvos_fusion.planning.results import VideoResults
+from rvos_fusion.scores.scoring import ScoringTask
 from rvos_fusion.scores.sweeping import sweep_video
 
 _FRAMES = 12
@@ -134,9 +135,10 @@ def _compare_sweep(folder: Path, store: Store) -> Row:
     settings = list_thresholds(node.rule, [Threshold("fraction", Fraction(k, 20)) for k in range(1, 21)])
     truth = ExpressionTruth(video, IndexSource(FolderTree(folder / "truth"), video))
     results = VideoResults(store, "video", dict.fromkeys(_MODELS, _FINGERPRINT), "rvos run")
+    task = ScoringTask(video, results, truth, truth.source, reads_soft=False)
 
     def sweep(chosen: Sequence[Setting]) -> None:
-        sweep_video(results, video, truth, node, [Group(_PAIR)], chosen)
+        sweep_video(task, node, [Group(_PAIR)], chosen)
 
     one = _time(lambda: sweep(settings[9:10]), repeats=3)
     twenty = _time(lambda: sweep(settings), repeats=3)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rvos.errors import StoreError
-from rvos.formats import Dataset
+from rvos.formats import Dataset, open_evaluator
 from rvos.masks.mask_sequences import MaskSequence
 from rvos_fusion.planning.plan import make_plan, select_videos
 from rvos_fusion.planning.results import Results
@@ -154,7 +154,7 @@ class OpenedRecipe:
         rows = results.choose_nodes(nodes)
         inputs = results.find_inputs(rows)
         scores = score_nodes(results, self._dataset, chosen, [*rows, *inputs], jobs=jobs)
-        return make_table(rows, scores, inputs=inputs)
+        return make_table(open_evaluator(self._dataset).figures, rows, scores, inputs=inputs)
 
 
 def open_recipe(

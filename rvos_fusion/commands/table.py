@@ -4,30 +4,26 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import dataclass
-from operator import itemgetter
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from rvos.errors import ConfigError
-from rvos.formats import find_format
+from rvos.formats import open_evaluator
 from rvos_fusion.commands.entrants import open_one, open_several
-from rvos_fusion.commands.recipe_options import add_recipe_options, open_recipe
-from rvos_fusion.commands.sample_table import print_samples
-from rvos_fusion.commands.stability_table import list_csv_columns, tabulate_stability
+from rvos_fusion.commands.recipe_options import add_recipe_options
+from rvos_fusion.commands.table_columns import (
+    tabulate_oracles,
+    tabulate_pairs,
+    tabulate_scores,
+    tabulate_steadiness,
+)
 from rvos_fusion.commands.table_forms import add_forms, read_form
-from rvos_fusion.scores.comparison import score_rows
-from rvos_fusion.scores.oracle import OracleRow, measure_oracles
-from rvos_fusion.scores.scoring import score_nodes
-from rvos_fusion.scores.steadiness import Steadiness, measure_steadiness
-from rvos_fusion.scores.tables import TableRow, compare_pairs, make_table
-from rvos_fusion.tables import FORMS, PEOPLE, PROGRAMS, Column, Table, print_tables
+from rvos_fusion.scores.comparison import Entrant, score_rows
+from rvos_fusion.scores.oracle import measure_oracles
+from rvos_fusion.scores.steadiness import measure_steadiness
+from rvos_fusion.scores.tables import compare_pairs, make_table
+from rvos_fusion.tables import print_tables
 
 _RECIPES = (".yaml", ".yml")
-_PAIRS = "expressions that only one of the two gets right (J&F from 50 on), %"
 
 
 def register(parser: argparse.ArgumentParser) -> None:
@@ -68,105 +64,38 @@ def run(options: argparse.Namespace) -> int:
     if form == "csv" and (options.pairs or options.oracle):
         raise ConfigError("--csv writes one table; leave --pairs and --oracle out, or take --json or --markdown")
     others = [word for word in options.nodes if Path(word).suffix in _RECIPES]
-    if find_format(open_recipe(options).dataset.format).has_samples:
-        print_samples(options, form, others)
-        return 0
-    found = _compare(options, others) if others else _score(options)
-    content = {"videos": found.n_videos} | ({} if found.pairs is None else {"pairs": found.pairs.tolist()})
-    tables = _list_tables(found)
+    if others and (options.oracle or options.stability):
+        raise ConfigError("--oracle and --stability are for one recipe; leave them out, or the other recipes")
+    rows, n_named = _choose_several(options, others) if others else _choose(options)
+    one, nodes = rows[0][0], [node for _, node in rows]
+    evaluator = open_evaluator(one.dataset)
+    scores = score_rows(rows, jobs=options.jobs)
+    names = [f"{entrant.name}/{node}" if others else node for entrant, node in rows]
+    table = make_table(evaluator.figures, names[:n_named], scores, inputs=names[n_named:])
+    steadiness = measure_steadiness(*one.labelled, nodes, jobs=options.jobs) if options.stability else []
+    tables = [tabulate_scores(evaluator.figures, table, steadiness)]
+    content: dict[str, object] = {"videos": len(one.videos), evaluator.unit: len(scores[0])}
+    if options.pairs:
+        pairs = compare_pairs(scores)
+        tables.append(tabulate_pairs(names, pairs))
+        content["pairs"] = pairs.tolist()
+    if options.oracle:
+        last = nodes[n_named - 1]
+        tables.append(tabulate_oracles(last, measure_oracles(*one.labelled, last, jobs=options.jobs)))
+    if steadiness:
+        tables.append(tabulate_steadiness(steadiness))
     print_tables(tables[:1] if form == "csv" else tables, form, content)
     return 0
 
 
-@dataclass(frozen=True, slots=True)
-class _Found:
-    """What a table shows; pairs and the best choices where they were asked for."""
-
-    n_videos: int
-    rows: Sequence[TableRow]
-    pairs: NDArray[np.float64] | None = None
-    oracles: Sequence[OracleRow] | None = None
-    steadiness: Sequence[Steadiness] | None = None
-
-
-def _score(options: argparse.Namespace) -> _Found:
-    """Return the rows of one recipe."""
+def _choose(options: argparse.Namespace) -> tuple[list[tuple[Entrant, str]], int]:
+    """Return the rows of one recipe, and how many are no further inputs of the last of these."""
     one = open_one(options)
-    results, dataset, videos = one.results, one.dataset, one.videos
-    nodes = results.choose_nodes(options.nodes)
-    inputs = results.find_inputs(nodes)
-    scores = score_nodes(results, dataset, videos, [*nodes, *inputs], jobs=options.jobs)
-    oracles = measure_oracles(results, dataset, videos, nodes[-1], jobs=options.jobs) if options.oracle else None
-    pairs = compare_pairs(scores) if options.pairs else None
-    steadiness = None
-    if options.stability:
-        steadiness = measure_steadiness(results, dataset, videos, [*nodes, *inputs], jobs=options.jobs)
-    return _Found(len(videos), make_table(nodes, scores, inputs=inputs), pairs, oracles, steadiness)
+    nodes = one.results.choose_nodes(options.nodes)
+    return [(one, node) for node in [*nodes, *one.results.find_inputs(nodes)]], len(nodes)
 
 
-def _compare(options: argparse.Namespace, others: Sequence[str]) -> _Found:
+def _choose_several(options: argparse.Namespace, others: Sequence[str]) -> tuple[list[tuple[Entrant, str]], int]:
     """Return the rows of several recipes."""
-    if options.oracle or options.stability:
-        raise ConfigError("--oracle and --stability are for one recipe; leave them out, or the other recipes")
     rows = open_several(options, others)
-    scores = score_rows(rows, jobs=options.jobs)
-    names = [f"{entrant.name}/{node}" for entrant, node in rows]
-    return _Found(len(scores), make_table(names, scores), compare_pairs(scores) if options.pairs else None)
-
-
-def _list_tables(found: _Found) -> list[Table]:
-    """Return the scores, and below them what else was asked for."""
-    tables = [_tabulate_scores(found)]
-    if found.pairs is not None:
-        tables.append(_tabulate_pairs([row.node for row in found.rows], found.pairs))
-    if found.oracles is not None:
-        node = next(row.node for row in reversed(found.rows) if row.input_of is None)
-        note = f"above: what was there and {node} did not choose; what lacks to 100 was not there"
-        tables.append(Table(_ORACLE, found.oracles, notes=(note,), name="oracle"))
-    if found.steadiness is not None:
-        tables.append(tabulate_stability(found.steadiness))
-    return tables
-
-
-def _tabulate_scores(found: _Found) -> Table:
-    last = next((row.input_of for row in found.rows if row.input_of is not None), None)
-    has_targets = found.rows[0].targets is not None
-    notes = [] if last is None else [f"+ further inputs of {last}; their gain is what {last} gains over them"]
-    notes += ["targets: J&F of the sentences that have a target"] if has_targets else []
-    targets = Column("targets", "targets", forms=FORMS if has_targets else PROGRAMS)
-    steady = list_csv_columns(found.steadiness or ())
-    return Table((*_SCORES, targets, *_GAIN, *steady), found.rows, notes=tuple(notes))
-
-
-def _tabulate_pairs(nodes: Sequence[str], pairs: NDArray[np.float64]) -> Table:
-    """Return how differently the nodes fail."""
-    columns = [Column(node, itemgetter(place + 1), ".1f") for place, node in enumerate(nodes)]
-    rows = [(node, *(100 * pair).tolist()) for node, pair in zip(nodes, pairs, strict=True)]
-    return Table((Column("", itemgetter(0)), *columns), rows, title=_PAIRS, name="pairs")
-
-
-def name_row(row: Any) -> str:
-    """Return the name of a row: further inputs have a mark before theirs."""
-    return str(row.node) if row.input_of is None else f"+ {row.node}"
-
-
-def _show_interval(row: Any) -> str | None:
-    return None if row.low is None else f"[{row.low:+.2f}, {row.high:+.2f}]"
-
-
-_MEANS = (Column("J", "j"), Column("F", "f"), Column("J&F", "j_and_f"))
-_LIMITS = (
-    Column("low", "low", forms=PROGRAMS),
-    Column("high", "high", forms=PROGRAMS),
-    Column("95 % interval", _show_interval, forms=PEOPLE),
-)
-_SCORES = (Column("node", "node", forms=PROGRAMS), Column("node", name_row, forms=PEOPLE), *_MEANS)
-_GAIN = (Column("gain", "gain", "+.2f"), *_LIMITS, Column("input_of", "input_of", forms=PROGRAMS))
-_ORACLE = (
-    Column("best choice by ground truth", lambda row: f"{row.name}, {row.node}", forms=PEOPLE),
-    Column("name", "name", forms=PROGRAMS),
-    Column("node", "node", forms=PROGRAMS),
-    *_MEANS,
-    Column("above", "gap", "+.2f"),
-    *_LIMITS,
-)
+    return rows, len(rows)

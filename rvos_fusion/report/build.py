@@ -8,21 +8,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import joblib
-import numpy as np
-from numpy.typing import NDArray
 from tqdm import tqdm
 
 from fusion.groups import Group
 from rvos.errors import InputError
-from rvos.evaluation.expressions import ExpressionEvaluator
+from rvos.evaluation.results import ExpressionScore
 from rvos.formats import Dataset, find_format, open_evaluator
 from rvos.videos import Video
 from rvos_fusion.report.collect import VideoJob, collect_video
 from rvos_fusion.report.content import Curve, ExpressionRow, GroupRow, Ladder, Report, ReportNode, VideoRow
 from rvos_fusion.report.page import clear_files, name_files, write_page, write_video
-from rvos_fusion.report.scores import collect_curves, collect_ladder, make_rungs
+from rvos_fusion.report.scores import collect_curves, collect_ladder, make_ladder
 from rvos_fusion.report.sides import FolderSide, PlanSide, Side
-from rvos_fusion.scores.scoring import VideoScores
+from rvos_fusion.scores.tables import make_table
 
 LONGEST_SIDE = 480
 _NAMED = 3
@@ -59,7 +57,7 @@ class Part:
     video: Video
     rows: tuple[ExpressionRow, ...]
     groups: Mapping[str, tuple[Group, ...]]
-    values: Mapping[str, NDArray[np.float64]]
+    scores: Mapping[str, Sequence[ExpressionScore]]
 
 
 def write_report(
@@ -134,7 +132,7 @@ def _write_part(files: Path, index: int, job: VideoJob) -> Part | None:
         return None
     # Masks and pictures go to disk in the worker: of hundreds of videos they would not fit into memory.
     write_video(files, index, found.view, found.pictures)
-    return Part(index, job.video, found.rows, found.groups, found.values)
+    return Part(index, job.video, found.rows, found.groups, found.scores)
 
 
 def _merge_groupings(nodes: Sequence[ReportNode], parts: Sequence[Part]) -> list[str]:
@@ -203,10 +201,10 @@ def _score(
         if not isinstance(side, PlanSide):
             continue
         prefix = f"{side.name}/" if side.name else ""
-        known = {p.video.id: {name.removeprefix(prefix): own for name, own in p.values.items()} for p in parts}
+        known = {p.video.id: {name.removeprefix(prefix): own for name, own in p.scores.items()} for p in parts}
         names = settings.ladder if side is sides[0] else ()
         rows = collect_ladder(side.results, dataset, videos, names, known=known, jobs=settings.jobs)
-        ladders.append(Ladder(side.name, tuple(replace(row, node=prefix + row.node) for row in rows)))
+        ladders.append(make_ladder(side.name, dataset, rows, prefix=prefix))
         if settings.sweeps:
             found, missing = collect_curves(side.results, dataset, videos, jobs=settings.jobs)
             curves += [replace(curve, node=prefix + curve.node) for curve in found]
@@ -219,11 +217,13 @@ def _score(
 
 def _compare(dataset: Dataset, finals: Sequence[str], parts: Sequence[Part]) -> Ladder:
     """Return what the second side gains over the first, on the videos that both have."""
-    both = [part for part in parts if all(name in part.values for name in finals)]
-    if not both or not isinstance(open_evaluator(dataset), ExpressionEvaluator):
+    both = [part for part in parts if all(name in part.scores for name in finals)]
+    evaluator = open_evaluator(dataset)
+    if not both or not evaluator.scores_alone:
         return Ladder("", ())
-    scores = [VideoScores(part.video.id, np.stack([part.values[name] for name in finals])) for part in both]
-    return Ladder(f"{finals[1]} against {finals[0]}, {len(both)} videos", tuple(make_rungs(finals, scores)))
+    scores = [[one for part in both for one in part.scores[name]] for name in finals]
+    rows = make_table(evaluator.figures, finals, scores)
+    return make_ladder(f"{finals[1]} against {finals[0]}, {len(both)} videos", dataset, rows)
 
 
 def _name_left_out(videos: Sequence[Video], chosen: Sequence[Video], parts: Sequence[Part]) -> list[str]:

@@ -13,6 +13,7 @@ from fusion.groups import Group
 from rvos.dataset import TruthSource, VideoTruth
 from rvos.errors import InputError
 from rvos.evaluation.evaluator import Judge
+from rvos.evaluation.results import ExpressionScore
 from rvos.masks.mask_sequences import MaskSequence, encode
 from rvos.masks.runs import Runs, intersect
 from rvos.videos import Expression, Video
@@ -53,14 +54,14 @@ class CollectedVideo:
 
     Args:
         pictures: the distinct ones, JPEG.
-        values: J and F in [0, 1] of every expression, `(E, 2)`, by node; empty without ground truth.
+        scores: of every expression by node; empty without ground truth.
     """
 
     view: VideoView
     pictures: tuple[bytes, ...]
     rows: tuple[ExpressionRow, ...]
     groups: Mapping[str, tuple[Group, ...]]
-    values: Mapping[str, NDArray[np.float64]]
+    scores: Mapping[str, Sequence[ExpressionScore]]
 
 
 @dataclass(slots=True)
@@ -96,7 +97,7 @@ def collect_video(job: VideoJob) -> CollectedVideo | None:
         for one in own.values():
             one.check_fits(video, first.size, advice=f"make the masks of {name} again")
     truth = job.truth.read() if job.truth is not None else None
-    values = _judge(job, truth, stored)
+    scores = _judge(job, truth, stored)
     table = MaskTable(picture_size(first.size, longest=job.longest))
     members = [name for side in job.sides[:1] for name in side.members()]
     tracklets = _view_tracklets(job, table)
@@ -113,24 +114,21 @@ def collect_video(job: VideoJob) -> CollectedVideo | None:
         _view_groundings(job, tracklets),
     )
     rows = tuple(
-        _describe(one, place, job.nodes, stored, values, members) for place, one in enumerate(video.expressions)
+        _describe(one, place, job.nodes, stored, scores, members) for place, one in enumerate(video.expressions)
     )
     pictures = _take_pictures(job, table.size)
     groups = {name: found for side in job.sides for name, found in side.groups().items()}
-    return CollectedVideo(replace(view, masks=tuple(table.texts)), pictures, rows, groups, values)
+    return CollectedVideo(replace(view, masks=tuple(table.texts)), pictures, rows, groups, scores)
 
 
 def _judge(
     job: VideoJob, truth: VideoTruth | None, stored: Mapping[str, Mapping[str, MaskSequence]]
-) -> dict[str, NDArray[np.float64]]:
-    """Return J and F of every node's masks, each expression on its own."""
+) -> dict[str, tuple[ExpressionScore, ...]]:
+    """Return the scores of every node's masks, each expression on its own."""
     if truth is None:
         return {}
     judge = job.open_judge(job.video, truth)
-    return {
-        name: np.array([(one.j_mean, one.f_mean) for one in judge.judge(list(own.values()))])
-        for name, own in stored.items()
-    }
+    return {name: tuple(one.condense() for one in judge.judge(list(own.values()))) for name, own in stored.items()}
 
 
 def _view_truth(video: Video, truth: VideoTruth | None, table: MaskTable) -> tuple[tuple[int | None, ...], ...] | None:
@@ -219,14 +217,12 @@ def _describe(
     place: int,
     nodes: Sequence[str],
     stored: Mapping[str, Mapping[str, MaskSequence]],
-    values: Mapping[str, NDArray[np.float64]],
+    scores: Mapping[str, Sequence[ExpressionScore]],
     members: Sequence[str],
 ) -> ExpressionRow:
     own = [stored[name][expression.id] for name in members if expression.id in stored.get(name, {})]
-    scores = tuple(
-        round(PERCENT * float(values[name][place].mean()), 2)
-        if name in values and expression.id in stored[name]
-        else None
+    shown = tuple(
+        round(PERCENT * scores[name][place].j_and_f, 2) if name in scores and expression.id in stored[name] else None
         for name in nodes
     )
     best = max((float(one.scores.max()) for one in own), default=None)
@@ -235,7 +231,7 @@ def _describe(
         expression.text,
         measure_disagreement([one.as_runs() for one in own]),
         None if best is None else round(best, 4),
-        scores,
+        shown,
     )
 
 

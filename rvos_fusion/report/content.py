@@ -49,19 +49,16 @@ class LadderRow:
     """One rung: scores in per cent, the gain over the row before with its 95 % interval.
 
     Args:
+        figures: heading and value of each.
         input_of: the last node, in rows of its inputs that were added; their gain is what it gains over this one.
-        figures: name and value in per cent of what is shown in place of J and F, where a benchmark has other figures.
     """
 
     node: str
-    j: float
-    f: float
-    j_and_f: float
+    figures: tuple[tuple[str, float], ...]
     gain: float | None = None
     low: float | None = None
     high: float | None = None
     input_of: str | None = None
-    figures: tuple[tuple[str, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,38 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, replace
 from itertools import groupby
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rvos.errors import PipelineError
-from rvos.evaluation.expressions import ExpressionEvaluator
-from rvos.evaluation.results import SampleScore
-from rvos.formats import Dataset, find_format, open_evaluator
+from rvos.evaluation.results import ExpressionScore
+from rvos.formats import Dataset, open_evaluator
 from rvos.videos import Video
 from rvos_fusion.kinds.base import Node, capability
 from rvos_fusion.planning.results import Results
-from rvos_fusion.report.content import Curve, LadderRow, Series
+from rvos_fusion.report.content import Curve, Ladder, LadderRow, Series
 from rvos_fusion.scores.gating import Gate, read_answers, sweep_gate
 from rvos_fusion.scores.refinement_sweeping import Refiner, sweep_refinement
-from rvos_fusion.scores.sample_tables import make_sample_table, score_samples
-from rvos_fusion.scores.scoring import VideoScores, score_nodes
+from rvos_fusion.scores.scoring import score_nodes
 from rvos_fusion.scores.sweeping import Ballot, find_ballot, sweep_node
-from rvos_fusion.scores.tables import make_table
+from rvos_fusion.scores.tables import TableRow, make_table
 
 WINDOWS = (5, 10, 15, 20)
 TAUS = (0.6, 0.7, 0.8, 0.9)
 _MOST_POINTS = 60
 
-Known = Mapping[str, Mapping[str, NDArray[np.float64]]]
-"""J and F of every expression, `(E, 2)`, by video and node."""
+Known = Mapping[str, Mapping[str, Sequence[ExpressionScore]]]
+"""Scores of every expression by video and node."""
 
 
 def collect_ladder(
     results: Results, dataset: Dataset, videos: Sequence[Video], names: Sequence[str], *, known: Known, jobs: int = 1
-) -> list[LadderRow]:
+) -> list[TableRow]:
     """Return the rungs; without names all nodes that are finished. Further inputs of the last one come at the end.
 
     Args:
@@ -48,32 +44,36 @@ def collect_ladder(
     nodes = results.choose_nodes(names)
     inputs = results.find_inputs(nodes)
     wanted = [*nodes, *inputs]
-    if find_format(dataset.format).has_samples:
-        return _make_sample_rungs(nodes, score_samples(results, dataset, videos, wanted, jobs=jobs), inputs)
+    evaluator = open_evaluator(dataset)
     # Where the protocol scores expression by expression, that was done while the videos were collected.
-    if isinstance(open_evaluator(dataset), ExpressionEvaluator) and all(
-        name in known.get(video.id, {}) for video in videos for name in wanted
-    ):
-        scores = [VideoScores(video.id, np.stack([known[video.id][name] for name in wanted])) for video in videos]
+    if evaluator.scores_alone and all(name in known.get(video.id, {}) for video in videos for name in wanted):
+        scores = [[one for video in videos for one in known[video.id][name]] for name in wanted]
     else:
         scores = score_nodes(results, dataset, videos, wanted, jobs=jobs)
-    return make_rungs(nodes, scores, inputs=inputs)
+    return make_table(evaluator.figures, nodes, scores, inputs=inputs)
 
 
-def _make_sample_rungs(
-    nodes: Sequence[str], scores: Sequence[Sequence[SampleScore]], inputs: Sequence[str]
-) -> list[LadderRow]:
-    rows = []
-    for row in make_sample_table(nodes, scores, inputs=inputs):
-        rung = LadderRow(row.node, row.mean, row.mean, row.mean, input_of=row.input_of, figures=row.list_figures())
-        rows.append(rung if row.mean_gain is None else replace(rung, **asdict(row.mean_gain)))
-    return rows
+def make_ladder(title: str, dataset: Dataset, rows: Sequence[TableRow], *, prefix: str = "") -> Ladder:
+    """Return rungs with the figures that tables show of the data set.
 
-
-def make_rungs(nodes: Sequence[str], scores: Sequence[VideoScores], *, inputs: Sequence[str] = ()) -> list[LadderRow]:
-    """Return the rungs of nodes whose scores are known."""
-    rows = make_table(nodes, scores, inputs=inputs)
-    return [LadderRow(row.node, row.j, row.f, row.j_and_f, row.gain, row.low, row.high, row.input_of) for row in rows]
+    Args:
+        prefix: before the names of the nodes.
+    """
+    figures = [one for one in open_evaluator(dataset).figures if any(one.name in row.figures for row in rows)]
+    return Ladder(
+        title,
+        tuple(
+            LadderRow(
+                prefix + row.node,
+                tuple((one.heading, row.figures[one.name]) for one in figures),
+                row.gain,
+                row.low,
+                row.high,
+                row.input_of,
+            )
+            for row in rows
+        ),
+    )
 
 
 def collect_curves(

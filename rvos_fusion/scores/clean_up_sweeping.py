@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 from typing import Protocol, runtime_checkable
 
-import joblib
 import numpy as np
 
 from fusion.clean_up import CleanUpRules
-from rvos.evaluation.evaluator import SelectedTruth
 from rvos.evaluation.resampling import resample_gain
-from rvos.formats import Dataset, open_evaluator
+from rvos.formats import Dataset
 from rvos.masks.mask_sequences import MaskSequence
 from rvos.videos import Video
-from rvos_fusion.planning.results import Results, VideoResults
-from rvos_fusion.scores.scoring import Values
+from rvos_fusion.planning.results import Results
+from rvos_fusion.scores.scoring import ScoringTask, Values, average, score_videos, take_values
 
 
 @runtime_checkable
@@ -72,15 +71,11 @@ def sweep_clean_up(
     pairs = [(0.0, 0.0), *(pair for pair in product(islands, holes) if any(pair))]
     grid = [CleanUpRules(*pair) for pair in pairs]
     results.require([node.source])
-    evaluator = open_evaluator(dataset)
-    tasks = (
-        joblib.delayed(score_video)(results.of_video(video.id), evaluator.select(video), node, grid) for video in videos
-    )
-    scored: list[Values] = joblib.Parallel(n_jobs=jobs)(tasks)
+    scored = score_videos(results, dataset, videos, partial(_score_video, node, grid), jobs=jobs)
     # (settings, units, 2) of every video -> (videos, settings), summed over units
     totals = np.stack([own.mean(axis=2).sum(axis=1) for own in scored])
     counts = np.array([own.shape[1] for own in scored])
-    means = 100 * np.concatenate(scored, axis=1).mean(axis=1)
+    means = average(scored)
     rows = []
     for place, ((island, hole), (j, f)) in enumerate(zip(pairs, means, strict=True)):
         low, high = resample_gain(totals[:, place] - totals[:, 0], counts)
@@ -90,13 +85,8 @@ def sweep_clean_up(
     return rows
 
 
-def score_video(results: VideoResults, truth: SelectedTruth, node: Cleaner, grid: Sequence[CleanUpRules]) -> Values:
+def _score_video(node: Cleaner, grid: Sequence[CleanUpRules], task: ScoringTask) -> Values:
     """Return J and F of every setting for every unit of the protocol, `(S, units, 2)`."""
-    sequences = results.read(node.source)
-    judge = truth.open()
-    return np.stack(
-        [
-            np.array([(one.j_mean, one.f_mean) for one in judge.judge([node.clean(own, rules) for own in sequences])])
-            for rules in grid
-        ]
-    )
+    sequences = task.results.read(node.source)
+    judge = task.truth.open()
+    return np.stack([take_values(judge.judge([node.clean(own, rules) for own in sequences])) for rules in grid])

@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from rvos.errors import ConfigError
+from rvos.evaluation.results import ExpressionScore
 from rvos.formats import Dataset
 from rvos.settings import nearest
 from rvos.videos import Video
@@ -18,7 +17,7 @@ from rvos_fusion.planning.plan import make_plan, select_videos, share_videos
 from rvos_fusion.planning.results import Results
 from rvos_fusion.recipe.graph import build_graph
 from rvos_fusion.recipe.reader import read_recipe
-from rvos_fusion.scores.scoring import VideoScores, score_nodes
+from rvos_fusion.scores.scoring import score_nodes
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +33,11 @@ class Entrant:
     results: Results
     dataset: Dataset
     videos: tuple[Video, ...]
+
+    @property
+    def labelled(self) -> tuple[Results, Dataset, tuple[Video, ...]]:
+        """What every measure reads."""
+        return self.results, self.dataset, self.videos
 
 
 def open_entrants(paths: Sequence[Path], overrides: Sequence[str], names: Sequence[str]) -> list[Entrant]:
@@ -79,21 +83,14 @@ def choose_rows(entrants: Sequence[Entrant], nodes: Sequence[str]) -> list[tuple
     return rows
 
 
-def score_rows(rows: Sequence[tuple[Entrant, str]], *, jobs: int = 1) -> list[VideoScores]:
-    """Return the scores of the rows, video by video."""
-    entrants = list({one.name: one for one, _ in rows}.values())
-    places: list[int] = []
-    parts: list[list[VideoScores]] = []
-    for entrant in entrants:
-        own = [place for place, (one, _) in enumerate(rows) if one.name == entrant.name]
-        nodes = [rows[place][1] for place in own]
-        parts.append(score_nodes(entrant.results, entrant.dataset, entrant.videos, nodes, jobs=jobs))
-        places += own
-    order = np.argsort(places)
-    return [
-        VideoScores(own[0].video, np.concatenate([one.values for one in own])[order], own[0].has_target)
-        for own in zip(*parts, strict=True)
-    ]
+def score_rows(rows: Sequence[tuple[Entrant, str]], *, jobs: int = 1) -> list[list[ExpressionScore]]:
+    """Return the scores of each row, in the order of the videos."""
+    found: dict[tuple[str, str], list[ExpressionScore]] = {}
+    for entrant in {one.name: one for one, _ in rows}.values():
+        nodes = [node for one, node in rows if one.name == entrant.name]
+        scores = score_nodes(*entrant.labelled, nodes, jobs=jobs)
+        found |= {(entrant.name, node): own for node, own in zip(nodes, scores, strict=True)}
+    return [found[one.name, node] for one, node in rows]
 
 
 def _check_sentences(path: Path, first: Sequence[Video], videos: Sequence[Video]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -22,14 +23,14 @@ from fusion.votes import read_members
 from rvos.errors import FusionError
 from rvos.evaluation.evaluator import SelectedTruth
 from rvos.evaluation.resampling import resample_gain
-from rvos.formats import Dataset, open_evaluator
+from rvos.formats import Dataset
 from rvos.masks.mask_sequences import MaskSequence, by_expression
 from rvos.masks.runs import Runs, tracklet_iou
 from rvos.videos import Video
-from rvos_fusion.planning.results import Results, VideoResults
+from rvos_fusion.planning.results import Results
+from rvos_fusion.scores.scoring import ScoringTask, Values, score_videos
 from rvos_fusion.scores.sweeping import Ballot, sweep_video
 
-Values = NDArray[np.float64]
 _RIGHT = 0.5
 _WEIGHTS = (1, 2, 3)
 
@@ -129,7 +130,7 @@ def fit_numbers(
     if not learns_scores and not node.order_members():
         raise FusionError(f"{node.name}: fuses by {node.rule.method} and has nothing to fit")
     results.require([*node.members, *node.order_members()])
-    labelled = [_label(results.of_video(video.id), dataset, video, node) for video in videos]
+    labelled = score_videos(results, dataset, videos, partial(_label, node))
 
     def fit(own: Sequence[LabelledVideo]) -> Numbers:
         return Numbers(_fit_scores(own) if learns_scores else None, _fit_pairs(own))
@@ -154,11 +155,13 @@ def fit_votes(
     groups = [node.find_groups(video, results.of_video(video.id).read) for video in videos]
     size = max(len(group.expressions) for own in groups for group in own)
     settings = [Setting(tuple(range(len(node.members))), rule) for rule in _list_rules(node.rule, size)]
-    evaluator = open_evaluator(dataset)
-    values = [
-        sweep_video(results.of_video(video.id), video, evaluator.select(video), node, own, settings).mean(axis=2)
-        for video, own in zip(videos, groups, strict=True)
-    ]
+    by_video = dict(zip((video.id for video in videos), groups, strict=True))
+
+    def sweep(task: ScoringTask) -> Values:
+        means: Values = sweep_video(task, node, by_video[task.video.id], settings).mean(axis=2)
+        return means
+
+    values = score_videos(results, dataset, videos, sweep)
 
     def fit(own: Sequence[Values]) -> int:
         return int(np.concatenate(list(own), axis=1).mean(axis=1).argmax())
@@ -177,10 +180,11 @@ def _list_rules(rule: FusionRule, group_size: int) -> list[FusionRule]:
     return rules
 
 
-def _label(results: VideoResults, dataset: Dataset, video: Video, node: Combination) -> LabelledVideo:
+def _label(node: Combination, task: ScoringTask) -> LabelledVideo:
+    video, results = task.video, task.results
     ids = [expression.id for expression in video.expressions]
     members = [results.by_expression(name) for name in node.members]
-    truth = dataset.select_truth(video).read()
+    truth = task.masks.read()
     masks = {expression.id: Runs.from_masks(truth.masks(expression)) for expression in video.expressions}
     scores = [[float(member[e].scores.mean(dtype=np.float64)) for e in ids] for member in members]
     is_right = [[tracklet_iou(member[e].as_runs(), masks[e]) >= _RIGHT for e in ids] for member in members]
@@ -198,7 +202,7 @@ def _label(results: VideoResults, dataset: Dataset, video: Video, node: Combinat
         hits,
         np.asarray(scores, np.float64).reshape(shape),
         np.asarray(is_right, np.bool_).reshape(shape),
-        open_evaluator(dataset).select(video),
+        task.truth,
     )
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol, runtime_checkable
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fusion.fitting import Logistic, cross_validate, fit_logistic
 from fusion.gate import (
@@ -26,8 +26,7 @@ from rvos.evaluation.resampling import draw, find_limits
 from rvos.formats import Dataset, open_evaluator
 from rvos.videos import Video
 from rvos_fusion.planning.results import Results
-
-Values = NDArray[np.float64]
+from rvos_fusion.scores.scoring import ScoringTask, Values, score_videos
 
 
 @runtime_checkable
@@ -106,30 +105,28 @@ def read_answers(results: Results, dataset: Dataset, videos: Sequence[Video], ga
         StoreError: results that are missing.
     """
     results.require([gate.source, *gate.members])
-    evaluator = open_evaluator(dataset)
-    found = []
-    for video in videos:
-        own = results.of_video(video.id)
-        answers = own.by_expression(gate.source)
-        ids = [expression.id for expression in video.expressions]
-        features = measure_features(answers, [own.by_expression(name) for name in gate.members], ids)
-        judge = evaluator.select(video).open()
-        kept = judge.judge([answers[name] for name in ids])
-        emptied = judge.judge([erase(answers[name]) for name in ids])
-        if [score.expression for score in kept] != ids:
-            raise FusionError(f"{dataset.root}: this format's protocol does not score single sentences; use mevis")
-        found.append(
-            GatedVideo(
-                select_features(features, gate.features),
-                Answers(
-                    np.array([expression.has_target for expression in video.expressions], np.bool_),
-                    np.array([score.is_empty for score in kept], np.bool_),
-                    np.array([score.j_and_f for score in kept]),
-                    np.array([score.j_and_f for score in emptied]),
-                ),
-            )
-        )
-    return found
+    if not open_evaluator(dataset).scores_alone:
+        raise FusionError(f"{dataset.root}: this format's protocol does not score single sentences; use mevis")
+    return score_videos(results, dataset, videos, partial(_read_video, gate))
+
+
+def _read_video(gate: Gate, task: ScoringTask) -> GatedVideo:
+    expressions, own = task.video.expressions, task.results
+    answers = own.by_expression(gate.source)
+    ids = [expression.id for expression in expressions]
+    features = measure_features(answers, [own.by_expression(name) for name in gate.members], ids)
+    judge = task.truth.open()
+    kept = judge.judge([answers[name] for name in ids])
+    emptied = judge.judge([erase(answers[name]) for name in ids])
+    return GatedVideo(
+        select_features(features, gate.features),
+        Answers(
+            np.array([expression.has_target for expression in expressions], np.bool_),
+            np.array([score.is_empty for score in kept], np.bool_),
+            np.array([score.j_and_f for score in kept]),
+            np.array([score.j_and_f for score in emptied]),
+        ),
+    )
 
 
 def sweep_gate(videos: Sequence[GatedVideo], gate: Gate) -> list[GateRow]:

@@ -7,15 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol, runtime_checkable
 
-import joblib
 import numpy as np
-from numpy.typing import NDArray
 
 from rvos.errors import ConfigError
 from rvos.evaluation.columns import trace_runs
-from rvos.evaluation.evaluator import SelectedTruth
 from rvos.evaluation.expressions import ExpressionJudge
 from rvos.evaluation.measures import score
 from rvos.evaluation.outlines import Outlines
@@ -26,9 +24,9 @@ from rvos.videos import Video
 from rvos_fusion.kinds.artefacts import ReadArtefact
 from rvos_fusion.kinds.base import capability
 from rvos_fusion.kinds.offers import Offer, check_sizes
-from rvos_fusion.planning.results import Results, VideoResults
+from rvos_fusion.planning.results import Results
+from rvos_fusion.scores.scoring import ScoringTask, Values, score_videos, take_values
 
-Values = NDArray[np.float64]
 _TOGETHER = 8
 
 
@@ -98,28 +96,25 @@ def measure_oracles(
             f"--oracle: nothing is chosen for {node}; name a fusion, a refinement or a choice of tracklets"
         )
     results.require([node, *(name for chooser in choosers for name in chooser.chooses_from())])
-    found: list[tuple[Values, dict[tuple[str, str], Values]]] = joblib.Parallel(n_jobs=jobs)(
-        joblib.delayed(score_offers)(results.of_video(video.id), video, evaluator.select(video), node, choosers)
-        for video in videos
-    )
+    found = score_videos(results, dataset, videos, partial(score_offers, node, choosers), jobs=jobs)
     own = [values for values, _ in found]
     return [_make_row(key, own, [best[key] for _, best in found]) for key in found[0][1]]
 
 
 def score_offers(
-    results: VideoResults, video: Video, truth: SelectedTruth, node: str, choosers: Sequence[Chooser]
+    node: str, choosers: Sequence[Chooser], task: ScoringTask
 ) -> tuple[Values, dict[tuple[str, str], Values]]:
     """Return J and F `(E, 2)` of a node, and of the best choice of every offer by its name and node."""
-    judge = truth.open()
+    judge, video = task.truth.open(), task.video
     assert isinstance(judge, ExpressionJudge)
-    sequences = results.by_expression(node)
+    sequences = task.results.by_expression(node)
     truths = {expression.id: judge.trace_for(sequences[expression.id]) for expression in video.expressions}
-    given = np.array([(one.j_mean, one.f_mean) for one in judge.judge(list(sequences.values()))]).reshape(-1, 2)
+    given = take_values(judge.judge(list(sequences.values())))
     size = next(iter(sequences.values())).size
     scorer = _Scorer(judge)
     best: dict[tuple[str, str], Values] = {}
     for chooser in choosers:
-        for offer in chooser.offers(video, results.read_artefact):
+        for offer in chooser.offers(video, task.results.read_artefact):
             check_sizes(offer, video, size)
             rows = [scorer.find_best(offer, expression.id, truths[expression.id]) for expression in video.expressions]
             best[offer.name, chooser.name] = np.array(rows).reshape(-1, 2)

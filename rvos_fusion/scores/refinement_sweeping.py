@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Protocol, runtime_checkable
 
-import joblib
 import numpy as np
 
 from propagate.refinement import Combination, Evidence, RefinementSettings, refine
 from rvos.evaluation.columns import trace_runs
-from rvos.evaluation.evaluator import Judge, SelectedTruth
+from rvos.evaluation.evaluator import Judge
 from rvos.evaluation.expressions import ExpressionJudge
 from rvos.evaluation.measures import score
-from rvos.formats import Dataset, open_evaluator
+from rvos.formats import Dataset
 from rvos.masks.mask_sequences import MaskSequence
 from rvos.videos import Video
 from rvos_fusion.kinds.artefacts import ReadArtefact
 from rvos_fusion.kinds.refinement_report import RefinedExpression
-from rvos_fusion.planning.results import Results, VideoResults
-from rvos_fusion.scores.scoring import Values
+from rvos_fusion.planning.results import Results
+from rvos_fusion.scores.scoring import ScoringTask, Values, average, score_videos, take_values
 
 _TOGETHER = 8
 Choice = tuple[Combination | None, ...]
@@ -87,12 +87,7 @@ def sweep_refinement(
     """
     grid = [replace(node.rules, window=window, tau=tau) for window in windows for tau in taus]
     results.require(node.inputs())
-    evaluator = open_evaluator(dataset)
-    tasks = (
-        joblib.delayed(score_video)(results.of_video(video.id), video, evaluator.select(video), node, grid)
-        for video in videos
-    )
-    means = 100 * np.concatenate(joblib.Parallel(n_jobs=jobs)(tasks), axis=1).mean(axis=1)
+    means = average(score_videos(results, dataset, videos, partial(score_video, node, grid), jobs=jobs))
     places: list[tuple[int | None, float | None]] = [(None, None), *((one.window, one.tau) for one in grid)]
     return [
         RefinementRow(window, tau, float(j), float(f), float(j + f) / 2)
@@ -100,12 +95,10 @@ def sweep_refinement(
     ]
 
 
-def score_video(
-    results: VideoResults, video: Video, truth: SelectedTruth, node: Refiner, grid: Sequence[RefinementSettings]
-) -> Values:
+def score_video(node: Refiner, grid: Sequence[RefinementSettings], task: ScoringTask) -> Values:
     """Return J and F of the coarse masks and of every setting, for every unit of the protocol: `(1 + S, units, 2)`."""
-    judge = truth.open()
-    given = [(own.coarse, own.evidence) for own in node.gather(video, results.read_artefact)]
+    judge = task.truth.open()
+    given = [(own.coarse, own.evidence) for own in node.gather(task.video, task.results.read_artefact)]
     choices: list[list[Choice]] = [
         [(None,) * coarse.n_frames, *(refine(evidence, rules).frames for rules in grid)] for coarse, evidence in given
     ]
@@ -143,4 +136,4 @@ def _judge_setting(judge: Judge, given: Sequence[tuple[MaskSequence, Evidence]],
         replace(coarse, runs=evidence.pick(coarse.runs, choice), soft=None, propagation=None)
         for (coarse, evidence), choice in zip(given, choices, strict=True)
     ]
-    return np.array([(one.j_mean, one.f_mean) for one in judge.judge(refined)]).reshape(-1, 2)
+    return take_values(judge.judge(refined))

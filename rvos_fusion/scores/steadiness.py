@@ -7,20 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
-import joblib
 import numpy as np
-from numpy.typing import NDArray
 
-from rvos.dataset import TruthSource
 from rvos.errors import ConfigError
-from rvos.evaluation.evaluator import SelectedTruth
 from rvos.evaluation.results import measure_stability
-from rvos.formats import Dataset, open_evaluator
+from rvos.formats import Dataset, find_format
 from rvos.masks.mask_sequences import encode
 from rvos.masks.runs import Runs, intersect_by_frame
 from rvos.videos import Video
-from rvos_fusion.planning.results import Results, VideoResults
+from rvos_fusion.planning.results import Results
+from rvos_fusion.scores.scoring import ScoringTask, Values, score_videos
 
 TRUTH = "ground truth"
 _PARTS = 3
@@ -65,25 +63,16 @@ def measure_steadiness(
     """Return the steadiness of stored nodes, and last that of the ground truth, whose objects move too.
 
     Raises:
-        ConfigError: no video with two frames.
+        ConfigError: no video with two frames, or a protocol of single frames.
         InputError: no ground truth, or masks that do not fit it.
         StoreError: a result is missing, damaged, or made with other settings.
     """
+    if find_format(dataset.format).has_samples:
+        raise ConfigError(f"--stability: {dataset.format} scores single frames; leave it out")
     chosen = [video for video in videos if video.n_frames > 1]
     if not chosen:
         raise ConfigError("--stability: no video has two frames; leave it out")
-    evaluator = open_evaluator(dataset)
-    found: list[NDArray[np.float64]] = joblib.Parallel(n_jobs=jobs)(
-        joblib.delayed(_measure_video)(
-            results.of_video(video.id),
-            video,
-            evaluator.select(video),
-            dataset.select_truth(video),
-            nodes=nodes,
-            soft=evaluator.reads_soft,
-        )
-        for video in chosen
-    )
+    found = score_videos(results, dataset, chosen, partial(_measure_video, nodes), jobs=jobs)
     parts = _cut(chosen)
     return [
         _summarise(node, np.stack([own[row] for own in found]), chosen, parts)
@@ -99,28 +88,20 @@ def measure_consistency(runs: Sequence[bytes], size: tuple[int, int]) -> float:
     return float(np.where(union == 0, 1.0, common / np.maximum(union, 1)).mean())
 
 
-def _measure_video(
-    results: VideoResults,
-    video: Video,
-    selected: SelectedTruth,
-    source: TruthSource,
-    *,
-    nodes: Sequence[str],
-    soft: bool,
-) -> NDArray[np.float64]:
+def _measure_video(nodes: Sequence[str], task: ScoringTask) -> Values:
     """Return `(nodes + 1, 6)`: sums over units of both variances and J&F, their number; of consistencies too."""
-    judge = selected.open()
+    judge = task.truth.open()
     rows = []
     for node in nodes:
-        sequences = results.read(node, soft=soft)
+        sequences = task.results.read(node, soft=task.reads_soft)
         scores = judge.judge(sequences)
         stability = measure_stability(scores)
         steady = [measure_consistency(one.runs, one.size) for one in sequences]
         n_units = len(scores)
         sums = (stability.variance_j * n_units, stability.variance_j_and_f * n_units)
         rows.append([*sums, sum(one.j_and_f for one in scores), n_units, sum(steady), len(steady)])
-    truth = source.read()
-    known = [truth.masks(expression) for expression in video.expressions]
+    truth = task.masks.read()
+    known = [truth.masks(expression) for expression in task.video.expressions]
     steady = [measure_consistency(encode(masks), (masks.shape[1], masks.shape[2])) for masks in known]
     return np.array([*rows, [0.0, 0.0, len(known), len(known), sum(steady), len(steady)]])
 
@@ -134,9 +115,7 @@ def _cut(videos: Sequence[Video]) -> list[list[int]]:
     return [own for own in cut if own]
 
 
-def _summarise(
-    node: str, sums: NDArray[np.float64], videos: Sequence[Video], parts: Sequence[Sequence[int]]
-) -> Steadiness:
+def _summarise(node: str, sums: Values, videos: Sequence[Video], parts: Sequence[Sequence[int]]) -> Steadiness:
     variance_j, variance_j_and_f, _, n_units, steady, n_sentences = sums.sum(axis=0)
     durations = []
     for places in parts:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Protocol, runtime_checkable
 
-import joblib
 import numpy as np
 
 from fusion.groups import Group
@@ -22,14 +22,14 @@ from fusion.sweeps import (
 )
 from fusion.thresholds import Threshold
 from fusion.votes import check_alike
-from rvos.evaluation.evaluator import Judge, SelectedTruth
+from rvos.evaluation.evaluator import Judge
 from rvos.evaluation.expressions import ExpressionJudge
-from rvos.formats import Dataset, open_evaluator
+from rvos.formats import Dataset
 from rvos.masks.mask_sequences import MaskSequence
 from rvos.videos import Video
 from rvos_fusion.kinds.base import capability
-from rvos_fusion.planning.results import Results, VideoResults
-from rvos_fusion.scores.scoring import Values
+from rvos_fusion.planning.results import Results
+from rvos_fusion.scores.scoring import ScoringTask, Values, average, score_videos, take_values
 
 _LARGEST_GROUP = 2
 
@@ -112,15 +112,8 @@ def sweep_node(
     given = [group for own in groups.values() for group in own or ()]
     largest = max((len(group.expressions) for group in given), default=_LARGEST_GROUP)
     settings = list_settings(node, thresholds, subsets=subsets, group_size=largest)
-    evaluator = open_evaluator(dataset)
-    tasks = (
-        joblib.delayed(sweep_video)(
-            results.of_video(video.id), video, evaluator.select(video), node, groups[video.id], settings
-        )
-        for video in videos
-    )
-    means = np.concatenate(joblib.Parallel(n_jobs=jobs)(tasks), axis=1).mean(axis=1)
-    return [_make_row(node, setting, 100 * values) for setting, values in zip(settings, means, strict=True)]
+    means = average(score_videos(results, dataset, videos, partial(_sweep_video, node, groups, settings), jobs=jobs))
+    return [_make_row(node, setting, values) for setting, values in zip(settings, means, strict=True)]
 
 
 def list_settings(node: Ballot, thresholds: Sequence[str], *, subsets: bool, group_size: int) -> list[Setting]:
@@ -131,24 +124,23 @@ def list_settings(node: Ballot, thresholds: Sequence[str], *, subsets: bool, gro
     return list_thresholds(node.rule, parsed or list_shares(node.rule.weights, group_size))
 
 
-def sweep_video(
-    results: VideoResults,
-    video: Video,
-    truth: SelectedTruth,
-    node: Ballot,
-    groups: Sequence[Group] | None,
-    settings: Sequence[Setting],
+def _sweep_video(
+    node: Ballot, groups: Mapping[str, Sequence[Group] | None], settings: Sequence[Setting], task: ScoringTask
 ) -> Values:
+    given = groups[task.video.id]
+    found = node.find_groups(task.video, task.results.read) if given is None else given
+    return sweep_video(task, node, found, settings)
+
+
+def sweep_video(task: ScoringTask, node: Ballot, groups: Sequence[Group], settings: Sequence[Setting]) -> Values:
     """Return J and F of every setting and unit of the data set's protocol, `(settings, units, 2)`."""
-    members = [results.by_expression(name) for name in node.members]
-    if groups is None:
-        groups = node.find_groups(video, results.read)
+    members = [task.results.by_expression(name) for name in node.members]
     votes = [(group, _count_votes(members, group, node.members)) for group in groups]
-    judge = truth.open()
+    judge = task.truth.open()
     if not isinstance(judge, ExpressionJudge):
         return np.stack([_judge_setting(judge, votes, setting, members[0]) for setting in settings])
     # Where expressions are scored one by one, the outlines of a group's masks serve all of them.
-    order = {expression.id: index for index, expression in enumerate(video.expressions)}
+    order = {expression.id: index for index, expression in enumerate(task.video.expressions)}
     values = np.empty((len(settings), len(order), 2))
     for group, counted in votes:
         places = [order[expression] for expression in group.expressions]
@@ -171,7 +163,7 @@ def _judge_setting(
     for group, counted in votes:
         runs = counted.keep(setting).encode()
         fused += [replace(like[name], runs=runs, soft=None, propagation=None) for name in group.expressions]
-    return np.array([(score.j_mean, score.f_mean) for score in judge.judge(fused)]).reshape(-1, 2)
+    return take_values(judge.judge(fused))
 
 
 def _make_row(node: Ballot, setting: Setting, values: Values) -> SweepRow:

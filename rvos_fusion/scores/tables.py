@@ -1,75 +1,123 @@
-"""Ablation tables: nodes in an order, each with its gain over the one before."""
+"""Ablation tables: nodes in an order, each with the figures of its data set and the gains over the one before."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rvos.evaluation.resampling import resample_gain
-from rvos_fusion.scores.scoring import VideoScores, average, average_targets
+from rvos.evaluation.figures.base import Figure
+from rvos.evaluation.resampling import find_limits
+from rvos.evaluation.results import ExpressionScore
 
 _RIGHT = 0.5
 
 
 @dataclass(frozen=True, slots=True)
+class Gain:
+    """A difference in per cent and its 95 % interval, by paired resampling of videos or samples."""
+
+    gain: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
 class TableRow:
-    """A node's scores in per cent.
+    """A node's figures in per cent.
 
     Args:
-        gain: J&F minus that of the row before; None in the first row. In the row of an input that was added: J&F of the
-            last named node minus that of this one.
-        low, high: 95 % interval of the gain, by paired resampling of videos.
-        targets: J&F of the sentences that have a target; None where all have one.
+        figures: by name, those that its scores have.
+        gains: over the row before, by name of the figure; none in the first row. In the row of an input that was added:
+            what the last named node has above this one.
+        input_of: the last named node, in the rows of its further inputs.
     """
 
     node: str
-    j: float
-    f: float
-    j_and_f: float
-    gain: float | None = None
-    low: float | None = None
-    high: float | None = None
+    figures: Mapping[str, float]
+    gains: Mapping[str, Gain] = field(default_factory=dict)
     input_of: str | None = None
-    targets: float | None = None
+
+    @property
+    def j(self) -> float:
+        """J; of single frames, which have no F, the IoU stands in for both."""
+        return self.figures["J"] if "J" in self.figures else self.figures["mean IoU"]
+
+    @property
+    def f(self) -> float:
+        """F."""
+        return self.figures.get("F", self.j)
+
+    @property
+    def j_and_f(self) -> float:
+        """(J + F) / 2."""
+        return (self.j + self.f) / 2
+
+    @property
+    def targets(self) -> float | None:
+        """J&F of the sentences that have a target; None where all have one."""
+        return self.figures.get("J&F targets")
+
+    @property
+    def main_gain(self) -> Gain | None:
+        """The gain of J&F, or of what stands in for it; None in the first row."""
+        return self.gains.get("J&F", self.gains.get("mean IoU"))
+
+    @property
+    def gain(self) -> float | None:
+        """Its size."""
+        return None if self.main_gain is None else self.main_gain.gain
+
+    @property
+    def low(self) -> float | None:
+        """Lower end of its 95 % interval."""
+        return None if self.main_gain is None else self.main_gain.low
+
+    @property
+    def high(self) -> float | None:
+        """Upper end of its 95 % interval."""
+        return None if self.main_gain is None else self.main_gain.high
 
 
-def make_table(nodes: Sequence[str], scores: Sequence[VideoScores], *, inputs: Sequence[str] = ()) -> list[TableRow]:
+def make_table(
+    figures: Sequence[Figure],
+    nodes: Sequence[str],
+    scores: Sequence[Sequence[ExpressionScore]],
+    *,
+    inputs: Sequence[str] = (),
+) -> list[TableRow]:
     """Return a row for each node, and one for each further input of the last of them.
 
     Args:
-        scores: of the nodes, then of the inputs.
+        figures: of the data set's protocol.
+        scores: of the nodes, then of the inputs, all of the same units.
         inputs: of the last node, as far as they are no rows already: a table must not hide what did better alone.
     """
-    means, of_targets = 100 * average(scores), average_targets(scores)
-    totals = np.stack([video.values.mean(axis=2).sum(axis=1) for video in scores])  # (videos, nodes)
-    counts = np.array([video.values.shape[1] for video in scores])
+    measured = [[(figure.name, figure.measure(own)) for figure in figures] for own in scores]
+    known = [{name: value for name, value in own if value is not None} for own in measured]
+    drawn = {one.name: one.resample(scores) for one in figures if one.resample is not None and len(scores) > 1}
     rows = []
     last = len(nodes) - 1
     for index, node in enumerate([*nodes, *inputs]):
-        j, f = float(means[index, 0]), float(means[index, 1])
-        gain: float | None = None
-        low: float | None = None
-        high: float | None = None
         is_added = index > last
         better, worse = (last, index) if is_added else (index, index - 1)
-        if index > 0:
-            gain = float(means[better].mean() - means[worse].mean())
-            low, high = (100 * limit for limit in resample_gain(totals[:, better] - totals[:, worse], counts))
-        targets = None if of_targets is None else 100 * float(of_targets[index].mean())
-        rows.append(TableRow(node, j, f, (j + f) / 2, gain, low, high, nodes[-1] if is_added else None, targets))
+        gains = {}
+        for name, draws in drawn.items() if index else ():
+            low, high = find_limits(100 * (draws[better] - draws[worse]))
+            gains[name] = Gain(100 * (known[better][name] - known[worse][name]), low, high)
+        own = {name: 100 * value for name, value in known[index].items()}
+        rows.append(TableRow(node, own, gains, nodes[-1] if is_added else None))
     return rows
 
 
-def compare_pairs(scores: Sequence[VideoScores]) -> NDArray[np.float64]:
+def compare_pairs(scores: Sequence[Sequence[ExpressionScore]]) -> NDArray[np.float64]:
     """Return, for all pairs of nodes, the part of the expressions that exactly one of the two gets right.
 
     An expression counts as right from J&F 0.5 on. The result is `(nodes, nodes)` in [0, 1] with a zero diagonal;
     members that fail together have small values, and voting cannot mend what all of them get wrong.
     """
-    values = np.concatenate([video.values for video in scores], axis=1).mean(axis=2)
-    is_right = values >= _RIGHT
+    is_right = np.array([[one.j_and_f >= _RIGHT for one in own] for own in scores])
     differs: NDArray[np.float64] = (is_right[:, None] != is_right[None]).mean(axis=2)
     return differs

@@ -18,10 +18,11 @@ class Column:
 
     Args:
         heading: its name in text, CSV and Markdown.
-        value: attribute of the rows, which is its key in JSON too; or a function of a row, and the heading is the key.
+        value: attribute of the rows, or a function of a row.
         digits: format of numbers where people read them; programs get all digits.
         forms: in which it stands.
         folds: long text, which may go on in the next line of a narrow terminal.
+        key: in JSON; default: the attribute, or else the heading.
     """
 
     heading: str
@@ -29,11 +30,12 @@ class Column:
     digits: str = ".2f"
     forms: tuple[Form, ...] = FORMS
     folds: bool = False
+    key: str = ""
 
     @property
-    def key(self) -> str:
+    def json_key(self) -> str:
         """Its name in JSON."""
-        return self.value if isinstance(self.value, str) else self.heading
+        return self.key or (self.value if isinstance(self.value, str) else self.heading)
 
     def cell(self, row: object) -> object:
         """Return what it shows of a row; None: nothing."""
@@ -73,4 +75,4 @@ class Table:
     def as_json(self) -> list[dict[str, object]]:
         """Return the rows as plain values by key."""
         columns = self.columns_of("json")
-        return [{column.key: column.cell(row) for column in columns} for row in self.rows]
+        return [{column.json_key: column.cell(row) for column in columns} for row in self.rows]

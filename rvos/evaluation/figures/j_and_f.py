@@ -47,4 +47,6 @@ def resample_videos(rows: Sequence[Scores]) -> Draws:
 J = Figure("J", "J", measure_j)
 F = Figure("F", "F", measure_f)
 J_AND_F = Figure("J&F", "J&F", measure_j_and_f, resample_videos)
-J_AND_F_TARGETS = Figure("J&F targets", "targets", measure_targets)
+J_AND_F_TARGETS = Figure(
+    "J&F targets", "targets", measure_targets, note="targets: J&F of the sentences that have a target"
+)

@@ -52,13 +52,15 @@ def _share_above(limit: float) -> Figure:
     def measure(scores: Scores) -> float:
         return float(np.mean([one.iou > limit for one in take_samples(scores)]))
 
-    return Figure(f"P@{limit}", f"P@{limit:g}".replace("0.", "."), measure)
+    return Figure(f"P@{limit}", f"P@{limit:g}".replace("0.", "."), measure, group="precisions")
 
 
 MAP = Figure(
     "mAP", "mAP", lambda scores: measure_precision([one.sample for one in take_samples(scores)])[0], resample_map
 )
-AP50 = Figure("AP50", "AP50", lambda scores: measure_precision([one.sample for one in take_samples(scores)])[1])
+AP50 = Figure(
+    "AP50", "AP50", lambda scores: measure_precision([one.sample for one in take_samples(scores)])[1], group="map50"
+)
 PRECISIONS = tuple(_share_above(limit) for limit in THRESHOLDS)
 OVERALL_IOU = Figure("overall IoU", "overall", measure_overall)
 MEAN_IOU = Figure("mean IoU", "mean", measure_mean, resample_mean)

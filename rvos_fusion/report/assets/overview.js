@@ -13,13 +13,10 @@ const overview = {
   },
 
   ladder({ title, rows }) {
-    // Single frames have figures of their own in place of J and F.
-    const own = rows.some((row) => row.figures.length);
-    const figures = (row) => (own ? row.figures : [["J", row.j], ["F", row.f], ["J&F", row.j_and_f]]);
-    const heads = figures(rows[0]).map(([name]) => name);
-    const made = table(title, ["node", ...heads, own ? "gain, mean IoU" : "gain", "95 % interval"], rows.map((row) => [
+    const heads = rows[0].figures.map(([name]) => name);
+    const made = table(title, ["node", ...heads, heads.includes("J&F") ? "gain" : "gain, mean IoU", "95 % interval"], rows.map((row) => [
       row.input_of ? `${row.input_of} against its input ${row.node}` : row.node,
-      ...figures(row).map(([, value]) => number(value)), signed(row.gain),
+      ...row.figures.map(([, value]) => number(value)), signed(row.gain),
       row.low === null ? "" : `${signed(row.low)} to ${signed(row.high)}`,
     ]));
     rows.forEach((row, index) => {

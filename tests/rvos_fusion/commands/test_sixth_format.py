@@ -127,7 +127,8 @@ def test_it_is_planned_run_and_examined(recipe: Path, said: Callable[..., str]) 
 
 def test_it_is_scored_by_its_own_evaluator(finished: Path, said: Callable[..., str]) -> None:
     rows = json.loads(said("table", finished, "sharp", "late", "vote", "--json"))["rows"]
-    assert rows[0]["j_and_f"] == 100
+    assert (rows[0]["j_and_f"], rows[0]["understood"]) == (100, 100)
+    assert said("table", finished, "sharp").split()[:5] == ["node", "J", "F", "J&F", "understood"]
     said("table", finished, "--pairs", "--oracle", "--stability")
     settings = json.loads(said("sweep", finished, "vote", "--json"))["settings"]
     assert len(settings) == 2

@@ -258,7 +258,7 @@ def test_scores_sweeps_and_graph_are_a_click_away(explorer: Page, finished: Path
     rows = explorer.locator("#ladder-table tbody tr")
     assert rows.count() == 5
     last = index["ladders"][0]["rows"][-1]
-    assert f"{last['j_and_f']:.1f}" in rows.last.inner_text()
+    assert f"{dict(last['figures'])['J&F']:.1f}" in rows.last.inner_text()
     curves = explorer.locator("#sweeps figure")
     assert [curves.nth(place).get_attribute("data-node") for place in range(curves.count())] == ["ab", "final"]
     assert explorer.locator("#graph-drawing g.node").count() == 5

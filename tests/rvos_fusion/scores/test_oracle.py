@@ -26,6 +26,7 @@ from rvos_fusion.planning.results import Results
 from rvos_fusion.recipe.graph import build_graph
 from rvos_fusion.recipe.reader import read_recipe
 from rvos_fusion.scores.oracle import score_offers
+from rvos_fusion.scores.scoring import ScoringTask
 
 Masks = NDArray[np.bool_]
 MEMBERS = ("a", "b", "c")
@@ -123,7 +124,9 @@ def choose(finished: Path, *offers: Offer) -> dict[tuple[str, str], NDArray[np.f
     video = dataset.videos[0]
     recipe = read_recipe(finished / "pipeline.yaml")
     results = Results(make_plan(recipe, build_graph(recipe), dataset.videos)).of_video(video.id)
-    return score_offers(results, video, open_evaluator(dataset).select(video), "final", [Shelf(*offers)])[1]
+    truth = open_evaluator(dataset).select(video)
+    task = ScoringTask(video, results, truth, dataset.select_truth(video), reads_soft=False)
+    return score_offers("final", [Shelf(*offers)], task)[1]
 
 
 def test_parts_are_taken_together_as_long_as_they_help(finished: Path) -> None:

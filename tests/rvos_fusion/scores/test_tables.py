@@ -9,14 +9,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 from small_data import write_split
 
+from rvos.evaluation.expressions import ExpressionEvaluator
 from rvos.evaluation.resampling import resample_gain
+from rvos.evaluation.results import ExpressionScore
 from rvos.formats import open_dataset, open_evaluator
 from rvos.masks.stored.store import Store
 from rvos_fusion.commands.cli import main
-from rvos_fusion.scores.scoring import VideoScores
 from rvos_fusion.scores.tables import compare_pairs, make_table
 
 
@@ -42,6 +44,13 @@ def evaluate(finished: Path, node: str) -> float:
     for video in dataset.videos:
         evaluator.process(video, store.read(node, video.id))
     return 100 * evaluator.evaluate().j_and_f
+
+
+def score(video: str, values: NDArray[np.float64]) -> list[ExpressionScore]:
+    """Return the scores of the expressions of a video whose J and F are `(E, 2)`."""
+    return [
+        ExpressionScore(video, str(place), (), (), np.array([j]), np.array([f])) for place, (j, f) in enumerate(values)
+    ]
 
 
 def test_the_table_has_the_scores_of_the_evaluation(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -76,7 +85,7 @@ def test_pairs_count_what_only_one_of_two_gets_right(finished: Path, capsys: pyt
     values[0, :3] = 0.8
     values[1, 2:] = 0.6
     # Both are right on the third expression only; the first is alone on two, the second on one.
-    assert compare_pairs([VideoScores("v", values)]).tolist() == [[0, 0.75], [0.75, 0]]
+    assert compare_pairs([score("v", own) for own in values]).tolist() == [[0, 0.75], [0.75, 0]]
     pairs = np.array(call(finished, capsys, "table", "ab", "a", "--pairs")["pairs"])
     assert pairs.shape == (2, 2)
     assert np.array_equal(pairs, pairs.T)
@@ -160,8 +169,8 @@ def test_the_interval_of_noise_holds_zero() -> None:
 
 
 def test_expressions_count_alike_whatever_their_video() -> None:
-    scores = [VideoScores("v", np.full((1, 1, 2), 0.0)), VideoScores("w", np.full((1, 3, 2), 1.0))]
-    assert make_table(["n"], scores)[0].j_and_f == 75
+    scores = [*score("v", np.full((1, 2), 0.0)), *score("w", np.full((3, 2), 1.0))]
+    assert make_table(ExpressionEvaluator.figures, ["n"], [scores])[0].j_and_f == 75
 
 
 def test_a_sweep_can_be_drawn(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:

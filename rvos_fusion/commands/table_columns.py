@@ -1,0 +1,153 @@
+"""The tables of `rvos table`: figures with gains, differing failures, best choices, steadiness."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from functools import partial
+from itertools import groupby
+from operator import itemgetter
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rvos.evaluation.figures.base import Figure
+from rvos_fusion.scores.oracle import OracleRow
+from rvos_fusion.scores.steadiness import TRUTH, Duration, Steadiness
+from rvos_fusion.scores.tables import TableRow
+from rvos_fusion.tables import FORMS, PEOPLE, PROGRAMS, Column, Table
+
+_PAIRS = "expressions that only one of the two gets right (J&F from 50 on), %"
+_STEADINESS = "consistency: IoU of the masks of neighbouring frames; in brackets the number of videos of such a length"
+_STEADY = (("variance J", "variance_j"), ("variance J&F", "variance_j_and_f"), ("consistency", "consistency"))
+
+
+def tabulate_scores(figures: Sequence[Figure], rows: Sequence[TableRow], steadiness: Sequence[Steadiness]) -> Table:
+    """Return the figures of the rows that a data set has, with their gains.
+
+    Args:
+        steadiness: of the same nodes, which CSV shows in the same table.
+    """
+    last = next((row.input_of for row in rows if row.input_of is not None), None)
+    notes = [] if last is None else [f"+ further inputs of {last}; their gain is what {last} gains over them"]
+    notes += [one.note for one in figures if one.note and any(one.name in row.figures for row in rows)]
+    columns = [Column("node", "node", forms=PROGRAMS), Column("node", _name_row, forms=PEOPLE)]
+    for key, group in groupby(figures, lambda figure: figure.key):
+        columns += _list_figures(key, list(group), rows)
+    gaining = [figure for figure in figures if figure.resample is not None]
+    for figure in gaining:
+        columns += _list_gain(figure, is_alone=len(gaining) == 1)
+    columns.append(Column("input_of", "input_of", forms=PROGRAMS))
+    known = {row.node: row for row in steadiness}
+    columns += [Column(head, partial(_take_steady, known, key), forms=("csv",)) for head, key in _STEADY if known]
+    return Table(tuple(columns), rows, notes=tuple(notes))
+
+
+def _list_figures(key: str, figures: Sequence[Figure], rows: Sequence[TableRow]) -> list[Column]:
+    """Return the columns of the figures of one key, which make a list in JSON where they are several."""
+    columns = []
+    for figure in figures:
+        forms = FORMS if any(figure.name in row.figures for row in rows) else PROGRAMS
+        if len(figures) > 1:
+            forms = tuple(form for form in forms if form != "json")
+        columns.append(Column(figure.heading, partial(_take_figure, figure.name), forms=forms, key=key))
+    if len(figures) > 1:
+        names = [figure.name for figure in figures]
+        columns.append(Column(key, lambda row: [row.figures.get(name) for name in names], forms=("json",)))
+    return columns
+
+
+def _list_gain(figure: Figure, *, is_alone: bool) -> list[Column]:
+    """Return the columns of a gain; where there are several, each says of what it is."""
+    parts = [(part, partial(_take_gain, figure.name, part)) for part in ("gain", "low", "high")]
+    if is_alone:
+        interval = Column("95 % interval", lambda row: show_interval(row.gains.get(figure.name)), forms=PEOPLE)
+        forms = {"gain": FORMS}
+        return [*(Column(part, take, "+.2f", forms.get(part, PROGRAMS)) for part, take in parts), interval]
+
+    def show(row: TableRow) -> str | None:
+        gain = row.gains.get(figure.name)
+        return None if gain is None else f"{gain.gain:+.2f} {show_interval(gain)}"
+
+    return [
+        *(Column(f"{figure.name} {part}", take, forms=("csv",)) for part, take in parts),
+        Column(f"{figure.name} gain, 95 %", show, forms=PEOPLE),
+        Column(f"{figure.key}_gain", lambda row: row.gains.get(figure.name), forms=("json",)),
+    ]
+
+
+def _name_row(row: TableRow) -> str:
+    """Return the name of a row: further inputs have a mark before theirs."""
+    return row.node if row.input_of is None else f"+ {row.node}"
+
+
+def _take_figure(name: str, row: TableRow) -> float | None:
+    return row.figures.get(name)
+
+
+def _take_gain(name: str, part: str, row: TableRow) -> float | None:
+    return getattr(row.gains.get(name), part, None)
+
+
+def _take_steady(known: dict[str, Steadiness], key: str, row: TableRow) -> object:
+    return getattr(known[row.node], key)
+
+
+def show_interval(row: Any) -> str | None:
+    """Return the interval of a gain, or of a row that has one."""
+    return None if row is None else f"[{row.low:+.2f}, {row.high:+.2f}]"
+
+
+def tabulate_pairs(nodes: Sequence[str], pairs: NDArray[np.float64]) -> Table:
+    """Return how differently the nodes fail."""
+    columns = [Column(node, itemgetter(place + 1), ".1f") for place, node in enumerate(nodes)]
+    rows = [(node, *(100 * pair).tolist()) for node, pair in zip(nodes, pairs, strict=True)]
+    return Table((Column("", itemgetter(0)), *columns), rows, title=_PAIRS, name="pairs")
+
+
+def tabulate_oracles(node: str, rows: Sequence[OracleRow]) -> Table:
+    """Return the best choices beside what was chosen."""
+    note = f"above: what was there and {node} did not choose; what lacks to 100 was not there"
+    return Table(_ORACLE, rows, notes=(note,), name="oracle")
+
+
+_ORACLE = (
+    Column("best choice by ground truth", lambda row: f"{row.name}, {row.node}", forms=PEOPLE),
+    *(Column(name, name, forms=PROGRAMS) for name in ("name", "node")),
+    Column("J", "j"),
+    Column("F", "f"),
+    Column("J&F", "j_and_f"),
+    Column("above", "gap", "+.2f"),
+    *(Column(name, name, forms=PROGRAMS) for name in ("low", "high")),
+    Column("95 % interval", show_interval, forms=PEOPLE),
+)
+
+
+def tabulate_steadiness(rows: Sequence[Steadiness]) -> Table:
+    """Return variances in hundredths, consistency, then J&F and consistency by duration."""
+    columns = [Column("over the frames", "node", forms=PEOPLE), Column("node", "node", forms=PROGRAMS)]
+    columns += [Column(heading, key, forms=PROGRAMS) for heading, key in _STEADY]
+    columns += [
+        Column("var J x 100", lambda row: _of_node(row, 100 * row.variance_j), forms=PEOPLE),
+        Column("var J&F x 100", lambda row: _of_node(row, 100 * row.variance_j_and_f), forms=PEOPLE),
+        Column("consistency", "consistency", forms=PEOPLE),
+        Column("durations", lambda row: [asdict(part) for part in row.durations], forms=("json",)),
+    ]
+    for place, part in enumerate(rows[0].durations):
+        columns += _list_duration(place, part)
+    return Table(tuple(columns), rows, notes=(_STEADINESS,), name="stability")
+
+
+def _list_duration(place: int, part: Duration) -> list[Column]:
+    frames = str(part.shortest) if part.shortest == part.longest else f"{part.shortest}-{part.longest}"
+    heading = f"J&F, {frames} frames ({part.n_videos})"
+    return [
+        Column(heading, lambda row: _of_node(row, row.durations[place].j_and_f), forms=PEOPLE),
+        Column(f"consistency, {frames}", lambda row: row.durations[place].consistency, forms=PEOPLE),
+    ]
+
+
+def _of_node(row: Steadiness, value: float) -> float | None:
+    """Return a value; None of the ground truth, which is not scored."""
+    return None if row.node == TRUTH else value
