@@ -32,7 +32,7 @@ from rvos.masks.runs import Runs
 from rvos.masks.stored.store import Store
 from rvos.videos import Expression, Video
 from rvos_fusion.kinds.fuse import FuseNode
-from rvos_fusion.kinds.grouping import GroupSettings
+from rvos_fusion.kinds.groups.grouping import GroupSettings
 from rvos_fusion.planning.results import VideoResults
 from rvos_fusion.scores.scoring import ScoringTask
 from rvos_fusion.scores.sweeping import sweep_video

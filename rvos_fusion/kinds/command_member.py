@@ -14,7 +14,7 @@ from runners.outside import CommandModel, check_sequences
 from rvos.masks.mask_sequences import MaskSequence
 from rvos.settings import Flat, Folder
 from rvos_fusion.kinds.base import NodeGraph, Task, WorkerKey
-from rvos_fusion.kinds.loaded import NETWORK
+from rvos_fusion.kinds.networks.loaded import NETWORK
 from rvos_fusion.kinds.outside import OutsideNode
 from rvos_fusion.kinds.plain import plain_fields
 

@@ -26,7 +26,7 @@ from rvos.videos import Video
 from rvos_fusion.kinds.artefacts import HARD_MASKS, MASKS, Artefact, ReadArtefact
 from rvos_fusion.kinds.base import Node, NodeFile, NodeGraph, Task
 from rvos_fusion.kinds.checksums import Checksums
-from rvos_fusion.kinds.grouping import GroupSettings, find_groups, given_groups, read_run_rule, write_review
+from rvos_fusion.kinds.groups.grouping import GroupSettings, find_groups, given_groups, read_run_rule, write_review
 from rvos_fusion.kinds.inputs import Input, MasksOf
 from rvos_fusion.kinds.offers import Offer, offer_members
 from rvos_fusion.kinds.plain import plain

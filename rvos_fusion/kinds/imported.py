@@ -17,8 +17,8 @@ from rvos.videos import Video
 from rvos_fusion.kinds.artefacts import MASKS, Artefact
 from rvos_fusion.kinds.base import Node, NodeFile, Task
 from rvos_fusion.kinds.checksums import Checksums
-from rvos_fusion.kinds.foreign_masks import find_lacking
-from rvos_fusion.kinds.stamps import stamp, stamp_masks
+from rvos_fusion.kinds.foreign.masks import find_lacking
+from rvos_fusion.kinds.foreign.stamps import stamp, stamp_masks
 
 ImportFormat = Literal["png", "dump", "rle", "npz", "png16"]
 DumpValues = Literal["logits", "probabilities"]

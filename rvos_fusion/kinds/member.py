@@ -15,8 +15,7 @@ from rvos.videos import Video
 from rvos_fusion.kinds.artefacts import MASKS, Artefact
 from rvos_fusion.kinds.base import Node, NodeFile, Task, WorkerKey
 from rvos_fusion.kinds.checksums import Checksums
-from rvos_fusion.kinds.devices import choose_device
-from rvos_fusion.kinds.loaded import NETWORK, explain
+from rvos_fusion.kinds.networks.loaded import NETWORK, choose_device, explain
 
 _OPTIONS = {name: kind.options for name, kind in RUNNERS.items()}
 

@@ -12,8 +12,7 @@ from rvos.masks.mask_sequences import MaskSequence
 from rvos.plugins import Plugin, load_plugin, require_plugin
 from rvos.settings import Flat, Folder
 from rvos_fusion.kinds.base import Task, WorkerKey
-from rvos_fusion.kinds.devices import choose_device
-from rvos_fusion.kinds.loaded import NETWORK, explain
+from rvos_fusion.kinds.networks.loaded import NETWORK, choose_device, explain
 from rvos_fusion.kinds.outside import OutsideNode
 
 

@@ -19,13 +19,12 @@ from rvos.videos import Video
 from rvos_fusion.kinds.artefacts import MASKS, Artefact
 from rvos_fusion.kinds.base import Node, NodeFile, NodeGraph, Task, WorkerKey
 from rvos_fusion.kinds.checksums import Checksums
-from rvos_fusion.kinds.devices import choose_device
-from rvos_fusion.kinds.engines import engine_files, engine_key, explain_engine
-from rvos_fusion.kinds.foreign_masks import find_lacking, import_folder
+from rvos_fusion.kinds.foreign.masks import find_lacking, import_folder
+from rvos_fusion.kinds.foreign.stamps import stamp_masks
 from rvos_fusion.kinds.inputs import Input, MasksOf
-from rvos_fusion.kinds.loaded import NETWORK
+from rvos_fusion.kinds.networks.engines import engine_files, engine_key, explain_engine
+from rvos_fusion.kinds.networks.loaded import NETWORK, choose_device
 from rvos_fusion.kinds.plain import plain_fields
-from rvos_fusion.kinds.stamps import stamp_masks
 
 if TYPE_CHECKING:
     from propagate.propagator import Propagator

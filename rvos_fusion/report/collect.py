@@ -17,7 +17,7 @@ from rvos.evaluation.results import ExpressionScore
 from rvos.masks.mask_sequences import MaskSequence, encode
 from rvos.masks.runs import Runs, intersect
 from rvos.videos import Expression, Video
-from rvos_fusion.kinds.tracklet_scorers import Grounding
+from rvos_fusion.kinds.grounding_report import Grounding
 from rvos_fusion.report.content import ExpressionRow, GroundingView, SequenceView, TrackletView, VideoView
 from rvos_fusion.report.pictures import encode_picture, picture_size, shrink_runs
 from rvos_fusion.report.sides import VideoSide

@@ -10,7 +10,7 @@ from rvos.errors import InputError
 from rvos.settings import Problems
 from rvos.videos import Video
 from rvos_fusion.kinds.base import Node, WorkerKey, capability
-from rvos_fusion.kinds.devices import choose_device
+from rvos_fusion.kinds.networks.loaded import choose_device
 
 _SHOWN = 3
 
