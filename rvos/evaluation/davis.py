@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import ClassVar
@@ -14,9 +15,9 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from rvos.dataset import TruthSource, VideoTruth
+from rvos.dataset import VideoTruth
 from rvos.errors import InputError
-from rvos.evaluation.evaluator import Evaluator
+from rvos.evaluation.evaluator import Evaluator, OpenJudge
 from rvos.evaluation.expressions import ExpressionJudge
 from rvos.evaluation.figures.base import Figure
 from rvos.evaluation.figures.j_and_f import J_AND_F, F, J
@@ -59,14 +60,15 @@ class DavisEvaluator(Evaluator):
     reads_soft: ClassVar[bool] = True  # they decide where masks of objects overlap
     scores_alone: ClassVar[bool] = False
 
-    def select(self, video: Video) -> DavisTruth:
-        """Return the ground truth of a video, unread."""
-        return DavisTruth(video, self.dataset.select_truth(video), str(self.dataset.root), self.task)
+    @property
+    def open_judge(self) -> OpenJudge:
+        """Objects are judged, each as the four annotation files describe it."""
+        return partial(DavisJudge, task=self.task)
 
-    @staticmethod
-    def open_alone(video: Video, truth: VideoTruth) -> ExpressionJudge:
-        """Return the judge of expressions, though the protocol knows objects."""
-        return ExpressionJudge(video, truth)
+    @property
+    def open_alone(self) -> OpenJudge:
+        """Expressions, though the protocol knows objects."""
+        return ExpressionJudge
 
     def find_obstacle(self, video: Video) -> str | None:
         """Return why a video has no score: too few frames for the semi-supervised task."""
@@ -101,31 +103,17 @@ def _name_file(score: ExpressionScore) -> str:
     return score.expression.partition("/")[0]
 
 
-@dataclass(frozen=True, slots=True)
-class DavisTruth:
-    """The ground truth of one video, unread."""
-
-    video: Video
-    source: TruthSource
-    root: str
-    task: str
-
-    def open(self) -> DavisJudge:
-        """Read the index maps and trace their objects.
-
-        Raises:
-            InputError: the ground truth is something else than index maps, or cannot be read.
-        """
-        truth = self.source.read()
-        if not isinstance(truth, IndexTruth):
-            raise InputError(f"{self.root}: Ref-DAVIS17 is scored on index maps; add Annotations_unsupervised/480p")
-        return DavisJudge(self.video, truth.maps, self.task)
-
-
 class DavisJudge:
-    """Annotated objects of one video, traced once."""
+    """Annotated objects of one video, traced once.
 
-    def __init__(self, video: Video, maps: Maps, task: str) -> None:
+    Raises:
+        InputError: the ground truth is something else than index maps.
+    """
+
+    def __init__(self, video: Video, truth: VideoTruth, *, task: str) -> None:
+        if not isinstance(truth, IndexTruth):
+            raise InputError(f"{video.id}: Ref-DAVIS17 is scored on index maps; add Annotations_unsupervised/480p")
+        maps = truth.maps
         self._video = video
         self._task = task
         self._size = (maps.shape[1], maps.shape[2])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from fusion.groups import Group
 from rvos.dataset import TruthSource, VideoTruth
 from rvos.errors import InputError
-from rvos.evaluation.evaluator import Judge
+from rvos.evaluation.evaluator import OpenJudge
 from rvos.evaluation.results import ExpressionScore
 from rvos.masks.mask_sequences import MaskSequence, encode
 from rvos.masks.runs import Runs, intersect
@@ -23,7 +23,6 @@ from rvos_fusion.report.pictures import encode_picture, picture_size, shrink_run
 from rvos_fusion.report.sides import VideoSide
 
 PERCENT = 100.0
-OpenJudge = Callable[[Video, VideoTruth], Judge]
 _GREY = 128
 
 
