@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Annotated, ClassVar
 
@@ -115,10 +115,6 @@ class GroundNode(Node):
         """The networks; nothing for members."""
         return model_key(self.models) if self.models else None
 
-    def compute(self, tasks: Sequence[Task]) -> Sequence[Sequence[MaskSequence]]:
-        """Return the chosen tracklets; all scores are written to `ground/NODE/VIDEO.json` of the workspace."""
-        return [self._ground(task) for task in tasks]
-
     def read_grounding(self, task: Task) -> Grounding | None:
         """Return the scores that were written beside the result; None where nothing is known of it."""
         return read_grounding(task, self.tracklets)
@@ -133,7 +129,8 @@ class GroundNode(Node):
             return score_by_networks(self.models, task, task.video, tracklets)
         return score_by_members(self.agreement, self.weights, task, tracklets)
 
-    def _ground(self, task: Task) -> list[MaskSequence]:
+    def make(self, task: Task) -> list[MaskSequence]:
+        """Return the chosen tracklets; all scores are written to `ground/NODE/VIDEO.json` of the workspace."""
         tracklets: TrackletSet = task.read_artefact(self.tracklets, CANDIDATES)
         check_tracklets(task.video, tracklets)
         scores = self._score(task, tracklets)

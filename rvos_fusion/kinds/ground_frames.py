@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
@@ -76,11 +76,7 @@ class GroundFramesNode(Node):
         """The networks."""
         return model_key(self.models)
 
-    def compute(self, tasks: Sequence[Task]) -> Sequence[Sequence[MaskSequence]]:
-        """Return the chosen proposals."""
-        return [self._ground(task) for task in tasks]
-
-    def _ground(self, task: Task) -> list[MaskSequence]:
+    def make(self, task: Task) -> list[MaskSequence]:
         """Return for every sentence, in each key frame, the proposal that fits best; other frames are empty.
 
         A frame's score is that of its proposal, so that the surest frame can be propagated.

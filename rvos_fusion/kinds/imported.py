@@ -88,10 +88,9 @@ class ImportNode(Node):
             return None
         return "" if self.keep_soft else "set keep_soft: true on the import"
 
-    def compute(self, tasks: Sequence[Task]) -> Sequence[Sequence[MaskSequence]]:
+    def make(self, task: Task) -> Sequence[MaskSequence]:
         """Return the masks of all expressions."""
-        source = self._open()
-        return [source.read(task.video) for task in tasks]
+        return self._open().read(task.video)
 
     def _open(self) -> Source:
         return _open(self.format, self.path, self.values, self.keep_soft or False)

@@ -79,11 +79,8 @@ class MaskletsNode(Node):
         yield from explain_detector(self.detector)
         yield from explain_engine(self.engine)
 
-    def compute(self, tasks: Sequence[Task]) -> Sequence[Sequence[Tracklet]]:
+    def make(self, task: Task) -> Sequence[Tracklet]:
         """Return the masklets; what became of the boxes is written to `masklets/NODE/VIDEO.json` of the workspace."""
-        return [self._track(task) for task in tasks]
-
-    def _track(self, task: Task) -> Sequence[Tracklet]:
         detector, tracker = NETWORK.get((self.worker_key(), task.device), lambda: self._load(task.device))
         nouns = NounFinder(self.nouns).find_all(task.video)
         frames = self.rules.list_frames(task.video.n_frames)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, ClassVar, Literal
 
@@ -91,11 +91,8 @@ class MemberNode(Node):
         """The network; two members never gain from each other."""
         return WorkerKey(f"network {self.name}", repr(self.model), shares=False)
 
-    def compute(self, tasks: Sequence[Task]) -> Sequence[Sequence[MaskSequence]]:
+    def make(self, task: Task) -> list[MaskSequence]:
         """Return the masks of all expressions."""
-        return [self._segment(task) for task in tasks]
-
-    def _segment(self, task: Task) -> list[MaskSequence]:
         key = (self.worker_key(), task.device)
         runner: Runner = NETWORK.get(key, lambda: build_runner(self.model, device=choose_device(task.device)))
         return list(runner.segment(task.video, task.video.expressions))

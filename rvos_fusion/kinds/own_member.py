@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
@@ -50,11 +50,9 @@ class OwnNode(OutsideNode):
         content = f"{self.model!r} {self.plugin.checksum}"
         return WorkerKey(f"network {self.name}", content, shares=False)
 
-    def compute(self, tasks: Sequence[Task]) -> Sequence[Sequence[MaskSequence]]:
+    def make(self, task: Task) -> list[MaskSequence]:
         """Return the masks of all expressions."""
-        return [self._segment(task) for task in tasks]
 
-    def _segment(self, task: Task) -> list[MaskSequence]:
         def build() -> object:
             return load_plugin(self.plugin)(self.model, device=choose_device(task.device))
 

@@ -147,6 +147,10 @@ class PropagateNode(Node):
             return [self._read_folder(task, _read_sources(task, node)) for task, node in zip(tasks, nodes, strict=True)]
         return self._propagate(tasks, nodes)
 
+    def make(self, task: Task) -> Sequence[MaskSequence]:
+        """Return the propagated masks of one node."""
+        return self.compute([task])[0]
+
     def _working_engine(self) -> EngineSettings | None:
         """Return the engine that will work; None where masks were propagated elsewhere."""
         return None if self.folder is not None and self.folder.is_dir() else self.engine

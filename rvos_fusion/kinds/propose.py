@@ -117,11 +117,8 @@ class ProposeNode(Node):
         if self.engine is not None:
             yield from explain_engine(self.engine)
 
-    def compute(self, tasks: Sequence[Task]) -> Sequence[VideoProposals]:
+    def make(self, task: Task) -> VideoProposals:
         """Return the proposals; what became of each mask is written to `propose/NODE/VIDEO.json` of the workspace."""
-        return [self._propose(task) for task in tasks]
-
-    def _propose(self, task: Task) -> VideoProposals:
         video, size = task.video, task.video.read_size()
         key_frames = list_key_frames(video.n_frames, self.rules.key_frames, self.rules.sampling)
         found = {name: self._read_member(task, name, key_frames, size) for name in self.members}

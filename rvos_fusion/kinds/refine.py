@@ -77,11 +77,8 @@ class RefineNode(Node):
         coarse = {own.expression.id: [own.evidence.coarse] for own in given}
         yield Offer("best masklets", coarse, {own.expression.id: own.evidence.masklets for own in given})
 
-    def compute(self, tasks: Sequence[Task]) -> Sequence[Sequence[MaskSequence]]:
+    def make(self, task: Task) -> list[MaskSequence]:
         """Return the refined masks; what was selected is written to `refine/NODE/VIDEO.json` of the workspace."""
-        return [self._refine(task) for task in tasks]
-
-    def _refine(self, task: Task) -> list[MaskSequence]:
         refined, rows = [], []
         for own in self.gather(task.video, task.read_artefact):
             found = refine(own.evidence, self.rules)

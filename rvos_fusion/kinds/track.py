@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
@@ -84,11 +84,8 @@ class TrackNode(Node):
         found: TrackletSet = read(self.name, CANDIDATES)
         return [offer_tracklets(video, found.tracklets)]
 
-    def compute(self, tasks: Sequence[Task]) -> Sequence[TrackletSet]:
+    def make(self, task: Task) -> TrackletSet:
         """Return the tracklets; what became of each is written to `track/NODE/VIDEO.json` of the workspace."""
-        return [self._track(task) for task in tasks]
-
-    def _track(self, task: Task) -> TrackletSet:
         tracker: TrackletTracker = NETWORK.get((self.worker_key(), task.device), lambda: self._load(task.device))
         proposals: VideoProposals = task.read_artefact(self.proposals, INSTANCE_PROPOSALS)
         tracked = tracker.track(task.video, proposals)
