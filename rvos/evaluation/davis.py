@@ -6,7 +6,6 @@ Source: evaluation.md, section 3, Ref-DAVIS17 in detail.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
 from pathlib import Path
@@ -23,12 +22,11 @@ from rvos.evaluation.figures.base import Figure
 from rvos.evaluation.figures.j_and_f import J_AND_F, F, J
 from rvos.evaluation.measures import outline, score, summarise
 from rvos.evaluation.outlines import Outlines
-from rvos.evaluation.predictions import read_predicted
+from rvos.evaluation.predictions import read_maps, read_predicted
 from rvos.evaluation.results import DatasetScore, ExpressionScore
 from rvos.evaluation.truth import VOID, IndexTruth
-from rvos.files.trees import Tree, list_masks, open_tree
+from rvos.files.trees import Tree, open_tree
 from rvos.masks.index_maps import N_ANNOTATORS, merge_by_annotator, to_probabilities
-from rvos.masks.mask_images import check_size, decode_index_map
 from rvos.masks.mask_sequences import MaskSequence
 from rvos.videos import Video
 
@@ -38,14 +36,6 @@ _FEWEST_FRAMES = 3
 
 Maps = NDArray[np.uint8]
 Pair = tuple[NDArray[np.float64], NDArray[np.float64]]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class AnnotatedMaps:
-    """Predicted index maps `(T, H, W)` of one annotation file, and the frames without a file."""
-
-    maps: Maps
-    missing: tuple[str, ...] = ()
 
 
 class DavisEvaluator(Evaluator):
@@ -127,7 +117,7 @@ class DavisJudge:
         for sequence in sequences:
             sequence.check_fits(self._video, self._size, advice="make the masks again")
         probabilities = {sequence.expression: to_probabilities(sequence) for sequence in sequences}
-        return self._judge([AnnotatedMaps(maps) for maps in merge_by_annotator(self._video, probabilities)])
+        return self._judge([(maps, ()) for maps in merge_by_annotator(self._video, probabilities)])
 
     def judge_files(self, predictions: Tree) -> list[ExpressionScore]:
         """Return the scores of every object, annotation file after annotation file.
@@ -138,26 +128,27 @@ class DavisJudge:
         """
         return self._judge(_read_files(predictions, self._video, self._size))
 
-    def _judge(self, files: Sequence[AnnotatedMaps]) -> list[ExpressionScore]:
+    def _judge(self, files: Sequence[tuple[Maps, Sequence[str]]]) -> list[ExpressionScore]:
+        """Return the scores of the index maps `(T, H, W)` of each annotation file, beside the frames without a file."""
         frames = self._video.frames[self._kept]
         results = []
-        for number, file in enumerate(files):
+        for number, (maps, lacking) in enumerate(files):
             where = f"anno_{number}/{self._video.id}"
-            n_predicted = _count_predicted(file.maps, len(self._traced), self._task, where=where)
-            predicted = _trace_objects(file.maps[self._kept], n_predicted, self._void)
-            choose = _match if self._task == _UNSUPERVISED else _take_in_order
-            missing = tuple(frame for frame in file.missing if frame in frames)
-            for index, pair in enumerate(choose(self._traced, predicted)):
-                results.append(_name_score(self._video, number, index, pair, frames, missing))
+            n_predicted = _count_predicted(maps, len(self._traced), self._task, where=where)
+            predicted = _trace_objects(maps[self._kept], n_predicted, self._void)
+            missing = tuple(frame for frame in lacking if frame in frames)
+            absent = np.isin(frames, missing)
+            for index, pair in enumerate(self._pair(predicted), start=1):
+                j, f = (np.where(absent, 0.0, values) for values in pair)
+                name = f"anno_{number}/{index}"
+                results.append(ExpressionScore(self._video.id, name, (str(index),), frames, j, f, missing))
         return results
 
-
-def _name_score(
-    video: Video, file: int, index: int, pair: Pair, frames: tuple[str, ...], missing: tuple[str, ...]
-) -> ExpressionScore:
-    absent = np.isin(frames, missing)
-    j, f = (np.where(absent, 0.0, values) for values in pair)
-    return ExpressionScore(video.id, f"anno_{file}/{index + 1}", (str(index + 1),), frames, j, f, missing)
+    def _pair(self, predicted: Sequence[tuple[Outlines, ...]]) -> list[Pair]:
+        """Return J and F of every annotated object: as matched, or as numbered."""
+        if self._task == _UNSUPERVISED:
+            return _match(self._traced, predicted)
+        return [score(one, other) for one, other in zip(self._traced, predicted, strict=True)]
 
 
 def _trace_objects(maps: Maps, n_objects: int, void: NDArray[np.bool_] | None) -> list[tuple[Outlines, ...]]:
@@ -187,34 +178,15 @@ def _match(truth: Sequence[tuple[Outlines, ...]], predicted: Sequence[tuple[Outl
     return [pairs[row][column] for row, column in zip(rows, columns, strict=True)]
 
 
-def _take_in_order(truth: Sequence[tuple[Outlines, ...]], predicted: Sequence[tuple[Outlines, ...]]) -> list[Pair]:
-    return [score(one, other) for one, other in zip(truth, predicted, strict=True)]
-
-
-def _read_files(predictions: Tree, video: Video, size: tuple[int, int]) -> list[AnnotatedMaps]:
-    """Return the predicted index maps of the four annotation files."""
+def _read_files(predictions: Tree, video: Video, size: tuple[int, int]) -> list[tuple[Maps, Sequence[str]]]:
+    """Return the predicted index maps of the four annotation files, each with the frames that it lacks."""
     if any(predictions.is_folder(f"anno_{number}") for number in range(N_ANNOTATORS)):
         folders = [predictions.below(f"anno_{number}").below(video.id) for number in range(N_ANNOTATORS)]
-        return [_read_maps(folder, video, size) for folder in folders]
+        return [read_maps(folder, video, size) for folder in folders]
     below = predictions.below("Annotations") if predictions.is_folder("Annotations") else predictions
     if not below.is_folder(video.id):
         raise InputError(f"{predictions.name}: neither anno_0 ... anno_3 nor {video.id}; check the folder")
     read = {expression.id: read_predicted(below, video, expression, size) for expression in video.expressions}
     maps = merge_by_annotator(video, {name: one.masks.astype(np.float32) for name, one in read.items()})
     missing = tuple(sorted({frame for one in read.values() for frame in one.missing}))
-    return [AnnotatedMaps(one, missing) for one in maps]
-
-
-def _read_maps(folder: Tree, video: Video, size: tuple[int, int]) -> AnnotatedMaps:
-    maps = np.zeros((video.n_frames, *size), np.uint8)
-    missing = []
-    present = list_masks(folder)
-    for index, frame in enumerate(video.frames):
-        if frame not in present:
-            missing.append(frame)
-            continue
-        where = f"{folder.name}/{present[frame]}"
-        values = decode_index_map(folder.read(present[frame]), where=where)
-        check_size(values.shape, size, where=where)
-        maps[index] = values
-    return AnnotatedMaps(maps, tuple(missing))
+    return [(one, missing) for one in maps]

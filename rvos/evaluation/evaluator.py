@@ -58,6 +58,10 @@ class SelectedTruth:
         """
         return self.open_judge(self.video, self.source.read())
 
+    def judge_files(self, predictions: Tree) -> list[ExpressionScore]:
+        """Open the judge and let it score mask files."""
+        return self.open().judge_files(predictions)
+
 
 class Evaluator(ABC):
     """The protocol of a data set: `process` every video, then `evaluate`; or `score` files.
@@ -171,10 +175,6 @@ class Evaluator(ABC):
             raise InputError(f"{self.dataset.root}: no video can be scored: {left_out[0]}")
         tree, strays = self.open_predictions(predictions)
         selected = [self.select(video) for video in videos]
-        for scores in Parallel(n_jobs=jobs)(delayed(_judge_files)(truth, tree) for truth in selected):
+        for scores in Parallel(n_jobs=jobs)(delayed(SelectedTruth.judge_files)(truth, tree) for truth in selected):
             self.scores += scores
         return replace(self.evaluate(), strays=left_out + strays)
-
-
-def _judge_files(truth: SelectedTruth, predictions: Tree) -> list[ExpressionScore]:
-    return truth.open().judge_files(predictions)
