@@ -46,7 +46,7 @@ def make_plan(n_videos: int) -> Plan:
     nodes = build_graph(recipe).nodes
     numbers = random.Random(n_videos)
     videos = tuple(_draw_video(f"{index:05d}", numbers) for index in range(n_videos))
-    fingerprints = {node.name: [""] * n_videos for node in nodes}
+    fingerprints = {node.name: [b""] * n_videos for node in nodes}
     tasks = {node.name: NodeTasks(node, videos, fingerprints, recipe.workspace, "auto", {}) for node in nodes}
     return Plan(recipe, nodes, videos, tasks, ())
 

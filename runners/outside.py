@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from runners.base import OptionValue
 from rvos.errors import ConfigError, InputError
@@ -38,6 +38,7 @@ class OwnModel:
     files: tuple[Path, ...] = ()
     keep_soft: KeepSoft = True
     options: Mapping[str, OptionValue] = field(default_factory=dict)
+    is_own: ClassVar[bool] = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,7 @@ class CommandModel:
     files: tuple[Path, ...] = ()
     keep_soft: KeepSoft = True
     options: Mapping[str, OptionValue] = field(default_factory=dict)
+    is_own: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if not self.command:

@@ -106,6 +106,11 @@ class EngineSettings:
         return "aot" if "aot" in self.network or self.network not in list_entry_points(GROUP) else "own"
 
     @property
+    def is_own(self) -> bool:
+        """Whether it is a user's own."""
+        return self.family == "own"
+
+    @property
     def takes_boxes(self) -> bool:
         """Whether the network starts from boxes too; all start from masks."""
         return self.family == "sam2"

@@ -26,7 +26,7 @@ ENGINES: Mapping[Family, Listed] = {
 
 def check_engine(settings: EngineSettings) -> None:
     """Check that an engine can be built; no weights are read. Raises as `build_engine` does."""
-    if settings.family == "own":
+    if settings.is_own:
         # Whether a user's engine knows the device `meta` is not known: its code is imported, and no more.
         load_plugin(find_engine(settings))
         return

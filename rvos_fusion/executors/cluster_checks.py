@@ -14,7 +14,7 @@ from rvos.errors import PipelineError
 from rvos.files.atomic import write_atomically
 from rvos.files.leftovers import name_part
 
-_PACKAGES = ("rvos", "fusion", "propagate", "runners", "pipeline", "deaot_toolkit")
+_PACKAGES = ("rvos", "fusion", "propagate", "runners", "rvos_fusion", "deaot_toolkit")
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,24 +8,33 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from rvos.settings import Flat, Folder, Given, Line, NoEffect, SettingsField, list_fields
+from rvos.settings import ByName, Flat, Folder, Given, Line, NoEffect, SettingsField, list_fields
 
 
 def plain_fields(value: Any, *, without: Sequence[str] = ()) -> dict[str, object]:
     """Return the settings of a dataclass that can change a result, those of flat ones beside its own.
 
     Left out are defaults, so that a new setting leaves results valid; paths, as the files stand for what is in them;
-    what is given beside the keys of the file; and what is marked as without effect.
+    what is given beside the keys of the file; and what is marked as without effect. A user's own code, which has no
+    version, counts with all settings, as a default that changes is another value for it.
     """
     found: dict[str, object] = {}
     cls: type = type(value)
+    is_own = getattr(value, "is_own", False)
     for one in list_fields(cls):
         content = getattr(value, one.name)
+        if choice := one.note(ByName):
+            content = _leave_out_defaults(content, choice.classes[getattr(value, choice.key)])
         if one.note(Flat):
             found |= plain_fields(content, without=without)
-        elif _counts(one) and one.name not in without and content != one.default and not isinstance(content, Path):
+        elif _counts(one, content) and one.name not in without and (is_own or content != one.default):
             found[one.name] = plain(content)
     return found
+
+
+def _leave_out_defaults(content: Mapping[str, object], settings: type) -> Mapping[str, object]:
+    defaults = {one.key: one.default for one in list_fields(settings)}
+    return {key: value for key, value in content.items() if value != defaults[key]}
 
 
 def plain(value: object) -> object:
@@ -50,5 +59,5 @@ def plain(value: object) -> object:
     raise TypeError(f"a setting of type {type(value).__name__} has no plain form")
 
 
-def _counts(one: SettingsField) -> bool:
-    return not any(one.note(sort) for sort in (Given, Line, Folder, NoEffect))
+def _counts(one: SettingsField, content: object) -> bool:
+    return not isinstance(content, Path) and not any(one.note(sort) for sort in (Given, Line, Folder, NoEffect))

@@ -12,44 +12,18 @@ from rvos_fusion.kinds.base import Node, Task
 from rvos_fusion.kinds.versions import Versions
 
 
-class Fingerprints(Sequence[str]):
-    """Fingerprints of a node's results, by video, as 32 bytes each: a third of what texts take."""
-
-    def __init__(self) -> None:
-        self._packed = bytearray()
-
-    def append(self, fingerprint: str) -> None:
-        """Add that of the next video."""
-        self._packed += bytes.fromhex(fingerprint)
-
-    def __len__(self) -> int:
-        """Return for how many videos there are some."""
-        return len(self._packed) // 32
-
-    @overload
-    def __getitem__(self, index: int) -> str: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[str]: ...
-    def __getitem__(self, index: int | slice) -> str | Sequence[str]:
-        """Return that of a video."""
-        places = range(len(self))[index]
-        if isinstance(places, range):
-            return [self[place] for place in places]
-        return self._packed[32 * places : 32 * places + 32].hex()
-
-
 @dataclass(frozen=True, slots=True)
 class NodeTasks(Sequence[Task]):
     """The tasks of a node, one for each video.
 
     Args:
-        fingerprints: of the node and of its inputs, by name, each by video.
+        fingerprints: of the node and of its inputs, by name, each by video, as bytes: half of what texts take.
         versions: of all that makes its results.
     """
 
     node: Node
     videos: Sequence[Video]
-    fingerprints: Mapping[str, Sequence[str]]
+    fingerprints: Mapping[str, Sequence[bytes]]
     workspace: Path
     device: str
     versions: Versions
@@ -67,6 +41,6 @@ class NodeTasks(Sequence[Task]):
         places = range(len(self))[index]
         if isinstance(places, range):
             return [self[place] for place in places]
-        inputs = tuple((name, self.fingerprints[name][places]) for name in self.node.inputs())
-        fingerprint = self.fingerprints[self.node.name][places]
+        inputs = tuple((name, self.fingerprints[name][places].hex()) for name in self.node.inputs())
+        fingerprint = self.fingerprints[self.node.name][places].hex()
         return Task(self.node, self.videos[places], inputs, fingerprint, self.workspace, self.device, self.versions)

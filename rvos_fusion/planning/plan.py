@@ -15,7 +15,7 @@ from rvos_fusion.kinds.base import Node, Task
 from rvos_fusion.kinds.checksums import Checksums
 from rvos_fusion.kinds.versions import Versions, list_versions
 from rvos_fusion.planning.fingerprints import fingerprint_task
-from rvos_fusion.planning.node_tasks import Fingerprints, NodeTasks
+from rvos_fusion.planning.node_tasks import NodeTasks
 from rvos_fusion.planning.sentence_order import OrderFinding, settle_order
 from rvos_fusion.recipe.graph import Graph
 from rvos_fusion.recipe.recipe import Recipe
@@ -62,19 +62,16 @@ def make_plan(
     # The graph was made of the recipe as it stood before.
     graph = replace(graph, nodes=tuple(recipe.node(node.name) for node in graph.nodes))
     # A stage may run alone: nodes of earlier stages are not run, but their fingerprints are part of what reads them.
-    ordered = _add_ancestors(recipe, graph)
-    versions: dict[str, Versions] = {}
-    for node in ordered:
-        below = [versions[name] for name in node.inputs()]
-        versions[node.name] = {name: number for own in (list_versions(node), *below) for name, number in own.items()}
-    fingerprints = {node.name: Fingerprints() for node in ordered}
+    ordered = recipe.graph.order(*(node.name for node in graph.nodes))
+    versions = _gather_versions(ordered)
+    fingerprints = {node.name: list[bytes]() for node in ordered}
     assumed: list[tuple[str, str, str]] = []
     for video in videos:
         # Fingerprints of this video alone: another frame in one video leaves all others as they are.
         known: dict[str, str] = {}
         for node in ordered:
             known[node.name] = fingerprint_task(node, video, inputs=known, checksums=checksums)
-            fingerprints[node.name].append(known[node.name])
+            fingerprints[node.name].append(bytes.fromhex(known[node.name]))
             if node.name in graph.assumed:
                 # Results that must be there already; they are looked for before anything runs.
                 assumed.append((node.name, video.id, known[node.name]))
@@ -133,25 +130,18 @@ def parse_shard(text: str) -> tuple[int, int]:
     raise ConfigError(f"--shard {text}: expected i/n with 1 <= i <= n, such as 2/8")
 
 
+def _gather_versions(nodes: Sequence[Node]) -> dict[str, Versions]:
+    """Return by node the versions of all that makes its results; `nodes` with inputs first."""
+    found: dict[str, Versions] = {}
+    for node in nodes:
+        below = [found[name] for name in node.inputs()]
+        found[node.name] = {name: number for own in (list_versions(node), *below) for name, number in own.items()}
+    return found
+
+
 def _check_videos(recipe: Recipe, videos: Sequence[Video]) -> None:
     problems = Problems(recipe.path)
     for node in recipe.nodes:
         for problem in node.check_videos(videos):
             problems.add_at(node.line, f"{node.name}: {problem}")
     problems.check()
-
-
-def _add_ancestors(recipe: Recipe, graph: Graph) -> list[Node]:
-    """Return the graph's nodes and everything they stand on, inputs first."""
-    ordered: dict[str, Node] = {}
-
-    # The graph has no cycle, which the recipe's reader has checked.
-    def visit(node: Node) -> None:
-        if node.name not in ordered:
-            for name in node.inputs():
-                visit(recipe.node(name))
-            ordered[node.name] = node
-
-    for node in graph.nodes:
-        visit(node)
-    return list(ordered.values())

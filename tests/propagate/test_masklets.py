@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from engines.sam2_weights import NETWORK, SIZE, make_network, make_video
 from hypothesis import given
 from hypothesis import strategies as st
+from sam2_weights import NETWORK, SIZE, make_network, make_video
 from toy import ToyEngine, write_video
 
 from propagate.engines.sam2.engine import Sam2Engine

@@ -10,8 +10,8 @@ import deaot_toolkit
 import numpy as np
 import pytest
 import torch
-from engines.sam2_weights import make_network
 from PIL import Image
+from sam2_weights import make_network
 
 from rvos.errors import InputError
 from rvos.masks.mask_sequences import MaskSequence

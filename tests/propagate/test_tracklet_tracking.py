@@ -9,7 +9,7 @@ import deaot_toolkit
 import numpy as np
 import pytest
 import torch
-from engines.sam2_weights import NETWORK, make_network, make_video
+from sam2_weights import NETWORK, make_network, make_video
 from toy import ToyEngine, write_video
 
 from propagate.box_masks import find_masks

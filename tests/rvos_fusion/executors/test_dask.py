@@ -150,3 +150,8 @@ def test_any_change_of_the_sources_is_another_version(tmp_path: Path, monkeypatc
         (package / "part.py").write_bytes(text.encode())
         digests.add(describe_project.__wrapped__())
     assert len(digests) == 2
+
+
+def test_every_package_of_the_project_counts_as_its_sources() -> None:
+    packages = {path.parent.name for path in Path(__file__).parents[3].glob("*/__init__.py")} - {"benchmarks"}
+    assert packages | {"deaot_toolkit"} == set(cluster_checks._PACKAGES)

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from small_data import write_split
 
+import propagate.engines.table
+import runners.detectors.table
 import runners.registry
+from propagate.engines.settings import EngineSettings
+from runners.detectors.base import DetectorSettings
+from runners.outside import CommandModel, OwnModel
 from rvos.masks.stored.store import Store
 from rvos.versions import Listed
 from rvos_fusion.commands.cli import main
 from rvos_fusion.kinds.fuse import FuseNode
 from rvos_fusion.kinds.imported import ImportNode
+from rvos_fusion.kinds.plain import plain_fields
 from rvos_fusion.kinds.versions import explain_change
 from rvos_fusion.planning.plan import make_plan
 from rvos_fusion.recipe.graph import build_graph
@@ -37,8 +44,8 @@ def recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     return "pipeline.yaml"
 
 
-def find_fingerprints(recipe: str) -> dict[str, list[str]]:
-    read = read_recipe(Path(recipe), NETWORKS)
+def find_fingerprints(recipe: str, *settings: str) -> dict[str, list[str]]:
+    read = read_recipe(Path(recipe), [*NETWORKS, *settings])
     plan = make_plan(read, build_graph(read), read.dataset.open().videos)
     return {name: [task.fingerprint for task in tasks] for name, tasks in plan.tasks.items()}
 
@@ -65,6 +72,70 @@ def test_a_runners_version_counts_for_its_models(recipe: str, monkeypatch: pytes
     assert changed(before, find_fingerprints(recipe)) == {"soc", "f"}
     raise_version(monkeypatch, runners.registry.RUNNERS, "mutr")
     assert changed(before, find_fingerprints(recipe)) == {"soc", "f"}
+
+
+def test_an_engines_version_counts_for_what_it_carries(recipe: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = find_fingerprints(recipe)
+    raise_version(monkeypatch, propagate.engines.table.ENGINES, "aot")
+    assert changed(before, find_fingerprints(recipe)) == {"p", "f"}
+
+
+def test_a_detectors_version_counts_for_what_it_finds(recipe: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("found.json").write_text("{}")
+    own = ("detectors={d: {detector: import, path: found.json}}", "stages.one.o={propose: [d]}")
+    before = find_fingerprints(recipe, *own)
+    raise_version(monkeypatch, runners.detectors.table.DETECTORS, "import")
+    assert changed(before, find_fingerprints(recipe, *own)) == {"o"}
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "models.soc.overlap=0",
+        "models.soc.options={short_side: 360}",
+        "engines.e.flip=false",
+        "stages.one.p.key={rule: scores}",
+        "stages.one.f.method=votes",
+        "stages.one.f.weights={p: 1}",
+    ],
+)
+def test_a_setting_at_its_default_leaves_results_valid(recipe: str, override: str) -> None:
+    assert find_fingerprints(recipe, override) == find_fingerprints(recipe)
+
+
+@dataclass(frozen=True)
+class Before:
+    size: int
+    steps: int = 3
+
+
+@dataclass(frozen=True)
+class After(Before):
+    way: str = "usual"
+
+
+@dataclass(frozen=True)
+class Holder:
+    inner: Before
+
+
+def test_a_new_setting_at_its_default_leaves_results_valid() -> None:
+    assert plain_fields(Holder(After(2))) == plain_fields(Holder(Before(2))) == {"inner": {"size": 2}}
+    assert plain_fields(Holder(After(2, way="other"))) == {"inner": {"size": 2, "way": "other"}}
+
+
+@pytest.mark.parametrize(
+    ("own", "setting"),
+    [
+        (OwnModel("a:b"), "keep_soft"),
+        (CommandModel("command", ("a",)), "keep_soft"),
+        (EngineSettings("a:b", Path("x")), "flip"),
+        (DetectorSettings("a:b"), "box_threshold"),
+    ],
+    ids=["runner", "command", "engine", "detector"],
+)
+def test_a_users_own_code_counts_with_its_defaults(own: Any, setting: str) -> None:
+    assert setting in plain_fields(own)
 
 
 def run(recipe: str, capsys: pytest.CaptureFixture[str], *words: str) -> list[str]:

@@ -1,0 +1,40 @@
+"""What nodes with detectors need to know of them: their files, and what stands for detections made elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from runners.detectors.base import DetectorSettings
+from runners.detectors.table import find_own
+from rvos.videos import Video
+from rvos_fusion.kinds.base import NodeFile
+from rvos_fusion.kinds.loaded import explain
+from rvos_fusion.kinds.stamps import stamp
+
+
+def detector_files(detector: DetectorSettings) -> Iterator[NodeFile]:
+    """Yield what must be on disk for a detector."""
+    advice = "no such {}; put it there or correct the path"
+    if detector.checkpoint is not None:
+        yield NodeFile(detector.checkpoint, "checkpoint", advice.format("checkpoint"), "checkpoint", detector.detector)
+    if detector.tokenizer is not None:
+        words = advice.format("tokeniser folder")
+        yield NodeFile(detector.tokenizer, "tokeniser", words, "settings", "bert-base-uncased")
+    if detector.is_own:
+        for path in find_own(detector).sources:
+            yield NodeFile(path, "source", "no such file; install it again", "settings")
+    if detector.path is not None:
+        yield NodeFile(detector.path, "detections", advice.format("file of detections"), "results")
+
+
+def explain_detector(detector: DetectorSettings) -> Iterator[str]:
+    """Yield what would keep a detector from being loaded; no weights are read."""
+    from runners.detectors.table import check_detector
+
+    return explain(lambda: check_detector(detector))
+
+
+def stamp_detections(detector: DetectorSettings, video: Video) -> object:
+    """Return, for the fingerprint, what stands for detections that were made elsewhere; None without."""
+    path = detector.path
+    return None if path is None else stamp(path / f"{video.id}.json" if path.is_dir() else path)

@@ -1,1 +1,0 @@
-"""Masks that were made elsewhere."""

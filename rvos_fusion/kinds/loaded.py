@@ -1,0 +1,37 @@
+"""The one network that a worker holds: loaded once for each node, dropped before the next one is loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from rvos.errors import PipelineError
+
+
+class Loaded:
+    """Room for one network; two large ones rarely fit a device."""
+
+    def __init__(self) -> None:
+        self._key: object = None
+        self._value: Any = None
+
+    def get(self, key: object, build: Callable[[], Any]) -> Any:
+        """Return what `build` made for `key`, building it where another key was asked for last."""
+        if self._key != key:
+            # Dropped before the next is built: two large networks rarely fit one device, even for a moment.
+            self._key = self._value = None
+            self._value = build()
+            self._key = key
+        return self._value
+
+
+NETWORK = Loaded()
+"""State of a worker process, by design: tasks come one by one and share nothing else."""
+
+
+def explain(load: Callable[[], object]) -> Iterator[str]:
+    """Yield why something cannot be loaded, where it cannot."""
+    try:
+        load()
+    except PipelineError as error:
+        yield str(error)
