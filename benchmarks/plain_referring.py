@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from benchmarks.plain_networks import torch_alone
 from runners.networks.attention import broadcast_attention, deformable_attention, deformable_transformer
 from runners.networks.backbones.shifted_windows import WindowAttention, WindowBlock
-from runners.networks.backbones.window_order import effective_window, from_windows, to_windows, window_groups
+from runners.networks.backbones.window_order import Sizes, effective_window, to_windows, window_groups
 from runners.networks.parts import pyramid
 from runners.networks.parts.dynamic_masks import split_filters
 from runners.networks.parts.referring import Predictions
@@ -118,6 +118,15 @@ def _attend_windows(self: WindowBlock, x: Tensor) -> Tensor:
     if any(shift):
         x = x.roll(shift, (1, 2, 3))
     return x[:, : sizes[0], : sizes[1], : sizes[2]]
+
+
+def from_windows(x: Tensor, window: Sizes, sizes: Sizes) -> Tensor:
+    """Return the map `(B, T, H, W, C)` of windows `(B, windows, N, C)`."""
+    frames, rows, columns = sizes
+    t, h, w = window
+    # (B, windows, t * h * w, C) -> (B, T/t, H/h, W/w, t, h, w, C) -> (B, T, H, W, C)
+    cut = x.view(len(x), frames // t, rows // h, columns // w, t, h, w, x.shape[-1])
+    return cut.permute(0, 1, 4, 2, 5, 3, 6, 7).reshape(len(x), frames, rows, columns, x.shape[-1])
 
 
 def _attend_in_windows(attention: WindowAttention, windows: Tensor, masks: Tensor | None) -> Tensor:

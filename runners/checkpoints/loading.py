@@ -156,7 +156,9 @@ def match_keys(
         for pattern, replacement in renames:
             target = re.sub(pattern, replacement, target)
         if target in expected:
-            if not _is_alike(value, expected[target]):
+            # Floats of any precision are converted.
+            fits = value.shape == expected[target].shape
+            if not fits or value.is_floating_point() != expected[target].is_floating_point():
                 mismatched.append(f"{name} {_describe(value)}, expected {_describe(expected[target])}")
                 continue
             taken[target] = value
@@ -171,11 +173,6 @@ def match_keys(
     missing = [name for name in expected if name not in taken]
     report = LoadReport(tuple(matched), renamed, tuple(skipped), tuple(missing), tuple(unexpected), tuple(mismatched))
     return taken, report
-
-
-def _is_alike(value: Tensor, expected: Tensor) -> bool:
-    """Tell whether a stored value fits a place in the network; floats of any precision are converted."""
-    return value.shape == expected.shape and value.is_floating_point() == expected.is_floating_point()
 
 
 def _describe(value: Tensor) -> str:

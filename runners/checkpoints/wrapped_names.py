@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 # `torch.compile`; DataParallel, DistributedDataParallel and AveragedModel.
 _WRAPPERS = frozenset({"_orig_mod", "module"})
@@ -19,7 +19,8 @@ def unwrap_names(names: Iterable[str]) -> dict[str, str]:
     split = {name: tuple(name.split(".")) for name in names}
     wrapped: Counter[tuple[str, ...]] = Counter()
     for words in split.values():
-        wrapped.update(words[: place + 1] for place in _find_wrappers(words))
+        # The last word names the parameter itself.
+        wrapped.update(words[: place + 1] for place, word in enumerate(words[:-1]) if word in _WRAPPERS)
     parts = {words[:-1] for words in wrapped}
     sizes: Counter[tuple[str, ...]] = Counter()
     for words in split.values():
@@ -35,11 +36,6 @@ def unwrap_names(names: Iterable[str]) -> dict[str, str]:
         for name, words in split.items()
         if not (words[-1] == _COUNTER and _is_whole((*words[:-1], "module"), wrapped, sizes))
     }
-
-
-def _find_wrappers(words: tuple[str, ...]) -> Iterator[int]:
-    """Yield where a name has a wrapper; its last word names the parameter itself."""
-    return (place for place, word in enumerate(words[:-1]) if word in _WRAPPERS)
 
 
 def _is_whole(wrapper: tuple[str, ...], wrapped: Counter[tuple[str, ...]], sizes: Counter[tuple[str, ...]]) -> bool:

@@ -87,7 +87,11 @@ class ImportedDetections:
             )
 
     def _read(self, rows: Sequence[_Listed], names: Sequence[str], size: tuple[int, int]) -> FrameInstances:
-        own = [one for one in rows if not names or one.category is None or _is_named(one.category, names)]
+        own = [
+            one
+            for one in rows
+            if not names or one.category is None or any(is_category(name, one.category) for name in names)
+        ]
         found = [one for one in (_read_annotation(row, size) for row in own) if one.score >= self._threshold]
         boxes = np.array([one.box for one in found], np.float32).reshape(-1, 4)
         scores = np.array([one.score for one in found], np.float32)
@@ -98,10 +102,6 @@ class ImportedDetections:
             )
         labels = tuple(one.label for one in found)
         return FrameInstances(FrameBoxes(boxes, scores, labels), masks if masks or not found else None)
-
-
-def _is_named(category: str, names: Sequence[str]) -> bool:
-    return any(is_category(name, category) for name in names)
 
 
 def build(settings: DetectorSettings, *, device: torch.device) -> ImportedDetections:

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from runners.base import Precision
 from runners.checkpoints.loading import CheckpointFile, build_network, load_strict, read_checkpoint, read_stated_config
@@ -17,7 +16,7 @@ from runners.networks.text.text_encoder import IGNORED_TEXT_KEYS, TextConfig
 from runners.networks.text.tokenizers import Tokens, fit_tokens
 from runners.networks.text.word_pieces import fit_word_pieces
 from runners.networks.tracklets.config import GroundingConfig
-from runners.networks.tracklets.network import GroundingNetwork, Paths, Slots, Words, video_scores
+from runners.networks.tracklets.network import GroundingNetwork, Paths, Slots, video_scores
 from runners.networks.tracklets.paths import describe_paths
 from runners.passes.adapter import TextReader
 from runners.passes.devices import arithmetic, memory_advice
@@ -78,7 +77,10 @@ class TrackletGrounder:
         with memory_advice(video, advice="raise `frame_stride`"), arithmetic(self._device, self._precision):
             slots = self._encode(video, tracklets)
             # One sentence after the other: in a batch, padding would change the rounding of the others.
-            rows = [self._score(slots, words) for words in self._texts.read(video, expressions)]
+            rows = [
+                video_scores(self.network(slots, words).float(), slots.used)[0]
+                for words in self._texts.read(video, expressions)
+            ]
         found = torch.stack(rows).double().cpu().numpy()
         if not np.isfinite(found).all():
             raise CheckpointError(
@@ -109,9 +111,6 @@ class TrackletGrounder:
             torch.cat([part.valid for part in parts], 1),
             torch.cat([part.used for part in parts], 1),
         )
-
-    def _score(self, slots: Slots, words: Words) -> Tensor:
-        return video_scores(self.network(slots, words).float(), slots.used)[0]
 
 
 def load_grounder(settings: GroundingSettings, *, device: torch.device) -> TrackletGrounder:

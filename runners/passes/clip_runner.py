@@ -124,7 +124,9 @@ class ClipRunner(Adapter[Answer], Generic[Visual]):
     def _run(self, video: Video, expressions: Sequence[Expression], one: Pass) -> list[Answer]:
         """Return logits and scores of every expression in the frames of one pass."""
         sides, view = self.clips, one.view
-        texts = self._texts.read(video, expressions, self._clean_mirrored if view.mirrored else self._clean)
+        texts = self._texts.read(
+            video, expressions, lambda text: self._clean(mirror_words(text) if view.mirrored else text)
+        )
         short_side = view.short_side or sides.short_side
         clip = read_clip(video, one.frames, short_side=short_side, long_side=sides.long_side, smallest=sides.smallest)
         if view.mirrored:
@@ -143,9 +145,6 @@ class ClipRunner(Adapter[Answer], Generic[Visual]):
 
     def _clean(self, text: str) -> str:
         return " ".join(text.lower().split()) if self.clips.lower_case else text
-
-    def _clean_mirrored(self, text: str) -> str:
-        return self._clean(mirror_words(text))
 
 
 def _spread_centre(logits: Tensor, scores: Tensor, n_frames: int) -> Answer:

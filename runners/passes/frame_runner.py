@@ -87,13 +87,11 @@ def _to_sequence(
 def _unite(video: Video, expression: Expression, size: tuple[int, int], track: Sequence[Candidates]) -> MaskSequence:
     """Return the sequence of the unions of each frame's candidates; a frame without any is empty and scores 0."""
     empty = encode(np.zeros((1, *size), bool))[0]
-    runs = tuple(_join(frame.runs, size) if frame.runs else empty for frame in track)
+    runs = tuple(
+        encode(np.any(decode(frame.runs, size), axis=0, keepdims=True))[0] if frame.runs else empty for frame in track
+    )
     scores = np.array([frame.scores.max(initial=0) for frame in track], np.float32)
     return MaskSequence(video.id, expression.id, video.frames, size, runs, scores)
-
-
-def _join(runs: tuple[bytes, ...], size: tuple[int, int]) -> bytes:
-    return encode(np.any(decode(runs, size), axis=0, keepdims=True))[0]
 
 
 @dataclass(frozen=True, slots=True)

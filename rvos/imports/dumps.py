@@ -21,15 +21,13 @@ from rvos.files.atomic import open_regular
 from rvos.files.stored_tensors import StoredTensor
 from rvos.files.tensor_files import read_torch_file
 from rvos.files.trees import is_system_name
+from rvos.imports.soft_masks import THRESHOLDS, keep_maps
 from rvos.imports.source import Source, check_mask_size, find_frame_size
-from rvos.masks.mask_sequences import KeepSoft, MaskSequence, SoftMaps, encode
+from rvos.masks.mask_sequences import KeepSoft, MaskSequence, SoftKind, encode
 from rvos.videos import Expression, Video
 
 DumpValues = Literal["logits", "probabilities"]
 
-# The smallest float32 logit whose float32 sigmoid exceeds 0.5 is the one after this: 1 + exp(-x) rounds to 2 below it.
-_LOGIT_THRESHOLD = np.float32(1.5 * 2**-24)
-_PROBABILITY_THRESHOLD = np.float32(0.5)
 _SOFT_SHRINK = 4
 _LARGEST_SCORE = float(np.finfo(np.float32).max)
 
@@ -92,15 +90,16 @@ class DumpSource(Source):
         runs: list[bytes] = []
         levels: list[NDArray[np.float32]] = []
         is_negative, is_binary = False, True
+        kind: SoftKind = "logit" if self.values == "logits" else "probability"
         for index in range(video.n_frames):
             frame = tensor.read(stream, index).astype(np.float32, copy=False)
             low, high = _check_values(frame, self.values, where=f"{where}, frame {video.frames[index]}")
             is_negative = is_negative or low < 0
             is_binary = is_binary and low >= 0 and bool(np.all((frame == 0) | (frame == high)))
-            threshold = _LOGIT_THRESHOLD if self.values == "logits" else _PROBABILITY_THRESHOLD
-            runs += encode((frame > threshold)[None])
+            runs += encode((frame > THRESHOLDS[kind])[None])
             if self.soft:
-                levels.append(_shrink(frame))
+                shrunk = (max(1, frame.shape[1] // _SOFT_SHRINK), max(1, frame.shape[0] // _SOFT_SHRINK))
+                levels.append(np.asarray(cv2.resize(frame, shrunk, interpolation=cv2.INTER_AREA), np.float32))
         height, width = tensor.shape[1:]
         sequence = MaskSequence(
             video.id,
@@ -110,7 +109,7 @@ class DumpSource(Source):
             tuple(runs),
             scores.astype(np.float32),
             int(np.argmax(scores)),  # before rounding to float32, which could make ties
-            _keep(levels, self.values, self.soft) if levels else None,
+            keep_maps(levels, kind, self.soft),
         )
         return sequence, is_negative or is_binary
 
@@ -121,7 +120,9 @@ def open_dump(path: Path, *, values: DumpValues, soft: KeepSoft = False) -> Dump
     Raises:
         InputError: missing, damaged, wanting to execute code, or a video that several parts hold.
     """
-    files = [path] if not os.path.isdir(path) else _list_parts(path)
+    files = [path]
+    if os.path.isdir(path):
+        files = sorted((file for file in path.glob("*.pth") if not is_system_name(file.name)), key=_natural_key)
     if not files:
         raise InputError(f"{path}: no .pth files in the folder; check the path")
     videos: dict[str, tuple[Path, Mapping[str, Any]]] = {}
@@ -136,11 +137,6 @@ def open_dump(path: Path, *, values: DumpValues, soft: KeepSoft = False) -> Dump
                 raise InputError(f"{file}: video {video} is in {videos[video][0].name} too; keep one")
             videos[video] = (file, entries)
     return DumpSource(path, videos, values, soft)
-
-
-def _list_parts(path: Path) -> list[Path]:
-    found = (file for file in path.glob("*.pth") if not is_system_name(file.name))
-    return sorted(found, key=_natural_key)
 
 
 def _natural_key(path: Path) -> list[tuple[int, str]]:
@@ -192,14 +188,3 @@ def _check_values(frame: NDArray[np.float32], values: DumpValues, *, where: str)
     if values == "probabilities" and (low < 0 or high > 1):
         raise InputError(f"{where}: values from {low:.3g} to {high:.3g} are no probabilities; say `values: logits`")
     return low, high
-
-
-def _shrink(frame: NDArray[np.float32]) -> NDArray[np.float32]:
-    height, width = (max(1, side // _SOFT_SHRINK) for side in frame.shape)
-    return np.asarray(cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA), np.float32)
-
-
-def _keep(frames: Sequence[NDArray[np.float32]], values: DumpValues, soft: KeepSoft) -> SoftMaps | None:
-    if values == "logits":
-        return SoftMaps.keep(np.stack(frames), soft)
-    return SoftMaps.keep(np.stack(frames), soft, low=0.0, high=1.0, kind="probability")

@@ -131,14 +131,10 @@ def _check_frames(arrays: Mapping[str, Array], video: Video, where: str) -> None
         return
     names = arrays["frames"].reshape(-1)
     # Numbers beyond the last code point would break the interpreter when they become text.
-    if names.dtype.kind == "U" and names.itemsize and (_to_numbers(names) > sys.maxunicode).any():
+    if names.dtype.kind == "U" and names.itemsize and (names.view(names.dtype.byteorder + "u4") > sys.maxunicode).any():
         raise InputError(f"{where}: frames: no text; write it again")
     if [str(name) for name in names] != list(video.frames):
         raise InputError(f"{where}: its frames are others than the data set's; write it for these frames")
-
-
-def _to_numbers(text: Array) -> Array:
-    return np.ascontiguousarray(text).view(text.dtype.byteorder + "u4")
 
 
 def _read_masks(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import cv2
@@ -13,7 +14,7 @@ from rvos.files.images import check_area
 from rvos.masks.mask_sequences import KeepSoft, SoftKind, SoftMaps, encode
 
 # The float32 sigmoid exceeds 0.5 for logits above the first number: at it and below, 1 + exp(-x) rounds to 2.
-_THRESHOLDS = {"logit": np.float32(1.5 * 2**-24), "probability": np.float32(0.5)}
+THRESHOLDS = {"logit": np.float32(1.5 * 2**-24), "probability": np.float32(0.5)}
 
 
 @dataclass(slots=True)
@@ -48,17 +49,22 @@ class SoftFrames:
             whole = np.asarray(
                 cv2.resize(values, (self.size[1], self.size[0]), interpolation=cv2.INTER_LINEAR), np.float32
             )
-        self.runs += encode((whole > _THRESHOLDS[self.kind])[None])
+        self.runs += encode((whole > THRESHOLDS[self.kind])[None])
         if self.keep:
             self._maps.append(values)
 
     def maps(self) -> SoftMaps | None:
         """Return what is kept."""
-        if not self.keep:
-            return None
-        if self.kind == "logit":
-            return SoftMaps.keep(np.stack(self._maps), self.keep)
-        return SoftMaps.keep(np.stack(self._maps), self.keep, low=0.0, high=1.0, kind="probability")
+        return keep_maps(self._maps, self.kind, self.keep)
+
+
+def keep_maps(maps: Sequence[NDArray[np.float32]], kind: SoftKind, keep: KeepSoft) -> SoftMaps | None:
+    """Return soft masks `(h, w)` of the frames as they are to be kept; None: not at all."""
+    if not keep:
+        return None
+    if kind == "logit":
+        return SoftMaps.keep(np.stack(maps), keep)
+    return SoftMaps.keep(np.stack(maps), keep, low=0.0, high=1.0, kind="probability")
 
 
 def check_map_size(found: tuple[int, int], frames: tuple[int, int] | None, *, where: str) -> None:

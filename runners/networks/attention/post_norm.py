@@ -57,3 +57,47 @@ class PostNormFeedForward(nn.Module):
         hidden = self.linear2(self.dropout(F.relu(self.linear1(x))))
         out: Tensor = self.norm(x + self.dropout(hidden))
         return out
+
+
+class ClipTransformer(nn.Module):
+    """Layers over the queries of all frames, and queries of the clip that read them; parameter names are official.
+
+    Args:
+        channels, heads, feedforward, dropout: sizes of all layers.
+        encoder_layers: over the queries of frames.
+        decoder_layers: of the queries of the clip.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        *,
+        heads: int,
+        feedforward: int,
+        encoder_layers: int,
+        decoder_layers: int,
+        dropout: float,
+    ) -> None:
+        super().__init__()
+        sizes = (channels, heads, dropout)
+        self.enc_self_attn = nn.ModuleList(SelfAttention(*sizes) for _ in range(encoder_layers))
+        self.enc_ffn = nn.ModuleList(PostNormFeedForward(channels, feedforward, dropout) for _ in range(encoder_layers))
+        self.transformer_cross_attention_layers = nn.ModuleList(CrossAttention(*sizes) for _ in range(decoder_layers))
+        self.transformer_self_attention_layers = nn.ModuleList(SelfAttention(*sizes) for _ in range(decoder_layers))
+        self.transformer_ffn_layers = nn.ModuleList(
+            PostNormFeedForward(channels, feedforward, dropout) for _ in range(decoder_layers)
+        )
+        self.decoder_norm = nn.LayerNorm(channels)
+
+    def read(self, queries: Tensor, position: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+        """Return the queries of the clip `(B, Q, C)` after they have read those of the frames `(B, T * Q, C)`."""
+        for cross, own, feed_forward in zip(
+            self.transformer_cross_attention_layers,
+            self.transformer_self_attention_layers,
+            self.transformer_ffn_layers,
+            strict=True,
+        ):
+            # Cross attention before self attention.
+            queries = feed_forward(own(cross(queries, position, keys, values), position))
+        result: Tensor = self.decoder_norm(queries)
+        return result

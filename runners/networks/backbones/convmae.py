@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from runners.networks.attention.grid_attention import GridAttention, attend_in_windows
 from runners.networks.backbones.convnext import ChannelNorm
 from runners.networks.backbones.drop_path import DropPath, linear_rates
 from runners.networks.backbones.shifted_windows import Mlp
-from runners.networks.backbones.window_order import from_windows, to_windows
 
 WINDOW = 14
 # 640 pixels, the largest side in training, at stride 16.
@@ -73,50 +73,6 @@ class ConvBlock(nn.Module):
         return out
 
 
-def relative_rows(table: Tensor, size: int) -> Tensor:
-    """Return the rows of a relative-position table for every pair of places of an axis, `(size, size, C)`."""
-    # Rows and columns are resized each for itself, to exactly the pairs that this map has.
-    if len(table) != 2 * size - 1:
-        resized = F.interpolate(table.T[None].float(), size=2 * size - 1, mode="linear", align_corners=False)
-        table = resized[0].T.to(table.dtype)
-    place = torch.arange(size, device=table.device)
-    return table[place[:, None] - place[None, :] + size - 1]
-
-
-class GridAttention(nn.Module):
-    """Attention over a grid of tokens, biased by query and relative row and column.
-
-    Args:
-        table_size: side of the grid that the position tables are stored for.
-    """
-
-    def __init__(self, channels: int, heads: int, table_size: int) -> None:
-        super().__init__()
-        self.heads = heads
-        width = channels // heads
-        self.rel_pos_h = nn.Parameter(torch.zeros(2 * table_size - 1, width))
-        self.rel_pos_w = nn.Parameter(torch.zeros(2 * table_size - 1, width))
-        self.qkv = nn.Linear(channels, 3 * channels)
-        self.proj = nn.Linear(channels, channels)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the grid `(N, h, w, C)`."""
-        n, height, width, channels = x.shape
-        qkv = self.qkv(x).view(n, height * width, 3, self.heads, channels // self.heads)
-        # (N, h * w, 3, heads, c) -> three times (N, heads, h * w, c)
-        query, key, value = qkv.permute(2, 0, 3, 1, 4)
-        grid = query.reshape(n, self.heads, height, width, -1)
-        # With the query before its scaling, while attention itself scales it: (N, heads, h, w, h) and (N, heads, h, w,
-        # w)
-        rows = torch.einsum("nhijc,ikc->nhijk", grid, relative_rows(self.rel_pos_h, height))
-        columns = torch.einsum("nhijc,jkc->nhijk", grid, relative_rows(self.rel_pos_w, width))
-        # (N, heads, h, w, h, w) -> (N, heads, h * w, h * w)
-        bias = (rows[..., :, None] + columns[..., None, :]).flatten(4).flatten(2, 3)
-        out = F.scaled_dot_product_attention(query, key, value, attn_mask=bias)
-        projected: Tensor = self.proj(out.transpose(1, 2).reshape(n, height, width, channels))
-        return projected
-
-
 class GridBlock(nn.Module):
     """Pre-norm transformer block, in windows of 14x14 tokens or over the whole map."""
 
@@ -132,18 +88,9 @@ class GridBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return the map `(N, h, w, C)`."""
         normed = self.norm1(x)
-        x = x + self.drop_path(self._attend_in_windows(normed) if self.windowed else self.attn(normed))
+        x = x + self.drop_path(attend_in_windows(self.attn, normed, WINDOW) if self.windowed else self.attn(normed))
         out: Tensor = x + self.drop_path(self.mlp(self.norm2(x)))
         return out
-
-    def _attend_in_windows(self, x: Tensor) -> Tensor:
-        n, height, width, channels = x.shape
-        # Padded tokens are ordinary keys, as in Swin: (N, h, w, C) -> (N, 1, h', w', C), a time axis of one
-        padded = F.pad(x, (0, 0, 0, -width % WINDOW, 0, -height % WINDOW))[:, None]
-        sizes = (1, padded.shape[2], padded.shape[3])
-        windows = to_windows(padded, (1, WINDOW, WINDOW)).reshape(-1, WINDOW, WINDOW, channels)
-        out = self.attn(windows).reshape(n, -1, WINDOW * WINDOW, channels)
-        return from_windows(out, (1, WINDOW, WINDOW), sizes)[:, 0, :height, :width]
 
 
 class ConvMae(nn.Module):

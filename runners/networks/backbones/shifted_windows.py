@@ -5,6 +5,8 @@ Source: backbones.md, sections 1.2, 1.3 and 2.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -126,6 +128,28 @@ class WindowBlock(nn.Module):
         # (B, T, H, W, C) -> (B, L, C) -> back
         attended: Tensor = self.attn(x.flatten(1, 3), order)
         return attended.view_as(x)
+
+
+def build_blocks(
+    channels: int, heads: int, rates: Sequence[float], *, window: Sizes, shift: Sizes, shrinks: bool
+) -> nn.ModuleList:
+    """Return the blocks of one resolution; every second one is shifted.
+
+    Args:
+        rates: of stochastic depth, one a block.
+        window, shift, shrinks: as of a block.
+    """
+    return nn.ModuleList(
+        WindowBlock(
+            channels,
+            heads,
+            window=window,
+            shift=shift if index % 2 else (0, 0, 0),
+            shrinks=shrinks,
+            drop_path=rate,
+        )
+        for index, rate in enumerate(rates)
+    )
 
 
 class PatchMerging(nn.Module):

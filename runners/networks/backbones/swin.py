@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from runners.networks.backbones.drop_path import linear_rates
-from runners.networks.backbones.shifted_windows import PatchMerging, WindowBlock, pad_to_patches, start_linear
+from runners.networks.backbones.shifted_windows import PatchMerging, build_blocks, pad_to_patches, start_linear
 
 PATCH = 4
 # The time axis of the shared block has length 1 here: windows and shifts are those of the two-dimensional network.
@@ -39,18 +39,8 @@ class SwinStage(nn.Module):
 
     def __init__(self, channels: int, heads: int, rates: Sequence[float], *, merges: bool) -> None:
         super().__init__()
-        self.blocks = nn.ModuleList(
-            WindowBlock(
-                channels,
-                heads,
-                window=WINDOW,
-                shift=SHIFT if index % 2 else (0, 0, 0),
-                # Windows stay 7x7 and odd blocks stay shifted even where the map is smaller.
-                shrinks=False,
-                drop_path=rate,
-            )
-            for index, rate in enumerate(rates)
-        )
+        # Windows stay 7x7 and odd blocks stay shifted even where the map is smaller.
+        self.blocks = build_blocks(channels, heads, rates, window=WINDOW, shift=SHIFT, shrinks=False)
         self.downsample: nn.Module = PatchMerging(channels) if merges else nn.Identity()
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:

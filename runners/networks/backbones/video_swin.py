@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from runners.networks.backbones.drop_path import linear_rates
-from runners.networks.backbones.shifted_windows import PatchMerging, WindowBlock, pad_to_patches, start_linear
+from runners.networks.backbones.shifted_windows import PatchMerging, build_blocks, pad_to_patches, start_linear
 
 PATCH = 4
 # Eight frames from the first of the clip on: another cut of a video into clips gives other features.
@@ -40,17 +40,7 @@ class VideoStage(nn.Module):
 
     def __init__(self, channels: int, heads: int, rates: Sequence[float]) -> None:
         super().__init__()
-        self.blocks = nn.ModuleList(
-            WindowBlock(
-                channels,
-                heads,
-                window=WINDOW,
-                shift=SHIFT if index % 2 else (0, 0, 0),
-                shrinks=True,
-                drop_path=rate,
-            )
-            for index, rate in enumerate(rates)
-        )
+        self.blocks = build_blocks(channels, heads, rates, window=WINDOW, shift=SHIFT, shrinks=True)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the map `(B, T, H, W, C)`."""

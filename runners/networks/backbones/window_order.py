@@ -96,15 +96,6 @@ def to_windows(x: Tensor, window: Sizes) -> Tensor:
     return cut.permute(0, 1, 3, 5, 2, 4, 6, 7).reshape(batch, -1, t * h * w, channels)
 
 
-def from_windows(x: Tensor, window: Sizes, sizes: Sizes) -> Tensor:
-    """Return the map `(B, T, H, W, C)` of windows `(B, windows, N, C)`."""
-    frames, rows, columns = sizes
-    t, h, w = window
-    # (B, windows, t * h * w, C) -> (B, T/t, H/h, W/w, t, h, w, C) -> (B, T, H, W, C)
-    cut = x.view(len(x), frames // t, rows // h, columns // w, t, h, w, x.shape[-1])
-    return cut.permute(0, 1, 4, 2, 5, 3, 6, 7).reshape(len(x), frames, rows, columns, x.shape[-1])
-
-
 def window_groups(sizes: Sizes, window: Sizes, shift: Sizes) -> list[tuple[Tensor, Tensor]]:
     """Return the windows of a rolled map, grouped by the pairs of tokens that may not attend to each other.
 

@@ -178,7 +178,7 @@ class CrossModalPyramid(nn.Module):
             self.add_module(f"layer_{stage}", NormedConv(channels, channels, 3))
         self.mask_features = nn.Conv2d(channels, mask_channels, 3, padding=1)
         nn.init.kaiming_uniform_(self.mask_features.weight, a=1)
-        nn.init.zeros_(_bias_of(self.mask_features))
+        nn.init.zeros_(self.mask_features.get_parameter("bias"))
         for parameter in (
             p for block in self.children() if isinstance(block, CrossModalBlock) for p in block.parameters()
         ):
@@ -237,8 +237,3 @@ class CrossModalPyramid(nn.Module):
         if above is not None:
             lateral = lateral + F.interpolate(above, size=(lateral.shape[-2], lateral.shape[-1]), mode="nearest")
         return torch.relu(self.get_submodule(f"layer_{stage}")(lateral))
-
-
-def _bias_of(layer: nn.Conv2d) -> Tensor:
-    assert layer.bias is not None
-    return layer.bias

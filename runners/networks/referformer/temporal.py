@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from runners.networks.attention.broadcast_attention import attend
-from runners.networks.attention.post_norm import CrossAttention, PostNormFeedForward, SelfAttention
+from runners.networks.attention.post_norm import ClipTransformer
 
 # The additive mask of shifted windows; finite, so that padded queries keep a harmless row.
 _FORBIDDEN = -1000.0
@@ -61,43 +61,39 @@ class MultiScaleAggregation(nn.Module):
         return words
 
 
-class TemporalInteraction(nn.Module):
+class TemporalInteraction(ClipTransformer):
     """The queries of all frames, mixed in windows of time, then read by queries of the whole clip.
+
+    At evaluation the windows of every second encoder layer are shifted by half.
 
     Args:
         frame_queries: of each frame.
         queries: of the clip.
         window: frames of a window.
-        shifted_layers: encoder layers whose windows are shifted by half at evaluation: every second one.
     """
 
     def __init__(
         self,
-        channels: int = 256,
+        channels: int,
         *,
-        heads: int = 8,
-        feedforward: int = 2048,
-        frame_queries: int = 5,
-        queries: int = 5,
-        window: int = 4,
-        encoder_layers: int = 3,
-        decoder_layers: int = 3,
-        dropout: float = 0.2,
+        heads: int,
+        feedforward: int,
+        frame_queries: int,
+        queries: int,
+        window: int,
+        encoder_layers: int,
+        decoder_layers: int,
+        dropout: float,
     ) -> None:
-        super().__init__()
+        super().__init__(
+            channels,
+            heads=heads,
+            feedforward=feedforward,
+            encoder_layers=encoder_layers,
+            decoder_layers=decoder_layers,
+            dropout=dropout,
+        )
         self.window = window
-        self.enc_self_attn = nn.ModuleList(SelfAttention(channels, heads, dropout) for _ in range(encoder_layers))
-        self.enc_ffn = nn.ModuleList(PostNormFeedForward(channels, feedforward, dropout) for _ in range(encoder_layers))
-        self.transformer_cross_attention_layers = nn.ModuleList(
-            CrossAttention(channels, heads, dropout) for _ in range(decoder_layers)
-        )
-        self.transformer_self_attention_layers = nn.ModuleList(
-            SelfAttention(channels, heads, dropout) for _ in range(decoder_layers)
-        )
-        self.transformer_ffn_layers = nn.ModuleList(
-            PostNormFeedForward(channels, feedforward, dropout) for _ in range(decoder_layers)
-        )
-        self.decoder_norm = nn.LayerNorm(channels)
         self.query_embed = nn.Embedding(queries, channels)
         self.query_feat = nn.Embedding(queries, channels)
         self.fq_pos = nn.Embedding(frame_queries, channels)
@@ -119,16 +115,7 @@ class TemporalInteraction(nn.Module):
         key = memory + self.fq_pos.weight.repeat(states.shape[1], 1)
         x = self.query_feat.weight.expand(len(states), -1, -1)
         position = self.query_embed.weight.expand(len(states), -1, -1)
-        for cross, own, ffn in zip(
-            self.transformer_cross_attention_layers,
-            self.transformer_self_attention_layers,
-            self.transformer_ffn_layers,
-            strict=True,
-        ):
-            # Cross attention before self attention.
-            x = ffn(own(cross(x, position, key, memory), position))
-        out: Tensor = self.decoder_norm(x)
-        return out
+        return self.read(x, position, key, memory)
 
     def _encode(self, states: Tensor, *, shifts: bool) -> Tensor:
         """Return the states `(B, T, Q, C)` after the windowed layers."""

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from runners.networks.attention.post_norm import CrossAttention, PostNormFeedForward, SelfAttention
+from runners.networks.attention.post_norm import ClipTransformer
 
 
-class ObjectClusters(nn.Module):
+class ObjectClusters(ClipTransformer):
     """Video Object Cluster (VOC); it has no notion of time: the frames may come in any order.
 
     Args:
-        channels, heads, feedforward, dropout: sizes of all layers.
-        encoder_layers: over the T * Q frame queries.
-        decoder_layers: of the video queries.
         queries: Q, of a frame and of the video alike.
 
     Source: soc.md, section 2.5.
@@ -30,16 +27,14 @@ class ObjectClusters(nn.Module):
         queries: int,
         dropout: float,
     ) -> None:
-        super().__init__()
-        sizes = (channels, heads, dropout)
-        self.enc_self_attn = nn.ModuleList(SelfAttention(*sizes) for _ in range(encoder_layers))
-        self.enc_ffn = nn.ModuleList(PostNormFeedForward(channels, feedforward, dropout) for _ in range(encoder_layers))
-        self.transformer_cross_attention_layers = nn.ModuleList(CrossAttention(*sizes) for _ in range(decoder_layers))
-        self.transformer_self_attention_layers = nn.ModuleList(SelfAttention(*sizes) for _ in range(decoder_layers))
-        self.transformer_ffn_layers = nn.ModuleList(
-            PostNormFeedForward(channels, feedforward, dropout) for _ in range(decoder_layers)
+        super().__init__(
+            channels,
+            heads=heads,
+            feedforward=feedforward,
+            encoder_layers=encoder_layers,
+            decoder_layers=decoder_layers,
+            dropout=dropout,
         )
-        self.decoder_norm = nn.LayerNorm(channels)
         self.fq_pos = nn.Embedding(queries, channels)
         self.query_embed = nn.Embedding(queries, channels)
         self.reset_parameters()
@@ -69,13 +64,4 @@ class ObjectClusters(nn.Module):
         position = self.query_embed.weight
         # (B, C) -> (B, Q, C): slots start alike, `query_embed` tells them apart
         queries = sentence[:, None].expand(-1, len(position), -1)
-        for cross, mix, feed_forward in zip(
-            self.transformer_cross_attention_layers,
-            self.transformer_self_attention_layers,
-            self.transformer_ffn_layers,
-            strict=True,
-        ):
-            # Cross attention before self attention.
-            queries = feed_forward(mix(cross(queries, position, keys, tokens), position))
-        result: Tensor = self.decoder_norm(queries)
-        return result
+        return self.read(queries, position, keys, tokens)

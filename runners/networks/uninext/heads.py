@@ -52,20 +52,6 @@ class ProposalScore(nn.Module):
         return scores
 
 
-class SentenceEmbedding(nn.Module):
-    """The content of denoising queries: a projected, normalised sentence vector. Used in training only."""
-
-    def __init__(self, text_width: int, width: int) -> None:
-        super().__init__()
-        self.fc = nn.Linear(text_width, width)
-        self.layer_norm = nn.LayerNorm(width, eps=1e-12)
-
-    def forward(self, sentence: Tensor) -> Tensor:
-        """Return `(N, C)` for sentence vectors `(N, D)`."""
-        result: Tensor = self.layer_norm(self.fc(sentence))
-        return result
-
-
 def build_iou_head(width: int) -> nn.Linear:
     """Return the head that predicts, as a logit, the IoU of a query's box."""
     head = nn.Linear(width, 1)

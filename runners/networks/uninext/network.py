@@ -12,10 +12,11 @@ from torch import Tensor, nn
 from runners.networks.attention.deformable_transformer import Memory
 from runners.networks.parts.heads import Perceptron
 from runners.networks.text.bert import Text, TextEncoder
+from runners.networks.text.text_encoder import Resizer
 from runners.networks.uninext.association import AssociationHead
 from runners.networks.uninext.config import UninextConfig
 from runners.networks.uninext.denoising import DenoisingQueries
-from runners.networks.uninext.heads import LanguageMatch, ProposalScore, SentenceEmbedding, build_iou_head
+from runners.networks.uninext.heads import LanguageMatch, ProposalScore, build_iou_head
 from runners.networks.uninext.masks import MaskFeatures, build_controller, double_aligned, paint
 from runners.networks.uninext.proposals import Proposals, pick
 from runners.networks.uninext.transformer import Decoded, Transformer
@@ -182,7 +183,8 @@ class Segmenter(nn.Module):
         if config.association_layers:
             self.reid_embed_head = AssociationHead(config)
         if auxiliary:
-            self.resizer = SentenceEmbedding(config.text.width, config.width)
+            # The content of denoising queries.
+            self.resizer = Resizer(config.text.width, config.width, 0.0)
 
 
 class Uninext(nn.Module):

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from runners.networks.attention.positions import sine_encoding_2d
 from runners.networks.backbones.resnet import ResNet
+from runners.networks.backbones.table import resize_mask
 from runners.networks.uninext.config import (
     N_LEVELS,
     BackboneSizes,
@@ -113,12 +113,8 @@ def level_masks(padding: Tensor, shapes: tuple[tuple[int, int], ...]) -> list[Te
 
     Source: uninext.md, section 4.
     """
-
-    def shrink(mask: Tensor, shape: tuple[int, int]) -> Tensor:
-        return F.interpolate(mask[:, None].float(), size=shape, mode="nearest")[:, 0] > 0
-
-    masks = [shrink(padding, shape) for shape in shapes[: N_LEVELS - 1]]
-    return [*masks, shrink(masks[0], shapes[-1])]
+    masks = [resize_mask(padding, shape) for shape in shapes[: N_LEVELS - 1]]
+    return [*masks, resize_mask(masks[0], shapes[-1])]
 
 
 def gather_levels(maps: list[Tensor], padding: Tensor, sizes: Tensor, level_embedding: Tensor) -> Visual:

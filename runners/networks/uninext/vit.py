@@ -6,94 +6,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from runners.networks.attention.grid_attention import GridAttention, attend_in_windows
+from runners.networks.backbones.shifted_windows import Mlp
 from runners.networks.uninext.config import VitSizes
 
 _EPS = 1e-6
-
-
-def resize_relative(table: Tensor, side: int) -> Tensor:
-    """Return the rows of a relative table for a grid side of `side` tokens, `(2 * side - 1, C)`.
-
-    A table of another length is interpolated linearly along its length.
-    """
-    length = 2 * side - 1
-    if table.shape[0] == length:
-        return table
-    # Rows and columns are resized each for itself.
-    return F.interpolate(table.T[None], size=length, mode="linear", align_corners=False)[0].T
-
-
-def pairwise_rows(table: Tensor, side: int) -> Tensor:
-    """Return row `a - b + side - 1` of the resized table for all positions a and b, `(side, side, C)`."""
-    position = torch.arange(side, device=table.device)
-    return resize_relative(table, side)[position[:, None] - position[None, :] + side - 1]
-
-
-class RelativeAttention(nn.Module):
-    """Multi-head attention on a grid of tokens with scores for row and column distances.
-
-    Source: uninext_backbones.md, section 3; the distance terms use the unscaled queries.
-    """
-
-    def __init__(self, width: int, heads: int, grid: int) -> None:
-        super().__init__()
-        self.heads = heads
-        self.qkv = nn.Linear(width, 3 * width)
-        self.proj = nn.Linear(width, width)
-        self.rel_pos_h = nn.Parameter(torch.zeros(2 * grid - 1, width // heads))
-        self.rel_pos_w = nn.Parameter(torch.zeros(2 * grid - 1, width // heads))
-
-    def forward(self, tokens: Tensor) -> Tensor:
-        """Return attended tokens of the same shape, (N, h, w, C)."""
-        batch, height, width, channels = tokens.shape
-        # (N, h * w, 3, heads, c) -> three times (N, heads, h * w, c)
-        qkv = self.qkv(tokens).view(batch, height * width, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
-        query, key, value = qkv.unbind(0)
-        scores = self._distances(query, height, width)
-        attended = F.scaled_dot_product_attention(query, key, value, attn_mask=scores)
-        joined = attended.transpose(1, 2).reshape(batch, height, width, channels)
-        result: Tensor = self.proj(joined)
-        return result
-
-    def _distances(self, query: Tensor, height: int, width: int) -> Tensor:
-        """Return the distance scores of queries `(N, heads, h*w, c)`: `(N, heads, h*w, h*w)`."""
-        grid = torch.unflatten(query, 2, (height, width))
-        # Unscaled queries, while the attention scales its own: (N, heads, h, w, h) and (N, heads, h, w, w)
-        rows = torch.einsum("nahwc,hkc->nahwk", grid, pairwise_rows(self.rel_pos_h, height))
-        columns = torch.einsum("nahwc,wkc->nahwk", grid, pairwise_rows(self.rel_pos_w, width))
-        # (N, heads, h, w, h, w) -> (N, heads, h * w, h * w)
-        return (rows[..., :, None] + columns[..., None, :]).flatten(4, 5).flatten(2, 3)
-
-
-def to_windows(tokens: Tensor, side: int) -> Tensor:
-    """Return non-overlapping windows, row by row: `(N * windows, side, side, C)`; zeros fill the rest."""
-    batch, height, width, channels = tokens.shape
-    # Filled after the norm; the filling is attended to like any token.
-    padded = F.pad(tokens, (0, 0, 0, -width % side, 0, -height % side))
-    cells = padded.view(batch, padded.shape[1] // side, side, padded.shape[2] // side, side, channels)
-    return cells.transpose(2, 3).reshape(-1, side, side, channels)
-
-
-def from_windows(windows: Tensor, height: int, width: int) -> Tensor:
-    """Return the tokens `(N, height, width, C)` of `to_windows`, its filling cut off."""
-    side = windows.shape[1]
-    rows, columns = -(-height // side), -(-width // side)
-    cells = windows.view(-1, rows, columns, side, side, windows.shape[-1]).transpose(2, 3)
-    return cells.reshape(-1, rows * side, columns * side, windows.shape[-1])[:, :height, :width]
-
-
-class Perceptron(nn.Module):
-    """Two linear layers with erf GELU."""
-
-    def __init__(self, width: int, inner: int) -> None:
-        super().__init__()
-        self.fc1 = nn.Linear(width, inner)
-        self.fc2 = nn.Linear(inner, width)
-
-    def forward(self, tokens: Tensor) -> Tensor:
-        """Return tokens of the same shape."""
-        result: Tensor = self.fc2(F.gelu(self.fc1(tokens)))
-        return result
 
 
 class Block(nn.Module):
@@ -107,21 +24,16 @@ class Block(nn.Module):
         super().__init__()
         self.window = window
         self.norm1 = nn.LayerNorm(sizes.width, eps=_EPS)
-        self.attn = RelativeAttention(sizes.width, sizes.heads, window or sizes.relative_grid)
+        self.attn = GridAttention(sizes.width, sizes.heads, window or sizes.relative_grid)
         self.norm2 = nn.LayerNorm(sizes.width, eps=_EPS)
-        self.mlp = Perceptron(sizes.width, sizes.mlp_ratio * sizes.width)
+        self.mlp = Mlp(sizes.width, sizes.mlp_ratio * sizes.width)
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Return tokens of the same shape, (N, h, w, C)."""
-        tokens = tokens + self._attend(self.norm1(tokens))
+        normed = self.norm1(tokens)
+        tokens = tokens + (attend_in_windows(self.attn, normed, self.window) if self.window else self.attn(normed))
         result: Tensor = tokens + self.mlp(self.norm2(tokens))
         return result
-
-    def _attend(self, tokens: Tensor) -> Tensor:
-        if not self.window:
-            attended: Tensor = self.attn(tokens)
-            return attended
-        return from_windows(self.attn(to_windows(tokens, self.window)), *tokens.shape[1:3])
 
 
 class PatchEmbedding(nn.Module):

@@ -30,6 +30,7 @@ from rvos_fusion.training.data.targets import ClipTargets
 Inputs = Mapping[str, Tensor]
 _CRITERION_LIMIT = 1e-5
 _PADDED_TO = 32
+_WIDTH = 256
 
 
 def run(case: Case, checkpoint: Path) -> Results:
@@ -70,7 +71,7 @@ def run_backbone(config: Mapping[str, Any], inputs: Inputs, checkpoint: Path) ->
 def run_text_encoder(config: Mapping[str, Any], inputs: Inputs, checkpoint: Path) -> Arrays:
     """Return words, sentence and what RoBERTa gives."""
     sizes = TextConfig()
-    encoder, resizer = build_roberta(sizes), Resizer(sizes.hidden, 256)
+    encoder, resizer = build_roberta(sizes), Resizer(sizes.hidden, _WIDTH)
     _load(checkpoint, {"text_encoder": encoder, "resizer": resizer})
     ids, mask = inputs["input_ids"], inputs["attention_mask"]
     text = encode_text(encoder, resizer, ids, mask)
@@ -148,6 +149,7 @@ def run_dynamic_masks(config: Mapping[str, Any], inputs: Inputs, checkpoint: Pat
 def run_interaction(config: Mapping[str, Any], inputs: Inputs, checkpoint: Path) -> Arrays:
     """Return MTI's queries for clips of several lengths, and for the layers of a training step."""
     interaction = TemporalInteraction(
+        _WIDTH,
         heads=config["nheads"],
         feedforward=config["dim_feedforward"],
         frame_queries=config.get("num_frame_queries", config["num_queries"]),
@@ -155,6 +157,7 @@ def run_interaction(config: Mapping[str, Any], inputs: Inputs, checkpoint: Path)
         window=config["window_size"],
         encoder_layers=config["enc_layers"],
         decoder_layers=config["dec_layers"],
+        dropout=0.0,
     )
     _load(checkpoint, {"mti": interaction})
     arrays: Arrays = {}

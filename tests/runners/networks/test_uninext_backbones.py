@@ -8,10 +8,11 @@ import pytest
 import torch
 from torch import nn
 
+from runners.networks.attention.grid_attention import GridAttention, attend_in_windows, resize_relative
 from runners.networks.uninext.config import ConvNextSizes, ResNetSizes, VitSizes
 from runners.networks.uninext.convnext import ChannelNorm, ConvNext
 from runners.networks.uninext.visual import build_backbone, level_masks
-from runners.networks.uninext.vit import RelativeAttention, Vit, from_windows, resize_relative, to_windows
+from runners.networks.uninext.vit import Vit
 
 SMALL_VIT = VitSizes(width=16, depth=3, heads=2, mlp_ratio=2, patch=4, window=3, windowed=(0,), pretrain_grid=4)
 
@@ -59,12 +60,20 @@ def test_maps_have_the_stated_channels_and_sizes(
 
 def test_windows_are_cut_row_by_row_and_put_back() -> None:
     tokens = torch.arange(2 * 4 * 5, dtype=torch.float32).view(2, 4, 5, 1)
-    windows = to_windows(tokens, 3)
+    seen: list[torch.Tensor] = []
+
+    class Unchanged(nn.Module):
+        def forward(self, windows: torch.Tensor) -> torch.Tensor:
+            seen.append(windows)
+            return windows
+
+    found = attend_in_windows(Unchanged(), tokens, 3)
+    (windows,) = seen
     assert windows.shape == (2 * 2 * 2, 3, 3, 1)
     assert windows[1, :, :, 0].tolist() == [[3, 4, 0], [8, 9, 0], [13, 14, 0]]
     assert windows[2, 0, :, 0].tolist() == [15, 16, 17]
     assert windows[2, 1].abs().sum() == 0
-    torch.testing.assert_close(from_windows(windows, 4, 5), tokens)
+    torch.testing.assert_close(found, tokens)
 
 
 def test_relative_tables_are_resized_only_if_they_must() -> None:
@@ -77,7 +86,7 @@ def test_relative_tables_are_resized_only_if_they_must() -> None:
 def test_attention_adds_distance_scores_of_the_unscaled_query() -> None:
     torch.manual_seed(1)
     height, width, heads, channels = 2, 3, 2, 8
-    layer = RelativeAttention(channels, heads, 3)
+    layer = GridAttention(channels, heads, 3)
     with torch.no_grad():
         layer.rel_pos_h.normal_()
         layer.rel_pos_w.normal_()
