@@ -16,10 +16,11 @@ from rvos.evaluation.results import ExpressionScore
 from rvos.formats import Dataset, find_format, open_evaluator
 from rvos.videos import Video
 from rvos_fusion.report.collect import VideoJob, collect_video
-from rvos_fusion.report.content import Curve, ExpressionRow, GroupRow, Ladder, Report, ReportNode, VideoRow
+from rvos_fusion.report.content import ExpressionRow, GroupRow, Ladder, Report, ReportNode, VideoRow
 from rvos_fusion.report.page import clear_files, name_files, write_page, write_video
 from rvos_fusion.report.scores import collect_curves, collect_ladder, make_ladder
-from rvos_fusion.report.sides import FolderSide, PlanSide, Side
+from rvos_fusion.report.sides import PlanSide, Side
+from rvos_fusion.scores.curves import Curve
 from rvos_fusion.scores.tables import make_table
 
 LONGEST_SIDE = 480
@@ -65,7 +66,7 @@ def write_report(
     dataset: Dataset,
     videos: Sequence[Video],
     *,
-    sides: Sequence[PlanSide | FolderSide],
+    sides: Sequence[Side],
     settings: ReportSettings,
 ) -> Report:
     """Write the page and its folder of files; return the index.
@@ -200,7 +201,7 @@ def _score(
     for side in sides:
         if not isinstance(side, PlanSide):
             continue
-        prefix = f"{side.name}/" if side.name else ""
+        prefix = side.prefix
         known = {p.video.id: {name.removeprefix(prefix): own for name, own in p.scores.items()} for p in parts}
         names = settings.ladder if side is sides[0] else ()
         rows = collect_ladder(side.results, dataset, videos, names, known=known, jobs=settings.jobs)

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from rvos_fusion.scores.curves import Curve
+
 NodeState = Literal["done", "reused", "failed", "missing"]
 NodeContent = Literal["masks", "tracklets", "other"]
 
@@ -67,29 +69,6 @@ class Ladder:
 
     title: str
     rows: tuple[LadderRow, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Series:
-    """One line of a curve: labels of what was set, and the scores in per cent."""
-
-    name: str
-    points: tuple[tuple[str, float], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Curve:
-    """What other settings of a node would score.
-
-    Args:
-        setting: what is swept, in words.
-        used: the recipe's own setting in words.
-    """
-
-    node: str
-    setting: str
-    series: tuple[Series, ...]
-    used: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, runtime_checkable
 
@@ -33,9 +34,13 @@ class ChoosesTracklets(Protocol):
         """Return how it scored those of a task's video; None where nothing is known of it."""
 
 
-class VideoSide(Protocol):
-    """The results of one video on one side; small enough to be sent to another process. Names start with the side's."""
+class VideoSide(ABC):
+    """The results of one video on one side; small enough to be sent to another process.
 
+    Names start with the side's. What a side does not know is empty.
+    """
+
+    @abstractmethod
     def sequences(self) -> dict[str, Sequences]:
         """Return the masks of every stored node by expression.
 
@@ -43,50 +48,67 @@ class VideoSide(Protocol):
             StoreError: a stored result is damaged.
         """
 
-    def members(self) -> tuple[str, ...]:
-        """Return the nodes that read no others."""
-
+    @abstractmethod
     def tracklets(self) -> dict[str, tuple[Tracklet, ...]]:
         """Return the instances of every node that stores some."""
 
+    def members(self) -> tuple[str, ...]:
+        """Return the nodes that read no others."""
+        return ()
+
     def groups(self) -> dict[str, tuple[Group, ...]]:
         """Return the groups of every stored node that has some."""
+        return {}
 
     def groundings(self) -> dict[str, Grounding]:
         """Return how nodes scored tracklets, as far as that was written down."""
+        return {}
 
     def refinements(self) -> dict[str, dict[str, dict[str, Any]]]:
         """Return the record of every refining node by expression; it is counted again from what is stored."""
+        return {}
 
 
-class Side(Protocol):
-    """One side of a report."""
+@dataclass(frozen=True)
+class Side(ABC):
+    """One side of a report.
+
+    Args:
+        name: what its nodes' names start with; empty where there is no other side.
+    """
+
+    name: str
 
     @property
-    def name(self) -> str:
-        """What its nodes' names start with; empty where there is no other side."""
+    def prefix(self) -> str:
+        """Stands before the names of its nodes."""
+        return f"{self.name}/" if self.name else ""
 
+    @abstractmethod
     def nodes(self) -> tuple[ReportNode, ...]:
         """Return the graph; a node is done when every video is stored."""
 
+    @abstractmethod
     def of_video(self, video: str) -> VideoSide:
         """Return the results of a video."""
 
-    def count_votes(self, node: str, sizes: Sequence[int]) -> tuple[tuple[int, int, int], ...]:
-        """Return for groups of these sizes: expressions, votes it has, votes that keep a pixel; none without votes."""
-
-    def final(self) -> str | None:
-        """Return the node that the recipe submits, where it is known and stores masks."""
-
+    @abstractmethod
     def advice(self) -> str:
         """Return what to do where nothing is stored."""
 
+    def count_votes(self, node: str, sizes: Sequence[int]) -> tuple[tuple[int, int, int], ...]:
+        """Return for groups of these sizes: expressions, votes it has, votes that keep a pixel; none without votes."""
+        return ()
 
-@dataclass(frozen=True, slots=True)
-class PlanSide:
-    """Results of a plan, of its settings alone; `name` is empty where there is no other side."""
+    def final(self) -> str | None:
+        """Return the node that the recipe submits, where it is known and stores masks."""
+        return None
 
-    name: str
+
+@dataclass(frozen=True)
+class PlanSide(Side):
+    """Results of a plan, of its settings alone."""
+
     results: Results
 
     def nodes(self) -> tuple[ReportNode, ...]:
@@ -94,9 +116,9 @@ class PlanSide:
         seconds = read_seconds(self.results.plan.recipe.workspace)
         return tuple(self._describe(node, seconds.get(node.name)) for node in self.results.plan.nodes)
 
-    def of_video(self, video: str) -> PlanVideo:
+    def of_video(self, video: str) -> VideoSide:
         """See `Side`."""
-        return PlanVideo(_prefix(self.name), self.results.tasks(video), self.results.of_video(video))
+        return PlanVideo(self.prefix, self.results.tasks(video), self.results.of_video(video))
 
     def advice(self) -> str:
         """See `Side`."""
@@ -104,7 +126,7 @@ class PlanSide:
 
     def count_votes(self, node: str, sizes: Sequence[int]) -> tuple[tuple[int, int, int], ...]:
         """See `Side`."""
-        plain = node.removeprefix(_prefix(self.name))
+        plain = node.removeprefix(self.prefix)
         ballot = next(find_ballot(one) for one in self.results.plan.nodes if one.name == plain)
         return () if ballot is None else tuple((size, *ballot.rule.count_votes(size)) for size in sizes)
 
@@ -112,41 +134,44 @@ class PlanSide:
         """See `Side`."""
         submission = self.results.plan.recipe.submission
         stored = {node.name for node in self.results.plan.nodes if node.artefact is MASKS}
-        return _prefix(self.name) + submission if submission in stored else None
+        return self.prefix + submission if submission in stored else None
 
     def _describe(self, node: Node, seconds: float | None) -> ReportNode:
         ballot = find_ballot(node)
         singles = ballot.rule.singles if ballot is not None else None
-        content = _CONTENTS.get(node.artefact.codec.name, "other")
         return ReportNode(
-            _prefix(self.name) + node.name,
+            self.prefix + node.name,
             node.kind,
             node.stage or "models",
-            tuple(_prefix(self.name) + name for name in node.inputs()),
+            tuple(self.prefix + name for name in node.inputs()),
             "missing" if self.results.find_missing(node.name) else "done",
             seconds,
             node.detail(),
             ballot.rule.integer_weights() if ballot is not None else (),
             only=singles.only if singles is not None else None,
-            content=content,
+            content=_CONTENTS.get(node.artefact.codec.name, "other"),
             side=self.name,
         )
 
 
-@dataclass(frozen=True, slots=True)
-class PlanVideo:
-    """One video of a plan; see `VideoSide`."""
+@dataclass(frozen=True)
+class PlanVideo(VideoSide):
+    """One video of a plan."""
 
     prefix: str
     tasks: Mapping[str, Task]
     results: VideoResults
 
+    def _stored(self) -> Iterator[tuple[str, Task]]:
+        """Yield the name on the page, and the task, of every node that is stored."""
+        return ((self.prefix + name, task) for name, task in self.tasks.items() if self.results.has(name))
+
     def sequences(self) -> dict[str, Sequences]:
         """See `VideoSide`."""
         return {
-            self.prefix + name: self.results.by_expression(name)
-            for name, task in self.tasks.items()
-            if task.node.artefact is MASKS and self.results.has(name)
+            name: self.results.by_expression(task.node.name)
+            for name, task in self._stored()
+            if task.node.artefact is MASKS
         }
 
     def members(self) -> tuple[str, ...]:
@@ -156,83 +181,68 @@ class PlanVideo:
     def tracklets(self) -> dict[str, tuple[Tracklet, ...]]:
         """See `VideoSide`."""
         return {
-            self.prefix + name: _list_tracklets(self.results.read_artefact(name, task.node.artefact))
-            for name, task in self.tasks.items()
-            if task.node.artefact in _TRACKLETS and self.results.has(name)
+            name: _list_tracklets(self.results.read_artefact(task.node.name, task.node.artefact))
+            for name, task in self._stored()
+            if task.node.artefact in _TRACKLETS
         }
 
     def groups(self) -> dict[str, tuple[Group, ...]]:
         """See `VideoSide`."""
-        found = {}
-        for name, task in self.tasks.items():
-            combination = capability(task.node, Combination)
-            if combination is not None and self.results.has(name):
-                found[self.prefix + name] = combination.find_groups(task.video, task.read)
-        return found
+        return {
+            name: combination.find_groups(task.video, task.read)
+            for name, task in self._stored()
+            if (combination := capability(task.node, Combination)) is not None
+        }
 
     def groundings(self) -> dict[str, Grounding]:
         """See `VideoSide`."""
-        found = {}
-        for name, task in self.tasks.items():
-            chooser = capability(task.node, ChoosesTracklets)
-            if chooser is not None and self.results.has(name) and (one := chooser.read_grounding(task)) is not None:
-                found[self.prefix + name] = replace(one, tracklets=self.prefix + one.tracklets)
-        return found
+        return {
+            name: replace(one, tracklets=self.prefix + one.tracklets)
+            for name, task in self._stored()
+            if (chooser := capability(task.node, ChoosesTracklets)) is not None
+            and (one := chooser.read_grounding(task)) is not None
+        }
 
     def refinements(self) -> dict[str, dict[str, dict[str, Any]]]:
         """See `VideoSide`."""
-        found = {}
-        for name, task in self.tasks.items():
-            refiner = capability(task.node, Refiner)
-            if refiner is not None and self.results.has(name):
-                found[self.prefix + name] = {
-                    given.expression.id: build_report(given, refine(given.evidence, refiner.rules))
-                    for given in refiner.gather(task.video, task.read_artefact)
-                }
-        return found
+        return {
+            name: {
+                given.expression.id: build_report(given, refine(given.evidence, refiner.rules))
+                for given in refiner.gather(task.video, task.read_artefact)
+            }
+            for name, task in self._stored()
+            if (refiner := capability(task.node, Refiner)) is not None
+        }
 
 
-@dataclass(frozen=True, slots=True)
-class FolderSide:
-    """A workspace without its recipe: masks and tracklets of any settings."""
+@dataclass(frozen=True)
+class FolderSide(Side):
+    """A workspace without its recipe: masks and tracklets of any settings; what a node is, the folder does not tell."""
 
-    name: str
     store: Store
 
     def nodes(self) -> tuple[ReportNode, ...]:
-        """See `Side`; what a node is, the folder does not tell."""
+        """See `Side`."""
+        videos = {name: self.store.videos(name) for name in self.store.nodes()}
+        found = {name: self.store.header(name, own[0]).artefact for name, own in videos.items() if own}
         return tuple(
-            ReportNode(_prefix(self.name) + name, "stored", "stored", content=content, side=self.name)
-            for name in self.store.nodes()
-            if (content := self._content(name)) is not None
+            ReportNode(self.prefix + name, "stored", "stored", content=_CONTENTS[artefact], side=self.name)
+            for name, artefact in found.items()
+            if artefact in _CONTENTS
         )
 
-    def of_video(self, video: str) -> FolderVideo:
+    def of_video(self, video: str) -> VideoSide:
         """See `Side`."""
-        return FolderVideo(_prefix(self.name), self.store, video)
-
-    def count_votes(self, node: str, sizes: Sequence[int]) -> tuple[tuple[int, int, int], ...]:
-        """See `Side`; nobody knows."""
-        return ()
-
-    def final(self) -> str | None:
-        """See `Side`; nobody knows."""
-        return None
+        return FolderVideo(self.prefix, self.store, video)
 
     def advice(self) -> str:
         """See `Side`."""
         return f"{self.store.workspace} holds nothing of it; name a workspace of the same videos"
 
-    def _content(self, node: str) -> NodeContent | None:
-        videos = self.store.videos(node)
-        if not videos:
-            return None
-        return _CONTENTS.get(self.store.header(node, videos[0]).artefact)
 
-
-@dataclass(frozen=True, slots=True)
-class FolderVideo:
-    """One video of a workspace; see `VideoSide`."""
+@dataclass(frozen=True)
+class FolderVideo(VideoSide):
+    """One video of a workspace."""
 
     prefix: str
     store: Store
@@ -242,39 +252,20 @@ class FolderVideo:
         """See `VideoSide`."""
         return {
             self.prefix + name: by_expression(self.store.read(name, self.video, soft=False))
-            for name in self._find(MASKS.codec.name)
+            for name in self._find(MASKS)
         }
-
-    def members(self) -> tuple[str, ...]:
-        """See `VideoSide`; nobody knows."""
-        return ()
 
     def tracklets(self) -> dict[str, tuple[Tracklet, ...]]:
         """See `VideoSide`."""
         return {
             self.prefix + name: _list_tracklets(self.store.read_artefact(name, self.video, codec=artefact.codec))
             for artefact in _TRACKLETS
-            for name in self._find(artefact.codec.name)
+            for name in self._find(artefact)
         }
 
-    def groups(self) -> dict[str, tuple[Group, ...]]:
-        """See `VideoSide`; they are not stored."""
-        return {}
-
-    def groundings(self) -> dict[str, Grounding]:
-        """See `VideoSide`; whether they belong to what is stored, only a recipe tells."""
-        return {}
-
-    def refinements(self) -> dict[str, dict[str, dict[str, Any]]]:
-        """See `VideoSide`; they are not stored."""
-        return {}
-
-    def _find(self, artefact: str) -> list[str]:
-        return [
-            name
-            for name in self.store.nodes()
-            if self.store.has(name, self.video) and self.store.header(name, self.video).artefact == artefact
-        ]
+    def _find(self, artefact: Artefact) -> list[str]:
+        nodes = [name for name in self.store.nodes() if self.store.has(name, self.video)]
+        return [name for name in nodes if self.store.header(name, self.video).artefact == artefact.codec.name]
 
 
 _TRACKLETS: tuple[Artefact, ...] = (INSTANCES, CANDIDATES)
@@ -286,7 +277,3 @@ _CONTENTS: Mapping[str, NodeContent] = {
 
 def _list_tracklets(value: TrackletSet | Sequence[Tracklet]) -> tuple[Tracklet, ...]:
     return value.tracklets if isinstance(value, TrackletSet) else tuple(value)
-
-
-def _prefix(name: str) -> str:
-    return f"{name}/" if name else ""

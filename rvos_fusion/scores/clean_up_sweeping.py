@@ -11,6 +11,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from fusion.clean_up import CleanUpRules
+from rvos.errors import ConfigError
 from rvos.evaluation.resampling import resample_gain
 from rvos.formats import Dataset
 from rvos.masks.mask_sequences import MaskSequence
@@ -65,9 +66,13 @@ def sweep_clean_up(
     """Return the scores of the masks as they are (both sizes 0), then of every size of islands with every one of holes.
 
     Raises:
+        ConfigError: a size that is no part of a mask.
         InputError: no ground truth, or masks that do not fit it.
         StoreError: the input of the node is missing, damaged, or made with other settings.
     """
+    wrong = [size for size in (*islands, *holes) if not 0 <= size <= 1]
+    if wrong:
+        raise ConfigError(f"--islands and --holes are parts of a mask; give 0 to 1, not {wrong[0]:g}")
     pairs = [(0.0, 0.0), *(pair for pair in product(islands, holes) if any(pair))]
     grid = [CleanUpRules(*pair) for pair in pairs]
     results.require([node.source])

@@ -19,6 +19,9 @@ from rvos_fusion.recipe.graph import build_graph
 from rvos_fusion.recipe.reader import read_recipe
 from rvos_fusion.scores.scoring import score_nodes
 
+Labelled = tuple[Results, Dataset, Sequence[Video]]
+"""What every measure reads."""
+
 
 @dataclass(frozen=True, slots=True)
 class Entrant:
@@ -35,7 +38,7 @@ class Entrant:
     videos: tuple[Video, ...]
 
     @property
-    def labelled(self) -> tuple[Results, Dataset, tuple[Video, ...]]:
+    def labelled(self) -> Labelled:
         """What every measure reads."""
         return self.results, self.dataset, self.videos
 

@@ -96,7 +96,9 @@ class GateGain:
     high: float
 
 
-def read_answers(results: Results, dataset: Dataset, videos: Sequence[Video], gate: Gate) -> list[GatedVideo]:
+def read_answers(
+    results: Results, dataset: Dataset, videos: Sequence[Video], gate: Gate, *, jobs: int = 1
+) -> list[GatedVideo]:
     """Return what a gate sees of every video, and what its answers are worth.
 
     Raises:
@@ -107,7 +109,7 @@ def read_answers(results: Results, dataset: Dataset, videos: Sequence[Video], ga
     results.require([gate.source, *gate.members])
     if not open_evaluator(dataset).scores_alone:
         raise FusionError(f"{dataset.root}: this format's protocol does not score single sentences; use mevis")
-    return score_videos(results, dataset, videos, partial(_read_video, gate))
+    return score_videos(results, dataset, videos, partial(_read_video, gate), jobs=jobs)
 
 
 def _read_video(gate: Gate, task: ScoringTask) -> GatedVideo:

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Sequence
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rvos.files.atomic import write_atomically
-from rvos_fusion.scores.gating import GateRow
+from rvos_fusion.scores.curves import Curve
 from rvos_fusion.scores.refinement_sweeping import RefinementRow
-from rvos_fusion.scores.sweeping import SweepRow
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def plot_sweep(node: str, rows: Sequence[SweepRow], out: Path) -> None:
-    """Write a PNG with J, F and J&F in per cent over the thresholds, the best J&F marked.
+def plot_curve(curve: Curve, out: Path) -> None:
+    """Write a PNG with the scores in per cent over the settings, the best of the first line marked.
 
     Raises:
         StoreError: it cannot be written.
@@ -26,51 +27,18 @@ def plot_sweep(node: str, rows: Sequence[SweepRow], out: Path) -> None:
 
     figure = Figure(figsize=(6, 3.4), dpi=110, layout="constrained")
     axes = figure.add_subplot()
-    places = range(len(rows))
-    for name, values in (
-        ("J", [row.j for row in rows]),
-        ("F", [row.f for row in rows]),
-        ("J&F", [row.j_and_f for row in rows]),
-    ):
-        axes.plot(places, values, marker="o", markersize=4, linewidth=2.5 if name == "J&F" else 1.2, label=name)
-    best = max(places, key=lambda place: rows[place].j_and_f)
-    axes.annotate(
-        f"{rows[best].j_and_f:.1f}",
-        (best, rows[best].j_and_f),
-        textcoords="offset points",
-        xytext=(0, 8),
-        ha="center",
-    )
-    axes.set_xticks(list(places), [row.threshold for row in rows])
-    axes.set(title=f"{node}: votes needed", ylabel="%")
-    axes.grid(alpha=0.3)
-    axes.legend()
-    _write(figure, out)
-
-
-def plot_gate(node: str, rows: Sequence[GateRow], out: Path) -> None:
-    """Write a PNG with N-accuracy, T-accuracy, J&F and Final in per cent over the thresholds, the best Final marked.
-
-    Raises:
-        StoreError: it cannot be written.
-    """
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(6, 3.4), dpi=110, layout="constrained")
-    axes = figure.add_subplot()
-    thresholds = [row.threshold for row in rows]
-    for name, values in (
-        ("N-acc", [row.n_accuracy for row in rows]),
-        ("T-acc", [row.t_accuracy for row in rows]),
-        ("J&F", [row.j_and_f for row in rows]),
-        ("Final", [row.final for row in rows]),
-    ):
-        axes.plot(thresholds, values, linewidth=2.5 if name == "Final" else 1.2, label=name)
-    best = max(rows, key=lambda row: row.final)
-    axes.annotate(
-        f"{best.final:.1f}", (best.threshold, best.final), textcoords="offset points", xytext=(0, 8), ha="center"
-    )
-    axes.set(title=f"{node}: chance of a target that keeps an answer", ylabel="%")
+    main = curve.series[0]
+    labels = [label for label, _ in main.points]
+    is_number = all(re.fullmatch(r"[0-9.]+", label) for label in labels)
+    places = [float(label) for label in labels] if is_number else list(range(len(labels)))
+    for one in curve.series:
+        width = 2.5 if one is main else 1.2
+        axes.plot(places, [value for _, value in one.points], marker=".", linewidth=width, label=one.name)
+    place, best = max(zip(places, (value for _, value in main.points), strict=True), key=itemgetter(1))
+    axes.annotate(f"{best:.1f}", (place, best), textcoords="offset points", xytext=(0, 8), ha="center")
+    if not is_number:
+        axes.set_xticks(places, labels)
+    axes.set(title=f"{curve.node}: {curve.setting}", ylabel="%")
     axes.grid(alpha=0.3)
     axes.legend()
     _write(figure, out)

@@ -101,7 +101,7 @@ def sweep_node(
 
     Args:
         thresholds: as in a recipe; none: all that can differ.
-        subsets: every subset of the members with every threshold instead.
+        subsets: every subset of the members with every threshold instead, the best first.
 
     Raises:
         InputError: no ground truth, or masks that do not fit it.
@@ -113,7 +113,8 @@ def sweep_node(
     largest = max((len(group.expressions) for group in given), default=_LARGEST_GROUP)
     settings = list_settings(node, thresholds, subsets=subsets, group_size=largest)
     means = average(score_videos(results, dataset, videos, partial(_sweep_video, node, groups, settings), jobs=jobs))
-    return [_make_row(node, setting, values) for setting, values in zip(settings, means, strict=True)]
+    rows = [_make_row(node, setting, values) for setting, values in zip(settings, means, strict=True)]
+    return sorted(rows, key=lambda row: -row.j_and_f) if subsets else rows
 
 
 def list_settings(node: Ballot, thresholds: Sequence[str], *, subsets: bool, group_size: int) -> list[Setting]:
