@@ -22,7 +22,8 @@ from fusion.groups import Group
 from fusion.rules import FusionRule, fuse_video
 from fusion.sweeps import Setting, list_thresholds
 from fusion.thresholds import Threshold
-from rvos.evaluation.expressions import ExpressionTruth
+from rvos.evaluation.evaluator import SelectedTruth
+from rvos.evaluation.expressions import ExpressionJudge
 from rvos.files.atomic import write_atomically
 from rvos.files.trees import FolderTree
 from rvos.formats.truth import IndexSource
@@ -32,7 +33,7 @@ from rvos.masks.runs import Runs
 from rvos.masks.stored.store import Store
 from rvos.videos import Expression, Video
 from rvos_fusion.kinds.fuse import FuseNode
-from rvos_fusion.kinds.grouping import GroupSettings
+from rvos_fusion.kinds.groups.grouping import GroupSettings
 from rvos_fusion.planning.results import VideoResults
 from rvos_fusion.scores.scoring import ScoringTask
 from rvos_fusion.scores.sweeping import sweep_video
@@ -133,7 +134,7 @@ def _compare_sweep(folder: Path, store: Store) -> Row:
     groups, threshold = GroupSettings("object_id"), Threshold.parse("3")
     node = FuseNode("smr", 0, "stage1", members=_MODELS, threshold=threshold, recipe_groups=groups)
     settings = list_thresholds(node.rule, [Threshold("fraction", Fraction(k, 20)) for k in range(1, 21)])
-    truth = ExpressionTruth(video, IndexSource(FolderTree(folder / "truth"), video))
+    truth = SelectedTruth(video, IndexSource(FolderTree(folder / "truth"), video), ExpressionJudge)
     results = VideoResults(store, "video", dict.fromkeys(_MODELS, _FINGERPRINT), "rvos run")
     task = ScoringTask(video, results, truth, truth.source, reads_soft=False)
 

@@ -23,7 +23,7 @@ from rvos.formats import open_dataset
 from rvos.masks.mask_sequences import MaskSequence
 from rvos.masks.stored.store import Store
 from rvos.videos import Video
-from rvos_fusion.kinds.loaded import NETWORK
+from rvos_fusion.kinds.networks.loaded import NETWORK
 from rvos_fusion.planning.plan import Plan, make_plan
 from rvos_fusion.planning.results import Results
 from rvos_fusion.planning.workspace import prepare_workspace

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
@@ -34,11 +33,8 @@ class BoxNode(Node):
         """Nothing to choose."""
         return "boxes"
 
-    def compute(self, tasks: Sequence[Task]) -> Sequence[VideoBoxes]:
+    def make(self, task: Task) -> VideoBoxes:
         """Return the boxes."""
-        return [self._find_boxes(task) for task in tasks]
-
-    def _find_boxes(self, task: Task) -> VideoBoxes:
         sequences = task.read(self.source)
         masks = np.stack([sequence.masks() for sequence in sequences], axis=1)
         frames = tuple(_box_frame(frame) for frame in masks)

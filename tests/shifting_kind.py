@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, ClassVar
@@ -49,9 +49,9 @@ class ShiftNode(Node):
         """The file."""
         return self.checkpoint.name
 
-    def compute(self, tasks: Sequence[Task]) -> Sequence[Sequence[MaskSequence]]:
+    def make(self, task: Task) -> list[MaskSequence]:
         """Return the moved masks."""
-        return [[self._move(sequence) for sequence in task.read(self.source)] for task in tasks]
+        return [self._move(sequence) for sequence in task.read(self.source)]
 
     def _move(self, sequence: MaskSequence) -> MaskSequence:
         word = self.checkpoint.read_text().strip()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -80,45 +80,36 @@ def resample_precision(samples: Sequence[Sample], draws: NDArray[np.int64]) -> N
 
 def _evaluate(samples: Sequence[Sample], *, areas: int | None = None) -> Any:
     """Return pycocotools' evaluation, its masks matched; `areas`: only the first of its ranges of area."""
-    truth, found = _make(_list_truth(samples), samples), _make(_list_detections(samples), samples)
+    truth = [_annotate(image, sample.size, sample.truth) for image, sample in enumerate(samples, start=1)]
+    found = [
+        _annotate(image, sample.size, one.counts) | {"score": one.score}
+        for image, sample in enumerate(samples, start=1)
+        for one in sample.detections
+    ]
     with contextlib.redirect_stdout(io.StringIO()):  # it prints as it goes
-        evaluation = COCOeval(truth, found, "segm")
+        evaluation = COCOeval(_index(truth, samples), _index(found, samples), "segm")
         evaluation.params.areaRng = evaluation.params.areaRng[:areas]
         evaluation.params.areaRngLbl = evaluation.params.areaRngLbl[:areas]
         evaluation.evaluate()
     return evaluation
 
 
-def _make(annotations: Iterator[dict[str, Any]], samples: Sequence[Sample]) -> COCO:
+def _index(annotations: Sequence[dict[str, Any]], samples: Sequence[Sample]) -> COCO:
+    """Return annotations in COCO's form; their numbers start at 1, as its matching takes 0 for "none"."""
     images = [
         {"id": number, "height": sample.size[0], "width": sample.size[1]}
         for number, sample in enumerate(samples, start=1)
     ]
+    numbered = [{"id": number, **one} for number, one in enumerate(annotations, start=1)]
     coco = COCO()
-    coco.dataset = {"images": images, "annotations": list(annotations), "categories": [{"id": _CLASS}]}
-    with contextlib.redirect_stdout(io.StringIO()):
-        coco.createIndex()
+    coco.dataset = {"images": images, "annotations": numbered, "categories": [{"id": _CLASS}]}
+    coco.createIndex()
     return coco
 
 
-def _list_truth(samples: Sequence[Sample]) -> Iterator[dict[str, Any]]:
-    for number, sample in enumerate(samples, start=1):
-        yield _annotate(number, number, sample.size, sample.truth)
-
-
-def _list_detections(samples: Sequence[Sample]) -> Iterator[dict[str, Any]]:
-    number = 0
-    for image, sample in enumerate(samples, start=1):
-        for one in sample.detections:
-            number += 1
-            yield _annotate(number, image, sample.size, one.counts) | {"score": one.score}
-
-
-def _annotate(number: int, image: int, size: tuple[int, int], counts: bytes) -> dict[str, Any]:
-    """Return an annotation in COCO's form; numbers start at 1, as its matching takes 0 for "none"."""
+def _annotate(image: int, size: tuple[int, int], counts: bytes) -> dict[str, Any]:
     mask = {"size": list(size), "counts": counts}
     return {
-        "id": number,
         "image_id": image,
         "category_id": _CLASS,
         "segmentation": mask,

@@ -6,7 +6,7 @@ Source: evaluation.md, section 3, Ref-DAVIS17 in detail.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import ClassVar
@@ -14,20 +14,19 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from rvos.dataset import TruthSource, VideoTruth
+from rvos.dataset import VideoTruth
 from rvos.errors import InputError
-from rvos.evaluation.evaluator import Evaluator
+from rvos.evaluation.evaluator import Evaluator, OpenJudge
 from rvos.evaluation.expressions import ExpressionJudge
 from rvos.evaluation.figures.base import Figure
 from rvos.evaluation.figures.j_and_f import J_AND_F, F, J
 from rvos.evaluation.measures import outline, score, summarise
 from rvos.evaluation.outlines import Outlines
-from rvos.evaluation.predictions import read_predicted
+from rvos.evaluation.predictions import read_maps, read_predicted
 from rvos.evaluation.results import DatasetScore, ExpressionScore
 from rvos.evaluation.truth import VOID, IndexTruth
-from rvos.files.trees import Tree, list_masks, open_tree
+from rvos.files.trees import Tree, open_tree
 from rvos.masks.index_maps import N_ANNOTATORS, merge_by_annotator, to_probabilities
-from rvos.masks.mask_images import check_size, decode_index_map
 from rvos.masks.mask_sequences import MaskSequence
 from rvos.videos import Video
 
@@ -37,14 +36,6 @@ _FEWEST_FRAMES = 3
 
 Maps = NDArray[np.uint8]
 Pair = tuple[NDArray[np.float64], NDArray[np.float64]]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class AnnotatedMaps:
-    """Predicted index maps `(T, H, W)` of one annotation file, and the frames without a file."""
-
-    maps: Maps
-    missing: tuple[str, ...] = ()
 
 
 class DavisEvaluator(Evaluator):
@@ -59,14 +50,15 @@ class DavisEvaluator(Evaluator):
     reads_soft: ClassVar[bool] = True  # they decide where masks of objects overlap
     scores_alone: ClassVar[bool] = False
 
-    def select(self, video: Video) -> DavisTruth:
-        """Return the ground truth of a video, unread."""
-        return DavisTruth(video, self.dataset.select_truth(video), str(self.dataset.root), self.task)
+    @property
+    def open_judge(self) -> OpenJudge:
+        """Objects are judged, each as the four annotation files describe it."""
+        return partial(DavisJudge, task=self.task)
 
-    @staticmethod
-    def open_alone(video: Video, truth: VideoTruth) -> ExpressionJudge:
-        """Return the judge of expressions, though the protocol knows objects."""
-        return ExpressionJudge(video, truth)
+    @property
+    def open_alone(self) -> OpenJudge:
+        """Expressions, though the protocol knows objects."""
+        return ExpressionJudge
 
     def find_obstacle(self, video: Video) -> str | None:
         """Return why a video has no score: too few frames for the semi-supervised task."""
@@ -101,31 +93,17 @@ def _name_file(score: ExpressionScore) -> str:
     return score.expression.partition("/")[0]
 
 
-@dataclass(frozen=True, slots=True)
-class DavisTruth:
-    """The ground truth of one video, unread."""
-
-    video: Video
-    source: TruthSource
-    root: str
-    task: str
-
-    def open(self) -> DavisJudge:
-        """Read the index maps and trace their objects.
-
-        Raises:
-            InputError: the ground truth is something else than index maps, or cannot be read.
-        """
-        truth = self.source.read()
-        if not isinstance(truth, IndexTruth):
-            raise InputError(f"{self.root}: Ref-DAVIS17 is scored on index maps; add Annotations_unsupervised/480p")
-        return DavisJudge(self.video, truth.maps, self.task)
-
-
 class DavisJudge:
-    """Annotated objects of one video, traced once."""
+    """Annotated objects of one video, traced once.
 
-    def __init__(self, video: Video, maps: Maps, task: str) -> None:
+    Raises:
+        InputError: the ground truth is something else than index maps.
+    """
+
+    def __init__(self, video: Video, truth: VideoTruth, *, task: str) -> None:
+        if not isinstance(truth, IndexTruth):
+            raise InputError(f"{video.id}: Ref-DAVIS17 is scored on index maps; add Annotations_unsupervised/480p")
+        maps = truth.maps
         self._video = video
         self._task = task
         self._size = (maps.shape[1], maps.shape[2])
@@ -139,7 +117,7 @@ class DavisJudge:
         for sequence in sequences:
             sequence.check_fits(self._video, self._size, advice="make the masks again")
         probabilities = {sequence.expression: to_probabilities(sequence) for sequence in sequences}
-        return self._judge([AnnotatedMaps(maps) for maps in merge_by_annotator(self._video, probabilities)])
+        return self._judge([(maps, ()) for maps in merge_by_annotator(self._video, probabilities)])
 
     def judge_files(self, predictions: Tree) -> list[ExpressionScore]:
         """Return the scores of every object, annotation file after annotation file.
@@ -150,26 +128,27 @@ class DavisJudge:
         """
         return self._judge(_read_files(predictions, self._video, self._size))
 
-    def _judge(self, files: Sequence[AnnotatedMaps]) -> list[ExpressionScore]:
+    def _judge(self, files: Sequence[tuple[Maps, Sequence[str]]]) -> list[ExpressionScore]:
+        """Return the scores of the index maps `(T, H, W)` of each annotation file, beside the frames without a file."""
         frames = self._video.frames[self._kept]
         results = []
-        for number, file in enumerate(files):
+        for number, (maps, lacking) in enumerate(files):
             where = f"anno_{number}/{self._video.id}"
-            n_predicted = _count_predicted(file.maps, len(self._traced), self._task, where=where)
-            predicted = _trace_objects(file.maps[self._kept], n_predicted, self._void)
-            choose = _match if self._task == _UNSUPERVISED else _take_in_order
-            missing = tuple(frame for frame in file.missing if frame in frames)
-            for index, pair in enumerate(choose(self._traced, predicted)):
-                results.append(_name_score(self._video, number, index, pair, frames, missing))
+            n_predicted = _count_predicted(maps, len(self._traced), self._task, where=where)
+            predicted = _trace_objects(maps[self._kept], n_predicted, self._void)
+            missing = tuple(frame for frame in lacking if frame in frames)
+            absent = np.isin(frames, missing)
+            for index, pair in enumerate(self._pair(predicted), start=1):
+                j, f = (np.where(absent, 0.0, values) for values in pair)
+                name = f"anno_{number}/{index}"
+                results.append(ExpressionScore(self._video.id, name, (str(index),), frames, j, f, missing))
         return results
 
-
-def _name_score(
-    video: Video, file: int, index: int, pair: Pair, frames: tuple[str, ...], missing: tuple[str, ...]
-) -> ExpressionScore:
-    absent = np.isin(frames, missing)
-    j, f = (np.where(absent, 0.0, values) for values in pair)
-    return ExpressionScore(video.id, f"anno_{file}/{index + 1}", (str(index + 1),), frames, j, f, missing)
+    def _pair(self, predicted: Sequence[tuple[Outlines, ...]]) -> list[Pair]:
+        """Return J and F of every annotated object: as matched, or as numbered."""
+        if self._task == _UNSUPERVISED:
+            return _match(self._traced, predicted)
+        return [score(one, other) for one, other in zip(self._traced, predicted, strict=True)]
 
 
 def _trace_objects(maps: Maps, n_objects: int, void: NDArray[np.bool_] | None) -> list[tuple[Outlines, ...]]:
@@ -199,34 +178,15 @@ def _match(truth: Sequence[tuple[Outlines, ...]], predicted: Sequence[tuple[Outl
     return [pairs[row][column] for row, column in zip(rows, columns, strict=True)]
 
 
-def _take_in_order(truth: Sequence[tuple[Outlines, ...]], predicted: Sequence[tuple[Outlines, ...]]) -> list[Pair]:
-    return [score(one, other) for one, other in zip(truth, predicted, strict=True)]
-
-
-def _read_files(predictions: Tree, video: Video, size: tuple[int, int]) -> list[AnnotatedMaps]:
-    """Return the predicted index maps of the four annotation files."""
+def _read_files(predictions: Tree, video: Video, size: tuple[int, int]) -> list[tuple[Maps, Sequence[str]]]:
+    """Return the predicted index maps of the four annotation files, each with the frames that it lacks."""
     if any(predictions.is_folder(f"anno_{number}") for number in range(N_ANNOTATORS)):
         folders = [predictions.below(f"anno_{number}").below(video.id) for number in range(N_ANNOTATORS)]
-        return [_read_maps(folder, video, size) for folder in folders]
+        return [read_maps(folder, video, size) for folder in folders]
     below = predictions.below("Annotations") if predictions.is_folder("Annotations") else predictions
     if not below.is_folder(video.id):
         raise InputError(f"{predictions.name}: neither anno_0 ... anno_3 nor {video.id}; check the folder")
     read = {expression.id: read_predicted(below, video, expression, size) for expression in video.expressions}
     maps = merge_by_annotator(video, {name: one.masks.astype(np.float32) for name, one in read.items()})
     missing = tuple(sorted({frame for one in read.values() for frame in one.missing}))
-    return [AnnotatedMaps(one, missing) for one in maps]
-
-
-def _read_maps(folder: Tree, video: Video, size: tuple[int, int]) -> AnnotatedMaps:
-    maps = np.zeros((video.n_frames, *size), np.uint8)
-    missing = []
-    present = list_masks(folder)
-    for index, frame in enumerate(video.frames):
-        if frame not in present:
-            missing.append(frame)
-            continue
-        where = f"{folder.name}/{present[frame]}"
-        values = decode_index_map(folder.read(present[frame]), where=where)
-        check_size(values.shape, size, where=where)
-        maps[index] = values
-    return AnnotatedMaps(maps, tuple(missing))
+    return [(one, missing) for one in maps]

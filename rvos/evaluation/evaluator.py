@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar, Protocol
 
 from joblib import Parallel, delayed
 
-from rvos.dataset import Dataset, VideoTruth
+from rvos.dataset import Dataset, TruthSource, VideoTruth
 from rvos.errors import ConfigError, InputError
 from rvos.evaluation.figures.base import Figure
 from rvos.evaluation.predictions import check_some, find_strays
@@ -38,15 +38,29 @@ class Judge(Protocol):
         """
 
 
-class SelectedTruth(Protocol):
-    """Where the ground truth of one video lies; small enough to be sent to another process."""
+OpenJudge = Callable[[Video, VideoTruth], Judge]
+"""Makes a judge of a video and its ground truth; travels to other processes, so a class, a function or a `partial`."""
+
+
+@dataclass(frozen=True, slots=True)
+class SelectedTruth:
+    """The ground truth of one video, unread; small enough to be sent to another process."""
+
+    video: Video
+    source: TruthSource
+    open_judge: OpenJudge
 
     def open(self) -> Judge:
-        """Read and trace the ground truth.
+        """Read the ground truth.
 
         Raises:
-            InputError: annotations are missing or damaged.
+            InputError: annotations are missing or damaged, or not what the protocol needs.
         """
+        return self.open_judge(self.video, self.source.read())
+
+    def judge_files(self, predictions: Tree) -> list[ExpressionScore]:
+        """Open the judge and let it score mask files."""
+        return self.open().judge_files(predictions)
 
 
 class Evaluator(ABC):
@@ -79,18 +93,23 @@ class Evaluator(ABC):
         self.task = task or next(iter(self.tasks), "")
         self.scores: list[ExpressionScore] = []
 
+    @property
     @abstractmethod
+    def open_judge(self) -> OpenJudge:
+        """What makes the judges of the protocol."""
+
+    @property
+    def open_alone(self) -> OpenJudge:
+        """What makes judges of expressions, each by itself, in the order of the video, whatever the protocol does."""
+        return self.open_judge
+
     def select(self, video: Video) -> SelectedTruth:
         """Return the ground truth of a video, unread.
 
         Raises:
             InputError: the data set has none.
         """
-
-    @staticmethod
-    @abstractmethod
-    def open_alone(video: Video, truth: VideoTruth) -> Judge:
-        """Return what scores every expression by itself, in the order of the video, whatever the protocol does."""
+        return SelectedTruth(video, self.dataset.select_truth(video), self.open_judge)
 
     def find_obstacle(self, video: Video) -> str | None:
         """Return why the protocol has no score for a video, or None."""
@@ -156,10 +175,6 @@ class Evaluator(ABC):
             raise InputError(f"{self.dataset.root}: no video can be scored: {left_out[0]}")
         tree, strays = self.open_predictions(predictions)
         selected = [self.select(video) for video in videos]
-        for scores in Parallel(n_jobs=jobs)(delayed(_judge_files)(truth, tree) for truth in selected):
+        for scores in Parallel(n_jobs=jobs)(delayed(SelectedTruth.judge_files)(truth, tree) for truth in selected):
             self.scores += scores
         return replace(self.evaluate(), strays=left_out + strays)
-
-
-def _judge_files(truth: SelectedTruth, predictions: Tree) -> list[ExpressionScore]:
-    return truth.open().judge_files(predictions)

@@ -6,14 +6,14 @@ Source: evaluation specification, section 3.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
 
-from rvos.dataset import TruthSource, VideoTruth
+from rvos.dataset import VideoTruth
 from rvos.evaluation.columns import pack_columns, trace_columns, trace_runs
-from rvos.evaluation.evaluator import Evaluator
+from rvos.evaluation.evaluator import Evaluator, OpenJudge
 from rvos.evaluation.figures.base import Figure
 from rvos.evaluation.figures.j_and_f import J_AND_F, J_AND_F_TARGETS, F, J
 from rvos.evaluation.measures import Values, score
@@ -110,31 +110,15 @@ class ExpressionJudge:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class ExpressionTruth:
-    """The ground truth of one video, unread."""
-
-    video: Video
-    source: TruthSource
-
-    def open(self) -> ExpressionJudge:
-        """Read the ground truth; objects are traced when they are first needed."""
-        return ExpressionJudge(self.video, self.source.read())
-
-
 class ExpressionEvaluator(Evaluator):
     """Means over all expressions."""
 
     figures: ClassVar[tuple[Figure, ...]] = (J, F, J_AND_F)
 
-    def select(self, video: Video) -> ExpressionTruth:
-        """Return the ground truth of a video, unread."""
-        return ExpressionTruth(video, self.dataset.select_truth(video))
-
-    @staticmethod
-    def open_alone(video: Video, truth: VideoTruth) -> ExpressionJudge:
-        """Return the judge of the protocol, which is one of expressions."""
-        return ExpressionJudge(video, truth)
+    @property
+    def open_judge(self) -> OpenJudge:
+        """Expressions are judged one by one."""
+        return ExpressionJudge
 
 
 class TargetEvaluator(ExpressionEvaluator):

@@ -57,12 +57,8 @@ def score(truth: Sequence[Outlines], prediction: Sequence[Outlines]) -> tuple[Va
     if not truth:
         return np.zeros(0), np.zeros(0)
     counts = count_pairs(truth, prediction)
-    return _j(counts), _f(counts)
-
-
-def _j(counts: PairCounts) -> Values:
-    """Intersection over union; 1 where both are empty."""
-    return np.where(counts.union == 0, 1.0, counts.intersection / np.maximum(counts.union, 1))
+    # 1 where both masks are empty.
+    return np.where(counts.union == 0, 1.0, counts.intersection / np.maximum(counts.union, 1)), _f(counts)
 
 
 def _f(counts: PairCounts) -> Values:

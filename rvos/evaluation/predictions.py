@@ -38,23 +38,36 @@ def read_predicted(predictions: Tree, video: Video, expression: Expression, size
     Raises:
         InputError: a file is damaged, of another size, or no greyscale or palette image.
     """
-    masks = np.zeros((video.n_frames, *size), bool)
-    missing: list[str] = []
-    notes: list[str] = []
     folder = predictions.below(video.id).below(expression.id)
+    maps, missing = read_maps(folder, video, size)
+    masks = maps != 0
+    notes = []
+    for frame, values, mask in zip(video.frames, maps, masks, strict=True):
+        odd = _find_odd_value(values, mask)
+        if odd is not None:
+            where = f"{folder.name}/{list_masks(folder)[frame]}"
+            notes.append(f"{where}: value {odd}, expected only 0 and 255 (or 0 and 1); counted as foreground")
+    return PredictedMasks(masks, missing, tuple(notes))
+
+
+def read_maps(folder: Tree, video: Video, size: tuple[int, int]) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
+    """Return the values `(T, H, W)` of `<frame>.png`, 0 where there is no such file, and the frames without one.
+
+    Args:
+        size: (H, W) that every image must have.
+
+    Raises:
+        InputError: a file is damaged, of another size, or no greyscale or palette image.
+    """
+    maps = np.zeros((video.n_frames, *size), np.uint8)
     present = list_masks(folder)
     for index, frame in enumerate(video.frames):
-        if frame not in present:
-            missing.append(frame)
-            continue
-        where = f"{folder.name}/{present[frame]}"
-        values = decode_index_map(folder.read(present[frame]), where=where)
-        check_size(values.shape, size, where=where)
-        np.not_equal(values, 0, out=masks[index])
-        odd = _find_odd_value(values, masks[index])
-        if odd is not None:
-            notes.append(f"{where}: value {odd}, expected only 0 and 255 (or 0 and 1); counted as foreground")
-    return PredictedMasks(masks, tuple(missing), tuple(notes))
+        if frame in present:
+            where = f"{folder.name}/{present[frame]}"
+            values = decode_index_map(folder.read(present[frame]), where=where)
+            check_size(values.shape, size, where=where)
+            maps[index] = values
+    return maps, tuple(frame for frame in video.frames if frame not in present)
 
 
 def find_strays(predictions: Tree, videos: Sequence[Video]) -> tuple[str, ...]:

@@ -19,9 +19,7 @@ def to_json(result: DatasetScore, *, stability: bool = False) -> dict[str, Any]:
     content: dict[str, Any] = {"format": result.format, **result.figures, result.unit: len(result.scores)}
     content |= result.extra
     if stability and "J" in result.figures:
-        measured = measure_stability(result.scores)
-        content["variance J"] = measured.variance_j
-        content["variance J&F"] = measured.variance_j_and_f
+        content |= measure_stability(result.scores)
     return content | {"missing": list(result.missing), "notes": list(result.notes), "strays": list(result.strays)}
 
 

@@ -80,17 +80,6 @@ class SampleScore(ExpressionScore):
 
 
 @dataclass(frozen=True, slots=True)
-class Stability:
-    """How much the scores of an expression vary over its frames, averaged over expressions.
-
-    Source: SOC paper, temporal stability: variance of IoU and of J&F over the frames of a video.
-    """
-
-    variance_j: float
-    variance_j_and_f: float
-
-
-@dataclass(frozen=True, slots=True)
 class DatasetScore:
     """Means of a data set, in [0, 1].
 
@@ -127,19 +116,17 @@ class DatasetScore:
     @property
     def missing(self) -> tuple[str, ...]:
         """Expressions without prediction, or with frames missing, each as one text."""
-        return tuple(_describe_missing(score) for score in self.scores if score.missing)
+        found = []
+        for score in self.scores:
+            lacks_all = len(score.missing) == len(score.frames)
+            named = f"all {len(score.frames)} frames" if lacks_all else ", ".join(score.missing)
+            found += [f"{score.video}/{score.expression}: {named}"] if score.missing else []
+        return tuple(found)
 
     @property
     def notes(self) -> tuple[str, ...]:
         """Oddities of the predictions."""
         return tuple(note for score in self.scores for note in score.notes)
-
-
-def _describe_missing(score: ExpressionScore) -> str:
-    name = f"{score.video}/{score.expression}"
-    if len(score.missing) == len(score.frames):
-        return f"{name}: all {len(score.frames)} frames"
-    return f"{name}: {', '.join(score.missing)}"
 
 
 def measure_answers(scores: Sequence[ExpressionScore]) -> dict[str, float]:
@@ -179,9 +166,12 @@ def average_objects(scores: Sequence[ExpressionScore]) -> dict[str, tuple[float,
     }
 
 
-def measure_stability(scores: Sequence[ExpressionScore]) -> Stability:
-    """Return the variances over frames, averaged over expressions."""
-    return Stability(
-        float(np.mean([summarise(score.j).variance for score in scores])),
-        float(np.mean([summarise((score.j + score.f) / 2).variance for score in scores])),
-    )
+def measure_stability(scores: Sequence[ExpressionScore]) -> dict[str, float]:
+    """Return how much J and J&F vary over the frames of an expression, averaged over expressions.
+
+    Source: SOC paper, temporal stability: variance of IoU and of J&F over the frames of a video.
+    """
+    return {
+        "variance J": float(np.mean([summarise(score.j).variance for score in scores])),
+        "variance J&F": float(np.mean([summarise((score.j + score.f) / 2).variance for score in scores])),
+    }

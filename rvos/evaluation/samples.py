@@ -6,17 +6,17 @@ Source: A2D and JHMDB specification, measures.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 
-from rvos.dataset import TruthSource, VideoTruth
+from rvos.dataset import VideoTruth
 from rvos.errors import InputError
 from rvos.evaluation.average_precision import Detection, Sample
 from rvos.evaluation.coco_results import find_results, read_results
-from rvos.evaluation.evaluator import Evaluator
+from rvos.evaluation.evaluator import Evaluator, OpenJudge
 from rvos.evaluation.figures.base import Figure
 from rvos.evaluation.figures.samples import AP50, MAP, MEAN_IOU, OVERALL_IOU, PRECISIONS
 from rvos.evaluation.predictions import read_predicted
@@ -114,16 +114,15 @@ class SampleJudge:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class AnnotatedFrame:
-    """The ground truth of one window, unread."""
+def open_window(video: Video, truth: VideoTruth) -> SampleJudge:
+    """Return the judge of a window.
 
-    video: Video
-    source: TruthSource
-
-    def open(self) -> SampleJudge:
-        """Read the masks."""
-        return SampleEvaluator.open_alone(self.video, self.source.read())
+    Raises:
+        InputError: the ground truth is not that of a single frame.
+    """
+    if not isinstance(truth, SampleTruth):
+        raise InputError(f"{video.id}: masks of whole videos, and the protocol scores a single annotated frame")
+    return SampleJudge(video, truth, video.annotated_frame)
 
 
 class SampleEvaluator(Evaluator):
@@ -132,20 +131,10 @@ class SampleEvaluator(Evaluator):
     figures: ClassVar[tuple[Figure, ...]] = (MAP, AP50, *PRECISIONS, OVERALL_IOU, MEAN_IOU)
     unit: ClassVar[str] = "samples"
 
-    def select(self, video: Video) -> AnnotatedFrame:
-        """Return the ground truth of a window, unread."""
-        return AnnotatedFrame(video, self.dataset.select_truth(video))
-
-    @staticmethod
-    def open_alone(video: Video, truth: VideoTruth) -> SampleJudge:
-        """Return the judge of a window.
-
-        Raises:
-            InputError: the ground truth is not that of a single frame.
-        """
-        if not isinstance(truth, SampleTruth):
-            raise InputError(f"{video.id}: masks of whole videos, and the protocol scores a single annotated frame")
-        return SampleJudge(video, truth, video.annotated_frame)
+    @property
+    def open_judge(self) -> OpenJudge:
+        """Sentences are judged in the annotated frame."""
+        return open_window
 
     def score(self, predictions: Path, *, jobs: int = 1) -> DatasetScore:
         """Return the scores of files of predictions, or of COCO results.
@@ -157,7 +146,7 @@ class SampleEvaluator(Evaluator):
             return super().score(predictions, jobs=jobs)
         results = dict(read_results(predictions))
         for video in self.dataset.videos:
-            judge = self.select(video).open()
+            judge = open_window(video, self.dataset.read_truth(video))
             own = {one.id: results.pop((video.id, one.id), ()) for one in video.expressions}
             for expression, rows in own.items():
                 for _, size in rows:

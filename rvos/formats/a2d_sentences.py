@@ -9,6 +9,7 @@ import csv
 import io
 import logging
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -211,29 +212,16 @@ def _read_instances(content: Any) -> tuple[str, ...]:
     return tuple(str(int(value)) for value in values)
 
 
-class _open:  # noqa: N801 - reads as a call
-    """An HDF5 file whose faults, at any place inside the block, are named in one line."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def __enter__(self) -> h5py.File:
-        h5 = import_h5py()
-        content = read_whole(self._path)
-        try:
-            self._file: h5py.File = h5.File(io.BytesIO(content), "r")
-        except _FAULTS as error:
-            raise self._name(error) from None
-        return self._file
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        self._file.close()
-        if isinstance(error, (InputError, *_FAULTS)):
-            raise self._name(error) from None
-
-    def _name(self, error: Exception) -> InputError:
+@contextmanager
+def _open(path: Path) -> Iterator[h5py.File]:
+    """Give an HDF5 file whose faults, at any place inside the block, are named in one line."""
+    h5, content = import_h5py(), read_whole(path)
+    try:
+        with h5.File(io.BytesIO(content), "r") as file:
+            yield file
+    except (InputError, *_FAULTS) as error:
         reason = " ".join(str(error).split())[:120]
-        return InputError(f"{self._path}: no masks of A2D-Sentences ({reason}); fetch the file again")
+        raise InputError(f"{path}: no masks of A2D-Sentences ({reason}); fetch the file again") from None
 
 
 _FAULTS = (OSError, KeyError, ValueError, TypeError, RuntimeError, AttributeError, OverflowError, MemoryError)

@@ -64,21 +64,19 @@ def encode_index_map(values: NDArray[np.uint8]) -> bytes:
     """Return the palette PNG of an index map `(H, W)`, in the colours of DAVIS."""
     height, width = values.shape
     image = Image.frombytes("P", (width, height), np.ascontiguousarray(values).tobytes())
-    image.putpalette(_davis_palette())
+    image.putpalette(davis_palette())
     stream = io.BytesIO()
     image.save(stream, "PNG")
     return stream.getvalue()
 
 
-def _davis_palette() -> list[int]:
-    """Return 256 colours: the bits of an index go, three at a time, to the highest bits of red, green and blue."""
-    colours = []
+def davis_palette() -> list[int]:
+    """Return the 256 RGB colours of index maps: the bits of the index, dealt to the channels in turn."""
+    colours: list[int] = []
     for index in range(256):
-        colour = [0, 0, 0]
-        for place in range(8):
-            for channel in range(3):
-                colour[channel] |= (index >> (3 * place + channel) & 1) << (7 - place)
-        colours += colour
+        for channel in range(3):
+            bits = [(index >> (3 * place + channel)) & 1 for place in range(3)]
+            colours.append(sum(bit << (7 - place) for place, bit in enumerate(bits)))
     return colours
 
 

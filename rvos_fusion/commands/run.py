@@ -11,7 +11,7 @@ from rvos.errors import StoreError
 from rvos_fusion.commands.recipe_options import add_recipe_options, open_recipe, repeat_options
 from rvos_fusion.commands.table_forms import read_form
 from rvos_fusion.executors.summary import Tally, format_size
-from rvos_fusion.kinds.group_review import write_review
+from rvos_fusion.kinds.groups.review import write_review
 from rvos_fusion.planning.plan import Plan, find_missing_inputs, make_plan, parse_shard, select_videos
 from rvos_fusion.planning.workspace import prepare_workspace
 from rvos_fusion.recipe.graph import build_graph, check_files, choose_stage

@@ -14,14 +14,14 @@ from rvos_fusion.synthetic.writers.files import write_dataset
 from rvos_fusion.synthetic.writers.mevis import NO_TARGET, write_mevis
 from rvos_fusion.synthetic.writers.samples import write_a2d, write_jhmdb
 
-_Writer = Callable[[argparse.Namespace, str], tuple[int, int]]
-_WRITERS: Mapping[str, _Writer] = {
-    "ref-youtube-vos": lambda o, split: write_dataset(o.out, seed=o.seed, n_videos=o.videos, split=split, drop=o.drop),
-    "mevis": lambda o, split: write_mevis(o.out, seed=o.seed, n_videos=o.videos, split=split, no_target=o.no_target),
-    "ref-davis17": lambda o, split: write_davis(o.out, seed=o.seed, n_videos=o.videos, split=split),
-    "a2d-sentences": lambda o, split: write_a2d(o.out, seed=o.seed, n_videos=o.videos, split=split),
-    "jhmdb-sentences": lambda o, split: write_jhmdb(o.out, seed=o.seed, n_videos=o.videos, split=split),
+_WRITERS: Mapping[str, tuple[Callable[..., tuple[int, int]], tuple[str, ...]]] = {
+    "ref-youtube-vos": (write_dataset, ("drop",)),
+    "mevis": (write_mevis, ("no_target",)),
+    "ref-davis17": (write_davis, ()),
+    "a2d-sentences": (write_a2d, ()),
+    "jhmdb-sentences": (write_jhmdb, ()),
 }
+"""Format -> what writes it, and the options that it alone has."""
 
 
 def register(parser: argparse.ArgumentParser) -> None:
@@ -55,10 +55,13 @@ def register(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Write the data set."""
-    if options.drop and options.format != "ref-youtube-vos":
-        raise ConfigError(f"--drop {options.drop}: only for ref-youtube-vos; leave it out")
+    write, own = _WRITERS[options.format]
+    if options.drop and "drop" not in own:
+        takers = " and ".join(name for name, (_, others) in _WRITERS.items() if "drop" in others)
+        raise ConfigError(f"--drop {options.drop}: only for {takers}; leave it out")
     split = options.split or ("test" if find_format(options.format).has_samples else "valid")
-    n_expressions, n_frames = _WRITERS[options.format](options, split)
+    given = {name: getattr(options, name) for name in own}
+    n_expressions, n_frames = write(options.out, seed=options.seed, n_videos=options.videos, split=split, **given)
     counts = {"videos": options.videos, "expressions": n_expressions, "frames": n_frames}
     if options.json:
         print(json.dumps({"root": str(options.out), "split": split, **counts}))

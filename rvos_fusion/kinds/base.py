@@ -129,24 +129,21 @@ class Node(ABC):
         """
         return ()
 
-    def check_load(self) -> Iterable[str]:
-        """Yield what would keep it from being loaded; no weights are read.
-
-        Only asked of nodes with a worker key, whose files are there.
-        """
-        return ()
-
     def worker_key(self) -> WorkerKey | None:
         """Return what must be loaded; None: nothing that is worth keeping."""
         return None
 
-    @abstractmethod
     def compute(self, tasks: Sequence[Task]) -> Sequence[Any]:
-        """Return one artefact for each task.
+        """Return one artefact for each task; a kind whose nodes share work does it here.
 
         Args:
             tasks: of one video; their nodes have equal worker keys, and this node is the first one's.
         """
+        return [task.node.make(task) for task in tasks]
+
+    @abstractmethod
+    def make(self, task: Task) -> Any:
+        """Return its artefact for one video."""
 
 
 def capability(node: object, protocol: type[Capability]) -> Capability | None:

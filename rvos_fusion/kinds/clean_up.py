@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar
 
@@ -51,6 +51,6 @@ class CleanUpNode(Node):
         """Return a sequence of the source with cleaned masks, by these rules or others."""
         return replace(sequence, runs=clean_up(sequence, rules), soft=None, propagation=None)
 
-    def compute(self, tasks: Sequence[Task]) -> Sequence[Sequence[MaskSequence]]:
+    def make(self, task: Task) -> list[MaskSequence]:
         """Return the cleaned masks; soft maps and propagation probabilities were those of others, and go."""
-        return [[self.clean(sequence, self.rules) for sequence in task.read(self.source)] for task in tasks]
+        return [self.clean(sequence, self.rules) for sequence in task.read(self.source)]

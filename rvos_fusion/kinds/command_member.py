@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -14,7 +14,7 @@ from runners.outside import CommandModel, check_sequences
 from rvos.masks.mask_sequences import MaskSequence
 from rvos.settings import Flat, Folder
 from rvos_fusion.kinds.base import NodeGraph, Task, WorkerKey
-from rvos_fusion.kinds.loaded import NETWORK
+from rvos_fusion.kinds.networks.loaded import NETWORK
 from rvos_fusion.kinds.outside import OutsideNode
 from rvos_fusion.kinds.plain import plain_fields
 
@@ -66,11 +66,8 @@ class CommandNode(OutsideNode):
         stamps = [(path.stat().st_mtime_ns, path.stat().st_size) for path in self.sources_of()]
         return WorkerKey(f"program {self.name}", f"{self.model!r} {stamps}", shares=False)
 
-    def compute(self, tasks: Sequence[Task]) -> Sequence[Sequence[MaskSequence]]:
+    def make(self, task: Task) -> list[MaskSequence]:
         """Return the masks of all expressions."""
-        return [self._segment(task) for task in tasks]
-
-    def _segment(self, task: Task) -> list[MaskSequence]:
         place = task.workspace / "commands" / self.name
 
         def build() -> CommandRunner:

@@ -26,7 +26,7 @@ from rvos.videos import Video
 from rvos_fusion.kinds.artefacts import HARD_MASKS, MASKS, Artefact, ReadArtefact
 from rvos_fusion.kinds.base import Node, NodeFile, NodeGraph, Task
 from rvos_fusion.kinds.checksums import Checksums
-from rvos_fusion.kinds.grouping import GroupSettings, find_groups, given_groups, read_run_rule, write_review
+from rvos_fusion.kinds.groups.grouping import GroupSettings, find_groups, given_groups, read_run_rule, write_review
 from rvos_fusion.kinds.inputs import Input, MasksOf
 from rvos_fusion.kinds.offers import Offer, offer_members
 from rvos_fusion.kinds.plain import plain
@@ -204,10 +204,6 @@ class FuseNode(Node):
         capacity: int | Literal["any"] = "any" if self.rule.capacity is None else max(self.rule.capacity, 2)
         return replace(self, own_groups=GroupSettings("none"), capacity=capacity if self.method == "assign" else None)
 
-    def compute(self, tasks: Sequence[Task]) -> Sequence[Sequence[MaskSequence]]:
-        """Return the fused masks of all expressions, in the order of the video."""
-        return [self._fuse(task) for task in tasks]
-
     def unfitted(self) -> Node:
         """The same fusion with weights and the built-in numbers."""
         return replace(self, fitted=None, own_groups=replace(self.groups, fitted=None))
@@ -248,7 +244,8 @@ class FuseNode(Node):
         """
         return find_groups(self.groups, video, read)
 
-    def _fuse(self, task: Task) -> list[MaskSequence]:
+    def make(self, task: Task) -> list[MaskSequence]:
+        """Return the fused masks of all expressions, in the order of the video."""
         soft = self.rule.method == "average"
         members = [by_expression(task.read(name, soft=soft)) for name in self.members]
         masks = None

@@ -79,10 +79,6 @@ class GateNode(Node):
         """The source."""
         return self.source
 
-    def compute(self, tasks: Sequence[Task]) -> Sequence[Sequence[MaskSequence]]:
-        """Return the answers, emptied where the chance of a target is below the threshold."""
-        return [self._open(task) for task in tasks]
-
     def fitted_file(self) -> Path | None:
         """Return the file of fitted numbers that the recipe names."""
         return self.fitted
@@ -122,7 +118,8 @@ class GateNode(Node):
             raise InputError(f"{self.fitted or self.name}: no threshold; fit again, or give one in the recipe")
         return stated
 
-    def _open(self, task: Task) -> list[MaskSequence]:
+    def make(self, task: Task) -> list[MaskSequence]:
+        """Return the answers, emptied where the chance of a target is below the threshold."""
         answers = by_expression(task.read(self.source))
         members = [by_expression(task.read(name)) for name in self.members]
         ids = [expression.id for expression in task.video.expressions]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Annotated, ClassVar
 
@@ -11,7 +11,7 @@ import numpy as np
 from propagate.tracklets import to_sequence
 from runners.grounding.settings import GroundingSettings
 from rvos.errors import ConfigError
-from rvos.masks.grounding import check_tracklets, choose_tracklets
+from rvos.masks.grounding import Scores, check_tracklets, choose_tracklets
 from rvos.masks.mask_sequences import MaskSequence, by_expression
 from rvos.masks.runs import Runs
 from rvos.masks.tracklets import TrackletSet
@@ -20,10 +20,16 @@ from rvos.videos import Video
 from rvos_fusion.kinds.artefacts import CANDIDATES, MASKS, Artefact
 from rvos_fusion.kinds.base import Node, NodeFile, Task, WorkerKey
 from rvos_fusion.kinds.checksums import Checksums
-from rvos_fusion.kinds.grounding_networks import NetworkScorer
+from rvos_fusion.kinds.grounding_report import GroundedSentence, Grounding, read_grounding, write_grounding
 from rvos_fusion.kinds.inputs import CandidatesOf, Input, MasksOf, find_inputs
-from rvos_fusion.kinds.side_reports import read_report, write_report
-from rvos_fusion.kinds.tracklet_scorers import AgreementScorer, GroundedSentence, Grounding, TrackletScorer
+from rvos_fusion.kinds.networks.grounding import (
+    describe_models,
+    explain_models,
+    model_files,
+    model_key,
+    score_by_networks,
+)
+from rvos_fusion.kinds.tracklet_agreement import score_by_members, vote_members
 
 EMPTY = "empty"
 """The fallback that answers with empty masks."""
@@ -74,13 +80,6 @@ class GroundNode(Node):
         return f"by_frame is a kind of its own; write ground_frames: {section.read_word('ground')}, models: [...]"
 
     @property
-    def scorer(self) -> TrackletScorer:
-        """What tells how well tracklets fit."""
-        if self.models:
-            return NetworkScorer(self.models)
-        return AgreementScorer(self.agreement, tuple(self.weights.get(name, 1.0) for name in self.agreement))
-
-    @property
     def working_gate(self) -> float:
         """The score below which the fallback answers."""
         # A network's best tracklet is the answer, as in the paper; members may agree on none.
@@ -93,53 +92,48 @@ class GroundNode(Node):
         return (*find_inputs(self), *others)
 
     def files(self) -> tuple[NodeFile, ...]:
-        """Those of the scorer."""
-        return self.scorer.files()
+        """Those of the networks."""
+        return model_files(self.models)
 
     def sources(self, video: Video, checksums: Checksums) -> object:
-        """What the scorer reads."""
-        return self.scorer.sources(video, checksums)
+        """What the networks see; the members' fingerprints say it all."""
+        return [[one.text for one in video.expressions], checksums.frames(video)] if self.models else None
 
     def describe(self) -> str:
-        """Tracklets and scorer."""
-        return f"chooses from {self.tracklets} by {self.scorer.describe()}"
+        """Tracklets, and what scores them."""
+        return f"chooses from {self.tracklets} by {self._name_scorer()}"
 
     def detail(self) -> str:
-        """The scorer and the gate."""
-        return f"{self.scorer.describe()}, gate {self.working_gate:g}"
+        """What scores, and the gate."""
+        return f"{self._name_scorer()}, gate {self.working_gate:g}"
 
     def check_load(self) -> Iterable[str]:
-        """What scores."""
-        return self.scorer.check_load()
+        """The networks."""
+        return explain_models(self.models)
 
     def worker_key(self) -> WorkerKey | None:
-        """That of the scorer."""
-        return self.scorer.worker_key()
-
-    def compute(self, tasks: Sequence[Task]) -> Sequence[Sequence[MaskSequence]]:
-        """Return the chosen tracklets; all scores are written to `ground/NODE/VIDEO.json` of the workspace."""
-        return [self._ground(task) for task in tasks]
+        """The networks; nothing for members."""
+        return model_key(self.models) if self.models else None
 
     def read_grounding(self, task: Task) -> Grounding | None:
         """Return the scores that were written beside the result; None where nothing is known of it."""
-        content = read_report(task)
-        if not isinstance(content, dict):
-            return None
-        try:
-            sentences = {
-                str(row["expression"]): GroundedSentence(tuple(map(float, row["scores"])), row["tracklet"], row["why"])
-                for row in content["expressions"]
-            }
-        except (KeyError, TypeError, ValueError):  # not written by this version
-            return None
-        return Grounding(self.tracklets, str(content.get("by", "")), sentences)
+        return read_grounding(task, self.tracklets)
 
-    def _ground(self, task: Task) -> list[MaskSequence]:
+    def _name_scorer(self) -> str:
+        return describe_models(self.models) if self.models else f"agreement with {', '.join(self.agreement)}"
+
+    def _score(self, task: Task, tracklets: TrackletSet) -> Scores:
+        if not len(tracklets):
+            return np.zeros((len(task.video.expressions), 0))
+        if self.models:
+            return score_by_networks(self.models, task, task.video, tracklets)
+        return score_by_members(self.agreement, self.weights, task, tracklets)
+
+    def make(self, task: Task) -> list[MaskSequence]:
+        """Return the chosen tracklets; all scores are written to `ground/NODE/VIDEO.json` of the workspace."""
         tracklets: TrackletSet = task.read_artefact(self.tracklets, CANDIDATES)
         check_tracklets(task.video, tracklets)
-        n_expressions = len(task.video.expressions)
-        scorer = self.scorer
-        scores = scorer.scores(task, tracklets) if len(tracklets) else np.zeros((n_expressions, 0))
+        scores = self._score(task, tracklets)
         chosen = choose_tracklets(scores)
         best = [0.0 if place is None else float(row[place]) for place, row in zip(chosen, scores, strict=True)]
         passing = [
@@ -147,29 +141,25 @@ class GroundNode(Node):
             for place, score in zip(chosen, best, strict=True)
         ]
         others = self._fall_back(task) if None in passing else {}
-        answers, rows = [], []
-        for place, score, own, expression in zip(passing, best, scores, task.video.expressions, strict=True):
+        answers, sentences = [], {}
+        for place, score, row, expression in zip(passing, best, scores, task.video.expressions, strict=True):
+            chosen_id, why = None, "below_gate" if len(tracklets) else "no_candidate"
             if place is None:
                 answers.append(_restate(others.get(expression.id), tracklets, expression.id, score))
             else:
-                answers.append(to_sequence(tracklets.tracklets[place], expression=expression.id, score=score))
-            rows.append(
-                {
-                    "expression": expression.id,
-                    "tracklet": None if place is None else tracklets.tracklets[place].id,
-                    "why": "" if place is not None else "below_gate" if len(tracklets) else "no_candidate",
-                    "scores": [round(float(one), 4) for one in own],
-                }
-            )
-        write_report(task, {"tracklets": tracklets.content_hash(), "by": scorer.describe(), "expressions": rows})
+                tracklet = tracklets.tracklets[place]
+                chosen_id, why = tracklet.id, ""
+                answers.append(to_sequence(tracklet, expression=expression.id, score=score))
+            sentences[expression.id] = GroundedSentence(tuple(row.tolist()), chosen_id, why)
+        found = Grounding(self.tracklets, self._name_scorer(), sentences)
+        write_grounding(task, found, tracklets.content_hash())
         return answers
 
     def _fall_back(self, task: Task) -> Mapping[str, MaskSequence]:
-        if self.fallback == EMPTY:
+        """Return the answers by sentence where no tracklet will do; none: they are empty."""
+        if self.fallback == EMPTY or (self.fallback is None and self.models):
             return {}
-        if self.fallback is None:
-            return self.scorer.fall_back(task)
-        return by_expression(task.read(self.fallback))
+        return vote_members(self.agreement, task) if self.fallback is None else by_expression(task.read(self.fallback))
 
 
 def _restate(other: MaskSequence | None, tracklets: TrackletSet, expression: str, score: float) -> MaskSequence:

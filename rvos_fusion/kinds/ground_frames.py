@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
@@ -19,8 +19,14 @@ from rvos.videos import Video
 from rvos_fusion.kinds.artefacts import INSTANCE_PROPOSALS, MASKS, Artefact
 from rvos_fusion.kinds.base import Node, NodeFile, Task, WorkerKey
 from rvos_fusion.kinds.checksums import Checksums
-from rvos_fusion.kinds.grounding_networks import NetworkScorer
 from rvos_fusion.kinds.inputs import ProposalsOf
+from rvos_fusion.kinds.networks.grounding import (
+    describe_models,
+    explain_models,
+    model_files,
+    model_key,
+    score_by_networks,
+)
 
 _PER_FRAME = 10
 """Proposals of a frame that are asked about, the surest: as many as the paper's networks have slots."""
@@ -46,62 +52,52 @@ class GroundFramesNode(Node):
         if not self.models:
             raise ConfigError("models is empty; name the checkpoint of a grounding network")
 
-    @property
-    def scorer(self) -> NetworkScorer:
-        """What tells how well proposals fit."""
-        return NetworkScorer(self.models)
-
     def files(self) -> tuple[NodeFile, ...]:
-        """Those of the scorer."""
-        return self.scorer.files()
+        """Those of the networks."""
+        return model_files(self.models)
 
     def sources(self, video: Video, checksums: Checksums) -> object:
-        """What the scorer reads."""
-        return self.scorer.sources(video, checksums)
+        """The sentences and the frames."""
+        return [[one.text for one in video.expressions], checksums.frames(video)]
 
     def describe(self) -> str:
-        """Proposals and scorer."""
-        return f"chooses from {self.proposals} in every frame by {self.scorer.describe()}"
+        """Proposals and networks."""
+        return f"chooses from {self.proposals} in every frame by {self.detail()}"
 
     def detail(self) -> str:
-        """The scorer."""
-        return self.scorer.describe()
+        """The networks."""
+        return describe_models(self.models)
 
     def check_load(self) -> Iterable[str]:
-        """What scores."""
-        return self.scorer.check_load()
+        """The networks."""
+        return explain_models(self.models)
 
     def worker_key(self) -> WorkerKey | None:
-        """That of the scorer."""
-        return self.scorer.worker_key()
+        """The networks."""
+        return model_key(self.models)
 
-    def compute(self, tasks: Sequence[Task]) -> Sequence[Sequence[MaskSequence]]:
-        """Return the chosen proposals."""
-        return [_ground(task, self.scorer, task.read_artefact(self.proposals, INSTANCE_PROPOSALS)) for task in tasks]
+    def make(self, task: Task) -> list[MaskSequence]:
+        """Return for every sentence, in each key frame, the proposal that fits best; other frames are empty.
 
+        A frame's score is that of its proposal, so that the surest frame can be propagated.
 
-def _ground(task: Task, scorer: NetworkScorer, proposals: VideoProposals) -> list[MaskSequence]:
-    """Return for every sentence, in each key frame, the proposal that fits best; other frames are empty.
-
-    A frame's score is that of its proposal, so that the surest frame can be propagated.
-
-    Source: tracklets.md, section 9 (the image-level baseline).
-    """
-    video = task.video
-    n_frames, n_sentences = video.n_frames, len(video.expressions)
-    (empty,) = encode(np.zeros((1, *proposals.size), np.bool_))
-    runs = [[empty] * n_frames for _ in range(n_sentences)]
-    scores = np.zeros((n_sentences, n_frames), np.float32)
-    for frame, clip, candidates in _list_frames(video, proposals):
-        found = scorer.score_video(task, clip, candidates)
-        for sentence, place in enumerate(choose_tracklets(found)):
-            if place is not None:
-                runs[sentence][frame] = candidates.tracklets[place].runs[0]
-                scores[sentence, frame] = found[sentence, place]
-    return [
-        MaskSequence(video.id, expression.id, video.frames, proposals.size, tuple(own), row)
-        for expression, own, row in zip(video.expressions, runs, scores, strict=True)
-    ]
+        Source: tracklets.md, section 9 (the image-level baseline).
+        """
+        video, proposals = task.video, task.read_artefact(self.proposals, INSTANCE_PROPOSALS)
+        n_frames, n_sentences = video.n_frames, len(video.expressions)
+        (empty,) = encode(np.zeros((1, *proposals.size), np.bool_))
+        runs = [[empty] * n_frames for _ in range(n_sentences)]
+        scores = np.zeros((n_sentences, n_frames), np.float32)
+        for frame, clip, candidates in _list_frames(video, proposals):
+            found = score_by_networks(self.models, task, clip, candidates)
+            for sentence, place in enumerate(choose_tracklets(found)):
+                if place is not None:
+                    runs[sentence][frame] = candidates.tracklets[place].runs[0]
+                    scores[sentence, frame] = found[sentence, place]
+        return [
+            MaskSequence(video.id, expression.id, video.frames, proposals.size, tuple(own), row)
+            for expression, own, row in zip(video.expressions, runs, scores, strict=True)
+        ]
 
 
 def _list_frames(video: Video, proposals: VideoProposals) -> Iterator[tuple[int, Video, TrackletSet]]:

@@ -17,8 +17,8 @@ from rvos.videos import Video
 from rvos_fusion.kinds.artefacts import MASKS, Artefact
 from rvos_fusion.kinds.base import Node, NodeFile, Task
 from rvos_fusion.kinds.checksums import Checksums
-from rvos_fusion.kinds.foreign_masks import find_lacking
-from rvos_fusion.kinds.stamps import stamp, stamp_masks
+from rvos_fusion.kinds.foreign.masks import find_lacking
+from rvos_fusion.kinds.foreign.stamps import stamp, stamp_masks
 
 ImportFormat = Literal["png", "dump", "rle", "npz", "png16"]
 DumpValues = Literal["logits", "probabilities"]
@@ -88,10 +88,9 @@ class ImportNode(Node):
             return None
         return "" if self.keep_soft else "set keep_soft: true on the import"
 
-    def compute(self, tasks: Sequence[Task]) -> Sequence[Sequence[MaskSequence]]:
+    def make(self, task: Task) -> Sequence[MaskSequence]:
         """Return the masks of all expressions."""
-        source = self._open()
-        return [source.read(task.video) for task in tasks]
+        return self._open().read(task.video)
 
     def _open(self) -> Source:
         return _open(self.format, self.path, self.values, self.keep_soft or False)

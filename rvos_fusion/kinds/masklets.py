@@ -16,11 +16,9 @@ from rvos.videos import Video
 from rvos_fusion.kinds.artefacts import INSTANCES, Artefact
 from rvos_fusion.kinds.base import Node, NodeFile, NodeGraph, Task, WorkerKey
 from rvos_fusion.kinds.checksums import Checksums
-from rvos_fusion.kinds.detectors import detector_files, explain_detector, stamp_detections
-from rvos_fusion.kinds.devices import choose_device
-from rvos_fusion.kinds.engines import engine_files, engine_key, explain_engine
-from rvos_fusion.kinds.loaded import NETWORK
-from rvos_fusion.kinds.nouns import noun_files
+from rvos_fusion.kinds.networks.detectors import detector_files, explain_detector, noun_files, stamp_detections
+from rvos_fusion.kinds.networks.engines import engine_files, engine_key, explain_engine
+from rvos_fusion.kinds.networks.loaded import NETWORK, choose_device
 from rvos_fusion.kinds.side_reports import write_report
 
 if TYPE_CHECKING:
@@ -81,11 +79,8 @@ class MaskletsNode(Node):
         yield from explain_detector(self.detector)
         yield from explain_engine(self.engine)
 
-    def compute(self, tasks: Sequence[Task]) -> Sequence[Sequence[Tracklet]]:
+    def make(self, task: Task) -> Sequence[Tracklet]:
         """Return the masklets; what became of the boxes is written to `masklets/NODE/VIDEO.json` of the workspace."""
-        return [self._track(task) for task in tasks]
-
-    def _track(self, task: Task) -> Sequence[Tracklet]:
         detector, tracker = NETWORK.get((self.worker_key(), task.device), lambda: self._load(task.device))
         nouns = NounFinder(self.nouns).find_all(task.video)
         frames = self.rules.list_frames(task.video.n_frames)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, ClassVar, Literal
 
@@ -15,8 +15,7 @@ from rvos.videos import Video
 from rvos_fusion.kinds.artefacts import MASKS, Artefact
 from rvos_fusion.kinds.base import Node, NodeFile, Task, WorkerKey
 from rvos_fusion.kinds.checksums import Checksums
-from rvos_fusion.kinds.devices import choose_device
-from rvos_fusion.kinds.loaded import NETWORK, explain
+from rvos_fusion.kinds.networks.loaded import NETWORK, choose_device, explain
 
 _OPTIONS = {name: kind.options for name, kind in RUNNERS.items()}
 
@@ -92,11 +91,8 @@ class MemberNode(Node):
         """The network; two members never gain from each other."""
         return WorkerKey(f"network {self.name}", repr(self.model), shares=False)
 
-    def compute(self, tasks: Sequence[Task]) -> Sequence[Sequence[MaskSequence]]:
+    def make(self, task: Task) -> list[MaskSequence]:
         """Return the masks of all expressions."""
-        return [self._segment(task) for task in tasks]
-
-    def _segment(self, task: Task) -> list[MaskSequence]:
         key = (self.worker_key(), task.device)
         runner: Runner = NETWORK.get(key, lambda: build_runner(self.model, device=choose_device(task.device)))
         return list(runner.segment(task.video, task.video.expressions))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
@@ -12,8 +12,7 @@ from rvos.masks.mask_sequences import MaskSequence
 from rvos.plugins import Plugin, load_plugin, require_plugin
 from rvos.settings import Flat, Folder
 from rvos_fusion.kinds.base import Task, WorkerKey
-from rvos_fusion.kinds.devices import choose_device
-from rvos_fusion.kinds.loaded import NETWORK, explain
+from rvos_fusion.kinds.networks.loaded import NETWORK, choose_device, explain
 from rvos_fusion.kinds.outside import OutsideNode
 
 
@@ -51,11 +50,9 @@ class OwnNode(OutsideNode):
         content = f"{self.model!r} {self.plugin.checksum}"
         return WorkerKey(f"network {self.name}", content, shares=False)
 
-    def compute(self, tasks: Sequence[Task]) -> Sequence[Sequence[MaskSequence]]:
+    def make(self, task: Task) -> list[MaskSequence]:
         """Return the masks of all expressions."""
-        return [self._segment(task) for task in tasks]
 
-    def _segment(self, task: Task) -> list[MaskSequence]:
         def build() -> object:
             return load_plugin(self.plugin)(self.model, device=choose_device(task.device))
 

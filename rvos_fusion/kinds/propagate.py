@@ -19,13 +19,12 @@ from rvos.videos import Video
 from rvos_fusion.kinds.artefacts import MASKS, Artefact
 from rvos_fusion.kinds.base import Node, NodeFile, NodeGraph, Task, WorkerKey
 from rvos_fusion.kinds.checksums import Checksums
-from rvos_fusion.kinds.devices import choose_device
-from rvos_fusion.kinds.engines import engine_files, engine_key, explain_engine
-from rvos_fusion.kinds.foreign_masks import find_lacking, import_folder
+from rvos_fusion.kinds.foreign.masks import find_lacking, import_folder
+from rvos_fusion.kinds.foreign.stamps import stamp_masks
 from rvos_fusion.kinds.inputs import Input, MasksOf
-from rvos_fusion.kinds.loaded import NETWORK
+from rvos_fusion.kinds.networks.engines import engine_files, engine_key, explain_engine
+from rvos_fusion.kinds.networks.loaded import NETWORK, choose_device
 from rvos_fusion.kinds.plain import plain_fields
-from rvos_fusion.kinds.stamps import stamp_masks
 
 if TYPE_CHECKING:
     from propagate.propagator import Propagator
@@ -147,6 +146,10 @@ class PropagateNode(Node):
         if self._working_engine() is None:
             return [self._read_folder(task, _read_sources(task, node)) for task, node in zip(tasks, nodes, strict=True)]
         return self._propagate(tasks, nodes)
+
+    def make(self, task: Task) -> Sequence[MaskSequence]:
+        """Return the propagated masks of one node."""
+        return self.compute([task])[0]
 
     def _working_engine(self) -> EngineSettings | None:
         """Return the engine that will work; None where masks were propagated elsewhere."""

@@ -18,12 +18,10 @@ from rvos.videos import Video
 from rvos_fusion.kinds.artefacts import INSTANCE_PROPOSALS, Artefact
 from rvos_fusion.kinds.base import Node, NodeFile, NodeGraph, Task, WorkerKey
 from rvos_fusion.kinds.checksums import Checksums
-from rvos_fusion.kinds.detectors import detector_files, explain_detector, stamp_detections
-from rvos_fusion.kinds.devices import choose_device
-from rvos_fusion.kinds.engines import engine_files, engine_key, explain_engine
 from rvos_fusion.kinds.inputs import MasksOf
-from rvos_fusion.kinds.loaded import NETWORK
-from rvos_fusion.kinds.nouns import noun_files
+from rvos_fusion.kinds.networks.detectors import detector_files, explain_detector, noun_files, stamp_detections
+from rvos_fusion.kinds.networks.engines import engine_files, engine_key, explain_engine
+from rvos_fusion.kinds.networks.loaded import NETWORK, choose_device
 from rvos_fusion.kinds.plain import plain_fields
 from rvos_fusion.kinds.side_reports import write_report
 
@@ -119,11 +117,8 @@ class ProposeNode(Node):
         if self.engine is not None:
             yield from explain_engine(self.engine)
 
-    def compute(self, tasks: Sequence[Task]) -> Sequence[VideoProposals]:
+    def make(self, task: Task) -> VideoProposals:
         """Return the proposals; what became of each mask is written to `propose/NODE/VIDEO.json` of the workspace."""
-        return [self._propose(task) for task in tasks]
-
-    def _propose(self, task: Task) -> VideoProposals:
         video, size = task.video, task.video.read_size()
         key_frames = list_key_frames(video.n_frames, self.rules.key_frames, self.rules.sampling)
         found = {name: self._read_member(task, name, key_frames, size) for name in self.members}

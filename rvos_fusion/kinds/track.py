@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
@@ -16,10 +16,9 @@ from rvos.videos import Video
 from rvos_fusion.kinds.artefacts import CANDIDATES, INSTANCE_PROPOSALS, Artefact, ReadArtefact
 from rvos_fusion.kinds.base import Node, NodeFile, NodeGraph, Task, WorkerKey
 from rvos_fusion.kinds.checksums import Checksums
-from rvos_fusion.kinds.devices import choose_device
-from rvos_fusion.kinds.engines import engine_files, engine_key, explain_engine
 from rvos_fusion.kinds.inputs import MasksOf, ProposalsOf
-from rvos_fusion.kinds.loaded import NETWORK
+from rvos_fusion.kinds.networks.engines import engine_files, engine_key, explain_engine
+from rvos_fusion.kinds.networks.loaded import NETWORK, choose_device
 from rvos_fusion.kinds.offers import Offer, offer_tracklets
 from rvos_fusion.kinds.side_reports import write_report
 
@@ -85,11 +84,8 @@ class TrackNode(Node):
         found: TrackletSet = read(self.name, CANDIDATES)
         return [offer_tracklets(video, found.tracklets)]
 
-    def compute(self, tasks: Sequence[Task]) -> Sequence[TrackletSet]:
+    def make(self, task: Task) -> TrackletSet:
         """Return the tracklets; what became of each is written to `track/NODE/VIDEO.json` of the workspace."""
-        return [self._track(task) for task in tasks]
-
-    def _track(self, task: Task) -> TrackletSet:
         tracker: TrackletTracker = NETWORK.get((self.worker_key(), task.device), lambda: self._load(task.device))
         proposals: VideoProposals = task.read_artefact(self.proposals, INSTANCE_PROPOSALS)
         tracked = tracker.track(task.video, proposals)

@@ -37,15 +37,18 @@ _LEVELS = 256
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
-def condense(folder: Path, out: Path, *, frames: int | None = None, leave_out: tuple[str, ...] = ()) -> int:
+def condense(
+    folder: Path, out: Path, *, frames: int | None = None, leave_out: tuple[str, ...] = (), largest: int = LARGEST
+) -> int:
     """Write the condensed form of a case and return its size in bytes.
 
     Args:
         frames: of a network that only looks back, keep this many; outputs of later frames are left out.
         leave_out: prefixes of inputs and outputs to drop, such as one of several parts of a case.
+        largest: bytes that it may have.
 
     Raises:
-        InputError: no case, or it stays above 100 kB.
+        InputError: no case, or it stays larger.
     """
     case = read_case(folder)
     inputs, outputs = dict(case.inputs), dict(case.outputs)
@@ -59,8 +62,8 @@ def condense(folder: Path, out: Path, *, frames: int | None = None, leave_out: t
         if not name.startswith(leave_out):
             members.update(_sample(f"outputs/{name}", array))
     content = _pack(members)
-    if len(content) > LARGEST:
-        raise InputError(f"{folder}: {len(content)} bytes condensed, more than {LARGEST}; keep fewer frames or parts")
+    if len(content) > largest:
+        raise InputError(f"{folder}: {len(content)} bytes condensed, more than {largest}; keep fewer frames or parts")
     write_atomically(out, content)
     return len(content)
 

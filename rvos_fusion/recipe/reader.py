@@ -19,10 +19,9 @@ from rvos.language.nouns import NounSettings
 from rvos.settings import INVALID, Loader, Problems, Section, read_document
 from rvos.settings import Node as SettingsNode
 from rvos_fusion.kinds.base import Node
-from rvos_fusion.kinds.grouping import GroupSettings
+from rvos_fusion.kinds.groups.grouping import GroupSettings
 from rvos_fusion.kinds.table import choose_variant, list_kinds
-from rvos_fusion.kinds.values import DatasetEntry
-from rvos_fusion.recipe.recipe import Recipe
+from rvos_fusion.recipe.recipe import DatasetEntry, Recipe
 
 _WHAT = "recipe"
 NEEDED = ("dataset", "stages")

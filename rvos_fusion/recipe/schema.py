@@ -10,10 +10,10 @@ from propagate.engines.settings import EngineSettings
 from runners.detectors.base import DetectorSettings
 from rvos.language.nouns import NounSettings
 from rvos.settings import choose_form, describe, describe_class, json_schema
-from rvos_fusion.kinds.grouping import GroupSettings
+from rvos_fusion.kinds.groups.grouping import GroupSettings
 from rvos_fusion.kinds.table import list_kinds, list_variants
-from rvos_fusion.kinds.values import DatasetEntry
 from rvos_fusion.recipe.reader import NEEDED, Sections, Submission
+from rvos_fusion.recipe.recipe import DatasetEntry
 
 Schema = dict[str, Any]
 

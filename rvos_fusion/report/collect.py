@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations
 
@@ -12,18 +12,17 @@ from numpy.typing import NDArray
 from fusion.groups import Group
 from rvos.dataset import TruthSource, VideoTruth
 from rvos.errors import InputError
-from rvos.evaluation.evaluator import Judge
+from rvos.evaluation.evaluator import OpenJudge
 from rvos.evaluation.results import ExpressionScore
 from rvos.masks.mask_sequences import MaskSequence, encode
 from rvos.masks.runs import Runs, intersect
 from rvos.videos import Expression, Video
-from rvos_fusion.kinds.tracklet_scorers import Grounding
+from rvos_fusion.kinds.grounding_report import Grounding
 from rvos_fusion.report.content import ExpressionRow, GroundingView, SequenceView, TrackletView, VideoView
 from rvos_fusion.report.pictures import encode_picture, picture_size, shrink_runs
 from rvos_fusion.report.sides import VideoSide
 
 PERCENT = 100.0
-OpenJudge = Callable[[Video, VideoTruth], Judge]
 _GREY = 128
 
 

@@ -14,8 +14,8 @@ from rvos.masks.stored.store import Store
 from rvos.masks.tracklets import Tracklet, TrackletSet
 from rvos_fusion.kinds.artefacts import CANDIDATES, INSTANCES, MASKS, Artefact
 from rvos_fusion.kinds.base import Node, Task, capability
+from rvos_fusion.kinds.grounding_report import Grounding
 from rvos_fusion.kinds.refinement_report import build_report
-from rvos_fusion.kinds.tracklet_scorers import Grounding
 from rvos_fusion.planning.results import Results, VideoResults
 from rvos_fusion.planning.timings import read_seconds
 from rvos_fusion.report.content import NodeContent, ReportNode

@@ -10,7 +10,7 @@ from rvos.errors import InputError
 from rvos.settings import Problems
 from rvos.videos import Video
 from rvos_fusion.kinds.base import Node, WorkerKey, capability
-from rvos_fusion.kinds.devices import choose_device
+from rvos_fusion.kinds.networks.loaded import choose_device
 
 _SHOWN = 3
 
@@ -28,6 +28,15 @@ class Supplied(Protocol):
         ...
 
 
+@runtime_checkable
+class Loadable(Protocol):
+    """A node whose networks can be tried without their weights."""
+
+    def check_load(self) -> Iterable[str]:
+        """Yield what would keep it from being loaded; its files are there."""
+        ...
+
+
 def find_load_problems(nodes: Iterable[Node]) -> Iterator[tuple[Node, str]]:
     """Yield what would keep nodes from being loaded, whose files are there; what they share is tried once."""
     tried: set[WorkerKey] = set()
@@ -35,8 +44,8 @@ def find_load_problems(nodes: Iterable[Node]) -> Iterator[tuple[Node, str]]:
         key = node.worker_key()
         if key is not None and key not in tried:
             tried.add(key)
-            for problem in node.check_load():
-                yield node, problem
+            loadable = capability(node, Loadable)
+            yield from ((node, problem) for problem in (() if loadable is None else loadable.check_load()))
 
 
 def find_data_problems(nodes: Iterable[Node], videos: Sequence[Video]) -> Iterator[tuple[Node, str]]:

@@ -98,7 +98,7 @@ def _measure_video(nodes: Sequence[str], task: ScoringTask) -> Values:
         stability = measure_stability(scores)
         steady = [measure_consistency(one.runs, one.size) for one in sequences]
         n_units = len(scores)
-        sums = (stability.variance_j * n_units, stability.variance_j_and_f * n_units)
+        sums = (n_units * variance for variance in stability.values())
         rows.append([*sums, sum(one.j_and_f for one in scores), n_units, sum(steady), len(steady)])
     truth = task.masks.read()
     known = [truth.masks(expression) for expression in task.video.expressions]

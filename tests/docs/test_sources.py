@@ -55,3 +55,52 @@ def test_every_source_resolves(package: str) -> None:
 def test_many_sources_are_named() -> None:
     files = [path for package in PACKAGES for path in (PROJECT / package).rglob("*.py")]
     assert sum(len(find_places(path.read_text(encoding="utf-8"))) for path in files) >= 60
+
+
+PAGES = sorted(
+    [PROJECT / name for name in ("README.md", "CONTRIBUTING.md", "mkdocs.yml")]
+    + [path for pattern in ("*.md", "*.ipynb") for path in (PROJECT / "docs").glob(pattern)]
+)
+CODE = ("rvos_fusion", "rvos", "fusion", "propagate", "runners", "deaot_toolkit", "benchmarks")
+GONE = ("pipeline", "training", "parity", "demo")
+FOLDERS = (*CODE, *GONE, "third_party", "tests", "docs", "recipes", "scripts", "kinds")
+_FILE = re.compile(rf"`((?:{'|'.join(FOLDERS)})/[\w./*-]*)`")
+_MODULE = re.compile(rf"(?:`|^::: |\b(?:from|import) )((?:{'|'.join((*CODE, *GONE))})(?:\.\w+)+)\b(?!/)", re.MULTILINE)
+_LINK = re.compile(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)")
+NO_PLACES = {"pipeline/stage2", "rvos.runners", "rvos.engines", "rvos.detectors", "rvos.loggers"}
+"""Names that look like places of the project: a node in a report of two recipes, groups of entry points."""
+
+
+def find_stale(text: str, folder: Path) -> list[str]:
+    """Return the paths, modules and links of a page that lead nowhere; names in capitals stand for any."""
+    files = {name for name in _FILE.findall(text) if not any(word.isupper() for word in re.split(r"[/.]", name))}
+    roots = (PROJECT, PROJECT / "rvos_fusion")
+    stale = {name for name in files if not any(any(root.glob(name.rstrip("/"))) for root in roots)}
+    stale |= {name for name in _MODULE.findall(text) if not (name.endswith(".py") or is_module(name))}
+    return sorted((stale - NO_PLACES) | {link for link in _LINK.findall(text) if not (folder / link).exists()})
+
+
+def is_module(name: str) -> bool:
+    """Tell whether a dotted name is a module, a file, or a name that a module holds."""
+    for place in (name, name.rpartition(".")[0]):
+        for root in (PROJECT, PROJECT / "third_party" / "deaot_toolkit"):
+            path = root.joinpath(*place.split("."))
+            inside = [file for file in (path.with_suffix(".py"), path / "__init__.py") if file.is_file()]
+            if inside and (place == name or name.rpartition(".")[2] in inside[0].read_text(encoding="utf-8")):
+                return True
+    return (PROJECT / name).is_file()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
+def test_every_path_module_and_link_of_a_page_exists(page: Path) -> None:
+    assert find_stale(page.read_text(encoding="utf-8"), page.parent) == []
+
+
+def test_a_stale_path_module_or_link_is_found() -> None:
+    stale = (
+        "`pipeline/kinds/` `rvos.mask_sequences` [x](gone.md)\n::: training.loop.train\nfrom runners.outside import x\n"
+    )
+    expected = ["gone.md", "pipeline/kinds/", "rvos.mask_sequences", "training.loop.train"]
+    assert find_stale(stale, PROJECT / "docs") == expected
+    fine = "`rvos/videos.py` `pipeline.yaml` `kinds/table.py` `rvos_fusion.vote` `rvos/formats/NAME.py` [x](kinds.md#x)"
+    assert find_stale(fine, PROJECT / "docs") == []

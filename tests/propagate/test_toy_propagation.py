@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from reference import reference
+from reference import RELEASED
 from toy import ToyEngine, propagate_video, write_video
 
 from rvos.masks.mask_sequences import MaskSequence
@@ -17,9 +17,8 @@ VIDEOS = ("aa01", "bb02", "cc03", "dd04")
 
 
 def load() -> tuple[dict[str, Any], dict[str, np.ndarray[Any, Any]]]:
-    folder = reference("parity/fusion")
-    with np.load(folder / "propagation.npz") as arrays:
-        return json.loads((folder / "propagation.json").read_text()), dict(arrays)
+    with np.load(RELEASED / "propagation.npz") as arrays:
+        return json.loads((RELEASED / "propagation.json").read_text()), dict(arrays)
 
 
 def make_sequences(case: dict[str, Any], arrays: dict[str, Any], video: str) -> list[MaskSequence]:

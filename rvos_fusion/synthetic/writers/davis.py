@@ -14,9 +14,10 @@ from PIL import Image
 from rvos.errors import ConfigError, InputError
 from rvos.files.atomic import write_atomically
 from rvos.formats.davis_folders import TEXT_FILES
+from rvos.masks.index_maps import encode_index_map
 from rvos_fusion.synthetic.language.sentences import write_sentences
 from rvos_fusion.synthetic.synthesis import SyntheticVideo, make_video
-from rvos_fusion.synthetic.writers.files import palette, refuse_others
+from rvos_fusion.synthetic.writers.files import refuse_others
 
 _LISTS = {"train": "train", "valid": "val"}
 _QUALITY = 88
@@ -46,8 +47,8 @@ def write_davis(root: Path, *, seed: int, n_videos: int, split: str = "valid") -
     n_frames = 0
     for index, video in chosen:
         for number, (frame, values) in enumerate(zip(video.frames, video.index_masks, strict=True)):
-            write_atomically(images / video.id / f"{number:05d}.jpg", _encode(Image.fromarray(frame), "JPEG"))
-            write_atomically(maps / video.id / f"{number:05d}.png", _encode_map(values))
+            write_atomically(images / video.id / f"{number:05d}.jpg", _jpeg(frame))
+            write_atomically(maps / video.id / f"{number:05d}.png", encode_index_map(values))
         for place, texts in enumerate(_speak(seed, index, video)):
             lines[place] += [f'{video.id} {thing} "{text}"' for thing, text in enumerate(texts, start=1)]
         n_frames += len(video.frames)
@@ -84,13 +85,7 @@ def _speak(seed: int, index: int, video: SyntheticVideo) -> Sequence[Sequence[st
     return texts
 
 
-def _encode_map(values: NDArray[np.uint8]) -> bytes:
-    image = Image.fromarray(values)
-    image.putpalette(palette())
-    return _encode(image, "PNG")
-
-
-def _encode(image: Image.Image, form: str) -> bytes:
+def _jpeg(frame: NDArray[np.uint8]) -> bytes:
     stream = io.BytesIO()
-    image.save(stream, format=form, quality=_QUALITY)
+    Image.fromarray(frame).save(stream, format="JPEG", quality=_QUALITY)
     return stream.getvalue()

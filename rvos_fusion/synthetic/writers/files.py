@@ -14,6 +14,7 @@ from PIL import Image
 
 from rvos.errors import InputError
 from rvos.files.atomic import write_atomically
+from rvos.masks.index_maps import davis_palette
 from rvos_fusion.synthetic.synthesis import SyntheticVideo, make_video, video_id
 
 _QUALITY = 88
@@ -106,19 +107,9 @@ def _jpeg(picture: NDArray[np.uint8]) -> bytes:
 def _palette_png(mask: NDArray[np.uint8]) -> bytes:
     stream = io.BytesIO()
     image = Image.fromarray(mask)
-    image.putpalette(palette())
+    image.putpalette(davis_palette())
     image.save(stream, format="PNG", optimize=False, compress_level=9)
     return stream.getvalue()
-
-
-def palette() -> list[int]:
-    """Return the 256 RGB colours of index masks: the bits of the index, dealt to the channels in turn."""
-    colours: list[int] = []
-    for index in range(256):
-        for channel in range(3):
-            bits = [(index >> (3 * place + channel)) & 1 for place in range(3)]
-            colours.append(sum(bit << (7 - place) for place, bit in enumerate(bits)))
-    return colours
 
 
 def _expression_entry(video: SyntheticVideo, frames: tuple[str, ...]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from reference import reference
+from reference import assert_agrees, read_reference
 
 from runners.networks.attention import deformable_attention
 from runners.networks.attention.deformable_attention import DeformableAttention, sample_levels
@@ -18,13 +18,12 @@ from runners.networks.attention.deformable_transformer import (
     valid_ratio,
 )
 from runners.networks.parts.heads import Perceptron
-from rvos_fusion.parity.cases import read_case
 from rvos_fusion.parity.filling import fill_state
 
 
 @pytest.mark.parametrize("boxes", ["reference2", "reference4", "reference2_nomask"])
 def test_agrees_with_the_official_module(boxes: str) -> None:
-    case = read_case(reference("parity/common/ms_deform_attn"))
+    case = read_reference("common/ms_deform_attn")
     module = DeformableAttention().eval()
     module.load_state_dict({name: torch.from_numpy(value) for name, value in fill_state(case.keys).items()})
     inputs = {name: torch.from_numpy(value) for name, value in case.inputs.items()}
@@ -32,7 +31,7 @@ def test_agrees_with_the_official_module(boxes: str) -> None:
     mask = None if boxes.endswith("nomask") else inputs["padding_mask"].bool()
     with torch.no_grad():
         found = module(inputs["query"], inputs[boxes.removesuffix("_nomask")], inputs["input"], shapes, mask)
-    np.testing.assert_allclose(found.numpy(), case.outputs[f"out_{boxes}"], atol=2e-6, rtol=0)
+    assert_agrees(found, case.outputs[f"out_{boxes}"], atol=2e-6)
 
 
 def test_sampling_at_pixel_centres_reads_the_pixels() -> None:

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from reference import reference
+from reference import assert_agrees, read_reference
 
 from runners.networks.parts.dynamic_masks import count_parameters, dynamic_masks
-from rvos_fusion.parity.cases import read_case
 
 
 def test_agrees_with_the_official_head() -> None:
-    case = read_case(reference("parity/common/dynamic_mask_head"))
+    case = read_reference("common/dynamic_mask_head")
     inputs = {name: torch.from_numpy(value) for name, value in case.inputs.items()}
     frames = inputs["mask_features"].shape[1]
     sizes = inputs["size"].reshape(1, 2).expand(frames, 2)
     found = dynamic_masks(inputs["mask_features"][0], inputs["params"][0], inputs["references"][0], sizes)
-    np.testing.assert_allclose(found[None].numpy(), case.outputs["mask_logits"], atol=1e-5, rtol=0)
+    assert_agrees(found[None], case.outputs["mask_logits"], atol=1e-5)
 
 
 def test_agrees_with_loops_over_every_pixel() -> None:

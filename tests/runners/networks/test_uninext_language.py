@@ -7,7 +7,7 @@ import logging
 from pathlib import Path
 
 import pytest
-from reference import reference
+from reference import LISTS
 
 from runners.networks.text.word_pieces import WordPieces
 from runners.networks.uninext.language import clean_expression
@@ -37,7 +37,7 @@ def write_vocabulary(folder: Path, known: dict[str, int]) -> Path:
 
 
 def test_official_examples_are_cleaned_alike() -> None:
-    for example in json.loads(reference("parity/uninext/text_cleaning.json").read_text(encoding="utf-8")):
+    for example in json.loads((LISTS / "uninext_text_cleaning.json").read_text(encoding="utf-8")):
         assert clean_expression(example["raw"]) == example["clean"]
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import pickle
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from reference import reference
+from reference import read_list
 from torch import Tensor
 
 from runners.checkpoints.loading import CheckpointFile, match_keys, read_checkpoint
@@ -43,7 +42,7 @@ SMALL = UninextConfig(
     ],
 )
 def test_released_key_lists_fit_with_nothing_missing_or_unexpected(name: str, backbone: str, unread: int) -> None:
-    keys = json.loads(reference(f"parity/uninext/state_dict/{name}.json").read_text())
+    keys = read_list(f"uninext_{name}")
     config = network_config({**keys["config"], "test_resize": {"short_side": 480, "max_side": 1333}})
     assert config == UninextConfig(backbone=RELEASED[backbone])
     with torch.device("meta"):
@@ -61,7 +60,7 @@ def test_released_key_lists_fit_with_nothing_missing_or_unexpected(name: str, ba
 
 
 def test_linking_reads_the_released_embedding_head() -> None:
-    keys = json.loads(reference("parity/uninext/state_dict/video_joint_r50.json").read_text())
+    keys = read_list("uninext_video_joint_r50")
     config = UninextConfig(association_layers=2)
     with torch.device("meta"):
         network = Uninext(config)

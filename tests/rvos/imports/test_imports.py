@@ -25,7 +25,7 @@ from data_folders import (
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pycocotools import mask as coco
-from reference import reference
+from reference import RELEASED
 
 from rvos.errors import ConfigError, InputError
 from rvos.files.tensor_files import read_torch_file
@@ -81,7 +81,7 @@ def test_dumps_give_masks_scores_and_key_frames(tmp_path: Path, dataset: Dataset
 
 
 def test_dumps_of_the_release_are_met_exactly(tmp_path: Path) -> None:
-    folder = reference("parity/fusion")
+    folder = RELEASED
     arrays, expected = np.load(folder / "dumps.npz"), np.load(folder / "expected.npz")
     key_frames = json.loads((folder / "expected_key_frames.json").read_text())
     meta = tmp_path / "data/meta_expressions/test/meta_expressions.json"

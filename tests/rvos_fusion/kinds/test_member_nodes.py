@@ -13,7 +13,7 @@ from runners.checkpoints.loading import save_network
 from rvos.masks.stored.store import Store
 from rvos_fusion.commands.cli import main
 from rvos_fusion.kinds import member
-from rvos_fusion.kinds.loaded import Loaded
+from rvos_fusion.kinds.networks.loaded import Loaded
 
 SMALL = "{short_side: 48}"
 

@@ -30,7 +30,7 @@ CASES = {
 
 @pytest.mark.parametrize("name", CASES)
 def test_every_variant_is_within_its_limits(name: str) -> None:
-    outputs, _ = check_case(reference(f"parity/propagation/{name}"))
+    outputs, _ = check_case(reference(f"propagation/{name}"))
     found = {row.name: row for row in outputs}
     assert CASES[name] <= found.keys()
     assert {"input_sizes", "key_input_first"} <= found.keys()

@@ -24,7 +24,7 @@ CASES = (
 
 @pytest.mark.parametrize("name", CASES)
 def test_every_array_is_the_official_one(name: str) -> None:
-    folder: Path = reference(f"parity/{name}")
+    folder: Path = reference(name)
     outputs, stages = check_case(folder)
     assert outputs
     wrong = [f"{row.name}: {row.relative:.2g} > {row.limit:.2g}" for row in outputs + stages if not row.passes]

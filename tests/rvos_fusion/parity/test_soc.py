@@ -6,9 +6,9 @@ import dataclasses
 
 import numpy as np
 import pytest
-from reference import reference
+from reference import read_reference, reference
 
-from rvos_fusion.parity.cases import Case, read_case
+from rvos_fusion.parity.cases import Case
 from rvos_fusion.parity.checking import check_case
 from rvos_fusion.parity.networks.soc import run_criterion
 
@@ -17,7 +17,7 @@ CASES = ("swin_t_challenge_odd", "train_step_swin_t", "criterion")
 
 @pytest.mark.parametrize("name", CASES)
 def test_the_official_arrays_are_reproduced(name: str) -> None:
-    outputs, stages = check_case(reference(f"parity/soc/{name}"))
+    outputs, stages = check_case(reference(f"soc/{name}"))
     wrong = [row for row in (*outputs, *stages) if not row.passes]
     assert not wrong
     assert outputs
@@ -29,5 +29,5 @@ def changed(case: Case, name: str) -> Case:
 
 
 def test_changed_predictions_fail_the_criterion() -> None:
-    case = changed(read_case(reference("parity/soc/criterion")), "video/level1.pred_masks")
+    case = changed(read_reference("soc/criterion"), "video/level1.pred_masks")
     assert not all(row.passes for row in run_criterion(case).judged)

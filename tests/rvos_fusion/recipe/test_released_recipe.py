@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from reference import reference
+from reference import RELEASED
 from release import Masks, read_expected, read_listed, write_release
 
 from rvos.masks.stored.store import Store
@@ -20,7 +20,7 @@ FUSED = {"smr": "soc_mutr_referft", "vcs": "vit_convnext_soc", "en2": "en2", "fi
 
 @pytest.fixture(scope="module")
 def case() -> Path:
-    return reference("parity/fusion")
+    return RELEASED
 
 
 @pytest.fixture(scope="module")

@@ -10,9 +10,10 @@ import pytest
 from PIL import Image
 
 from rvos.errors import InputError
+from rvos.masks.index_maps import davis_palette
 from rvos_fusion.commands.cli import main
 from rvos_fusion.synthetic.synthesis import make_video
-from rvos_fusion.synthetic.writers.files import palette, write_dataset
+from rvos_fusion.synthetic.writers.files import write_dataset
 
 SEED = 3
 
@@ -62,7 +63,7 @@ def test_a_folder_with_other_videos_is_refused(tmp_path: Path) -> None:
 
 
 def test_palette_begins_with_black_and_has_no_repeats() -> None:
-    colours = [tuple(palette()[3 * i : 3 * i + 3]) for i in range(256)]
+    colours = [tuple(davis_palette()[3 * i : 3 * i + 3]) for i in range(256)]
     assert colours[:4] == [(0, 0, 0), (128, 0, 0), (0, 128, 0), (128, 128, 0)]
     assert len(set(colours)) == 256
 

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 
 from runners.detectors.base import DetectorSettings
 from runners.detectors.table import find_own
+from rvos.language.nouns import NounSettings
 from rvos.videos import Video
 from rvos_fusion.kinds.base import NodeFile
-from rvos_fusion.kinds.loaded import explain
-from rvos_fusion.kinds.stamps import stamp
+from rvos_fusion.kinds.foreign.stamps import stamp
+from rvos_fusion.kinds.networks.loaded import explain
 
 
 def detector_files(detector: DetectorSettings) -> Iterator[NodeFile]:
@@ -38,3 +39,9 @@ def stamp_detections(detector: DetectorSettings, video: Video) -> object:
     """Return, for the fingerprint, what stands for detections that were made elsewhere; None without."""
     path = detector.path
     return None if path is None else stamp(path / f"{video.id}.json" if path.is_dir() else path)
+
+
+def noun_files(nouns: NounSettings) -> tuple[NodeFile, ...]:
+    """Return the user's file of nouns; what it says of a video counts, not the file."""
+    advice = "no such file of nouns; correct nouns.file"
+    return () if nouns.file is None else (NodeFile(nouns.file, "nouns", advice, "data"),)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from propagate.engines.own import find_engine
 from propagate.engines.settings import EngineSettings
 from rvos_fusion.kinds.base import NodeFile
-from rvos_fusion.kinds.loaded import explain
+from rvos_fusion.kinds.networks.loaded import explain
 
 
 def engine_files(engine: EngineSettings, also: str = "") -> Iterator[NodeFile]:
