@@ -1,0 +1,59 @@
+"""What a format says of itself, and what is refused in its name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from data_folders import listed, write_predictions, write_ref_youtube_vos
+
+from rvos.errors import ConfigError, InputError
+from rvos.evaluation.evaluator import Evaluator
+from rvos.formats import FORMATS, find_format, open_dataset, open_evaluator, score_dataset
+from rvos.videos import Video
+
+VIDEOS = {"dog": listed({"0": "1", "1": "2"})}
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_row_of_the_table_leads_to_the_format_of_that_name(name: str) -> None:
+    found = find_format(name)
+    assert found.name == name
+    assert issubclass(found.evaluator, Evaluator)
+    assert len({figure.name for figure in found.evaluator.figures}) == len(found.evaluator.figures)
+
+
+def test_an_unknown_format_lists_the_known_ones() -> None:
+    with pytest.raises(ConfigError, match="dataset format little-vos: unknown; choose from ref-youtube-vos"):
+        find_format("little-vos")
+
+
+def test_a_window_is_for_formats_of_single_frames(tmp_path: Path) -> None:
+    assert [name for name in FORMATS if find_format(name).has_samples] == ["a2d-sentences", "jhmdb-sentences"]
+    with pytest.raises(ConfigError, match="annotates whole videos, so window says nothing"):
+        open_dataset("mevis", tmp_path, "valid_u", window=5)
+
+
+def test_a_task_that_a_protocol_does_not_have_is_refused(tmp_path: Path) -> None:
+    root = write_ref_youtube_vos(tmp_path, VIDEOS)
+    with pytest.raises(ConfigError, match="task semi-supervised: unknown for ref-youtube-vos; it has one protocol"):
+        open_evaluator(open_dataset("ref-youtube-vos", root, "valid"), task="semi-supervised")
+    with pytest.raises(ConfigError, match="choose from unsupervised, semi-supervised"):
+        open_evaluator(open_dataset("ref-davis17", root, "valid"), task="interactive")
+
+
+def test_ref_davis17_is_not_scored_on_masks_by_expression(tmp_path: Path) -> None:
+    videos = {"dog": listed({str(place): str(1 + place // 4) for place in range(8)})}
+    root = write_ref_youtube_vos(tmp_path, videos, annotated=False)
+    write_predictions(root / "valid/Annotations", videos)
+    with pytest.raises(InputError, match="scored on index maps; add Annotations_unsupervised/480p"):
+        score_dataset(open_dataset("ref-davis17", root, "valid"), root / "valid/Annotations")
+
+
+def test_chosen_frames_keep_what_is_known_of_them() -> None:
+    video = Video("v", ("0", "1", "2"), (), (Path("0"), Path("1"), Path("2")), annotated=(2,))
+    assert video.annotated_frame == 2
+    assert video.take([2, 0]).annotated_frame == 0
+    assert video.take([0, 1]).annotated == ()
+    with pytest.raises(InputError, match="v: no video around a single annotated frame"):
+        _ = video.take([0, 1]).annotated_frame
