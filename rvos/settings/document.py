@@ -7,7 +7,7 @@ built from the parser's events without recursion.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -82,13 +82,18 @@ class _Composer:
         self.root: Node | None = None
 
     def take(self, event: yaml.Event) -> None:
-        place = Place(self._start.source, self._line(event), self._start.folder)
+        mark = event.start_mark
+        line = int(mark.line) + 1 if mark is not None and self._start.line else 0
+        place = Place(self._start.source, line, self._start.folder)
         if isinstance(event, yaml.DocumentStartEvent) and self.root is not None:
             raise ConfigError(f"{place}: a second document; keep one")
         if isinstance(event, yaml.NodeEvent) and not isinstance(event, yaml.AliasEvent):
-            _refuse_tag(event, place)
+            tag = getattr(event, "tag", None)
+            if tag is not None:
+                raise ConfigError(f"{place}: the tag {show(tag)} is not read; write the value without it")
         if isinstance(event, yaml.ScalarEvent):
-            _check_text(event.value, place)
+            if "\0" in event.value or any("\ud800" <= letter <= "\udfff" for letter in event.value):
+                raise ConfigError(f"{place}: {show(event.value)} holds a zero or half a character; correct this line")
             self._add(Text(place, event.value, plain=event.style is None), 1, event.anchor, place)
         elif isinstance(event, yaml.AliasEvent):
             anchored = self._anchors.get(str(event.anchor))
@@ -114,27 +119,12 @@ class _Composer:
         else:
             self.root = node
 
-    def _line(self, event: yaml.Event) -> int:
-        mark = event.start_mark
-        return int(mark.line) + 1 if mark is not None and self._start.line else 0
-
-
-def _refuse_tag(event: yaml.Event, place: Place) -> None:
-    tag = getattr(event, "tag", None)
-    if tag is not None:
-        raise ConfigError(f"{place}: the tag {show(tag)} is not read; write the value without it")
-
-
-def _check_text(text: str, place: Place) -> None:
-    if "\0" in text or any("\ud800" <= letter <= "\udfff" for letter in text):
-        raise ConfigError(f"{place}: {show(text)} holds a zero or half a character; correct this line")
-
 
 def _compose(text: str, start: Place) -> Node | None:
     """Return the tree of YAML text; `start.line` 0: its lines do not count."""
     composer = _Composer(start)
     try:
-        for event in _parse(text):
+        for event in yaml.parse(text, Loader=yaml.SafeLoader):
             composer.take(event)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
@@ -145,10 +135,6 @@ def _compose(text: str, start: Place) -> Node | None:
         reason = " ".join(str(error).split())[:200]
         raise ConfigError(f"{start.source}: not YAML ({reason}); correct the file") from None
     return composer.root
-
-
-def _parse(text: str) -> Iterator[yaml.Event]:
-    yield from yaml.parse(text, Loader=yaml.SafeLoader)
 
 
 def _set(root: Node, override: str, folder: Path) -> Node:

@@ -149,7 +149,10 @@ class Loader:
         if former is not None:
             self.problems.add(node.place, f"{what}: {former}")
             return INVALID
-        self._refuse_unknown(node, list_keys(cls), what)
+        known = list_keys(cls)
+        for key, _ in node.entries:
+            if isinstance(key, Text) and key.text not in known:
+                self.problems.add(key.place, f"{what}: unknown key {show(key.text)}; {nearest(key.text, known)}")
         return self._build(cls, node, entries, what, prefix)
 
     def _build(self, cls: type, node: Section, entries: Mapping[str, Node], what: str, prefix: str) -> Any:
@@ -174,11 +177,6 @@ class Loader:
                 self.problems.add(node.place, f"{what}: {one.key!r} is missing; add it")
                 values[one.name] = INVALID
         return INVALID if any(value is INVALID for value in values.values()) else self._make(cls, values, node, what)
-
-    def _refuse_unknown(self, node: Section, known: Mapping[str, object], what: str) -> None:
-        for key, _ in node.entries:
-            if isinstance(key, Text) and key.text not in known:
-                self.problems.add(key.place, f"{what}: unknown key {show(key.text)}; {nearest(key.text, known)}")
 
     def _make(self, cls: type, values: dict[str, object], node: Node, what: str) -> Any:
         try:

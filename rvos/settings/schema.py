@@ -60,7 +60,10 @@ def _add_properties(cls: type, properties: Schema) -> Iterator[Schema]:
             yield from _add_properties(strip(one.hint), properties)
         elif one.is_key:
             said = {"description": texts[one.name]} if one.name in texts else {}
-            properties[one.key] = {**said, **describe(one.hint), **_describe_default(one.default)}
+            properties[one.key] = {**said, **describe(one.hint)}
+            default = list(one.default) if isinstance(one.default, tuple) else one.default
+            if isinstance(default, str | int | float | bool | list):
+                properties[one.key]["default"] = default
         if by_name := one.note(ByName):
             for name, chosen in by_name.classes.items():
                 then = {"properties": {one.key: describe_class(chosen)}}
@@ -94,26 +97,17 @@ def describe(hint: Any) -> Schema:
         return {"anyOf": [describe(choice) for choice in arguments]}
     if origin is Literal:
         return {"enum": list(arguments)}
+    if origin is tuple and arguments[-1] is Ellipsis:
+        return {"type": "array", "items": describe(arguments[0])}
     if origin is tuple:
-        return _describe_tuple(arguments)
+        items = [describe(item) for item in arguments]
+        return {"type": "array", "prefixItems": items, "minItems": len(items), "items": False}
     if isinstance(origin, type) and issubclass(origin, Mapping):
         return {"type": "object", "additionalProperties": describe(arguments[1])}
     if is_settings_class(hint):
         return describe_class(hint)
     # What parses its own text says no more than that, and what is read later may be anything.
     return dict(_SCALARS.get(hint, {"type": ["string", "number"]} if hasattr(hint, "parse") else {}))
-
-
-def _describe_tuple(items: tuple[Any, ...]) -> Schema:
-    if items[-1] is Ellipsis:
-        return {"type": "array", "items": describe(items[0])}
-    return {"type": "array", "prefixItems": [describe(item) for item in items], "minItems": len(items), "items": False}
-
-
-def _describe_default(default: Any) -> Schema:
-    default = list(default) if isinstance(default, tuple) else default
-    is_plain = isinstance(default, str | int | float | bool | list)
-    return {"default": default} if is_plain else {}
 
 
 def _limit(schema: Schema, notes: tuple[object, ...]) -> Schema:

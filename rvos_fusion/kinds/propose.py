@@ -80,7 +80,8 @@ class ProposeNode(Node):
     def sources(self, video: Video, checksums: Checksums) -> object:
         """Nouns, frames, and what was imported."""
         imported = [stamp_detections(one, video) for one in self.detectors]
-        frames = checksums.frames(video) if self._sees_frames() else list(video.frames)
+        sees_frames = any(one.path is None for one in self.detectors) or self.engine is not None
+        frames = checksums.frames(video) if sees_frames else list(video.frames)
         return [self._list_nouns(video), frames, imported]
 
     def check(self, nodes: NodeGraph) -> Iterable[str]:
@@ -168,9 +169,6 @@ class ProposeNode(Node):
 
     def _names(self) -> tuple[str, ...]:
         return (*(one.name for one in self.detectors), *self.members)
-
-    def _sees_frames(self) -> bool:
-        return any(one.path is None for one in self.detectors) or self.engine is not None
 
     def _asks_for_sentences(self) -> bool:
         return not self.asked and any(one.needs_nouns for one in self.detectors)

@@ -28,7 +28,7 @@ KINDS: dict[str, str] = {
 }
 
 VARIANTS: dict[str, tuple[str, ...]] = {
-    "runner": ("rvos_fusion.kinds.command_member:CommandNode", "rvos_fusion.kinds.own_member:OwnNode"),
+    "runner": ("rvos_fusion.kinds.outside:CommandNode", "rvos_fusion.kinds.outside:OwnNode"),
 }
 """Further kinds of a keyword, whose value then decides: the first that takes it is meant."""
 

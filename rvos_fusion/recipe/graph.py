@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -59,8 +59,9 @@ def build_graph(recipe: Recipe, *, stage: str | None = None) -> Graph:
     _check_stages(recipe, problems)
     _check_nodes(recipe, problems)
     problems.check()
-    wanted = {node.name for node in recipe.nodes if node.stage is not None and stage in (None, node.stage)}
-    needed = _add_models(recipe, wanted)
+    wanted = [node for node in recipe.nodes if node.stage is not None and stage in (None, node.stage)]
+    models = {name for node in wanted for name in node.inputs() if recipe.graph[name].stage is None}
+    needed = models.union(node.name for node in wanted)
     nodes = tuple(node for node in ordered if node.name in needed)
     read = dict.fromkeys(name for node in nodes for name in node.inputs())
     assumed = tuple(name for name in read if name not in needed)
@@ -83,7 +84,8 @@ def choose_stage(recipe: Recipe, number: str | None) -> str | None:
         return number
     if number.isdecimal() and 1 <= int(number) <= len(recipe.stages):
         return recipe.stages[int(number) - 1]
-    raise ConfigError(f"{recipe.path}: no stage {number}; it has {_enumerate(recipe.stages)}")
+    known = ", ".join(f"{place} ({stage})" for place, stage in enumerate(recipe.stages, start=1))
+    raise ConfigError(f"{recipe.path}: no stage {number}; it has {known}")
 
 
 def check_files(nodes: Iterable[Node], recipe: Recipe) -> None:
@@ -147,18 +149,8 @@ def _check_inputs(node: Node, graph: NodeGraph) -> Iterable[str]:
                 yield f"{one.soft} needs the probabilities of {one.node!r}; {advice}"
 
 
-def _add_models(recipe: Recipe, names: set[str]) -> set[str]:
-    """Return the nodes together with the models that they read; models belong to no stage."""
-    read = {name for node in recipe.nodes if node.name in names for name in node.inputs()}
-    return names | {name for name in read if recipe.node(name).stage is None}
-
-
 def _find_warnings(recipe: Recipe) -> Iterable[str]:
     for node in recipe.nodes:
         doubtful = capability(node, Doubtful)
         warnings = () if doubtful is None else doubtful.warn(recipe.graph)
         yield from (f"{recipe.path}:{node.line}: {warning}" for warning in warnings)
-
-
-def _enumerate(stages: Sequence[str]) -> str:
-    return ", ".join(f"{number} ({stage})" for number, stage in enumerate(stages, start=1))

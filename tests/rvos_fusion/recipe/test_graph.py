@@ -49,6 +49,13 @@ def test_nodes_come_after_their_inputs(tmp_path: Path) -> None:
     assert names(make(tmp_path, TWO_STAGES)) == ["a", "b", "p", "f", "g"]
 
 
+def test_walks_lead_below_above_and_along_the_graph(tmp_path: Path) -> None:
+    graph = make(tmp_path, TWO_STAGES).graph
+    assert [node.name for node in graph.below("f")] == ["f", "p", "a"]
+    assert [node.name for node in graph.above("p")] == ["p", "f", "g"]
+    assert [node.name for node in graph.order("f")] == ["a", "p", "f"]
+
+
 def test_propagations_by_one_engine_wait_for_each_other(tmp_path: Path) -> None:
     stages = (
         "  one:\n    p: {propagate: a, engine: e}\n    q: {propagate: b, engine: d}\n"
