@@ -131,10 +131,6 @@ def _rebuild_scalar(kind: object, content: object) -> float | int | bool:
     return number
 
 
-def _encode_text(text: str, *_: object) -> bytes:
-    return text.encode("latin1")
-
-
 def _refuse_call(*_: object) -> None:
     raise RefusedError("an array that is built from elsewhere")
 
@@ -163,7 +159,7 @@ PLAIN_STAND_INS: Mapping[tuple[str, str], Any] = {
     ("collections", "defaultdict"): StandIn(lambda *_: {}),
     ("argparse", "Namespace"): Record,
     # How the older protocols write bytes and sets.
-    ("_codecs", "encode"): StandIn(_encode_text),
+    ("_codecs", "encode"): StandIn(lambda text, *_: text.encode("latin1")),
     **{
         (module, name): kind
         for module in ("builtins", "__builtin__")

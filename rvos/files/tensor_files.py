@@ -200,10 +200,6 @@ def _check_axes(axes: object) -> tuple[int, ...]:
     return axes
 
 
-def _first(value: object, *_: object) -> object:
-    return value
-
-
 def _torch_names() -> Mapping[tuple[str, str], Callable[..., Any] | object]:
     """Return what answers for the classes of torch; types and devices among the arguments become text."""
     plain = [*NUMBER_SIZES, "float", "half", "double", "long", "int", "short"]
@@ -214,7 +210,7 @@ def _torch_names() -> Mapping[tuple[str, str], Callable[..., Any] | object]:
         ("torch", "device"): StandIn(lambda *parts: ":".join(map(str, parts[:2]))),
         ("torch._utils", "_rebuild_tensor"): StandIn(_rebuild_tensor),
         ("torch._utils", "_rebuild_tensor_v2"): StandIn(_rebuild_tensor),
-        ("torch._utils", "_rebuild_parameter"): StandIn(_first),
+        ("torch._utils", "_rebuild_parameter"): StandIn(lambda value, *_: value),
     }
 
 

@@ -67,7 +67,7 @@ def identify_referformer(file: CheckpointFile) -> Identity | None:
 
 def identify_mutr(file: CheckpointFile) -> Identity | None:
     """MUTR: ReferFormer's modules with `MTA` and `mti`."""
-    if not _is_referring(file, "mutr", "mti.") or not (_stated(file) or _has(file, "MTA.")):
+    if not _is_referring(file, "mutr", "mti.") or not (read_network_config(file) or _has(file, "MTA.")):
         return None
     from runners.networks.referformer.mutr import Mutr, MutrConfig
 
@@ -75,7 +75,7 @@ def identify_mutr(file: CheckpointFile) -> Identity | None:
 
 
 def _is_referring(file: CheckpointFile, name: str, prefix: str, *, without: str | None = None) -> bool:
-    stated = _stated(file)
+    stated = read_network_config(file)
     if stated is not None:
         return stated[0] == name
     return _has(file, prefix) and _has(file, "pixel_decoder.") and not (without and _has(file, without))
@@ -101,7 +101,7 @@ def _referring(file: CheckpointFile, name: str, config_type: Any, network_type: 
 
 def identify_soc(file: CheckpointFile) -> Identity | None:
     """SOC: `voc.` in the released layout, `vita.` in the challenge's."""
-    stated = _stated(file)
+    stated = read_network_config(file)
     if (stated is not None and stated[0] != "soc") or not (_has(file, "voc.") or _has(file, "vita.")):
         return None
     from runners.networks.parts.recognition import name_backbone
@@ -118,7 +118,7 @@ def identify_soc(file: CheckpointFile) -> Identity | None:
 
 def identify_uninext(file: CheckpointFile) -> Identity | None:
     """UNINEXT: everything lies under `detr.`."""
-    stated = _stated(file)
+    stated = read_network_config(file)
     if (stated is not None and stated[0] != "uninext") or not _has(file, "detr.detr."):
         return None
     from runners.networks.uninext.checkpoints import backbone_renames, recognise_backbone, unread_keys, untie
@@ -203,10 +203,6 @@ def _forgive(report: LoadReport) -> LoadReport:
 
 def _n_problems(report: LoadReport) -> int:
     return len(report.missing) + len(report.unexpected) + len(report.mismatched)
-
-
-def _stated(file: CheckpointFile) -> tuple[str, dict[str, Any]] | None:
-    return read_network_config(file)
 
 
 def _has(file: CheckpointFile, prefix: str) -> bool:

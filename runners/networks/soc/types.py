@@ -108,12 +108,6 @@ class VisualFeatures:
         """T."""
         return len(self.finest) // self.clips
 
-    @property
-    def n_bytes(self) -> int:
-        """Memory that the features hold."""
-        tensors = (*self.maps, *self.masks, *self.positions, self.finest)
-        return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class QueryStates:

@@ -58,18 +58,6 @@ class TextFeatures:
     sentence: Tensor
     position: Tensor
 
-    def select(self, index: int) -> TextFeatures:
-        """Return one expression alone, without padding."""
-        # Words never attend to padding, and attention without a mask is faster.
-        length = int((~self.padding_mask[index]).sum())
-        rows = slice(index, index + 1)
-        return TextFeatures(
-            self.words[rows, :length],
-            self.padding_mask[rows, :length],
-            self.sentence[rows],
-            self.position[rows, :length],
-        )
-
 
 def stack_texts(texts: Sequence[TextFeatures]) -> TextFeatures:
     """Return single expressions as one batch, padded on the right to the longest."""

@@ -81,11 +81,6 @@ class Visual:
     sizes: Tensor
 
     @property
-    def n_frames(self) -> int:
-        """Number of frames."""
-        return self.tokens.shape[0]
-
-    @property
     def ratios(self) -> Tensor:
         """Valid share of each level, `(N, levels, 2)`, width first."""
         # (levels, 2) as (width, height), the order of (x, y)
