@@ -34,87 +34,37 @@ if TYPE_CHECKING:
     from rvos_fusion.opened import OpenedRecipe, PlannedNode, ScoreRow, open_recipe
     from rvos_fusion.training.logs.loggers import LoggedTraining, Logger
 
-_PLACES = {
+_NAMES = {
     # Recipes.
-    "open_recipe": "rvos_fusion.opened",
-    "OpenedRecipe": "rvos_fusion.opened",
-    "PlannedNode": "rvos_fusion.opened",
-    "ScoreRow": "rvos_fusion.opened",
-    "score": "rvos_fusion.arrays",
-    "vote": "rvos_fusion.arrays",
-    # Every model.
-    "Expression": "rvos.videos",
-    "Video": "rvos.videos",
-    "MaskSequence": "rvos.masks.mask_sequences",
-    "SoftMaps": "rvos.masks.mask_sequences",
-    "encode": "rvos.masks.mask_sequences",
-    "decode": "rvos.masks.mask_sequences",
-    "OwnModel": "runners.outside",
-    "Runner": "runners.base",
-    "check_sequences": "runners.outside",
-    # Detectors.
-    "Detector": "runners.detectors.base",
-    "DetectorSettings": "runners.detectors.base",
-    "FrameBoxes": "rvos.masks.detections",
-    "FrameInstances": "rvos.masks.detections",
-    # Engines.
-    "Augmentation": "propagate.engines.protocol",
-    "Engine": "propagate.engines.protocol",
-    "EngineSettings": "propagate.engines.settings",
-    "FeatureCache": "propagate.engines.features",
-    "Forking": "propagate.engines.protocol",
-    "Frame": "propagate.frames",
-    "Session": "propagate.engines.protocol",
-    "Step": "propagate.engines.protocol",
-    # Loggers of trainings.
-    "LoggedTraining": "rvos_fusion.training.logs.loggers",
-    "Logger": "rvos_fusion.training.logs.loggers",
+    "rvos_fusion.opened": ("OpenedRecipe", "PlannedNode", "ScoreRow", "open_recipe"),
+    "rvos_fusion.arrays": ("score", "vote"),
+    # What every model sees and gives.
+    "rvos.videos": ("Expression", "Video"),
+    "rvos.masks.mask_sequences": ("MaskSequence", "SoftMaps", "decode", "encode"),
+    # Runners, detectors, engines, loggers of trainings.
+    "runners.base": ("Runner",),
+    "runners.outside": ("OwnModel", "check_sequences"),
+    "runners.detectors.base": ("Detector", "DetectorSettings"),
+    "rvos.masks.detections": ("FrameBoxes", "FrameInstances"),
+    "propagate.engines.protocol": ("Augmentation", "Engine", "Forking", "Session", "Step"),
+    "propagate.engines.settings": ("EngineSettings",),
+    "propagate.engines.features": ("FeatureCache",),
+    "propagate.frames": ("Frame",),
+    "rvos_fusion.training.logs.loggers": ("LoggedTraining", "Logger"),
     # What is wrong, in one line.
-    "CheckpointError": "rvos.errors",
-    "ConfigError": "rvos.errors",
-    "FusionError": "rvos.errors",
-    "InputError": "rvos.errors",
-    "PipelineError": "rvos.errors",
-    "StoreError": "rvos.errors",
+    "rvos.errors": ("CheckpointError", "ConfigError", "FusionError", "InputError", "PipelineError", "StoreError"),
 }
+_PLACES = {name: module for module, names in _NAMES.items() for name in names}
 
+# fmt: off
 __all__ = [
-    "Augmentation",
-    "CheckpointError",
-    "ConfigError",
-    "Detector",
-    "DetectorSettings",
-    "Engine",
-    "EngineSettings",
-    "Expression",
-    "FeatureCache",
-    "Forking",
-    "Frame",
-    "FrameBoxes",
-    "FrameInstances",
-    "FusionError",
-    "InputError",
-    "LoggedTraining",
-    "Logger",
-    "MaskSequence",
-    "OpenedRecipe",
-    "OwnModel",
-    "PipelineError",
-    "PlannedNode",
-    "Runner",
-    "ScoreRow",
-    "Session",
-    "SoftMaps",
-    "Step",
-    "StoreError",
-    "Video",
-    "check_sequences",
-    "decode",
-    "encode",
-    "open_recipe",
-    "score",
-    "vote",
+    "Augmentation", "CheckpointError", "ConfigError", "Detector", "DetectorSettings", "Engine", "EngineSettings",
+    "Expression", "FeatureCache", "Forking", "Frame", "FrameBoxes", "FrameInstances", "FusionError", "InputError",
+    "LoggedTraining", "Logger", "MaskSequence", "OpenedRecipe", "OwnModel", "PipelineError", "PlannedNode", "Runner",
+    "ScoreRow", "Session", "SoftMaps", "Step", "StoreError", "Video", "check_sequences", "decode", "encode",
+    "open_recipe", "score", "vote",
 ]
+# fmt: on
 
 
 def __getattr__(name: str) -> object:
