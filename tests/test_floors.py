@@ -60,8 +60,13 @@ def list_rows(table: str) -> list[str]:
         return [module_of(command) for command in COMMANDS]
     module, _, name = TABLES[table].partition(":")
     rows = getattr(import_module(module), name).values()
-    places = [row if isinstance(row, str) else getattr(row, "module", row.__module__) for row in rows]
+    places = [row if isinstance(row, str) else getattr(row, "module", None) or _maker_of(row) for row in rows]
     return [place.partition(":")[0] for place in places]
+
+
+def _maker_of(row: object) -> str:
+    """Return the module of a class, or of the function that a row builds with."""
+    return str(getattr(row, "build", row).__module__)
 
 
 def find_all(house: House) -> set[str]:
@@ -72,6 +77,14 @@ def find_all(house: House) -> set[str]:
 
 def test_nothing_leads_upwards_sideways_or_in_a_circle_and_no_room_is_crowded(house: House) -> None:
     assert sorted(find_all(house) - KNOWN) == []
+
+
+@pytest.mark.parametrize("table", ["commands", *TABLES])
+def test_every_row_of_a_table_has_a_module_of_its_own(house: House, table: str) -> None:
+    rows = list_rows(table)
+    assert len(rows) > 1
+    assert sorted(set(rows)) == sorted(rows)
+    assert set(rows) <= house.files.keys()
 
 
 def test_what_was_mended_is_no_longer_excused(house: House) -> None:
