@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 
 from rvos.errors import ConfigError
@@ -11,6 +10,7 @@ from rvos.files.json_files import expect_object, read_json
 from rvos.formats import Dataset, open_dataset
 from rvos.formats.submissions import check_submission
 from rvos_fusion.commands.dataset_options import add_dataset_options, open_chosen_dataset
+from rvos_fusion.tables import print_json
 from rvos_fusion.weights.provenance import name_manifest
 
 _SHOWN = 20
@@ -34,7 +34,7 @@ def run(options: argparse.Namespace) -> int:
     problems = check_submission(options.archive, dataset)
     if options.json:
         content = {"archive": str(options.archive), "valid": not problems, "problems": problems}
-        print(json.dumps(content, indent=1, ensure_ascii=False))
+        print_json(content)
         return int(bool(problems))
     for problem in problems[:_SHOWN]:
         print(problem)

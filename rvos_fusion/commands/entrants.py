@@ -11,17 +11,21 @@ from rvos_fusion.commands.recipe_options import open_recipe, repeat_options
 from rvos_fusion.planning.plan import make_plan, select_videos
 from rvos_fusion.planning.results import Results
 from rvos_fusion.recipe.graph import build_graph
+from rvos_fusion.recipe.recipe import Recipe
 from rvos_fusion.scores.comparison import Entrant, choose_rows, open_entrants
 
 
-def open_one(options: argparse.Namespace) -> Entrant:
+def open_one(options: argparse.Namespace, recipe: Recipe | None = None) -> Entrant:
     """Return the one recipe, with the videos that the options choose.
+
+    Args:
+        recipe: as it is to be taken; None: as the options name it.
 
     Raises:
         ConfigError: everything that is wrong with the recipe.
         InputError: the data set cannot be read, or lacks a chosen video.
     """
-    recipe = open_recipe(options)
+    recipe = recipe or open_recipe(options)
     dataset = recipe.dataset.open()
     videos = select_videos(dataset, names=options.videos)
     results = Results(make_plan(recipe, build_graph(recipe), videos), repeat_options(options))

@@ -16,6 +16,7 @@ from rvos.ids import check_id
 from rvos.masks.mask_sequences import MaskSequence
 from rvos.masks.stored.store import Store
 from rvos_fusion.clips.soft_exports import SOFT_FORMS, list_soft_masks
+from rvos_fusion.tables import print_json
 
 
 def register(parser: argparse.ArgumentParser) -> None:
@@ -46,7 +47,7 @@ def run(options: argparse.Namespace) -> int:
         _write_key_frames(options.out, rows)
     n_masks = sum(count for _, count, _ in rows)
     if options.json:
-        print(json.dumps({"node": options.node, "out": str(options.out), "videos": len(rows), "masks": n_masks}))
+        print_json({"node": options.node, "out": str(options.out), "videos": len(rows), "masks": n_masks})
     else:
         print(f"{options.out}: {n_masks} masks of {len(rows)} videos from {options.node}")
     return 0

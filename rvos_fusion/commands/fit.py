@@ -14,11 +14,9 @@ from fusion.rules import FusionRule
 from rvos.errors import ConfigError
 from rvos.formats import find_format
 from rvos.settings import nearest
-from rvos_fusion.commands.recipe_options import add_recipe_options, open_recipe, repeat_options
+from rvos_fusion.commands.entrants import open_one
+from rvos_fusion.commands.recipe_options import add_recipe_options, open_recipe
 from rvos_fusion.kinds.base import Node, capability
-from rvos_fusion.planning.plan import make_plan, select_videos
-from rvos_fusion.planning.results import Results
-from rvos_fusion.recipe.graph import build_graph
 from rvos_fusion.recipe.recipe import Recipe
 from rvos_fusion.scores.fitting import Combination, Gain, fit_numbers, fit_votes
 from rvos_fusion.scores.gating import Gate, GatedVideo, GateGain, fit_gate, read_answers
@@ -59,25 +57,25 @@ def run(options: argparse.Namespace) -> int:
     """Fit, print the gains, write the file."""
     recipe = _open(options)
     gate, node = capability(recipe.node(options.node), Gate), capability(recipe.node(options.node), Combination)
-    dataset = recipe.dataset.open()
-    if find_format(dataset.format).has_samples:
-        raise ConfigError(f"{recipe.path}: {dataset.format} annotates single frames, fit on a data set of whole videos")
-    videos = select_videos(dataset, names=options.videos)
-    results = Results(make_plan(recipe, build_graph(recipe), videos), repeat_options(options))
+    form = recipe.dataset.format
+    if find_format(form).has_samples:
+        raise ConfigError(f"{recipe.path}: {form} annotates single frames, fit on a data set of whole videos")
+    one = open_one(options, recipe)
+    n_videos = len(one.videos)
     if gate is not None:
-        return _fit_gate(options, gate, read_answers(results, dataset, videos, gate))
+        return _fit_gate(options, gate, read_answers(*one.labelled, gate))
     assert node is not None
     if node.rule.method == "votes" and options.out is None:
-        rule, gain = fit_votes(results, dataset, videos, node, force=options.force)
-        _print(options, len(videos), gain, _describe(node, rule), figures=_MEAN)
+        rule, gain = fit_votes(*one.labelled, node, force=options.force)
+        _print(options, n_videos, gain, _describe(node, rule), figures=_MEAN)
         return 0
     out = _choose_file(options)
-    numbers, gain = fit_numbers(results, dataset, videos, node, force=options.force)
+    numbers, gain = fit_numbers(*one.labelled, node, force=options.force)
     scores = {} if numbers.scores is None else dict(zip(node.members, numbers.scores, strict=True))
     deciders = node.order_members() if numbers.pairs is not None else ()
-    made = {"node": node.name, "videos": len(videos)} | {key: round(value, 2) for key, value in asdict(gain).items()}
+    made = {"node": node.name, "videos": n_videos} | {key: round(value, 2) for key, value in asdict(gain).items()}
     write_fitted(out, FittedFile(node.members, scores, numbers.pairs, deciders, made=made))
-    _print(options, len(videos), gain, {"file": str(out)}, figures=_MEAN)
+    _print(options, n_videos, gain, {"file": str(out)}, figures=_MEAN)
     return 0
 
 

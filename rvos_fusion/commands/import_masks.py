@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -18,6 +17,7 @@ from rvos.imports import FORMATS, find_misfits, open_source
 from rvos.imports.release import FoundMember, find_members, is_release
 from rvos.masks.stored.store import Store
 from rvos_fusion.commands.dataset_options import add_dataset_options, open_chosen_dataset
+from rvos_fusion.tables import print_json
 
 Kind = Literal["png", "dump", "rle", "npz", "png16", "release"]
 IMPORTED = "imported"
@@ -63,7 +63,7 @@ def run(options: argparse.Namespace) -> int:
     members = list_members(options)
     reports = [import_member(member, dataset, options.workspace, soft=options.soft) for member in members]
     if options.json:
-        print(json.dumps({"members": [asdict(report) for report in reports]}, indent=1, ensure_ascii=False))
+        print_json({"members": [asdict(report) for report in reports]})
     else:
         _print(reports, members, len(dataset.videos))
     return 2 if any(report.problems for report in reports) else 0

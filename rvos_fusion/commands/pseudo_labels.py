@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from dataclasses import asdict
 from pathlib import Path
 
@@ -11,10 +10,9 @@ from rvos.errors import ConfigError, InputError
 from rvos.formats import find_format
 from rvos.ids import check_id
 from rvos_fusion.clips.pseudo_labels import write_pseudo_labels
-from rvos_fusion.commands.recipe_options import add_recipe_options, open_recipe, repeat_options
-from rvos_fusion.planning.plan import make_plan, select_videos
-from rvos_fusion.planning.results import Results
-from rvos_fusion.recipe.graph import build_graph
+from rvos_fusion.commands.entrants import open_one
+from rvos_fusion.commands.recipe_options import add_recipe_options, open_recipe
+from rvos_fusion.tables import print_json
 
 
 def register(parser: argparse.ArgumentParser) -> None:
@@ -39,25 +37,22 @@ def run(options: argparse.Namespace) -> int:
         check_id(options.split, where="--split", what="split")
     except InputError as error:
         raise InputError(f"{error}; name a folder") from None
-    dataset = recipe.dataset.open()
-    if find_format(dataset.format).has_samples:
-        raise ConfigError(
-            f"{recipe.path}: {dataset.format} is windows of single frames; take a data set of whole videos"
-        )
-    videos = select_videos(dataset, names=options.videos)
-    results = Results(make_plan(recipe, build_graph(recipe), videos), repeat_options(options))
-    (node,) = results.choose_nodes([options.node])
+    form = recipe.dataset.format
+    if find_format(form).has_samples:
+        raise ConfigError(f"{recipe.path}: {form} is windows of single frames; take a data set of whole videos")
+    one = open_one(options, recipe)
+    (node,) = one.results.choose_nodes([options.node])
     counts = write_pseudo_labels(
-        results,
+        one.results,
         node,
-        videos,
+        one.videos,
         options.out,
         split=options.split,
         least_score=options.least_score,
         quiet=options.quiet,
     )
     if options.json:
-        print(json.dumps({"node": node, "out": str(options.out), **asdict(counts)}))
+        print_json({"node": node, "out": str(options.out), **asdict(counts)})
         return 0
     left = "".join(f", {count} {reason}" for reason, count in counts.dropped.items())
     print(

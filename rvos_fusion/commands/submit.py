@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +16,7 @@ from rvos_fusion.commands.recipe_options import add_recipe_options, open_recipe,
 from rvos_fusion.planning.plan import make_plan
 from rvos_fusion.planning.results import Results
 from rvos_fusion.recipe.graph import build_graph
+from rvos_fusion.tables import print_json
 from rvos_fusion.weights.provenance import write_manifest
 
 
@@ -54,7 +54,7 @@ def run(options: argparse.Namespace) -> int:
     manifest = write_manifest(out, plan, node, overrides=options.overrides, n_masks=n_masks, filled=filled)
     if options.json:
         content = {"archive": str(out), "manifest": str(manifest), "node": node, "masks": n_masks, "filled": filled}
-        print(json.dumps(content))
+        print_json(content)
     else:
         for video in filled:
             print(f"{video}: no result of {node}, filled with black masks", file=sys.stderr)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from rvos_fusion.synthetic.writers.davis import write_davis
 from rvos_fusion.synthetic.writers.files import write_dataset
 from rvos_fusion.synthetic.writers.mevis import NO_TARGET, write_mevis
 from rvos_fusion.synthetic.writers.samples import write_a2d, write_jhmdb
+from rvos_fusion.tables import print_json
 
 _WRITERS: Mapping[str, tuple[Callable[..., tuple[int, int]], tuple[str, ...]]] = {
     "ref-youtube-vos": (write_dataset, ("drop",)),
@@ -64,7 +64,7 @@ def run(options: argparse.Namespace) -> int:
     n_expressions, n_frames = write(options.out, seed=options.seed, n_videos=options.videos, split=split, **given)
     counts = {"videos": options.videos, "expressions": n_expressions, "frames": n_frames}
     if options.json:
-        print(json.dumps({"root": str(options.out), "split": split, **counts}))
+        print_json({"root": str(options.out), "split": split, **counts})
     else:
         print(f"{options.out}: " + ", ".join(f"{count} {name}" for name, count in counts.items()))
     return 0
