@@ -64,12 +64,14 @@ class Executor(Protocol):
     attempts: int
 
     def __enter__(self) -> Executor:
-        """Start or find the workers."""
+        """Start or find the workers, where that is needed."""
+        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Let the workers go."""
+        """Let the workers go, where there are any to end."""
+        return
 
     def workers(self) -> Sequence[Worker]:
         """Return all workers that live."""

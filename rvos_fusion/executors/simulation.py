@@ -5,9 +5,8 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from types import TracebackType
 
-from rvos_fusion.executors.base import Ended, Pass, Worker, WorkersLostError
+from rvos_fusion.executors.base import Ended, Executor, Pass, Worker, WorkersLostError
 from rvos_fusion.executors.driver import run_plan
 from rvos_fusion.kinds.base import Task, WorkerKey
 from rvos_fusion.planning.plan import Plan
@@ -35,7 +34,7 @@ class Estimate:
         return self.busy / (self.workers * self.seconds) if self.seconds else 1.0
 
 
-class _Counted:
+class _Counted(Executor):
     """Workers that compute nothing: each pass ends when its seconds are over."""
 
     attempts = 1
@@ -50,15 +49,6 @@ class _Counted:
         self._idle = {worker.name: worker for worker in self._workers}
         self._running: list[tuple[float, int, Worker, Pass]] = []
         self._number = 0
-
-    def __enter__(self) -> _Counted:
-        """Nothing needs to be started."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Nothing needs to be ended."""
 
     def workers(self) -> Sequence[Worker]:
         """Return all workers."""

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from types import TracebackType
 
-from rvos_fusion.executors.base import Ended, Pass, Worker, WorkersLostError
+from rvos_fusion.executors.base import Ended, Executor, Pass, Worker, WorkersLostError
 from rvos_fusion.planning.tasks import run_together
 
 
-class ThisProcess:
+class ThisProcess(Executor):
     """The only worker is this process; it computes while it is waited for."""
 
     attempts = 1
@@ -17,15 +16,6 @@ class ThisProcess:
     def __init__(self) -> None:
         self._worker = Worker("this process")
         self._given: Pass | None = None
-
-    def __enter__(self) -> ThisProcess:
-        """Nothing needs to be started."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Nothing needs to be ended."""
 
     def workers(self) -> Sequence[Worker]:
         """Return this process."""

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from rvos.masks.stored.store import FORMAT_VERSION
 from rvos.videos import Video
 from rvos_fusion.kinds.base import Node
 from rvos_fusion.kinds.checksums import Checksums, hash_json
 from rvos_fusion.kinds.versions import list_versions
+
+
+def fingerprint_nodes(nodes: Iterable[Node], video: Video, checksums: Checksums) -> dict[str, str]:
+    """Return the fingerprints of the results of nodes for a video, by name; each node after its inputs."""
+    known: dict[str, str] = {}
+    for node in nodes:
+        known[node.name] = fingerprint_task(node, video, inputs=known, checksums=checksums)
+    return known
 
 
 def fingerprint_task(node: Node, video: Video, *, inputs: Mapping[str, str], checksums: Checksums) -> str:

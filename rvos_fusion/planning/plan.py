@@ -14,7 +14,7 @@ from rvos.videos import Video
 from rvos_fusion.kinds.base import Node, Task
 from rvos_fusion.kinds.checksums import Checksums
 from rvos_fusion.kinds.versions import Versions, list_versions
-from rvos_fusion.planning.fingerprints import fingerprint_task
+from rvos_fusion.planning.fingerprints import fingerprint_nodes
 from rvos_fusion.planning.node_tasks import NodeTasks
 from rvos_fusion.planning.sentence_order import OrderFinding, settle_order
 from rvos_fusion.recipe.graph import Graph
@@ -68,13 +68,11 @@ def make_plan(
     assumed: list[tuple[str, str, str]] = []
     for video in videos:
         # Fingerprints of this video alone: another frame in one video leaves all others as they are.
-        known: dict[str, str] = {}
-        for node in ordered:
-            known[node.name] = fingerprint_task(node, video, inputs=known, checksums=checksums)
-            fingerprints[node.name].append(bytes.fromhex(known[node.name]))
-            if node.name in graph.assumed:
-                # Results that must be there already; they are looked for before anything runs.
-                assumed.append((node.name, video.id, known[node.name]))
+        known = fingerprint_nodes(ordered, video, checksums)
+        for name, fingerprint in known.items():
+            fingerprints[name].append(bytes.fromhex(fingerprint))
+        # Results that must be there already; they are looked for before anything runs.
+        assumed += [(name, video.id, known[name]) for name in graph.assumed]
     checksums.save()
     tasks = {
         node.name: NodeTasks(node, tuple(videos), fingerprints, recipe.workspace, device, versions[node.name])

@@ -24,7 +24,7 @@ from rvos.masks.stored.store import Store
 from rvos.videos import Video
 from rvos_fusion.kinds.base import Node, capability
 from rvos_fusion.kinds.checksums import Checksums, hash_json
-from rvos_fusion.planning.fingerprints import fingerprint_task
+from rvos_fusion.planning.fingerprints import fingerprint_nodes
 from rvos_fusion.recipe.recipe import Recipe
 
 _FILE = "sentence_order.json"
@@ -88,7 +88,9 @@ def settle_order(recipe: Recipe, checksums: Checksums) -> tuple[Recipe, tuple[Or
 
 
 def _find(recipe: Recipe, members: tuple[str, ...], videos: Sequence[Video], checksums: Checksums) -> OrderFinding:
-    fingerprints = {video.id: _fingerprint(recipe, members, video, checksums) for video in videos}
+    below = recipe.graph.order(*members)
+    every = {video.id: fingerprint_nodes(below, video, checksums) for video in videos}
+    fingerprints = {video: {name: own[name] for name in members} for video, own in every.items()}
     path = recipe.workspace / _FILE
     key = hash_json([members, fingerprints])
     known = _read(path)
@@ -113,14 +115,6 @@ def _find(recipe: Recipe, members: tuple[str, ...], videos: Sequence[Video], che
     content = {name: asdict(found) for name, found in known.items()} | {key: asdict(evidence)}
     write_atomically(path, (json.dumps(content, indent=1) + "\n").encode())
     return OrderFinding(members, evidence)
-
-
-def _fingerprint(recipe: Recipe, members: Sequence[str], video: Video, checksums: Checksums) -> dict[str, str]:
-    """Return the fingerprints of the members' results for a video."""
-    known: dict[str, str] = {}
-    for node in recipe.graph.order(*members):
-        known[node.name] = fingerprint_task(node, video, inputs=known, checksums=checksums)
-    return {name: known[name] for name in members}
 
 
 def _read(path: Path) -> Mapping[str, OrderEvidence]:

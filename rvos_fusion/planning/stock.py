@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from rvos.errors import StoreError
 from rvos.masks.stored.container import Description
@@ -13,30 +12,8 @@ from rvos_fusion.kinds.versions import explain_change
 from rvos_fusion.planning.plan import Plan
 
 
-@dataclass(frozen=True, slots=True)
-class Stock:
-    """What a run finds before it begins.
-
-    Args:
-        waiting: nodes that have results missing.
-        n_outdated: results that are there, but of other versions.
-        changes: which, in words.
-    """
-
-    waiting: tuple[Node, ...]
-    n_outdated: int
-    changes: tuple[str, ...]
-
-    def explain(self) -> str:
-        """Return the line for results of other versions."""
-        return (
-            f"{self.n_outdated} stored results were made by other versions and are computed again: "
-            f"{'; '.join(self.changes)}"
-        )
-
-
-def take_stock(plan: Plan) -> Stock:
-    """Return what is there of a plan; every stored file is opened once."""
+def take_stock(plan: Plan) -> tuple[list[Node], str]:
+    """Return the nodes that have results missing, and a line on stored results of other versions; empty: none are."""
     store = Store(plan.recipe.workspace)
     waiting, changes, n_outdated = [], dict[str, None](), 0
     for node in plan.nodes:
@@ -46,7 +23,10 @@ def take_stock(plan: Plan) -> Stock:
             reasons = explain_change(found.versions, task.versions) if found is not None else []
             n_outdated += bool(reasons)
             changes.update(dict.fromkeys(reasons))
-    return Stock(tuple(waiting), n_outdated, tuple(changes))
+    if not n_outdated:
+        return waiting, ""
+    what = f"{n_outdated} stored results were made by other versions and are computed again"
+    return waiting, f"{what}: {'; '.join(changes)}"
 
 
 def _find_stale(store: Store, tasks: Iterable[Task]) -> Iterable[tuple[Task, Description | None]]:

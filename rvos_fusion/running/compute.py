@@ -52,11 +52,11 @@ def compute(plan: Plan, means: RunMeans, *, plan_again: Callable[[], Plan]) -> t
     Raises:
         ConfigError: a network that cannot be loaded, or no such device; nothing was computed.
     """
-    stock = take_stock(plan)
+    waiting, outdated = take_stock(plan)
     # The machines of a cluster have devices of their own.
-    check_loads(stock.waiting, plan.recipe.path, device=means.device if means.cluster is None else None)
-    if stock.n_outdated and not means.quiet:
-        print(f"note: {stock.explain()}", file=sys.stderr)
+    check_loads(waiting, plan.recipe.path, device=means.device if means.cluster is None else None)
+    if outdated and not means.quiet:
+        print(f"note: {outdated}", file=sys.stderr)
     tally = _run(plan, means)
     if any(finding.evidence is None for finding in plan.order):
         # The masks that this run made may be the last that the test of the order needed.
