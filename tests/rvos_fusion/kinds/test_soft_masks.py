@@ -130,6 +130,7 @@ def test_a_node_without_soft_masks_cannot_be_exported_as_such(folder: Path, caps
         ({"logits": np.zeros((3, 4, 4), np.float32), "frames": np.array(["a", "b", "c"])}, "its frames are others"),
         ({"logits": np.zeros((3, 4, 4), np.float32), "masks": np.zeros((3, 4, 4), bool)}, r"shape \(3, H, W\)"),
         ({"logits": np.zeros((3, 4, 4), np.float32), "notes": np.zeros(1)}, "array 'notes'"),
+        ({"logits": np.zeros((3, 4, 4), np.float32), "scores": np.zeros(1 << 19)}, "bytes, more than the frames"),
     ],
 )
 def test_archives_that_do_not_fit_are_told_in_one_line(
