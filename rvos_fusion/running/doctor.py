@@ -75,19 +75,21 @@ def _examine_images(dataset: Dataset, *, deep: bool) -> Iterator[Finding]:
             "note", f"{dataset.root}: no images of split {dataset.split}; enough for imported masks, not for networks"
         )
         return
-    missing = [path for video in dataset.videos for path in video.image_paths if not path.is_file()]
+    paths = [path for video in dataset.videos for path in video.image_paths]
+    missing = [f"{path}: no such frame; restore it" for path in paths if not path.is_file()]
     damaged = [problem for video in dataset.videos for problem in _find_damaged(video, deep=deep)]
-    for path in missing[:_SHOWN]:
-        yield Finding("missing", f"{path}: no such frame; restore it")
-    if len(missing) > _SHOWN:
-        yield Finding("missing", f"{dataset.image_folder}: {len(missing) - _SHOWN} more frames are missing")
-    for problem in damaged[:_SHOWN]:
-        yield Finding("missing", problem)
-    if len(damaged) > _SHOWN:
-        yield Finding("missing", f"{dataset.image_folder}: {len(damaged) - _SHOWN} more problems of this kind")
+    yield from _show(missing, str(dataset.image_folder), "frames are missing")
+    yield from _show(damaged, str(dataset.image_folder), "problems of this kind")
     if not missing and not damaged:
         frames = sum(video.n_frames for video in dataset.videos)
         yield Finding("ok", f"{dataset.image_folder}: all {frames} frames are there")
+
+
+def _show(problems: Sequence[str], where: str, rest: str) -> Iterator[Finding]:
+    """Yield the first problems, and the number of the others."""
+    yield from (Finding("missing", problem) for problem in problems[:_SHOWN])
+    if len(problems) > _SHOWN:
+        yield Finding("missing", f"{where}: {len(problems) - _SHOWN} more {rest}")
 
 
 def _find_damaged(video: Video, *, deep: bool) -> Iterator[str]:
@@ -118,11 +120,8 @@ def _examine_truth(dataset: Dataset, *, deep: bool) -> Iterator[Finding]:
             for expression in video.expressions if deep else video.expressions[:1]:
                 truth.masks(expression)
         except InputError as error:
-            problems.append(f"{video.id}: {error}")
-    for problem in problems[:_SHOWN]:
-        yield Finding("missing", f"ground truth of {problem}")
-    if len(problems) > _SHOWN:
-        yield Finding("missing", f"ground truth: {len(problems) - _SHOWN} more videos with problems")
+            problems.append(f"ground truth of {video.id}: {error}")
+    yield from _show(problems, "ground truth", "videos with problems")
     if not problems:
         yield Finding("ok", f"ground truth: {'all' if deep else 'first'} masks can be read")
 

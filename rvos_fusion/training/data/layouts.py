@@ -37,12 +37,12 @@ def open_plain_videos(folder: VideoFolder) -> list[LabelledVideo]:
     listed = listers[folder.layout](folder)[: folder.videos]
     if not listed:
         raise InputError(f"{folder.root}: no videos of layout {folder.layout}; check data.folders")
-    return [_open(folder, *entry) for entry in listed]
-
-
-def _open(folder: VideoFolder, name: str, pictures: list[Path], masks: list[Path]) -> LabelledVideo:
-    frames = tuple(path.stem for path in masks)
-    return LabelledVideo(Video(name, frames, (), tuple(pictures)), masks, in_memory=folder.in_memory)
+    return [
+        LabelledVideo(
+            Video(name, tuple(path.stem for path in masks), (), tuple(pictures)), masks, in_memory=folder.in_memory
+        )
+        for name, pictures, masks in listed
+    ]
 
 
 def _youtube_vos(folder: VideoFolder) -> list[tuple[str, list[Path], list[Path]]]:
