@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +12,8 @@ from benchmarks.rows import Row
 from benchmarks.timing import fastest, timed
 from fusion.groups import Group
 from fusion.member_masks import MemberMasks
-from fusion.rules import FusionRule, fuse_video
+from fusion.methods.assign import Assign
+from fusion.rules import fuse_video
 from fusion.runs import RunRule, count_hits, group_by_runs
 from fusion.votes import read_members
 from rvos.masks.mask_sequences import MaskSequence
@@ -70,15 +70,15 @@ def _group(members: Sequence[Member]) -> tuple[Group, ...]:
 
 
 def _assign(members: Sequence[Member], groups: Sequence[Group]) -> list[MaskSequence]:
-    rule = FusionRule((Fraction(1),) * _MEMBERS, method="assign")
-    return list(fuse_video(members, groups, rule, names=_NAMES))
+    rule = Assign(tuple(_NAMES))
+    return list(fuse_video(members, groups, rule))
 
 
 def _group_and_assign(members: Sequence[Member]) -> list[MaskSequence]:
     masks = MemberMasks.read(members, _OWN)
     groups = group_by_runs(masks.count_hits(), _OWN, RunRule())
-    rule = FusionRule((Fraction(1),) * _MEMBERS, method="assign")
-    return list(fuse_video(members, groups, rule, names=_NAMES, masks=masks))
+    rule = Assign(tuple(_NAMES))
+    return list(fuse_video(members, groups, rule, masks=masks))
 
 
 def _decode(members: Sequence[Member]) -> list[NDArray[np.bool_]]:

@@ -19,7 +19,8 @@ from benchmarks.dense_fusion import fuse_pair, write_dump
 from benchmarks.masks import HEIGHT, WIDTH, draw_object
 from benchmarks.rows import Row, difference_row
 from fusion.groups import Group
-from fusion.rules import FusionRule, fuse_video
+from fusion.methods.votes import Votes
+from fusion.rules import fuse_video
 from fusion.sweeps import Setting, list_thresholds
 from fusion.thresholds import Threshold
 from rvos.evaluation.evaluator import SelectedTruth
@@ -99,9 +100,9 @@ def _compare_votes(folder: Path, store: Store) -> Iterator[Row]:
 
 def _vote_and_write(store: Store, folder: Path) -> None:
     members = [by_expression(store.read(name, "video", soft=False)) for name in _MODELS]
-    rule = FusionRule((Fraction(1),) * len(_MODELS), threshold=Threshold.parse("3"))
+    rule = Votes(tuple(_MODELS), threshold=Threshold.parse("3"))
     files: dict[tuple[bytes, ...], list[bytes]] = {}
-    for fused in fuse_video(members, [Group(_PAIR)], rule, names=_MODELS):
+    for fused in fuse_video(members, [Group(_PAIR)], rule):
         if fused.runs not in files:
             files[fused.runs] = encode_mask_pngs(fused.as_runs())
         (folder / fused.expression).mkdir(parents=True, exist_ok=True)
@@ -131,9 +132,9 @@ def _compare_sweep(folder: Path, store: Store) -> Row:
         write_atomically(folder / "truth" / "video" / f"{frame}.png", content)
     objects = tuple(Expression(e, "a thing", ("255",)) for e in _PAIR)
     video = Video("video", frames, objects, tuple(folder / frame for frame in frames))
-    groups, threshold = GroupSettings("object_id"), Threshold.parse("3")
-    node = FuseNode("smr", 0, "stage1", members=_MODELS, threshold=threshold, recipe_groups=groups)
-    settings = list_thresholds(node.rule, [Threshold("fraction", Fraction(k, 20)) for k in range(1, 21)])
+    rule = Votes(tuple(_MODELS), threshold=Threshold.parse("3"))
+    node = FuseNode("smr", 0, "stage1", members=rule.members, rule=rule, recipe_groups=GroupSettings("object_id"))
+    settings = list_thresholds(rule, [Threshold("fraction", Fraction(k, 20)) for k in range(1, 21)])
     truth = SelectedTruth(video, IndexSource(FolderTree(folder / "truth"), video), ExpressionJudge)
     results = VideoResults(store, "video", dict.fromkeys(_MODELS, _FINGERPRINT), "rvos run")
     task = ScoringTask(video, results, truth, truth.source, reads_soft=False)

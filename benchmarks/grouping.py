@@ -11,12 +11,15 @@ import argparse
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fusion.assignment import ScoreFit
 from fusion.groups import Group, group_by_agreement, group_by_object, group_neighbours, group_none
+from fusion.methods.assign import Assign
+from fusion.methods.best import Best
+from fusion.methods.votes import Votes
 from fusion.rules import FusionRule, fuse_video
 from fusion.runs import count_hits
 from fusion.thresholds import Threshold
@@ -139,7 +142,7 @@ def _print_scores(
         for by in GROUPINGS:
             groups = masks.group(by, node)
             for method, rule in _list_rules(node, by).items():
-                fused = _fuse(members, groups, rule, node.members, masks.video)
+                fused = _fuse(members, groups, rule, node.rule.read_fits(), masks.video)
                 key = tuple(sequence.runs for sequence in fused)
                 if key not in known:
                     known[key] = np.array([one.j_and_f for one in judge.judge(fused)])
@@ -151,21 +154,22 @@ def _print_scores(
 
 def _list_rules(node: Combination, by: str) -> dict[str, FusionRule]:
     """Return the three ways; `best` and `assign` weigh scores as the node's fit says."""
-    fitted = node.working_rule()
-    weights = (Fraction(1),) * len(node.members)
-    best = FusionRule(weights, method="best", fits=fitted.fits)
-    assign = FusionRule(weights, method="assign", fits=fitted.fits, capacity=2 if by == "none" else 1)
-    return {"votes": FusionRule(weights, threshold=Threshold.parse("0.5")), "best": best, "assign": assign}
+    assign = Assign(node.members, capacity=2 if by == "none" else 1)
+    return {
+        "votes": Votes(node.members, threshold=Threshold.parse("0.5")),
+        "best": Best(node.members),
+        "assign": assign,
+    }
 
 
 def _fuse(
     members: Sequence[Mapping[str, MaskSequence]],
     groups: Sequence[Group],
     rule: FusionRule,
-    names: Sequence[str],
+    fits: Sequence[ScoreFit] | None,
     video: Video,
 ) -> list[MaskSequence]:
-    fused = by_expression(fuse_video(members, groups, rule, names=names))
+    fused = by_expression(fuse_video(members, groups, rule, fits=fits))
     return [fused[expression.id] for expression in video.expressions]
 
 

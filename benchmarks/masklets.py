@@ -15,7 +15,7 @@ import torch
 
 from benchmarks.rows import Row, difference_row
 from benchmarks.timing import fastest, timed
-from propagate.engines.settings import EngineSettings
+from propagate.engines.aot.settings import AotSettings
 from propagate.engines.table import build_engine
 from propagate.masklet_tracking import MaskletTracker
 from propagate.masklets import MaskletSettings
@@ -41,7 +41,7 @@ class Side:
     def __init__(self) -> None:
         detector = DetectorSettings("uninext", _CHECKPOINTS / "uninext.safetensors")
         self.detector = build_detector(detector, device=_CPU)
-        self.engine = build_engine(EngineSettings("small-aot", _CHECKPOINTS / "aot.safetensors"), device=_CPU)
+        self.engine = build_engine(AotSettings("small-aot", _CHECKPOINTS / "aot.safetensors"), device=_CPU)
         self.rules = MaskletSettings(detect_frames=5)
         self.tracker = MaskletTracker(self.engine, self.rules, takes_boxes=False, detector="uninext")
 

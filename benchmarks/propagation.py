@@ -27,7 +27,7 @@ from benchmarks.rows import Row, difference_row
 from benchmarks.timing import fastest, timed
 from propagate.engines.aot.engine import AotEngine
 from propagate.engines.aot.frames import prepare_frame
-from propagate.engines.settings import EngineSettings
+from propagate.engines.aot.settings import AotSettings
 from propagate.propagator import Propagator, Source
 from rvos.masks.mask_sequences import MaskSequence
 from rvos.videos import Video
@@ -151,7 +151,7 @@ def measure_memory(case: Case, folder: Path) -> Row:
     """Return the megabytes of shared features after a propagation, against the bound that was set."""
     video = write_video(folder / "memory", case.size)
     network = deaot_toolkit.build(case.network)
-    settings = EngineSettings(case.network, Path("untrained"), cache_megabytes=_SMALL_CACHE)
+    settings = AotSettings(case.network, Path("untrained"), cache_megabytes=_SMALL_CACHE)
     engine = AotEngine(network, settings, device=_CPU)
     truth = [draw_masks(case.size, frame) for frame in range(_N_FRAMES)]
     Propagator(engine).propagate(video, [Source(start_sequences(video, truth)[:1])])
@@ -172,7 +172,7 @@ def prepare(case: Case, video: Video) -> tuple[Prepared, list[Tensor]]:
     """Return the network of a case, and its input of every frame."""
     torch.manual_seed(0)
     network = deaot_toolkit.build(case.network)
-    engine = AotEngine(network, EngineSettings(case.network, Path("untrained")), device=_CPU)
+    engine = AotEngine(network, AotSettings(case.network, Path("untrained")), device=_CPU)
     size = engine.input_size(case.size, 1.0)
     images = [
         prepare_frame(video.read_frame(frame), size, mirrored=False, device=_CPU) for frame in range(video.n_frames)

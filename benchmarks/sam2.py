@@ -26,8 +26,8 @@ from benchmarks.timing import timed
 from propagate.engines.sam2.engine import Sam2Engine
 from propagate.engines.sam2.input import prepare_frame, prepare_mask
 from propagate.engines.sam2.network import Sam2Network
+from propagate.engines.sam2.settings import Sam2Settings
 from propagate.engines.sam2.sizes import IMAGE_SIDE, find_config
-from propagate.engines.settings import EngineSettings
 from propagate.frames import Frame
 from propagate.propagator import Propagator, Source
 from rvos.masks.mask_sequences import MaskSequence
@@ -62,7 +62,7 @@ def measure(name: str, video: Video, side: int) -> Iterator[Row]:
     """Yield ours against the bound, and ours against the library's sessions."""
     torch.manual_seed(0)
     network = Sam2Network(find_config(name, side)).eval()
-    engine = Sam2Engine(network, EngineSettings(name, Path("untrained"), image_size=side), device=torch.device("cpu"))
+    engine = Sam2Engine(network, Sam2Settings(name, Path("untrained"), image_size=side), device=torch.device("cpu"))
     # Every part is timed once, since it takes minutes: what is allocated first must not count.
     network.encode(torch.zeros(1, 3, side, side))
     encoder, alone = time_parts(engine, video)
@@ -136,7 +136,7 @@ def track_small(n_frames: int) -> None:
     """Track one object from the first frame to the last, with a small network on small frames."""
     torch.manual_seed(0)
     network = Sam2Network(find_config(_SMALL_NETWORK, _SMALL_SIDE)).eval()
-    settings = EngineSettings(_SMALL_NETWORK, Path("untrained"), image_size=_SMALL_SIDE, cache_megabytes=16)
+    settings = Sam2Settings(_SMALL_NETWORK, Path("untrained"), image_size=_SMALL_SIDE, cache_megabytes=16)
     with tempfile.TemporaryDirectory() as folder:
         video = write_video(Path(folder), n_frames, _SMALL_SIZE)
         masks = np.zeros((n_frames, *_SMALL_SIZE), bool)

@@ -14,7 +14,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from fusion.rules import FusionRule
+from fusion.methods.votes import Votes
 from fusion.thresholds import Threshold
 from rvos.errors import FusionError
 from rvos.evaluation.columns import trace_runs
@@ -38,7 +38,7 @@ class Setting:
     """
 
     members: tuple[int, ...]
-    rule: FusionRule
+    rule: Votes
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,9 +65,9 @@ class MemberVotes:
 
     def passes(self, setting: Setting) -> NDArray[np.bool_]:
         """Return which pieces pass, `(P,)`."""
-        rule, singles = setting.rule, setting.rule.singles
-        if self.n_expressions == 1 and singles is not None and singles.only is not None:
-            only: NDArray[np.bool_] = self.counts[setting.members[singles.only]] > 0
+        rule = setting.rule
+        if (place := rule.find_only(self.n_expressions)) is not None:
+            only: NDArray[np.bool_] = self.counts[setting.members[place]] > 0
             return only
         weights = np.asarray(rule.integer_weights(), np.int64)
         sums = weights @ self.counts[list(setting.members)]
@@ -99,25 +99,24 @@ def count_member_votes(members: Sequence[Sequence[Runs]]) -> MemberVotes:
     return MemberVotes(positions[settled], counts, len(members[0]), first.n_frames, first.size)
 
 
-def list_thresholds(rule: FusionRule, thresholds: Sequence[Threshold]) -> list[Setting]:
+def list_thresholds(rule: Votes, thresholds: Sequence[Threshold]) -> list[Setting]:
     """Return a setting for each threshold, with all members and the rule of the recipe for groups of one."""
-    everyone = tuple(range(len(rule.weights)))
+    everyone = tuple(range(len(rule.members)))
     return [Setting(everyone, rule.with_threshold(threshold)) for threshold in thresholds]
 
 
-def list_subsets(rule: FusionRule, group_size: int) -> list[Setting]:
+def list_subsets(rule: Votes, group_size: int) -> list[Setting]:
     """Return every threshold of every subset of members.
 
     Groups of another size than `group_size` take the same share of their votes.
     """
     settings = []
-    for n_members in range(1, len(rule.weights) + 1):
-        for members in combinations(range(len(rule.weights)), n_members):
-            weights = tuple(rule.weights[m] for m in members)
-            settings += [
-                Setting(members, FusionRule(weights, threshold=threshold))
-                for threshold in list_shares(weights, group_size)
-            ]
+    for n_members in range(1, len(rule.members) + 1):
+        for places in combinations(range(len(rule.members)), n_members):
+            names = tuple(rule.members[place] for place in places)
+            weights = {name: rule.weights[name] for name in names if name in rule.weights}
+            shares = list_shares([weights.get(name, Fraction(1)) for name in names], group_size)
+            settings += [Setting(places, Votes(names, weights=weights, threshold=share)) for share in shares]
     return settings
 
 

@@ -1,36 +1,46 @@
-"""Masks of boxes, by an engine that starts from boxes."""
+"""Masks that an engine makes of boxes or masks in one frame."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from propagate.engines.protocol import Engine
 from propagate.frames import Frame
-from propagate.propagator import EXPRESSIONS_AT_ONCE
+from propagate.passes import EXPRESSIONS_AT_ONCE, cut, read_features
 from rvos.masks.mask_sequences import encode
 from rvos.videos import Video
 
+Prompts = tuple[Tensor | None, Tensor | None]
+"""Masks `(B, H, W)` or boxes `(B, 4)` to start from."""
+
 
 @torch.inference_mode()
-def find_masks(engine: Engine, video: Video, frame: int, boxes: NDArray[np.float32]) -> tuple[bytes, ...]:
-    """Return the COCO run lengths of what the engine takes for the object in each box.
+def prompt(engine: Engine, video: Video, frame: int, starts: Iterable[Prompts]) -> Iterator[NDArray[np.bool_]]:
+    """Yield what the engine takes for each object, `(H, W)`.
 
     Args:
         frame: index.
-        boxes: `(N, 4)`, left, top, right, bottom in pixels.
+        starts: batch by batch.
 
     Raises:
         InputError: the frame cannot be read.
-        ConfigError: the engine starts from masks alone.
+        ConfigError: the engine does not start from boxes.
     """
-    if not len(boxes):
-        return ()
-    image = Frame(video, frame, video.read_size())
-    features = [engine.read(image, augmentation) for augmentation in engine.augmentations]
-    found = []
-    for start in range(0, len(boxes), EXPRESSIONS_AT_ONCE):
-        chunk = torch.from_numpy(boxes[start : start + EXPRESSIONS_AT_ONCE])
-        found.append(engine.open().start(features, boxes=chunk).masks.cpu().numpy())
-    return encode(np.concatenate(found))
+    features = read_features(engine, Frame(video, frame, video.read_size()))
+    for masks, boxes in starts:
+        yield from engine.open().start(features, masks=masks, boxes=boxes).masks.cpu().numpy()
+
+
+def find_masks(engine: Engine, video: Video, frame: int, boxes: NDArray[np.float32]) -> tuple[bytes, ...]:
+    """Return the COCO run lengths of what the engine takes for the object in each box; raises as `prompt` does.
+
+    Args:
+        boxes: `(N, 4)`, left, top, right, bottom in pixels.
+    """
+    starts = ((None, torch.from_numpy(np.stack(chunk))) for chunk in cut(list(boxes), EXPRESSIONS_AT_ONCE))
+    return encode(np.stack(list(prompt(engine, video, frame, starts)))) if len(boxes) else ()

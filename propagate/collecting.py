@@ -12,6 +12,8 @@ from torch.nn.functional import interpolate
 
 from propagate.passes import Prediction
 from rvos.masks.mask_sequences import KeepSoft, MaskSequence, SoftMaps, encode
+from rvos.masks.runs import Runs
+from rvos.videos import Video
 
 _SOFT_STRIDE = 4
 
@@ -26,12 +28,16 @@ class SequenceCollector:
         source: the sequence that was propagated; frames without a prediction keep its masks.
         key: the key frame that was used.
         keep_soft: also gather the object's probability at a quarter of the frame size, in `uint8` (true) or `float16`.
+        weigh_presence: multiply propagation probabilities with how sure the engine is that the object is there.
     """
 
-    def __init__(self, source: MaskSequence, *, key: int, keep_soft: KeepSoft) -> None:
+    def __init__(
+        self, source: MaskSequence, *, key: int, keep_soft: KeepSoft = False, weigh_presence: bool = False
+    ) -> None:
         self._source = source
         self._key = key
         self._keep_soft = keep_soft
+        self._weigh_presence = weigh_presence
         self._runs = list(source.runs)
         self._propagation = np.zeros(source.n_frames, np.float32)
         self._propagation[key] = source.mask(key).any()
@@ -42,7 +48,9 @@ class SequenceCollector:
         """Take over one frame."""
         self._is_changed = True
         self._runs[prediction.frame] = encode(prediction.mask.cpu().numpy()[None])[0]
-        self._propagation[prediction.frame] = mean_inside(prediction.probability, prediction.mask)
+        is_weighed = self._weigh_presence and prediction.presence is not None
+        presence = float(prediction.presence) if is_weighed else 1.0  # type: ignore[arg-type]
+        self._propagation[prediction.frame] = presence * _mean_inside(prediction.probability, prediction.mask)
         if self._soft is not None:
             self._soft[prediction.frame] = _shrink(prediction.probability)
 
@@ -70,7 +78,15 @@ class SequenceCollector:
         return SoftMaps.keep(np.stack(maps), self._keep_soft, low=0.0, high=1.0, kind="probability")
 
 
-def mean_inside(probability: Tensor, mask: Tensor) -> float:
+def begin_sequence(video: Video, frame: int, size: tuple[int, int], mask: bytes) -> MaskSequence:
+    """Return a sequence of no sentence with a mask in its key frame alone, as run lengths."""
+    runs = list(Runs.empty(video.n_frames, size).encode())
+    runs[frame] = mask
+    scores = np.zeros(video.n_frames, np.float32)
+    return MaskSequence(video.id, "", video.frames, size, tuple(runs), scores, key_frame=frame)
+
+
+def _mean_inside(probability: Tensor, mask: Tensor) -> float:
     """Return the mean probability over the pixels of a mask, both `(H, W)`; 0 without any."""
     n_pixels = int(mask.sum())
     return float((probability * mask).sum(dtype=torch.float64)) / n_pixels if n_pixels else 0.0

@@ -14,12 +14,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from propagate.collecting import SequenceCollector
+from propagate.box_masks import Prompts, prompt
+from propagate.collecting import SequenceCollector, begin_sequence
 from propagate.engines.protocol import Engine
-from propagate.frames import Frame
 from propagate.masklets import MaskletSettings, find_instance, pick_boxes
-from propagate.passes import Track, run_passes
-from propagate.propagator import EXPRESSIONS_AT_ONCE
+from propagate.passes import EXPRESSIONS_AT_ONCE, Track, cut, run_passes
 from rvos.errors import InputError
 from rvos.masks.detections import FrameInstances
 from rvos.masks.mask_sequences import MaskSequence, decode, encode
@@ -71,14 +70,14 @@ class _Prompt:
 
     Args:
         start: a box `(4,)`, or the mask `(H, W)` that the detector gives for it.
-        mask: what the engine makes of it in the frame; None: it was not asked yet.
+        mask: run lengths of what the engine makes of it in the frame; empty: it was not asked yet.
     """
 
     noun: str
     score: float
     start: Tensor
     is_box: bool
-    mask: Mask | None = None
+    mask: bytes = b""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -157,8 +156,9 @@ class MaskletTracker:
         for masklet in made:
             live[masklet.noun].append(masklet.sequence.mask(frame))
         new = []
-        for prompt, mask in zip(prompts, self._prompt(video, frame, prompts), strict=True):
-            own, count = live[prompt.noun], counts[prompt.noun]
+        masks = prompt(self._engine, video, frame, map(_stack, _cut(prompts))) if prompts else ()
+        for start, mask in zip(prompts, masks, strict=True):
+            own, count = live[start.noun], counts[start.noun]
             if not mask.any():
                 count.empty += 1
             elif find_instance(mask, own, iou=self._settings.associate_iou) is not None:
@@ -168,70 +168,36 @@ class MaskletTracker:
             else:
                 count.started += 1
                 own.append(mask)
-                new.append(replace(prompt, mask=mask))
+                new.append(replace(start, mask=encode(mask[None])[0]))
         return new
-
-    @torch.inference_mode()
-    def _prompt(self, video: Video, frame: int, prompts: Sequence[_Prompt]) -> Iterator[Mask]:
-        """Yield the engine's own mask `(H, W)` for every prompt."""
-        if not prompts:
-            return
-        image = Frame(video, frame, video.read_size())
-        features = [self._engine.read(image, augmentation) for augmentation in self._engine.augmentations]
-        for chunk in _cut(prompts):
-            masks, boxes = _stack(chunk)
-            started = self._engine.open().start(features, masks=masks, boxes=boxes)
-            yield from started.masks.cpu().numpy()
 
     def _carry(self, video: Video, frame: int, size: tuple[int, int], new: Sequence[_Prompt]) -> Iterator[_Masklet]:
         """Yield the masklets that start in a frame, carried forwards and backwards from there."""
         for chunk in _cut(new):
             collectors = [
-                SequenceCollector(_begin(video, frame, size, prompt), key=frame, keep_soft=False) for prompt in chunk
+                SequenceCollector(begin_sequence(video, frame, size, start.mask), key=frame) for start in chunk
             ]
             masks, boxes = _stack(chunk)
             positions = tuple(range(len(chunk)))
             track = Track((frame,), positions, None if masks is None else masks[None].to(torch.uint8), boxes)
             for prediction in run_passes(video, [track], self._engine):
                 collectors[prediction.position].add(prediction)
-            for prompt, collector in zip(chunk, collectors, strict=True):
-                yield _Masklet(prompt.noun, prompt.score, collector.finish())
+            for start, collector in zip(chunk, collectors, strict=True):
+                yield _Masklet(start.noun, start.score, collector.finish())
 
     def _name(self, masklet: _Masklet, number: int) -> Tracklet:
-        sequence = masklet.sequence
-        propagation = sequence.propagation
-        return Tracklet(
-            sequence.video,
-            str(number),
-            sequence.frames,
-            sequence.size,
-            sequence.runs,
-            np.zeros(sequence.n_frames, np.float32) if propagation is None else propagation,
-            masklet.score,
-            sequence.pick_key_frame(),
-            masklet.noun,
-            self._detector,
+        return Tracklet.from_sequence(
+            masklet.sequence, str(number), confidence=masklet.score, label=masklet.noun, detector=self._detector
         )
 
 
-def _cut(prompts: Sequence[_Prompt]) -> Iterator[list[_Prompt]]:
+def _cut(prompts: Sequence[_Prompt]) -> Iterator[Sequence[_Prompt]]:
     """Yield as many at once as there is memory for; boxes and masks never together."""
     for _, alike in groupby(prompts, key=lambda prompt: prompt.is_box):
-        own = list(alike)
-        for start in range(0, len(own), EXPRESSIONS_AT_ONCE):
-            yield own[start : start + EXPRESSIONS_AT_ONCE]
+        yield from cut(list(alike), EXPRESSIONS_AT_ONCE)
 
 
-def _stack(prompts: Sequence[_Prompt]) -> tuple[Tensor | None, Tensor | None]:
+def _stack(prompts: Sequence[_Prompt]) -> Prompts:
     """Return masks `(B, H, W)` or boxes `(B, 4)`."""
     starts = torch.stack([prompt.start for prompt in prompts])
     return (None, starts) if prompts[0].is_box else (starts, None)
-
-
-def _begin(video: Video, frame: int, size: tuple[int, int], prompt: _Prompt) -> MaskSequence:
-    """Return a sequence with a mask in its key frame alone."""
-    assert prompt.mask is not None
-    nothing, own = encode(np.stack([np.zeros(size, np.bool_), prompt.mask]))
-    runs = tuple(own if index == frame else nothing for index in range(video.n_frames))
-    scores = np.zeros(video.n_frames, np.float32)
-    return MaskSequence(video.id, "masklet", video.frames, size, runs, scores, key_frame=frame)

@@ -8,9 +8,9 @@ a session can fork, the second start is a copy of the first.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -19,6 +19,10 @@ from propagate.engines.protocol import Engine, Forking, Session
 from propagate.frames import Frame
 from rvos.errors import CheckpointError
 from rvos.videos import Video
+
+T = TypeVar("T")
+EXPRESSIONS_AT_ONCE = 8
+"""How many memories are held at the same time; more expressions take more rounds over the video."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,14 +66,19 @@ class Prediction:
     presence: Tensor | None = None
 
 
-def run_passes(video: Video, tracks: Sequence[Track], engine: Engine) -> Iterator[Prediction]:
+def run_passes(
+    video: Video, tracks: Sequence[Track], engine: Engine, *, open_session: Callable[[], Session] | None = None
+) -> Iterator[Prediction]:
     """Yield the predictions of all tracks: the forward pass by frame, then the backward pass.
+
+    Args:
+        open_session: instead of the engine's own `open`.
 
     Raises:
         InputError: a frame cannot be read.
         CheckpointError: the network gives values that are not finite.
     """
-    state = _State(video, engine)
+    state = _State(video, engine, open_session or engine.open)
     last = video.n_frames - 1
     for order in (range(video.n_frames), range(last, -1, -1)):
         end = order[-1]
@@ -86,14 +95,30 @@ def run_passes(video: Video, tracks: Sequence[Track], engine: Engine) -> Iterato
             running += starting
 
 
+def read_features(engine: Engine, frame: Frame) -> list[Any]:
+    """Return a frame's features for every augmentation of the engine.
+
+    Raises:
+        InputError: the frame cannot be read.
+    """
+    return [engine.read(frame, augmentation) for augmentation in engine.augmentations]
+
+
+def cut(items: Sequence[T], most: int) -> Iterator[Sequence[T]]:
+    """Yield the items in turn, at most so many at once."""
+    for start in range(0, len(items), most):
+        yield items[start : start + most]
+
+
 class _State:
     """The open sessions and the frame at hand of one round over a video."""
 
-    def __init__(self, video: Video, engine: Engine) -> None:
+    def __init__(self, video: Video, engine: Engine, open_session: Callable[[], Session]) -> None:
         self.sessions: dict[Track, Session] = {}
         self._started: dict[Track, Session] = {}
         self._video = video
         self._engine = engine
+        self._open = open_session
         self._size = video.read_size()
         self._at_hand: tuple[int, list[Any]] | None = None
 
@@ -115,7 +140,7 @@ class _State:
 
     def _begin(self, track: Track) -> None:
         if track not in self.sessions:
-            self.sessions[track] = self._engine.open()
+            self.sessions[track] = self._open()
         session = self.sessions[track]
         if track.masks is None:
             session.start(self._features(track.key), boxes=track.boxes)
@@ -148,6 +173,5 @@ class _State:
     def _features(self, frame: int) -> list[Any]:
         """Return a frame's features for every augmentation; those of the frame at hand serve all tracks."""
         if self._at_hand is None or self._at_hand[0] != frame:
-            image = Frame(self._video, frame, self._size)
-            self._at_hand = frame, [self._engine.read(image, a) for a in self._engine.augmentations]
+            self._at_hand = frame, read_features(self._engine, Frame(self._video, frame, self._size))
         return self._at_hand[1]

@@ -14,13 +14,10 @@ from torch import Tensor
 from propagate.collecting import SequenceCollector
 from propagate.engines.protocol import Engine
 from propagate.key_frames import pick_key_frame, pick_start_frames
-from propagate.passes import Prediction, Track, run_passes
+from propagate.passes import EXPRESSIONS_AT_ONCE, Prediction, Track, cut, run_passes
 from rvos.errors import ConfigError
 from rvos.masks.mask_sequences import KeepSoft, MaskSequence
 from rvos.videos import Video
-
-EXPRESSIONS_AT_ONCE = 8
-"""How many memories are held at the same time; more expressions take more rounds over the video."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -142,7 +139,7 @@ def _make_tracks(sequences: Sequence[MaskSequence], starts: Sequence[tuple[int, 
     return [
         Track(frames, tuple(first + index for index in chunk), _starting_masks(sequences, frames, chunk))
         for frames, positions in sorted(groups.items())
-        for chunk in _chunks(positions)
+        for chunk in map(tuple, cut(positions, EXPRESSIONS_AT_ONCE))
     ]
 
 
@@ -150,11 +147,6 @@ def _starting_masks(sequences: Sequence[MaskSequence], frames: tuple[int, ...], 
     """Return the masks `(frames, expressions, H, W)` uint8 that a track starts from."""
     masks = [[sequences[position].mask(frame) for position in chunk] for frame in frames]
     return torch.from_numpy(np.asarray(masks, dtype=np.uint8))
-
-
-def _chunks(positions: Sequence[int]) -> Iterator[tuple[int, ...]]:
-    for begin in range(0, len(positions), EXPRESSIONS_AT_ONCE):
-        yield tuple(positions[begin : begin + EXPRESSIONS_AT_ONCE])
 
 
 def share_out(tracks: Sequence[Track], at_once: int = EXPRESSIONS_AT_ONCE) -> Iterator[list[Track]]:

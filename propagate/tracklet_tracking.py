@@ -12,16 +12,14 @@ from itertools import groupby
 import numpy as np
 import torch
 
-from propagate.collecting import mean_inside
-from propagate.engines.aot.engine import AotEngine
-from propagate.engines.aot.joint import JointEngine
-from propagate.engines.protocol import Engine
-from propagate.passes import Prediction, Track, run_passes
-from propagate.propagator import EXPRESSIONS_AT_ONCE, share_out
+from propagate.collecting import SequenceCollector, begin_sequence
+from propagate.engines.protocol import Competing, Engine
+from propagate.passes import EXPRESSIONS_AT_ONCE, Track, cut, run_passes
+from propagate.propagator import share_out
 from propagate.tracklets import TrackletSettings
 from rvos.errors import ConfigError, InputError
 from rvos.masks.detections import Proposal, VideoProposals
-from rvos.masks.mask_sequences import decode, encode
+from rvos.masks.mask_sequences import MaskSequence, decode
 from rvos.masks.runs import Runs, tracklet_iou
 from rvos.masks.tracklets import Tracklet
 from rvos.videos import Video
@@ -49,19 +47,28 @@ class _Named:
     id: str
     proposal: Proposal
 
+    def finish(self, carried: MaskSequence) -> Tracklet:
+        """Return the tracklet of a proposal that was carried."""
+        own = self.proposal
+        return Tracklet.from_sequence(
+            carried, self.id, confidence=own.confidence, label=own.label, detector=own.detector
+        )
+
 
 class TrackletTracker:
     """Makes the tracklets of videos with one engine.
 
     Args:
-        engine: starts from masks; with `joint` it must be AOT or DeAOT.
+        engine: starts from masks; with `joint` its objects must be able to compete.
 
     Raises:
         ConfigError: objects that should compete, and an engine whose objects never meet.
     """
 
     def __init__(self, engine: Engine, settings: TrackletSettings) -> None:
-        self._engine = let_compete(engine) if settings.joint else engine
+        if settings.joint and not isinstance(engine, Competing):
+            raise ConfigError("joint: the objects of this engine never meet; leave it out, or take AOT or DeAOT")
+        self._engine = engine
         self._settings = settings
 
     def track(self, video: Video, proposals: VideoProposals) -> Tracked:
@@ -93,67 +100,27 @@ class TrackletTracker:
 
     def _carry(self, video: Video, named: Sequence[_Named], size: tuple[int, int]) -> list[Tracklet]:
         at_once = max(EXPRESSIONS_AT_ONCE, min(_MOST_AT_ONCE, _PIXELS_AT_ONCE // (size[0] * size[1])))
-        collectors = [_Collector(video, one, size) for one in named]
-        together = self._engine.most_objects if isinstance(self._engine, JointEngine) else at_once
+        collectors = [
+            SequenceCollector(
+                begin_sequence(video, proposal.frame, size, proposal.mask), key=proposal.frame, weigh_presence=True
+            )
+            for proposal in (one.proposal for one in named)
+        ]
+        together, open_session = at_once, self._engine.open
+        if self._settings.joint and isinstance(self._engine, Competing):
+            together, open_session = self._engine.most_objects, self._engine.open_joint
         tracks = list(_make_tracks(named, size, min(together, at_once)))
         for some in share_out(tracks, at_once):
-            for prediction in run_passes(video, some, self._engine):
+            for prediction in run_passes(video, some, self._engine, open_session=open_session):
                 collectors[prediction.position].add(prediction)
-        return [collector.finish() for collector in collectors]
-
-
-def let_compete(engine: Engine) -> Engine:
-    """Return the engine with the objects of a session as identities of one state.
-
-    Raises:
-        ConfigError: its objects never meet.
-    """
-    if not isinstance(engine, AotEngine):
-        raise ConfigError("joint: the objects of this engine never meet; leave it out, or take AOT or DeAOT")
-    return JointEngine(engine)
-
-
-class _Collector:
-    """Gathers the frames of one tracklet."""
-
-    def __init__(self, video: Video, named: _Named, size: tuple[int, int]) -> None:
-        self._video = video
-        self._named = named
-        self._size = size
-        nothing = encode(np.zeros((1, *size), np.bool_))[0]
-        self._runs = [nothing] * video.n_frames
-        self._propagation = np.zeros(video.n_frames, np.float32)
-        self._runs[named.proposal.frame] = named.proposal.mask
-        self._propagation[named.proposal.frame] = 1
-
-    def add(self, prediction: Prediction) -> None:
-        presence = 1.0 if prediction.presence is None else float(prediction.presence)
-        self._runs[prediction.frame] = encode(prediction.mask.cpu().numpy()[None])[0]
-        self._propagation[prediction.frame] = presence * mean_inside(prediction.probability, prediction.mask)
-
-    def finish(self) -> Tracklet:
-        proposal = self._named.proposal
-        return Tracklet(
-            self._video.id,
-            self._named.id,
-            self._video.frames,
-            self._size,
-            tuple(self._runs),
-            self._propagation,
-            proposal.confidence,
-            proposal.frame,
-            proposal.label,
-            proposal.detector,
-        )
+        return [one.finish(collector.finish()) for one, collector in zip(named, collectors, strict=True)]
 
 
 def _make_tracks(named: Sequence[_Named], size: tuple[int, int], most: int) -> Iterator[Track]:
     """Yield the proposals of each key frame as batches of at most `most`."""
     places = range(len(named))
     for frame, own in groupby(places, key=lambda place: named[place].proposal.frame):
-        together = tuple(own)
-        for start in range(0, len(together), most):
-            chunk = together[start : start + most]
+        for chunk in map(tuple, cut(list(own), most)):
             masks = decode(tuple(named[place].proposal.mask for place in chunk), size)
             yield Track((frame,), chunk, torch.from_numpy(masks.view(np.uint8))[None])
 

@@ -97,24 +97,25 @@ def to_tracklet(sequence: MaskSequence, *, member: str) -> Tracklet | None:
     stated = sequence.pick_key_frame()
     key_frame = stated if areas[stated] else int(np.argmax(areas))
     propagation = (areas > 0).astype(np.float32) if sequence.propagation is None else sequence.propagation
-    return Tracklet(
-        sequence.video,
+    confidence = sum(find_confidence(sequence, frame) for frame in range(sequence.n_frames)) / sequence.n_frames
+    return Tracklet.from_sequence(
+        replace(sequence, key_frame=key_frame, propagation=propagation),
         f"{member}/{sequence.expression}",
-        sequence.frames,
-        sequence.size,
-        sequence.runs,
-        propagation,
-        sum(find_confidence(sequence, frame) for frame in range(sequence.n_frames)) / sequence.n_frames,
-        key_frame,
-        sequence.expression,
-        member,
+        confidence=confidence,
+        label=sequence.expression,
+        detector=member,
     )
 
 
 def to_sequence(tracklet: Tracklet, *, expression: str, score: float) -> MaskSequence:
     """Return a tracklet as a sentence's answer: its masks, its key frame, and in every frame the score."""
-    scores = np.full(len(tracklet.frames), score, np.float32)
-    sequence = MaskSequence(
-        tracklet.video, expression, tracklet.frames, tracklet.size, tracklet.runs, scores, tracklet.key_frame
+    return MaskSequence(
+        tracklet.video,
+        expression,
+        tracklet.frames,
+        tracklet.size,
+        tracklet.runs,
+        np.full(len(tracklet.frames), score, np.float32),
+        tracklet.key_frame,
+        propagation=tracklet.propagation,
     )
-    return replace(sequence, propagation=tracklet.propagation)

@@ -21,8 +21,10 @@ from PIL import Image
 from sam2_weights import make_network
 from small_dino import write_grounding_dino
 
+from fusion.methods.table import METHODS
 from propagate.engines.settings import EngineSettings
 from propagate.engines.table import ENGINES
+from propagate.key_rules.table import KEY_RULES
 from runners.base import ModelSettings
 from runners.detectors.base import DetectorSettings
 from runners.detectors.table import DETECTORS
@@ -31,6 +33,7 @@ from rvos.masks.detections import VideoProposals
 from rvos.masks.mask_sequences import MaskSequence, decode, encode
 from rvos.masks.stored.store import Store
 from rvos.masks.tracklets import Tracklet, TrackletSet
+from rvos.settings import load_row
 from rvos_fusion.commands.cli import main as rvos
 from rvos_fusion.kinds.base import Node
 from rvos_fusion.kinds.plain import plain
@@ -211,7 +214,11 @@ def list_all_defaults() -> dict[str, Golden]:
     kinds = {**list_kinds("models"), **list_kinds("stages")}
     found: dict[str, tuple[int, dict[str, object]]] = {}
     found |= {f"kind {name}": (kind.version, list_defaults(kind)) for name, kind in kinds.items()}
-    found |= {f"engine {name}": (row.version, list_defaults(EngineSettings)) for name, row in ENGINES.items()}
+    for keyword, rows in {"fuse": METHODS, "propagate": KEY_RULES}.items():
+        chosen = {name: list_defaults(load_row(place)) for name, place in rows.items()}
+        found |= {f"kind {keyword}, {name}": (kinds[keyword].version, own) for name, own in chosen.items()}
+    engines = {name: load_row(row.settings) for name, row in ENGINES.items()}
+    found |= {f"engine {name}": (engine.version, list_defaults(engine)) for name, engine in engines.items()}
     found |= {f"detector {name}": (row.version, list_defaults(DetectorSettings)) for name, row in DETECTORS.items()}
     for name, runner in RUNNERS.items():
         own = list_defaults(runner.options, "options.")

@@ -34,6 +34,11 @@ class FeatureCache:
         self.n_made = 0
         self.n_shared = 0
 
+    @classmethod
+    def of_megabytes(cls, limit: int) -> FeatureCache:
+        """Return a cache with its limit in MiB, as recipes state it."""
+        return cls(limit << 20)
+
     def get(self, key: Hashable, make: Callable[[], Features]) -> Features:
         """Return the features of `key`, made if they are not kept."""
         if key in self._kept:

@@ -111,3 +111,17 @@ class Engine(Protocol):
     def open(self) -> Session:
         """Return a session without memory."""
         ...
+
+
+@runtime_checkable
+class Competing(Protocol):
+    """An engine whose objects can share a state, in which they compete for pixels. An engine need not have it."""
+
+    @property
+    def most_objects(self) -> int:
+        """How many can compete in one state."""
+        ...
+
+    def open_joint(self) -> Session:
+        """Return a session without memory whose batch is one state."""
+        ...

@@ -1,35 +1,84 @@
-"""The table from the family of a network to the file that builds its engine."""
+"""The table of the families of engines: a new one is one folder and one line here."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from propagate.engines.own import find_engine
-from propagate.engines.settings import EngineSettings, Family
-from rvos.plugins import load_plugin
-from rvos.versions import Listed
+from propagate.engines.own import GROUP
+from propagate.engines.settings import EngineSettings
+from rvos.plugins import list_entry_points
+from rvos.settings import ChoiceError, Chosen, load_row, show
 
 if TYPE_CHECKING:
     import torch
 
     from propagate.engines.protocol import Engine
 
-ENGINES: Mapping[Family, Listed] = {
-    "aot": Listed("propagate.engines.aot.engine", version=1),
-    "sam2": Listed("propagate.engines.sam2.engine", version=1),
-    "own": Listed("propagate.engines.own", version=1),
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """Where the engine of a family of networks lies.
+
+    Args:
+        names: what those of its networks look like, in lower case.
+        settings: class of its settings, free of torch.
+        module: has `load_engine(settings, device=...)`; imported only when an engine is wanted.
+    """
+
+    names: str
+    settings: str
+    module: str
+
+
+_OWN = Family("*:*", "propagate.engines.own:OwnSettings", "propagate.engines.own")
+ENGINES: Mapping[str, Family] = {
+    "own": _OWN,
+    "sam2": Family("sam2*", "propagate.engines.sam2.settings:Sam2Settings", "propagate.engines.sam2.engine"),
+    "aot": Family("*aot*", "propagate.engines.aot.settings:AotSettings", "propagate.engines.aot.engine"),
 }
-"""Each has `load_engine(settings, device=...)`."""
+"""The families; the first whose names fit a network is taken."""
+
+
+def find_family(network: str) -> Family:
+    """Return the family of a network.
+
+    Raises:
+        ChoiceError: it looks like none.
+    """
+    for family in ENGINES.values():
+        if fnmatchcase(network.lower(), family.names):
+            return family
+    # Asked last, as all installed packages are looked through.
+    if network in list_entry_points(GROUP):
+        return _OWN
+    raise ChoiceError(
+        "network",
+        f"{show(network)} is unknown; name one such as r50-aotl or sam2.1-hiera-large, or your own as module:function",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ChosenEngine(Chosen):
+    """Marks the settings of an engine, whose class follows from the name of its network."""
+
+    key: str = "network"
+
+    def find(self, name: str) -> type:
+        """See `Chosen`."""
+        settings: type = load_row(find_family(name).settings)
+        return settings
+
+    def classes(self) -> list[type]:
+        """See `Chosen`."""
+        return [load_row(family.settings) for family in ENGINES.values()]
 
 
 def check_engine(settings: EngineSettings) -> None:
     """Check that an engine can be built; no weights are read. Raises as `build_engine` does."""
-    if settings.is_own:
-        # Whether a user's engine knows the device `meta` is not known: its code is imported, and no more.
-        load_plugin(find_engine(settings))
-        return
     import torch
 
     build_engine(settings, device=torch.device("meta"))
@@ -45,6 +94,5 @@ def build_engine(settings: EngineSettings, *, device: torch.device) -> Engine:
         CheckpointError: the checkpoint is missing, damaged or of another network.
         ConfigError: no network of that name.
     """
-    # Recipes are checked without torch, so the networks are imported only when one is wanted.
-    engine: Engine = import_module(ENGINES[settings.family].module).load_engine(settings, device=device)
+    engine: Engine = import_module(find_family(settings.network).module).load_engine(settings, device=device)
     return engine

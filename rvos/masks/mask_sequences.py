@@ -75,6 +75,12 @@ class SoftMaps:
             return self
         return SoftMaps.keep(self.dequantise(), keep, low=self.low, high=self.high, kind=self.kind)
 
+    def probabilities(self, index: int, size: tuple[int, int]) -> NDArray[np.float32]:
+        """Return the probabilities `(H, W)` in [0, 1] of one frame: values resized bilinearly, then the sigmoid."""
+        single = SoftMaps(self.values[index : index + 1], self.low, self.high, self.kind).dequantise()[0]
+        resized = np.asarray(cv2.resize(single, (size[1], size[0]), interpolation=cv2.INTER_LINEAR), np.float32)
+        return resized if self.kind == "probability" else np.asarray(1 / (1 + np.exp(-resized)), np.float32)
+
     def dequantise(self) -> NDArray[np.float32]:
         """Return the soft values `(T, h, w)` float32."""
         if self.values.dtype == np.float16:

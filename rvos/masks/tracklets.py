@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rvos.errors import InputError
+from rvos.masks.mask_sequences import MaskSequence
 from rvos.masks.runs import Runs
 
 Setting = str | int | float | bool | None
@@ -59,6 +60,25 @@ class Tracklet:
             raise InputError(f"{where}: confidence {self.confidence}; give a number from 0 to 1")
         if not 0 <= self.key_frame < n_frames:
             raise InputError(f"{where}: key frame {self.key_frame} is outside the {n_frames} frames")
+
+    @classmethod
+    def from_sequence(
+        cls, sequence: MaskSequence, name: str, *, confidence: float, label: str, detector: str
+    ) -> Tracklet:
+        """Return a propagated sequence as a tracklet; where nothing was propagated the probability is 0."""
+        propagation = sequence.propagation
+        return cls(
+            sequence.video,
+            name,
+            sequence.frames,
+            sequence.size,
+            sequence.runs,
+            np.zeros(sequence.n_frames, np.float32) if propagation is None else propagation,
+            confidence,
+            sequence.pick_key_frame(),
+            label,
+            detector,
+        )
 
     def as_runs(self) -> Runs:
         """Return the masks as runs, on which overlaps are computed."""

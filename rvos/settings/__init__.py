@@ -19,6 +19,7 @@ from rvos.settings.bounds import (
     Side,
     Size,
 )
+from rvos.settings.choices import ChoiceError, Chosen, load_row
 from rvos.settings.document import read_document
 from rvos.settings.fields import SettingsField, list_fields, list_keys
 from rvos.settings.loader import INVALID, Loader, load
@@ -31,6 +32,8 @@ __all__ = [
     "Ascending",
     "ByName",
     "Chance",
+    "ChoiceError",
+    "Chosen",
     "Count",
     "Flat",
     "Folder",
@@ -59,6 +62,7 @@ __all__ = [
     "list_fields",
     "list_keys",
     "load",
+    "load_row",
     "nearest",
     "read_document",
     "show",

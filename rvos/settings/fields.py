@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 
 from rvos.settings.bounds import Flat, Folder, Given, Key, Line
+from rvos.settings.choices import Chosen
 from rvos.settings.nodes import Listing, Node, Section, Text, Value
 
 Note = TypeVar("Note")
@@ -52,9 +53,25 @@ def list_fields(cls: type) -> tuple[SettingsField, ...]:
     return tuple(_describe(one, hints[one.name]) for one in dataclasses.fields(cls) if one.init)
 
 
-def list_keys(cls: type) -> dict[str, SettingsField]:
-    """Return what may stand in the mapping of a dataclass, by key; that of flat ones included."""
-    return {one.key: one for one in _walk(cls)}
+def list_keys(hint: Any, section: Section | None = None) -> dict[str, SettingsField]:
+    """Return what may stand in the mapping of a dataclass, by key; that of flat ones included.
+
+    Args:
+        section: the mapping, where its values choose classes.
+
+    Raises:
+        ChoiceError: a value that chooses none.
+    """
+    return {one.key: one for one in _walk(hint, section)}
+
+
+def find_class(hint: Any, section: Section | None) -> Any:
+    """Return the dataclass of an annotation, the chosen one where the mapping chooses; raises as `list_keys` does."""
+    chosen = find_note(hint, Chosen)
+    if chosen is None or section is None:
+        return strip(hint)
+    name = chosen.default if section.find(chosen.key) is None else section.read_word(chosen.key)
+    return strip(hint) if name is None else chosen.find(name)
 
 
 def find_note(hint: Any, sort: type[Note]) -> Note | None:
@@ -80,10 +97,13 @@ def is_settings_class(hint: Any) -> bool:
     )
 
 
-def _walk(cls: type) -> Iterator[SettingsField]:
-    for one in list_fields(cls):
+def _walk(hint: Any, section: Section | None) -> Iterator[SettingsField]:
+    chosen = find_note(hint, Chosen)
+    if chosen is not None and chosen.default is not None:
+        yield SettingsField(chosen.key, chosen.key, str, chosen.default)
+    for one in list_fields(find_class(hint, section)):
         if one.note(Flat):
-            yield from _walk(strip(one.hint))
+            yield from _walk(one.hint, section)
         elif one.is_key:
             yield one
 

@@ -22,7 +22,8 @@ from typing import Annotated, Any, Literal, TypeVar, Union, cast, get_args, get_
 
 from rvos.errors import PipelineError
 from rvos.settings.bounds import Ascending, ByName, Flat, Folder, Given, Line, Named, Names, Range
-from rvos.settings.fields import NODES, is_node, is_settings_class, list_fields, list_keys, strip
+from rvos.settings.choices import ChoiceError, Chosen
+from rvos.settings.fields import NODES, find_class, is_node, is_settings_class, list_fields, list_keys, strip
 from rvos.settings.nodes import Listing, Node, Section, SettingsTree, Text, Value, describe, wrap
 from rvos.settings.paths import UnknownReferenceError, read_path
 from rvos.settings.problems import Place, Problems, nearest, show
@@ -97,6 +98,8 @@ class Loader:
             named = next((note for note in notes if isinstance(note, Named)), None)
             if named is not None:
                 return self._look_up(named, hint, node, what)
+            if any(isinstance(note, Chosen) for note in notes):
+                return self._fill(Annotated[hint, *notes], node, what, prefix=f"{what}.")
             return self._check_notes(self.read(hint, node, what), notes, node, what)
         if is_settings_class(hint):
             return self._fill(hint, node, what, prefix="" if is_top else f"{what}.")
@@ -141,15 +144,19 @@ class Loader:
             self.problems.add(node.place, f"{what}: {named.what} {show(name)} is unknown; {nearest(name, known)}")
         return known.get(name, INVALID)
 
-    def _fill(self, cls: type, node: Node, what: str, *, prefix: str) -> Any:
+    def _fill(self, hint: Any, node: Node, what: str, *, prefix: str) -> Any:
         entries = self.entries(node, what)
         if not isinstance(node, Section):
+            return INVALID
+        try:
+            cls, known = find_class(hint, node), list_keys(hint, node)
+        except ChoiceError as error:
+            self.problems.add(entries[error.key].place, f"{prefix}{error.key} {error}")
             return INVALID
         former = cls.explain_former(node) if hasattr(cls, "explain_former") else None
         if former is not None:
             self.problems.add(node.place, f"{what}: {former}")
             return INVALID
-        known = list_keys(cls)
         for key, _ in node.entries:
             if isinstance(key, Text) and key.text not in known:
                 self.problems.add(key.place, f"{what}: unknown key {show(key.text)}; {nearest(key.text, known)}")
@@ -161,7 +168,7 @@ class Loader:
         for one in list_fields(cls):
             given, by_name = one.note(Given), one.note(ByName)
             if one.note(Flat):
-                values[one.name] = self._build(strip(one.hint), node, entries, what, prefix)
+                values[one.name] = self._build(find_class(one.hint, node), node, entries, what, prefix)
             elif one.note(Line):
                 values[one.name] = node.place.line
             elif one.note(Folder):

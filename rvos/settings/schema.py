@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from rvos.settings.bounds import ByName, Flat, Named, OneOf, Range
+from rvos.settings.choices import Chosen
 from rvos.settings.fields import find_note, is_settings_class, list_fields, list_keys, strip
 
 Schema = dict[str, Any]
@@ -39,17 +40,29 @@ def json_schema(settings: type, narrowed: Mapping[str, Schema] | None = None) ->
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
 
-def describe_class(cls: type) -> Schema:
-    """Return the schema of the mappings that a dataclass is read from, without the line that says that it is one."""
+def describe_class(hint: Any) -> Schema:
+    """Return the schema of the mappings that a dataclass is read from, without the line that says that it is one.
+
+    Where a key chooses the class, the keys of all classes may stand there.
+    """
     schema: Schema = {
         "type": "object",
-        "description": (cls.__doc__ or "").partition("\n")[0],
+        "description": (strip(hint).__doc__ or "").partition("\n")[0],
         "properties": {},
-        "required": [key for key, one in list_keys(cls).items() if one.is_required],
+        "required": [key for key, one in list_keys(hint).items() if one.is_required],
         "additionalProperties": False,
     }
-    choices = list(_add_properties(cls, schema["properties"]))
+    choices = list(_add_all(hint, schema["properties"]))
     return {**schema, "allOf": choices} if choices else schema
+
+
+def _add_all(hint: Any, properties: Schema) -> Iterator[Schema]:
+    """Add the keys of a dataclass, or of all classes that a key chooses from, and that key."""
+    chosen = find_note(hint, Chosen)
+    if chosen is not None and chosen.rows:
+        properties[chosen.key] = {"enum": list(chosen.rows), "default": chosen.default}
+    for cls in [strip(hint)] if chosen is None else chosen.classes():
+        yield from _add_properties(cls, properties)
 
 
 def _add_properties(cls: type, properties: Schema) -> Iterator[Schema]:
@@ -57,17 +70,26 @@ def _add_properties(cls: type, properties: Schema) -> Iterator[Schema]:
     texts = _read_arguments(cls)
     for one in list_fields(cls):
         if one.note(Flat):
-            yield from _add_properties(strip(one.hint), properties)
+            yield from _add_all(one.hint, properties)
         elif one.is_key:
             said = {"description": texts[one.name]} if one.name in texts else {}
-            properties[one.key] = {**said, **describe(one.hint)}
+            schema = {**said, **describe(one.hint)}
             default = list(one.default) if isinstance(one.default, tuple) else one.default
             if isinstance(default, str | int | float | bool | list):
-                properties[one.key]["default"] = default
+                schema["default"] = default
+            _offer(properties, one.key, schema)
         if by_name := one.note(ByName):
             for name, chosen in by_name.classes.items():
                 then = {"properties": {one.key: describe_class(chosen)}}
                 yield {"if": _has_value(by_name.key, [name]), "then": then}
+
+
+def _offer(properties: Schema, key: str, schema: Schema) -> None:
+    """Add the schema of a key; where another class has the key too, either may hold."""
+    known = properties.setdefault(key, schema)
+    if {**known, "description": ""} != {**schema, "description": ""}:
+        said = {"description": known["description"]} if "description" in known else {}
+        properties[key] = {**said, "anyOf": [known, schema]}
 
 
 def choose_form(keyword: str, cases: Sequence[tuple[Sequence[str], Schema]], otherwise: Schema) -> Schema:
@@ -92,6 +114,8 @@ def describe(hint: Any) -> Schema:
     if origin is Annotated:
         if find_note(hint, Named):
             return describe(str | None if type(None) in get_args(arguments[0]) else str)
+        if find_note(hint, Chosen):
+            return describe_class(hint)
         return _limit(describe(arguments[0]), arguments[1:])
     if origin in (Union, types.UnionType):
         return {"anyOf": [describe(choice) for choice in arguments]}

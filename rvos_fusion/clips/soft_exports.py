@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from PIL import Image
 
-from fusion.averages import frame_probabilities
 from rvos.errors import StoreError
 from rvos.imports.soft_pngs import LARGEST_VALUE
 from rvos.masks.mask_sequences import MaskSequence, SoftMaps
@@ -54,7 +53,7 @@ def _pack(sequence: MaskSequence, soft: SoftMaps) -> bytes:
 
 
 def _draw(sequence: MaskSequence, soft: SoftMaps, index: int) -> bytes:
-    values = np.rint(frame_probabilities(soft, index, sequence.size) * LARGEST_VALUE).astype(np.uint16)
+    values = np.rint(soft.probabilities(index, sequence.size) * LARGEST_VALUE).astype(np.uint16)
     stream = io.BytesIO()
     Image.fromarray(values).save(stream, "PNG")
     return stream.getvalue()

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol, cast, runtime_checkable
 
 from fusion.fitted_files import FittedFile, write_fitted
-from fusion.rules import FusionRule
+from fusion.methods.votes import Votes
 from rvos.errors import ConfigError
 from rvos.formats import find_format
 from rvos.settings import nearest
@@ -65,9 +65,9 @@ def run(options: argparse.Namespace) -> int:
     if gate is not None:
         return _fit_gate(options, gate, read_answers(*one.labelled, gate))
     assert node is not None
-    if node.rule.method == "votes" and options.out is None:
+    if isinstance(node.rule, Votes) and options.out is None:
         rule, gain = fit_votes(*one.labelled, node, force=options.force)
-        _print(options, n_videos, gain, _describe(node, rule), figures=_MEAN)
+        _print(options, n_videos, gain, _describe(rule), figures=_MEAN)
         return 0
     out = _choose_file(options)
     numbers, gain = fit_numbers(*one.labelled, node, force=options.force)
@@ -120,9 +120,9 @@ def _forget_fit(node: Node, named: str) -> Node:
     return fitted.unfitted() if fitted is not None and is_meant else node
 
 
-def _describe(node: Combination, rule: FusionRule) -> dict[str, Any]:
+def _describe(rule: Votes) -> dict[str, Any]:
     """Return weights and threshold as the recipe writes them."""
-    weights = {name: str(weight) for name, weight in zip(node.members, rule.weights, strict=True)}
+    weights = {name: str(weight) for name, weight in zip(rule.members, rule.exact_weights(), strict=True)}
     return {"weights": weights, "threshold": str(rule.threshold)}
 
 

@@ -8,7 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from rvos.settings import ByName, Flat, Folder, Given, Line, NoEffect, SettingsField, list_fields
+from rvos.settings import ByName, Chosen, Flat, Folder, Given, Line, NoEffect, SettingsField, list_fields
 
 
 def plain_fields(value: Any, *, without: Sequence[str] = ()) -> dict[str, object]:
@@ -25,10 +25,12 @@ def plain_fields(value: Any, *, without: Sequence[str] = ()) -> dict[str, object
         content = getattr(value, one.name)
         if choice := one.note(ByName):
             content = _leave_out_defaults(content, choice.classes[getattr(value, choice.key)])
+        chosen = one.note(Chosen)
+        name = {} if chosen is None else {chosen.key: getattr(content, chosen.key)}
         if one.note(Flat):
-            found |= plain_fields(content, without=without)
+            found |= {**name, **plain_fields(content, without=without)}
         elif _counts(one, content) and one.name not in without and (is_own or content != one.default):
-            found[one.name] = plain(content)
+            found[one.name] = {**name, **plain_fields(content)} if name else plain(content)
     return found
 
 

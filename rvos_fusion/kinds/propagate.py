@@ -8,13 +8,14 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
-from propagate.consensus import Trial
 from propagate.engines.settings import EngineSettings
-from propagate.key_frames import KeySettings
+from propagate.key_rules.base import KeyRule
+from propagate.key_rules.scores import BestScore
+from propagate.key_rules.table import KEY_RULES
 from rvos.errors import ConfigError
 from rvos.imports import open_source
 from rvos.masks.mask_sequences import MaskSequence, by_expression
-from rvos.settings import Key, Named, Section
+from rvos.settings import Chosen, Key, Named, Section
 from rvos.videos import Video
 from rvos_fusion.kinds.artefacts import MASKS, Artefact
 from rvos_fusion.kinds.base import Node, NodeFile, NodeGraph, Task, WorkerKey
@@ -51,7 +52,7 @@ class PropagateNode(Node):
     source: Annotated[MasksOf, Key("propagate")]
     engine: Annotated[EngineSettings | None, Named("engine")] = None
     folder: Path | None = None
-    key: KeySettings = field(default_factory=KeySettings)
+    key: Annotated[KeyRule, Chosen("rule", KEY_RULES, "scores")] = field(default_factory=BestScore)
 
     def __post_init__(self) -> None:
         if self.engine is None and self.folder is None:
@@ -66,7 +67,7 @@ class PropagateNode(Node):
 
     def reads(self) -> tuple[Input, ...]:
         """The source, and the node that states the key frames."""
-        soft = "key: {rule: confidence}" if self.key.rule == "confidence" and self._working_engine() else ""
+        soft = f"key: {{rule: {self.key.rule}}}" if self.key.needs_soft and self._working_engine() else ""
         if self.key.of in (None, self.source):
             return (Input(self.source, "propagate", MASKS, soft),)
         return Input(self.source, "propagate", MASKS), Input(str(self.key.of), "key.of", MASKS, soft)
@@ -144,7 +145,7 @@ class PropagateNode(Node):
         """Return the propagated masks of all expressions; scores and key frames are those it started from."""
         nodes = [task.node for task in tasks if isinstance(task.node, PropagateNode)]
         if self._working_engine() is None:
-            return [self._read_folder(task, _read_sources(task, node)) for task, node in zip(tasks, nodes, strict=True)]
+            return [self._read_folder(task, node) for task, node in zip(tasks, nodes, strict=True)]
         return self._propagate(tasks, nodes)
 
     def make(self, task: Task) -> Sequence[MaskSequence]:
@@ -155,12 +156,13 @@ class PropagateNode(Node):
         """Return the engine that will work; None where masks were propagated elsewhere."""
         return None if self.folder is not None and self.folder.is_dir() else self.engine
 
-    def _read_folder(self, task: Task, sources: Sequence[MaskSequence]) -> list[MaskSequence]:
+    def _read_folder(self, task: Task, node: PropagateNode) -> list[MaskSequence]:
         assert self.folder is not None
-        masks = import_folder(self.folder, task, sources)
+        sources = _read_sources(task, node)
+        masks = import_folder(self.folder, task, [source for source, _ in sources])
         return [
-            replace(mask, scores=source.scores, key_frame=source.pick_key_frame(), scored=source.scored)
-            for mask, source in zip(masks, sources, strict=True)
+            replace(mask, scores=source.scores, key_frame=node.key.pick(deciding), scored=source.scored)
+            for mask, (source, deciding) in zip(masks, sources, strict=True)
         ]
 
     def _propagate(self, tasks: Sequence[Task], nodes: Sequence[PropagateNode]) -> Sequence[Sequence[MaskSequence]]:
@@ -169,20 +171,21 @@ class PropagateNode(Node):
 
         device = tasks[0].device
         propagator: Propagator = NETWORK.get((self.worker_key(), device), lambda: self._load(device))
-        trials = [_list_trials(task, node) for task, node in zip(tasks, nodes, strict=True)]
+        sources = [_read_sources(task, node) for task, node in zip(tasks, nodes, strict=True)]
+        starts = [[node.key.list_starts(*pair) for pair in own] for own, node in zip(sources, nodes, strict=True)]
         carried = propagator.propagate(
             tasks[0].video,
             [
-                Source(
-                    [start for trial in own for start in trial.starts],
-                    1 if node.key.is_consensus else node.key.references,
-                )
-                for own, node in zip(trials, nodes, strict=True)
+                Source([start for one in own for start in one], node.key.n_references)
+                for own, node in zip(starts, nodes, strict=True)
             ],
         )
         return [
-            [trial.choose(list(islice(found, len(trial.starts)))) for trial in own]
-            for own, found in zip(trials, map(iter, carried), strict=True)
+            [
+                node.key.choose(source, list(islice(found, len(one))))
+                for (source, _), one in zip(pairs, own, strict=True)
+            ]
+            for node, pairs, own, found in zip(nodes, sources, starts, map(iter, carried), strict=True)
         ]
 
     def _load(self, device: str) -> Propagator:
@@ -195,25 +198,11 @@ class PropagateNode(Node):
         return Propagator(engine, PropagationSettings(self.engine.skip_empty, self.engine.keep_soft))
 
 
-def _read_sources(task: Task, node: PropagateNode) -> list[MaskSequence]:
-    """Return the masks to start from, with the key frames by the node's rule."""
+def _read_sources(task: Task, node: PropagateNode) -> list[tuple[MaskSequence, MaskSequence]]:
+    """Return the masks of every expression, and those that decide its key frame."""
     key = node.key
-    sources = list(task.read(node.source, soft=key.reads_soft))
+    sources = task.read(node.source, soft=key.reads_soft)
     if key.of in (None, node.source):
-        return [_restate(source, source, key) for source in sources]
-    deciding = by_expression(task.read(str(key.of), soft=key.reads_soft))
-    return [_restate(source, deciding[source.expression], key) for source in sources]
-
-
-def _list_trials(task: Task, node: PropagateNode) -> list[Trial]:
-    """Return, for every expression, what is carried; by any rule but the consensus that is one sequence."""
-    if not node.key.is_consensus:
-        return [Trial.of_one(source) for source in _read_sources(task, node)]
-    return [Trial.of_several(source, node.key.references) for source in task.read(node.source, soft=True)]
-
-
-def _restate(source: MaskSequence, deciding: MaskSequence, key: KeySettings) -> MaskSequence:
-    """Return `source` with the key frame of `deciding`, without the soft maps that only the rule needs."""
-    if key.rule == "scores" and deciding is source:
-        return source
-    return replace(source, key_frame=key.pick(deciding), soft=None)
+        return [(source, source) for source in sources]
+    deciding = by_expression(task.read(key.of, soft=key.reads_soft))
+    return [(source, deciding[source.expression]) for source in sources]

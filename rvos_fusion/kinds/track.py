@@ -56,7 +56,7 @@ class TrackNode(Node):
 
     def check(self, nodes: NodeGraph) -> Iterable[str]:
         """Not every engine lets objects compete."""
-        if self.rules.joint and self.engine.family != "aot":
+        if self.rules.joint and not self.engine.lets_compete:
             yield f"joint: objects of engine {self.engine.name} never meet; leave it out, or take AOT or DeAOT"
 
     def describe(self) -> str:

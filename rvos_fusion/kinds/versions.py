@@ -6,7 +6,6 @@ import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 
 from propagate.engines.settings import EngineSettings
-from propagate.engines.table import ENGINES
 from runners.base import ModelSettings
 from runners.detectors.base import DetectorSettings
 from runners.detectors.table import DETECTORS
@@ -31,7 +30,7 @@ def explain_change(made_by: Versions, now: Versions) -> list[str]:
 
 def _find_parts(value: object) -> Iterator[tuple[str, int]]:
     if isinstance(value, EngineSettings):
-        yield f"engine {value.family}", ENGINES[value.family].version
+        yield f"engine {value.family}", value.version
     elif isinstance(value, DetectorSettings) and value.detector in DETECTORS:
         yield f"detector {value.detector}", DETECTORS[value.detector].version
     elif isinstance(value, ModelSettings):

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from propagate.engines.aot.engine import AotEngine, AotRules, AotSession
+from propagate.engines.aot.settings import AotSettings
 from propagate.engines.protocol import Augmentation
-from propagate.engines.settings import EngineSettings
 
 
 class RecordingEngine(AotEngine):
@@ -27,7 +27,7 @@ class RecordingEngine(AotEngine):
     def __init__(
         self,
         network: Any,
-        settings: EngineSettings,
+        settings: AotSettings,
         *,
         rules: AotRules,
         augmentations: Sequence[Augmentation],

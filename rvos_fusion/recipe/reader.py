@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from propagate.engines.settings import EngineSettings
+from propagate.engines.table import ChosenEngine
 from runners.detectors.base import DetectorSettings
 from rvos.errors import ConfigError, PipelineError
 from rvos.formats import FORMATS, find_format
@@ -25,6 +26,7 @@ from rvos_fusion.recipe.recipe import DatasetEntry, Recipe
 
 _WHAT = "recipe"
 NEEDED = ("dataset", "stages")
+ENGINE = Annotated[EngineSettings, ChosenEngine()]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,7 @@ def read_recipe(path: Path, overrides: Sequence[str] = (), *, workspace: Path | 
             paths=loader.paths,
             given={"groups": groups, "nouns": nouns, "overlapping": overlapping},
             named={
-                "engine": _read_named(loader, EngineSettings, sections.engines, "engines"),
+                "engine": _read_named(loader, ENGINE, sections.engines, "engines"),
                 "detector": _read_named(loader, DetectorSettings, sections.detectors, "detectors"),
             },
         )
@@ -120,7 +122,7 @@ def _read_workspace(loader: Loader, node: SettingsNode | None) -> Path:
     return workspace
 
 
-def _read_named(loader: Loader, settings: type, node: SettingsNode | None, what: str) -> Mapping[str, object]:
+def _read_named(loader: Loader, settings: Any, node: SettingsNode | None, what: str) -> Mapping[str, object]:
     """Return what nodes may name, such as engines; `INVALID` for what has problems."""
     entries = {} if node is None else loader.entries(node, what)
     return {name: loader.giving(name=name).read(settings, entry, f"{what}.{name}") for name, entry in entries.items()}

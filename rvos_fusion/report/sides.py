@@ -138,7 +138,6 @@ class PlanSide(Side):
 
     def _describe(self, node: Node, seconds: float | None) -> ReportNode:
         ballot = find_ballot(node)
-        singles = ballot.rule.singles if ballot is not None else None
         return ReportNode(
             self.prefix + node.name,
             node.kind,
@@ -148,7 +147,7 @@ class PlanSide(Side):
             seconds,
             node.detail(),
             ballot.rule.integer_weights() if ballot is not None else (),
-            only=singles.only if singles is not None else None,
+            only=ballot.rule.find_only(1) if ballot is not None else None,
             content=_CONTENTS.get(node.artefact.codec.name, "other"),
             side=self.name,
         )

@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 from fusion.assignment import ScoreFit
 from fusion.fitting import PairFit, cross_validate, fit_pairs, fit_scores
 from fusion.groups import Group
-from fusion.rules import FusionRule, fuse_video
+from fusion.methods.fitted import FittedRule
+from fusion.methods.votes import Votes
+from fusion.rules import fuse_video
 from fusion.runs import count_hits
 from fusion.sweeps import Setting, list_shares
 from fusion.votes import read_members
@@ -29,14 +31,14 @@ from rvos.masks.runs import Runs, tracklet_iou
 from rvos.videos import Video
 from rvos_fusion.planning.results import Results
 from rvos_fusion.scores.scoring import ScoringTask, Values, score_videos
-from rvos_fusion.scores.sweeping import Ballot, sweep_video
+from rvos_fusion.scores.sweeping import Fusing, sweep_video
 
 _RIGHT = 0.5
 _WEIGHTS = (1, 2, 3)
 
 
 @runtime_checkable
-class Combination(Ballot, Protocol):
+class Combination(Fusing, Protocol):
     """How a node combines members, by whatever method: what `rvos fit` learns for."""
 
     def order_members(self) -> tuple[str, ...]:
@@ -45,14 +47,6 @@ class Combination(Ballot, Protocol):
 
     def cut_runs(self, video: Video, hits: Values, pairs: PairFit | None) -> tuple[Group, ...]:
         """Return the groups by runs under a fit; None: the built-in numbers."""
-        ...
-
-    def working_rule(self) -> FusionRule:
-        """Return the rule with what was fitted.
-
-        Raises:
-            InputError: a fitted file that cannot be used, or is for other members.
-        """
         ...
 
     def fitted_file(self) -> Path | None:
@@ -126,7 +120,7 @@ def fit_numbers(
         InputError: no ground truth.
         StoreError: results that are missing.
     """
-    learns_scores = node.rule.method in ("assign", "best")
+    learns_scores = isinstance(node.rule, FittedRule)
     if not learns_scores and not node.order_members():
         raise FusionError(f"{node.name}: fuses by {node.rule.method} and has nothing to fit")
     results.require([*node.members, *node.order_members()])
@@ -145,12 +139,13 @@ def fit_numbers(
 
 def fit_votes(
     results: Results, dataset: Dataset, videos: Sequence[Video], node: Combination, *, force: bool = False
-) -> tuple[FusionRule, Gain]:
+) -> tuple[Votes, Gain]:
     """Return the weights from 1 to 3 and the threshold of a vote that score best.
 
     Raises:
         FusionError, InputError, StoreError: as `fit_numbers`.
     """
+    assert isinstance(node.rule, Votes)
     results.require([*node.members, *node.order_members()])
     groups = [node.find_groups(video, results.of_video(video.id).read) for video in videos]
     size = max(len(group.expressions) for own in groups for group in own)
@@ -170,13 +165,13 @@ def fit_votes(
     return settings[chosen].rule, Gain.measure([own[0] for own in values], fitted, held_out)
 
 
-def _list_rules(rule: FusionRule, group_size: int) -> list[FusionRule]:
+def _list_rules(rule: Votes, group_size: int) -> list[Votes]:
     """Return the rule itself, then every other one; equal proportions of weights once."""
     rules = [rule]
-    for weights in product(_WEIGHTS, repeat=len(rule.weights)):
-        if np.gcd.reduce(weights) == 1:
-            shares = tuple(Fraction(weight) for weight in weights)
-            rules += [replace(rule, weights=shares, threshold=part) for part in list_shares(shares, group_size)]
+    for weights in product(map(Fraction, _WEIGHTS), repeat=len(rule.members)):
+        if np.gcd.reduce([weight.numerator for weight in weights]) == 1:
+            named = dict(zip(rule.members, weights, strict=True))
+            rules += [replace(rule, weights=named, threshold=part) for part in list_shares(weights, group_size)]
     return rules
 
 
@@ -230,8 +225,7 @@ def _judge(node: Combination, numbers: Numbers, own: LabelledVideo) -> Values:
     """Return the J&F of every unit of the data set's protocol, in [0, 1]."""
     groups = own.given if own.hits is None else node.cut_runs(own.video, own.hits, numbers.pairs)
     assert groups is not None
-    rule = node.rule if numbers.scores is None else replace(node.rule, fits=numbers.scores)
-    fused = by_expression(fuse_video(own.members, groups, rule, names=node.members))
+    fused = by_expression(fuse_video(own.members, groups, node.rule, fits=numbers.scores))
     sequences = [fused[expression.id] for expression in own.video.expressions]
     masks = tuple(sequence.runs for sequence in sequences)
     if masks not in own.known:

@@ -10,6 +10,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from fusion.groups import Group
+from fusion.methods.votes import Votes
 from fusion.rules import FusionRule
 from fusion.sweeps import (
     MemberVotes,
@@ -34,9 +35,8 @@ from rvos_fusion.scores.scoring import ScoringTask, Values, average, score_video
 _LARGEST_GROUP = 2
 
 
-@runtime_checkable
-class Ballot(Protocol):
-    """How a node combines members with weights and thresholds: what sweeps and the report count where it votes."""
+class Fusing(Protocol):
+    """How a node combines members, by whatever method."""
 
     @property
     def name(self) -> str:
@@ -50,7 +50,7 @@ class Ballot(Protocol):
 
     @property
     def rule(self) -> FusionRule:
-        """Weights and thresholds."""
+        """The method and its settings."""
         ...
 
     def given_groups(self, video: Video) -> tuple[Group, ...] | None:
@@ -70,10 +70,20 @@ class Ballot(Protocol):
         ...
 
 
+@runtime_checkable
+class Ballot(Fusing, Protocol):
+    """How a node votes: what sweeps and the report count."""
+
+    @property
+    def rule(self) -> Votes:
+        """Weights and thresholds."""
+        ...
+
+
 def find_ballot(node: object) -> Ballot | None:
     """Return how a node votes; None where nothing is counted."""
     found = capability(node, Ballot)
-    return found if found is not None and found.rule.method == "votes" else None
+    return found if found is not None and isinstance(found.rule, Votes) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +132,7 @@ def list_settings(node: Ballot, thresholds: Sequence[str], *, subsets: bool, gro
     if subsets:
         return list_subsets(node.rule, group_size)
     parsed = [Threshold.parse(text) for text in thresholds]
-    return list_thresholds(node.rule, parsed or list_shares(node.rule.weights, group_size))
+    return list_thresholds(node.rule, parsed or list_shares(node.rule.exact_weights(), group_size))
 
 
 def _sweep_video(
@@ -133,7 +143,7 @@ def _sweep_video(
     return sweep_video(task, node, found, settings)
 
 
-def sweep_video(task: ScoringTask, node: Ballot, groups: Sequence[Group], settings: Sequence[Setting]) -> Values:
+def sweep_video(task: ScoringTask, node: Fusing, groups: Sequence[Group], settings: Sequence[Setting]) -> Values:
     """Return J and F of every setting and unit of the data set's protocol, `(settings, units, 2)`."""
     members = [task.results.by_expression(name) for name in node.members]
     votes = [(group, _count_votes(members, group, node.members)) for group in groups]

@@ -9,15 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fusion.conditional_union import unite_if_small
 from fusion.groups import Group
-from fusion.rules import FusionRule, SinglesRule, fuse_video
+from fusion.methods.conditional_union import ConditionalUnion, unite_if_small
+from fusion.rules import fuse_video
 from fusion.thresholds import Threshold
 from rvos.errors import FusionError
 from rvos.masks.mask_sequences import MaskSequence
 from rvos.masks.runs import Runs
 
-ONE = Fraction(1)
+PAIR = ("a", "b")
 
 
 def rows(*areas: int, start: int = 0) -> np.ndarray:
@@ -80,20 +80,18 @@ def member(masks: np.ndarray, score: float, expressions: str = "0") -> dict[str,
 def test_the_threshold_is_the_part_of_the_area_and_scores_are_the_first_members() -> None:
     members = [member(rows(6, 6), 0.7), member(rows(3, 3), 0.2)]
     for threshold, expected in ((None, rows(6, 6)), (Threshold.parse("1/2"), rows(3, 3))):
-        rule = FusionRule((ONE, ONE), "conditional_union", threshold)
-        (found,) = fuse_video(members, [Group(("0",))], rule, names=["a", "b"])
+        rule = ConditionalUnion(PAIR, threshold=threshold)
+        (found,) = fuse_video(members, [Group(("0",))], rule)
         assert (found.masks() == expected).all()
         assert found.scores.tolist() == pytest.approx([0.7, 0.7])
 
 
 def test_what_does_not_go_together_is_refused() -> None:
-    for weights in ((ONE,), (ONE, ONE, ONE), (ONE, Fraction(2))):
+    for names, weights in ((("a",), {}), (("a", "b", "c"), {}), (PAIR, {"b": Fraction(2)})):
         with pytest.raises(FusionError, match="takes two members, without weights"):
-            FusionRule(weights, "conditional_union")
-    for threshold, singles in ((Threshold.parse("2"), None), (None, SinglesRule(only=0))):
-        with pytest.raises(FusionError, match="needs a part of an area"):
-            FusionRule((ONE, ONE), "conditional_union", threshold, singles)
+            ConditionalUnion(names, weights=weights)
+    with pytest.raises(FusionError, match="needs a part of an area"):
+        ConditionalUnion(PAIR, threshold=Threshold.parse("2"))
     members = [member(rows(6), 1.0, "01"), member(rows(3), 1.0, "01")]
-    rule = FusionRule((ONE, ONE), "conditional_union")
     with pytest.raises(FusionError, match="takes single sentences"):
-        list(fuse_video(members, [Group(("0", "1"))], rule, names=["a", "b"]))
+        list(fuse_video(members, [Group(("0", "1"))], ConditionalUnion(PAIR)))

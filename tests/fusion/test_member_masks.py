@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -12,7 +10,8 @@ from hypothesis.extra.numpy import arrays
 
 from fusion.groups import Group
 from fusion.member_masks import Member, MemberMasks
-from fusion.rules import FusionRule, fuse_video
+from fusion.methods.assign import Assign
+from fusion.rules import fuse_video
 from fusion.runs import count_hits
 from fusion.votes import read_members
 from rvos.errors import FusionError
@@ -45,9 +44,8 @@ def test_compared_once_gives_what_compared_twice_gives(masks: np.ndarray, data: 
     order = data.draw(st.permutations(ids))
     cut = data.draw(st.integers(0, len(ids)))
     groups = [Group(tuple(own)) for own in (order[:cut], order[cut:]) if own]
-    rule = FusionRule((Fraction(1),) * len(members), method="assign")
-    names = [str(m) for m in range(len(members))]
-    fused = [list(fuse_video(members, groups, rule, names=names, masks=given)) for given in (once, None)]
+    rule = Assign(tuple(str(m) for m in range(len(members))))
+    fused = [list(fuse_video(members, groups, rule, masks=given)) for given in (once, None)]
     assert [s.runs for s in fused[0]] == [s.runs for s in fused[1]]
 
 

@@ -10,12 +10,19 @@ import pytest
 
 from fusion.assignment import ScoreFit
 from fusion.groups import Group
-from fusion.rules import FusionRule, SinglesRule, fuse_video
+from fusion.methods.assign import Assign
+from fusion.methods.average import Average
+from fusion.methods.best import Best
+from fusion.methods.singles import SinglesRule
+from fusion.methods.votes import Votes
+from fusion.rules import FusionRule, fuse_video
 from fusion.thresholds import Threshold
 from rvos.errors import FusionError
 from rvos.masks.mask_sequences import MaskSequence, SoftMaps
 
 ONE = Fraction(1)
+NAMES = ("m0", "m1", "m2")
+PAIR = NAMES[:2]
 
 
 def sequence(
@@ -50,14 +57,18 @@ def bits(sequence: MaskSequence) -> list[int]:
     return [sum(int(v) << x for x, v in enumerate(mask[0])) for mask in sequence.masks()]
 
 
-def fuse(members: list[dict[str, MaskSequence]], rule: FusionRule, *groups: str) -> dict[str, MaskSequence]:
-    names = [f"m{i}" for i in range(len(members))]
-    fused = fuse_video(members, [Group(tuple(group)) for group in groups], rule, names=names)
+def fuse(
+    members: list[dict[str, MaskSequence]],
+    rule: FusionRule,
+    *groups: str,
+    fits: tuple[ScoreFit, ...] | None = None,
+) -> dict[str, MaskSequence]:
+    fused = fuse_video(members, [Group(tuple(group)) for group in groups], rule, fits=fits)
     return {sequence.expression: sequence for sequence in fused}
 
 
-def votes(threshold: str, n: int, singles: SinglesRule | None = None, **options: object) -> FusionRule:
-    return FusionRule((ONE,) * n, threshold=Threshold.parse(threshold), singles=singles, **options)  # type: ignore[arg-type]
+def votes(threshold: str, n: int, singles: SinglesRule | None = None, **options: object) -> Votes:
+    return Votes(NAMES[:n], threshold=Threshold.parse(threshold), singles=singles, **options)  # type: ignore[arg-type]
 
 
 def test_a_pair_votes_together_and_shares_the_result() -> None:
@@ -73,7 +84,7 @@ def test_mixed_pairs_become_the_union_of_their_objects() -> None:
 
 @pytest.mark.parametrize(
     ("singles", "expected"),
-    [(SinglesRule(only=1), 0b1110), (SinglesRule(threshold=Threshold.parse("3")), 0b0100), (None, 0b0110)],
+    [(SinglesRule(only="m1"), 0b1110), (SinglesRule(threshold=Threshold.parse("3")), 0b0100), (None, 0b0110)],
     ids=["only", "threshold", "share of the votes"],
 )
 def test_a_group_of_one_follows_its_own_rule(singles: SinglesRule | None, expected: int) -> None:
@@ -82,41 +93,41 @@ def test_a_group_of_one_follows_its_own_rule(singles: SinglesRule | None, expect
 
 
 def test_weights_count_in_the_sum() -> None:
-    rule = FusionRule((Fraction("1.5"), ONE, ONE), threshold=Threshold.parse("2"))
+    rule = Votes(NAMES, weights={"m0": Fraction("1.5")}, threshold=Threshold.parse("2"))
     assert bits(fuse([member([0b0001]), member([0b0011]), member([0b0100])], rule, "0")["0"]) == [0b0001]
 
 
 def test_average_of_exactly_the_threshold_is_background() -> None:
     members = [member([0], soft=1.0), member([0], soft=0.0)]
-    half = FusionRule((ONE, ONE), method="average")
+    half = Average(PAIR)
     assert bits(fuse(members, half, "0")["0"]) == [0]
-    heavier = FusionRule((Fraction(2), ONE), method="average")
+    heavier = Average(PAIR, weights={"m0": Fraction(2)})
     assert bits(fuse(members, heavier, "0")["0"]) == [0b1111]
 
 
 def test_masks_without_soft_maps_are_probabilities_zero_and_one() -> None:
     members = [member([0b0011]), member([0b0110]), member([0b0010])]
-    fused = fuse(members, FusionRule((ONE,) * 3, method="average"), "0")
+    fused = fuse(members, Average(NAMES), "0")
     assert bits(fused["0"]) == [0b0010]
 
 
 def test_assignment_gives_different_groups_different_objects() -> None:
     # Both sentences of m0 lie on one place, and m1 knows another one for the second.
     members = [member([0b0011], [0b0011]), member([0b0011], [0b1100])]
-    fused = fuse(members, FusionRule((ONE, ONE), method="assign"), "0", "1")
+    fused = fuse(members, Assign(PAIR), "0", "1")
     assert [bits(fused[e]) for e in "01"] == [[0b0011], [0b1100]]
 
 
 def test_assignment_shares_an_object_within_a_group_and_by_capacity() -> None:
     members = [member([0b0011], [0b0011]), member([0b0011], [0b1100])]
-    together = fuse(members, FusionRule((ONE, ONE), method="assign"), "01")
+    together = fuse(members, Assign(PAIR), "01")
     assert [bits(together[e]) for e in "01"] == [[0b0011], [0b0011]]
-    twice = fuse(members, FusionRule((Fraction(2), ONE), method="assign", capacity=2), "0", "1")
+    twice = fuse(members, Assign(PAIR, weights={"m0": Fraction(2)}, capacity=2), "0", "1")
     assert [bits(twice[e]) for e in "01"] == [[0b0011], [0b0011]]
 
 
 def test_assignment_of_empty_masks_is_empty() -> None:
-    fused = fuse([member([0, 0], [0b0110, 0])], FusionRule((ONE,), method="assign"), "0", "1")
+    fused = fuse([member([0, 0], [0b0110, 0])], Assign(("m0",)), "0", "1")
     assert [bits(fused[e]) for e in "01"] == [[0, 0], [0b0110, 0]]
 
 
@@ -126,7 +137,7 @@ def test_assignment_breaks_ties_by_rank_within_a_member() -> None:
         {"0": sequence([0b0001], "0", [0.2])} | {"1": sequence([0b0010], "1", [0.3])},
         {"0": sequence([0b0010], "0", [0.9])} | {"1": sequence([0b0100], "1", [0.8])},
     ]
-    rule = FusionRule((ONE, ONE), method="assign")
+    rule = Assign(PAIR)
     fused = fuse(members, rule, "01")
     assert bits(fused["0"]) == [0b0010]
 
@@ -134,20 +145,20 @@ def test_assignment_breaks_ties_by_rank_within_a_member() -> None:
 def test_fitted_scores_decide_an_assignment() -> None:
     members = [{"0": sequence([0b0001], "0", [0.9])}, {"0": sequence([0b0010], "0", [0.1])}]
     fits = (ScoreFit(-5.0, 0.0), ScoreFit(5.0, 3.0))
-    fused = fuse(members, FusionRule((ONE, ONE), method="assign", fits=fits), "0")
+    fused = fuse(members, Assign(PAIR), "0", fits=fits)
     assert bits(fused["0"]) == [0b0010]
 
 
 def test_best_compares_fitted_chances_where_members_score_differently() -> None:
     members = [{"0": sequence([0b0001], "0", [0.9])}, {"0": sequence([0b0010], "0", [0.2])}]
     fits = (ScoreFit(1.0, -1.0), ScoreFit(10.0, 0.0))
-    fused = fuse(members, FusionRule((ONE, ONE), method="best", fits=fits), "0")
+    fused = fuse(members, Best(PAIR), "0", fits=fits)
     assert bits(fused["0"]) == [0b0010]
 
 
 def test_best_takes_the_sequence_with_the_highest_mean_score() -> None:
     members = [member([1, 1], [2, 2], scores=[0.9, 0.1]), member([4, 4], [8, 8], scores=[0.6, 0.6])]
-    fused = fuse(members, FusionRule((ONE, ONE), method="best"), "01")
+    fused = fuse(members, Best(PAIR), "01")
     assert bits(fused["0"]) == bits(fused["1"]) == [4, 4]
 
 
@@ -155,9 +166,8 @@ def test_best_takes_the_sequence_with_the_highest_mean_score() -> None:
 def test_best_refuses_masks_that_came_without_scores(fits: tuple[ScoreFit, ...] | None) -> None:
     # An import's score of 1 says only that a mask is there; it must not beat a network's 0.9.
     white = {name: replace(mask, scored=False) for name, mask in member([0b1111], scores=[1.0]).items()}
-    rule = FusionRule((ONE, ONE), method="best", fits=fits)
     with pytest.raises(FusionError, match="v/0: m1 came without scores, which best compares; fuse by votes"):
-        fuse([member([0b0001], scores=[0.9]), white], rule, "0")
+        fuse([member([0b0001], scores=[0.9]), white], Best(PAIR), "0", fits=fits)
 
 
 @pytest.mark.parametrize(("rule", "scored"), [("first", True), ("mean", False), ("product", False)])
@@ -189,32 +199,33 @@ def test_a_missing_expression_is_named() -> None:
 
 
 def test_reach_is_known_before_any_vote() -> None:
-    assert not votes("4", 3).can_pass(1)
-    assert votes("4", 3).can_pass(2)
-    assert votes("4", 3, SinglesRule(only=0)).can_pass(1)
+    reach = votes("4", 3).explain_reach(1, "here")
+    assert reach == (
+        "a group of one expression, here, has 3 votes but needs 4; lower the threshold or add a rule for singles"
+    )
+    assert votes("4", 3).explain_reach(2, "here") is None
+    assert votes("4", 3, SinglesRule(only="m0")).explain_reach(1, "here") is None
 
 
 @pytest.mark.parametrize(
     "make",
     [
-        lambda: FusionRule(()),
-        lambda: FusionRule((ONE,)),
-        lambda: FusionRule((ONE,), method="average", threshold=Threshold.parse("2")),
-        lambda: FusionRule((ONE,), method="best", threshold=Threshold.parse("2")),
-        lambda: FusionRule((ONE,), method="assign", threshold=Threshold.parse("2")),
-        lambda: FusionRule((ONE,), method="assign", fits=()),
+        lambda: Best(()),
+        lambda: Average(PAIR, threshold=Threshold.parse("2")),
+        lambda: Average(PAIR, weights={"m2": ONE}),
+        lambda: fuse([member([1]), member([1])], Assign(PAIR), "0", fits=()),
         lambda: SinglesRule(),
-        lambda: SinglesRule(Threshold.parse("1"), 0),
+        lambda: SinglesRule(Threshold.parse("1"), "m0"),
+        lambda: votes("1", 2, SinglesRule(only="m2")),
     ],
     ids=[
         "no member",
-        "no threshold",
         "count of an average",
-        "threshold of best",
-        "threshold of assign",
+        "weight of another",
         "no fits",
         "empty rest",
         "two rests",
+        "rest of another",
     ],
 )
 def test_contradictory_rules_are_refused(make: object) -> None:

@@ -7,7 +7,8 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from fusion.rules import FusionRule, SinglesRule
+from fusion.methods.singles import SinglesRule
+from fusion.methods.votes import Votes
 from fusion.sweeps import count_member_votes, list_shares, list_subsets, list_thresholds, score_settings
 from fusion.thresholds import Threshold
 from rvos.errors import FusionError
@@ -17,7 +18,7 @@ from rvos.masks.mask_sequences import encode
 from rvos.masks.runs import Runs
 
 SIZE = (40, 70)
-ONE = Fraction(1)
+ONE_VOTE = Threshold.parse("1")
 
 
 def draw(seed: int, n_masks: int) -> np.ndarray:
@@ -44,7 +45,7 @@ def dense_scores(members: np.ndarray, truths: np.ndarray, needed: int, weights: 
 def test_every_threshold_equals_fusing_and_scoring_it_alone() -> None:
     members, truths = draw(0, 6).reshape(3, 2, 3, *SIZE), draw(1, 2)
     votes = count_member_votes([[as_runs(masks) for masks in own] for own in members])
-    rule = FusionRule((ONE, Fraction(2), ONE), threshold=Threshold.parse("1"))
+    rule = Votes(("a", "b", "c"), weights={"b": Fraction(2)}, threshold=ONE_VOTE)
     settings = list_thresholds(rule, [Threshold.parse(str(k)) for k in range(1, 9)])
     traced = [trace_columns(pack_columns(truth), SIZE) for truth in truths]
     scores = score_settings(votes, settings, traced)
@@ -55,7 +56,7 @@ def test_every_threshold_equals_fusing_and_scoring_it_alone() -> None:
 def test_every_subset_equals_fusing_and_scoring_it_alone() -> None:
     members, truths = draw(2, 6).reshape(3, 2, 3, *SIZE), draw(3, 1)
     votes = count_member_votes([[as_runs(masks) for masks in own] for own in members])
-    settings = list_subsets(FusionRule((ONE,) * 3, threshold=Threshold.parse("1")), group_size=2)
+    settings = list_subsets(Votes(("a", "b", "c"), threshold=ONE_VOTE), group_size=2)
     assert len(settings) == 3 * 2 + 3 * 4 + 6
     scores = score_settings(votes, settings, [trace_columns(pack_columns(truths[0]), SIZE)])
     for setting, score in zip(settings, scores, strict=True):
@@ -68,7 +69,7 @@ def test_pixels_that_do_not_count_are_left_out() -> None:
     members, truths, void = draw(4, 2).reshape(2, 1, 3, *SIZE), draw(5, 1), draw(6, 1)[0]
     votes = count_member_votes([[as_runs(masks) for masks in own] for own in members])
     words = pack_columns(void)
-    settings = list_thresholds(FusionRule((ONE, ONE), threshold=Threshold.parse("1")), [Threshold.parse("2")])
+    settings = list_thresholds(Votes(("a", "b"), threshold=ONE_VOTE), [Threshold.parse("2")])
     scores = score_settings(votes, settings, [trace_columns(pack_columns(truths[0]), SIZE, words)], words)
     expected = j_and_f(truths[0], members.all(axis=0)[0], void)
     assert scores[0, 0].tolist() == [expected[0].mean(), expected[1].mean()]
@@ -77,7 +78,7 @@ def test_pixels_that_do_not_count_are_left_out() -> None:
 def test_groups_of_one_keep_the_rule_of_the_recipe() -> None:
     members = draw(7, 2).reshape(2, 1, 3, *SIZE)
     votes = count_member_votes([[as_runs(masks) for masks in own] for own in members])
-    rule = FusionRule((ONE, ONE), threshold=Threshold.parse("1"), singles=SinglesRule(only=1))
+    rule = Votes(("a", "b"), threshold=ONE_VOTE, singles=SinglesRule(only="b"))
     for setting in list_thresholds(rule, [Threshold.parse("1"), Threshold.parse("4")]):
         assert votes.keep(setting).encode() == encode(members[1, 0])
 
@@ -85,7 +86,7 @@ def test_groups_of_one_keep_the_rule_of_the_recipe() -> None:
 def test_a_threshold_out_of_reach_keeps_nothing() -> None:
     masks = draw(8, 1)[0]
     votes = count_member_votes([[as_runs(masks)]])
-    setting = list_thresholds(FusionRule((ONE,), threshold=Threshold.parse("1")), [Threshold.parse("2")])[0]
+    setting = list_thresholds(Votes(("a",), threshold=ONE_VOTE), [Threshold.parse("2")])[0]
     assert votes.keep(setting).areas().tolist() == [0, 0, 0]
 
 

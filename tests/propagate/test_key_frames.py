@@ -9,11 +9,24 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from propagate.key_frames import KEY_RULES, KeyRule, KeySettings, pick_key_frame, pick_steady_frame
+from propagate.key_frames import pick_key_frame
+from propagate.key_rules.base import KeyRule
+from propagate.key_rules.table import KEY_RULES
 from rvos.errors import ConfigError, InputError
 from rvos.masks.mask_sequences import MaskSequence, SoftMaps
+from rvos.settings.choices import load_row
 
 SIDE = 16
+
+
+def make_rule(name: str, **settings: Any) -> KeyRule:
+    """Return a rule that tries two frames where it needs several."""
+    rule: KeyRule = load_row(KEY_RULES[name])(**{"references": 2, **settings})
+    return rule
+
+
+def pick_steady_frame(masks: MaskSequence) -> int:
+    return make_rule("steady").pick(masks)
 
 
 def sequence(sides: tuple[int, ...], scores: tuple[float, ...], *, soft: SoftMaps | None = None) -> MaskSequence:
@@ -58,41 +71,35 @@ def test_scores_that_are_not_finite_are_refused() -> None:
 
 
 @pytest.mark.parametrize(("rule", "key"), [("scores", 0), ("confidence", 1), ("largest", 2), ("steady", 1)])
-def test_each_rule_has_its_own_key_frame(rule: KeyRule, key: int) -> None:
+def test_each_rule_has_its_own_key_frame(rule: str, key: int) -> None:
     masks = sequence((4, 4, 9), (0.9, 0.8, 0.1), soft=soft_maps((0.6, 0.95, 0.7)))
-    assert KeySettings(rule).pick(masks) == key
+    assert make_rule(rule).pick(masks) == key
 
 
 def test_ties_go_to_the_first_frame() -> None:
     even = sequence((4, 4, 4), (0.5, 0.5, 0.5), soft=soft_maps((0.8, 0.8, 0.8)))
-    assert [KeySettings(rule, references=2).pick(even) for rule in KEY_RULES] == [0] * len(KEY_RULES)
+    assert [make_rule(rule).pick(even) for rule in KEY_RULES] == [0] * len(KEY_RULES)
 
 
 def test_without_any_mask_every_rule_is_that_of_the_scores() -> None:
     empty = sequence((0, 0), (0.2, 0.9), soft=soft_maps((0.1, 0.1)))
-    assert [KeySettings(rule, references=2).pick(empty) for rule in KEY_RULES] == [1] * len(KEY_RULES)
+    assert [make_rule(rule).pick(empty) for rule in KEY_RULES] == [1] * len(KEY_RULES)
 
 
 def test_a_stated_key_frame_stands_for_the_scores() -> None:
     stated = replace(sequence((4, 4), (0.9, 0.1)), key_frame=1)
-    assert KeySettings("scores").pick(stated) == 1
+    assert make_rule("scores").pick(stated) == 1
 
 
 def test_confidence_without_soft_maps_says_what_to_set() -> None:
     with pytest.raises(InputError, match=r"v/0: .*set keep_soft: true"):
-        KeySettings("confidence").pick(sequence((4, 4), (0.5, 0.4)))
+        make_rule("confidence").pick(sequence((4, 4), (0.5, 0.4)))
 
 
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        {"rule": "best"},
-        {"references": 0},
-        {"rule": "consensus"},
-        {"rule": "consensus", "references": 3, "of": "b"},
-    ],
-    ids=str,
-)
-def test_key_settings_that_mean_nothing_are_refused(wrong: dict[str, Any]) -> None:
-    with pytest.raises(ConfigError, match="key: "):
-        KeySettings(**wrong)
+def test_key_settings_that_mean_nothing_are_refused() -> None:
+    with pytest.raises(ConfigError, match="leave 'of' out"):
+        make_rule("consensus", references=3, of="b")
+
+
+def test_rules_are_found_by_the_name_that_they_have() -> None:
+    assert [load_row(place).rule for place in KEY_RULES.values()] == list(KEY_RULES)

@@ -14,7 +14,7 @@ from sam2_weights import NETWORK, SIZE, make_network, make_video
 from toy import ToyEngine, write_video
 
 from propagate.engines.sam2.engine import Sam2Engine
-from propagate.engines.settings import EngineSettings
+from propagate.engines.sam2.settings import Sam2Settings
 from propagate.masklet_tracking import Masklets, MaskletTracker
 from propagate.masklets import MaskletSettings, box_iou, find_instance, pick_boxes
 from rvos.errors import InputError
@@ -169,7 +169,7 @@ def test_one_frame_gives_a_masklet_of_one_frame(tmp_path: Path) -> None:
 
 def test_boxes_start_sam2_with_its_own_masks(tmp_path: Path) -> None:
     video = make_video(tmp_path, 4)
-    engine = Sam2Engine(make_network(), EngineSettings(NETWORK, tmp_path), device=torch.device("cpu"))
+    engine = Sam2Engine(make_network(), Sam2Settings(NETWORK, tmp_path), device=torch.device("cpu"))
     tracker = MaskletTracker(engine, MaskletSettings(), takes_boxes=True, detector="d")
     boxes = make_boxes((2, 10, 18, 26, 0.9), (30, 5, 50, 30, 0.6))
     found = tracker.track(video, {"square": {1: FrameInstances(boxes)}})

@@ -14,9 +14,11 @@ from numpy.typing import NDArray
 from PIL import Image
 from toy import ToyEngine, ToySession, propagate_video, write_video
 
+from propagate.engines.aot.settings import AotSettings
 from propagate.propagator import EXPRESSIONS_AT_ONCE, Source
 from rvos.errors import CheckpointError, ConfigError, InputError
 from rvos.masks.mask_sequences import MaskSequence, SoftMaps
+from rvos.settings import load
 from rvos.videos import Video
 
 SIZE = (24, 32)
@@ -253,13 +255,13 @@ def test_a_network_that_gives_nan_is_refused(video: Video, monkeypatch: pytest.M
 
 def test_unknown_protocol_lists_the_choices() -> None:
     with pytest.raises(ConfigError, match="choose one of fresh, legacy"):
-        engine(protocol="old")
+        load(AotSettings, {"network": "aot", "checkpoint": "x", "protocol": "old"}, where="engines.aot")
 
 
 @pytest.mark.parametrize("scales", [(), (0.0,), (1.0, -1.0)])
 def test_scales_must_be_positive(scales: tuple[float, ...]) -> None:
-    with pytest.raises(ConfigError, match="positive"):
-        engine(scales=scales)
+    with pytest.raises(ConfigError, match=r"positive|above 0"):
+        load(AotSettings, {"network": "aot", "checkpoint": "x", "scales": scales}, where="engines.aot")
 
 
 def test_no_reference_is_refused() -> None:

@@ -21,7 +21,7 @@ import re, sys
 from pathlib import Path
 import deaot_toolkit, numpy as np, torch
 from PIL import Image
-from propagate.engines.settings import EngineSettings
+from propagate.engines.aot.settings import AotSettings
 from propagate.engines.table import build_engine
 from propagate.propagator import Propagator, Source
 from rvos.masks.mask_sequences import MaskSequence
@@ -32,7 +32,7 @@ torch.set_num_threads(1)
 torch.manual_seed(0)
 deaot_toolkit.save(deaot_toolkit.build("deaott"), checkpoint)
 engine = build_engine(
-    EngineSettings("deaott", checkpoint, scales=(480 / 360,), cache_megabytes=cache), device=torch.device("cpu")
+    AotSettings("deaott", checkpoint, scales=(480 / 360,), cache_megabytes=cache), device=torch.device("cpu")
 )
 paths = sorted((folder / "images").glob("*.jpg"))
 frames = tuple(path.stem for path in paths)

@@ -14,8 +14,9 @@ from toy import ToyEngine, write_video
 
 from propagate.box_masks import find_masks
 from propagate.engines.aot.engine import AotEngine
+from propagate.engines.aot.settings import AotSettings
 from propagate.engines.sam2.engine import Sam2Engine
-from propagate.engines.settings import EngineSettings
+from propagate.engines.sam2.settings import Sam2Settings
 from propagate.tracklet_agreement import score_agreement
 from propagate.tracklet_tracking import Tracked, TrackletTracker
 from propagate.tracklets import TrackletSettings, choose_candidates, find_confidence, to_sequence, to_tracklet
@@ -194,7 +195,7 @@ def test_agreement_is_the_mean_overlap_with_the_members() -> None:
 def small_aot() -> AotEngine:
     torch.manual_seed(1)
     network = deaot_toolkit.build("small-aot")
-    return AotEngine(network, EngineSettings("small-aot", Path("none")), device=torch.device("cpu"))
+    return AotEngine(network, AotSettings("small-aot", Path("none")), device=torch.device("cpu"))
 
 
 def test_objects_that_compete_share_no_pixel(tmp_path: Path, small_aot: AotEngine) -> None:
@@ -218,7 +219,7 @@ def test_one_object_has_nobody_to_compete_with(tmp_path: Path, small_aot: AotEng
 
 
 def test_sam2_multiplies_by_presence_and_lets_nothing_compete(tmp_path: Path) -> None:
-    engine = Sam2Engine(make_network(), EngineSettings(NETWORK, tmp_path), device=torch.device("cpu"))
+    engine = Sam2Engine(make_network(), Sam2Settings(NETWORK, tmp_path), device=torch.device("cpu"))
     video = make_video(tmp_path, 3)
     size = video.read_size()
     mask = np.zeros((1, *size), np.bool_)
@@ -234,7 +235,7 @@ def test_sam2_multiplies_by_presence_and_lets_nothing_compete(tmp_path: Path) ->
 
 
 def test_masks_of_boxes_are_those_that_sam2_starts_from(tmp_path: Path) -> None:
-    engine = Sam2Engine(make_network(), EngineSettings(NETWORK, tmp_path), device=torch.device("cpu"))
+    engine = Sam2Engine(make_network(), Sam2Settings(NETWORK, tmp_path), device=torch.device("cpu"))
     video = make_video(tmp_path, 2)
     boxes = np.array([[2, 10, 18, 26], [30, 5, 50, 30]] * 5, np.float32)
     found = find_masks(engine, video, 1, boxes)

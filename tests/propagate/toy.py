@@ -13,9 +13,9 @@ from PIL import Image
 from torch import Tensor
 
 from propagate.engines.aot.engine import AotEngine
+from propagate.engines.aot.settings import AotProtocol, AotSettings
 from propagate.engines.features import FeatureCache
 from propagate.engines.protocol import Engine
-from propagate.engines.settings import EngineSettings, PropagationProtocol
 from propagate.propagator import PropagationSettings, Propagator, Source
 from rvos.masks.mask_sequences import MaskSequence
 from rvos.videos import Video
@@ -82,11 +82,11 @@ class ToyEngine(AotEngine):
         shifts: NDArray[np.int64],
         *,
         cache_bytes: int = 1 << 20,
-        protocol: PropagationProtocol = "fresh",
+        protocol: AotProtocol = "fresh",
         scales: tuple[float, ...] = (1.0,),
         flip: bool = False,
     ) -> None:
-        settings = EngineSettings("toy", Path("toy"), scales, flip, protocol)
+        settings = AotSettings("toy", Path("toy"), scales=scales, flip=flip, protocol=protocol)
         super().__init__(None, settings, device=torch.device("cpu"))
         self.shifts = shifts
         self.features = FeatureCache(cache_bytes)

@@ -17,13 +17,12 @@ from deaot_toolkit import errors as toolkit
 from torch import Tensor
 
 from propagate.engines.aot.frames import pick_labels, prepare_frame, prepare_labels, to_probabilities
+from propagate.engines.aot.settings import AotSettings
 from propagate.engines.features import FeatureCache, Features
+from propagate.engines.precision import use_precision
 from propagate.engines.protocol import Augmentation, Step, list_augmentations
-from propagate.engines.settings import EngineSettings
 from propagate.frames import Frame
 from rvos.errors import CheckpointError, ConfigError, InputError
-
-_MEGABYTE = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +65,7 @@ class Core(Protocol):
         ...
 
 
-def load_engine(settings: EngineSettings, *, device: torch.device) -> AotEngine:
+def load_engine(settings: AotSettings, *, device: torch.device) -> AotEngine:
     """Return the engine of a recipe's entry, with its checkpoint loaded.
 
     Raises:
@@ -88,14 +87,14 @@ class AotEngine:
     """
 
     def __init__(
-        self, network: Any, settings: EngineSettings, *, device: torch.device, rules: AotRules | None = None
+        self, network: Any, settings: AotSettings, *, device: torch.device, rules: AotRules | None = None
     ) -> None:
         self._network = network
         self._settings = settings
         self.device = device
         self.rules = AOT_PROTOCOLS[settings.protocol] if rules is None else rules
         self.augmentations = list_augmentations(settings.scales, flip=settings.flip)
-        self.features = FeatureCache(settings.cache_megabytes * _MEGABYTE)
+        self.features = FeatureCache.of_megabytes(settings.cache_megabytes)
 
     @property
     def carries_memory(self) -> bool:
@@ -108,8 +107,8 @@ class AotEngine:
         return bool(self._network.config.align_corners)
 
     @property
-    def n_identities(self) -> int:
-        """How many objects one state can tell apart."""
+    def most_objects(self) -> int:
+        """See `Competing`."""
         return int(self._network.config.max_objects)
 
     def input_size(self, frame_size: tuple[int, int], scale: float) -> tuple[int, int]:
@@ -138,6 +137,10 @@ class AotEngine:
         """See `Engine`."""
         return AotSession(self)
 
+    def open_joint(self) -> JointSession:
+        """See `Competing`."""
+        return JointSession(self)
+
     def open_core(self) -> Core:
         """Return the memory of one augmentation."""
         with _translated():
@@ -153,9 +156,7 @@ class AotEngine:
     @contextmanager
     def precision(self) -> Iterator[None]:
         """The arithmetic that the recipe asks for; the toolkit's errors become ours."""
-        name = self._settings.precision
-        half = torch.float16 if name == "float16" else torch.bfloat16
-        with _translated(), torch.autocast(self.device.type, dtype=half, enabled=name != "float32"):
+        with _translated(), use_precision(self._settings.precision, self.device):
             yield
 
 
@@ -171,9 +172,7 @@ class AotSession:
 
     def start(self, features: Sequence[Any], *, masks: Tensor | None = None, boxes: Tensor | None = None) -> Step:
         """See `Session`; boxes are refused."""
-        if masks is None or boxes is not None:
-            raise ConfigError("AOT and DeAOT start from masks, not from boxes; name an engine that takes boxes")
-        masks = masks.to(self._engine.device)
+        masks = self._take_masks(masks, boxes)
         # Stated, because an empty mask would otherwise count as no object.
         self._begin(features, masks, n_objects=1)
         return Step(masks.float(), masks > 0)
@@ -183,6 +182,11 @@ class AotSession:
         twin = copy.copy(self)
         twin._cores = [core.copy() for core in self._cores]
         return twin
+
+    def _take_masks(self, masks: Tensor | None, boxes: Tensor | None) -> Tensor:
+        if masks is None or boxes is not None:
+            raise ConfigError("AOT and DeAOT start from masks, not from boxes; name an engine that takes boxes")
+        return masks.to(self._engine.device)
 
     def _begin(self, features: Sequence[Any], labels: Tensor, *, n_objects: int) -> None:
         """Remember a frame with labels `(B, H, W)` that are given."""
@@ -194,8 +198,7 @@ class AotSession:
 
     def step(self, features: Sequence[Any]) -> Step:
         """See `Session`."""
-        with self._engine.precision():
-            logits = [core.propagate(image) for core, image in zip(self._cores, features, strict=True)]
+        logits = self._propagate(features)
         if (active := self._engine.rules.active_objects) is not None:
             # The toolkit suppresses identities that are not in use; without their channels the softmax is the same.
             logits = [of_all[:, : 1 + active] for of_all in logits]
@@ -211,6 +214,11 @@ class AotSession:
     def commit(self, masks: Tensor) -> None:
         """See `Session`; where an identity won it is remembered, elsewhere in the masks the first one is."""
         self.remember(torch.where(masks, self._labels.clamp(min=1), 0).expand(len(self._cores), *masks.shape))
+
+    def _propagate(self, features: Sequence[Any]) -> list[Tensor]:
+        """Return the logits of the next frame, one tensor an augmentation."""
+        with self._engine.precision():
+            return [core.propagate(image) for core, image in zip(self._cores, features, strict=True)]
 
     def average(self, logits: Sequence[Tensor]) -> Tensor:
         """Return one expression's probabilities `(1 + identities, H, W)` float32, the mean over the augmentations.
@@ -234,6 +242,33 @@ class AotSession:
     def _to_input(self, labels: Tensor, number: int) -> Tensor:
         mirrored = self._engine.augmentations[number].mirrored
         return prepare_labels(labels, self._inputs[number], mirrored=mirrored)
+
+
+class JointSession(AotSession):
+    """One memory for each augmentation, in which every mask of the batch is an identity."""
+
+    _n_objects = 0
+
+    def start(self, features: Sequence[Any], *, masks: Tensor | None = None, boxes: Tensor | None = None) -> Step:
+        """See `Session`; where masks overlap the earlier one has the pixel."""
+        masks = self._take_masks(masks, boxes) > 0
+        self._n_objects = masks.shape[0]
+        numbers = torch.arange(self._n_objects, 0, -1, device=masks.device)[:, None, None]
+        highest = (masks * numbers).amax(dim=0)
+        labels = torch.where(highest > 0, self._n_objects + 1 - highest, 0)[None]
+        self._begin(features, labels, n_objects=self._n_objects)
+        return Step(masks.float(), masks)
+
+    def step(self, features: Sequence[Any]) -> Step:
+        """See `Session`; a mask is where its identity is the most probable one."""
+        mean = self.average([of_all[:, : 1 + self._n_objects] for of_all in self._propagate(features)])
+        self._labels = pick_labels(mean)[None]
+        numbers = torch.arange(1, self._n_objects + 1, device=mean.device)[:, None, None]
+        return Step(mean[1:], self._labels == numbers)
+
+    def commit(self, masks: Tensor) -> None:
+        """See `Session`; the labels stepped to are remembered, as masks of one state cannot be decided apart."""
+        self.remember(self._labels.expand(len(self._cores), *self._labels.shape))
 
 
 @contextmanager

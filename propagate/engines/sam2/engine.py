@@ -13,20 +13,19 @@ import torch
 from torch import Tensor
 
 from propagate.engines.features import FeatureCache
+from propagate.engines.precision import use_precision
 from propagate.engines.protocol import Augmentation, Step
 from propagate.engines.sam2.checkpoints import load_weights
 from propagate.engines.sam2.input import enlarge, prepare_box, prepare_frame, prepare_mask
 from propagate.engines.sam2.memory import ObjectMemory, Seen
 from propagate.engines.sam2.network import Found, ImageMaps, Sam2Network
+from propagate.engines.sam2.settings import Sam2Settings
 from propagate.engines.sam2.sizes import IMAGE_SIDE, find_config
-from propagate.engines.settings import EngineSettings
 from propagate.frames import Frame
 from rvos.errors import ConfigError, InputError
 
-_MEGABYTE = 1 << 20
 
-
-def load_engine(settings: EngineSettings, *, device: torch.device) -> Sam2Engine:
+def load_engine(settings: Sam2Settings, *, device: torch.device) -> Sam2Engine:
     """Return the engine of a recipe's entry, with its checkpoint loaded.
 
     Raises:
@@ -61,12 +60,12 @@ class Sam2Engine:
         settings: protocol, precision and size of the cache.
     """
 
-    def __init__(self, network: Sam2Network, settings: EngineSettings, *, device: torch.device) -> None:
+    def __init__(self, network: Sam2Network, settings: Sam2Settings, *, device: torch.device) -> None:
         self.network = network
         self.device = device
         self.augmentations = (Augmentation(1.0, mirrored=False),)
         self.carries_memory = settings.protocol == "shared"
-        self.features = FeatureCache(settings.cache_megabytes * _MEGABYTE)
+        self.features = FeatureCache.of_megabytes(settings.cache_megabytes)
         self._precision = settings.precision
 
     def read(self, frame: Frame, augmentation: Augmentation) -> Sam2Features:
@@ -87,8 +86,7 @@ class Sam2Engine:
     @contextmanager
     def precision(self) -> Iterator[None]:
         """The arithmetic that the recipe asks for."""
-        half = torch.float16 if self._precision == "float16" else torch.bfloat16
-        with torch.inference_mode(), torch.autocast(self.device.type, dtype=half, enabled=self._precision != "float32"):
+        with torch.inference_mode(), use_precision(self._precision, self.device):
             yield
 
 

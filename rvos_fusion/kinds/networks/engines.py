@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from propagate.engines.own import find_engine
 from propagate.engines.settings import EngineSettings
 from rvos_fusion.kinds.base import NodeFile
 from rvos_fusion.kinds.networks.loaded import explain
@@ -18,15 +17,14 @@ def engine_files(engine: EngineSettings, also: str = "") -> Iterator[NodeFile]:
     """
     advice = f"no such checkpoint{also}; put it there or correct the path"
     yield NodeFile(engine.checkpoint, "checkpoint", advice, "checkpoint", engine.family)
-    if engine.is_own:
-        for path in find_engine(engine).sources:
-            yield NodeFile(path, "source", "no such file; install it again", "settings")
+    for path in engine.sources:
+        yield NodeFile(path, "source", "no such file; install it again", "settings")
 
 
 def engine_key(engine: EngineSettings) -> str:
     """Return what a loaded engine depends on; a user's own that was edited is loaded anew."""
     # All settings: the same name with other scales is another load.
-    return repr(engine) + (find_engine(engine).checksum if engine.is_own else "")
+    return repr(engine) + engine.checksum
 
 
 def explain_engine(engine: EngineSettings) -> Iterator[str]:

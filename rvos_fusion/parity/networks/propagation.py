@@ -17,8 +17,8 @@ from torch import Tensor
 
 from propagate.engines.aot.engine import AOT_PROTOCOLS, AotEngine, AotRules
 from propagate.engines.aot.frames import pick_labels, prepare_frame
+from propagate.engines.aot.settings import AotSettings
 from propagate.engines.protocol import Augmentation, list_augmentations
-from propagate.engines.settings import EngineSettings
 from propagate.propagator import Propagator, Source
 from rvos.masks.mask_sequences import MaskSequence
 from rvos.videos import Video
@@ -84,8 +84,8 @@ def compare_inputs(case: Case, network: VosNetwork) -> list[ArrayDifference]:
     return rows
 
 
-def _settings(case: Case) -> EngineSettings:
-    return EngineSettings(str(case.keys["config"]["name"]), Path("untrained"))
+def _settings(case: Case) -> AotSettings:
+    return AotSettings(str(case.keys["config"]["name"]), Path("untrained"))
 
 
 def _augmentations(case: Case) -> tuple[Augmentation, ...]:

@@ -18,8 +18,8 @@ from propagate.engines.sam2.engine import Sam2Engine, Sam2Features, Sam2Object
 from propagate.engines.sam2.input import enlarge
 from propagate.engines.sam2.memory import Recalled, Seen
 from propagate.engines.sam2.network import Found, ImageMaps, Sam2Network
+from propagate.engines.sam2.settings import Sam2Settings
 from propagate.engines.sam2.sizes import find_config
-from propagate.engines.settings import EngineSettings
 from propagate.frames import Frame
 from rvos.errors import InputError
 from rvos_fusion.parity.cases import Case, Results, summarise
@@ -62,7 +62,7 @@ class RecordingNetwork(Sam2Network):
 def run(case: Case, checkpoint: Path) -> Results:
     """Return our arrays for a `sam2` case: every state and pass that its outputs name."""
     network = load_network(case, checkpoint)
-    settings = EngineSettings("sam2", checkpoint, protocol="shared")
+    settings = Sam2Settings("sam2", checkpoint, protocol="shared")
     engine = Sam2Engine(network, settings, device=torch.device("cpu"))
     arrays: dict[str, NDArray[Any]] = {}
     with tempfile.TemporaryDirectory() as folder:

@@ -12,13 +12,14 @@ import pytest
 import torch
 from PIL import Image
 
+from propagate.engines.aot.settings import AotProtocol, AotSettings
 from propagate.engines.protocol import Engine
-from propagate.engines.settings import EngineSettings, PropagationProtocol
 from propagate.engines.table import build_engine
 from propagate.passes import Prediction
 from propagate.propagator import PropagationSettings, Propagator, Source
 from rvos.errors import CheckpointError, ConfigError
 from rvos.masks.mask_sequences import MaskSequence
+from rvos.settings import load
 from rvos.videos import Video
 
 CPU = torch.device("cpu")
@@ -57,7 +58,7 @@ def make_sequence(video: Video, expression: str, *, key: int, size: tuple[int, i
     )
 
 
-def build(settings: EngineSettings) -> Engine:
+def build(settings: AotSettings) -> Engine:
     return build_engine(settings, device=CPU)
 
 
@@ -72,10 +73,10 @@ def propagate_video(video: Video, sequences: Sequence[MaskSequence], engine: Eng
 @pytest.mark.parametrize("protocol", ["fresh", "legacy"])
 @pytest.mark.parametrize("name", NETWORKS)
 def test_a_batch_is_as_one_by_one(
-    checkpoints: dict[str, Path], tmp_path: Path, name: str, protocol: PropagationProtocol
+    checkpoints: dict[str, Path], tmp_path: Path, name: str, protocol: AotProtocol
 ) -> None:
     video = make_video(tmp_path)
-    engine = build(EngineSettings(name, checkpoints[name], protocol=protocol))
+    engine = build(AotSettings(name, checkpoints[name], protocol=protocol))
     sequences = [make_sequence(video, str(n), key=key) for n, key in ((0, 1), (9, 1), (20, 2))]
     together = {(p.position, p.frame): p.probability for p in predict(video, sequences, engine)}
     assert len(together) == len(sequences) * (N_FRAMES - 1)
@@ -89,7 +90,7 @@ def test_probabilities_have_the_frame_size_and_lie_between_0_and_1(
     checkpoints: dict[str, Path], tmp_path: Path
 ) -> None:
     video = make_video(tmp_path)
-    settings = EngineSettings("small-aot", checkpoints["small-aot"], scales=(0.8, 1.2), flip=True)
+    settings = AotSettings("small-aot", checkpoints["small-aot"], scales=(0.8, 1.2), flip=True)
     for protocol in ("fresh", "legacy"):
         engine = build(replace(settings, protocol=protocol))
         for prediction in predict(video, [make_sequence(video, "0", key=1)], engine):
@@ -99,7 +100,7 @@ def test_probabilities_have_the_frame_size_and_lie_between_0_and_1(
 
 def test_directions_and_sources_share_features(checkpoints: dict[str, Path], tmp_path: Path) -> None:
     video = make_video(tmp_path)
-    engine = build(EngineSettings("small-deaot", checkpoints["small-deaot"], flip=True))
+    engine = build(AotSettings("small-deaot", checkpoints["small-deaot"], flip=True))
     for key in (1, 2):
         propagate_video(video, [make_sequence(video, "0", key=key)], engine)
     assert engine.features.n_made == 2 * N_FRAMES
@@ -110,7 +111,7 @@ def test_sources_go_together_and_give_what_they_give_alone(
     checkpoints: dict[str, Path], tmp_path: Path, name: str
 ) -> None:
     video = make_video(tmp_path)
-    engine = build(EngineSettings(name, checkpoints[name], cache_megabytes=0))
+    engine = build(AotSettings(name, checkpoints[name], cache_megabytes=0))
     propagator = Propagator(engine, PropagationSettings(keep_soft=True))
     many = [make_sequence(video, str(n), key=n % 3) for n in range(5)]
     sources = [Source(many, n_references=2), Source(many[::-1]), Source(many[:1])]
@@ -129,7 +130,7 @@ def test_sources_go_together_and_give_what_they_give_alone(
 def test_cached_features_do_not_change_the_result(checkpoints: dict[str, Path], tmp_path: Path) -> None:
     video = make_video(tmp_path)
     sequence = make_sequence(video, "0", key=1)
-    settings = EngineSettings("small-deaot", checkpoints["small-deaot"])
+    settings = AotSettings("small-deaot", checkpoints["small-deaot"])
     shared, engine = build(settings), build(replace(settings, cache_megabytes=0))
     propagate_video(video, [sequence], shared)
     assert propagate_video(video, [sequence], shared)[0].runs == propagate_video(video, [sequence], engine)[0].runs
@@ -139,7 +140,7 @@ def test_cached_features_do_not_change_the_result(checkpoints: dict[str, Path], 
 @pytest.mark.parametrize("size", [(3, 5), (1, 40), (16, 16), (17, 33)], ids=str)
 def test_very_small_frames_run(checkpoints: dict[str, Path], tmp_path: Path, size: tuple[int, int]) -> None:
     video = make_video(tmp_path, size)
-    engine = build(EngineSettings("small-aot", checkpoints["small-aot"]))
+    engine = build(AotSettings("small-aot", checkpoints["small-aot"]))
     masks = np.ones((N_FRAMES, *size), dtype=np.bool_)
     scores = np.zeros(N_FRAMES, dtype=np.float32)
     sequence = MaskSequence.from_masks(masks, video="v", expression="0", frames=video.frames, scores=scores)
@@ -149,7 +150,7 @@ def test_very_small_frames_run(checkpoints: dict[str, Path], tmp_path: Path, siz
 def test_half_precision_is_near_to_full(checkpoints: dict[str, Path], tmp_path: Path) -> None:
     video = make_video(tmp_path)
     sequences = [make_sequence(video, "0", key=0)]
-    settings = EngineSettings("small-aot", checkpoints["small-aot"])
+    settings = AotSettings("small-aot", checkpoints["small-aot"])
     full = next(predict(video, sequences, build(settings)))
     half = next(predict(video, sequences, build(replace(settings, precision="bfloat16"))))
     assert half.probability.dtype == torch.float32
@@ -158,31 +159,31 @@ def test_half_precision_is_near_to_full(checkpoints: dict[str, Path], tmp_path: 
 
 def test_missing_checkpoint_is_named(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"nothing\.pth"):
-        build(EngineSettings("r50-aotl", tmp_path / "nothing.pth"))
+        build(AotSettings("r50-aotl", tmp_path / "nothing.pth"))
 
 
 def test_checkpoint_of_another_network_is_refused(checkpoints: dict[str, Path], tmp_path: Path) -> None:
     path = tmp_path / "aot.pth"
     torch.save({"state_dict": deaot_toolkit.build("small-aot").state_dict()}, path)
     with pytest.raises(CheckpointError, match="missing"):
-        build(EngineSettings("small-deaot", path))
+        build(AotSettings("small-deaot", path))
 
 
 def test_a_name_that_contradicts_the_file_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "aot.safetensors"
     deaot_toolkit.save(deaot_toolkit.build("small-aot"), path)
-    build(EngineSettings("Small_AOT", path))  # another spelling is the same name
+    build(AotSettings("Small_AOT", path))  # another spelling is the same name
     with pytest.raises(
         CheckpointError, match=r"aot\.safetensors: holds a network small-aot, not r50-aotl; name that one"
     ):
-        build(EngineSettings("r50-aotl", path))
+        build(AotSettings("r50-aotl", path))
 
 
 def test_unknown_network_lists_the_choices(tmp_path: Path) -> None:
     path = tmp_path / "aot.pth"
     torch.save({"state_dict": deaot_toolkit.build("small-aot").state_dict()}, path)
     with pytest.raises(ConfigError, match="r50-aotl"):
-        build(EngineSettings("aotx", path))
+        build(AotSettings("aotx", path))
 
 
 @pytest.mark.parametrize(
@@ -191,5 +192,5 @@ def test_unknown_network_lists_the_choices(tmp_path: Path) -> None:
     ids=str,
 )
 def test_settings_that_no_engine_can_use_are_refused(wrong: dict[str, object]) -> None:
-    with pytest.raises(ConfigError, match="engine r50-aotl"):
-        EngineSettings("r50-aotl", Path("x.pth"), **wrong)  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match=f"engines.aot: .*{next(iter(wrong))}"):
+        load(AotSettings, {"network": "r50-aotl", "checkpoint": "x.pth", **wrong}, where="engines.aot")

@@ -10,15 +10,17 @@ import pytest
 import torch
 from sam2_weights import NETWORK, SIDE, SIZE, make_network, make_sequence, make_video
 
+from propagate.engines.aot.settings import AotSettings
 from propagate.engines.protocol import Augmentation
 from propagate.engines.sam2.engine import Sam2Engine, Sam2Features, Sam2Session
 from propagate.engines.sam2.memory import ObjectMemory
 from propagate.engines.sam2.network import Sam2Network
-from propagate.engines.settings import EngineSettings, PropagationProtocol
+from propagate.engines.sam2.settings import Sam2Protocol, Sam2Settings
 from propagate.frames import Frame
 from propagate.propagator import Propagator, Source
 from rvos.errors import ConfigError, InputError
 from rvos.masks.mask_sequences import MaskSequence
+from rvos.settings import load
 from rvos.videos import Video
 
 CPU = torch.device("cpu")
@@ -34,7 +36,7 @@ def network() -> Sam2Network:
 class Watched(Sam2Engine):
     """Keeps its sessions."""
 
-    def __init__(self, network: Sam2Network, settings: EngineSettings, *, device: torch.device) -> None:
+    def __init__(self, network: Sam2Network, settings: Sam2Settings, *, device: torch.device) -> None:
         super().__init__(network, settings, device=device)
         self.opened: list[Sam2Session] = []
 
@@ -43,8 +45,8 @@ class Watched(Sam2Engine):
         return self.opened[-1]
 
 
-def build(network: Sam2Network, protocol: PropagationProtocol = "fresh", **options: Any) -> Sam2Engine:
-    settings = EngineSettings(NETWORK, Path("weights"), protocol=protocol, image_size=SIDE, **options)
+def build(network: Sam2Network, protocol: Sam2Protocol = "fresh", **options: Any) -> Sam2Engine:
+    settings = Sam2Settings(NETWORK, Path("weights"), protocol=protocol, image_size=SIDE, **options)
     return Sam2Engine(network, settings, device=CPU)
 
 
@@ -95,7 +97,7 @@ def test_objects_give_together_what_they_give_alone(network: Sam2Network, tmp_pa
 
 @pytest.mark.parametrize("protocol", ["fresh", "shared"])
 def test_what_is_forgotten_is_never_read(
-    network: Sam2Network, tmp_path: Path, protocol: PropagationProtocol, monkeypatch: pytest.MonkeyPatch
+    network: Sam2Network, tmp_path: Path, protocol: Sam2Protocol, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     video = make_video(tmp_path, LONG)
     sequence = make_sequence(video, key=18)
@@ -123,10 +125,10 @@ def test_nothing_more_may_be_forgotten(
 
 @pytest.mark.parametrize(("protocol", "extra"), [("fresh", 0), ("shared", 5)])
 def test_memory_does_not_grow_with_the_video(
-    network: Sam2Network, tmp_path: Path, protocol: PropagationProtocol, extra: int
+    network: Sam2Network, tmp_path: Path, protocol: Sam2Protocol, extra: int
 ) -> None:
     video = make_video(tmp_path, 40)
-    engine = Watched(network, EngineSettings(NETWORK, Path("weights"), protocol=protocol), device=CPU)
+    engine = Watched(network, Sam2Settings(NETWORK, Path("weights"), protocol=protocol), device=CPU)
     held = []
     for _ in Propagator(engine).predict(video, [Source([make_sequence(video, key=0)])]):
         (walker,) = engine.opened[0].objects
@@ -247,19 +249,21 @@ def test_half_precision_runs_and_stays_near(network: Sam2Network, tmp_path: Path
     ("wrong", "message"),
     [
         ({"protocol": "legacy"}, "choose one of fresh, shared"),
-        ({"scales": (0.8,)}, "scales has no effect"),
-        ({"flip": True}, "flip has no effect"),
-        ({"long_term_gap": 3}, "long_term_gap has no effect"),
+        ({"scales": (0.8,)}, "unknown key 'scales'"),
+        ({"flip": True}, "unknown key 'flip'"),
+        ({"long_term_gap": 3}, "unknown key 'long_term_gap'"),
     ],
     ids=str,
 )
 def test_settings_of_aot_are_refused(wrong: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        EngineSettings(NETWORK, Path("x"), **wrong)
+        load(Sam2Settings, {"network": NETWORK, "checkpoint": "x", **wrong}, where="engines.sam2")
 
 
 def test_settings_of_sam2_are_refused_by_aot() -> None:
-    with pytest.raises(ConfigError, match="image_size has no effect"):
-        EngineSettings("r50-aotl", Path("x"), image_size=512)
-    with pytest.raises(ConfigError, match="choose one of fresh, legacy"):
-        EngineSettings("r50-aotl", Path("x"), protocol="shared")
+    for wrong, message in (
+        ({"image_size": 512}, "unknown key 'image_size'"),
+        ({"protocol": "shared"}, "fresh, legacy"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            load(AotSettings, {"network": "r50-aotl", "checkpoint": "x", **wrong}, where="engines.aot")

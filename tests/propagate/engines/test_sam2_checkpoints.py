@@ -21,8 +21,8 @@ from propagate.engines.sam2.checkpoints import (
     rename_official,
 )
 from propagate.engines.sam2.network import Sam2Network
+from propagate.engines.sam2.settings import Sam2Settings
 from propagate.engines.sam2.sizes import SIZES, find_config
-from propagate.engines.settings import EngineSettings
 from propagate.engines.table import build_engine
 from rvos.errors import CheckpointError, ConfigError
 
@@ -182,10 +182,10 @@ def test_folders_of_other_models_are_refused(state: dict[str, Tensor], tmp_path:
 
 def test_the_table_of_engines_builds_it(state: dict[str, Tensor], tmp_path: Path) -> None:
     folder = write_folder(tmp_path / "hub", state)
-    engine = build_engine(EngineSettings(NETWORK, folder, image_size=SIDE), device=CPU)
+    engine = build_engine(Sam2Settings(NETWORK, folder, image_size=SIDE), device=CPU)
     assert not engine.carries_memory
     with pytest.raises(CheckpointError, match=r"nothing\.pt"):
-        build_engine(EngineSettings(NETWORK, tmp_path / "nothing.pt", image_size=SIDE), device=CPU)
+        build_engine(Sam2Settings(NETWORK, tmp_path / "nothing.pt", image_size=SIDE), device=CPU)
 
 
 @pytest.mark.parametrize("network", ["sam2.2-hiera-tiny", "sam2-hiera-huge", "sam2"])

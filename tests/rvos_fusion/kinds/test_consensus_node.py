@@ -10,9 +10,9 @@ import pytest
 import torch
 from small_data import write_split
 
-from propagate.consensus import Trial
-from propagate.engines.settings import EngineSettings
+from propagate.engines.aot.settings import AotSettings
 from propagate.engines.table import build_engine
+from propagate.key_rules.consensus import Consensus
 from propagate.propagator import Propagator, Source
 from rvos.formats import open_dataset
 from rvos.masks.stored.store import Store
@@ -43,13 +43,13 @@ def test_the_start_that_its_own_masks_agree_with_is_stored(recipe: str) -> None:
     assert main(["run", recipe, "--quiet", "--device", "cpu"]) == 0
     store = Store(Path("runs"))
     video = open_dataset("ref-youtube-vos", Path("data"), "valid").videos[0]
-    settings = EngineSettings("small-aot", Path("aot.safetensors"), (0.5,))
+    settings = AotSettings("small-aot", Path("aot.safetensors"), scales=(0.5,))
     propagator = Propagator(build_engine(settings, device=torch.device("cpu")))
+    rule = Consensus(references=3)
     for given, found in zip(store.read("a", video.id), store.read("carried", video.id), strict=True):
-        trial = Trial.of_several(given, 3)
         # One start at a time: what shares a pass with others must not depend on them.
-        carried = [propagator.propagate(video, [Source([start])])[0][0] for start in trial.starts]
-        assert found.runs == trial.choose(carried).runs
+        carried = [propagator.propagate(video, [Source([start])])[0][0] for start in rule.list_starts(given, given)]
+        assert found.runs == rule.choose(given, carried).runs
         assert found.key_frame in (0, 1, 2)
     # The other node of the pass keeps its own rule.
     for given, found in zip(store.read("b", video.id), store.read("alone", video.id), strict=True):
@@ -59,4 +59,4 @@ def test_the_start_that_its_own_masks_agree_with_is_stored(recipe: str) -> None:
 
 def test_a_consensus_of_one_frame_is_refused(recipe: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["run", recipe, "--set", "stages.stage0.carried.key.references=1"]) == 2
-    assert "consensus compares the starts from several frames; give references, at least 2" in capsys.readouterr().err
+    assert "is not a whole number of at least 2" in capsys.readouterr().err

@@ -133,7 +133,7 @@ def test_some_videos_alone_do_not_decide(tmp_path: Path, capsys: pytest.CaptureF
         ("groups={by: runs, members: [a, b], fitted: lost.json}", "lost.json"),
         ("stages.stage1.final.fitted=lost.json", "lost.json"),
         ("stages.stage1.final.capacity=0", "is not any or a whole number of at least 1"),
-        ("stages.stage1.final.threshold=2", "assign has no threshold"),
+        ("stages.stage1.final.threshold=2", "unknown key 'threshold'"),
         ("stages.stage1.final.method=best", "different scales"),
     ],
     ids=lambda value: value[:48],

@@ -14,8 +14,8 @@ from reference import reference
 from torch import Tensor
 
 from propagate.engines.aot.engine import AotRules
+from propagate.engines.aot.settings import AotSettings
 from propagate.engines.protocol import list_augmentations
-from propagate.engines.settings import EngineSettings
 from propagate.propagator import Propagator, Source
 from rvos.masks.mask_sequences import MaskSequence
 from rvos_fusion.parity.checking import check_case
@@ -66,9 +66,7 @@ class _Recorder(RecordingEngine):
 
     def __init__(self, rules: AotRules, labels: NDArray[np.int64]) -> None:
         both = list_augmentations([1.0], flip=True)
-        super().__init__(
-            None, EngineSettings("toy", Path("toy")), rules=rules, augmentations=both, key=2, labels=labels
-        )
+        super().__init__(None, AotSettings("toy", Path("toy")), rules=rules, augmentations=both, key=2, labels=labels)
         self.fed: list[list[int]] = []
 
     def open_core(self) -> _Core:

@@ -21,7 +21,7 @@ groups: {by: GROUPS}
 models:
   a: {import: dump, path: a.pth}
   b: {import: dump, path: b.pth}
-engines: {e: {network: n, checkpoint: e.pth}, d: {network: n, checkpoint: d.pth}}
+engines: {e: {network: r50-aotl, checkpoint: e.pth}, d: {network: r50-aotl, checkpoint: d.pth}}
 stages:
 """
 

@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from propagate.key_frames import KeySettings
+from fusion.methods.singles import SinglesRule
+from fusion.methods.votes import Votes
+from propagate.key_rules.steady import SteadiestFrame
 from rvos.errors import ConfigError
 from rvos_fusion.kinds.fuse import FuseNode
 from rvos_fusion.kinds.imported import ImportNode
@@ -60,9 +62,10 @@ def test_every_value_arrives_typed(tmp_path: Path) -> None:
     assert (p.engine.name, p.engine.protocol) == ("e", "legacy")
     assert p.inputs() == ("a", "b")
     assert isinstance(f, FuseNode)
-    assert f.rule.weights == (Fraction(1, 2), Fraction(1))
-    assert f.rule.singles is not None
-    assert f.rule.singles.only == 1
+    assert isinstance(f.rule, Votes)
+    assert f.rule.exact_weights() == (Fraction(1, 2), Fraction(1))
+    assert f.rule.singles == SinglesRule(only="b")
+    assert f.rule.find_only(1) == 1
     assert (recipe.submission, recipe.stages, f.line) == ("f", ("one",), 12)
 
 
@@ -88,13 +91,14 @@ def test_set_changes_and_adds_any_value(tmp_path: Path) -> None:
     assert recipe.stages == ("one", "two")
     node = recipe.node("f")
     assert isinstance(node, FuseNode)
+    assert isinstance(node.rule, Votes)
     assert str(node.rule.threshold) == "1 of 2"
 
 
 def test_key_frames_have_one_place_and_an_older_form(tmp_path: Path) -> None:
     new = read(tmp_path, BASE.replace("{of: b}", "{rule: steady, of: b, references: 3}")).node("p")
     assert isinstance(new, PropagateNode)
-    assert new.key == KeySettings("steady", "b", 3)
+    assert new.key == SteadiestFrame(of="b", references=3)
     old = BASE.replace("key: {of: b}", "key_frames: b, key_rule: steady, references: 3")
     with pytest.raises(ConfigError, match=r"yaml:11: .*write key: \{rule: steady, of: b, references: 3\}$"):
         read(tmp_path, old)
@@ -162,7 +166,7 @@ BROKEN = {
     "unknown choice": (BASE.replace("neighbours", "neighbors"), r"yaml:3: .*did you mean 'neighbours'"),
     "bad threshold": (BASE.replace("threshold: 2", "threshold: many"), r"yaml:12: .*threshold 'many'"),
     "zero threshold": (BASE.replace("threshold: 2", "threshold: 0"), r"yaml:12: .*more than 0"),
-    "threshold missing": (BASE.replace("threshold: 2, ", ""), r"yaml:12: .*needs a threshold"),
+    "threshold missing": (BASE.replace("threshold: 2, ", ""), r"yaml:12: .*'threshold' is missing"),
     "zero weight": (BASE.replace("a: 0.5", "a: 0"), r"yaml:12: .*above 0"),
     "bad number": (BASE.replace("[0.8, 1]", "[0.8, big]"), r"yaml:8: .*'big' is not a number"),
     "bad boolean": (BASE.replace("flip: true", "flip: yes"), r"yaml:8: .*flip 'yes' is unknown"),
@@ -195,7 +199,7 @@ BROKEN = {
     ),
     "no reference": (
         BASE.replace("{of: b}", "{references: 0}"),
-        r"yaml:11: .*0 references; give at least 1",
+        r"yaml:11: .*references '0' is not a whole number of at least 1",
     ),
     "unknown weight": (
         BASE.replace("{a: 0.5}", "{aa: 0.5}"),

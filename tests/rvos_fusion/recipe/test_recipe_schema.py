@@ -95,7 +95,7 @@ def test_the_schema_knows_every_kind_and_what_its_keys_mean(
     assert "shift" in nodes["properties"]
     engine = schema["properties"]["engines"]["additionalProperties"]["properties"]
     assert engine["flip"] == {
-        "description": "add a mirrored pass to every scale (AOT, DeAOT).",
+        "description": "add a mirrored pass to every scale.",
         "type": "boolean",
         "default": False,
     }

@@ -1,0 +1,44 @@
+"""The best sequence: the one with the highest mean score, of all members and expressions of the group."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from fusion.assignment import ScoreFit
+from fusion.methods.fitted import FittedRule
+from fusion.rules import Answers, Rows
+from rvos.errors import FusionError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Best(FittedRule):
+    """The surest sequence, by weight times score, or by the chance that was fitted; the first of equals."""
+
+    method: ClassVar[str] = "best"
+    compares_scores: ClassVar[bool] = True
+
+    def fuse(self, answers: Answers) -> Iterator[tuple[bytes, ...]]:
+        """Yield the run lengths of each group."""
+        return (self._pick(rows, answers.fits) for rows in answers.groups)
+
+    def _pick(self, rows: Rows, fits: Sequence[ScoreFit] | None) -> tuple[bytes, ...]:
+        """Return the run lengths of the best sequence.
+
+        Raises:
+            FusionError: masks that came without scores, whose 1 would win against any network's.
+        """
+        weights = self.integer_weights()
+        merits = []
+        for row in rows:
+            for member, sequence in enumerate(row):
+                if not sequence.scored:
+                    raise FusionError(
+                        f"{sequence.video}/{sequence.expression}: {self.members[member]} came without scores, which "
+                        "best compares; fuse by votes"
+                    )
+                mean = float(sequence.scores.mean())
+                merits.append(weights[member] * mean if fits is None else fits[member].chance(mean))
+        place = merits.index(max(merits))
+        return rows[place // len(self.members)][place % len(self.members)].runs
