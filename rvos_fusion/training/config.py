@@ -7,11 +7,15 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from rvos.errors import ConfigError
 from rvos.settings import Chance, Positive, Range, Size, load, read_document, show
 
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+Settings = TypeVar("Settings", bound="DataclassInstance")
 _WHAT = "training configuration"
 Natural = Annotated[int, Range(least=0)]
 ScheduleKind = Literal["constant", "step", "polynomial", "cosine"]
@@ -162,6 +166,15 @@ class TrainingConfig:
     options: Mapping[str, Any] = field(default_factory=dict)
     schedule: ScheduleSettings = field(default_factory=ScheduleSettings)
     initial: tuple[InitialWeights, ...] = ()
+
+    def read(self, settings: type[Settings]) -> Settings:
+        """Return a task's own settings, whose fields are named as the parts that they are read from.
+
+        Raises:
+            ConfigError: settings that do not fit; all problems are named.
+        """
+        values = {one.name: getattr(self, one.name) for one in dataclasses.fields(settings)}
+        return load(settings, values, where=self.name)
 
 
 def read_config(path: Path, assignments: Sequence[str] = ()) -> TrainingConfig:

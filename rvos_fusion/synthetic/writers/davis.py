@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator, Sequence
 from itertools import count, islice
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from rvos.errors import ConfigError, InputError
@@ -17,10 +15,9 @@ from rvos.formats.davis_folders import TEXT_FILES
 from rvos.masks.index_maps import encode_index_map
 from rvos_fusion.synthetic.language.sentences import write_sentences
 from rvos_fusion.synthetic.synthesis import SyntheticVideo, make_video
-from rvos_fusion.synthetic.writers.files import refuse_others
+from rvos_fusion.synthetic.writers.files import QUALITY, encode_image, refuse_others
 
 _LISTS = {"train": "train", "valid": "val"}
-_QUALITY = 88
 _ATTEMPTS = 50
 _SPEAKING = 10**6 + 2
 """Sets the draws of the second annotator's sentences apart from those of the videos."""
@@ -47,7 +44,8 @@ def write_davis(root: Path, *, seed: int, n_videos: int, split: str = "valid") -
     n_frames = 0
     for index, video in chosen:
         for number, (frame, values) in enumerate(zip(video.frames, video.index_masks, strict=True)):
-            write_atomically(images / video.id / f"{number:05d}.jpg", _jpeg(frame))
+            content = encode_image(Image.fromarray(frame), "JPEG", quality=QUALITY)
+            write_atomically(images / video.id / f"{number:05d}.jpg", content)
             write_atomically(maps / video.id / f"{number:05d}.png", encode_index_map(values))
         for place, texts in enumerate(_speak(seed, index, video)):
             lines[place] += [f'{video.id} {thing} "{text}"' for thing, text in enumerate(texts, start=1)]
@@ -83,9 +81,3 @@ def _speak(seed: int, index: int, video: SyntheticVideo) -> Sequence[Sequence[st
         by_thing = {thing: [one.text for one in pairs if one.thing == thing] for thing in range(len(video.categories))}
         texts += [[by_thing[thing][place] for thing in sorted(by_thing)] for place in range(2)]
     return texts
-
-
-def _jpeg(frame: NDArray[np.uint8]) -> bytes:
-    stream = io.BytesIO()
-    Image.fromarray(frame).save(stream, format="JPEG", quality=_QUALITY)
-    return stream.getvalue()

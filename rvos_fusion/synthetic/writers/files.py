@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,7 @@ from rvos.files.atomic import write_atomically
 from rvos.masks.index_maps import davis_palette
 from rvos_fusion.synthetic.synthesis import SyntheticVideo, make_video, video_id
 
-_QUALITY = 88
+QUALITY = 88
 _FRAME_STEP = 5
 _DROPPING = 10**6
 """Sets the draws of dropped sentences apart from those of the attempts at a scene."""
@@ -36,16 +38,13 @@ def write_dataset(root: Path, *, seed: int, n_videos: int, split: str = "valid",
     Raises:
         InputError: fewer than one video, or a folder that holds other videos or cannot be written.
     """
-    if n_videos < 1:
-        raise InputError(f"{root}: {n_videos} videos asked for; give at least 1")
     if not 0 <= drop < 1:
         raise InputError(f"{root}: {drop} of the sentences to drop; give a share from 0 to below 1")
-    order = sorted(range(n_videos), key=lambda index: video_id(seed, index))
-    refuse_others(root / split / "JPEGImages", {video_id(seed, index) for index in order})
+    order = choose_videos(root / split / "JPEGImages", seed=seed, n_videos=n_videos)
     expression_file = root / "meta_expressions" / split / "meta_expressions.json"
     expressions: dict[str, Any] = {}
     objects: dict[str, Any] = {}
-    try:
+    with writing(root):
         expression_file.unlink(missing_ok=True)
         for index in order:
             video = drop_sentences(
@@ -55,12 +54,41 @@ def write_dataset(root: Path, *, seed: int, n_videos: int, split: str = "valid",
             _write_pictures(root / split, video, frames)
             expressions[video.id] = _expression_entry(video, frames)
             objects[video.id] = _object_entry(video, frames)
-    except OSError as error:
-        raise InputError(f"{root}: cannot be written ({error}); give a folder with room and rights") from None
     write_atomically(root / split / "meta.json", to_json({"videos": objects}))
     write_atomically(expression_file, to_json({"videos": expressions}))
-    counts = [(len(entry["expressions"]), len(entry["frames"])) for entry in expressions.values()]
-    return sum(count for count, _ in counts), sum(count for _, count in counts)
+    return count_entries(expressions)
+
+
+def choose_videos(folder: Path, *, seed: int, n_videos: int, suffix: str = "") -> list[int]:
+    """Return the indices of the videos in the order of their names.
+
+    Raises:
+        InputError: none are asked for, or the folder of their files, `NAME + suffix`, holds others.
+    """
+    if n_videos < 1:
+        raise InputError(f"{folder}: {n_videos} videos asked for; give at least 1")
+    names = {video_id(seed, index): index for index in range(n_videos)}
+    refuse_others(folder, {name + suffix for name in names})
+    return [names[name] for name in sorted(names)]
+
+
+def count_entries(expressions: Mapping[str, Any]) -> tuple[int, int]:
+    """Return the numbers of expressions and frames in the content of an expression file."""
+    entries = expressions.values()
+    return sum(len(entry["expressions"]) for entry in entries), sum(len(entry["frames"]) for entry in entries)
+
+
+@contextmanager
+def writing(root: Path) -> Iterator[None]:
+    """Tell in one line that a data set cannot be written.
+
+    Raises:
+        InputError: the system refuses what is done inside.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise InputError(f"{root}: cannot be written ({error}); give a folder with room and rights") from None
 
 
 def drop_sentences(video: SyntheticVideo, share: float, *, random: np.random.Generator) -> SyntheticVideo:
@@ -89,27 +117,29 @@ def frame_names(index: int, n_frames: int) -> tuple[str, ...]:
 def write_frames(folder: Path, video: SyntheticVideo, frames: tuple[str, ...]) -> None:
     """Write the pictures of a video below `folder/JPEGImages`."""
     for name, picture in zip(frames, video.frames, strict=True):
-        write_atomically(folder / "JPEGImages" / video.id / f"{name}.jpg", _jpeg(picture))
+        content = encode_image(Image.fromarray(picture), "JPEG", quality=QUALITY, subsampling=0)
+        write_atomically(folder / "JPEGImages" / video.id / f"{name}.jpg", content)
 
 
 def _write_pictures(folder: Path, video: SyntheticVideo, frames: tuple[str, ...]) -> None:
     write_frames(folder, video, frames)
     for name, mask in zip(frames, video.index_masks, strict=True):
-        write_atomically(folder / "Annotations" / video.id / f"{name}.png", _palette_png(mask))
+        content = encode_image(index_image(mask), "PNG", optimize=False, compress_level=9)
+        write_atomically(folder / "Annotations" / video.id / f"{name}.png", content)
 
 
-def _jpeg(picture: NDArray[np.uint8]) -> bytes:
+def encode_image(image: Image.Image, form: str, **options: int | bool) -> bytes:
+    """Return the bytes of an image file."""
     stream = io.BytesIO()
-    Image.fromarray(picture).save(stream, format="JPEG", quality=_QUALITY, subsampling=0)
+    image.save(stream, format=form, **options)
     return stream.getvalue()
 
 
-def _palette_png(mask: NDArray[np.uint8]) -> bytes:
-    stream = io.BytesIO()
+def index_image(mask: NDArray[np.uint8]) -> Image.Image:
+    """Return an index mask (H, W) as an image with colours."""
     image = Image.fromarray(mask)
     image.putpalette(davis_palette())
-    image.save(stream, format="PNG", optimize=False, compress_level=9)
-    return stream.getvalue()
+    return image
 
 
 def _expression_entry(video: SyntheticVideo, frames: tuple[str, ...]) -> dict[str, Any]:

@@ -14,8 +14,15 @@ from rvos.errors import InputError
 from rvos.files.atomic import write_atomically
 from rvos_fusion.synthetic.language.sentences import NOUNS
 from rvos_fusion.synthetic.language.several import write_group_sentences
-from rvos_fusion.synthetic.synthesis import SyntheticVideo, make_video, video_id
-from rvos_fusion.synthetic.writers.files import frame_names, refuse_others, to_json, write_frames
+from rvos_fusion.synthetic.synthesis import SyntheticVideo, make_video
+from rvos_fusion.synthetic.writers.files import (
+    choose_videos,
+    count_entries,
+    frame_names,
+    to_json,
+    write_frames,
+    writing,
+)
 
 NO_TARGET = 0.15
 _GROUPS = 3
@@ -39,10 +46,9 @@ def write_mevis(
     Raises:
         InputError: fewer than one video, a share out of range, or a folder that cannot be written.
     """
-    if n_videos < 1 or not 0 <= no_target < 1:
-        raise InputError(f"{root}: {n_videos} videos, {no_target} without target; give at least 1, and 0 to below 1")
-    names = {video_id(seed, index) for index in range(n_videos)}
-    refuse_others(root / split / "JPEGImages", names)
+    if not 0 <= no_target < 1:
+        raise InputError(f"{root}: {no_target} of the sentences without target; give a share from 0 to below 1")
+    order = choose_videos(root / split / "JPEGImages", seed=seed, n_videos=n_videos)
     strangers = [
         (expression.text, video.categories[expression.object_id - 1])
         for video in (make_video(seed, n_videos + place) for place in range(_LENDERS))
@@ -52,8 +58,8 @@ def write_mevis(
     expressions: dict[str, Any] = {}
     masks: dict[str, list[dict[str, Any] | None]] = {}
     objects: dict[str, Any] = {}
-    try:
-        for index in sorted(range(n_videos), key=lambda index: video_id(seed, index)):
+    with writing(root):
+        for index in order:
             video = make_video(seed, index)
             frames = frame_names(index, len(video.frames))
             write_frames(root / split, video, frames)
@@ -64,12 +70,10 @@ def write_mevis(
             random = np.random.default_rng([seed, index, _ASKING])
             lines = _mix(video, strangers, no_target / (1 - no_target), random)
             expressions[video.id] = {"expressions": _list(lines, first), "frames": list(frames)}
-    except OSError as error:
-        raise InputError(f"{root}: cannot be written ({error}); give a folder with room and rights") from None
     write_atomically(root / split / "mask_dict.json", to_json(masks))
     write_atomically(root / split / "meta.json", to_json({"videos": objects}))
     write_atomically(root / split / "meta_expressions_v2.json", to_json({"videos": expressions}))
-    return sum(len(e["expressions"]) for e in expressions.values()), sum(len(e["frames"]) for e in expressions.values())
+    return count_entries(expressions)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from rvos.errors import ConfigError, InputError
+from rvos.errors import ConfigError
 from rvos.files.atomic import replacing, write_atomically
 from rvos.formats.a2d_sentences import CLIPS, MASKS, MISSED, SENTENCES, SPLITS
 from rvos.formats.jhmdb_sentences import LIST
-from rvos_fusion.synthetic.synthesis import SyntheticVideo, make_video, video_id
-from rvos_fusion.synthetic.writers.files import refuse_others
+from rvos_fusion.synthetic.synthesis import SyntheticVideo, make_video
+from rvos_fusion.synthetic.writers.files import choose_videos, encode_image
 
 _SUBSETS = {"train": 0, "test": 1}
 _ANNOTATED = 3
@@ -37,7 +37,7 @@ def write_a2d(root: Path, *, seed: int, n_videos: int, split: str = "test") -> t
     """
     if split not in _SUBSETS:
         raise ConfigError(f"{root}: A2D-Sentences has no split {split}; choose train or test")
-    order = _order(root / CLIPS, seed, n_videos, suffix=".mp4")
+    order = choose_videos(root / CLIPS, seed=seed, n_videos=n_videos, suffix=".mp4")
     sentences, subsets, n_samples, n_frames = ["video_id,instance_id,query"], [], 0, 0
     for index in order:
         video = make_video(seed, index)
@@ -76,15 +76,13 @@ def write_jhmdb(root: Path, *, seed: int, n_videos: int, split: str = "test") ->
     if split != "test":
         raise ConfigError(f"{root}: JHMDB-Sentences is for evaluation only; say --split test")
     rows, n_frames = [], 0
-    for index in _order(root / "Rename_Images" / "shapes", seed, n_videos):
+    for index in choose_videos(root / "Rename_Images" / "shapes", seed=seed, n_videos=n_videos):
         video = make_video(seed, index)
         expression = video.expressions[index % len(video.expressions)]
         masks = (video.index_masks == expression.object_id).astype(np.uint8)
         images, mask_file = f"Rename_Images/shapes/{video.id}", f"puppet_mask/shapes/{video.id}/puppet_mask.mat"
         for number, frame in enumerate(video.frames, start=1):
-            stream = io.BytesIO()
-            Image.fromarray(frame).save(stream, format="PNG")
-            write_atomically(root / images / f"{number:05d}.png", stream.getvalue())
+            write_atomically(root / images / f"{number:05d}.png", encode_image(Image.fromarray(frame), "PNG"))
         stream = io.BytesIO()
         savemat(stream, {"part_mask": masks.transpose(1, 2, 0)}, do_compression=True)
         write_atomically(root / mask_file, stream.getvalue())
@@ -101,18 +99,6 @@ def write_jhmdb(root: Path, *, seed: int, n_videos: int, split: str = "test") ->
 def choose_frames(n_frames: int) -> tuple[int, ...]:
     """Return the numbers of the annotated frames, from 1: near the start, in the middle, and the last."""
     return tuple(sorted({round(1 + part * (n_frames - 1)) for part in np.linspace(0.1, 1, _ANNOTATED)}))
-
-
-def _order(folder: Path, seed: int, n_videos: int, *, suffix: str = "") -> list[int]:
-    """Return the indices of the videos in the order of their names.
-
-    Raises:
-        InputError: none are asked for, or others are there.
-    """
-    if n_videos < 1:
-        raise InputError(f"{folder}: {n_videos} videos asked for; give at least 1")
-    refuse_others(folder, {video_id(seed, index) + suffix for index in range(n_videos)})
-    return sorted(range(n_videos), key=lambda index: video_id(seed, index))
 
 
 def _take_one_sentence(video: SyntheticVideo) -> Iterator[tuple[int, str]]:

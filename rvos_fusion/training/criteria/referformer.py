@@ -10,17 +10,18 @@ from torch import Tensor
 from runners.networks.parts.referring import Predictions, select_query
 from rvos.errors import ConfigError, InputError
 from rvos_fusion.training.criteria.terms import (
-    ALPHA,
-    GAMMA,
     Coefficient,
+    call_classes,
+    class_cost,
     dice_coefficient,
     generalised_iou,
     mean_over_processes,
+    share_frames,
     sigmoid_focal,
+    weigh,
 )
 from rvos_fusion.training.data.targets import ClipTargets
 
-_LOG_EPSILON = 1e-8
 _STRIDE, _OFFSET = 4, 2
 
 
@@ -85,10 +86,7 @@ class ReferFormerCriterion:
 
     def __call__(self, outputs: Predictions, targets: ClipTargets) -> dict[str, Tensor]:
         """Return every loss times its coefficient, and their sum `total`; names as in `losses`."""
-        factors = self.weights.losses()
-        named = self.losses(outputs, targets).items()
-        weighted = {name: value * factors["_".join(name.split("_")[:2])] for name, value in named}
-        return weighted | {"total": torch.stack(list(weighted.values())).sum()}
+        return weigh(self.losses(outputs, targets), self.weights.losses())
 
     def losses(self, outputs: Predictions, targets: ClipTargets) -> dict[str, Tensor]:
         """Return the losses without coefficients: the last layer's names are bare, the others end in `_<layer>`.
@@ -117,8 +115,7 @@ class ReferFormerCriterion:
         """
         logits, boxes, drawn = layer
         weights, given = self.weights.costs(), targets.boxes[:, :, None]
-        share = targets.visible.float() / targets.visible.sum(1, keepdim=True).clamp(min=1)
-        cost = weights["loss_ce"] * (_class_cost(logits, targets.labels) * share[..., None]).sum(1)
+        cost = weights["loss_ce"] * class_cost(logits, targets, share_frames(targets.visible))
         cost = cost + weights["loss_bbox"] * (boxes - given).abs().sum(-1).mean(1)
         cost = cost - weights["loss_giou"] * generalised_iou(boxes, given).mean(1)
         volumes, wanted = _volumes(drawn), _volumes(masks[:, :, None]).expand(-1, drawn.shape[2], -1, -1)
@@ -132,15 +129,11 @@ class ReferFormerCriterion:
         """Return the five terms of one layer; arguments as for `match`."""
         logits, boxes, drawn = layer
         query = self.match(layer, targets, masks)
-        clips = torch.arange(len(query), device=query.device)
         number = mean_over_processes(targets.visible.sum().float()).clamp(min=1)
-        label = targets.labels if logits.shape[-1] > 1 else torch.zeros_like(targets.labels)
-        called = torch.zeros_like(logits)
-        called[clips, :, query, label] = targets.visible.float()
         chosen = select_query(boxes, query)
         volume, wanted = _volumes(select_query(drawn, query)[:, :, None]), _volumes(masks[:, :, None])
         return {
-            "loss_ce": sigmoid_focal(logits, called).sum() / number,
+            "loss_ce": sigmoid_focal(logits, call_classes(logits, targets, query)).sum() / number,
             "loss_bbox": (chosen - targets.boxes).abs().sum() / number,
             "loss_giou": (1 - generalised_iou(chosen, targets.boxes)).sum() / number,
             "loss_mask": sigmoid_focal(volume, wanted).mean((-2, -1)).sum() / number,
@@ -165,13 +158,3 @@ def sampled_masks(masks: Tensor, size: tuple[int, int]) -> Tensor:
 def _volumes(masks: Tensor) -> Tensor:
     """Return masks `(B, T, Q, h, w)` as one plane a query, `(B, Q, T * h, w)`."""
     return masks.transpose(1, 2).flatten(2, 3)
-
-
-def _class_cost(logits: Tensor, labels: Tensor) -> Tensor:
-    """Return the focal cost `(B, T, Q)` of calling each query the object."""
-    label = labels if logits.shape[-1] > 1 else torch.zeros_like(labels)
-    clips = torch.arange(len(labels), device=labels.device)
-    probability = logits[clips, :, :, label].sigmoid()
-    positive = ALPHA * (1 - probability) ** GAMMA * -(probability + _LOG_EPSILON).log()
-    negative = (1 - ALPHA) * probability**GAMMA * -(1 - probability + _LOG_EPSILON).log()
-    return positive - negative

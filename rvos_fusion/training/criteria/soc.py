@@ -11,17 +11,17 @@ from torch import Tensor
 from runners.networks.soc.types import LayerOutput, SOCOutputs
 from rvos.settings import Positive
 from rvos_fusion.training.criteria.terms import (
-    ALPHA,
-    GAMMA,
     Coefficient,
+    call_classes,
+    class_cost,
     dice_coefficient,
     generalised_iou,
     mean_over_processes,
+    share_frames,
     sigmoid_focal,
+    weigh,
 )
 from rvos_fusion.training.data.targets import ClipTargets
-
-_LOG_EPSILON = 1e-8
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +69,7 @@ class SOCCriterion:
 
     def __call__(self, outputs: SOCOutputs, targets: ClipTargets) -> dict[str, Tensor]:
         """Return every loss times its coefficient, and their sum `total`; names as in `losses`."""
-        coefficients = self.weights.losses()
-        weighted = {name: value * coefficients[_stem(name)] for name, value in self.losses(outputs, targets).items()}
-        return weighted | {"total": torch.stack(list(weighted.values())).sum()}
+        return weigh(self.losses(outputs, targets), self.weights.losses())
 
     def losses(self, outputs: SOCOutputs, targets: ClipTargets) -> dict[str, Tensor]:
         """Return the losses without coefficients: the last layer's names are bare, the others end in `_<layer>`."""
@@ -92,8 +90,7 @@ class SOCCriterion:
         weights, visible = self.weights, targets.visible
         if visible.shape[1] == 1:
             visible = torch.ones_like(visible)
-        share = visible.float() / visible.sum(1, keepdim=True).clamp(min=1)
-        classes = (_class_cost(layer.class_logits, targets.labels) * share[..., None]).sum(1)
+        classes = class_cost(layer.class_logits, targets, share_frames(visible))
         masks = _upsample(layer.mask_logits, targets.masks).sigmoid()
         dice = dice_coefficient(masks, targets.masks[:, :, None].float()).mean(1)
         boxes, given = layer.boxes.float(), targets.boxes[:, :, None]
@@ -112,9 +109,7 @@ class SOCCriterion:
         logits = _upsample(layer.mask_logits[clips, :, match][:, :, None], targets.masks)[:, :, 0]
         masks = targets.masks.to(logits.dtype)
         boxes = layer.boxes[clips, :, match].float()
-        wanted = torch.zeros_like(layer.class_logits, dtype=torch.float32)
-        label = targets.labels if wanted.shape[-1] > 1 else torch.zeros_like(targets.labels)
-        wanted[clips, :, match, label] = targets.visible.float()
+        wanted = call_classes(layer.class_logits, targets, match)
         similarity = torch.einsum("bqc,bc->bq", layer.clip_queries.float(), sentence.float())
         return {
             "loss_sigmoid_focal": sigmoid_focal(logits, masks).mean((-2, -1)).sum() / number,
@@ -124,22 +119,6 @@ class SOCCriterion:
             "loss_bbox": (boxes - targets.boxes).abs().sum() / number,
             "loss_giou": (1 - generalised_iou(boxes, targets.boxes)).sum() / number,
         }
-
-
-def _stem(name: str) -> str:
-    """Return a loss's name without its layer."""
-    stem, _, layer = name.rpartition("_")
-    return stem if layer.isdigit() else name
-
-
-def _class_cost(logits: Tensor, labels: Tensor) -> Tensor:
-    """Return the focal cost (B, T, Q) of calling each query the object."""
-    label = labels if logits.shape[-1] > 1 else torch.zeros_like(labels)
-    clips = torch.arange(len(labels), device=labels.device)
-    probability = logits[clips, :, :, label].float().sigmoid()
-    positive = ALPHA * (1 - probability) ** GAMMA * -(probability + _LOG_EPSILON).log()
-    negative = (1 - ALPHA) * probability**GAMMA * -(1 - probability + _LOG_EPSILON).log()
-    return positive - negative
 
 
 def _upsample(mask_logits: Tensor, masks: Tensor) -> Tensor:

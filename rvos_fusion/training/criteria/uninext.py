@@ -14,13 +14,13 @@ from torch import Tensor
 from runners.networks.uninext.masks import double_aligned, paint
 from runners.networks.uninext.network import TrainingOutputs
 from rvos_fusion.training.criteria.terms import (
-    ALPHA,
-    GAMMA,
     corners_of,
     dice_coefficient,
+    focal_cost,
     generalised_iou,
     mean_over_processes,
     sigmoid_focal,
+    weigh,
 )
 from rvos_fusion.training.data.targets import ClipTargets
 
@@ -102,9 +102,7 @@ class UninextCriterion:
 
     def __call__(self, outputs: TrainingOutputs, targets: ClipTargets) -> dict[str, Tensor]:
         """Return every loss times its coefficient, and their sum `total`; names as in `losses`."""
-        factors = self.weights.losses()
-        weighted = {name: value * factors[name.split("_")[0]] for name, value in self.losses(outputs, targets).items()}
-        return weighted | {"total": torch.stack(list(weighted.values())).sum()}
+        return weigh(self.losses(outputs, targets), self.weights.losses())
 
     def losses(self, outputs: TrainingOutputs, targets: ClipTargets) -> dict[str, Tensor]:
         """Return the losses without coefficients.
@@ -213,14 +211,6 @@ def dense_loss(outputs: TrainingOutputs, masks: Tensor) -> Tensor:
         entropy = F.binary_cross_entropy_with_logits(marked, share, weight=weight)
         terms.append(3 * entropy + 1 - dice_coefficient(marked.sigmoid(), share).mean())
     return torch.stack(terms).mean()
-
-
-def focal_cost(logits: Tensor) -> Tensor:
-    """Return the cost of calling each query the object: its focal loss as positive minus that as negative."""
-    probability = logits.sigmoid()
-    positive = ALPHA * (1 - probability) ** GAMMA * -(probability + _LOG_EPSILON).log()
-    negative = (1 - ALPHA) * probability**GAMMA * -(1 - probability + _LOG_EPSILON).log()
-    return positive - negative
 
 
 def box_iou(boxes: Tensor, others: Tensor) -> Tensor:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, replace
 from typing import Annotated
 
@@ -14,6 +13,7 @@ from PIL import Image
 from runners.passes.frames import resized_size
 from rvos.errors import ConfigError, InputError
 from rvos.settings import Ascending, Chance, Side
+from rvos_fusion.training.data.texts import mirror_text
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,11 +81,8 @@ def augment(clip: Clip, settings: Augmentation, random: np.random.Generator) -> 
 
 
 def flip(clip: Clip) -> Clip:
-    """Return the mirrored clip; every "left" in the text becomes "right" and the reverse.
-
-    Source: soc.md, section 6.3 (plain substrings, so "leftmost" changes too).
-    """
-    text = re.sub("left|right", lambda found: "right" if found[0] == "left" else "left", clip.text)
+    """Return the mirrored clip, its text mirrored too."""
+    text = mirror_text(clip.text)
     return replace(clip, frames=clip.frames[:, :, ::-1], masks=clip.masks[:, :, ::-1].copy(), text=text)
 
 

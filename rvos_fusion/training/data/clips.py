@@ -15,10 +15,12 @@ from torch.nn import functional as F
 
 from rvos.errors import ConfigError, InputError
 from rvos.settings import Count, Size, show
+from rvos_fusion.training.data.batches import Batch
 from rvos_fusion.training.data.clip_augmentation import Augmentation, Clip, augment
 from rvos_fusion.training.data.layouts import open_videos
 from rvos_fusion.training.data.sampling import around, spread, windows
 from rvos_fusion.training.data.targets import ClipTargets, targets_of
+from rvos_fusion.training.data.texts import text_of
 from rvos_fusion.training.data.videos import MOTION, LabelledVideo, VideoFolder, object_of, objects_seen
 
 Sampling = Literal["around", "windows", "spread", "annotated"]
@@ -27,7 +29,7 @@ _TRIES = 20
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class ClipBatch:
+class ClipBatch(Batch):
     """B clips of T frames with E expressions each, padded on the right and at the bottom.
 
     Args:
@@ -45,17 +47,6 @@ class ClipBatch:
     sizes: Tensor
     targets: ClipTargets
     annotated: Tensor | None = None
-
-    def to(self, device: torch.device) -> ClipBatch:
-        """Return the same batch on `device`."""
-        return ClipBatch(
-            self.frames.to(device),
-            self.padding_mask.to(device),
-            self.texts,
-            self.sizes.to(device),
-            self.targets.to(device),
-            None if self.annotated is None else self.annotated.to(device),
-        )
 
 
 class ClipSource(Protocol):
@@ -185,7 +176,7 @@ class VideoClips:
         return windows(n_frames, settings.frames)[place]
 
     def _draw(self, video: LabelledVideo, expression: int, indices: Sequence[int]) -> Clip:
-        text = " ".join(video.video.expressions[expression].text.lower().split())
+        text = text_of(video.video.expressions[expression])
         target = object_of(video, expression)
         masks = video.labels(indices) == target
         return Clip(video.frames(indices), masks, text, self._label(video, target), video.annotated)

@@ -18,6 +18,7 @@ from rvos.settings import Chance, Count, Range, Size
 from rvos_fusion.training.data.clip_augmentation import Augmentation, Clip, augment
 from rvos_fusion.training.data.layouts import open_videos
 from rvos_fusion.training.data.refcoco import ReferFolder, read_refer
+from rvos_fusion.training.data.texts import text_of
 from rvos_fusion.training.data.videos import MOTION, LabelledVideo, VideoFolder, objects_seen
 
 _LARGEST_INSET = 0.49
@@ -92,9 +93,8 @@ class Still:
             InputError: a file cannot be read.
         """
         sentence = self.video.video.expressions[self.expression]
-        text = " ".join(sentence.text.lower().split())
         masks = self.video.labels([self.frame]) == int(sentence.object_ids[0])
-        return Clip(self.video.frames([self.frame]), masks, text)
+        return Clip(self.video.frames([self.frame]), masks, text_of(sentence))
 
 
 class PseudoVideos:

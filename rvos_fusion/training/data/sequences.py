@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from rvos.settings import Ascending, Chance, Count, Range, Side
+from rvos_fusion.training.data.batches import Batch
 from rvos_fusion.training.data.clips import normalise
 from rvos_fusion.training.data.layouts import open_videos
 from rvos_fusion.training.data.sampling import walk
@@ -73,7 +74,7 @@ class SequenceSettings:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class SequenceBatch:
+class SequenceBatch(Batch):
     """B labelled sequences.
 
     Args:
@@ -90,11 +91,6 @@ class SequenceBatch:
     references: Tensor
     n_objects: Tensor
     orders: Tensor
-
-    def to(self, device: torch.device) -> SequenceBatch:
-        """Return the same batch on `device`."""
-        values = (self.frames, self.labels, self.references, self.n_objects, self.orders)
-        return SequenceBatch(*(value.to(device) for value in values))
 
 
 class Sequences:

@@ -8,10 +8,11 @@ import torch
 from torch import Tensor
 
 from rvos.errors import InputError
+from rvos_fusion.training.data.batches import Batch
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class ClipTargets:
+class ClipTargets(Batch):
     """The referred object of B clips of T frames.
 
     Args:
@@ -38,12 +39,6 @@ class ClipTargets:
                 f"targets: masks {tuple(self.masks.shape)}, boxes, visible and labels {shapes}; "
                 "give (B, T, H, W), (B, T, 4), (B, T) and (B,)"
             )
-
-    def to(self, device: torch.device) -> ClipTargets:
-        """Return the same targets on `device`."""
-        return ClipTargets(
-            self.masks.to(device), self.boxes.to(device), self.visible.to(device), self.labels.to(device)
-        )
 
 
 def targets_of(masks: Tensor, sizes: Tensor, labels: Tensor | None = None) -> ClipTargets:

@@ -177,8 +177,7 @@ def build(config: TrainingConfig) -> VosTask:
     Raises:
         ConfigError: settings that do not fit.
     """
-    values: dict[str, Any] = {"network": config.network, "data": config.data, "options": config.options}
-    settings = load(_Settings, values | {"validation": config.validation}, where=config.name)
+    settings = config.read(_Settings)
     network_config = _read_network(settings.network, config.name)
     network = build_network(lambda: deaot_toolkit.build(network_config.name, network_config), where=config.name)
     size = settings.data.size

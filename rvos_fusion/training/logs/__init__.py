@@ -1,1 +1,1 @@
-"""What a training tells: records, curves, pictures, loggers."""
+"""What a training tells: records, pictures, loggers."""

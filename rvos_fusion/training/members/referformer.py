@@ -2,33 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-from torch import Tensor
-
 from runners.networks.referformer.network import ReferFormer, ReferFormerConfig
-from rvos.settings import load
-from rvos_fusion.training.building import build_network
-from rvos_fusion.training.config import TrainingConfig
 from rvos_fusion.training.criteria.referformer import ReferFormerCriterion, ReferFormerWeights
-from rvos_fusion.training.data.clips import ClipBatch
-from rvos_fusion.training.members.referring import MemberTask, read_member_settings
+from rvos_fusion.training.members.referring import Member
 
-
-def build(config: TrainingConfig) -> MemberTask[ReferFormerConfig]:
-    """Return the task.
-
-    Raises:
-        ConfigError: settings that do not fit.
-    """
-    settings = read_member_settings(config)
-    network_config = load(ReferFormerConfig, config.network, where=config.name, part="network")
-    network = build_network(lambda: ReferFormer(network_config), where=config.name)
-    weights = load(ReferFormerWeights, settings.options.weights, where=config.name, part="options.weights")
-    criterion = ReferFormerCriterion(weights)
-
-    def losses(batch: ClipBatch, ids: Tensor, mask: Tensor) -> Mapping[str, Tensor]:
-        outputs = network(batch.frames, batch.padding_mask, ids, mask, batch.sizes, batch.annotated)
-        return criterion(outputs, batch.targets)
-
-    return MemberTask("referformer", network, network_config, losses, settings)
+build = Member("referformer", ReferFormerConfig, ReferFormer, ReferFormerWeights, ReferFormerCriterion)

@@ -18,9 +18,11 @@ from runners.networks.text.tokenizers import fit_tokens
 from runners.registry import RUNNERS
 from rvos.errors import ConfigError
 from rvos.settings import Count, Side, load
+from rvos_fusion.training.building import build_network
 from rvos_fusion.training.config import TrainingConfig
 from rvos_fusion.training.data.clips import ClipBatch, ClipSource, VideoClips, VideoClipSettings, collate
 from rvos_fusion.training.data.pseudo_videos import PseudoVideos, PseudoVideoSettings
+from rvos_fusion.training.data.targets import ClipTargets
 from rvos_fusion.training.logs.pictures import MaskPictures
 from rvos_fusion.training.scores.members import MemberValidation, member_scores
 
@@ -185,8 +187,47 @@ def read_member_settings(config: TrainingConfig) -> MemberSettings:
     Raises:
         ConfigError: settings that do not fit.
     """
-    values: dict[str, Any] = {"data": config.data, "options": config.options, "validation": config.validation}
-    settings = load(MemberSettings, values, where=config.name)
+    settings = config.read(MemberSettings)
     if settings.validation is not None:  # read again by the runner, but only when hours of training are done
         load(RUNNERS[config.task].options, settings.validation.options, where=config.name, part="validation.options")
     return settings
+
+
+@dataclass(frozen=True, slots=True)
+class Member(Generic[NetworkConfig]):
+    """A referring network and its criterion; called with a configuration, it makes the task.
+
+    Args:
+        name: of the runner that loads the exported checkpoint.
+        sizes, network, weights, criterion: their classes.
+        takes_annotated: whether the network is trained on clips with a single annotated frame.
+    """
+
+    name: str
+    sizes: type[NetworkConfig]
+    network: Callable[[NetworkConfig], nn.Module]
+    weights: type[Any]
+    criterion: Callable[[Any], Callable[[Any, ClipTargets], Mapping[str, Tensor]]]
+    takes_annotated: bool = True
+
+    def __call__(self, config: TrainingConfig) -> MemberTask[NetworkConfig]:
+        """Return the task.
+
+        Raises:
+            ConfigError: settings that do not fit.
+        """
+        settings = read_member_settings(config)
+        sizes = load(self.sizes, config.network, where=config.name, part="network")
+        network = build_network(lambda: self.network(sizes), where=config.name)
+        weights = load(self.weights, settings.options.weights, where=config.name, part="options.weights")
+        criterion = self.criterion(weights)
+        if not self.takes_annotated and any(one.sampling == "annotated" for one in settings.data.videos):
+            problem = f"{self.name} has no published training on single annotated frames; take referformer"
+            raise ConfigError(f"{config.name}: {problem}")
+
+        def losses(batch: ClipBatch, ids: Tensor, mask: Tensor) -> Mapping[str, Tensor]:
+            annotated = [batch.annotated] if self.takes_annotated else []
+            outputs = network(batch.frames, batch.padding_mask, ids, mask, batch.sizes, *annotated)
+            return criterion(outputs, batch.targets)
+
+        return MemberTask(self.name, network, sizes, losses, settings)

@@ -25,13 +25,15 @@ from runners.networks.parts.pyramid import key_padding, to_maps, to_tokens
 from runners.networks.referformer.network import ReferFormer, ReferFormerConfig
 from runners.networks.text.tokenizers import fit_tokens
 from rvos.errors import InputError
-from rvos.settings import Count, Range, load
+from rvos.settings import Count, Range
 from rvos_fusion.training.building import build_network
 from rvos_fusion.training.config import TrainingConfig
 from rvos_fusion.training.criteria.terms import dice_coefficient
+from rvos_fusion.training.data.batches import Batch
 from rvos_fusion.training.data.clip_augmentation import Clip, flip, resize
 from rvos_fusion.training.data.clips import normalise, stack_alike
 from rvos_fusion.training.data.layouts import open_videos
+from rvos_fusion.training.data.texts import text_of
 from rvos_fusion.training.data.videos import LabelledVideo, VideoFolder, objects_seen
 
 _STRIDES = (8, 16, 32)
@@ -56,7 +58,7 @@ class GroundingData:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class GroundingBatch:
+class GroundingBatch(Batch):
     """B frames with E expressions in all.
 
     Args:
@@ -75,11 +77,6 @@ class GroundingBatch:
     masks: Tensor
     objects: Tensor
     targets: Tensor
-
-    def to(self, device: torch.device) -> GroundingBatch:
-        """Return the same batch on `device`."""
-        values = (self.frames, self.owners, self.ids, self.mask, self.masks, self.objects, self.targets)
-        return GroundingBatch(*(value.to(device) for value in values))
 
 
 class GroundingNetwork(nn.Module):
@@ -146,7 +143,7 @@ class GroundingTask:
         image, label = video.frames([frame]), video.labels([frame])
         seen = {str(name) for name in objects_seen(label, least=_LEAST_PIXELS)}
         clips = [
-            Clip(image, label == int(text.object_ids[0]), " ".join(text.text.lower().split()))
+            Clip(image, label == int(text.object_ids[0]), text_of(text))
             for text in video.video.expressions
             if seen.issuperset(text.object_ids)
         ]
@@ -237,10 +234,11 @@ def choice_loss(logits: Tensor, batch: GroundingBatch) -> Tensor:
 
 @dataclass(frozen=True, slots=True)
 class _Settings:
+    network: ReferFormerConfig
     data: GroundingData
 
 
 def build(config: TrainingConfig) -> GroundingTask:
     """Return the task."""
-    settings = load(_Settings, {"data": config.data}, where=config.name)
-    return GroundingTask(load(ReferFormerConfig, config.network, where=config.name, part="network"), settings.data)
+    settings = config.read(_Settings)
+    return GroundingTask(settings.network, settings.data)

@@ -21,16 +21,17 @@ from torch.nn import functional as F
 from runners.networks.backbones.table import Backbone, BackboneConfig
 from runners.networks.text.tokenizers import SmallTokens
 from runners.passes.frames import resized_size
-from rvos.errors import ConfigError, InputError
-from rvos.settings import Size, load
+from rvos.errors import InputError
+from rvos.settings import Size
 from rvos_fusion.training.building import build_network
 from rvos_fusion.training.config import TrainingConfig
+from rvos_fusion.training.data.batches import Batch
 from rvos_fusion.training.data.clips import normalise, stack_alike
 from rvos_fusion.training.data.layouts import open_videos
+from rvos_fusion.training.data.texts import check_vocabulary, mark_words
 from rvos_fusion.training.data.videos import LabelledVideo, VideoFolder
 from rvos_fusion.training.running.checkpoints import write_tensors
 
-_SPECIAL_IDS = 4
 _FIRST_BIAS = -4.0
 _BACKGROUND_STEP = 7
 _STRIDE = 4
@@ -59,7 +60,7 @@ class WordData:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class WordBatch:
+class WordBatch(Batch):
     """Single frames with the words of every pixel.
 
     Args:
@@ -71,10 +72,6 @@ class WordBatch:
     frames: Tensor
     objects: Tensor
     words: Tensor
-
-    def to(self, device: torch.device) -> WordBatch:
-        """Return the same batch on `device`."""
-        return WordBatch(self.frames.to(device), self.objects.to(device), self.words.to(device))
 
 
 class WordNetwork(nn.Module):
@@ -139,14 +136,8 @@ class WordTask:
         return WordBatch(stack_alike(frames), torch.from_numpy(np.stack(objects)), torch.stack(rows))
 
     def _words_of(self, video: LabelledVideo, name: int, mirrored: bool) -> Tensor:
-        row = torch.zeros(self._n_words)
         texts = [text.text for text in video.video.expressions if text.object_ids == (str(name),)]
-        if mirrored:
-            texts = [text.replace("left", "\0").replace("right", "left").replace("\0", "right") for text in texts]
-        if texts:
-            ids, _ = self._tokens.encode(texts)
-            row[ids[ids >= _SPECIAL_IDS]] = 1
-        return row
+        return mark_words(texts, self._tokens, self._n_words, mirrored=mirrored)
 
     def losses(self, batch: WordBatch, progress: float) -> Mapping[str, Tensor]:
         """Return the binary cross-entropy summed over words: mean over object pixels plus mean over background."""
@@ -223,11 +214,6 @@ def build(config: TrainingConfig) -> WordTask:
     Raises:
         ConfigError: settings that do not fit, or a network that knows fewer words than the tokeniser.
     """
-    settings = load(_Settings, {"network": config.network, "data": config.data}, where=config.name)
-    known = SmallTokens().vocabulary_size
-    if settings.network.words < known:
-        raise ConfigError(
-            f"{config.name}: network.words is {settings.network.words}, the tokeniser has {known} words; "
-            "set at least that"
-        )
+    settings = config.read(_Settings)
+    check_vocabulary(settings.network.words, where=f"{config.name}: network.words")
     return WordTask(build_network(lambda: WordNetwork(settings.network), where=config.name), settings.data)

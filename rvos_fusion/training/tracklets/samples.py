@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Literal
 
 import numpy as np
@@ -16,9 +15,11 @@ from runners.networks.tracklets.network import Paths
 from runners.networks.tracklets.paths import PATH_FEATURES, describe_paths
 from rvos.errors import InputError
 from rvos.settings import Chance, Count, Positive, Range
+from rvos_fusion.training.data.batches import Batch
 from rvos_fusion.training.data.clip_augmentation import Clip, resize
 from rvos_fusion.training.data.clips import normalise, stack_alike
 from rvos_fusion.training.data.layouts import open_videos
+from rvos_fusion.training.data.texts import mirror_text, text_of
 from rvos_fusion.training.data.videos import MOTION, LabelledVideo, VideoFolder, object_of, objects_seen
 from rvos_fusion.training.tracklets.candidates import CandidateSettings, make_candidates, tracklet_overlaps
 
@@ -51,7 +52,7 @@ class TrackletData:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Labels:
+class Labels(Batch):
     """What N sentences mean.
 
     Args:
@@ -74,7 +75,7 @@ class Labels:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class TrackletBatch:
+class TrackletBatch(Batch):
     """B videos with P slots each; see `GroundingNetwork.encode_slots`."""
 
     frames: Tensor
@@ -82,25 +83,6 @@ class TrackletBatch:
     present: Tensor
     paths: Paths
     labels: Labels
-
-    def to(self, device: torch.device) -> TrackletBatch:
-        """Return the same batch on `device`."""
-        labels = self.labels
-        return TrackletBatch(
-            self.frames.to(device),
-            self.masks.to(device),
-            self.present.to(device),
-            self.paths.to(device),
-            Labels(
-                labels.videos.to(device),
-                labels.texts,
-                labels.kinds,
-                labels.tracklets.to(device),
-                labels.rivals.to(device),
-                labels.shown.to(device),
-                labels.quality.to(device),
-            ),
-        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -165,7 +147,7 @@ class TrackletSamples:
         if not kept:
             return None
         frames = video.frames([span[place] for place in chosen])
-        texts = tuple(" ".join(video.video.expressions[number].text.lower().split()) for number in kept)
+        texts = tuple(text_of(video.video.expressions[number]) for number in kept)
         kinds = tuple(video.kinds.get(video.video.expressions[number].id, "") for number in kept)
         found = Sample(frames, chosen, candidates, texts, kinds, quality[labelled])
         return mirror(found) if not every and random.random() < data.flip else found
@@ -242,20 +224,10 @@ class TrackletSamples:
 
 
 def mirror(sample: Sample) -> Sample:
-    """Return the sample mirrored left to right, with its words.
-
-    Source: soc.md, section 6.3.
-    """
-    texts = tuple(re.sub("left|right", lambda side: "right" if side[0] == "left" else "left", t) for t in sample.texts)
-    frames, candidates = sample.frames[:, :, ::-1], sample.candidates[..., ::-1]
-    return Sample(
-        np.ascontiguousarray(frames),
-        sample.chosen,
-        np.ascontiguousarray(candidates),
-        texts,
-        sample.kinds,
-        sample.quality,
-    )
+    """Return the sample mirrored left to right, with its words."""
+    frames = np.ascontiguousarray(sample.frames[:, :, ::-1])
+    candidates = np.ascontiguousarray(sample.candidates[..., ::-1])
+    return replace(sample, frames=frames, candidates=candidates, texts=tuple(map(mirror_text, sample.texts)))
 
 
 def _draw_frames(n_frames: int, wanted: int, random: np.random.Generator) -> NDArray[np.int64]:

@@ -6,7 +6,7 @@ Source: tracklets.md, section 5.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -120,9 +120,7 @@ class TrackletTask:
 def order_slots(sample: Sample) -> Sample:
     """Return the sample with its candidates by area, the largest first: a stand-in for the order of their scores."""
     order = np.argsort(-sample.candidates.sum((1, 2, 3)), kind="stable")
-    return Sample(
-        sample.frames, sample.chosen, sample.candidates[order], sample.texts, sample.kinds, sample.quality[:, order]
-    )
+    return replace(sample, candidates=sample.candidates[order], quality=sample.quality[:, order])
 
 
 def choice_loss(logits: Tensor, labels: Labels) -> Tensor:

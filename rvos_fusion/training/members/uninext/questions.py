@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from rvos.settings import Chance
 from rvos_fusion.training.data.targets import ClipTargets, targets_of
+from rvos_fusion.training.data.texts import text_of
 from rvos_fusion.training.data.videos import LabelledVideo
 
 _ABSENT = 0.25
@@ -53,7 +54,7 @@ def sentences_of(video: LabelledVideo, seen: Sequence[int], *, negatives: bool) 
     """
     shown = {str(name): name for name in seen}
     asked = [
-        Question(" ".join(one.text.lower().split()), tuple(shown[name] for name in one.object_ids if name in shown))
+        Question(text_of(one), tuple(shown[name] for name in one.object_ids if name in shown))
         for one in video.video.expressions
     ]
     return [question for question in asked if question.objects or negatives]

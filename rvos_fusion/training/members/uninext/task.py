@@ -18,16 +18,18 @@ from runners.networks.uninext.config import UninextConfig
 from runners.networks.uninext.denoising import noisy_boxes
 from runners.networks.uninext.network import Uninext
 from runners.passes.frame_runner import FrameRunner
-from rvos.errors import ConfigError, InputError
+from rvos.errors import InputError
 from rvos.evaluation.results import ExpressionScore
-from rvos.settings import Chance, Count, Side, load
+from rvos.settings import Chance, Count, Side
 from rvos_fusion.training.building import build_network
 from rvos_fusion.training.config import TrainingConfig
 from rvos_fusion.training.criteria.uninext import UninextCriterion, UninextWeights
+from rvos_fusion.training.data.batches import Batch
 from rvos_fusion.training.data.clip_augmentation import Clip, flip, resize
 from rvos_fusion.training.data.clips import ClipBatch, collate
 from rvos_fusion.training.data.layouts import open_videos
 from rvos_fusion.training.data.targets import ClipTargets
+from rvos_fusion.training.data.texts import check_vocabulary
 from rvos_fusion.training.data.videos import LabelledVideo, VideoFolder, objects_seen
 from rvos_fusion.training.logs.pictures import MaskPictures
 from rvos_fusion.training.members.uninext.questions import (
@@ -95,7 +97,7 @@ class UninextValidation:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class UninextBatch:
+class UninextBatch(Batch):
     """N expressions in F frames.
 
     Args:
@@ -116,20 +118,6 @@ class UninextBatch:
     objects: ClipTargets
     noisy: Tensor | None
     words: WordTargets | None
-
-    def to(self, device: torch.device) -> UninextBatch:
-        """Return the same batch on `device`."""
-        noisy = None if self.noisy is None else self.noisy.to(device)
-        return UninextBatch(
-            self.clips.to(device),
-            self.first.to(device),
-            self.owners.to(device),
-            self.ids.to(device),
-            self.mask.to(device),
-            self.objects.to(device),
-            noisy,
-            None if self.words is None else self.words.to(device),
-        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -284,12 +272,6 @@ def build(config: TrainingConfig) -> UninextTask:
     Raises:
         ConfigError: settings that do not fit, or a network that knows fewer words than the tokeniser.
     """
-    values = {"network": config.network, "data": config.data, "options": config.options}
-    settings = load(_Settings, {**values, "validation": config.validation}, where=config.name)
-    words = SmallTokens().vocabulary_size
-    if settings.network.text.vocabulary < words:
-        raise ConfigError(
-            f"{config.name}: network.text.vocabulary is {settings.network.text.vocabulary}, the tokeniser has {words} "
-            "words; set at least that"
-        )
+    settings = config.read(_Settings)
+    check_vocabulary(settings.network.text.vocabulary, where=f"{config.name}: network.text.vocabulary")
     return UninextTask(settings.network, settings.data, settings.options, settings.validation)

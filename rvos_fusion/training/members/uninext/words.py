@@ -16,8 +16,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from runners.networks.text.tokenizers import BOS, EOS, SmallTokens
+from rvos_fusion.training.data.batches import Batch
+from rvos_fusion.training.data.texts import FIRST_WORD, mark_words
 
-_FIRST_WORD = 4
 _OFFSET = -3.0
 _BACKGROUND_STEP = 7
 _LEVELS = 3
@@ -25,7 +26,7 @@ _STRIDE = 8
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class WordTargets:
+class WordTargets(Batch):
     """Words of the objects of F frames.
 
     Args:
@@ -36,25 +37,16 @@ class WordTargets:
     objects: Tensor
     words: Tensor
 
-    def to(self, device: torch.device) -> WordTargets:
-        """Return the same targets on `device`."""
-        return WordTargets(self.objects.to(device), self.words.to(device))
-
 
 def single_words(tokens: SmallTokens) -> Tensor:
     """Return all words of the tokeniser one by one, between special tokens: ids `(V, 3)`."""
-    ids = torch.arange(_FIRST_WORD, tokens.vocabulary_size)
+    ids = torch.arange(FIRST_WORD, tokens.vocabulary_size)
     return torch.stack([torch.full_like(ids, BOS), ids, torch.full_like(ids, EOS)], dim=1)
 
 
 def words_of(texts: Sequence[str], tokens: SmallTokens, *, mirrored: bool) -> Tensor:
     """Return `(V,)` float32, 1 for each word of what is said of an object."""
-    if mirrored:
-        texts = [text.replace("left", "\0").replace("right", "left").replace("\0", "right") for text in texts]
-    row = torch.zeros(tokens.vocabulary_size)
-    if texts:
-        row[tokens.encode(texts)[0].flatten()] = 1
-    return row[_FIRST_WORD:]
+    return mark_words(texts, tokens, tokens.vocabulary_size, mirrored=mirrored)[FIRST_WORD:]
 
 
 def gather(labels: Sequence[NDArray[np.uint8]], rows: Sequence[Sequence[Tensor]], size: tuple[int, int]) -> WordTargets:
