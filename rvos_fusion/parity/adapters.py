@@ -9,8 +9,8 @@ from rvos.errors import InputError
 from rvos_fusion.parity.cases import Case, Results
 
 ADAPTERS = {
-    "referformer": "rvos_fusion.parity.networks.referformer",
-    "mutr": "rvos_fusion.parity.networks.mutr",
+    "referformer": "rvos_fusion.parity.networks.referring",
+    "mutr": "rvos_fusion.parity.networks.referring",
     "common": "rvos_fusion.parity.networks.common",
     "soc": "rvos_fusion.parity.networks.soc",
     "uninext": "rvos_fusion.parity.networks.uninext",

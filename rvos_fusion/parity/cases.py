@@ -11,11 +11,14 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from rvos.errors import InputError
 from rvos.files.json_files import read_json
 from rvos_fusion.parity.filling import fill_state
 
+Arrays = dict[str, NDArray[Any]]
+Found = dict[str, Tensor | NDArray[Any]]
 DEFAULT_GATE = {"float": 1e-4, "mask_pixels": 2e-4, "not_compared": [], "integer_slack": {}}
 _SMALLEST_SCALE = 1e-6
 
@@ -73,12 +76,12 @@ class Results:
     """What our network gives for a case.
 
     Args:
-        arrays: by the names of `outputs.npz` and `stages.npz`.
+        arrays: by the names of `outputs.npz` and `stages.npz`; whole also where a case keeps samples.
         judged: differences that the adapter decided itself, for cases whose README states other limits;
             they replace the ordinary comparison of the arrays of the same name.
     """
 
-    arrays: Mapping[str, NDArray[Any]]
+    arrays: Mapping[str, Tensor | NDArray[Any]]
     judged: tuple[ArrayDifference, ...] = field(default=())
 
 
@@ -116,17 +119,44 @@ def compare(gate: Mapping[str, Any], name: str, expected: NDArray[Any], found: N
     if expected.dtype in (np.uint8, np.bool_):
         share = float(np.mean(expected != found)) if expected.size else 0.0
         return ArrayDifference(name, float(share > 0), share, float(gate["mask_pixels"]))
-    if expected.dtype.kind == "f":
-        # NaN stands where a condensed case kept no value.
-        kept = ~np.isnan(expected)
-        expected, found = expected[kept], found[kept]
-    worst = float(np.abs(expected.astype(np.float64) - found.astype(np.float64)).max(initial=0))
     if expected.dtype.kind in "iu":
         slack = max((s for p, s in gate["integer_slack"].items() if re.fullmatch(p, name)), default=0)
-        return ArrayDifference(name, worst, worst, float(slack))
-    scale = max(float(np.abs(expected).max(initial=0)), _SMALLEST_SCALE)
-    relative = worst / scale if np.isfinite(found).all() else float("inf")
-    return ArrayDifference(name, worst, relative, float(gate["float"]))
+        return judge(name, expected, found, limit=float(slack))
+    return judge(name, expected, found, limit=float(gate["float"]), scale=scale_of(expected))
+
+
+def judge(
+    name: str, expected: NDArray[Any], found: NDArray[Any] | None, *, limit: float, scale: float | NDArray[Any] = 1.0
+) -> ArrayDifference:
+    """Return the largest difference, in units of `scale` (of all values, or one each); infinite where it is none."""
+    if found is None or expected.shape != found.shape:
+        return ArrayDifference(name, float("inf"), float("inf"), limit)
+    # NaN stands where a condensed case kept no value.
+    kept = ~np.isnan(np.asarray(expected, np.float64))
+    absolute = np.abs(np.asarray(found, np.float64) - expected)[kept]
+    relative = float((absolute / np.broadcast_to(scale, expected.shape)[kept]).max(initial=0))
+    return ArrayDifference(
+        name, float(absolute.max(initial=0)), relative if np.isfinite(relative) else float("inf"), limit
+    )
+
+
+def scale_of(expected: NDArray[Any]) -> float:
+    """Return the largest magnitude of an array, which differences are judged by."""
+    return max(float(np.nanmax(np.abs(expected), initial=0)), _SMALLEST_SCALE)
+
+
+def as_stored(case: Case, arrays: Mapping[str, Tensor | NDArray[Any]]) -> Arrays:
+    """Return arrays as the case stores them: condensed where it has samples of them, else whole."""
+    stored: Arrays = {}
+    for name, value in arrays.items():
+        array = value.detach().contiguous().numpy() if isinstance(value, Tensor) else value
+        samples = case.outputs.get(f"{name}.values", case.stages.get(f"{name}.values"))
+        if samples is not None:
+            # The number of samples follows from what is stored, not from a convention.
+            stored.update({f"{name}.{part}": content for part, content in summarise(array, len(samples)).items()})
+        if samples is None or name in case.outputs or name in case.stages:
+            stored[name] = array
+    return stored
 
 
 def summarise(array: NDArray[Any], samples: int = 256) -> dict[str, NDArray[Any]]:

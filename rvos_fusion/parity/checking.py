@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 
 from rvos_fusion.parity.adapters import run_case
-from rvos_fusion.parity.cases import ArrayDifference, Case, compare, read_case
+from rvos_fusion.parity.cases import ArrayDifference, Case, as_stored, compare, read_case
 from rvos_fusion.parity.condensed import read_condensed
 
 
@@ -28,14 +28,13 @@ def check(case: Case) -> tuple[list[ArrayDifference], list[ArrayDifference]]:
         checkpoint = Path(temporary) / "checkpoint.pth"
         case.write_checkpoint(checkpoint)
         results = run_case(case, checkpoint)
+        arrays = as_stored(case, results.arrays)
     judged = {row.name: row for row in results.judged}
     outputs = [
-        judged.pop(name) if name in judged else compare(case.gate, name, expected, results.arrays.get(name))
+        judged.pop(name) if name in judged else compare(case.gate, name, expected, arrays.get(name))
         for name, expected in case.outputs.items()
     ]
     stages = [
-        compare(case.gate, name, expected, results.arrays[name])
-        for name, expected in case.stages.items()
-        if name in results.arrays
+        compare(case.gate, name, expected, arrays[name]) for name, expected in case.stages.items() if name in arrays
     ]
     return outputs + list(judged.values()), stages

@@ -27,9 +27,8 @@ from PIL import Image
 
 from rvos.errors import InputError
 from rvos.files.atomic import write_atomically
-from rvos_fusion.parity.cases import Case, read_case
+from rvos_fusion.parity.cases import Arrays, Case, read_case
 
-Arrays = dict[str, NDArray[Any]]
 LARGEST = 100_000
 _WHOLE = 400
 _SAMPLES = 160

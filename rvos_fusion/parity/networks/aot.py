@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rvos.errors import CheckpointError, InputError
-from rvos_fusion.parity.cases import Case, Results
+from rvos_fusion.parity.cases import Arrays, Case, Results
 from rvos_fusion.parity.networks.aot_stages import StageTape
 
 _INPUTS = ("images", "reference_label", "fed_labels", "output_size")
@@ -168,12 +168,12 @@ def _total_objects(inputs: Mapping[str, NDArray[Any]]) -> int:
     return max(int(np.max(inputs[name])) for name in ("n_objects", "reference_label", "new_label") if name in inputs)
 
 
-def _arrays(done: Propagation, n_objects: int) -> dict[str, NDArray[Any]]:
+def _arrays(done: Propagation, n_objects: int) -> Arrays:
     """Return the float and count arrays of a pass; channels that no object uses are left out."""
     identities = done.logits[0][0].shape[1] - 1
     engines = [torch.cat(frames) for frames in zip(*done.logits, strict=True)]
     used = [part[:, : n_objects - index * identities + 1].numpy() for index, part in enumerate(engines)]
-    arrays: dict[str, NDArray[Any]] = {f"logits_stride4_engine{index}": part for index, part in enumerate(used)}
+    arrays: Arrays = {f"logits_stride4_engine{index}": part for index, part in enumerate(used)}
     arrays["logits_stride4"] = used[0]
     arrays["memory_frames"] = np.asarray(done.memory_frames)
     if done.probabilities is not None:

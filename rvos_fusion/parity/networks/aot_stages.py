@@ -15,6 +15,8 @@ from deaot_toolkit.transformer.tokens import split_axis
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from rvos_fusion.parity.cases import Arrays
+
 _ENCODER_NAMES = ("4x", "8x", "16x", "last")
 _VALUE_NAMES = ("value", "id_value")
 
@@ -30,7 +32,7 @@ class StageTape:
     def __init__(self, network: VosNetwork, wanted: Mapping[str, NDArray[Any]], grid: tuple[int, int]) -> None:
         self.frame = 0
         self._grid = grid
-        self.arrays: dict[str, NDArray[Any]] = {}
+        self.arrays: Arrays = {}
         self._names = {name.rpartition(".")[0] for name in wanted}
         self._wanted = wanted
         self._hooks = [

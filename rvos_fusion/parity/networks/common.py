@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +22,12 @@ from runners.networks.referformer.checkpoints import IGNORED_KEYS
 from runners.networks.referformer.temporal import TemporalInteraction
 from runners.networks.text.text_encoder import Resizer, TextConfig, TextFeatures, build_roberta, encode_text
 from rvos.errors import InputError
-from rvos_fusion.parity.cases import ArrayDifference, Case, Results
-from rvos_fusion.parity.networks.referring import Arrays, as_stored
+from rvos_fusion.parity.cases import ArrayDifference, Case, Results, judge
 from rvos_fusion.training.criteria.referformer import ReferFormerCriterion, ReferFormerWeights, sampled_masks
 from rvos_fusion.training.data.targets import ClipTargets
 
 Inputs = Mapping[str, Tensor]
+Tensors = dict[str, Tensor]
 _CRITERION_LIMIT = 1e-5
 _PADDED_TO = 32
 _WIDTH = 256
@@ -42,13 +42,14 @@ def run(case: Case, checkpoint: Path) -> Results:
     part = str(case.keys.get("part", ""))
     inputs = {name: torch.from_numpy(value) for name, value in case.inputs.items()}
     if part == "criterion":
-        return _judged(case, run_criterion(case.keys["config"], inputs))
+        losses = run_criterion(case.keys["config"], inputs)
+        return Results(losses, tuple(_judge(case, losses)))
     runner = run_backbone if part.endswith("_backbone") else PARTS.get(part)
     if runner is None:
         raise InputError(f"{case.folder}: part {part!r} is unknown; known are {', '.join(PARTS)} and backbones")
     with torch.inference_mode():
         arrays = runner(case.keys["config"], inputs, checkpoint)
-    return Results(as_stored(arrays, case))
+    return Results(arrays)
 
 
 def _load(checkpoint: Path, parts: Mapping[str, nn.Module]) -> None:
@@ -57,18 +58,18 @@ def _load(checkpoint: Path, parts: Mapping[str, nn.Module]) -> None:
     load_strict(whole, read_checkpoint(checkpoint), ignored=IGNORED_KEYS)
 
 
-def run_backbone(config: Mapping[str, Any], inputs: Inputs, checkpoint: Path) -> Arrays:
+def run_backbone(config: Mapping[str, Any], inputs: Inputs, checkpoint: Path) -> Tensors:
     """Return the levels of every clip."""
     backbone = build_backbone(config["backbone"])
     _load(checkpoint, {"backbone": nn.ModuleList([backbone])})
-    arrays: Arrays = {}
+    arrays: Tensors = {}
     for name, frames in inputs.items():
         clip = name.removesuffix(".frames")
-        arrays |= {f"{clip}.level{index}": level.numpy() for index, level in enumerate(backbone(frames[None]))}
+        arrays |= {f"{clip}.level{index}": level for index, level in enumerate(backbone(frames[None]))}
     return arrays
 
 
-def run_text_encoder(config: Mapping[str, Any], inputs: Inputs, checkpoint: Path) -> Arrays:
+def run_text_encoder(config: Mapping[str, Any], inputs: Inputs, checkpoint: Path) -> Tensors:
     """Return words, sentence and what RoBERTa gives."""
     sizes = TextConfig()
     encoder, resizer = build_roberta(sizes), Resizer(sizes.hidden, _WIDTH)
@@ -76,23 +77,22 @@ def run_text_encoder(config: Mapping[str, Any], inputs: Inputs, checkpoint: Path
     ids, mask = inputs["input_ids"], inputs["attention_mask"]
     text = encode_text(encoder, resizer, ids, mask)
     output = encoder(input_ids=ids, attention_mask=mask)
-    arrays = {
+    return {
         "last_hidden_state_valid": output.last_hidden_state * mask[..., None],
         "words_valid": text.words * mask[..., None],
         "pooler_output": output.pooler_output,
         "sentence": text.sentence,
         "position_encoding": text.position,
     }
-    return {name: value.numpy() for name, value in arrays.items()}
 
 
-def run_deformable_attention(config: Mapping[str, Any], inputs: Inputs, checkpoint: Path) -> Arrays:
+def run_deformable_attention(config: Mapping[str, Any], inputs: Inputs, checkpoint: Path) -> Tensors:
     """Return outputs, sampling locations and weights for both kinds of references."""
     attention = DeformableAttention(config["d_model"], config["n_levels"], config["n_heads"], config["n_points"])
     load_strict(attention.eval(), read_checkpoint(checkpoint))
     shapes = [(int(height), int(width)) for height, width in inputs["spatial_shapes"]]
     query, mask = inputs["query"], inputs["padding_mask"]
-    arrays: dict[str, Tensor] = {}
+    arrays: Tensors = {}
     for suffix, padding_mask in (("2", mask), ("4", mask), ("2_nomask", None)):
         reference = inputs[f"reference{suffix[0]}"]
         name = f"reference{suffix}"
@@ -100,10 +100,10 @@ def run_deformable_attention(config: Mapping[str, Any], inputs: Inputs, checkpoi
         arrays[f"sampling_locations_{name}"] = attention.locate(query, reference, shapes)
         arrays[f"attention_weights_{name}"] = attention.weigh(query)
     arrays["attention_weights"] = attention.weigh(query)
-    return {name: value.numpy() for name, value in arrays.items()}
+    return arrays
 
 
-def run_pyramid(config: Mapping[str, Any], inputs: Inputs, checkpoint: Path) -> Arrays:
+def run_pyramid(config: Mapping[str, Any], inputs: Inputs, checkpoint: Path) -> Tensors:
     """Return the mask features."""
     channels, frames = config["conv_dim"], int(inputs["num_frames"])
     pyramid = CrossModalPyramid(
@@ -128,11 +128,10 @@ def run_pyramid(config: Mapping[str, Any], inputs: Inputs, checkpoint: Path) -> 
     finest = pyramid.finest(pyramid.prepare_finest(levels[0], clips), position, text, coarse, size)
     arrays = {f"pos{index}": level.position for index, level in enumerate(levels)}
     arrays |= {f"mask{index}": mask for index, mask in enumerate(masks)}
-    arrays |= {"layer_2": coarse, "layer_1": finest, "mask_features": pyramid.mask_features(finest)}
-    return {name: value.numpy() for name, value in arrays.items()}
+    return arrays | {"layer_2": coarse, "layer_1": finest, "mask_features": pyramid.mask_features(finest)}
 
 
-def run_dynamic_masks(config: Mapping[str, Any], inputs: Inputs, checkpoint: Path) -> Arrays:
+def run_dynamic_masks(config: Mapping[str, Any], inputs: Inputs, checkpoint: Path) -> Tensors:
     """Return the mask logits; there are no weights."""
     clips, frames = inputs["params"].shape[:2]
     masks = dynamic_masks(
@@ -143,10 +142,10 @@ def run_dynamic_masks(config: Mapping[str, Any], inputs: Inputs, checkpoint: Pat
         channels=config["channels"],
         stride=config["stride"],
     )
-    return {"mask_logits": torch.unflatten(masks, 0, (clips, frames)).numpy()}
+    return {"mask_logits": torch.unflatten(masks, 0, (clips, frames))}
 
 
-def run_interaction(config: Mapping[str, Any], inputs: Inputs, checkpoint: Path) -> Arrays:
+def run_interaction(config: Mapping[str, Any], inputs: Inputs, checkpoint: Path) -> Tensors:
     """Return MTI's queries for clips of several lengths, and for the layers of a training step."""
     interaction = TemporalInteraction(
         _WIDTH,
@@ -160,17 +159,17 @@ def run_interaction(config: Mapping[str, Any], inputs: Inputs, checkpoint: Path)
         dropout=0.0,
     )
     _load(checkpoint, {"mti": interaction})
-    arrays: Arrays = {}
+    arrays: Tensors = {}
     for name, states in inputs.items():
         clip = name.removesuffix(".frame_queries")
         if states.ndim == 4:
-            arrays[f"{clip}.out"] = interaction(states, shifts=False).numpy()
+            arrays[f"{clip}.out"] = interaction(states, shifts=False)
         else:
-            arrays[f"{clip}.out"] = interaction(states[None], shifts=True)[0].numpy()
+            arrays[f"{clip}.out"] = interaction(states[None], shifts=True)[0]
     return arrays
 
 
-def run_criterion(config: Mapping[str, Any], inputs: Inputs) -> Arrays:
+def run_criterion(config: Mapping[str, Any], inputs: Inputs) -> Tensors:
     """Return every loss, their weighted sum, and the matched queries."""
     weights = config["weights"]
     criterion = ReferFormerCriterion(
@@ -180,12 +179,12 @@ def run_criterion(config: Mapping[str, Any], inputs: Inputs) -> Arrays:
     stacked = [torch.stack([inputs[f"{name}.pred_{kind}"] for name in names]) for kind in ("logits", "boxes", "masks")]
     outputs = Predictions(*stacked)
     targets = _targets(inputs)
-    arrays: Arrays = {name: value.numpy() for name, value in criterion.losses(outputs, targets).items()}
-    arrays["total"] = criterion(outputs, targets)["total"].numpy()
+    arrays: Tensors = dict(criterion.losses(outputs, targets))
+    arrays["total"] = criterion(outputs, targets)["total"]
     masks = sampled_masks(targets.masks, (outputs.masks.shape[-2], outputs.masks.shape[-1]))
     for index, name in enumerate(names):
         layer = (outputs.logits[index], outputs.boxes[index], outputs.masks[index])
-        arrays[f"{name}.matched_query"] = criterion.match(layer, targets, masks).numpy()
+        arrays[f"{name}.matched_query"] = criterion.match(layer, targets, masks)
     return arrays
 
 
@@ -203,23 +202,16 @@ def _targets(inputs: Inputs) -> ClipTargets:
     )
 
 
-def _judged(case: Case, arrays: Arrays) -> Results:
-    """Judge losses by their relative difference, as the case states, and matches exactly."""
-    rows = []
+def _judge(case: Case, arrays: Mapping[str, Tensor]) -> Iterator[ArrayDifference]:
+    """Yield the differences of losses, each relative to itself, as the case states, and of matches, which are exact."""
     for name, expected in case.outputs.items():
-        found = arrays.get(name)
-        if found is None or found.shape != expected.shape:
-            rows.append(ArrayDifference(name, float("inf"), float("inf"), 0.0))
-            continue
-        worst = np.abs(np.asarray(found, np.float64) - expected)
-        relative = float(np.max(worst / np.maximum(np.abs(expected), np.finfo(np.float32).tiny), initial=0))
-        exact = expected.dtype.kind in "iu"
-        limit = 0.0 if exact else _CRITERION_LIMIT
-        rows.append(ArrayDifference(name, float(worst.max(initial=0)), relative, limit))
-    return Results(arrays, tuple(rows))
+        found = arrays[name].numpy() if name in arrays else None
+        limit = 0.0 if expected.dtype.kind in "iu" else _CRITERION_LIMIT
+        scale = np.maximum(np.abs(expected), np.finfo(np.float32).tiny)
+        yield judge(name, expected, found, limit=limit, scale=scale)
 
 
-PARTS: Mapping[str, Callable[[Mapping[str, Any], Inputs, Path], Arrays]] = {
+PARTS: Mapping[str, Callable[[Mapping[str, Any], Inputs, Path], Tensors]] = {
     "text_encoder": run_text_encoder,
     "ms_deform_attn": run_deformable_attention,
     "cross_modal_fpn": run_pyramid,

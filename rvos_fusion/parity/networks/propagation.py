@@ -6,7 +6,6 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -22,7 +21,7 @@ from propagate.engines.protocol import Augmentation, list_augmentations
 from propagate.propagator import Propagator, Source
 from rvos.masks.mask_sequences import MaskSequence
 from rvos.videos import Video
-from rvos_fusion.parity.cases import ArrayDifference, Case, Results
+from rvos_fusion.parity.cases import ArrayDifference, Arrays, Case, Results
 from rvos_fusion.parity.networks.aot import load_network
 from rvos_fusion.parity.recording import RecordingEngine
 
@@ -52,7 +51,7 @@ class Outcome:
 def run(case: Case, checkpoint: Path) -> Results:
     """Return our arrays for a `propagation` case: every variant that its outputs name."""
     network = load_network(case, checkpoint)
-    arrays: dict[str, NDArray[Any]] = {}
+    arrays: Arrays = {}
     with tempfile.TemporaryDirectory() as folder:
         video = write_video(Path(folder), case.inputs["frames"])
         for variant in sorted({name.partition(".")[0] for name in case.outputs} & VARIANTS.keys()):
@@ -92,7 +91,7 @@ def _augmentations(case: Case) -> tuple[Augmentation, ...]:
     return list_augmentations(case.inputs["scales"].tolist(), flip=bool(case.inputs["flip"]))
 
 
-def _run_variant(case: Case, video: Video, network: VosNetwork, variant: str) -> dict[str, NDArray[Any]]:
+def _run_variant(case: Case, video: Video, network: VosNetwork, variant: str) -> Arrays:
     """Return a variant's arrays; where a label flips, the probabilities are those of a run with the case's labels.
 
     A pixel at a tie may flip by rounding; it then changes the memory of all later frames.
@@ -162,7 +161,7 @@ def _fed(case: Case, outcome: Outcome) -> NDArray[np.int64]:
     return fed
 
 
-def _collect(case: Case, outcome: Outcome, variant: str) -> dict[str, NDArray[Any]]:
+def _collect(case: Case, outcome: Outcome, variant: str) -> Arrays:
     """Return the arrays of one run under the names of `outputs.npz`."""
     probabilities = outcome.probabilities.numpy()
     labels = np.stack([pick_labels(frame).numpy().astype(np.uint8) for frame in outcome.probabilities])

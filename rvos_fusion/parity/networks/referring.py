@@ -1,4 +1,4 @@
-"""What the parity cases of ReferFormer and MUTR have in common."""
+"""Parity cases of ReferFormer and MUTR."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -16,11 +15,10 @@ from runners.checkpoints.loading import read_checkpoint
 from runners.networks.parts.clip_rows import by_clip
 from runners.networks.parts.referring import Predictions, VisualFeatures
 from runners.networks.referformer.checkpoints import load_released
+from runners.networks.referformer.mutr import Mutr, MutrConfig
 from runners.networks.referformer.network import ReferFormer, ReferFormerConfig
 from runners.networks.text.text_encoder import TextConfig, TextFeatures
-from rvos_fusion.parity.cases import Case, Results, summarise
-
-Arrays = dict[str, NDArray[Any]]
+from rvos_fusion.parity.cases import Case, Found, Results
 
 
 def sizes_of(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -50,18 +48,31 @@ def sizes_of(config: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def config_of(case: Case) -> ReferFormerConfig:
-    """Return the configuration of a ReferFormer case."""
-    return ReferFormerConfig(**sizes_of(case.keys["config"]))
+def build(case: Case) -> ReferFormer:
+    """Return the untrained network of a case."""
+    config = case.keys["config"]
+    sizes = sizes_of(config)
+    if case.keys["model"] == "referformer":
+        return ReferFormer(ReferFormerConfig(**sizes))
+    interaction = config["mti"]
+    return Mutr(
+        MutrConfig(
+            **sizes,
+            aggregation_layers=config["mta"]["layers"],
+            window=interaction["window_size"],
+            interaction_layers=(interaction["enc_layers"], interaction["dec_layers"]),
+        )
+    )
 
 
-def run_network(case: Case, checkpoint: Path, network: ReferFormer) -> Results:
+def run(case: Case, checkpoint: Path) -> Results:
     """Return the arrays of every expression of a case, from the whole network."""
+    network = build(case)
     load_released(network, read_checkpoint(checkpoint))
     network.eval()
     inputs = {name: torch.from_numpy(value) for name, value in case.inputs.items()}
     frames = inputs["frames"] if inputs["frames"].ndim == 5 else inputs["frames"][None]
-    arrays: Arrays = {}
+    arrays: Found = {}
     with torch.inference_mode():
         visual = network.encode_video(frames, inputs.get("padding_mask"), inputs.get("sizes"))
         arrays.update(_visual_stages(visual))
@@ -73,35 +84,34 @@ def run_network(case: Case, checkpoint: Path, network: ReferFormer) -> Results:
             if size is not None:
                 found |= _dump(network, visual, text, (int(size[0]), int(size[1])))
             arrays.update({prefix + name: value for name, value in found.items()})
-    return Results(as_stored(arrays, case))
+    return Results(arrays)
 
 
-def _outputs(predictions: Predictions) -> Arrays:
-    arrays: Arrays = {}
+def _outputs(predictions: Predictions) -> Found:
+    arrays: Found = {}
     last = len(predictions.logits) - 1
     for layer in range(last + 1):
         prefix = "" if layer == last else f"aux{layer}."
-        arrays[f"{prefix}pred_logits"] = predictions.logits[layer].numpy()
-        arrays[f"{prefix}pred_boxes"] = predictions.boxes[layer].numpy()
-        arrays[f"{prefix}pred_masks"] = predictions.masks[layer].numpy()
+        for name in ("logits", "boxes", "masks"):
+            arrays[f"{prefix}pred_{name}"] = getattr(predictions, name)[layer]
     return arrays
 
 
-def _dump(network: ReferFormer, visual: VisualFeatures, text: TextFeatures, size: tuple[int, int]) -> Arrays:
+def _dump(network: ReferFormer, visual: VisualFeatures, text: TextFeatures, size: tuple[int, int]) -> Found:
     """Return what the challenge script stores of an expression, by the path that the runner takes."""
     chosen = network.segment(visual, text)
     logits = F.interpolate(chosen.masks[0][:, None], size=size, mode="bilinear", align_corners=False)[:, 0]
     return {
-        "dump.query": chosen.query[0].numpy(),
-        "dump.class_info": chosen.scores[0].numpy(),
+        "dump.query": chosen.query[0],
+        "dump.class_info": chosen.scores[0],
         "dump.origin_size": np.asarray(size),
-        "dump.key_frame": chosen.scores[0].argmax().numpy(),
-        "dump.mask_logits": logits.numpy(),
-        "dump.mask_area": (logits.sigmoid() > 0.5).flatten(1).sum(1).numpy(),
+        "dump.key_frame": chosen.scores[0].argmax(),
+        "dump.mask_logits": logits,
+        "dump.mask_area": (logits.sigmoid() > 0.5).flatten(1).sum(1),
     }
 
 
-def _visual_stages(visual: VisualFeatures) -> Arrays:
+def _visual_stages(visual: VisualFeatures) -> dict[str, Tensor]:
     """Return the stages that do not depend on the expression."""
     stages: dict[str, Tensor] = {"backbone.level0": visual.finest.map}
     for index, level in enumerate((visual.finest, *visual.projected)):
@@ -111,10 +121,10 @@ def _visual_stages(visual: VisualFeatures) -> Arrays:
             stages[f"backbone.mask{index}"] = level.padding_mask
     for index, level in enumerate(visual.projected):
         stages[f"input_proj.{index}"] = level.map
-    return {name: value.numpy() for name, value in stages.items()}
+    return stages
 
 
-def _stages(network: ReferFormer, visual: VisualFeatures, text: TextFeatures) -> Arrays:
+def _stages(network: ReferFormer, visual: VisualFeatures, text: TextFeatures) -> dict[str, Tensor]:
     """Return the stages of an expression; maps are compared in the layout that is stored."""
     clips = len(text.words)
     maps, decoded = network.decode(visual, text)
@@ -136,18 +146,4 @@ def _stages(network: ReferFormer, visual: VisualFeatures, text: TextFeatures) ->
     stages |= {f"controller.{index}": filters[index] for index in range(len(filters))}
     for index, level in enumerate(network.fuse(visual, text)):
         stages[f"fused.{index}"] = by_clip(level.flatten(2).transpose(1, 2), clips).flatten(1, 2).transpose(0, 1)
-    return {name: value.contiguous().numpy() for name, value in stages.items()}
-
-
-def as_stored(arrays: Arrays, case: Case) -> Arrays:
-    """Return large arrays in the condensed form where the case stores them so."""
-    stored: Arrays = {}
-    for name, value in arrays.items():
-        sampled = next((part for part in (case.outputs, case.stages) if f"{name}.values" in part), None)
-        if sampled is None:
-            stored[name] = value
-            continue
-        # The number of samples follows from what is stored, not from a convention.
-        summary = summarise(value, len(sampled[f"{name}.values"]))
-        stored.update({f"{name}.{part}": found for part, found in summary.items()})
-    return stored
+    return stages

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from propagate.engines.protocol import Augmentation
@@ -22,7 +21,7 @@ from propagate.engines.sam2.settings import Sam2Settings
 from propagate.engines.sam2.sizes import find_config
 from propagate.frames import Frame
 from rvos.errors import InputError
-from rvos_fusion.parity.cases import Case, Results, summarise
+from rvos_fusion.parity.cases import Arrays, Case, Results, as_stored
 from rvos_fusion.parity.networks.propagation import write_video
 
 _PASSES = ("forward", "backward")
@@ -64,7 +63,7 @@ def run(case: Case, checkpoint: Path) -> Results:
     network = load_network(case, checkpoint)
     settings = Sam2Settings("sam2", checkpoint, protocol="shared")
     engine = Sam2Engine(network, settings, device=torch.device("cpu"))
-    arrays: dict[str, NDArray[Any]] = {}
+    arrays: Arrays = {}
     with tempfile.TemporaryDirectory() as folder:
         frames = read_frames(case, engine, Path(folder))
         for name in case.inputs:
@@ -102,7 +101,7 @@ def read_frames(case: Case, engine: Sam2Engine, folder: Path) -> list[Sam2Featur
     return [replace(features, n_frames=n_frames) for features in read]
 
 
-def _run_object(case: Case, engine: Sam2Engine, frames: list[Sam2Features], where: str) -> dict[str, NDArray[Any]]:
+def _run_object(case: Case, engine: Sam2Engine, frames: list[Sam2Features], where: str) -> Arrays:
     """Return the arrays of one object in one state, passes in the official order.
 
     Args:
@@ -111,7 +110,7 @@ def _run_object(case: Case, engine: Sam2Engine, frames: list[Sam2Features], wher
     state, _, name = where.partition(".")
     key = int(case.inputs[f"{where}.frame"])
     walker = Sam2Object(engine)
-    arrays: dict[str, NDArray[Any]] = {}
+    arrays: Arrays = {}
     for direction in _PASSES:
         if f"{state}.{direction}.frames" not in case.outputs:
             continue
@@ -121,9 +120,7 @@ def _run_object(case: Case, engine: Sam2Engine, frames: list[Sam2Features], wher
     return arrays
 
 
-def _run_pass(
-    case: Case, engine: Sam2Engine, walker: Sam2Object, frames: list[Sam2Features], where: str
-) -> dict[str, NDArray[Any]]:
+def _run_pass(case: Case, engine: Sam2Engine, walker: Sam2Object, frames: list[Sam2Features], where: str) -> Arrays:
     """Return the arrays of one pass; it starts at the prompted frame.
 
     Args:
@@ -131,8 +128,8 @@ def _run_pass(
     """
     network = engine.network
     assert isinstance(network, RecordingNetwork)
-    rows: list[dict[str, NDArray[Any]]] = []
-    arrays: dict[str, NDArray[Any]] = {}
+    rows: list[Arrays] = []
+    arrays: Arrays = {}
     state, _, name = where.split(".")
     for number, frame in enumerate(frames):
         network.forget()
@@ -142,9 +139,8 @@ def _run_pass(
             found = walker.step(frame)
             walker.commit(enlarge(found.logits, frame.size)[0, 0] > 0)
         rows.append(_describe(found, frame.size) | {"attended": np.asarray(network.attended)})
-        for stage, tensor in network.seen.items():
-            condensed = summarise(tensor.numpy(), 192)
-            arrays.update({f"{where}.f{frame.index}.{stage}.{part}": value for part, value in condensed.items()})
+        seen = {f"{where}.f{frame.index}.{stage}": tensor for stage, tensor in network.seen.items()}
+        arrays.update(as_stored(case, seen))
     return arrays | {f"{where}.{what}": np.stack([row[what] for row in rows]) for what in rows[0]}
 
 
@@ -156,7 +152,7 @@ def _prompt(case: Case, walker: Sam2Object, frame: Sam2Features, where: str) -> 
     return walker.prompted(frame)
 
 
-def _describe(found: Found | Seen, size: tuple[int, int]) -> dict[str, NDArray[Any]]:
+def _describe(found: Found | Seen, size: tuple[int, int]) -> Arrays:
     """Return the outputs of one frame under the names of `outputs.npz`."""
     logits = found.logits[0, 0].numpy()
     return {

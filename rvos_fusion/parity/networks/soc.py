@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -13,9 +12,10 @@ from runners.checkpoints.loading import read_checkpoint
 from runners.networks.soc.checkpoints import load_soc
 from runners.networks.soc.network import SOC
 from runners.networks.soc.object_clusters import ObjectClusters
-from rvos_fusion.parity.cases import Case, Results, summarise
+from rvos_fusion.parity.cases import Case, Results
 from rvos_fusion.parity.networks.soc_naming import config_of, main_layer, network_inputs, official_outputs, time_first
 from rvos_fusion.parity.networks.soc_training import run_criterion, run_training_step
+from rvos_fusion.parity.watching import watch
 
 
 def run(case: Case, checkpoint: Path) -> Results:
@@ -30,76 +30,56 @@ def run(case: Case, checkpoint: Path) -> Results:
 
 @torch.no_grad()
 def _run_network(case: Case, network: SOC) -> Results:
-    stages: dict[str, Tensor] = {}
-    watch(network, stages)
     inputs = network_inputs(case)
-    outputs = network(*inputs)
-    arrays = {name: value.float().numpy() for name, value in official_outputs(outputs, case, main_layer(case)).items()}
-    stages |= {f"mask_logits.{index}": time_first(layer.mask_logits) for index, layer in enumerate(outputs.layers)}
+    with watch(_stages_of(network)) as found:
+        outputs = network(*inputs)
+    arrays = {**official_outputs(outputs, case, main_layer(case))}
+    encoded = found.pop("text")
+    stages = {
+        "text.last_hidden_state": encoded.last_hidden_state,
+        "text.pooler_output": encoded.pooler_output,
+        **{f"mask_logits.{index}": time_first(layer.mask_logits) for index, layer in enumerate(outputs.layers)},
+        **{name: value for name, value in found.items() if isinstance(value, Tensor)},
+    }
     for name, value in stages.items():
-        _add_stage(arrays, case, name, value)
-    if "origin_size" in case.inputs:
-        arrays |= _dump(case, network, inputs)
-    return Results(arrays)
+        shape = case.stages[name].shape if name in case.stages else case.stages.get(f"{name}.shape")
+        if shape is not None:
+            ours = value.transpose(0, 1) if name.startswith("voc.") else value
+            arrays[name] = ours.reshape(tuple(int(side) for side in shape))
+    return Results(arrays | (_dump(case, network, inputs) if "origin_size" in case.inputs else {}))
 
 
-def _dump(case: Case, network: SOC, inputs: tuple[Tensor, ...]) -> dict[str, np.ndarray]:
+def _dump(case: Case, network: SOC, inputs: tuple[Tensor, ...]) -> dict[str, Tensor]:
     """Return the challenge's dump, through the staged calls that inference uses."""
     frames, padding_mask, ids, attention_mask, sizes = inputs
     visual = network.encode_video(frames, padding_mask, sizes)
     layer = main_layer(case)
-    logits: list[Tensor] = []
-    hook = network.class_embed[layer].register_forward_hook(lambda _module, _inputs, output: logits.append(output))
-    chosen = network.segment(visual, network.encode_text(ids, attention_mask), output_layer=layer)
-    hook.remove()
+    with watch({"logits": network.class_embed[layer]}) as found:
+        chosen = network.segment(visual, network.encode_text(ids, attention_mask), output_layer=layer)
     height, width = (int(side) for side in case.inputs["origin_size"])
     resized = F.interpolate(chosen.mask_logits[:, None], (height, width), mode="bilinear", align_corners=False)
     return {
-        "dump.query_scores": logits[-1].sigmoid().mean(0).amax(-1).numpy(),
-        "dump.query_index": np.asarray(chosen.index),
-        "dump.class_info": chosen.scores.numpy(),
-        "dump.key_frame": np.asarray(int(chosen.scores.argmax())),
-        "dump.mask_logits": resized[:, 0].numpy(),
+        "dump.query_scores": found["logits"].sigmoid().mean(0).amax(-1),
+        "dump.query_index": torch.as_tensor(chosen.index),
+        "dump.class_info": chosen.scores,
+        "dump.key_frame": chosen.scores.argmax(),
+        "dump.mask_logits": resized[:, 0],
     }
 
 
-def watch(network: SOC, stages: dict[str, Tensor]) -> None:
-    """Collect the intermediate arrays of a forward pass under their names in `stages.npz`."""
-
-    def keep(module: nn.Module, name: str, *, swap: bool = False, attribute: str = "") -> None:
-        def hook(_module: nn.Module, _inputs: object, output: object) -> None:
-            value = getattr(output, attribute) if attribute else output
-            if isinstance(value, Tensor):
-                stages[name] = value.transpose(0, 1) if swap else value
-
-        module.register_forward_hook(hook)
-
-    keep(network.text_encoder, "text.last_hidden_state", attribute="last_hidden_state")
-    keep(network.text_encoder, "text.pooler_output", attribute="pooler_output")
+def _stages_of(network: SOC) -> dict[str, nn.Module]:
+    """Return the modules whose results are arrays of `stages.npz`, by their names there."""
     clusters = network.voc
     assert isinstance(clusters, ObjectClusters)
-    for prefix, layers, swap in (
-        ("input_proj", network.input_proj, False),
-        ("encoder", network.transformer.encoder.layers, False),
-        ("decoder", network.transformer.decoder.layers, False),
-        ("voc.enc", clusters.enc_ffn, True),
-        ("voc.dec", clusters.transformer_ffn_layers, True),
-        ("class_logits", network.class_embed, False),
-        ("head_box_delta", network.bbox_embed, False),
+    modules: dict[str, nn.Module] = {"text": network.text_encoder, "mask_features": network.spatial_decoder}
+    for prefix, layers in (
+        ("input_proj", network.input_proj),
+        ("encoder", network.transformer.encoder.layers),
+        ("decoder", network.transformer.decoder.layers),
+        ("voc.enc", clusters.enc_ffn),
+        ("voc.dec", clusters.transformer_ffn_layers),
+        ("class_logits", network.class_embed),
+        ("head_box_delta", network.bbox_embed),
     ):
-        for index, module in enumerate(layers):
-            keep(module, f"{prefix}.{index}", swap=swap)
-    for stage in range(1, 6):
-        keep(getattr(network.spatial_decoder, f"gn{stage}"), f"fpn.gn{stage}")
-    keep(network.spatial_decoder, "mask_features")
-
-
-def _add_stage(arrays: dict[str, np.ndarray], case: Case, name: str, value: Tensor) -> None:
-    """Add a stage whole, or condensed where the case has it condensed."""
-    found = value.detach().float().contiguous().numpy()
-    if name in case.stages:
-        arrays[name] = found.reshape(case.stages[name].shape)
-    elif f"{name}.index" in case.stages:
-        samples = len(case.stages[f"{name}.index"])
-        condensed = summarise(found.reshape(tuple(case.stages[f"{name}.shape"])), samples)
-        arrays |= {f"{name}.{part}": array for part, array in condensed.items()}
+        modules |= {f"{prefix}.{index}": module for index, module in enumerate(layers)}
+    return modules | {f"fpn.gn{stage}": getattr(network.spatial_decoder, f"gn{stage}") for stage in range(1, 6)}

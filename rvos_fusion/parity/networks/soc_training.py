@@ -4,34 +4,31 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from runners.checkpoints.loading import read_checkpoint
 from runners.networks.soc.checkpoints import load_soc
 from runners.networks.soc.network import SOC
 from runners.networks.soc.types import LayerOutput, SOCConfig, SOCOutputs
-from rvos_fusion.parity.cases import ArrayDifference, Case, Results, summarise
+from rvos_fusion.parity.cases import ArrayDifference, Arrays, Case, Found, Results, as_stored, judge
 from rvos_fusion.parity.networks.soc_naming import config_of, network_inputs, official_outputs
 from rvos_fusion.training.config import GroupRule, OptimiserSettings
 from rvos_fusion.training.criteria.soc import SOCCriterion
 from rvos_fusion.training.data.targets import ClipTargets
 from rvos_fusion.training.running.optimiser import build_optimiser, clip_gradients
 
-Arrays = dict[str, NDArray[Any]]
 CRITERION_LIMIT = 1e-5
 LOSS_LIMIT = 1e-4
 TOTAL_NORM_LIMIT = 1e-3
 GRADIENT_LIMIT = 1e-2
 STEP_LIMIT = 0.05
 _NOISE = 1e-5
-_TRAINED_SAMPLES, _MASK_SAMPLES = 256, 4096
 
 
 def run_criterion(case: Case) -> Results:
@@ -55,21 +52,23 @@ def run_training_step(case: Case, checkpoint: Path) -> Results:
     optimiser = build_optimiser(network, settings)
     outputs: SOCOutputs = network(*network_inputs(case))
     targets = _targets({name: torch.from_numpy(value) for name, value in case.inputs.items()})
-    arrays = _losses(outputs, targets, case) | _layer_arrays(outputs, case)
+    arrays: Found = {**_losses(outputs, targets, case)}
+    for layer in range(len(outputs.layers)):
+        arrays |= {f"level{layer}.{name}": value for name, value in official_outputs(outputs, case, layer).items()}
     torch.autograd.backward(SOCCriterion()(outputs, targets)["total"])
     arrays |= _gradient_arrays(network, case)
     before = {name: value.detach().clone() for name, value in network.named_parameters() if _is_sampled(case, name)}
     clip_gradients(network, settings.clip)
     optimiser.step()
     parameters = dict(network.named_parameters())
-    for name, value in before.items():
-        arrays |= _summary(f"step.{name}", parameters[name].detach() - value, _TRAINED_SAMPLES)
-    judged = [
-        *_judge_losses(case, arrays, "", LOSS_LIMIT),
-        *_judge_norms(case, arrays),
-        *_judge_samples(case, arrays, _rates(network, settings)),
-    ]
-    return Results(arrays, tuple(judged))
+    arrays |= {f"step.{name}": parameters[name].detach() - value for name, value in before.items()}
+    found = as_stored(case, arrays)
+    judged = (
+        *_judge_losses(case, found, "", LOSS_LIMIT),
+        *_judge_norms(case, found),
+        *_judge_samples(case, found, _rates(network, settings)),
+    )
+    return Results(found, judged)
 
 
 def _without_dropout(config: SOCConfig) -> SOCConfig:
@@ -139,80 +138,43 @@ def _losses(outputs: SOCOutputs, targets: ClipTargets, case: Case, prefix: str =
     }
 
 
-def _layer_arrays(outputs: SOCOutputs, case: Case) -> Arrays:
-    arrays: Arrays = {}
-    for layer in range(len(outputs.layers)):
-        for name, value in official_outputs(outputs, case, layer).items():
-            if name == "pred_masks":
-                arrays |= _summary(f"level{layer}.{name}", value, _MASK_SAMPLES)
-            else:
-                arrays[f"level{layer}.{name}"] = value.detach().numpy()
-    return arrays
-
-
-def _gradient_arrays(network: SOC, case: Case) -> Arrays:
+def _gradient_arrays(network: SOC, case: Case) -> Found:
     gradients = {name: value.grad for name, value in network.named_parameters() if value.grad is not None}
     names = [name for name in case.outputs["grad.names"].tolist() if name in gradients]
     norms = np.asarray([gradients[name].norm().item() for name in names])
-    arrays: Arrays = {
+    sampled: Found = {f"grad.{name}": value for name, value in gradients.items() if _is_sampled(case, name)}
+    return sampled | {
         "grad.names": np.asarray(names + sorted(set(gradients) - set(names))),
         "grad.norms": norms,
         "grad.total_norm": np.asarray(np.sqrt((norms**2).sum())),
     }
-    for name, value in gradients.items():
-        if _is_sampled(case, name):
-            arrays |= _summary(f"grad.{name}", value, _TRAINED_SAMPLES)
-    return arrays
 
 
 def _is_sampled(case: Case, name: str) -> bool:
     return f"grad.{name}.values" in case.outputs
 
 
-def _summary(name: str, value: Tensor, samples: int) -> Arrays:
-    condensed = summarise(value.detach().contiguous().numpy(), samples)
-    return {f"{name}.{part}": array for part, array in condensed.items()}
-
-
-def _judge_losses(case: Case, found: Arrays, prefix: str, limit: float) -> list[ArrayDifference]:
-    """Return the largest relative difference of the losses and of their total."""
-    rows = []
+def _judge_losses(case: Case, found: Arrays, prefix: str, limit: float) -> Iterator[ArrayDifference]:
+    """Yield the largest relative difference of the losses and of their total."""
     for name in (f"{prefix}loss.values", f"{prefix}loss.total"):
         expected = case.outputs[name]
-        if found[name].shape != expected.shape:
-            rows.append(ArrayDifference(name, np.inf, np.inf, limit))
-            continue
-        absolute = np.abs(found[name] - expected)
-        rows.append(_row(name, absolute, absolute / np.abs(expected), limit))
-    return rows
+        yield judge(name, expected, found[name], limit=limit, scale=np.abs(expected))
 
 
-def _judge_norms(case: Case, found: Arrays) -> list[ArrayDifference]:
-    """Return the differences of the gradient norms; below 1e-5 of the total they are rounding noise."""
-    total = case.outputs["grad.total_norm"]
-    absolute = np.abs(found["grad.total_norm"] - total)
-    rows = [_row("grad.total_norm", absolute, absolute / total, TOTAL_NORM_LIMIT)]
-    expected = case.outputs["grad.norms"]
-    if found["grad.norms"].shape != expected.shape:
-        return [*rows, ArrayDifference("grad.norms", np.inf, np.inf, GRADIENT_LIMIT)]
-    counted = expected > _NOISE * total
-    absolute = np.abs(found["grad.norms"] - expected)[counted]
-    return [*rows, _row("grad.norms", absolute, absolute / expected[counted], GRADIENT_LIMIT)]
+def _judge_norms(case: Case, found: Arrays) -> Iterator[ArrayDifference]:
+    """Yield the differences of the gradient norms; below 1e-5 of the total they are rounding noise."""
+    total, expected = case.outputs["grad.total_norm"], case.outputs["grad.norms"]
+    yield judge("grad.total_norm", total, found["grad.total_norm"], limit=TOTAL_NORM_LIMIT, scale=total)
+    scale = np.where(expected > _NOISE * total, expected, np.inf)
+    yield judge("grad.norms", expected, found["grad.norms"], limit=GRADIENT_LIMIT, scale=scale)
 
 
-def _judge_samples(case: Case, found: Arrays, rates: Mapping[str, float]) -> list[ArrayDifference]:
-    """Return the differences of sampled gradients, over their largest value, and of steps, over the learning rate."""
-    rows = []
+def _judge_samples(case: Case, found: Arrays, rates: Mapping[str, float]) -> Iterator[ArrayDifference]:
+    """Yield the differences of sampled gradients, over their largest value, and of steps, over the learning rate."""
     for name, expected in case.outputs.items():
         match = re.fullmatch(r"(grad|step)\.(.+)\.(values|mean|std)", name)
         if match is None or name not in found:
             continue
         largest = float(np.abs(case.outputs[f"grad.{match[2]}.values"]).max())
         scale, limit = (largest, GRADIENT_LIMIT) if match[1] == "grad" else (rates[match[2]], STEP_LIMIT)
-        absolute = np.abs(found[name] - expected)
-        rows.append(_row(name, absolute, absolute / scale, limit))
-    return rows
-
-
-def _row(name: str, absolute: NDArray[Any], relative: NDArray[Any], limit: float) -> ArrayDifference:
-    return ArrayDifference(name, float(np.max(absolute)), float(np.max(relative)), limit)
+        yield judge(name, expected, found[name], limit=limit, scale=scale)

@@ -29,9 +29,10 @@ from runners.networks.uninext.network import Detections, Uninext, pad_frames
 from runners.networks.uninext.proposals import Proposals, pick
 from runners.networks.uninext.visual import BackboneHolder, Visual
 from rvos.errors import InputError
-from rvos_fusion.parity.cases import ArrayDifference, Case, Results, summarise
+from rvos_fusion.parity import cases
+from rvos_fusion.parity.cases import ArrayDifference, Case, Found, Results, as_stored, scale_of
+from rvos_fusion.parity.watching import watch
 
-Arrays = dict[str, NDArray[Any]]
 _BACKBONE = "detr.detr.backbone.0.backbone"
 _RESNET_BLOCKS = {"resnet50": (3, 4, 6, 3), "resnet101": (3, 4, 23, 3)}
 
@@ -94,38 +95,33 @@ def run(case: Case, checkpoint: Path) -> Results:
     """Return our arrays for a case; the case's own absolute tolerances decide together with its gate."""
     stated = case.keys["config"]
     arrays = _run_network(case, checkpoint) if "text" in stated else _run_backbone(case, checkpoint)
-    return Results(arrays, tuple(judge(case, arrays)))
+    return Results(arrays, tuple(judge(case, as_stored(case, arrays))))
 
 
-def judge(case: Case, arrays: Arrays) -> Iterator[ArrayDifference]:
+def judge(case: Case, arrays: Mapping[str, NDArray[Any]]) -> Iterator[ArrayDifference]:
     """Yield the rows of the outputs for which the case states an absolute tolerance; the stricter limit decides."""
     for name, limit in case.keys.get("tolerance", {}).get("outputs", {}).items():
         expected, found = case.outputs.get(name), arrays.get(name)
-        if expected is None or isinstance(limit, str) or found is None or expected.shape != found.shape:
-            continue
-        kept = ~np.isnan(expected)  # a condensed case keeps samples
-        expected, found = expected[kept], found[kept]
-        absolute = float(np.abs(expected.astype(np.float64) - found).max(initial=0))
-        scale = max(float(np.abs(expected).max(initial=0)), 1e-6)
-        relative = absolute / scale if np.isfinite(found).all() else float("inf")
-        yield ArrayDifference(name, absolute, relative, min(limit / scale, float(case.gate["float"])))
+        if expected is not None and not isinstance(limit, str) and found is not None:
+            scale = scale_of(expected)
+            yield cases.judge(name, expected, found, limit=min(limit / scale, float(case.gate["float"])), scale=scale)
 
 
 @torch.inference_mode()
-def _run_backbone(case: Case, checkpoint: Path) -> Arrays:
+def _run_backbone(case: Case, checkpoint: Path) -> Found:
     """Return the maps of a backbone-only case; `NAME_everyN` is every Nth channel of map NAME."""
     sizes = backbone_sizes(case.keys["config"]["backbone"])
     holder = _PrefixedBackbone(sizes).eval()
     load_network(holder, UninextConfig(backbone=sizes), read_checkpoint(checkpoint))
     maps = holder.backbone(pad_frames(torch.from_numpy(case.inputs["image"]), sizes.multiple))
     named = dict(zip(("res3", "res4", "res5"), maps, strict=True))
-    arrays: Arrays = {}
+    arrays: Found = {}
     for name in case.outputs:
         match = re.fullmatch(r"(res\d)(?:_every(\d+))?", name)
         if match and match[1] in named:
-            arrays[name] = named[match[1]][:, :: int(match[2] or 1)].numpy()
+            arrays[name] = named[match[1]][:, :: int(match[2] or 1)]
     for name, level in named.items():
-        _add_summary(arrays, f"full.{name}", level)
+        arrays[f"full.{name}"] = level
     return arrays
 
 
@@ -145,7 +141,7 @@ class _PrefixedBackbone(nn.Module):
 
 
 @torch.inference_mode()
-def _run_network(case: Case, checkpoint: Path) -> Arrays:
+def _run_network(case: Case, checkpoint: Path) -> Found:
     config = network_config(case.keys["config"])
     network = Uninext(config).eval()
     file: CheckpointFile = read_checkpoint(checkpoint)
@@ -156,18 +152,18 @@ def _run_network(case: Case, checkpoint: Path) -> Arrays:
     images = torch.from_numpy(case.inputs["images"])
     height, width = case.outputs["mask_binary"].shape[1:]
     results = [_run_frame(network, image[None], text, (height, width)) for image in images]
-    arrays: Arrays = {name: np.stack([result[name] for result in results]) for name in results[0]}
+    arrays: Found = {name: torch.stack([result[name] for result in results]) for name in results[0]}
     if "frames_original" in case.inputs:  # a condensed case keeps the network's input alone
         arrays.update(_preprocess(config, case.inputs["frames_original"]))
-    arrays.update(_stages(network, images[:1], text, int(arrays["selected_query"][0])))
+    arrays.update(_stages(network, images[:1], text, int(results[0]["selected_query"])))
     return arrays
 
 
-def _preprocess(config: UninextConfig, frames: NDArray[np.uint8]) -> Arrays:
+def _preprocess(config: UninextConfig, frames: NDArray[np.uint8]) -> Found:
     """Return the resized frames and the network input that our runner makes of the original frames."""
     size = input_size(frames.shape[1:3], config.short_side, config.long_side)
     resized = np.stack([resize_frame(frame, size) for frame in frames])
-    return {"frames_resized": resized, "images": normalise(resized).numpy()}
+    return {"frames_resized": resized, "images": normalise(resized)}
 
 
 def _look(network: Uninext, image: Tensor) -> Visual:
@@ -175,112 +171,102 @@ def _look(network: Uninext, image: Tensor) -> Visual:
     return network.look(padded, torch.tensor([image.shape[-2:]]))
 
 
-def _run_frame(network: Uninext, image: Tensor, text: Text, original: tuple[int, int]) -> Arrays:
+def _run_frame(network: Uninext, image: Tensor, text: Text, original: tuple[int, int]) -> dict[str, Tensor]:
     """Return the outputs of one frame, without a frame axis."""
     visual = _look(network, image)
     detections = network.detect(visual, text)
     selection = network.select(detections, visual.sizes)
     probability = finish(selection.logits[:, 0], (image.shape[-2], image.shape[-1]), original)
     return {
-        "pred_logits": detections.class_logits[0, :, None].numpy(),
-        "pred_iou": detections.iou_logits[0, :, None].numpy(),
-        "pred_boxes": detections.boxes[0].numpy(),
-        "query_score": detections.scores[0].numpy(),
-        "selected_query": selection.queries[0, 0].numpy(),
-        "frame_score": selection.scores[0, 0].numpy(),
-        "mask_logits_selected": selection.logits[0, 0].numpy(),
-        "mask_probability": probability[0].numpy(),
-        "mask_binary": (probability[0] > 0.5).numpy(),
+        "pred_logits": detections.class_logits[0, :, None],
+        "pred_iou": detections.iou_logits[0, :, None],
+        "pred_boxes": detections.boxes[0],
+        "query_score": detections.scores[0],
+        "selected_query": selection.queries[0, 0],
+        "frame_score": selection.scores[0, 0],
+        "mask_logits_selected": selection.logits[0, 0],
+        "mask_probability": probability[0],
+        "mask_binary": (probability[0] > 0.5),
     }
 
 
-def _stages(network: Uninext, image: Tensor, text: Text, query: int) -> Arrays:
+def _stages(network: Uninext, image: Tensor, text: Text, query: int) -> Found:
     """Return the intermediate arrays of one frame."""
     visual = _look(network, image)
     transformer = network.detr.detr.transformer
     fusion = transformer.encoder.get_submodule("vl_layers.0.b_attn")
     watched = [fusion.get_submodule("attn"), fusion, *transformer.encoder.layers, transformer.enc_output_norm]
-    results: list[Any] = []
-    hooks = [
-        module.register_forward_hook(lambda _module, _inputs, result: results.append(result)) for module in watched
-    ]
-    detections = network.detect(visual, text)
-    for hook in hooks:
-        hook.remove()
-    deltas, fused, *layers, features = results
+    with watch({str(place): module for place, module in enumerate(watched)}) as results:
+        detections = network.detect(visual, text)
+    deltas, fused, *layers, features = (results[str(place)] for place in range(len(watched)))
     arrays = _image_stages(network, image, visual) | _fusion_stages(deltas, fused)
     for index, layer in enumerate(layers):
-        _add_summary(arrays, f"encoder.{index}", layer)
+        arrays[f"encoder.{index}"] = layer
     proposals = network.detr.detr.propose(detections.memory, visual)
     arrays |= _query_stages(proposals, features, detections) | _selected_stages(network, detections, visual, query)
-    arrays |= {"text.hidden": text.tokens.numpy(), "valid_ratios": visual.ratios.numpy()}
+    arrays |= {"text.hidden": text.tokens, "valid_ratios": visual.ratios}
     return arrays
 
 
-def _image_stages(network: Uninext, image: Tensor, visual: Visual) -> Arrays:
+def _image_stages(network: Uninext, image: Tensor, visual: Visual) -> Found:
     """Return the backbone maps, projections, masks and positions of one frame."""
     inner = network.detr.detr
-    arrays: Arrays = {}
+    arrays: Found = {}
     maps = inner.backbone[0](pad_frames(image, network.config.backbone.multiple))
     for name, level in zip(("res3", "res4", "res5"), maps, strict=True):
-        _add_summary(arrays, f"backbone.{name}", level)
+        arrays[f"backbone.{name}"] = level
     areas = [height * width for height, width in visual.shapes]
     for kind, tokens in (("input_proj.", visual.tokens), ("pos.level", visual.positions)):
         for index, part in enumerate(tokens.split_with_sizes(areas, dim=1)):
-            _add_summary(arrays, f"{kind}{index}", torch.unflatten(part.transpose(1, 2), 2, visual.shapes[index]))
+            arrays[f"{kind}{index}"] = torch.unflatten(part.transpose(1, 2), 2, visual.shapes[index])
     for index, (part, shape) in enumerate(
         zip(visual.padding.split_with_sizes(areas, dim=1), visual.shapes, strict=True)
     ):
-        arrays[f"mask.level{index}"] = torch.unflatten(part, 1, shape).numpy()
+        arrays[f"mask.level{index}"] = torch.unflatten(part, 1, shape)
     return arrays
 
 
-def _fusion_stages(deltas: tuple[Tensor, Tensor], fused: Fused) -> Arrays:
+def _fusion_stages(deltas: tuple[Tensor, Tensor], fused: Fused) -> Found:
     """Return what the early fusion adds to image and text tokens, and what they are then."""
-    arrays: Arrays = {
-        "fusion.delta_text": deltas[1].numpy(),
-        "fusion.text": fused.text.tokens.numpy(),
-        "text.pooled": fused.text.mean().numpy(),
+    arrays: Found = {
+        "fusion.delta_text": deltas[1],
+        "fusion.text": fused.text.tokens,
+        "text.pooled": fused.text.mean(),
     }
-    _add_summary(arrays, "fusion.delta_visual", deltas[0])
-    _add_summary(arrays, "fusion.visual", fused.visual)
+    arrays["fusion.delta_visual"] = deltas[0]
+    arrays["fusion.visual"] = fused.visual
     return arrays
 
 
-def _query_stages(proposals: Proposals, features: Tensor, detections: Detections) -> Arrays:
+def _query_stages(proposals: Proposals, features: Tensor, detections: Detections) -> Found:
     """Return the proposals, the features that they are made of, and the decoder's layers."""
     decoded = detections.decoded
-    arrays: Arrays = {
-        "proposals.score": proposals.scores[0].numpy(),
-        "proposals.tokens": proposals.tokens[0].numpy(),
-        "proposals.reference": proposals.boxes.sigmoid().numpy(),
+    arrays: Found = {
+        "proposals.score": proposals.scores[0],
+        "proposals.tokens": proposals.tokens[0],
+        "proposals.reference": proposals.boxes.sigmoid(),
     }
-    _add_summary(arrays, "proposals.memory", features)
-    _add_summary(arrays, "proposals.unact", proposals.boxes.masked_fill(proposals.boxes.isinf(), 0.0))
+    arrays["proposals.memory"] = features
+    arrays["proposals.unact"] = proposals.boxes.masked_fill(proposals.boxes.isinf(), 0.0)
     for index, (state, box) in enumerate(zip(decoded.states, decoded.boxes, strict=True)):
-        _add_summary(arrays, f"decoder.{index}.state", state)
-        _add_summary(arrays, f"decoder.{index}.reference", box)
-        arrays[f"decoder.{index}.reference"] = box.numpy()
+        arrays[f"decoder.{index}.state"] = state
+        arrays[f"decoder.{index}.reference"] = box
     return arrays
 
 
-def _selected_stages(network: Uninext, detections: Detections, visual: Visual, query: int) -> Arrays:
+def _selected_stages(network: Uninext, detections: Detections, visual: Visual, query: int) -> Found:
     """Return what the mask branch makes of the selected query, and of all queries."""
     chosen = torch.tensor([[query]])
     features = network.detr.mask_head(detections.memory.maps())
     filters = network.detr.controller(detections.decoded.states[-1])
     centre = pick(detections.decoded.entering[-1], chosen)[..., :2]
     every = torch.arange(filters.shape[1])[None]
-    arrays: Arrays = {
-        "mask_features": features.numpy(),
-        "selected.controller": filters[0, query].numpy(),
-        "selected.reference_xy": centre[0, 0].numpy(),
-        "selected.mask_logits_stride8": paint(features, pick(filters, chosen), centre, visual.sizes)[0, 0].numpy(),
+    arrays: Found = {
+        "mask_features": features,
+        "selected.controller": filters[0, query],
+        "selected.reference_xy": centre[0, 0],
+        "selected.mask_logits_stride8": paint(features, pick(filters, chosen), centre, visual.sizes)[0, 0],
     }
-    _add_summary(arrays, "controller", filters)
-    _add_summary(arrays, "mask_logits_all", network.paint(detections, every, visual.sizes)[:, :, None])
+    arrays["controller"] = filters
+    arrays["mask_logits_all"] = network.paint(detections, every, visual.sizes)[:, :, None]
     return arrays
-
-
-def _add_summary(arrays: Arrays, name: str, values: Tensor) -> None:
-    arrays.update({f"{name}.{key}": value for key, value in summarise(values.numpy()).items()})
