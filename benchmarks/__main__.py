@@ -1,4 +1,4 @@
-"""`python -m benchmarks [NAME ...]`: runs all modules of this folder that have `run()`, and prints a table."""
+"""`python -m benchmarks [NAME ...]`: runs some or all of `benchmarks.cases`, and prints a table."""
 
 from __future__ import annotations
 
@@ -7,22 +7,24 @@ import sys
 import traceback
 from collections.abc import Sequence
 from importlib import import_module
-from pathlib import Path
 
-_FOLDER = Path(__file__).parent
-_HELPERS = frozenset({"__init__", "__main__", "rows"})
+from benchmarks.cases import CASES
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the named benchmarks, or all; 0 if every bound is kept."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"some of: {', '.join(list_benchmarks())}")
+    listed = "\n".join(f"  {name:16} {aim}" for name, aim in CASES.items())
+    form = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks", description=f"{__doc__}\n\n{listed}", formatter_class=form
+    )
+    parser.add_argument("names", nargs="*", metavar="NAME", help="none: all")
     options = parser.parse_args(arguments)
-    unknown = sorted(set(options.names) - set(list_benchmarks()))
+    unknown = sorted(set(options.names) - set(CASES))
     if unknown:
-        parser.error(f"no benchmark {', '.join(unknown)}; choose from {', '.join(list_benchmarks())}")
+        parser.error(f"no benchmark {', '.join(unknown)}; choose from {', '.join(CASES)}")
     print(f"{'measured':52} {'ours':>10} {'baseline':>10} {'unit':16} {'ratio':>8}  {'bound':8} result")
-    kept = [_run(name) for name in options.names or list_benchmarks()]
+    kept = [_run(name) for name in options.names or CASES]
     return 0 if all(kept) else 1
 
 
@@ -42,12 +44,6 @@ def _run(name: str) -> bool:
         traceback.print_exc()
         return False
     return kept
-
-
-def list_benchmarks() -> list[str]:
-    """Return the names of the modules that have `run()`."""
-    names = sorted(path.stem for path in _FOLDER.glob("*.py") if path.stem not in _HELPERS)
-    return [name for name in names if "\ndef run(" in (_FOLDER / f"{name}.py").read_text(encoding="utf-8")]
 
 
 if __name__ == "__main__":

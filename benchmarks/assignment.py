@@ -7,9 +7,8 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.masks import draw_object
-from benchmarks.rows import Row
-from benchmarks.timing import fastest, timed
+from benchmarks.harness import Row, fastest, timed
+from benchmarks.scenes import draw_object
 from fusion.groups import Group
 from fusion.member_masks import MemberMasks
 from fusion.methods.assign import Assign

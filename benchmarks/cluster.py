@@ -20,7 +20,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks.rows import Row
+from benchmarks.harness import ROOT, Row, growth
 from benchmarks.scaling import make_plan
 from rvos_fusion.executors.base import Pass
 from rvos_fusion.executors.dask import Dask
@@ -33,7 +33,6 @@ from rvos_fusion.planning.tasks import Outcome
 N_TASKS = 10_000
 N_WORKERS = 4
 _SHARES = (0.1, 0.25, 0.5, 1.0)
-_ROOT = Path(__file__).parents[1]
 # What docs/cluster.md advises for a scheduler that is to stay small.
 _SMALL = {
     "DASK_DISTRIBUTED__ADMIN__LOW_LEVEL_LOG_LENGTH": "10",
@@ -48,7 +47,7 @@ def run() -> Iterator[Row]:
     found = measure(N_TASKS)
     for who in found[0].megabytes:
         first, last = found[0].megabytes[who], found[-1].megabytes[who]
-        yield Row(f"{N_TASKS} tasks on a cluster: {who}", last, first, last / first, "<= 1.1", "MB: all, a tenth")
+        yield growth(f"{N_TASKS} tasks on a cluster: {who}", last, first, 1.1, "MB: all, a tenth")
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +138,7 @@ def _start_cluster(folder: Path) -> Iterator[tuple[dict[str, int], str]]:
 
 def _start(folder: Path, module: str, *words: str) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", f"distributed.cli.{module}", "--no-dashboard", *words]
-    environment = {**os.environ, **_SMALL, "PYTHONPATH": str(_ROOT), "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, **_SMALL, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     with (folder / "log.txt").open("ab") as log:
         return subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
 

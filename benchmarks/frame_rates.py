@@ -14,10 +14,8 @@ from collections.abc import Callable, Iterator, Mapping
 
 import torch
 
-from benchmarks.machine import processor_name
-from benchmarks.roofline import one_core
+from benchmarks.harness import Row, figure, one_core, print_markdown, processor_name
 from benchmarks.roofline_networks import CLIP_FRAMES, CLIP_SIZE, clip_pass
-from benchmarks.rows import Row
 from runners.networks.referformer.network import ReferFormer, ReferFormerConfig
 from runners.networks.soc.network import SOC
 from runners.networks.soc.types import SOCConfig
@@ -35,7 +33,7 @@ def run() -> Iterator[Row]:
     where = _name_device(device)
     for name, build in _NETWORKS.items():
         label = f"{name}, {CLIP_FRAMES} x {CLIP_SIZE[0]} x {CLIP_SIZE[1]}, {where}"
-        yield Row(label, measure(build, device=device, n_frames=CLIP_FRAMES), 0.0, 1.0, ">= 0", "frames/s")
+        yield figure(label, measure(build, device=device, n_frames=CLIP_FRAMES), "frames/s")
 
 
 def measure(build: Callable[[], SOC | ReferFormer], *, device: torch.device, n_frames: int, goes: int = _GOES) -> float:
@@ -72,9 +70,8 @@ def main(n_frames: int) -> None:
     """Print the table."""
     device = _find_device()
     print(f"{_name_device(device)}, clips of {n_frames} frames of {CLIP_SIZE[0]} x {CLIP_SIZE[1]}\n")
-    print("| network | frames a second |\n|---|---|")
-    for name, build in _NETWORKS.items():
-        print(f"| {name} | {measure(build, device=device, n_frames=n_frames):.3g} |", flush=True)
+    rates = ((name, measure(build, device=device, n_frames=n_frames)) for name, build in _NETWORKS.items())
+    print_markdown(("network", "frames a second"), ((name, f"{rate:.3g}") for name, rate in rates))
 
 
 if __name__ == "__main__":

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from benchmarks.dense_fusion import fuse_pair, write_dump
-from benchmarks.masks import HEIGHT, WIDTH, draw_object
-from benchmarks.rows import Row, difference_row
+from benchmarks.harness import Masks, Row, compare_masks, fastest, gain, growth, limit, run_apart, timed
+from benchmarks.scenes import HEIGHT, WIDTH, draw_object
 from fusion.groups import Group
 from fusion.methods.votes import Votes
 from fusion.rules import fuse_video
@@ -49,11 +47,12 @@ _MEMORY_LIMIT = 400.0
 _VIDEOS = (2, 24)
 _MEASURED_RUN = """
 import sys
-from pathlib import Path
+from contextlib import redirect_stdout
+from benchmarks.harness import peak_gib
 from rvos_fusion.commands.cli import main
-status = main(sys.argv[1:])
-peak = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
-print(peak.split()[1])
+with redirect_stdout(sys.stderr):
+    status = main(sys.argv[1:])
+print(peak_gib())
 sys.exit(status)
 """
 
@@ -87,15 +86,19 @@ def _fill_store(folder: Path) -> Store:
 
 def _compare_votes(folder: Path, store: Store) -> Iterator[Row]:
     """Vote 3 of 6 and write PNG files for both expressions, reading included on both sides; compare the masks."""
-    ours = _time(lambda: _vote_and_write(store, folder / "ours"), repeats=3) / (len(_PAIR) * _FRAMES)
+    ours = fastest(lambda: _vote_and_write(store, folder / "ours"), 3)[1] / (len(_PAIR) * _FRAMES)
     dumps = [folder / f"{name}.pkl" for name in _MODELS]
     for member, path in enumerate(dumps):
         logits = {e: draw_object(_DENSE_FRAMES, seed=1, member=2 * member + i) for i, e in enumerate(_PAIR)}
         write_dump(path, logits)
-    baseline = _time(lambda: fuse_pair(dumps, _PAIR, 3, folder / "dense")) / (len(_PAIR) * _DENSE_FRAMES)
-    name = "votes and PNG files, CPU per expression-frame"
-    yield Row(name, 1e3 * ours, 1e3 * baseline, baseline / ours, ">= 20", "ms")
-    yield _compare_masks(folder)
+    baseline = timed(lambda: fuse_pair(dumps, _PAIR, 3, folder / "dense"))[1] / (len(_PAIR) * _DENSE_FRAMES)
+    yield gain("votes and PNG files, CPU per expression-frame", 1e3 * ours, 1e3 * baseline, 20, "ms")
+    written = [
+        [decode_mask(folder / side / f"{expression}/{index:05d}.png") for side in ("ours", "dense")]
+        for expression in _PAIR
+        for index in range(_DENSE_FRAMES)
+    ]
+    yield compare_masks("votes on runs and dense votes", ((one, other) for one, other in written), limit=0)
 
 
 def _vote_and_write(store: Store, folder: Path) -> None:
@@ -110,18 +113,9 @@ def _vote_and_write(store: Store, folder: Path) -> None:
             (folder / fused.expression / f"{frame}.png").write_bytes(content)
 
 
-def _compare_masks(folder: Path) -> Row:
-    """Count the pixels in which the masks of both sides differ."""
-    from PIL import Image
-
-    differing, pixels = 0, 0
-    for expression in _PAIR:
-        for index in range(_DENSE_FRAMES):
-            name = f"{expression}/{index:05d}.png"
-            pictures = [np.asarray(Image.open(folder / side / name, formats=["PNG"])) for side in ("ours", "dense")]
-            differing += int((pictures[0] != pictures[1]).sum())
-            pixels += pictures[0].size
-    return difference_row("votes on runs and dense votes", differing, pixels, limit=0)
+def decode_mask(path: Path) -> Masks:
+    """Return the marked pixels of a picture."""
+    return np.asarray(Image.open(path, formats=["PNG"])) > 0
 
 
 def _compare_sweep(folder: Path, store: Store) -> Row:
@@ -142,9 +136,8 @@ def _compare_sweep(folder: Path, store: Store) -> Row:
     def sweep(chosen: Sequence[Setting]) -> None:
         sweep_video(task, node, [Group(_PAIR)], chosen)
 
-    one = _time(lambda: sweep(settings[9:10]), repeats=3)
-    twenty = _time(lambda: sweep(settings), repeats=3)
-    return Row("sweep of 20 thresholds against one", 1e3 * twenty, 1e3 * one, twenty / one, "<= 2", "ms")
+    one, twenty = (1e3 * fastest(partial(sweep, chosen), 3)[1] for chosen in (settings[9:10], settings))
+    return growth("sweep of 20 thresholds against one", twenty, one, 2, "ms")
 
 
 def _measure_sizes(folder: Path) -> Iterable[Row]:
@@ -156,16 +149,14 @@ def _measure_sizes(folder: Path) -> Iterable[Row]:
     hard = store.write("hard", "video", [_sequence("0", 0)], "").stat().st_size / _FRAMES
     both = store.write("both", "video", [replace(_sequence("0", 0), soft=soft)], "").stat().st_size / _FRAMES
     for name, size, bound in (("hard mask", hard, 500), ("soft map", both - hard, 100)):
-        yield Row(f"stored {name}, bytes per expression-frame", size, _RELEASE_BYTES, _RELEASE_BYTES / size,
-                  f">= {bound}", "bytes")  # fmt: skip
+        yield gain(f"stored {name}, bytes per expression-frame", size, _RELEASE_BYTES, bound, "bytes")
 
 
 def _measure_memory(folder: Path) -> Iterable[Row]:
     """Yield the largest memory of `rvos run` on few and on many videos."""
     peaks = [_run_fusion(folder / f"memory{n_videos}", n_videos) for n_videos in _VIDEOS]
     for n_videos, peak in zip(_VIDEOS, peaks, strict=True):
-        name = f"largest memory of a fusion run, {n_videos} videos"
-        yield Row(name, peak, _MEMORY_LIMIT, peak, f"<= {_MEMORY_LIMIT:.0f}", "MB")
+        yield limit(f"largest memory of a fusion run, {n_videos} videos", peak, _MEMORY_LIMIT, "MB")
 
 
 def _run_fusion(folder: Path, n_videos: int) -> float:
@@ -177,9 +168,7 @@ def _run_fusion(folder: Path, n_videos: int) -> float:
         "dataset: {format: ref-youtube-vos, root: data, split: valid}\nworkspace: runs\ngroups: {by: neighbours}\n"
         f"models:\n{models}stages:\n  stage1:\n    smr: {{fuse: [{', '.join(_MODELS)}], threshold: 3}}\n"
     )
-    command = [sys.executable, "-c", _MEASURED_RUN, "run", str(recipe), "--quiet"]
-    finished = subprocess.run(command, cwd=Path(__file__).parents[1], capture_output=True, text=True, check=True)
-    return int(finished.stdout.split()[-1]) / 1024
+    return 1024 * run_apart(_MEASURED_RUN, "run", str(recipe), "--quiet")[-1]
 
 
 def _write_members(folder: Path, n_videos: int) -> None:
@@ -194,13 +183,3 @@ def _write_members(folder: Path, n_videos: int) -> None:
         content = {s.expression: [{"size": list(s.size), "counts": r.decode()} for r in s.runs] for s in own}
         for name in names:
             write_atomically(folder / model / f"{name}.json", json.dumps(content).encode())
-
-
-def _time(function: Callable[[], object], *, repeats: int = 1) -> float:
-    """Return the least CPU seconds of some calls."""
-    seconds = []
-    for _ in range(repeats):
-        start = time.process_time()
-        function()
-        seconds.append(time.process_time() - start)
-    return min(seconds)

@@ -11,10 +11,7 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
-import torch
-
-from benchmarks.rows import Row, difference_row
-from benchmarks.timing import fastest, timed
+from benchmarks.harness import CPU, ROOT, Row, compare_masks, fastest, gain, timed
 from propagate.engines.aot.settings import AotSettings
 from propagate.engines.table import build_engine
 from propagate.masklet_tracking import MaskletTracker
@@ -28,11 +25,10 @@ from rvos.videos import Expression, Video
 from rvos_fusion.synthetic.synthesis import make_video
 from rvos_fusion.synthetic.writers.files import frame_names, write_frames
 
-_CHECKPOINTS = Path(__file__).parent.parent / "demo" / "checkpoints"
+_CHECKPOINTS = ROOT / "demo" / "checkpoints"
 _SEED, _INDEX = 84001, 3
 _GOES = 2
 _BOUND = 2.0
-_CPU = torch.device("cpu")
 
 
 class Side:
@@ -40,8 +36,8 @@ class Side:
 
     def __init__(self) -> None:
         detector = DetectorSettings("uninext", _CHECKPOINTS / "uninext.safetensors")
-        self.detector = build_detector(detector, device=_CPU)
-        self.engine = build_engine(AotSettings("small-aot", _CHECKPOINTS / "aot.safetensors"), device=_CPU)
+        self.detector = build_detector(detector, device=CPU)
+        self.engine = build_engine(AotSettings("small-aot", _CHECKPOINTS / "aot.safetensors"), device=CPU)
         self.rules = MaskletSettings(detect_frames=5)
         self.tracker = MaskletTracker(self.engine, self.rules, takes_boxes=False, detector="uninext")
 
@@ -62,15 +58,14 @@ def run() -> Iterator[Row]:
         together, ours = fastest(partial(side.track, video, video.expressions), _GOES)
         alone = [timed(partial(side.track, video, [expression])) for expression in video.expressions]
     plain = sum(seconds for _, seconds in alone)
-    yield Row("masklets, 4 expressions that share 2 nouns", ours, plain, plain / ours, f">= {_BOUND:g}", "s")
+    yield gain("masklets, 4 expressions that share 2 nouns", ours, plain, _BOUND, "s")
     pairs = [
         (decode(one.runs, one.size), decode(other.runs, other.size))
         for noun in NounFinder().find_all(video)
         for tracks, _ in alone[:2]
         for one, other in zip(_of(tracks, noun), _of(together, noun), strict=False)
     ]
-    differing = sum(int((one != other).sum()) for one, other in pairs)
-    yield difference_row(f"{len(pairs)} masklets together and alone", differing, sum(one.size for one, _ in pairs))
+    yield compare_masks(f"{len(pairs)} masklets together and alone", pairs)
 
 
 def _of(tracks: Sequence[Tracklet], noun: str) -> list[Tracklet]:

@@ -17,11 +17,8 @@ from typing import TypeVar
 
 import torch
 
-from benchmarks.machine import processor_name
-from benchmarks.roofline import one_core
+from benchmarks.harness import Row, gain, one_core, paired, print_markdown, processor_name, timed
 from benchmarks.roofline_networks import NETWORKS, Pass
-from benchmarks.rows import Row
-from benchmarks.timing import paired, timed
 
 Result = TypeVar("Result")
 _GOES = 2
@@ -55,7 +52,7 @@ def run() -> Iterator[Row]:
     with one_core():
         for name in NETWORKS:
             seconds = measure(name, compiles=False)
-            yield Row(f"{name}, bfloat16", seconds.half, seconds.full, seconds.full / seconds.half, ">= 0", "s")
+            yield gain(f"{name}, bfloat16", seconds.half, seconds.full, 0, "s")
 
 
 def measure(name: str, *, compiles: bool) -> Seconds:
@@ -89,12 +86,18 @@ def _in_bfloat16(call: Callable[[], Result]) -> Result:
 def main(names: Sequence[str]) -> None:
     """Print the table of some networks, compiled ones included."""
     print(f"{processor_name()}, one core, seconds of a pass\n")
-    print("| network | float32 | bfloat16 | compiled | its first pass, elapsed |\n|---|---|---|---|---|", flush=True)
     with one_core():
-        for name in names or NETWORKS:
-            seconds = measure(name, compiles=True)
-            compiled = [f"{value:.3g}" if value is not None else "" for value in (seconds.compiled, seconds.first)]
-            print(f"| {name} | {seconds.full:.3g} | {seconds.half:.3g} | {compiled[0]} | {compiled[1]} |", flush=True)
+        rows = ((name, measure(name, compiles=True)) for name in names or NETWORKS)
+        print_markdown(
+            ("network", "float32", "bfloat16", "compiled", "its first pass, elapsed"),
+            (
+                (
+                    name,
+                    *("" if one is None else f"{one:.3g}" for one in (each.full, each.half, each.compiled, each.first)),
+                )
+                for name, each in rows
+            ),
+        )
 
 
 if __name__ == "__main__":

@@ -19,12 +19,11 @@ import numpy as np
 import torch
 from deaot_toolkit import VosNetwork
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor
 
+from benchmarks.harness import CPU, Row, compare_masks, fastest, gain, limit, timed
 from benchmarks.plain_propagation import propagate_plain
-from benchmarks.rows import Row, difference_row
-from benchmarks.timing import fastest, timed
+from benchmarks.scenes import draw_masks, start_sequences, write_video
 from propagate.engines.aot.engine import AotEngine
 from propagate.engines.aot.frames import prepare_frame
 from propagate.engines.aot.settings import AotSettings
@@ -40,14 +39,6 @@ _SMALL_CACHE = 64
 _MEGABYTE = 1 << 20
 _ID_GAIN = 8.0
 _READOUT_GAIN = 8.0
-_CPU = torch.device("cpu")
-# centre and radius as shares of the frame, and colour
-_DISCS = (
-    (0.29, 0.23, 0.19, (220, 60, 40)),
-    (0.71, 0.33, 0.17, (40, 70, 210)),
-    (0.37, 0.61, 0.21, (230, 210, 60)),
-    (0.71, 0.78, 0.19, (240, 240, 240)),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +48,11 @@ class Case:
     network: str
     size: tuple[int, int]
     bound: float
+
+    @property
+    def title(self) -> str:
+        """Network and size."""
+        return f"{self.network} {self.size[0]}x{self.size[1]}"
 
 
 CASES = (
@@ -82,30 +78,21 @@ def run() -> Iterator[Row]:
 
 def measure(case: Case, folder: Path) -> Iterator[Row]:
     """Yield the processor seconds per expression of both sides, and how far their masks differ."""
-    video = write_video(folder / case.network, case.size)
+    video = write_video(folder / case.network, case.size, _N_FRAMES)
     engine, images = prepare(case, video)
-    truth = [draw_masks(case.size, frame) for frame in range(_N_FRAMES)]
-    propagate = partial(_propagate_anew, engine.shared, video, [Source(start_sequences(video, truth))])
+    starts = start_sequences(video, case.size, _KEYS)
+    propagate = partial(_propagate_anew, engine.shared, video, [Source(starts)])
     plain, goes = [], []
     # Both sides take turns: what slows the machine down for a while slows both.
     for expression, key in enumerate(_KEYS[:_N_PLAIN]):
-        plain.append(timed(partial(propagate_plain, engine.network, images, key, truth[key][expression])))
+        mask = draw_masks(case.size, key)[expression]
+        plain.append(timed(partial(propagate_plain, engine.network, images, key, mask)))
         goes.append(timed(propagate))
     (ours,), _ = goes[0]
-    our_seconds = min(seconds for _, seconds in goes) / len(_DISCS)
-    plain_seconds = min(seconds for _, seconds in plain)
-    height, width = case.size
-    name = f"{case.network} {height}x{width}, {len(_DISCS)} expressions"
-    yield Row(
-        f"{name}, time of one",
-        our_seconds,
-        plain_seconds,
-        plain_seconds / our_seconds,
-        f">= {case.bound}",
-        "s/expression",
-    )
-    pairs = [(expected, found.masks()) for (expected, _), found in zip(plain, ours, strict=False)]
-    yield _compare(name, pairs)
+    our_seconds = min(seconds for _, seconds in goes) / len(_KEYS)
+    name = f"{case.title}, {len(_KEYS)} expressions"
+    yield gain(f"{name}, time of one", our_seconds, min(seconds for _, seconds in plain), case.bound, "s/expression")
+    yield compare_masks(name, [(expected, found.masks()) for (expected, _), found in zip(plain, ours, strict=False)])
 
 
 def measure_sources(case: Case, folder: Path) -> Iterator[Row]:
@@ -114,26 +101,16 @@ def measure_sources(case: Case, folder: Path) -> Iterator[Row]:
     One after the other, features are shared by directions only: with many videos in between, those of the source
     before are gone.
     """
-    video = write_video(folder / "sources", case.size)
+    video = write_video(folder / "sources", case.size, _N_FRAMES)
     engine, _ = prepare(case, video)
-    truth = [draw_masks(case.size, frame) for frame in range(_N_FRAMES)]
-    sources = [Source([sequence]) for sequence in start_sequences(video, truth)]
+    sources = [Source([sequence]) for sequence in start_sequences(video, case.size, _KEYS)]
     together, joint = fastest(partial(_propagate_anew, engine.shared, video, sources), _GOES)
-    joint_seconds = joint / len(sources)
     apart = [timed(partial(_propagate_anew, engine.shared, video, [source])) for source in sources[:_N_PLAIN]]
-    plain_seconds = min(seconds for _, seconds in apart)
-    height, width = case.size
-    name = f"{case.network} {height}x{width}, {len(sources)} mask sources"
-    yield Row(
-        f"{name}, time of one",
-        joint_seconds,
-        plain_seconds,
-        plain_seconds / joint_seconds,
-        f">= {case.bound}",
-        "s/source",
-    )
+    alone_seconds = min(seconds for _, seconds in apart)
+    name = f"{case.title}, {len(sources)} mask sources"
+    yield gain(f"{name}, time of one", joint / len(sources), alone_seconds, case.bound, "s/source")
     alone = [found.masks() for ((found,),), _ in apart]
-    yield _compare(name, [(one, other[0].masks()) for one, other in zip(alone, together, strict=False)])
+    yield compare_masks(name, [(one, other[0].masks()) for one, other in zip(alone, together, strict=False)])
 
 
 def _propagate_anew(engine: AotEngine, video: Video, sources: list[Source]) -> Sequence[Sequence[MaskSequence]]:
@@ -142,22 +119,15 @@ def _propagate_anew(engine: AotEngine, video: Video, sources: list[Source]) -> S
     return Propagator(engine).propagate(video, sources)
 
 
-def _compare(name: str, pairs: list[tuple[NDArray[np.bool_], NDArray[np.bool_]]]) -> Row:
-    differing = sum(int((one != other).sum()) for one, other in pairs)
-    return difference_row(name, differing, sum(one.size for one, _ in pairs))
-
-
 def measure_memory(case: Case, folder: Path) -> Row:
     """Return the megabytes of shared features after a propagation, against the bound that was set."""
-    video = write_video(folder / "memory", case.size)
+    video = write_video(folder / "memory", case.size, _N_FRAMES)
     network = deaot_toolkit.build(case.network)
     settings = AotSettings(case.network, Path("untrained"), cache_megabytes=_SMALL_CACHE)
-    engine = AotEngine(network, settings, device=_CPU)
-    truth = [draw_masks(case.size, frame) for frame in range(_N_FRAMES)]
-    Propagator(engine).propagate(video, [Source(start_sequences(video, truth)[:1])])
+    engine = AotEngine(network, settings, device=CPU)
+    Propagator(engine).propagate(video, [Source(start_sequences(video, case.size, _KEYS[:1]))])
     held = engine.features.n_bytes / _MEGABYTE
-    name = f"{case.network}, features kept of {_N_FRAMES} frames"
-    return Row(name, held, float(_SMALL_CACHE), held / _SMALL_CACHE, "<= 1", "MiB")
+    return limit(f"{case.network}, features kept of {_N_FRAMES} frames", held, float(_SMALL_CACHE), "MiB")
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,10 +142,10 @@ def prepare(case: Case, video: Video) -> tuple[Prepared, list[Tensor]]:
     """Return the network of a case, and its input of every frame."""
     torch.manual_seed(0)
     network = deaot_toolkit.build(case.network)
-    engine = AotEngine(network, AotSettings(case.network, Path("untrained")), device=_CPU)
+    engine = AotEngine(network, AotSettings(case.network, Path("untrained")), device=CPU)
     size = engine.input_size(case.size, 1.0)
     images = [
-        prepare_frame(video.read_frame(frame), size, mirrored=False, device=_CPU) for frame in range(video.n_frames)
+        prepare_frame(video.read_frame(frame), size, mirrored=False, device=CPU) for frame in range(video.n_frames)
     ]
     bank = network.patch_wise_id_bank
     with torch.no_grad():
@@ -206,44 +176,3 @@ def fit_readout(network: VosNetwork, images: list[Tensor], masks: list[NDArray[n
     for parameter, fitted in ((state["weight"][:, :, 0, 0], solution[:-1]), (state["bias"], solution[-1])):
         parameter[0] = 0
         parameter[1] = _READOUT_GAIN * fitted
-
-
-def draw_masks(size: tuple[int, int], frame: int) -> NDArray[np.bool_]:
-    """Return the discs (4, H, W) of a frame."""
-    rows, columns = np.mgrid[: size[0], : size[1]] / size[0]
-    shift = 0.02 * frame
-    return np.stack(
-        [
-            (rows - top) ** 2 + (columns - left * size[1] / size[0] - shift) ** 2 < radius**2
-            for top, left, radius, _ in _DISCS
-        ]
-    )
-
-
-def write_video(folder: Path, size: tuple[int, int], n_frames: int = _N_FRAMES) -> Video:
-    """Write the frames as PNG files and return the video."""
-    folder.mkdir(parents=True)
-    names = tuple(f"{frame:05d}" for frame in range(n_frames))
-    rows, columns = np.mgrid[: size[0], : size[1]] / size[0]
-    ground = np.stack([60 + 40 * np.sin(6 * columns), 110 + 40 * np.cos(8 * rows), 70 + 0 * rows], axis=2)
-    for frame, name in enumerate(names):
-        pixels = ground.astype(np.uint8)
-        for mask, (*_, colour) in zip(draw_masks(size, frame), _DISCS, strict=True):
-            pixels[mask] = colour
-        Image.fromarray(pixels).save(folder / f"{name}.png")
-    return Video(folder.name, names, (), tuple(folder / f"{name}.png" for name in names))
-
-
-def start_sequences(video: Video, truth: list[NDArray[np.bool_]]) -> list[MaskSequence]:
-    """Return one sequence per disc, with a mask on its key frame only."""
-    sequences = []
-    for expression, key in enumerate(_KEYS):
-        masks = np.zeros((_N_FRAMES, *truth[0].shape[1:]), dtype=bool)
-        masks[key] = truth[key][expression]
-        scores = np.eye(_N_FRAMES, dtype=np.float32)[key]
-        sequences.append(
-            MaskSequence.from_masks(
-                masks, video=video.id, expression=str(expression), frames=video.frames, scores=scores
-            )
-        )
-    return sequences

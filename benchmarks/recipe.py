@@ -16,9 +16,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from benchmarks.roofline import one_core
-from benchmarks.rows import Row, difference_row
-from benchmarks.timing import timed
+from benchmarks.harness import ROOT, Row, compare_masks, gain, growth, one_core, timed
 from rvos.formats import open_dataset
 from rvos.masks.mask_sequences import MaskSequence
 from rvos.masks.stored.store import Store
@@ -31,7 +29,7 @@ from rvos_fusion.recipe.graph import build_graph
 from rvos_fusion.recipe.reader import read_recipe
 from rvos_fusion.running.compute import RunMeans, compute
 
-_RECIPE = Path(__file__).parents[1] / "pipeline.yaml"
+_RECIPE = ROOT / "pipeline.yaml"
 _VIDEOS = 2
 # The first go pays for everything that a process does once.
 _GOES = 2
@@ -53,9 +51,8 @@ def run() -> Iterator[Row]:
         best = min(goes, key=lambda go: go.together)
         together, apart = best.together, min(go.apart for go in goes)
         # Networks this small share next to nothing: a run must not cost more, and two measurements differ by so much.
-        yield Row(f"demo, both stages, {_VIDEOS} videos", together, apart, apart / together, ">= 0.95", "s")
-        share = best.beside / together
-        yield Row("  reading, decoding, encoding, storing", best.beside, together, share, "<= 0.1", "s")
+        yield gain(f"demo, both stages, {_VIDEOS} videos", together, apart, 0.95, "s")
+        yield growth("  reading, decoding, encoding, storing", best.beside, together, 0.1, "s")
         yield _compare(goes[0].whole_plan, goes[0].apart_plan)
 
 
@@ -148,11 +145,8 @@ def _plan(workspace: Path) -> tuple[Plan, Callable[[], Plan]]:
 
 def _compare(one: Plan, other: Plan) -> Row:
     """Return how many pixels of the last node differ."""
-    node, differing, pixels = one.nodes[-1].name, 0, 0
+    node, pairs = one.nodes[-1].name, []
     for video in one.videos:
         found, expected = (Results(plan).of_video(video.id).read(node) for plan in (one, other))
-        for mine, theirs in zip(found, expected, strict=True):
-            masks = mine.masks()
-            differing += int((masks != theirs.masks()).sum())
-            pixels += masks.size
-    return difference_row("demo, both stages", differing, pixels, limit=0.0)
+        pairs += [(mine.masks(), theirs.masks()) for mine, theirs in zip(found, expected, strict=True)]
+    return compare_masks("demo, both stages", pairs, limit=0.0)

@@ -12,7 +12,6 @@ import math
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -20,9 +19,8 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
-from benchmarks.machine import copy_bandwidth, matrix_rate, processor_name
+from benchmarks.harness import Row, copy_bandwidth, figure, matrix_rate, one_core, print_markdown, processor_name
 from benchmarks.roofline_networks import NETWORKS, Pass
-from benchmarks.rows import Row
 
 GOES = 3
 _GIGA = 1e9
@@ -53,7 +51,7 @@ def run() -> Iterator[Row]:
     """Yield the rate of every network and its parts; the bound is on whole passes."""
     with one_core():
         limit = matrix_rate()
-        yield Row("a copy", copy_bandwidth() / _GIGA, 0.0, 1.0, ">= 0", "GB/s")
+        yield figure("a copy", copy_bandwidth() / _GIGA, "GB/s")
         for name in NETWORKS:
             for part in measure(name):
                 bound = f">= {_BOUND}" if part.name == _WHOLE else ">= 0"
@@ -111,17 +109,6 @@ def observe(one: Pass, read: Callable[[], float]) -> dict[str, float]:
     return {_WHOLE: whole, **grown, _REST: whole - sum(grown.values())}
 
 
-@contextmanager
-def one_core() -> Iterator[None]:
-    """Let torch use one thread."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
-
-
 def _count_attention(query: Any, key: Any, value: Any, *_: Any, out_shape: Any = None, **__: Any) -> int:
     return int(sdpa_flop_count(query, key, value))  # type: ignore[no-untyped-call]
 
@@ -141,11 +128,17 @@ def main(names: Sequence[str]) -> None:
     with one_core():
         limit = matrix_rate()
         print(f"{processor_name()}, one core: {limit / _GIGA:.1f} G/s, copies {copy_bandwidth() / _GIGA:.1f} GB/s\n")
-        print("| network | part | multiply-adds, G | seconds | G/s | share |\n|---|---|---|---|---|---|", flush=True)
-        for name in names or NETWORKS:
-            for part in measure(name):
-                figures = f"{part.multiply_adds / _GIGA:.1f} | {part.seconds:.3g} | {part.rate / _GIGA:.1f}"
-                print(f"| {name} | {part.name} | {figures} | {part.rate / limit:.0%} |", flush=True)
+        parts = ((name, part) for name in names or NETWORKS for part in measure(name))
+        print_markdown(
+            ("network", "part", "multiply-adds, G", "seconds", "G/s", "share"),
+            (
+                (
+                    *(name, part.name, f"{part.multiply_adds / _GIGA:.1f}", f"{part.seconds:.3g}"),
+                    *(f"{part.rate / _GIGA:.1f}", f"{part.rate / limit:.0%}"),
+                )
+                for name, part in parts
+            ),
+        )
 
 
 if __name__ == "__main__":

@@ -7,22 +7,16 @@ encoded once, and the part that no two objects can share. The weights are random
 
 from __future__ import annotations
 
-import resource
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import torch
-from PIL import Image
 from transformers import Sam2VideoInferenceSession
 
-from benchmarks.propagation import draw_masks
-from benchmarks.rows import Row
-from benchmarks.timing import timed
+from benchmarks.harness import CPU, Row, gain, growth, peak_gib, run_apart, timed
+from benchmarks.scenes import draw_masks, start_sequences, write_video
 from propagate.engines.sam2.engine import Sam2Engine
 from propagate.engines.sam2.input import prepare_frame, prepare_mask
 from propagate.engines.sam2.network import Sam2Network
@@ -30,8 +24,7 @@ from propagate.engines.sam2.settings import Sam2Settings
 from propagate.engines.sam2.sizes import IMAGE_SIDE, find_config
 from propagate.frames import Frame
 from propagate.propagator import Propagator, Source
-from rvos.masks.mask_sequences import MaskSequence
-from rvos.videos import Expression, Video
+from rvos.videos import Video
 
 NETWORKS = ("sam2.1-hiera-large", "sam2.1-hiera-tiny")
 _SIZE = (270, 480)
@@ -40,7 +33,7 @@ _EXPRESSIONS = 4
 _OF_BOUND = 1.15
 _LENGTHS = (300, 3000)
 _SMALL_NETWORK, _SMALL_SIDE, _SMALL_SIZE = "sam2.1-mini", 64, (48, 64)
-_MEGABYTE = 1 << 10  # the system counts in KiB
+_PERIOD = 20
 
 
 def run(side: int = IMAGE_SIDE, lengths: tuple[int, int] = _LENGTHS) -> Iterator[Row]:
@@ -50,11 +43,12 @@ def run(side: int = IMAGE_SIDE, lengths: tuple[int, int] = _LENGTHS) -> Iterator
         side: of the network input, pixels.
     """
     with tempfile.TemporaryDirectory() as folder:
-        video = write_video(Path(folder), _N_FRAMES, _SIZE)
+        video = write_video(Path(folder) / "discs", _SIZE, _N_FRAMES)
         for network in NETWORKS:
             yield from measure(network, video, side)
-    short, long = (measure_memory(length) for length in lengths)
-    yield Row(f"peak memory, {lengths[1]} frames against {lengths[0]}", long, short, long / short, "<= 1.1", "MiB")
+    code = "import sys; from benchmarks.sam2 import track_small; track_small(int(sys.argv[1]))"
+    short, long = (run_apart(code, str(length))[0] for length in lengths)
+    yield growth(f"peak memory, {lengths[1]} frames against {lengths[0]}", long, short, 1.1, "MiB")
 
 
 @torch.inference_mode()
@@ -62,18 +56,19 @@ def measure(name: str, video: Video, side: int) -> Iterator[Row]:
     """Yield ours against the bound, and ours against the library's sessions."""
     torch.manual_seed(0)
     network = Sam2Network(find_config(name, side)).eval()
-    engine = Sam2Engine(network, Sam2Settings(name, Path("untrained"), image_size=side), device=torch.device("cpu"))
+    engine = Sam2Engine(network, Sam2Settings(name, Path("untrained"), image_size=side), device=CPU)
     # Every part is timed once, since it takes minutes: what is allocated first must not count.
     network.encode(torch.zeros(1, 3, side, side))
     encoder, alone = time_parts(engine, video)
-    _, ours = timed(partial(Propagator(engine).propagate, video, [Source(start_sequences(video))]))
+    source = Source(start_sequences(video, _SIZE, [_KEY] * _EXPRESSIONS))
+    _, ours = timed(partial(Propagator(engine).propagate, video, [source]))
     library = sum(timed(partial(track_plainly, network, video, reverse=reverse))[1] for reverse in (False, True))
     bound, plain = _N_FRAMES * encoder + _EXPRESSIONS * alone, _EXPRESSIONS * library
     title = f"{name} {side}, {_EXPRESSIONS} expressions"
-    yield Row(f"{title}, against the bound", ours, bound, ours / bound, f"<= {_OF_BOUND}", "s")
+    yield growth(f"{title}, against the bound", ours, bound, _OF_BOUND, "s")
     # The library encodes the key frame once for each direction; without this the bound is what can be gained.
     possible = _EXPRESSIONS * (_N_FRAMES * encoder + alone) / bound
-    yield Row(f"{title}, against sessions", ours, plain, plain / ours, f">= {possible / _OF_BOUND:.3g}", "s")
+    yield gain(f"{title}, against sessions", ours, plain, possible / _OF_BOUND, "s")
 
 
 def time_parts(engine: Sam2Engine, video: Video) -> tuple[float, float]:
@@ -83,7 +78,7 @@ def time_parts(engine: Sam2Engine, video: Video) -> tuple[float, float]:
     _, encoder = timed(partial(engine.read, frame, engine.augmentations[0]))
     for index in range(1, _N_FRAMES):
         engine.read(Frame(video, index, _SIZE), engine.augmentations[0])
-    _, alone = timed(partial(Propagator(engine).propagate, video, [Source(start_sequences(video)[:1])]))
+    _, alone = timed(partial(Propagator(engine).propagate, video, [Source(start_sequences(video, _SIZE, [_KEY]))]))
     engine.features.clear()
     return encoder, alone
 
@@ -102,53 +97,13 @@ def track_plainly(network: Sam2Network, video: Video, *, reverse: bool) -> int:
     return sum(1 for _ in steps)
 
 
-def start_sequences(video: Video) -> list[MaskSequence]:
-    """Return one sequence an expression, with a mask on the key frame alone."""
-    scores = np.eye(video.n_frames, dtype=np.float32)[_KEY]
-    masks = np.zeros((video.n_frames, *_SIZE), bool)
-    sequences = []
-    for number, disc in enumerate(draw_masks(_SIZE, _KEY)[:_EXPRESSIONS]):
-        masks[_KEY] = disc
-        names = {"video": video.id, "expression": str(number), "frames": video.frames}
-        sequences.append(MaskSequence.from_masks(masks, scores=scores, key_frame=_KEY, **names))  # type: ignore[arg-type]
-    return sequences
-
-
-def write_video(folder: Path, n_frames: int, size: tuple[int, int]) -> Video:
-    """Write frames of moving discs and return the video."""
-    names = tuple(f"{frame:05d}" for frame in range(n_frames))
-    paths = tuple(folder / f"{name}.png" for name in names)
-    for frame, path in enumerate(paths):
-        picture = np.full((*size, 3), 90, np.uint8)
-        picture[draw_masks(size, frame % 20).any(axis=0)] = (220, 60, 40)
-        Image.fromarray(picture).save(path)
-    return Video("discs", names, (Expression("0", "the disc"),), paths)
-
-
-def measure_memory(n_frames: int) -> float:
-    """Return the peak memory in MiB of a process that tracks one object through a video."""
-    command = [sys.executable, "-m", "benchmarks.sam2", str(n_frames)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    return float(done.stdout)
-
-
 def track_small(n_frames: int) -> None:
-    """Track one object from the first frame to the last, with a small network on small frames."""
+    """Track one object from the first frame to the last, with a small network on small frames; print its MiB."""
     torch.manual_seed(0)
     network = Sam2Network(find_config(_SMALL_NETWORK, _SMALL_SIDE)).eval()
     settings = Sam2Settings(_SMALL_NETWORK, Path("untrained"), image_size=_SMALL_SIDE, cache_megabytes=16)
     with tempfile.TemporaryDirectory() as folder:
-        video = write_video(Path(folder), n_frames, _SMALL_SIZE)
-        masks = np.zeros((n_frames, *_SMALL_SIZE), bool)
-        masks[0] = draw_masks(_SMALL_SIZE, 0)[0]
-        scores = np.eye(1, n_frames, dtype=np.float32)[0]
-        start = MaskSequence.from_masks(
-            masks, video=video.id, expression="0", frames=video.frames, scores=scores, key_frame=0
-        )
-        del masks
-        Propagator(Sam2Engine(network, settings, device=torch.device("cpu"))).propagate(video, [Source([start])])
-
-
-if __name__ == "__main__":
-    track_small(int(sys.argv[1]))
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / _MEGABYTE)
+        video = write_video(Path(folder) / "discs", _SMALL_SIZE, n_frames, period=_PERIOD)
+        start = start_sequences(video, _SMALL_SIZE, [0])
+        Propagator(Sam2Engine(network, settings, device=CPU)).propagate(video, [Source(start)])
+    print(1024 * peak_gib())

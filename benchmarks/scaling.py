@@ -15,7 +15,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.rows import Row
+from benchmarks.harness import ROOT, Row
 from rvos.videos import Expression, Video
 from rvos_fusion.executors.simulation import Estimate, simulate
 from rvos_fusion.kinds.base import Task
@@ -29,7 +29,7 @@ N_VIDEOS = (202, 507)
 N_WORKERS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 _SECONDS = {"member": 0.2, "propagate": 1.0, "fuse": 0.01, "propose": 0.01, "track": 1.0, "ground": 0.2}
 _LOAD = 30.0
-_RECIPE = Path(__file__).parents[1] / "pipeline.yaml"
+_RECIPE = ROOT / "pipeline.yaml"
 
 
 def run() -> Iterator[Row]:

@@ -6,9 +6,6 @@ decides the bound that sharing allows, and the official procedure written plainl
 
 from __future__ import annotations
 
-import resource
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,9 +17,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from benchmarks.harness import Row, fastest, gain, growth, limit, peak_gib, run_apart, timed
 from benchmarks.plain_referring import plain_predict
-from benchmarks.rows import Row
-from benchmarks.timing import fastest, timed
 from runners.networks.parts.referring import Selection, VisualFeatures
 from runners.networks.referformer.network import ReferFormer, ReferFormerConfig
 from runners.networks.text.text_encoder import TextConfig
@@ -33,7 +29,7 @@ _WORDS = 12
 _REPEATS = 2
 _LIMIT = 1e-5
 _GATE = 1e-4
-_GIB = 1 << 20
+_MOST_GIB = 8.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,23 +64,16 @@ def run(size: tuple[int, int] = (360, 640), n_frames: int = 10) -> Iterator[Row]
     times = measured.times
     own = times.alone / times.per_expression
     share = times.visual / times.alone
-    yield Row(
-        "ReferFormer, four expressions against the official way",
-        times.per_expression,
-        times.plain,
-        times.plain / times.per_expression,
-        ">= 2",
-        "s/expression",
+    yield gain(
+        "ReferFormer, four expressions against the official way", times.per_expression, times.plain, 2, "s/expression"
     )
-    yield Row(
-        f"  against ours alone; {share:.0%} is visual", own, times.possible, own / times.possible, ">= 0.85", "times"
-    )
-    to_alone, to_plain = measured.to_alone, measured.to_plain
-    yield Row("  logits, shared and alone", to_alone, _LIMIT, to_alone / _LIMIT, "<= 1", "difference")
-    yield Row("  logits, ours and the official way", to_plain, _GATE, to_plain / _GATE, "<= 1", "of the largest")
-    yield Row(f"  peak memory of a window of {n_frames} frames", measured.peak, 8.0, measured.peak, "<= 8", "GiB")
-    one, long = windowed_peaks()
-    yield Row(f"  peak memory, {LONG} frames against one window of {WINDOW}", long, one, long / one, "<= 1.25", "GiB")
+    name = f"  against ours alone; {share:.0%} is visual"
+    yield Row(name, own, times.possible, own / times.possible, ">= 0.85", "times")
+    yield limit("  logits, shared and alone", measured.to_alone, _LIMIT, "difference")
+    yield limit("  logits, ours and the official way", measured.to_plain, _GATE, "of the largest")
+    yield limit(f"  peak memory of a window of {n_frames} frames", measured.peak, _MOST_GIB, "GiB")
+    one, long = run_apart("from benchmarks.sharing import print_windowed_peaks as p; p()")
+    yield growth(f"  peak memory, {LONG} frames against one window of {WINDOW}", long, one, 1.25, "GiB")
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,24 +117,6 @@ def distance(masks: Tensor, chosen: Selection) -> float:
 def segment(network: ReferFormer, visual: VisualFeatures, ids: Tensor) -> Selection:
     """Return the chosen masks of one expression."""
     return network.segment(visual, network.encode_text(ids, torch.ones_like(ids)))
-
-
-def peak_gib() -> float:
-    """Return the largest memory that this process has held, GiB."""
-    status = Path("/proc/self/status")
-    if status.exists():
-        # Unlike the figure below, this one does not start from the parent's.
-        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
-        return int(line.split()[1]) / _GIB
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / _GIB
-
-
-def windowed_peaks() -> tuple[float, float]:
-    """Return the peak memory of a process after one window and after a video of 300 frames, GiB."""
-    command = [sys.executable, "-c", "from benchmarks.sharing import print_windowed_peaks as p; p()"]
-    found = subprocess.run(command, check=True, capture_output=True, text=True)
-    one, long = found.stdout.split()
-    return float(one), float(long)
 
 
 def print_windowed_peaks() -> None:

@@ -12,9 +12,8 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from benchmarks.harness import Row, fastest, gain, limit, timed
 from benchmarks.plain_referring import plain_soc
-from benchmarks.rows import Row
-from benchmarks.timing import fastest, timed
 from runners.networks.soc.network import SOC
 from runners.networks.soc.types import ChosenQuery, SOCConfig, VisualFeatures
 
@@ -64,21 +63,20 @@ def run(size: tuple[int, int] = (360, 640), n_frames: int = 10) -> Iterator[Row]
     per_expression_alone = min(seconds for _, seconds in alone)
     share = visual_seconds / per_expression_alone
     possible = 1 / (1 - share + share / EXPRESSIONS)
-    gain = per_expression_alone / per_expression
+    own = per_expression_alone / per_expression
     official = min(seconds for _, seconds in plain)
-    ratio = official / per_expression
-    name = f"SOC, {EXPRESSIONS} expressions against the official way"
-    yield Row(name, per_expression, official, ratio, ">= 2.2", "s/expression")
-    yield Row(f"SOC, visual part {share:.0%} of a pass", per_expression, per_expression_alone, gain, ">= 1.5", "s/expr")
-    yield Row("SOC, gain against what that share allows", gain, possible, gain / possible, ">= 0.85", "times")
+    yield gain(
+        f"SOC, {EXPRESSIONS} expressions against the official way", per_expression, official, 2.2, "s/expression"
+    )
+    yield gain(f"SOC, visual part {share:.0%} of a pass", per_expression, per_expression_alone, 1.5, "s/expr")
+    yield Row("SOC, gain against what that share allows", own, possible, own / possible, ">= 0.85", "times")
     pairs = zip(shared[:_ALONE], alone, strict=True)
     difference = max(_difference(one.mask_logits, other.mask_logits) for (one, _), (other, _) in pairs)
-    yield Row("SOC, logits shared and alone", difference, _LIMIT, difference / _LIMIT, "<= 1", "of the largest")
+    yield limit("SOC, logits shared and alone", difference, _LIMIT, "of the largest")
     found, outputs = alone[0][0], plain[0][0]
     # In evaluation the first layer speaks: (1, T, Q, h, w) of all queries.
     masks = outputs.layers[0].mask_logits[0, :, found.index]
-    to_plain = _difference(found.mask_logits, masks)
-    yield Row("SOC, logits ours and the official way", to_plain, _GATE, to_plain / _GATE, "<= 1", "of the largest")
+    yield limit("SOC, logits ours and the official way", _difference(found.mask_logits, masks), _GATE, "of the largest")
 
 
 def _segment(network: SOC, visual: VisualFeatures, ids: Tensor) -> ChosenQuery:

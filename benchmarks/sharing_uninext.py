@@ -16,9 +16,8 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from benchmarks.harness import Row, fastest, gain, limit, paired
 from benchmarks.plain_referring import plain_uninext
-from benchmarks.rows import Row
-from benchmarks.timing import fastest, paired
 from runners.networks.text.bert import Text
 from runners.networks.uninext.config import RELEASED, UninextConfig
 from runners.networks.uninext.frames import count_tokens
@@ -62,17 +61,17 @@ def run(
     share = visual / single
     for count, (_, seconds) in together.items():
         possible = 1 / (1 - share + share / count)
-        gain = single / (seconds / count)
+        own = single / (seconds / count)
         name = f"UNINEXT, {count} expressions (visual part {share:.0%})"
-        yield Row(name, seconds / count, single, gain / possible, ">= 0.75", "s/expr, of bound")
+        yield Row(name, seconds / count, single, own / possible, ">= 0.75", "s/expr, of bound")
     both = together[max(expressions)][0].scores[: len(alone), 0]
     difference = float((both - torch.stack([found.scores[0, 0] for found, _ in alone])).abs().max())
-    yield Row("UNINEXT, scores together and alone", difference, _TOLERANCE, difference / _TOLERANCE, "<= 1", "score")
+    yield limit("UNINEXT, scores together and alone", difference, _TOLERANCE, "score")
     config = UninextConfig(backbone=RELEASED["vit_huge"])
     n_frames = TOKENS_AT_ONCE // count_tokens(_OFFICIAL, config.backbone.multiple)
     weights, activations = count_memory(config, _OFFICIAL, n_frames)
     total = (weights + activations) / _GIB
-    yield Row(f"UNINEXT ViT-H, {n_frames} frames 480x853, counted", total, _GPU_GIB, total / _GPU_GIB, "<= 1", "GiB")
+    yield limit(f"UNINEXT ViT-H, {n_frames} frames 480x853, counted", total, _GPU_GIB, "GiB")
     yield from measure_plain(size)
 
 
@@ -91,12 +90,10 @@ def measure_plain(size: tuple[int, int]) -> Iterator[Row]:
         )
     per_expression = together[1] / _EXPRESSIONS
     name = f"UNINEXT R50, {_EXPRESSIONS} expressions against the official way"
-    yield Row(name, per_expression, plain[1], plain[1] / per_expression, ">= 2", "s/expression")
+    yield gain(name, per_expression, plain[1], 2, "s/expression")
     found = together[0].logits[0, 0]
     difference = float((found - plain[0]).abs().max() / plain[0].abs().max())
-    yield Row(
-        "UNINEXT R50, logits ours and the official way", difference, _GATE, difference / _GATE, "<= 1", "of largest"
-    )
+    yield limit("UNINEXT R50, logits ours and the official way", difference, _GATE, "of largest")
 
 
 def _look(network: Uninext, frame: Tensor) -> Any:

@@ -1,6 +1,6 @@
 """Tracklets: proposals batched with shared features against one after the other, and NMS from run lengths.
 
-The discs of `benchmarks.propagation` are proposed ten times in each of seven key frames. Both sides run the same
+Discs are proposed ten times in each of seven key frames. Both sides run the same
 network; the plain side does for each proposal what the official code does for a video, so its time for all is that of
 a few times their number, and their masks must agree.
 """
@@ -13,13 +13,11 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from benchmarks.masks import draw_object
+from benchmarks.harness import Masks, Row, compare_masks, fastest, gain, timed
 from benchmarks.plain_propagation import propagate_plain
-from benchmarks.propagation import Case, draw_masks, prepare, write_video
-from benchmarks.rows import Row, difference_row
-from benchmarks.timing import fastest, timed
+from benchmarks.propagation import Case, prepare
+from benchmarks.scenes import draw_masks, draw_object, write_video
 from propagate.proposals import list_key_frames
 from propagate.tracklet_suppression import Candidate, SuppressionSettings, suppress
 from propagate.tracklet_tracking import TrackletTracker
@@ -40,8 +38,6 @@ _PLAIN = (0, 37)
 _N_TRACKLETS, _N_OBJECTS, _LENGTH = 70, 10, 36
 _SHIFT, _SPEED = 12, 5
 """Pixels between copies, and from frame to frame."""
-
-Masks = NDArray[np.bool_]
 
 
 def run() -> Iterator[Row]:
@@ -75,11 +71,10 @@ def measure_tracking(folder: Path) -> Iterator[Row]:
             plain.append(seconds)
             alone.append(masks)
     baseline = min(plain) * len(proposals.proposals)
-    height, width = _CASE.size
-    name = f"{_CASE.network} {height}x{width}, {len(proposals.proposals)} proposals"
-    yield Row(f"{name}, one video", min(ours), baseline, baseline / min(ours), f">= {_CASE.bound}", "s/video")
+    name = f"{_CASE.title}, {len(proposals.proposals)} proposals"
+    yield gain(f"{name}, one video", min(ours), baseline, _CASE.bound, "s/video")
     pairs = [(decode(found[place].runs, _CASE.size), masks) for place, masks in zip(_PLAIN, alone, strict=True)]
-    yield difference_row(name, sum(int((a != b).sum()) for a, b in pairs), sum(a.size for a, _ in pairs))
+    yield compare_masks(name, pairs)
 
 
 def propose(video: Video) -> VideoProposals:
@@ -100,7 +95,7 @@ def measure_suppression() -> Iterator[Row]:
     ours, seconds = fastest(partial(_suppress_runs, tracklets, scores, size), _GOES)
     dense, dense_seconds = fastest(partial(_suppress_densely, tracklets, scores, size), 1)
     name = f"NMS, {len(tracklets)} tracklets 720x1280x{_LENGTH}"
-    yield Row(name, seconds, dense_seconds, dense_seconds / seconds, ">= 10", "s/video")
+    yield gain(name, seconds, dense_seconds, 10, "s/video")
     differing = sum(a != b for a, b in zip(ours, dense, strict=False)) + abs(len(ours) - len(dense))
     yield Row(f"{name}, kept otherwise", float(differing), 0.0, float(differing), "<= 0", "tracklets")
 

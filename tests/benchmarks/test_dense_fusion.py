@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from benchmarks.dense_fusion import fuse_pair, write_dump
-from benchmarks.rows import Row
+from benchmarks.harness import Row
 from fusion.votes import count_votes
 from rvos.masks.mask_sequences import encode
 from rvos.masks.runs import Runs

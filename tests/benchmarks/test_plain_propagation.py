@@ -9,8 +9,8 @@ import torch
 from deaot_toolkit import EncoderConfig, Engine, build
 
 from benchmarks import propagation
+from benchmarks.harness import difference_row
 from benchmarks.plain_propagation import PlainEngine
-from benchmarks.rows import difference_row
 
 CHANGES = {
     "embedding_dim": 32,
