@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rvos.errors import InputError
-from rvos_fusion.synthetic.language.sentences import Kind, Sentence, write_sentences
+from rvos_fusion.synthetic.language.sentences import Kind, write_sentences
 from rvos_fusion.synthetic.pictures.drawing import draw
 from rvos_fusion.synthetic.scenes import Scene, sample_scene
 
@@ -74,21 +74,15 @@ def make_video(seed: int, index: int) -> SyntheticVideo:
         if _all_seen(scene, masks):
             if random.random() < _ODD_CHANCE:
                 sentences = sentences[:-1]
-            return _assemble(video_id(seed, index), scene, (frames, masks), sentences)
+            expressions = tuple(SyntheticExpression(one.text, one.thing + 1, one.kind) for one in sentences)
+            categories = tuple(thing.look.shape for thing in scene.things)
+            return SyntheticVideo(video_id(seed, index), frames, masks, categories, expressions, scene)
     raise InputError(f"seed {seed}, video {index}: no scene in {_ATTEMPTS} attempts; take another seed")
 
 
 def video_id(seed: int, index: int) -> str:
     """Return the name of a video: ten hexadecimal digits."""
     return hashlib.sha256(f"{seed}/{index}".encode()).hexdigest()[:10]
-
-
-def _assemble(
-    name: str, scene: Scene, pictures: tuple[NDArray[np.uint8], NDArray[np.uint8]], sentences: list[Sentence]
-) -> SyntheticVideo:
-    expressions = tuple(SyntheticExpression(s.text, s.thing + 1, s.kind) for s in sentences)
-    categories = tuple(thing.look.shape for thing in scene.things)
-    return SyntheticVideo(name, *pictures, categories, expressions, scene)
 
 
 def _all_seen(scene: Scene, masks: NDArray[np.uint8]) -> bool:

@@ -118,14 +118,11 @@ def _by_place(scene: Scene, description: Description) -> Iterator[GroupSentence]
     if paths is None or len(paths) < 3:
         return
     for side, word in _EXTREMES.items():
-        ordered = sorted(paths, key=lambda member: -float(_lead_of(paths[member], side).mean()))
+        leads = {member: float(lead(path, np.zeros_like(path), side).mean()) for member, path in paths.items()}
+        ordered = sorted(paths, key=lambda member: -leads[member])
         first, rest = frozenset(ordered[:2]), ordered[2:]
         if all(np.all(lead(paths[one], paths[other], side) > MARGIN) for one in first for other in rest):
             yield GroupSentence(f"the two {word} {_to_plural(description.phrase)}", first, "place")
-
-
-def _lead_of(path: NDArray[np.float64], side: str) -> NDArray[np.float64]:
-    return lead(path, np.zeros_like(path), side)
 
 
 def _by_relation(scene: Scene, description: Description, random: np.random.Generator) -> Iterator[GroupSentence]:

@@ -131,13 +131,11 @@ class WordTask:
             image, mask = _resized(video, frame, self._short_side)
             frames.append(normalise(image[None, :, ::step]))
             label = mask[_STRIDE // 2 :: _STRIDE, _STRIDE // 2 :: _STRIDE][:, ::step]
-            objects.append(_numbered(label, len(rows)))
-            rows += [self._words_of(video, name, mirrored) for name in range(1, int(label.max()) + 1)]
+            objects.append(np.where(label > 0, label.astype(np.int64) + len(rows) - 1, 0))
+            for name in range(1, int(label.max()) + 1):
+                texts = [text.text for text in video.video.expressions if text.object_ids == (str(name),)]
+                rows.append(mark_words(texts, self._tokens, self._n_words, mirrored=mirrored))
         return WordBatch(stack_alike(frames), torch.from_numpy(np.stack(objects)), torch.stack(rows))
-
-    def _words_of(self, video: LabelledVideo, name: int, mirrored: bool) -> Tensor:
-        texts = [text.text for text in video.video.expressions if text.object_ids == (str(name),)]
-        return mark_words(texts, self._tokens, self._n_words, mirrored=mirrored)
 
     def losses(self, batch: WordBatch, progress: float) -> Mapping[str, Tensor]:
         """Return the binary cross-entropy summed over words: mean over object pixels plus mean over background."""
@@ -194,12 +192,6 @@ def _resized(video: LabelledVideo, frame: int, short_side: int | None) -> tuple[
         return image, label
     smaller = Image.fromarray(image).resize(wanted[::-1], Image.Resampling.BILINEAR)
     return np.asarray(smaller), np.asarray(Image.fromarray(label).resize(wanted[::-1], Image.Resampling.NEAREST))
-
-
-def _numbered(label: NDArray[np.uint8], first: int) -> NDArray[np.int64]:
-    """Return the label with its objects numbered from `first` on, background 0."""
-    numbers = label.astype(np.int64)
-    return np.where(numbers > 0, numbers + first - 1, 0)
 
 
 @dataclass(frozen=True, slots=True)

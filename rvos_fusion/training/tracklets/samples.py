@@ -190,13 +190,11 @@ class TrackletSamples:
             looked = np.zeros((len(sample.chosen), slots, *by_frame.shape[2:]), np.float32)
             looked[:, :n_slots] = by_frame[sample.chosen]
             masks.append(torch.from_numpy(looked))
-            frames.append(normalise(self._resize(sample.frames)))
+            looked_at = Clip(sample.frames, np.zeros(sample.frames.shape[:3], np.bool_), "")
+            frames.append(normalise(resize(looked_at, self._short_side).frames))
         paths = Paths(features, padding, torch.from_numpy(np.stack([sample.chosen for sample in samples])))
         labels = self._labels(samples, slots)
         return TrackletBatch(stack_alike(frames), stack_alike(masks), present, paths, labels)
-
-    def _resize(self, frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        return resize(Clip(frames, np.zeros(frames.shape[:3], np.bool_), ""), self._short_side).frames
 
     def _labels(self, samples: Sequence[Sample], slots: int) -> Labels:
         videos = [row for row, sample in enumerate(samples) for _ in sample.texts]
