@@ -142,7 +142,8 @@ def _gradient_arrays(network: SOC, case: Case) -> Found:
     gradients = {name: value.grad for name, value in network.named_parameters() if value.grad is not None}
     names = [name for name in case.outputs["grad.names"].tolist() if name in gradients]
     norms = np.asarray([gradients[name].norm().item() for name in names])
-    sampled: Found = {f"grad.{name}": value for name, value in gradients.items() if _is_sampled(case, name)}
+    # Clipping changes gradients in place.
+    sampled: Found = {f"grad.{name}": value.clone() for name, value in gradients.items() if _is_sampled(case, name)}
     return sampled | {
         "grad.names": np.asarray(names + sorted(set(gradients) - set(names))),
         "grad.norms": norms,
