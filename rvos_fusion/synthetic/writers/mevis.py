@@ -46,8 +46,8 @@ def write_mevis(
     Raises:
         InputError: fewer than one video, a share out of range, or a folder that cannot be written.
     """
-    if not 0 <= no_target < 1:
-        raise InputError(f"{root}: {no_target} of the sentences without target; give a share from 0 to below 1")
+    if n_videos < 1 or not 0 <= no_target < 1:
+        raise InputError(f"{root}: {n_videos} videos, {no_target} without target; give at least 1, and 0 to below 1")
     order = choose_videos(root / split / "JPEGImages", seed=seed, n_videos=n_videos)
     strangers = [
         (expression.text, video.categories[expression.object_id - 1])
