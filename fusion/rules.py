@@ -70,6 +70,8 @@ class FusionRule(ABC):
             if member not in self.members:
                 raise FusionError(f"weights: unknown key {show(member)}; {nearest(member, self.members)}")
         self.integer_weights()
+        # A weight of 1 is the default: said or not, it is the same rule.
+        object.__setattr__(self, "weights", {name: weight for name, weight in self.weights.items() if weight != 1})
 
     @abstractmethod
     def fuse(self, answers: Answers) -> Iterable[tuple[bytes, ...]]:

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from small_data import write_split
 
-import propagate.engines.table
 import runners.detectors.table
 import runners.registry
-from propagate.engines.settings import EngineSettings
+from propagate.engines.aot.settings import AotSettings
+from propagate.engines.own import OwnSettings
 from runners.detectors.base import DetectorSettings
 from runners.outside import CommandModel, OwnModel
 from rvos.masks.stored.store import Store
@@ -76,7 +76,7 @@ def test_a_runners_version_counts_for_its_models(recipe: str, monkeypatch: pytes
 
 def test_an_engines_version_counts_for_what_it_carries(recipe: str, monkeypatch: pytest.MonkeyPatch) -> None:
     before = find_fingerprints(recipe)
-    raise_version(monkeypatch, propagate.engines.table.ENGINES, "aot")
+    monkeypatch.setattr(AotSettings, "version", AotSettings.version + 1)
     assert changed(before, find_fingerprints(recipe)) == {"p", "f"}
 
 
@@ -129,7 +129,7 @@ def test_a_new_setting_at_its_default_leaves_results_valid() -> None:
     [
         (OwnModel("a:b"), "keep_soft"),
         (CommandModel("command", ("a",)), "keep_soft"),
-        (EngineSettings("a:b", Path("x")), "flip"),
+        (OwnSettings("a:b", Path("x")), "flip"),
         (DetectorSettings("a:b"), "box_threshold"),
     ],
     ids=["runner", "command", "engine", "detector"],
