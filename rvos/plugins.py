@@ -1,7 +1,8 @@
 """Code of users that takes part by name: `module:function`, or an entry point of an installed package.
 
-Nothing is executed before `load_plugin`: where the code lies, and what of it counts for fingerprints, is found without
-importing it, so that commands that only look at results need none of its libraries.
+Nothing is executed before `load_plugin`: where the code lies, what of it counts for fingerprints, and whether it can be
+called is found without importing it, so that commands that only look need none of its libraries, and do nothing that a
+recipe from elsewhere wants done.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ import hashlib
 import importlib.util
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -33,6 +35,7 @@ _PUBLIC = frozenset((
 # fmt: on
 """What a model imports from `rvos_fusion` alone; the modules behind it move, and were public once."""
 _HAD_THEM = ("rvos", "runners", "propagate", "training", "rvos_fusion")
+_CALLED = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 _STAMP = "__rvos_checksum__"
 """Attribute of a module that says which content was imported: a long-lived worker imports edited code anew."""
 
@@ -115,7 +118,9 @@ def find_plugin(name: str, *, group: str, folder: Path | None = None) -> Plugin 
         places = "on the path" if folder is None else f"in {folder} nor on the path"
         raise ConfigError(f"{name}: no module {module} {places}; correct the name, or put the file beside the recipe")
     sources, own, is_beside = found
-    _check_function(own, attribute, name)
+    definitions = _list_definitions(own, name)
+    if attribute not in definitions and not definitions.keys() & {"*", "__getattr__"}:
+        raise ConfigError(f"{name}: {own} has no function {attribute}; add it or correct the name")
     return Plugin(name, module, attribute, own, sources, folder if is_beside else None, _hash(sources))
 
 
@@ -123,11 +128,18 @@ def require_plugin(what: str, name: str, *, group: str, folder: Path | None = No
     """Return the code of a name that stands for `what`, which is not imported; `group` and `folder` as there.
 
     Raises:
-        ConfigError: no such module, or no such function in it, or no entry point of that name.
+        ConfigError: no such module, no entry point of that name, or no such function of (settings, device=...) in it.
     """
     plugin = find_plugin(name, group=group, folder=folder)
     if plugin is None:
         raise ConfigError(f"{what} {name!r}: no installed package names it under {group}; install it")
+    definitions = _list_definitions(plugin.source, name).get(plugin.attribute, ())
+    unfit = [definition for definition in definitions if definition is not None and _is_unfit(definition)]
+    if unfit and len(unfit) == len(definitions):
+        raise ConfigError(
+            f"{name}: {plugin.source}:{unfit[-1].lineno}: {plugin.attribute} is not called as "
+            f"{plugin.attribute}(settings, device=...); write def {plugin.attribute}(settings, *, device):"
+        )
     return plugin
 
 
@@ -198,22 +210,49 @@ def _file_of(spec: ModuleSpec) -> Path | None:
     return Path(spec.origin) if spec.has_location and spec.origin is not None and spec.origin.endswith(".py") else None
 
 
-def _check_function(source: Path, attribute: str, name: str) -> None:
-    """Check that a file defines a name, as far as that shows without executing it.
+def _list_definitions(source: Path, name: str) -> Mapping[str, Sequence[ast.stmt | None]]:
+    """Return what a file defines at its outermost level, by name, as far as that shows without executing it.
+
+    A definition is None where it tells nothing of how it is called, such as an import.
 
     Raises:
-        ConfigError: no Python, or no such name.
+        ConfigError: no Python.
     """
     try:
-        tree = ast.parse(read_whole(source), filename=str(source))
+        with warnings.catch_warnings(action="ignore"):  # the user's own affair
+            tree = ast.parse(read_whole(source), filename=str(source))
     except InputError as error:
         raise ConfigError(f"{name}: {error}") from None
-    except (SyntaxError, ValueError) as error:
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         line = f":{error.lineno}" if isinstance(error, SyntaxError) else ""
-        raise ConfigError(f"{name}: {source}{line}: no Python ({error.args[0]}); correct it") from None
-    defined = {found for statement in ast.walk(tree) for found in _names_of(statement)}
-    if attribute not in defined and "*" not in defined:
-        raise ConfigError(f"{name}: {source} has no function {attribute}; add it or correct the name")
+        reason = error.args[0] if error.args else "too deep"
+        raise ConfigError(f"{name}: {source}{line}: no Python ({reason}); correct it") from None
+    found: dict[str, list[ast.stmt | None]] = {}
+    waiting: list[ast.AST] = [tree]
+    for statement in waiting:
+        for word in _names_of(statement):
+            found.setdefault(word, []).append(statement if isinstance(statement, _CALLED) else None)
+        if not isinstance(statement, (*_CALLED, ast.Lambda)):
+            waiting += ast.iter_child_nodes(statement)
+    return found
+
+
+def _is_unfit(definition: ast.stmt) -> bool:
+    """Tell whether a definition cannot be called as f(settings, device=...), where it shows."""
+    if isinstance(definition, ast.ClassDef):
+        made = [one for one in definition.body if isinstance(one, ast.FunctionDef) and one.name == "__init__"]
+        return bool(made) and _is_unfit(made[-1])
+    if not isinstance(definition, ast.FunctionDef) or definition.decorator_list:
+        return False
+    arguments = definition.args
+    by_place = [one.arg for one in (*arguments.posonlyargs, *arguments.args)][definition.name == "__init__" :]
+    needed = by_place[: len(by_place) - len(arguments.defaults)]
+    pairs = zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
+    needed = [*needed[1:], *(one.arg for one, default in pairs if default is None)]
+    named = [one.arg for one in (*arguments.args, *arguments.kwonlyargs) if one.arg not in by_place[:1]]
+    takes_settings = bool(by_place) or arguments.vararg is not None
+    takes_device = "device" in named or arguments.kwarg is not None
+    return not takes_settings or not takes_device or any(word != "device" for word in needed)
 
 
 def _names_of(statement: ast.AST) -> Iterator[str]:

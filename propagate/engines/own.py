@@ -36,6 +36,11 @@ class OwnSettings(ScaledSettings):
     long_term_gap: Size | None = None
     image_size: Size | None = None
 
+    def __post_init__(self) -> None:
+        ScaledSettings.__post_init__(self)
+        if self.beside is not None:
+            self.find_code()  # so that the recipe's line is told where there is none
+
     @property
     def sources(self) -> tuple[Path, ...]:
         """The files of the user's code, which is not imported.
@@ -59,10 +64,9 @@ def load_engine(settings: OwnSettings, *, device: torch.device) -> Any:
     """Return what the user's `load_engine(settings, device=...)` makes.
 
     Args:
-        device: on `meta` the code is imported, and no more: whether it knows that device is not known.
+        device: on `meta` nothing is done: whether the code knows that device is not known.
 
     Raises:
         ConfigError: the module cannot be imported.
     """
-    load = load_plugin(settings.find_code())
-    return None if device.type == "meta" else load(settings, device=device)
+    return None if device.type == "meta" else load_plugin(settings.find_code())(settings, device=device)

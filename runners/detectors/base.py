@@ -9,7 +9,7 @@ from typing import Annotated, Literal, Protocol
 
 from rvos.errors import ConfigError
 from rvos.masks.detections import FrameInstances
-from rvos.plugins import is_plugin_name, list_entry_points
+from rvos.plugins import Plugin, is_plugin_name, list_entry_points, require_plugin
 from rvos.settings import Chance, Folder, Given, nearest, show
 from rvos.videos import Video
 
@@ -60,6 +60,8 @@ class DetectorSettings:
 
     def __post_init__(self) -> None:
         if self.is_own:
+            if self.beside is not None:
+                self.find_code()  # so that the recipe's line is told where there is none
             return
         if self.detector not in _OWN:
             raise ConfigError(f"detector {show(self.detector)} is unknown; {nearest(self.detector, _OWN)}")
@@ -76,6 +78,14 @@ class DetectorSettings:
         return self.detector not in _OWN and (
             is_plugin_name(self.detector) or self.detector in list_entry_points(GROUP)
         )
+
+    def find_code(self) -> Plugin:
+        """Return the code of a user's detector, which is not imported.
+
+        Raises:
+            ConfigError: no such module, or no such function in it.
+        """
+        return require_plugin("detector", self.detector, group=GROUP, folder=self.beside)
 
     @property
     def gives_masks(self) -> bool:

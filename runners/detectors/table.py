@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from runners.detectors.base import GROUP, Detector, DetectorSettings
-from rvos.plugins import Plugin, load_plugin, require_plugin
+from runners.detectors.base import Detector, DetectorSettings
+from rvos.plugins import load_plugin
 from rvos.versions import Listed
 
 if TYPE_CHECKING:
@@ -22,23 +22,11 @@ DETECTORS: Mapping[str, Listed] = {
 
 
 def check_detector(settings: DetectorSettings) -> None:
-    """Check that a detector can be built; no weights are read. Raises as `build_detector` does."""
-    if settings.is_own:
-        # Whether a user's detector knows the device `meta` is not known: its code is imported, and no more.
-        load_plugin(find_own(settings))
-        return
+    """Check that a detector can be built; no weights are read, no code of users is. Raises as `build_detector` does."""
     import torch
 
-    build_detector(settings, device=torch.device("meta"))
-
-
-def find_own(settings: DetectorSettings) -> Plugin:
-    """Return the code of a user's detector, which is not imported.
-
-    Raises:
-        ConfigError: no such module, or no such function in it.
-    """
-    return require_plugin("detector", settings.detector, group=GROUP, folder=settings.beside)
+    if not settings.is_own:
+        build_detector(settings, device=torch.device("meta"))
 
 
 def build_detector(settings: DetectorSettings, *, device: torch.device) -> Detector:
@@ -51,7 +39,9 @@ def build_detector(settings: DetectorSettings, *, device: torch.device) -> Detec
     """
     build: Callable[..., Detector]
     build = (
-        load_plugin(find_own(settings)) if settings.is_own else import_module(DETECTORS[settings.detector].module).build
+        load_plugin(settings.find_code())
+        if settings.is_own
+        else import_module(DETECTORS[settings.detector].module).build
     )
     detector: Detector = build(settings, device=device)
     return detector

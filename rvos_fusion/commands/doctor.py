@@ -22,12 +22,18 @@ def register(parser: argparse.ArgumentParser) -> None:
     parser.epilog = "example:\n  rvos doctor recipes/paper.yaml --set dataset.root=data/refer_youtube_vos --deep"
     add_recipe_options(parser)
     parser.add_argument("--deep", action="store_true", help="decode every image and read all ground truth")
+    parser.add_argument(
+        "--load",
+        action="store_true",
+        help="load everything, as a run does before its first task: this executes the modules that the recipe names, "
+        "which are only looked at otherwise",
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
 def run(options: argparse.Namespace) -> int:
     """Print what was found; 2 where a run would refuse."""
-    findings = [*_examine_machine(), *examine(open_recipe(options), deep=options.deep)]
+    findings = [*_examine_machine(), *examine(open_recipe(options), deep=options.deep, executes=options.load)]
     missing = [finding.text for finding in findings if finding.level == "missing"]
     notes = () if missing else (f"{options.recipe}: ready to run",)
     columns = Column("level", "level"), Column("text", "text", folds=True)

@@ -18,7 +18,7 @@ from rvos.videos import Video
 from rvos_fusion.kinds.artefacts import MASKS, Artefact
 from rvos_fusion.kinds.base import Node, NodeFile, NodeGraph, Task, WorkerKey
 from rvos_fusion.kinds.checksums import Checksums
-from rvos_fusion.kinds.networks.loaded import NETWORK, choose_device, explain
+from rvos_fusion.kinds.networks.loaded import NETWORK, choose_device
 from rvos_fusion.kinds.plain import plain_fields
 
 _SCRIPT = b"#!"
@@ -86,10 +86,6 @@ class OwnNode(_OutsideNode):
     def describe(self) -> str:
         """The function."""
         return f"runs {self.model.runner}"
-
-    def check_load(self) -> Iterable[str]:
-        """The module, which is imported."""
-        return explain(lambda: load_plugin(self.plugin))
 
     def worker_key(self) -> WorkerKey | None:
         """The loaded model, of this very code."""

@@ -1,24 +1,33 @@
-"""Which versions of kinds, engines, runners and detectors make a result."""
+"""Which versions of kinds, engines, runners and detectors make a result, and which code of users."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 
+from propagate.engines.own import OwnSettings
 from propagate.engines.settings import EngineSettings
 from runners.base import ModelSettings
 from runners.detectors.base import DetectorSettings
 from runners.detectors.table import DETECTORS
 from runners.registry import RUNNERS
+from rvos.plugins import Plugin
 from rvos_fusion.kinds.base import Node
 
+Part = EngineSettings | DetectorSettings | ModelSettings | Plugin
 Versions = Mapping[str, int]
 """By sort and name, such as `engine aot`. A user's own models have none: their sources count."""
 
 
 def list_versions(node: Node) -> Versions:
     """Return the versions of a node's kind and of all that its settings name."""
-    return {f"kind {node.keyword}": node.version, **dict(_find_parts(node))}
+    found = (version for part in _find_parts(node) for version in _find_version(part))
+    return {f"kind {node.keyword}": node.version, **dict(found)}
+
+
+def list_own_code(node: Node) -> list[Plugin]:
+    """Return the code of users that a node's settings name, which is not imported."""
+    return [code for part in _find_parts(node) if (code := _find_code(part)) is not None]
 
 
 def explain_change(made_by: Versions, now: Versions) -> list[str]:
@@ -28,16 +37,33 @@ def explain_change(made_by: Versions, now: Versions) -> list[str]:
     return [f"{name} {old}, now {now[name]}" for name, old in made_by.items() if now.get(name, old) != old]
 
 
-def _find_parts(value: object) -> Iterator[tuple[str, int]]:
-    if isinstance(value, EngineSettings):
-        yield f"engine {value.family}", value.version
-    elif isinstance(value, DetectorSettings) and value.detector in DETECTORS:
-        yield f"detector {value.detector}", DETECTORS[value.detector].version
-    elif isinstance(value, ModelSettings):
-        yield f"runner {value.runner}", RUNNERS[value.runner].version
+def _find_parts(value: object) -> Iterator[Part]:
+    """Yield the settings of all networks that a value holds, and the code that stands for some."""
+    if isinstance(value, Part):
+        yield value
     elif dataclasses.is_dataclass(value):
         for field in dataclasses.fields(value):
             yield from _find_parts(getattr(value, field.name))
     elif isinstance(value, Sequence) and not isinstance(value, str | bytes):
         for content in value:
             yield from _find_parts(content)
+
+
+def _find_code(part: Part) -> Plugin | None:
+    """Return the code of a user's that a part is; None: it is of this project."""
+    if isinstance(part, Plugin):
+        return part
+    return (
+        part.find_code()
+        if isinstance(part, OwnSettings) or (isinstance(part, DetectorSettings) and part.is_own)
+        else None
+    )
+
+
+def _find_version(part: Part) -> Iterator[tuple[str, int]]:
+    if isinstance(part, EngineSettings):
+        yield f"engine {part.family}", part.version
+    elif isinstance(part, DetectorSettings) and part.detector in DETECTORS:
+        yield f"detector {part.detector}", DETECTORS[part.detector].version
+    elif isinstance(part, ModelSettings):
+        yield f"runner {part.runner}", RUNNERS[part.runner].version

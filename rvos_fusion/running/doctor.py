@@ -31,11 +31,12 @@ class Finding:
     text: str
 
 
-def examine(recipe: Recipe, *, deep: bool = False) -> list[Finding]:
+def examine(recipe: Recipe, *, deep: bool = False, executes: bool = False) -> list[Finding]:
     """Return everything worth knowing before a run.
 
     Args:
         deep: decode every image and read all ground truth.
+        executes: import the modules of users that the recipe names, which may do anything.
 
     Raises:
         ConfigError: a graph that cannot run.
@@ -43,7 +44,7 @@ def examine(recipe: Recipe, *, deep: bool = False) -> list[Finding]:
     graph = build_graph(recipe)
     findings = [Finding("note", warning) for warning in graph.warnings]
     findings += _examine_files(graph.nodes)
-    findings += _examine_loads(graph.nodes)
+    findings += _examine_loads(graph.nodes, executes=executes)
     findings += _examine_workspace(recipe.workspace)
     entry = recipe.dataset
     try:
@@ -141,10 +142,11 @@ def _examine_files(nodes: Sequence[Node]) -> Iterator[Finding]:
         yield Finding("ok", f"{path}: {what} of {', '.join(names)}")
 
 
-def _examine_loads(nodes: Sequence[Node]) -> Iterator[Finding]:
+def _examine_loads(nodes: Sequence[Node], *, executes: bool) -> Iterator[Finding]:
     """Yield what could not be loaded of the nodes whose files are there."""
     lacking = {node.name for node, _ in find_missing_files(nodes)}
-    for node, problem in find_load_problems(node for node in nodes if node.name not in lacking):
+    ready = [node for node in nodes if node.name not in lacking]
+    for node, problem in find_load_problems(ready, executes=executes):
         yield Finding("missing", f"{node.name}: {problem}")
 
 

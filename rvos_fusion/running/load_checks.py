@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from rvos.errors import InputError
+from rvos.plugins import load_plugin
 from rvos.settings import Problems
 from rvos.videos import Video
 from rvos_fusion.kinds.base import Node, WorkerKey, capability
-from rvos_fusion.kinds.networks.loaded import choose_device
+from rvos_fusion.kinds.networks.loaded import choose_device, explain
+from rvos_fusion.kinds.versions import list_own_code
 
 _SHOWN = 3
 
@@ -37,8 +40,12 @@ class Loadable(Protocol):
         ...
 
 
-def find_load_problems(nodes: Iterable[Node]) -> Iterator[tuple[Node, str]]:
-    """Yield what would keep nodes from being loaded, whose files are there; what they share is tried once."""
+def find_load_problems(nodes: Iterable[Node], *, executes: bool = False) -> Iterator[tuple[Node, str]]:
+    """Yield what would keep nodes from being loaded, whose files are there; what they share is tried once.
+
+    Args:
+        executes: import the modules of users that they name, which may do anything.
+    """
     tried: set[WorkerKey] = set()
     for node in nodes:
         key = node.worker_key()
@@ -46,6 +53,8 @@ def find_load_problems(nodes: Iterable[Node]) -> Iterator[tuple[Node, str]]:
             tried.add(key)
             loadable = capability(node, Loadable)
             yield from ((node, problem) for problem in (() if loadable is None else loadable.check_load()))
+            for code in list_own_code(node) if executes else ():
+                yield from ((node, problem) for problem in explain(partial(load_plugin, code)))
 
 
 def find_data_problems(nodes: Iterable[Node], videos: Sequence[Video]) -> Iterator[tuple[Node, str]]:
@@ -62,7 +71,7 @@ def find_data_problems(nodes: Iterable[Node], videos: Sequence[Video]) -> Iterat
 
 
 def check_loads(nodes: Iterable[Node], recipe: Path, *, device: str | None) -> None:
-    """Check that everything that nodes have to load can be loaded.
+    """Check that everything that nodes have to load can be loaded; modules of users are imported.
 
     Args:
         recipe: file that names them.
@@ -73,7 +82,7 @@ def check_loads(nodes: Iterable[Node], recipe: Path, *, device: str | None) -> N
     """
     waiting = [node for node in nodes if node.worker_key() is not None]
     problems = Problems(recipe)
-    for node, problem in find_load_problems(waiting):
+    for node, problem in find_load_problems(waiting, executes=True):
         problems.add_at(node.line, f"{node.name}: {problem}")
     problems.check()
     if waiting and device is not None:

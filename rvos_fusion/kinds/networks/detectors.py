@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from runners.detectors.base import DetectorSettings
-from runners.detectors.table import find_own
 from rvos.language.nouns import NounSettings
 from rvos.videos import Video
 from rvos_fusion.kinds.base import NodeFile
@@ -22,7 +21,7 @@ def detector_files(detector: DetectorSettings) -> Iterator[NodeFile]:
         words = advice.format("tokeniser folder")
         yield NodeFile(detector.tokenizer, "tokeniser", words, "settings", "bert-base-uncased")
     if detector.is_own:
-        for path in find_own(detector).sources:
+        for path in detector.find_code().sources:
             yield NodeFile(path, "source", "no such file; install it again", "settings")
     if detector.path is not None:
         yield NodeFile(detector.path, "detections", advice.format("file of detections"), "results")

@@ -310,7 +310,7 @@ def test_engines_and_detectors_lie_beside_the_recipe_too(
     (folder / "still_beside.py").unlink()
     for command in ("doctor", "plan", "run"):
         assert main([command, "../beside.yaml"]) == 2
-        assert f"rvos {command}: still_beside:load_engine: " in capsys.readouterr().err
+        assert f"rvos {command}: ../beside.yaml:4: engines.s: still_beside:load_engine: " in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("kind", ["runner", "program"])
