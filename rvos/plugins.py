@@ -24,6 +24,7 @@ from typing import Any, ClassVar
 
 from rvos.errors import ConfigError, InputError
 from rvos.files.atomic import read_whole
+from rvos.outside_code import contained, describe
 from rvos.settings import Names
 
 # fmt: off
@@ -156,13 +157,13 @@ def load_plugin(plugin: Plugin) -> Callable[..., Any]:
         for name in [one for one in sys.modules if one == top or one.startswith(f"{top}.")]:
             del sys.modules[name]
     try:
-        with _prepared(plugin):
+        with _prepared(plugin), contained():
             module = import_module(plugin.module)
     except Exception as error:  # whatever a user's file may raise
         frame = _find_frame(error, plugin)
         where = f"{frame.filename}:{frame.lineno}" if frame else str(plugin.source)
         line = _find_moved(frame) if frame and isinstance(error, ImportError) else None
-        what = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        what = describe(error)
         advice = f"write: {line}" if line else "correct the module"
         raise ConfigError(f"{plugin.name}: {where}: {what}; {advice}") from None
     path = getattr(module, "__file__", None)

@@ -11,7 +11,7 @@ from typing import Any
 
 from rvos.evaluation.figures.samples import take_samples
 from rvos.evaluation.results import DatasetScore, ExpressionScore, SampleScore, average_objects, measure_stability
-from rvos.files.atomic import write_atomically
+from rvos.files.atomic import write_text
 
 
 def to_json(result: DatasetScore, *, stability: bool = False) -> dict[str, Any]:
@@ -43,7 +43,7 @@ def write_reports(folder: Path, result: DatasetScore, *, stability: bool = False
         )
         files["frames.csv"] = _to_csv(("video", "expression", "frame", "J", "F", "J&F"), _frame_rows(result.scores))
     for name, text in files.items():
-        write_atomically(folder / name, text.encode())
+        write_text(folder / name, text)
     return [folder / name for name in files]
 
 

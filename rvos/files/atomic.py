@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import stat
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -15,6 +16,7 @@ from rvos.files.leftovers import clear_leftovers, name_part
 
 _BLOCK = 1 << 20
 LARGEST_FILE = 1 << 30
+_NOT_SYNCHRONISED = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)
 
 
 def write_atomically(path: Path, blocks: Iterable[bytes] | bytes) -> None:
@@ -25,6 +27,14 @@ def write_atomically(path: Path, blocks: Iterable[bytes] | bytes) -> None:
     """
     with replacing(path) as temporary, temporary.open("wb") as stream:
         stream.writelines([blocks] if isinstance(blocks, bytes) else blocks)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write text as `write_atomically` does; of names that are no UTF-8 the odd bytes are written as escapes.
+
+    Such an escape is also JSON's.
+    """
+    write_atomically(path, text.encode("utf-8", "backslashreplace"))
 
 
 @contextmanager
@@ -44,7 +54,7 @@ def replacing(path: Path) -> Iterator[Path]:
         mode = stat.S_IMODE(temporary.stat().st_mode)
         yield temporary
         with temporary.open("rb+") as stream:
-            os.fsync(stream.fileno())
+            _synchronise(stream.fileno())
         # As the umask has it: some libraries write files that nobody else may read.
         if stat.S_IMODE(temporary.stat().st_mode) != mode:
             temporary.chmod(mode)
@@ -62,6 +72,8 @@ def replacing(path: Path) -> Iterator[Path]:
 def append_text(path: Path, text: str) -> None:
     """Add text to the end of a file; a link, pipe or device that stands there is replaced by a file.
 
+    Of names that are no UTF-8 the odd bytes are written as escapes.
+
     Raises:
         StoreError: it cannot be written.
     """
@@ -69,7 +81,7 @@ def append_text(path: Path, text: str) -> None:
         if path.is_symlink() or (path.exists() and not path.is_file()):
             path.unlink()
         handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666)
-        with os.fdopen(handle, "w", encoding="utf-8", newline="") as stream:
+        with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace", newline="") as stream:
             stream.write(text)
     except OSError as error:
         raise StoreError(f"{path}: cannot be written ({error.strerror}); results are kept") from None
@@ -169,8 +181,16 @@ def _synchronise_folder(folder: Path) -> None:
     except OSError:
         return
     try:
-        os.fsync(handle)
-    except OSError:
-        return
+        with suppress(OSError):
+            _synchronise(handle)
     finally:
         os.close(handle)
+
+
+def _synchronise(handle: int) -> None:
+    """Make what was written durable, where the system can: some network mounts cannot, and hold it all the same."""
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in _NOT_SYNCHRONISED:
+            raise

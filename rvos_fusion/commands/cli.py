@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import io
 import os
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 from importlib import import_module, metadata
@@ -95,21 +96,45 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return EXIT_USAGE
     if "_ARGCOMPLETE" in os.environ:  # not a user who wants something done, but a shell after Tab
         _complete(os.environ.get("COMP_LINE", ""))
+    # Not at the top: another rvos may hide ours.
+    from rvos.endings import Ended, ended_by_signals
+
     words = list(sys.argv[1:] if arguments is None else arguments)
+    name = " ".join(("rvos", *words[:1]))
+    _open_streams()
     if isinstance(sys.stdout, io.TextIOWrapper):  # a terminal of few letters, or half a character in a file name
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        try:
-            return _run(words)
-        finally:
-            sys.stdout.flush()
+        with ended_by_signals():
+            try:
+                return _run(words)
+            finally:
+                sys.stdout.flush()
+    except KeyboardInterrupt as error:
+        ended = error if isinstance(error, Ended) else Ended(signal.SIGINT)
+        print(f"{name}: {ended}; run it again to go on", file=sys.stderr)
+        return ended.exit_status
     except BrokenPipeError:
         _drop_output()
         return EXIT_CLOSED_PIPE
     except OSError as error:
         _drop_output()
-        print(f"rvos {words[0]}: {error.filename or 'output'}: {error.strerror or error}", file=sys.stderr)
+        print(f"{name}: {error.filename or 'output'}: {error.strerror or error}", file=sys.stderr)
         return EXIT_USAGE
+
+
+def _open_streams() -> None:
+    """Lead standard streams that the caller closed nowhere, or the next file that is opened would take their place."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            nowhere = os.open(os.devnull, os.O_RDWR)
+            if nowhere != number:
+                os.dup2(nowhere, number)
+                os.close(nowhere)
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "r+", encoding="utf-8"))  # noqa: SIM115 - as long as the process
 
 
 def _drop_output() -> None:
@@ -140,9 +165,6 @@ def _run(words: list[str]) -> int:
     except PipelineError as error:
         print(f"rvos {options.command}: {error}", file=sys.stderr)
         return error.exit_status
-    except KeyboardInterrupt:
-        print(f"rvos {options.command}: interrupted; run it again to go on", file=sys.stderr)
-        return 130
     return status
 
 

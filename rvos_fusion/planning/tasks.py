@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from rvos.errors import PipelineError, StoreError
-from rvos.files.atomic import write_atomically
+from rvos.files.atomic import write_text
 from rvos.masks.stored.store import Store
+from rvos.outside_code import contained, describe
 from rvos_fusion.kinds.base import Task
 
 Status = Literal["done", "reused", "failed", "blocked", "unwritable"]
@@ -81,7 +82,8 @@ def compute(tasks: Sequence[Task]) -> Sequence[Any]:
     Raises:
         ValueError: the kind breaks its promise of one result for each task.
     """
-    results = tasks[0].node.compute(tasks)
+    with contained():
+        results = tasks[0].node.compute(tasks)
     if len(results) != len(tasks):
         raise ValueError(f"{tasks[0].node.kind} made {len(results)} results for {len(tasks)} tasks")
     return results
@@ -130,9 +132,9 @@ def find_damage(store: Store, node: str, video: str) -> str:
 def _keep_traceback(task: Task, error: Exception, seconds: float) -> Outcome:
     """Return the failure in one line and leave its traceback in the workspace."""
     path = task.workspace / "failures" / task.node.name / f"{task.video.id}.txt"
-    reason = f"{task.video.id}: {type(error).__name__}: {' '.join(str(error).split())[:300]}"
+    reason = f"{task.video.id}: {describe(error)}"
     try:
-        write_atomically(path, traceback.format_exc().encode())
+        write_text(path, traceback.format_exc())
         reason += f"; details in {path}"
     except StoreError:
         reason += "; its details could not be written"

@@ -18,6 +18,7 @@ from rvos_fusion.planning.tasks import Outcome
 
 _COUNT = re.compile("[0-9]{1,15}")
 _SECONDS = re.compile(r"[0-9]{1,15}(\.[0-9]{1,9})?")
+_LONGEST_LINE = 10_000
 _COLUMNS = ("node", "video", "expression_frames", "seconds")
 
 
@@ -81,7 +82,9 @@ def _read_rows(workspace: Path) -> Iterator[tuple[str, str, int, float]]:
         lines = read_whole(path).decode("utf-8", "replace").splitlines()
     except InputError:
         return
-    for row in csv.reader(lines):
+    for line in lines:
+        # Each for itself: half a line may hold a quote that would swallow all that follow.
+        row = next(csv.reader([line]), []) if len(line) <= _LONGEST_LINE else []
         if len(row) == len(_COLUMNS) and _COUNT.fullmatch(row[2]) and _SECONDS.fullmatch(row[3]):
             yield row[0], row[1], int(row[2]), float(row[3])
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from rvos.errors import StoreError
-from rvos.files.atomic import write_atomically
+from rvos.files.atomic import write_atomically, write_text
 from rvos.files.leftovers import name_part
 from rvos_fusion.report.content import Report, VideoView
 
@@ -86,7 +86,7 @@ def write_video(files: Path, index: int, view: VideoView, pictures: tuple[bytes,
     # One picture for all frames where the data set has none.
     view = dataclasses.replace(view, pictures=names if len(names) == len(view.frames) else names * len(view.frames))
     script = f"rvosReport.receive({index},{write_json(dataclasses.asdict(view))});\n"
-    write_atomically(files / "videos" / f"{index}.js", script.encode())
+    write_text(files / "videos" / f"{index}.js", script)
     return view
 
 

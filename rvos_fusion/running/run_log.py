@@ -113,8 +113,8 @@ def logged(path: Path) -> Iterator[RunLog]:
         except PipelineError as error:
             log.note(f"error: {error}")
             raise
-        except KeyboardInterrupt:
-            log.note("interrupted")
+        except KeyboardInterrupt as error:
+            log.note(str(error) or "interrupted")
             raise
         except Exception:  # a fault of the program: the log keeps where
             log.note(traceback.format_exc().rstrip())

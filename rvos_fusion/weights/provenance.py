@@ -11,7 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-from rvos.files.atomic import hash_file, write_atomically
+from rvos.files.atomic import hash_file, write_text
 from rvos_fusion.kinds.base import capability
 from rvos_fusion.kinds.checksums import Checksums, hash_json
 from rvos_fusion.planning.plan import Plan
@@ -79,7 +79,7 @@ def write_manifest(
         "versions": list_versions(),
     }
     path = name_manifest(archive)
-    write_atomically(path, (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode())
+    write_text(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
     return path
 
 

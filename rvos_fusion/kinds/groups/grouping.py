@@ -22,7 +22,7 @@ from fusion.groups import (
 from fusion.runs import LENGTHS, RunRule, count_hits, group_by_runs
 from fusion.votes import read_members
 from rvos.errors import ConfigError, InputError
-from rvos.files.atomic import write_atomically
+from rvos.files.atomic import write_text
 from rvos.masks.mask_sequences import MaskSequence
 from rvos.settings import Line, Range
 from rvos.videos import Video
@@ -126,4 +126,4 @@ def write_review(task: Task, groups: Sequence[Group]) -> None:
         for group in groups
     ]
     path = task.workspace / "groups" / f"{task.video.id}.json"
-    write_atomically(path, json.dumps(review, indent=1, ensure_ascii=False).encode())
+    write_text(path, json.dumps(review, indent=1, ensure_ascii=False))

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from rvos.errors import ConfigError
 from rvos.files.atomic import read_whole, write_atomically
+from rvos.outside_code import describe
 from rvos.plugins import Plugin, find_plugin, load_plugin
 from rvos.settings import nearest
 
@@ -165,7 +166,7 @@ def _open(name: str, training: LoggedTraining) -> Logger:
     try:
         logger: Logger = build(training)
     except Exception as error:  # whatever a package that is not ours may raise
-        reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        reason = describe(error)
         raise ConfigError(f"loop.loggers: {name} cannot begin ({reason}); mend it or leave it out") from None
     return logger
 

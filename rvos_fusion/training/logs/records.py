@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from rvos.outside_code import describe
 from rvos_fusion.training.logs.loggers import Logger
 
 
@@ -52,7 +53,7 @@ class Records:
             try:
                 say(logger)
             except Exception as error:  # whatever a package that is not ours may raise
-                reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+                reason = describe(error)
                 tqdm.write(f"warning: {type(logger).__name__} is left out from here ({reason})", file=sys.stderr)
                 self._loggers.remove(logger)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import time
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from rvos.errors import InputError, StoreError
-from rvos.files.atomic import append_text, hash_file, read_whole, replacing, write_atomically
+from rvos.files.atomic import append_text, hash_file, read_whole, replacing, write_atomically, write_text
 from rvos.files.leftovers import name_part
 
 
@@ -102,3 +103,33 @@ def test_a_file_can_be_read_by_whom_the_umask_lets(tmp_path: Path) -> None:
     finally:
         os.umask(before)
     assert stat.S_IMODE(path.stat().st_mode) == 0o640
+
+
+def let_synchronising_fail(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    def fail(handle: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "fsync", fail)
+
+
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOTSUP, errno.ENOSYS], ids=errno.errorcode.get)
+def test_a_mount_that_cannot_synchronise_is_written_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    let_synchronising_fail(monkeypatch, number)
+    write_atomically(tmp_path / "file", b"content")
+    assert (tmp_path / "file").read_bytes() == b"content"
+
+
+def test_a_disk_that_fails_to_synchronise_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    let_synchronising_fail(monkeypatch, errno.EIO)
+    with pytest.raises(StoreError, match="Input/output error"):
+        write_atomically(tmp_path / "file", b"content")
+    assert list_names(tmp_path) == []
+
+
+def test_names_that_are_no_utf8_are_escaped_in_text(tmp_path: Path) -> None:
+    name = os.fsdecode(b"caf\xe9")
+    write_text(tmp_path / "file", name)
+    append_text(tmp_path / "file", name)
+    assert (tmp_path / "file").read_bytes() == rb"caf\udce9caf\udce9"

@@ -67,3 +67,12 @@ def test_a_reader_that_is_gone_is_no_error(tmp_path: Path) -> None:
     _, error = process.communicate()
     assert process.returncode == 141
     assert error == b""
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", ">&- 2>&- <&-"])
+def test_closed_standard_streams_cost_nothing(tmp_path: Path, closed: str) -> None:
+    write_split(tmp_path)
+    words = f"-m rvos_fusion.commands.cli run {tmp_path / 'pipeline.yaml'} --quiet"
+    ended = subprocess.run(["sh", "-c", f"{sys.executable} {words} {closed}"], capture_output=True, text=True)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
+    assert len(list(tmp_path.glob("runs/nodes/*/*.masks"))) == 15

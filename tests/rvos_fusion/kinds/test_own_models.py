@@ -343,3 +343,30 @@ def test_sequences_are_brought_into_the_order_of_the_file(folder: Path, capsys: 
     run(capsys)
     found: tuple[MaskSequence, ...] = Store(folder / "runs").read("mine", "video0")
     assert [one.expression for one in found] == ["0", "1", "2"]
+
+
+@pytest.mark.parametrize("leave", ["import sys; sys.exit(0)", "import os; os._exit(0)", "raise BaseException", "1 / 0"])
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_a_model_that_ends_the_process_costs_its_video(
+    folder: Path, capfd: pytest.CaptureFixture[str], leave: str, jobs: str
+) -> None:
+    source = (folder / "my_model.py").read_text()
+    start = "    def segment(self, video, expressions):\n"
+    (folder / "my_model.py").write_text(
+        source.replace(start, f"{start}        if video.id == 'video1':\n            {leave}\n")
+    )
+    sets = ["--set", MODELS, "--set", "stages={one: {both: {fuse: [mine], threshold: 1}}}", "--set", "submission=both"]
+    assert main(["run", "pipeline.yaml", "--quiet", "--jobs", jobs, *sets]) == 1
+    assert "failed: mine: video1: " in capfd.readouterr().err
+    assert Store(folder / "runs").videos("mine") == ("video0",)
+
+
+def test_what_a_model_prints_stays_out_of_the_output(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    source = (folder / "my_model.py").read_text()
+    noise = "import os, sys\nprint('loading')\nos.write(1, b'deeper\\n')\nsys.stdout.close()\n"
+    (folder / "my_model.py").write_text(source.replace("import numpy", f"{noise}import numpy"))
+    sets = ["--set", MODELS, "--set", STAGES, "--set", "submission=both"]
+    assert main(["run", "pipeline.yaml", "--quiet", "--json", *sets]) == 0
+    printed = capfd.readouterr()
+    assert len(json.loads(printed.out)["nodes"]) == 3
+    assert sorted(printed.err.splitlines()) == ["deeper", "loading"]

@@ -287,3 +287,21 @@ def test_killed_runs_resume_to_the_same_bytes_and_repeat_nothing(tmp_path: Path)
     assert stored(broken) == expected
     assert list(broken.rglob("*.part")) == []
     assert submit(tmp_path, broken) == submit(tmp_path, whole)
+
+
+def test_a_folder_whose_name_is_no_utf8_is_a_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    split = tmp_path / os.fsdecode(b"caf\xe9")
+    try:
+        split.mkdir()
+    except OSError:
+        pytest.skip("the file system has no such names")
+    write_split(split)
+    recipe = str(split / "pipeline.yaml")
+    (split / "members/b/video1/2/00005.png").write_bytes(b"")
+    assert run(split) == 2
+    assert "caf\\udce9" in capsys.readouterr().err
+    whole = ["--set", "stages={s: {final: {fuse: [a, c], threshold: 1}}}"]
+    for command in ("run", "submit", "table", "report", "plan", "licences"):
+        assert main([command, recipe, *whole]) == 0
+    data, masks, out = (str(split / name) for name in ("data", "members/a", "scores"))
+    assert main(["evaluate", data, masks, "--format", "ref-youtube-vos", "--out", out]) == 0
