@@ -77,11 +77,15 @@ def group_by_agreement(
         expressions: all ids of the video, in file order.
         threshold: smallest similarity inside a group, in (0, 1).
     """
-    similarities = compare_expressions(members, expressions)
+    # The median withstands a member that misses one expression, and one that answers all with the same salient object.
+    similarities: Similarities = {}
+    for a, b in combinations(expressions, 2):
+        values = [tracklet_iou(left[a], right[b]) for left in members for right in members]
+        similarities[a, b] = similarities[b, a] = median(values)
     clusters: list[tuple[str, ...]] = [(expression,) for expression in expressions]
     while len(clusters) > 1:
         pairs = list(combinations(range(len(clusters)), 2))
-        linkages = [_linkage(clusters[i], clusters[j], similarities) for i, j in pairs]
+        linkages = [min(similarities[x, y] for x in clusters[i] for y in clusters[j]) for i, j in pairs]
         if max(linkages) < threshold:
             break
         i, j = pairs[linkages.index(max(linkages))]
@@ -89,19 +93,6 @@ def group_by_agreement(
     order = {expression: index for index, expression in enumerate(expressions)}
     ordered = sorted((tuple(sorted(cluster, key=order.__getitem__)) for cluster in clusters), key=lambda c: order[c[0]])
     return tuple(Group(cluster, _confidence(cluster, expressions, similarities, threshold)) for cluster in ordered)
-
-
-def compare_expressions(members: Sequence[Mapping[str, Runs]], expressions: Sequence[str]) -> Similarities:
-    """Return for each pair of expressions the median tracklet IoU over all pairs of members.
-
-    The median withstands a member that misses one expression, and a member that answers every expression with the
-    same salient object, as long as the other members are right.
-    """
-    similarities = {}
-    for a, b in combinations(expressions, 2):
-        values = [tracklet_iou(left[a], right[b]) for left in members for right in members]
-        similarities[a, b] = similarities[b, a] = median(values)
-    return similarities
 
 
 def read_group_file(path: Path, videos: Sequence[Video]) -> dict[str, tuple[Group, ...]]:
@@ -131,10 +122,6 @@ def _check_file_groups(path: Path, video: Video, rows: object) -> tuple[Group, .
         if ids:
             raise InputError(f"{where}: {what} expression {', '.join(ids)}; name each expression once, as text")
     return tuple(Group(tuple(row)) for row in rows)
-
-
-def _linkage(a: tuple[str, ...], b: tuple[str, ...], similarities: Similarities) -> float:
-    return min(similarities[x, y] for x in a for y in b)
 
 
 def _confidence(

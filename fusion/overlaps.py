@@ -84,11 +84,7 @@ class Pieces:
     def _keep_sets(self, passing: Flags) -> Runs:
         """Return the runs of the pieces that some sets of sequences mark; `passing` has a place for every set."""
         passes = passing.take(self.sets, mode="clip")  # clips nothing, and skips a check
-        return self._run_between(np.flatnonzero(np.diff(passes, prepend=False)))
-
-    def _run_between(self, changes: NDArray[np.intp]) -> Runs:
-        """Return the runs that begin and end at some of the pieces."""
-        edges = self.positions[changes]
+        edges = self.positions[np.flatnonzero(np.diff(passes, prepend=False))]
         # An empty piece may switch on and off at one place: only an odd number of changes there is one.
         first = np.flatnonzero(np.diff(edges, prepend=-1))
         edges = edges[first[np.diff(first, append=edges.size) & 1 == 1]]

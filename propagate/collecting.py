@@ -50,7 +50,10 @@ class SequenceCollector:
         self._runs[prediction.frame] = encode(prediction.mask.cpu().numpy()[None])[0]
         is_weighed = self._weigh_presence and prediction.presence is not None
         presence = float(prediction.presence) if is_weighed else 1.0  # type: ignore[arg-type]
-        self._propagation[prediction.frame] = presence * _mean_inside(prediction.probability, prediction.mask)
+        n_pixels = int(prediction.mask.sum())
+        self._propagation[prediction.frame] = presence * (
+            float((prediction.probability * prediction.mask).sum(dtype=torch.float64)) / n_pixels if n_pixels else 0.0
+        )
         if self._soft is not None:
             self._soft[prediction.frame] = _shrink(prediction.probability)
 
@@ -84,12 +87,6 @@ def begin_sequence(video: Video, frame: int, size: tuple[int, int], mask: bytes)
     runs[frame] = mask
     scores = np.zeros(video.n_frames, np.float32)
     return MaskSequence(video.id, "", video.frames, size, tuple(runs), scores, key_frame=frame)
-
-
-def _mean_inside(probability: Tensor, mask: Tensor) -> float:
-    """Return the mean probability over the pixels of a mask, both `(H, W)`; 0 without any."""
-    n_pixels = int(mask.sum())
-    return float((probability * mask).sum(dtype=torch.float64)) / n_pixels if n_pixels else 0.0
 
 
 def _shrink(probabilities: Tensor) -> NDArray[np.float32]:

@@ -125,7 +125,12 @@ class MaskletTracker:
             new = self._find_new(video, frame, prompts, made, now)
             made += self._carry(video, frame, size, new)
         ordered = [masklet for noun in found for masklet in made if masklet.noun == noun]
-        tracklets = tuple(self._name(masklet, number) for number, masklet in enumerate(ordered))
+        tracklets = tuple(
+            Tracklet.from_sequence(
+                masklet.sequence, str(number), confidence=masklet.score, label=masklet.noun, detector=self._detector
+            )
+            for number, masklet in enumerate(ordered)
+        )
         return Masklets(tracklets, {noun: tuple(rows) for noun, rows in counts.items()})
 
     def _pick_prompts(self, video: Video, noun: str, found: FrameInstances, size: tuple[int, int]) -> list[_Prompt]:
@@ -184,11 +189,6 @@ class MaskletTracker:
                 collectors[prediction.position].add(prediction)
             for start, collector in zip(chunk, collectors, strict=True):
                 yield _Masklet(start.noun, start.score, collector.finish())
-
-    def _name(self, masklet: _Masklet, number: int) -> Tracklet:
-        return Tracklet.from_sequence(
-            masklet.sequence, str(number), confidence=masklet.score, label=masklet.noun, detector=self._detector
-        )
 
 
 def _cut(prompts: Sequence[_Prompt]) -> Iterator[Sequence[_Prompt]]:

@@ -178,12 +178,16 @@ def refine(evidence: Evidence, settings: RefinementSettings) -> Refinement:
     windows: list[WindowChoice] = []
     for first, after in cut_windows(evidence.coarse.n_frames, settings.window, settings.tail):
         previous = windows[-1].selected if windows else ()
-        votes = _count_votes(of_frames[first:after])
+        votes = tuple(Counter(of_frames[first:after]).most_common())
         span = slice(first, after)
         selected, tie = _select(votes, evidence, span, previous=previous, settings=settings)
         chosen, reason = _compose_window(selected, evidence, span, settings)
         frames += chosen
-        windows.append(WindowChoice(first, after - 1, votes, selected, tie, reason, _mean_iou(chosen, evidence, first)))
+        ious = [
+            1.0 if combination is None else float(evidence.compose(combination).ious[first + place])
+            for place, combination in enumerate(chosen)
+        ]
+        windows.append(WindowChoice(first, after - 1, votes, selected, tie, reason, float(np.mean(ious))))
     return Refinement(tuple(frames), tuple(windows))
 
 
@@ -199,11 +203,6 @@ def cut_windows(n_frames: int, window: int, tail: Tail) -> list[tuple[int, int]]
         if tail == "merge" and n_frames > window and 0 < 2 * rest < window:
             del bounds[-2]
     return list(pairwise(bounds))
-
-
-def _count_votes(of_frames: Sequence[Combination]) -> tuple[tuple[Combination, int], ...]:
-    """Return every distinct combination with its frames; a counter keeps the order in which they were seen."""
-    return tuple(Counter(of_frames).most_common())
 
 
 def _select(
@@ -257,11 +256,3 @@ def _compose_window(
     if settings.min_coverage != "off" and total > 0 and covered / total < settings.min_coverage:
         return kept, "low_coverage"
     return [None if stays else selected for stays in stays_coarse], "refined"
-
-
-def _mean_iou(chosen: Sequence[Combination | None], evidence: Evidence, first: int) -> float:
-    ious = [
-        1.0 if combination is None else float(evidence.compose(combination).ious[first + place])
-        for place, combination in enumerate(chosen)
-    ]
-    return float(np.mean(ious))

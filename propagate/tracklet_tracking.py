@@ -81,7 +81,17 @@ class TrackletTracker:
             InputError: proposals of another video or size, or a frame cannot be read.
             CheckpointError: the network gives values that are not finite.
         """
-        _check_fits(video, proposals)
+        size = video.read_size()
+        if (proposals.video, proposals.frames) != (video.id, video.frames):
+            raise InputError(
+                f"{video.id}: proposals of {proposals.video} with {len(proposals.frames)} frames, the data set lists "
+                f"{video.n_frames}, or other names; make them of this data set"
+            )
+        if proposals.size != size:
+            raise InputError(
+                f"{video.id}: proposals of {proposals.size[0]} x {proposals.size[1]} pixels (H x W), frames of "
+                f"{size[0]} x {size[1]}; make them at the frame size"
+            )
         named = [
             _Named(f"{frame}.{number}", proposal)
             for frame in proposals.key_frames
@@ -134,17 +144,3 @@ def _is_explained(proposal: Proposal, made: Sequence[Tracklet]) -> bool:
         if tracklet_iou(own, other) > EXPLAINED_IOU:
             return True
     return False
-
-
-def _check_fits(video: Video, proposals: VideoProposals) -> None:
-    size = video.read_size()
-    if (proposals.video, proposals.frames) != (video.id, video.frames):
-        raise InputError(
-            f"{video.id}: proposals of {proposals.video} with {len(proposals.frames)} frames, the data set lists "
-            f"{video.n_frames}, or other names; make them of this data set"
-        )
-    if proposals.size != size:
-        raise InputError(
-            f"{video.id}: proposals of {proposals.size[0]} x {proposals.size[1]} pixels (H x W), frames of "
-            f"{size[0]} x {size[1]}; make them at the frame size"
-        )

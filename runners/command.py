@@ -64,7 +64,9 @@ class CommandRunner:
             InputError: the program ended, took too long, or its masks cannot be used.
         """
         place = self._place / video.id / key
-        self._drop_others(place)
+        for other in place.parent.glob("*") if place.parent.is_dir() else ():
+            if other.name != place.name:
+                shutil.rmtree(other, ignore_errors=True)
         if not (place / _FINISHED).exists():
             request = place / "request.json"
             write_atomically(request, self._describe(video, expressions, place / "masks"))
@@ -97,11 +99,6 @@ class CommandRunner:
             "device": self._device,
         }
         return json.dumps(content, ensure_ascii=False, indent=1).encode("utf-8", "surrogatepass")
-
-    def _drop_others(self, place: Path) -> None:
-        for other in place.parent.glob("*") if place.parent.is_dir() else ():
-            if other.name != place.name:
-                shutil.rmtree(other, ignore_errors=True)
 
 
 class Program:

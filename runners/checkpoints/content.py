@@ -149,7 +149,11 @@ def to_tensors(path: Path, state: dict[str, Any], *, outline: bool = False) -> d
         elif isinstance(value, StoredTensor):
             value = torch.empty(value.shape, dtype=_TYPES[value.storage.kind], device="meta")
         elif isinstance(value, StoredArray):
-            value = _from_array(path, name, value)
+            values = value.values
+            if values is None or values.dtype.newbyteorder("=").name not in NUMBER_SIZES:
+                kind = None if values is None else values.dtype.name
+                raise CheckpointError(f"{path}: {name} is an array of type {kind}; save it as float32")
+            value = torch.from_numpy(np.array(values, values.dtype.newbyteorder("=")))
         if value.dtype not in _TYPES.values():
             raise CheckpointError(f"{path}: {name} is of type {value.dtype}; save it as float32")
         tensors[name] = value.to("meta") if outline else value
@@ -167,14 +171,6 @@ def _refuse_copies(path: Path, state: Mapping[str, Any]) -> None:
         raise CheckpointError(
             f"{path}: names the same values again and again ({needed} bytes in all); save each tensor once"
         )
-
-
-def _from_array(path: Path, name: str, array: StoredArray) -> Tensor:
-    values = array.values
-    if values is None or values.dtype.newbyteorder("=").name not in NUMBER_SIZES:
-        kind = None if values is None else values.dtype.name
-        raise CheckpointError(f"{path}: {name} is an array of type {kind}; save it as float32")
-    return torch.from_numpy(np.array(values, values.dtype.newbyteorder("=")))
 
 
 def _map_file(path: Path) -> mmap.mmap:

@@ -88,7 +88,15 @@ def read_checkpoint(path: Path, *, outline: bool = False) -> CheckpointFile:
     state, envelope = _find_state(path, content.root)
     names = unwrap_names(state)
     tensors = to_tensors(path, {target: state[name] for name, target in names.items()}, outline=outline)
-    return CheckpointFile(path, tensors, envelope, _read_arguments(content.root), content.metadata)
+    arguments = content.root.get("args") if isinstance(content.root, Mapping) else None
+    entries = arguments.entries if isinstance(arguments, Record) else {}
+    return CheckpointFile(
+        path,
+        tensors,
+        envelope,
+        {name: _to_plain(value) for name, value in entries.items() if name.isprintable()},
+        content.metadata,
+    )
 
 
 def _find_state(path: Path, content: object) -> tuple[Mapping[str, Any], str]:
@@ -112,13 +120,6 @@ def _find_state(path: Path, content: object) -> tuple[Mapping[str, Any], str]:
 
 def _name_type(value: object) -> str:
     return "tensor" if is_tensor(value) else type(value).__name__
-
-
-def _read_arguments(content: object) -> dict[str, Any]:
-    """Return the training arguments beside the state dict, as far as they are plain values."""
-    arguments = content.get("args") if isinstance(content, Mapping) else None
-    entries = arguments.entries if isinstance(arguments, Record) else {}
-    return {name: _to_plain(value) for name, value in entries.items() if name.isprintable()}
 
 
 def _to_plain(value: object) -> Any:

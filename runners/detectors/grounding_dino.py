@@ -88,7 +88,10 @@ class GroundingDino:
                 token_type_ids=torch.zeros_like(ids).to(self._device),
             )
         words = output.logits[0].float().sigmoid().cpu()
-        corners = _to_corners(output.pred_boxes[0].float().cpu(), size)
+        boxes = output.pred_boxes[0].float().cpu()
+        centre, half = boxes[:, :2], boxes[:, 2:] / 2
+        scale = torch.tensor([size[1], size[0]])
+        corners = torch.cat([(centre - half) * scale, (centre + half) * scale], dim=1)
         if not torch.isfinite(words).all() or not torch.isfinite(corners).all():
             raise CheckpointError(
                 f"{where}: grounding-dino gives values that are not finite; get the checkpoint again, or set "
@@ -195,10 +198,3 @@ def _check_folder(folder: Path) -> None:
 def _damaged(folder: Path, error: Exception) -> CheckpointError:
     reason = " ".join(str(error).split())[:200]
     return CheckpointError(f"{folder}: cannot be loaded ({reason}); copy the folder again")
-
-
-def _to_corners(boxes: Tensor, size: tuple[int, int]) -> Tensor:
-    """Return boxes (left, top, right, bottom) in pixels of (cx, cy, w, h) in [0, 1]."""
-    centre, half = boxes[:, :2], boxes[:, 2:] / 2
-    scale = torch.tensor([size[1], size[0]])
-    return torch.cat([(centre - half) * scale, (centre + half) * scale], dim=1)

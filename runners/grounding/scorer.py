@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from runners.base import Precision
-from runners.checkpoints.loading import CheckpointFile, build_network, load_strict, read_checkpoint, read_stated_config
+from runners.checkpoints.loading import build_network, load_strict, read_checkpoint, read_stated_config
 from runners.grounding.settings import GroundingSettings
 from runners.networks.text.text_encoder import IGNORED_TEXT_KEYS, TextConfig
 from runners.networks.text.tokenizers import Tokens, fit_tokens
@@ -124,25 +124,15 @@ def load_grounder(settings: GroundingSettings, *, device: torch.device) -> Track
         ConfigError: a tokeniser that does not fit.
     """
     file = read_checkpoint(settings.checkpoint, outline=device.type == "meta")
-    config = read_grounding_config(file)
+    config = read_stated_config(file, NETWORK_NAME, GroundingConfig)
+    if config is None:
+        raise CheckpointError(f"{file.path}: no grounding network of `rvos train`; `rvos checkpoint` tells what it is")
     network = build_network(lambda: GroundingNetwork(config), file)
     load_strict(network, file, ignored=IGNORED_TEXT_KEYS)
     tokens = fit_grounding_tokens(settings.tokenizer, config, where=str(settings.checkpoint))
     stride = settings.frame_stride or config.frame_stride
     where = settings.checkpoint.name
     return TrackletGrounder(network, tokens, device, frame_stride=stride, precision=settings.precision, where=where)
-
-
-def read_grounding_config(file: CheckpointFile) -> GroundingConfig:
-    """Return the sizes that a checkpoint states.
-
-    Raises:
-        CheckpointError: a file of another network.
-    """
-    config = read_stated_config(file, NETWORK_NAME, GroundingConfig)
-    if config is None:
-        raise CheckpointError(f"{file.path}: no grounding network of `rvos train`; `rvos checkpoint` tells what it is")
-    return config
 
 
 def fit_grounding_tokens(folder: Path | None, config: GroundingConfig, *, where: str) -> Tokens:

@@ -149,7 +149,14 @@ class FrameRunner(Adapter[Track]):
     def find(self, video: Video, expressions: Sequence[Expression]) -> list[Track]:
         """Return the best `n_best` candidates of every expression in every frame."""
         tracks: list[Track] = [[] for _ in expressions]
-        text = self._read(video, expressions)
+        cleaned = [clean_expression(expression.text) for expression in expressions]
+        for expression, words in zip(expressions, cleaned, strict=True):
+            if not words.strip():
+                raise InputError(
+                    f"{video.id}/{expression.id}: expression {expression.text!r} has no words; mend or drop it"
+                )
+        ids, mask = self.tokens.encode(cleaned)
+        text = self.network.read(ids.to(self.device), mask.to(self.device))
         for batch in self._batches(video, video.read_size()):
             self._segment_batch(batch, text, tracks)
         return tracks
@@ -158,17 +165,6 @@ class FrameRunner(Adapter[Track]):
         """Return the masks of the best or linked candidates, or of all that score enough together."""
         to_masks = _to_sequence if self.several is None else _unite
         return to_masks(video, expression, size, found)
-
-    def _read(self, video: Video, expressions: Sequence[Expression]) -> Text:
-        """Return the encoded expressions, once for the whole video."""
-        cleaned = [clean_expression(expression.text) for expression in expressions]
-        for expression, words in zip(expressions, cleaned, strict=True):
-            if not words.strip():
-                raise InputError(
-                    f"{video.id}/{expression.id}: expression {expression.text!r} has no words; mend or drop it"
-                )
-        ids, mask = self.tokens.encode(cleaned)
-        return self.network.read(ids.to(self.device), mask.to(self.device))
 
     def _batches(self, video: Video, original: tuple[int, int]) -> Iterator[_Batch]:
         """Yield neighbouring frames, as many at once as the token limit allows."""

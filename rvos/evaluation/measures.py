@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from rvos.errors import InputError
 from rvos.evaluation.columns import pack_columns, trace_columns
-from rvos.evaluation.outlines import Outlines, PairCounts, count_pairs
+from rvos.evaluation.outlines import Outlines, count_pairs
 
 Values = NDArray[np.float64]
 
@@ -58,17 +58,14 @@ def score(truth: Sequence[Outlines], prediction: Sequence[Outlines]) -> tuple[Va
         return np.zeros(0), np.zeros(0)
     counts = count_pairs(truth, prediction)
     # 1 where both masks are empty.
-    return np.where(counts.union == 0, 1.0, counts.intersection / np.maximum(counts.union, 1)), _f(counts)
-
-
-def _f(counts: PairCounts) -> Values:
-    """Harmonic mean of contour precision and recall; a side without contour is perfect in what it cannot miss."""
     no_truth, no_prediction = counts.truth_length == 0, counts.prediction_length == 0
     precision = counts.matched_prediction / np.maximum(counts.prediction_length, 1)
     recall = counts.matched_truth / np.maximum(counts.truth_length, 1)
     total = precision + recall
     f = np.divide(2 * precision * recall, total, out=np.zeros_like(total), where=total > 0)
-    return np.where(no_truth & no_prediction, 1.0, f)
+    return np.where(counts.union == 0, 1.0, counts.intersection / np.maximum(counts.union, 1)), np.where(
+        no_truth & no_prediction, 1.0, f
+    )
 
 
 @dataclass(frozen=True, slots=True)

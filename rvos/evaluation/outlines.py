@@ -64,7 +64,7 @@ def trace_together(
 ) -> list[tuple[Outlines, ...]]:
     """Return the outlines of several masks `(K, T, rows, W // 64 + 1)`, each as `trace_words` has them, in one pass."""
     n_masks, n_frames = words.shape[:2]
-    step = _find_step(size)
+    step = max(1, _CHUNK_WORDS // (size[0] * (size[1] // WORD + 1)))
     parts: list[list[Outlines]] = [[] for _ in range(n_masks)]
     for start in range(0, n_frames, step):
         chunk = words[:, start : start + step]
@@ -84,11 +84,6 @@ def _slice(outlines: Outlines, start: int, end: int) -> Outlines:
         outlines.area[start:end],
         outlines.length[start:end],
     )
-
-
-def _find_step(size: tuple[int, int]) -> int:
-    """Return the frames of a chunk."""
-    return max(1, _CHUNK_WORDS // (size[0] * (size[1] // WORD + 1)))
 
 
 def _trace_chunk(words: Words, size: tuple[int, int], radius: int, first_row: int = 0) -> Outlines:

@@ -97,7 +97,15 @@ class Loader:
             hint, *notes = get_args(hint)
             named = next((note for note in notes if isinstance(note, Named)), None)
             if named is not None:
-                return self._look_up(named, hint, node, what)
+                known = self._named.get(named.what, {})
+                name = self.read(str | None if type(None) in get_args(hint) else str, node, what)
+                if name is None or name is INVALID:
+                    return name
+                if name not in known:
+                    self.problems.add(
+                        node.place, f"{what}: {named.what} {show(name)} is unknown; {nearest(name, known)}"
+                    )
+                return known.get(name, INVALID)
             if any(isinstance(note, Chosen) for note in notes):
                 return self._fill(Annotated[hint, *notes], node, what, prefix=f"{what}.")
             return self._check_notes(self.read(hint, node, what), notes, node, what)
@@ -133,16 +141,6 @@ class Loader:
         if isinstance(origin, type) and issubclass(origin, Mapping):
             return self._read_mapping
         return self._read_scalar
-
-    def _look_up(self, named: Named, hint: Any, node: Node, what: str) -> Any:
-        """Return the value that the file names; what is wrong with it is noted where it stands."""
-        known = self._named.get(named.what, {})
-        name = self.read(str | None if type(None) in get_args(hint) else str, node, what)
-        if name is None or name is INVALID:
-            return name
-        if name not in known:
-            self.problems.add(node.place, f"{what}: {named.what} {show(name)} is unknown; {nearest(name, known)}")
-        return known.get(name, INVALID)
 
     def _fill(self, hint: Any, node: Node, what: str, *, prefix: str) -> Any:
         entries = self.entries(node, what)
@@ -259,7 +257,12 @@ class Loader:
             return INVALID
         try:
             if get_origin(hint) is Literal:
-                return _choose(get_args(hint), node)
+                choices = get_args(hint)
+                word = node.text if isinstance(node, Text) else node.value
+                for choice in choices:
+                    if word == choice or (isinstance(node, Text) and word == str(choice)):
+                        return choice
+                raise ScalarError(f"{describe(node)} is unknown; {nearest(str(word), map(str, choices))}")
             if hint is Path:
                 return read_path(node, self.paths)
             return read_scalar(hint, node)
@@ -284,14 +287,6 @@ class Loader:
                 self.problems.add(node.place, f"{what} {show(value)} is unknown; {nearest(value, note.known())}")
                 return INVALID
         return value
-
-
-def _choose(choices: Sequence[Any], node: Text | Value) -> Any:
-    word = node.text if isinstance(node, Text) else node.value
-    for choice in choices:
-        if word == choice or (isinstance(node, Text) and word == str(choice)):
-            return choice
-    raise ScalarError(f"{describe(node)} is unknown; {nearest(str(word), map(str, choices))}")
 
 
 def _is_of_form(hint: Any, node: Node) -> bool:

@@ -37,7 +37,14 @@ def read_path(node: Text | Value, named: Mapping[str, Path] | None) -> Path:
     if not isinstance(word, str):
         raise ScalarError(f"{describe(node)} is not a path; quote it")
     if named is not None:
-        word = _fill_in(word, named)
+        known = [f"paths.{key}" for key in named]
+        for reference in _REFERENCE.findall(word):
+            if reference not in known:
+                raise UnknownReferenceError(f"${{{reference[:40]}}} is not defined; {nearest(reference, known)}")
+        # A folder named like a variable of the shell is what nobody means.
+        if "$" in _REFERENCE.sub("", word):
+            raise ScalarError(f"{show(word)}: only ${{paths.NAME}} is filled in; write the rest of the path out")
+        word = _REFERENCE.sub(lambda match: str(named[match[1].removeprefix("paths.")]), word)
     if _HIDDEN.search(word):
         raise ScalarError(f"{show(word)} holds control characters; name the path without them")
     try:
@@ -46,24 +53,9 @@ def read_path(node: Text | Value, named: Mapping[str, Path] | None) -> Path:
         raise ScalarError(f"{show(word)} names a user without a home folder; write the folder out") from None
     if node.place.folder is not None:
         path = Path(os.path.normpath(node.place.folder / path))
-    _check_length(path)
-    return path
-
-
-def _fill_in(word: str, named: Mapping[str, Path]) -> str:
-    known = [f"paths.{key}" for key in named]
-    for reference in _REFERENCE.findall(word):
-        if reference not in known:
-            raise UnknownReferenceError(f"${{{reference[:40]}}} is not defined; {nearest(reference, known)}")
-    # A folder named like a variable of the shell is what nobody means.
-    if "$" in _REFERENCE.sub("", word):
-        raise ScalarError(f"{show(word)}: only ${{paths.NAME}} is filled in; write the rest of the path out")
-    return _REFERENCE.sub(lambda match: str(named[match[1].removeprefix("paths.")]), word)
-
-
-def _check_length(path: Path) -> None:
     longest = max((len(os.fsencode(part)) for part in path.parts), default=0)
     if longest > _LONGEST_NAME:
         raise ScalarError(f"{show(str(path))} has a name of {longest} bytes; {_LONGEST_NAME} are possible, shorten it")
     if len(os.fsencode(path)) > _LONGEST_PATH:
         raise ScalarError(f"{show(str(path))} is longer than {_LONGEST_PATH} bytes; shorten it")
+    return path

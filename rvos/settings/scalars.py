@@ -42,13 +42,28 @@ def read_scalar(hint: Any, node: Text | Value) -> Any:
         raise ScalarError("must be a single value; found nothing")
     word = node.text if isinstance(node, Text) else node.value
     if hint is str or hint is bool:
-        return _read_word(hint, word, node)
+        if isinstance(node, Value):
+            if type(word) is hint:
+                return word
+            raise ScalarError(f"{describe(node)} is not {EXPECTED[hint]}")
+        if hint is str:
+            return word
+        if word in _TRUTH:
+            return _TRUTH[word]
+        raise ScalarError(f"{describe(node)} is unknown; choose one of true, false")
     if hint in (int, float, Fraction):
         number = _read_number(hint, word, is_text=isinstance(node, Text))
         if number is None:
             raise ScalarError(f"{describe(node)} is not {EXPECTED[hint]}")
         return number
-    return _parse(hint, word, node)
+    if not hasattr(hint, "parse"):
+        raise TypeError(f"{hint} is no annotation that settings are read by")
+    try:
+        return hint.parse(str(word))
+    except PipelineError:
+        raise
+    except (ValueError, ArithmeticError):
+        raise ScalarError(f"{describe(node)} is not {hint.__name__.lower()}") from None
 
 
 def guess(node: Text | Value) -> Any:
@@ -68,18 +83,6 @@ def guess(node: Text | Value) -> Any:
     return node.text
 
 
-def _read_word(hint: Any, word: Any, node: Text | Value) -> Any:
-    if isinstance(node, Value):
-        if type(word) is hint:
-            return word
-        raise ScalarError(f"{describe(node)} is not {EXPECTED[hint]}")
-    if hint is str:
-        return word
-    if word in _TRUTH:
-        return _TRUTH[word]
-    raise ScalarError(f"{describe(node)} is unknown; choose one of true, false")
-
-
 def _read_number(hint: Any, word: Any, *, is_text: bool) -> Any:
     """Return a number; None for anything that is none, not finite or too long."""
     kinds = str if is_text else (int, float)
@@ -92,26 +95,10 @@ def _read_number(hint: Any, word: Any, *, is_text: bool) -> Any:
     if isinstance(word, str) and len(word) > _LONGEST_NUMBER:
         return None
     try:
-        return _convert(hint, word)
+        if hint is Fraction:
+            return Fraction(word) if not isinstance(word, str) or _FRACTION.fullmatch(word.strip()) else None
+        number = hint(word)
+        is_fine = math.isfinite(number) if hint is float else abs(number) <= _LARGEST_INTEGER
+        return number if is_fine else None
     except (ValueError, OverflowError):
         return None
-
-
-def _convert(hint: Any, word: str | int | float) -> Any:
-    """Return a number of a kind; None where it is not finite or not exact in 64 bits."""
-    if hint is Fraction:
-        return Fraction(word) if not isinstance(word, str) or _FRACTION.fullmatch(word.strip()) else None
-    number = hint(word)
-    is_fine = math.isfinite(number) if hint is float else abs(number) <= _LARGEST_INTEGER
-    return number if is_fine else None
-
-
-def _parse(hint: Any, word: Any, node: Text | Value) -> Any:
-    if not hasattr(hint, "parse"):
-        raise TypeError(f"{hint} is no annotation that settings are read by")
-    try:
-        return hint.parse(str(word))
-    except PipelineError:
-        raise
-    except (ValueError, ArithmeticError):
-        raise ScalarError(f"{describe(node)} is not {hint.__name__.lower()}") from None

@@ -116,7 +116,15 @@ def describe(hint: Any) -> Schema:
             return describe(str | None if type(None) in get_args(arguments[0]) else str)
         if find_note(hint, Chosen):
             return describe_class(hint)
-        return _limit(describe(arguments[0]), arguments[1:])
+        schema = describe(arguments[0])
+        for note in arguments[1:]:
+            if isinstance(note, OneOf):
+                return {"enum": list(note.names)}
+            if isinstance(note, Range):
+                limits = {_LIMITS[name]: end for name, end in dataclasses.asdict(note).items() if end is not None}
+                inner = schema["items"] if schema.get("type") == "array" and schema["items"] else schema
+                inner.update(limits)
+        return schema
     if origin in (Union, types.UnionType):
         return {"anyOf": [describe(choice) for choice in arguments]}
     if origin is Literal:
@@ -132,18 +140,6 @@ def describe(hint: Any) -> Schema:
         return describe_class(hint)
     # What parses its own text says no more than that, and what is read later may be anything.
     return dict(_SCALARS.get(hint, {"type": ["string", "number"]} if hasattr(hint, "parse") else {}))
-
-
-def _limit(schema: Schema, notes: tuple[object, ...]) -> Schema:
-    """Return the schema with the range of a number, or of the numbers in a list, or with the names of a text."""
-    for note in notes:
-        if isinstance(note, OneOf):
-            return {"enum": list(note.names)}
-        if isinstance(note, Range):
-            limits = {_LIMITS[name]: end for name, end in dataclasses.asdict(note).items() if end is not None}
-            inner = schema["items"] if schema.get("type") == "array" and schema["items"] else schema
-            inner.update(limits)
-    return schema
 
 
 def _read_arguments(cls: type) -> dict[str, str]:

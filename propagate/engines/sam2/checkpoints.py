@@ -111,7 +111,15 @@ def read_weights(path: Path, *, outline: bool = False) -> dict[str, Tensor]:
         CheckpointError: missing, damaged, of another model, or wanting to execute code.
     """
     if path.is_dir():
-        _check_folder(path)
+        try:
+            model_type = json.loads((path / "config.json").read_bytes())["model_type"]
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+            raise CheckpointError(
+                f"{path}: no folder of the hub ({type(error).__name__} in config.json); give one with config.json and "
+                f"{HUB_WEIGHTS}, or an official .pt file"
+            ) from None
+        if model_type != _MODEL_TYPE:
+            raise CheckpointError(f"{path}: holds a model of type {model_type!r}, expected {_MODEL_TYPE!r}; give SAM 2")
         path = path / HUB_WEIGHTS
     try:
         state, _ = read_state(path, outline=outline)
@@ -150,19 +158,6 @@ def load_weights(model: nn.Module, path: Path, *, network: str) -> None:
     if broken:
         raise CheckpointError(f"{path}: NaN or infinity in {_some(broken)}; get the file again")
     model.load_state_dict(state)
-
-
-def _check_folder(folder: Path) -> None:
-    """Check that a hub's folder says that it holds a SAM 2 for videos."""
-    try:
-        model_type = json.loads((folder / "config.json").read_bytes())["model_type"]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise CheckpointError(
-            f"{folder}: no folder of the hub ({type(error).__name__} in config.json); give one with config.json and "
-            f"{HUB_WEIGHTS}, or an official .pt file"
-        ) from None
-    if model_type != _MODEL_TYPE:
-        raise CheckpointError(f"{folder}: holds a model of type {model_type!r}, expected {_MODEL_TYPE!r}; give SAM 2")
 
 
 def recognise(state: Mapping[str, Tensor]) -> str | None:

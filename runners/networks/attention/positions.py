@@ -13,16 +13,11 @@ _EPSILON = 1e-6
 _HALF_PIXEL = 0.5
 
 
-def _wavelengths(channels: int, device: torch.device) -> Tensor:
-    """Return the divisor of every channel, float32 (channels,); neighbours 2j and 2j+1 share one."""
-    index = torch.arange(channels, dtype=torch.float32, device=device)
-    # Two channels a wavelength, although the index runs over all channels: floor(i / 2).
-    return _TEMPERATURE ** (2 * torch.div(index, 2, rounding_mode="floor") / channels)
-
-
 def interleaved_sine(coordinates: Tensor, channels: int) -> Tensor:
     """Return sin in even and cos in odd channels: (...) radians -> float32 (..., channels)."""
-    phases = coordinates[..., None] / _wavelengths(channels, coordinates.device)
+    index = torch.arange(channels, dtype=torch.float32, device=coordinates.device)
+    # Two channels a wavelength, although the index runs over all channels: floor(i / 2).
+    phases = coordinates[..., None] / (_TEMPERATURE ** (2 * torch.div(index, 2, rounding_mode="floor") / channels))
     # (..., channels / 2, 2) -> (..., channels): interleaved, not sines first and cosines after them
     return torch.stack((phases[..., 0::2].sin(), phases[..., 1::2].cos()), dim=-1).flatten(-2)
 

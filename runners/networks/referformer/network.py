@@ -130,7 +130,13 @@ class ReferFormer(nn.Module):
         self.query_embed = nn.Embedding(config.queries, width)
         self.backbone = nn.ModuleList([build_backbone(config.backbone, config.backbone_sizes)])
         channels = self.visual_backbone.channels
-        self.input_proj = _build_projections(channels, width)
+        layers = [nn.Conv2d(inputs, width, 1) for inputs in channels[1:]]
+        layers.append(nn.Conv2d(channels[-1], width, 3, stride=2, padding=1))
+        for layer in layers:
+            nn.init.xavier_uniform_(layer.weight)
+            assert layer.bias is not None
+            nn.init.zeros_(layer.bias)
+        self.input_proj = nn.ModuleList(nn.Sequential(layer, nn.GroupNorm(_GROUPS, width)) for layer in layers)
         self.text_encoder = build_roberta(config.text)
         self.resizer = Resizer(hidden, width, config.dropout)
         self.fusion_module = LanguageFusion(width, config.heads, adds=self.adds_language)
@@ -145,17 +151,6 @@ class ReferFormer(nn.Module):
         )
         self.controller = _build_controller(config)
         self.query_start = nn.Identity() if config.conditional_queries else BlankQueries()
-        self._start_heads()
-        use_direct_products(self)
-
-    @property
-    def visual_backbone(self) -> Backbone:
-        """The backbone; official names keep it as the first of a sequence."""
-        backbone = self.backbone[0]
-        assert isinstance(backbone, Backbone)
-        return backbone
-
-    def _start_heads(self) -> None:
         for head in self.class_embed:
             nn.init.constant_(head.get_parameter("bias"), -math.log((1 - _PRIOR) / _PRIOR))
         for index, box_head in enumerate(self.bbox_embed):
@@ -164,6 +159,14 @@ class ReferFormer(nn.Module):
             size = _FIRST_SIZE if index == 0 else 0.0
             box_head.reset_last(torch.tensor([0.0, 0.0, size, size]))
         self.controller.reset_xavier()
+        use_direct_products(self)
+
+    @property
+    def visual_backbone(self) -> Backbone:
+        """The backbone; official names keep it as the first of a sequence."""
+        backbone = self.backbone[0]
+        assert isinstance(backbone, Backbone)
+        return backbone
 
     def encode_video(
         self,
@@ -275,7 +278,16 @@ class ReferFormer(nn.Module):
             frames_at_once: frames times expressions in memory at the same time.
         """
         memory, decoded = self.decode(visual, text, frames_at_once=frames_at_once)
-        choice = self._choose(self.head_states(decoded, len(text.words), training=False), decoded)
+        heads = self.head_states(decoded, len(text.words), training=False)
+        state, layer = heads.states[-1], heads.layers[-1]
+        clips = len(state)
+        # (E, T or 1, Q): float32, as halves would tie where the official scores differ
+        probability = self.class_embed[layer](state).float().sigmoid().amax(-1)
+        # One query for the whole clip, the first of equal ones.
+        query = probability.mean(1).argmax(-1)
+        boxes = select_query(by_clip(decoded.references[layer], clips), query)
+        scores = select_query(probability, query).expand(-1, boxes.shape[1])
+        choice = Choice(query, scores, boxes, self.controller(select_query(state, query)), boxes[..., :2])
         coarse = self.pixel_decoder.coarse(self.memory_levels(visual, memory, len(text.words)), text)
         masks = self._draw_chosen(visual, text, coarse, choice, max(1, frames_at_once // len(text.words)))
         return Selection(choice.query, choice.scores, choice.boxes, masks)
@@ -364,17 +376,6 @@ class ReferFormer(nn.Module):
         # (B * T, layers * Q, h, w) -> (layers, B, T, Q, h, w)
         return masks.view(clips, frames, n_layers, -1, *masks.shape[-2:]).permute(2, 0, 1, 3, 4, 5)
 
-    def _choose(self, heads: HeadStates, decoded: DecoderStates) -> Choice:
-        state, layer = heads.states[-1], heads.layers[-1]
-        clips = len(state)
-        # (E, T or 1, Q): float32, as halves would tie where the official scores differ
-        probability = self.class_embed[layer](state).float().sigmoid().amax(-1)
-        # One query for the whole clip, the first of equal ones.
-        query = probability.mean(1).argmax(-1)
-        boxes = select_query(by_clip(decoded.references[layer], clips), query)
-        scores = select_query(probability, query).expand(-1, boxes.shape[1])
-        return Choice(query, scores, boxes, self.controller(select_query(state, query)), boxes[..., :2])
-
     def _draw_chosen(
         self, visual: VisualFeatures, text: TextFeatures, coarse: Tensor, choice: Choice, step: int
     ) -> Tensor:
@@ -418,17 +419,6 @@ def _build_controller(config: ReferFormerConfig) -> Perceptron:
     if not config.relative_coordinates:
         return PlaceBlindFilters(width, layers, features=config.mask_dim, channels=config.mask_channels)
     return Perceptron(*([width] * layers), count_parameters(config.mask_dim, config.mask_channels))
-
-
-def _build_projections(channels: tuple[int, ...], width: int) -> nn.ModuleList:
-    """Return the projections of levels 1, 2, 3, and of level 3 once more at half its size."""
-    layers = [nn.Conv2d(inputs, width, 1) for inputs in channels[1:]]
-    layers.append(nn.Conv2d(channels[-1], width, 3, stride=2, padding=1))
-    for layer in layers:
-        nn.init.xavier_uniform_(layer.weight)
-        assert layer.bias is not None
-        nn.init.zeros_(layer.bias)
-    return nn.ModuleList(nn.Sequential(layer, nn.GroupNorm(_GROUPS, width)) for layer in layers)
 
 
 def _refined_boxes(decoded: DecoderStates, layer: int) -> Tensor:

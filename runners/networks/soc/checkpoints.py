@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import replace
 
-from torch import Tensor
-
 from runners.checkpoints.loading import CheckpointFile, build_network, load_strict, read_stated_config
-from runners.networks.backbones.table import BackboneConfig
 from runners.networks.parts.recognition import count_children, infer_backbone
 from runners.networks.soc.network import SOC
 from runners.networks.soc.types import SOCConfig
@@ -58,9 +54,21 @@ def infer_config(file: CheckpointFile) -> SOCConfig:
     """
     state = {re.sub(RENAMES[0][0], RENAMES[0][1], name): value for name, value in file.state.items()}
     try:
+        found = infer_backbone(state)
+        if found is None:
+            raise KeyError("a backbone (backbone.0.body.*)")
+        words = state["text_encoder.embeddings.word_embeddings.weight"]
         return SOCConfig(
-            backbone=_infer_backbone(state),
-            text=_infer_text(state),
+            backbone=replace(found, drop_path=_DROP_PATH),
+            text=TextConfig(
+                vocab_size=words.shape[0],
+                hidden=words.shape[1],
+                layers=count_children(state, "text_encoder.encoder.layer."),
+                heads=words.shape[1] // _TEXT_HEAD,
+                intermediate=state["text_encoder.encoder.layer.0.intermediate.dense.weight"].shape[0],
+                # Two rows of the table are no positions: see `build_roberta`.
+                max_tokens=state["text_encoder.embeddings.position_embeddings.weight"].shape[0] - 2,
+            ),
             channels=state["query_embed.weight"].shape[1],
             queries=state["query_embed.weight"].shape[0],
             classes=state["class_embed.0.weight"].shape[0],
@@ -78,23 +86,3 @@ def infer_config(file: CheckpointFile) -> SOCConfig:
         ) from None
     except IndexError:
         raise CheckpointError(f"{file.path}: no SOC checkpoint, its tensors have too few axes; get it again") from None
-
-
-def _infer_backbone(state: Mapping[str, Tensor]) -> BackboneConfig:
-    found = infer_backbone(state)
-    if found is None:
-        raise KeyError("a backbone (backbone.0.body.*)")
-    return replace(found, drop_path=_DROP_PATH)
-
-
-def _infer_text(state: Mapping[str, Tensor]) -> TextConfig:
-    words = state["text_encoder.embeddings.word_embeddings.weight"]
-    return TextConfig(
-        vocab_size=words.shape[0],
-        hidden=words.shape[1],
-        layers=count_children(state, "text_encoder.encoder.layer."),
-        heads=words.shape[1] // _TEXT_HEAD,
-        intermediate=state["text_encoder.encoder.layer.0.intermediate.dense.weight"].shape[0],
-        # Two rows of the table are no positions: see `build_roberta`.
-        max_tokens=state["text_encoder.embeddings.position_embeddings.weight"].shape[0] - 2,
-    )

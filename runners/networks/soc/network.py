@@ -63,11 +63,6 @@ class SOC(nn.Module):
         self.txt_proj = Resizer(config.text.hidden, channels, config.dropout)
         filters = count_parameters(config.mask_channels, config.dynamic_channels)
         self.controller = Perceptron(channels, channels, channels, filters)
-        self.reset_heads()
-        use_direct_products(self)
-
-    def reset_heads(self) -> None:
-        """Start the heads as officially: rare objects, boxes at their references, Xavier filters."""
         for name, bias in self.class_embed.named_parameters():
             if name.endswith("bias"):
                 nn.init.constant_(bias, -math.log((1 - _PRIOR) / _PRIOR))
@@ -76,6 +71,7 @@ class SOC(nn.Module):
             cast("Perceptron", head).reset_last(start)
         self.controller.reset_xavier()
         nn.init.normal_(self.query_embed.weight)
+        use_direct_products(self)
 
     def encode_video(
         self,

@@ -96,16 +96,13 @@ def _describe_path(place: Floats) -> Floats:
     ]  # fmt: skip
     changes = [scale * (state[seen[np.clip(rank, 0, len(seen) - 1)]] - state[seen]) for rank, scale in others]
     result[seen, _N_PLACE : _N_PLACE + 6 * _N_CHANGE] = np.concatenate(changes, 1)
-    whole = np.concatenate([_WAY_SCALE * (state[seen[-1]] - state[seen[0]]), _sum_up(place, seen)])
-    result[:, _N_PLACE + 6 * _N_CHANGE :] = whole
-    return result
-
-
-def _sum_up(place: Floats, seen: NDArray[np.intp]) -> Floats:
-    """Return what a path is as a whole, `(_N_WHOLE,)`: its extent, its restlessness, and when it is seen."""
     shown = place[seen]
     extent = _WAY_SCALE * np.ptp(shown[:, [1, 2, 5]], axis=0)
     columns = shown[:, [3, 4, 10, 11]]
     restless = _STEP_SCALE * np.abs(np.diff(columns, axis=0)).mean(0) if len(shown) > 1 else np.zeros(4, np.float32)
     when = [len(seen) / len(place), place[0, 0], place[-1, 0]]
-    return np.concatenate([extent, restless, when]).astype(np.float32)
+    whole = np.concatenate(
+        [_WAY_SCALE * (state[seen[-1]] - state[seen[0]]), np.concatenate([extent, restless, when]).astype(np.float32)]
+    )
+    result[:, _N_PLACE + 6 * _N_CHANGE :] = whole
+    return result

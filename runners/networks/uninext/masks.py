@@ -57,15 +57,6 @@ def build_controller(config: UninextConfig) -> Perceptron:
     return controller
 
 
-def features_first(filters: Tensor, channels: int) -> Tensor:
-    """Return filters with the two coordinate inputs of the first layer moved behind its features."""
-    inputs = channels + _COORDINATES
-    first, rest = filters.split_with_sizes([channels * inputs, filters.shape[-1] - channels * inputs], dim=-1)
-    # (..., channels, 2 + features) -> (..., channels, features + 2): here coordinates come first, in SOC last
-    turned = torch.unflatten(first, -1, (channels, inputs)).roll(-_COORDINATES, dims=-1)
-    return torch.cat([turned.flatten(-2), rest], dim=-1)
-
-
 def paint(features: Tensor, filters: Tensor, centres: Tensor, sizes: Tensor) -> Tensor:
     """Return mask logits at stride 8, `(N, P, h, w)`.
 
@@ -78,7 +69,11 @@ def paint(features: Tensor, filters: Tensor, centres: Tensor, sizes: Tensor) -> 
     Source: uninext.md, section 10, steps 2 to 4.
     """
     channels = features.shape[1]
-    ordered = features_first(filters, channels)
+    inputs = channels + _COORDINATES
+    first, rest = filters.split_with_sizes([channels * inputs, filters.shape[-1] - channels * inputs], dim=-1)
+    # (..., channels, 2 + features) -> (..., channels, features + 2): here coordinates come first, in SOC last
+    turned = torch.unflatten(first, -1, (channels, inputs)).roll(-_COORDINATES, dims=-1)
+    ordered = torch.cat([turned.flatten(-2), rest], dim=-1)
     return dynamic_masks(features, ordered, centres, sizes, channels=channels, stride=FEATURE_STRIDE)
 
 

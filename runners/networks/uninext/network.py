@@ -219,7 +219,10 @@ class Uninext(nn.Module):
             padding: `(N, H, W)` bool; None: everything right of and below `sizes`.
         """
         if padding is None:
-            padding = padding_of(frames, sizes)
+            height, width = frames.shape[-2:]
+            rows = torch.arange(height, device=frames.device) >= sizes[:, :1]
+            columns = torch.arange(width, device=frames.device) >= sizes[:, 1:]
+            padding = rows[:, :, None] | columns[:, None, :]
         visual: Visual = self.detr.detr.look(frames, padding, sizes)
         return visual
 
@@ -327,14 +330,6 @@ class Uninext(nn.Module):
             denoising_logits=logits[..., :first] if first else None,
             denoising_boxes=decoded.boxes[:, :, :first] if first else None,
         )
-
-
-def padding_of(frames: Tensor, sizes: Tensor) -> Tensor:
-    """Return `(N, H, W)` bool, true right of and below the unpadded `sizes` `(N, 2)`."""
-    height, width = frames.shape[-2:]
-    rows = torch.arange(height, device=frames.device) >= sizes[:, :1]
-    columns = torch.arange(width, device=frames.device) >= sizes[:, 1:]
-    return rows[:, :, None] | columns[:, None, :]
 
 
 def pad_frames(frames: Tensor, multiple: int) -> Tensor:

@@ -60,7 +60,16 @@ def read_state(path: Path, *, outline: bool = False) -> tuple[dict[str, Tensor],
         except DAMAGE as error:
             reason = " ".join(str(error).split())[:160] or type(error).__name__
             raise CheckpointError(f"{path}: not a readable torch file ({reason}); copy it again") from None
-    return _unwrap(path, content, outline=outline), None
+    if not isinstance(content, Mapping):
+        raise CheckpointError(f"{path}: holds a {type(content).__name__}, not a state dict; give a checkpoint")
+    envelope = next((name for name in ENVELOPES if isinstance(content.get(name), Mapping)), None)
+    state = content[envelope] if envelope else content
+    if not state or not all(isinstance(name, str) and name.isprintable() for name in state):
+        raise CheckpointError(f"{path}: no state dict under {' or '.join(ENVELOPES)}; give a checkpoint")
+    if not all(_is_stored(value, outline=outline) for value in state.values()):
+        raise CheckpointError(f"{path}: no state dict of plain, stored tensors; save it again with torch.save")
+    # A counter stands beside the weights of an averaged model, wrappers of compiled and parallel ones before them.
+    return {_unwrap_name(name): value for name, value in state.items() if _unwrap_name(name) != "n_averaged"}, None
 
 
 def _read_safetensors(path: Path, *, outline: bool) -> tuple[dict[str, Tensor], NetworkConfig | None]:
@@ -81,19 +90,6 @@ def _sketch(part: Any) -> Tensor:
     """Return the tensor of a part of a safetensors file without its values."""
     is_integer = part.get_dtype()[0] in "IUB" and part.get_dtype() != "BF16"
     return torch.empty(part.get_shape(), dtype=torch.int64 if is_integer else torch.float32, device="meta")
-
-
-def _unwrap(path: Path, content: object, *, outline: bool) -> dict[str, Tensor]:
-    if not isinstance(content, Mapping):
-        raise CheckpointError(f"{path}: holds a {type(content).__name__}, not a state dict; give a checkpoint")
-    envelope = next((name for name in ENVELOPES if isinstance(content.get(name), Mapping)), None)
-    state = content[envelope] if envelope else content
-    if not state or not all(isinstance(name, str) and name.isprintable() for name in state):
-        raise CheckpointError(f"{path}: no state dict under {' or '.join(ENVELOPES)}; give a checkpoint")
-    if not all(_is_stored(value, outline=outline) for value in state.values()):
-        raise CheckpointError(f"{path}: no state dict of plain, stored tensors; save it again with torch.save")
-    # A counter stands beside the weights of an averaged model, wrappers of compiled and parallel ones before them.
-    return {_unwrap_name(name): value for name, value in state.items() if _unwrap_name(name) != "n_averaged"}
 
 
 def _is_stored(value: object, *, outline: bool) -> bool:

@@ -194,20 +194,6 @@ _VARIANTS = {
 }
 
 
-def _variant_config(name: str, family: Family, variant: _Variant) -> NetworkConfig:
-    gaps = {"long_term_gap": 5, "training_gap": 2} if variant.grows else {}
-    return NetworkConfig(
-        name=name,
-        family=family,
-        encoder=variant.encoder,
-        # A property of the official variants; it decides the grid and every resize.
-        align_corners=variant.encoder.kind != "swin",
-        layers=variant.layers,
-        **gaps,
-        **variant.small,
-    )
-
-
 def _named_configs() -> dict[str, NetworkConfig]:
     families: tuple[Family, ...] = ("aot", "deaot")
     configs = {}
@@ -218,7 +204,17 @@ def _named_configs() -> dict[str, NetworkConfig]:
                 name = f"small-{family}"
             else:
                 name = f"{prefix}-{family}{suffix}" if prefix else f"{family}{suffix}"
-            configs[name] = _variant_config(name, family, variant)
+            gaps = {"long_term_gap": 5, "training_gap": 2} if variant.grows else {}
+            configs[name] = NetworkConfig(
+                name=name,
+                family=family,
+                encoder=variant.encoder,
+                # A property of the official variants; it decides the grid and every resize.
+                align_corners=variant.encoder.kind != "swin",
+                layers=variant.layers,
+                **gaps,
+                **variant.small,
+            )
     return configs
 
 

@@ -120,7 +120,9 @@ class Engine:
         objects = _largest_identity(labels) if n_objects is None else n_objects
         self._check_objects(objects)
         if n_objects is not None and not labels.is_floating_point():
-            self._check_identities(labels, n_objects)
+            largest = _largest_identity(labels)
+            if largest > n_objects:
+                raise EngineError(f"labels: identity {largest}, but n_objects is {n_objects}; give the right number")
         # Never fewer: an object that a later reference does not show may still be seen.
         self.active_objects = max(self.active_objects, objects)
         identity = self.network.identify(labels)
@@ -213,11 +215,6 @@ class Engine:
             raise EngineError(
                 f"{objects} objects, {self.network.config.name} has {largest} identities; use EngineGroup"
             )
-
-    def _check_identities(self, labels: Tensor, n_objects: int) -> None:
-        largest = _largest_identity(labels)
-        if largest > n_objects:
-            raise EngineError(f"labels: identity {largest}, but n_objects is {n_objects}; give the right number")
 
     def _check_features(self, features: FrameFeatures) -> None:
         if not self._short:

@@ -39,7 +39,15 @@ class VosNetwork(nn.Module):
         self.decoder = Decoder(config)
         self.patch_wise_id_bank = IdBank(config)
         self.id_norm = nn.Identity() if is_aot else nn.LayerNorm(config.embedding_dim)
-        _initialise(self)
+        # All matrices alike, so that the relative value embeddings do not keep their zeros.
+        for module in (self.LSTT, self.decoder, self.encoder_projector):
+            for parameter in module.parameters():
+                if parameter.ndim > 1:
+                    nn.init.xavier_uniform_(parameter)
+        bank = self.patch_wise_id_bank
+        if not bank.weight.is_meta:
+            # On the (C, channels * k * k) view, smaller by the area of the kernel: a cell sums over that many pixels.
+            nn.init.orthogonal_(bank.weight.view(bank.out_channels, -1), gain=bank.kernel_size[0] ** -2)
         use_direct_products(self)
 
     def encode(self, images: Tensor) -> FrameFeatures:
@@ -51,7 +59,16 @@ class VosNetwork(nn.Module):
         Raises:
             EngineError: another shape, or a size off the grid.
         """
-        size = self.check_images(images)
+        if images.ndim != 4 or images.shape[1] != 3 or not images.shape[0]:
+            raise EngineError(f"images: shape {tuple(images.shape)}; give (n, 3, h, w)")
+        # Corners are aligned on grids of 16 n + 1: the border pixels are cell centres there.
+        rest = 1 if self.config.align_corners else 0
+        height, width = images.shape[2:]
+        if min(height, width) < _STRIDE + rest or height % _STRIDE != rest or width % _STRIDE != rest:
+            raise EngineError(
+                f"images: size {height}x{width}; {self.config.name} takes sides of 16 n + {rest}, see network_size"
+            )
+        size = height, width
         with self.gradients():
             images = images.contiguous(memory_format=torch.channels_last)
             *maps, last = self.encoder(images)
@@ -99,36 +116,6 @@ class VosNetwork(nn.Module):
     def gradients(self) -> torch.set_grad_enabled:
         """Return the context of every method: a graph in training mode only."""
         return torch.set_grad_enabled(self.training and torch.is_grad_enabled())
-
-    def check_images(self, images: Tensor) -> tuple[int, int]:
-        """Return the input size of images (n, 3, h, w).
-
-        Raises:
-            EngineError: another shape, or a size off the grid.
-        """
-        if images.ndim != 4 or images.shape[1] != 3 or not images.shape[0]:
-            raise EngineError(f"images: shape {tuple(images.shape)}; give (n, 3, h, w)")
-        # Corners are aligned on grids of 16 n + 1: the border pixels are cell centres there.
-        rest = 1 if self.config.align_corners else 0
-        height, width = images.shape[2:]
-        if min(height, width) < _STRIDE + rest or height % _STRIDE != rest or width % _STRIDE != rest:
-            raise EngineError(
-                f"images: size {height}x{width}; {self.config.name} takes sides of 16 n + {rest}, see network_size"
-            )
-        return height, width
-
-
-def _initialise(network: VosNetwork) -> None:
-    """Draw the initial values of everything beside the encoder. Source: the networks' training recipe."""
-    # All matrices alike, so that the relative value embeddings do not keep their zeros.
-    for module in (network.LSTT, network.decoder, network.encoder_projector):
-        for parameter in module.parameters():
-            if parameter.ndim > 1:
-                nn.init.xavier_uniform_(parameter)
-    bank = network.patch_wise_id_bank
-    if not bank.weight.is_meta:
-        # On the (C, channels * k * k) view, and smaller by the area of the kernel: a cell sums over that many pixels.
-        nn.init.orthogonal_(bank.weight.view(bank.out_channels, -1), gain=bank.kernel_size[0] ** -2)
 
 
 def build(name: str, config: NetworkConfig | Mapping[str, Any] | None = None) -> VosNetwork:

@@ -99,15 +99,11 @@ def _check_archive(stream: BinaryIO, size: int) -> None:
         for record in archive.infolist():
             # Reading a record tests its checksum; files that were written without have 0 there.
             if record.CRC and not record.filename.endswith(".pkl"):
-                _check_record(archive, record)
+                with archive.open(record) as content:
+                    while content.read(1 << 20):
+                        pass
             elif record.filename.endswith(".pkl"):
                 _check_pickle(io.BytesIO(archive.read(record)), size)
-
-
-def _check_record(archive: zipfile.ZipFile, record: zipfile.ZipInfo) -> None:
-    with archive.open(record) as content:
-        while content.read(1 << 20):
-            pass
 
 
 def _check_pickle(stream: BinaryIO, size: int) -> None:
