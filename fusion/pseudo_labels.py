@@ -56,7 +56,14 @@ def paint_labels(sequences: Sequence[MaskSequence], *, least_score: float | None
     if len(objects) > MOST_OBJECTS:
         raise FusionError(f"{first.video}: {len(objects)} objects, an index map holds {MOST_OBJECTS}; drop the video")
     own = list(objects.values())
-    owner = _share_out(own, (first.n_frames, *first.size))
+    # The object of every pixel, counted from 1; the surest choose first, the first of equals.
+    owner = np.zeros((first.n_frames, *first.size), np.int64)
+    scores = [max(float(one.scores.mean(dtype=np.float64)) for one in row) for row in own]
+    for number in sorted(range(len(own)), key=lambda number: -scores[number]):
+        mask = own[number][0].masks()
+        free = mask & (owner == 0)
+        if free.sum() >= _LEAST_SEEN * mask.sum():
+            owner[free] = number + 1
     # Renumbered, so that numbers have no gaps.
     kept = [place for place in range(len(own)) if (owner == place + 1).any()]
     numbers = np.zeros(len(own) + 1, np.uint8)
@@ -74,15 +81,3 @@ def _refuse(sequence: MaskSequence, least_score: float | None) -> str | None:
     if not any(mask.any() for mask in sequence.masks()):
         return EMPTY
     return UNSURE if least_score is not None and sequence.scores.mean() < least_score else None
-
-
-def _share_out(objects: Sequence[Sequence[MaskSequence]], shape: tuple[int, int, int]) -> NDArray[np.int64]:
-    """Return for every pixel the object that has it, counted from 1; the surest choose first, the first of equals."""
-    owner = np.zeros(shape, np.int64)
-    scores = [max(float(one.scores.mean(dtype=np.float64)) for one in row) for row in objects]
-    for place in sorted(range(len(objects)), key=lambda place: -scores[place]):
-        mask = objects[place][0].masks()
-        free = mask & (owner == 0)
-        if free.sum() >= _LEAST_SEEN * mask.sum():
-            owner[free] = place + 1
-    return owner

@@ -1,6 +1,6 @@
 """From what was carried through a video to its candidates: members' own sequences beside it, scores, and NMS.
 
-Source: docs/specs/tracklets.md, sections 2.5, 3 and 6.3.
+Source: docs/specs/tracklets.md, sections 2.5, 3, 6.2 and 6.3.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from propagate.tracklet_suppression import (
     Candidate,
@@ -19,6 +20,7 @@ from propagate.tracklet_suppression import (
 )
 from rvos.errors import InputError
 from rvos.masks.mask_sequences import MaskSequence
+from rvos.masks.runs import Runs, tracklet_iou
 from rvos.masks.tracklets import Dropped, Tracklet, TrackletSet
 from rvos.videos import Video
 
@@ -76,6 +78,21 @@ def _weigh(tracklet: Tracklet, place: int, settings: TrackletSettings) -> Candid
         raise InputError(f"{tracklet.video}/{tracklet.id}: a tracklet without a pixel in any frame; leave it out")
     score = score_tracklet(tracklet.confidence, tracklet.propagation, runs.areas(), mean=settings.prob_mean)
     return Candidate(runs, score, tracklet.key_frame, place)
+
+
+def score_agreement(
+    tracklets: Sequence[Runs], members: Sequence[Runs], weights: Sequence[float]
+) -> NDArray[np.float64]:
+    """Return the weighted mean tracklet IoU of every tracklet with the members' masks for one sentence, `(P,)`.
+
+    Args:
+        members: at least one.
+        weights: of the members, above 0; only their ratios count.
+    """
+    overlaps = np.array([[tracklet_iou(tracklet, member) for member in members] for tracklet in tracklets], np.float64)
+    shares = np.asarray(weights, np.float64) / np.sum(weights)
+    scores: NDArray[np.float64] = overlaps.reshape(len(tracklets), len(members)) @ shares
+    return scores
 
 
 def find_confidence(sequence: MaskSequence, frame: int) -> float:

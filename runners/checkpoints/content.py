@@ -70,7 +70,13 @@ def read_content(path: Path, *, outline: bool = False) -> Content:
             if start.startswith((ZIP_START, SEQUENCE_START)):
                 return Content(read_tensor_file(stream, str(path)))
             if start[8:9] == b"{" and int.from_bytes(start[:8], "little") <= size - 8:
-                return _read_safetensors(path, outline=outline)
+                with safe_open(path, framework="pt") as opened:
+                    names = opened.keys()
+                    if outline:
+                        state = {name: _sketch(opened.get_slice(name)) for name in names}
+                    else:
+                        state = {name: opened.get_tensor(name) for name in names}
+                    return Content(state, opened.metadata() or {})
             if path.suffix != ".safetensors" and (start.startswith(b"\x80") or path.suffix == ".pkl"):
                 stream.seek(0)
                 return Content(read_pickle(stream, {**PLAIN_STAND_INS, **NUMPY_STAND_INS}))
@@ -106,16 +112,6 @@ def _refuse_other_files(path: Path, start: bytes) -> None:
         raise CheckpointError(f"{path}: an empty file; copy it again")
 
 
-def _read_safetensors(path: Path, *, outline: bool) -> Content:
-    with safe_open(path, framework="pt") as stream:
-        names = stream.keys()
-        if outline:
-            state = {name: _sketch(stream.get_slice(name)) for name in names}
-        else:
-            state = {name: stream.get_tensor(name) for name in names}
-        return Content(state, stream.metadata() or {})
-
-
 def _sketch(part: Any) -> Tensor:
     """Return the tensor of a part of a safetensors file without its values; of an odd type one that is refused."""
     kind = _SAFETENSORS_TYPES.get(part.get_dtype(), torch.complex64)
@@ -138,7 +134,16 @@ def to_tensors(path: Path, state: dict[str, Any], *, outline: bool = False) -> d
     Raises:
         CheckpointError: other numbers than networks have, a wrong checksum, or the same values many times over.
     """
-    _refuse_copies(path, state)
+    needed = 0
+    for part in state.values():
+        if isinstance(part, StoredTensor):
+            needed += int(np.prod(part.shape, dtype=object)) * NUMBER_SIZES[part.storage.kind]
+        elif isinstance(part, StoredArray) and part.values is not None:
+            needed += part.values.nbytes
+    if needed > _MOST_SHARED * path.stat().st_size + _SLACK:
+        raise CheckpointError(
+            f"{path}: names the same values again and again ({needed} bytes in all); save each tensor once"
+        )
     is_mapped = not outline and any(isinstance(value, StoredTensor) for value in state.values())
     mapped = _map_file(path) if is_mapped else None
     tensors = {}
@@ -158,19 +163,6 @@ def to_tensors(path: Path, state: dict[str, Any], *, outline: bool = False) -> d
             raise CheckpointError(f"{path}: {name} is of type {value.dtype}; save it as float32")
         tensors[name] = value.to("meta") if outline else value
     return tensors
-
-
-def _refuse_copies(path: Path, state: Mapping[str, Any]) -> None:
-    needed = 0
-    for value in state.values():
-        if isinstance(value, StoredTensor):
-            needed += int(np.prod(value.shape, dtype=object)) * NUMBER_SIZES[value.storage.kind]
-        elif isinstance(value, StoredArray) and value.values is not None:
-            needed += value.values.nbytes
-    if needed > _MOST_SHARED * path.stat().st_size + _SLACK:
-        raise CheckpointError(
-            f"{path}: names the same values again and again ({needed} bytes in all); save each tensor once"
-        )
 
 
 def _map_file(path: Path) -> mmap.mmap:

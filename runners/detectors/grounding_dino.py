@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import numpy as np
 import torch
 from deaot_toolkit.products import use_direct_products
 from torch import Tensor
@@ -19,9 +18,6 @@ from runners.networks.text.word_pieces import WordPieces
 from rvos.errors import CheckpointError, InputError
 from rvos.masks.detections import FrameBoxes, FrameInstances
 from rvos.videos import Video
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 WEIGHTS = "model.safetensors"
 _MODEL_TYPE = "grounding-dino"
@@ -66,15 +62,11 @@ class GroundingDino:
                     f"{video.image_paths[index]}: frame of size {pixels.shape[:2]} in a video of size {size}; bring "
                     "all frames of the video to one size"
                 )
-            image = self._prepare(pixels)
+            picture: Tensor = self._processor(images=pixels, return_tensors="pt")["pixel_values"]
+            image = picture.to(self._device)
             for own, names in zip(found, nouns, strict=True):
                 own.append(FrameInstances(self._find(image, names, size, where=f"{video.id}/{video.frames[index]}")))
         return found
-
-    def _prepare(self, pixels: NDArray[np.uint8]) -> Tensor:
-        """Return the network input `(1, 3, h, w)` of an RGB frame `(H, W, 3)`."""
-        image: Tensor = self._processor(images=pixels, return_tensors="pt")["pixel_values"]
-        return image.to(self._device)
 
     @torch.inference_mode()
     def _find(self, image: Tensor, names: Sequence[str], size: tuple[int, int], *, where: str) -> FrameBoxes:

@@ -26,7 +26,6 @@ from runners.networks.uninext.frames import (
     normalise,
     resize_frame,
 )
-from runners.networks.uninext.language import clean_expression
 from runners.networks.uninext.network import Selection, Uninext, pad_frames
 from runners.networks.uninext.visual import Visual
 from runners.passes.adapter import Adapter
@@ -43,6 +42,8 @@ _THRESHOLD = 0.5
 _LINKED_CANDIDATES = 5
 SEVERAL_CANDIDATES = 20
 """The best queries of a frame, where several may be meant; more than there are instances."""
+_DELETED = str.maketrans("", "", ".,'!?\"()*#:;")
+_BLANKED = str.maketrans("-/", "  ")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,6 +64,14 @@ class Candidates:
 
 
 Track = list[Candidates]
+
+
+def clean_expression(text: str) -> str:
+    """Return the expression as the network was trained on it: lower case, punctuation dropped or blanked.
+
+    Source: uninext.md, section 2; white space stays as it falls.
+    """
+    return text.lower().translate(_DELETED).translate(_BLANKED)
 
 
 def _to_sequence(

@@ -42,7 +42,15 @@ def read_document(path: Path, overrides: Sequence[str] = (), *, what: str, folde
     root = root or Section(place, ())
     typed = Path.cwd() if folder is None else folder
     for override in overrides:
-        root = _set(root, override, typed)
+        key, equals, value_text = override.partition("=")
+        keys = key.strip().split(".")
+        where = Place(f"--set {override}" if len(override) <= 120 else f"--set {override[:120]}...", 0, typed)
+        value = _compose(value_text, where) if equals else None
+        if value is None or not all(keys):
+            raise ConfigError(f"{where}: expected key=value, such as stages.stage1.smr.threshold=4")
+        if len(keys) > DEEPEST:
+            raise ConfigError(f"{where}: keys inside of each other more than {DEEPEST} deep; correct it")
+        root = _put(root, keys, value, place=where, done="")
     return root
 
 
@@ -135,19 +143,6 @@ def _compose(text: str, start: Place) -> Node | None:
         reason = " ".join(str(error).split())[:200]
         raise ConfigError(f"{start.source}: not YAML ({reason}); correct the file") from None
     return composer.root
-
-
-def _set(root: Node, override: str, folder: Path) -> Node:
-    """Return the tree with the value of one `--set` in its place; missing mappings on the way are made."""
-    key, equals, text = override.partition("=")
-    keys = key.strip().split(".")
-    place = Place(f"--set {override}" if len(override) <= 120 else f"--set {override[:120]}...", 0, folder)
-    value = _compose(text, place) if equals else None
-    if value is None or not all(keys):
-        raise ConfigError(f"{place}: expected key=value, such as stages.stage1.smr.threshold=4")
-    if len(keys) > DEEPEST:
-        raise ConfigError(f"{place}: keys inside of each other more than {DEEPEST} deep; correct it")
-    return _put(root, keys, value, place=place, done="")
 
 
 def _put(node: Node, keys: list[str], value: Node, *, place: Place, done: str) -> Node:

@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 
 from fusion.votes import vote
-from propagate.tracklet_agreement import score_agreement
+from propagate.tracklets import score_agreement
 from rvos.masks.grounding import Scores
 from rvos.masks.mask_sequences import MaskSequence, by_expression
 from rvos.masks.tracklets import TrackletSet

@@ -17,9 +17,15 @@ from propagate.engines.aot.engine import AotEngine
 from propagate.engines.aot.settings import AotSettings
 from propagate.engines.sam2.engine import Sam2Engine
 from propagate.engines.sam2.settings import Sam2Settings
-from propagate.tracklet_agreement import score_agreement
 from propagate.tracklet_tracking import Tracked, TrackletTracker
-from propagate.tracklets import TrackletSettings, choose_candidates, find_confidence, to_sequence, to_tracklet
+from propagate.tracklets import (
+    TrackletSettings,
+    choose_candidates,
+    find_confidence,
+    score_agreement,
+    to_sequence,
+    to_tracklet,
+)
 from rvos.errors import ConfigError, InputError
 from rvos.masks.detections import Proposal, VideoProposals
 from rvos.masks.mask_sequences import MaskSequence, decode, encode

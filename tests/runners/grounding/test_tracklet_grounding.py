@@ -22,9 +22,16 @@ from runners.grounding.scorer import TrackletGrounder, load_grounder
 from runners.grounding.settings import GroundingSettings
 from runners.networks.text.bert import TextSizes
 from runners.networks.tracklets.config import GroundingConfig
-from runners.networks.tracklets.network import GroundingNetwork, Paths, Slots, Words, video_scores
+from runners.networks.tracklets.network import (
+    GroundingNetwork,
+    Paths,
+    Slots,
+    Words,
+    average_area,
+    pool_masks,
+    video_scores,
+)
 from runners.networks.tracklets.paths import PATH_FEATURES, describe_paths
-from runners.networks.tracklets.pooling import average_area, pool_masks
 from rvos.errors import CheckpointError, ConfigError, InputError
 from rvos.videos import Expression, Video
 

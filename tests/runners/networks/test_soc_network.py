@@ -13,8 +13,7 @@ from torch import Tensor
 from runners.checkpoints.loading import CheckpointFile, load_strict, read_checkpoint, save_network
 from runners.networks.backbones.table import BACKBONES, BackboneConfig
 from runners.networks.soc.checkpoints import IGNORED, RENAMES, infer_config, load_soc, read_config
-from runners.networks.soc.network import SOC
-from runners.networks.soc.trajectories import Trajectories
+from runners.networks.soc.network import SOC, Trajectories
 from runners.networks.soc.types import SOCConfig
 from runners.networks.text.text_encoder import TextConfig
 from rvos.errors import CheckpointError, ConfigError

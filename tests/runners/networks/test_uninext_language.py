@@ -10,7 +10,7 @@ import pytest
 from reference import LISTS
 
 from runners.networks.text.word_pieces import WordPieces
-from runners.networks.uninext.language import clean_expression
+from runners.passes.frame_runner import clean_expression
 from rvos.errors import ConfigError, InputError
 
 KNOWN = {

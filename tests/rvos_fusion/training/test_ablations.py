@@ -10,11 +10,10 @@ from small_data import write_split
 from small_videos import write_small_videos
 
 from runners.base import ModelSettings
-from runners.networks.attention.multiplicative import MultiplicativeFusion
 from runners.networks.parts.dynamic_masks import count_parameters
 from runners.networks.referformer.ablations import PlaceBlindFilters
 from runners.networks.referformer.network import ReferFormer, ReferFormerConfig
-from runners.networks.soc.ablations import KMeans, TimeConvolution
+from runners.networks.soc.ablations import KMeans, MultiplicativeFusion, TimeConvolution
 from runners.networks.soc.network import SOC
 from runners.networks.soc.types import SOCConfig
 from runners.registry import build_runner

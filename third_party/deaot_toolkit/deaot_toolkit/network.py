@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from deaot_toolkit.configs import NetworkConfig, changed, find_config
 from deaot_toolkit.decoder import Decoder
-from deaot_toolkit.encoders.build import build_encoder
+from deaot_toolkit.encoders import build_encoder
 from deaot_toolkit.errors import EngineError
 from deaot_toolkit.features import FrameFeatures, Looked
 from deaot_toolkit.identities import IdBank

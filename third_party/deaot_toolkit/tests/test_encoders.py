@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from deaot_toolkit import EncoderConfig
-from deaot_toolkit.encoders.build import build_encoder
+from deaot_toolkit.encoders import build_encoder
 from deaot_toolkit.encoders.frozen_norm import FrozenBatchNorm, convolve_and_norm
 from deaot_toolkit.encoders.swin import PatchMerging, SwinBlock, relative_index, window_order
 
