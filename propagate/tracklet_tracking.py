@@ -19,7 +19,7 @@ from propagate.propagator import share_out
 from propagate.tracklets import TrackletSettings
 from rvos.errors import ConfigError, InputError
 from rvos.masks.detections import Proposal, VideoProposals
-from rvos.masks.mask_sequences import MaskSequence, decode
+from rvos.masks.mask_sequences import decode
 from rvos.masks.runs import Runs, tracklet_iou
 from rvos.masks.tracklets import Tracklet
 from rvos.videos import Video
@@ -40,19 +40,6 @@ class Tracked:
 
     tracklets: tuple[Tracklet, ...]
     explained: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class _Named:
-    id: str
-    proposal: Proposal
-
-    def finish(self, carried: MaskSequence) -> Tracklet:
-        """Return the tracklet of a proposal that was carried."""
-        own = self.proposal
-        return Tracklet.from_sequence(
-            carried, self.id, confidence=own.confidence, label=own.label, detector=own.detector
-        )
 
 
 class TrackletTracker:
@@ -93,7 +80,7 @@ class TrackletTracker:
                 f"{size[0]} x {size[1]}; make them at the frame size"
             )
         named = [
-            _Named(f"{frame}.{number}", proposal)
+            (f"{frame}.{number}", proposal)
             for frame in proposals.key_frames
             for number, proposal in enumerate(proposals.of_frame(frame))
         ]
@@ -101,37 +88,41 @@ class TrackletTracker:
             return Tracked(tuple(self._carry(video, named, proposals.size)))
         made: list[Tracklet] = []
         explained: list[str] = []
-        for _, own in groupby(named, key=lambda one: one.proposal.frame):
+        for _, own in groupby(named, key=lambda one: one[1].frame):
             of_frame = list(own)
-            known = [one.id for one in of_frame if _is_explained(one.proposal, made)]
+            known = [name for name, proposal in of_frame if _is_explained(proposal, made)]
             explained += known
-            made += self._carry(video, [one for one in of_frame if one.id not in known], proposals.size)
+            made += self._carry(video, [one for one in of_frame if one[0] not in known], proposals.size)
         return Tracked(tuple(made), tuple(explained))
 
-    def _carry(self, video: Video, named: Sequence[_Named], size: tuple[int, int]) -> list[Tracklet]:
+    def _carry(self, video: Video, named: Sequence[tuple[str, Proposal]], size: tuple[int, int]) -> list[Tracklet]:
         at_once = max(EXPRESSIONS_AT_ONCE, min(_MOST_AT_ONCE, _PIXELS_AT_ONCE // (size[0] * size[1])))
         collectors = [
             SequenceCollector(
                 begin_sequence(video, proposal.frame, size, proposal.mask), key=proposal.frame, weigh_presence=True
             )
-            for proposal in (one.proposal for one in named)
+            for _, proposal in named
         ]
         together, open_session = at_once, self._engine.open
         if self._settings.joint and isinstance(self._engine, Competing):
             together, open_session = self._engine.most_objects, self._engine.open_joint
-        tracks = list(_make_tracks(named, size, min(together, at_once)))
+        tracks = list(_make_tracks([proposal for _, proposal in named], size, min(together, at_once)))
         for some in share_out(tracks, at_once):
             for prediction in run_passes(video, some, self._engine, open_session=open_session):
                 collectors[prediction.position].add(prediction)
-        return [one.finish(collector.finish()) for one, collector in zip(named, collectors, strict=True)]
+        return [
+            Tracklet.from_sequence(
+                collector.finish(), name, confidence=own.confidence, label=own.label, detector=own.detector
+            )
+            for (name, own), collector in zip(named, collectors, strict=True)
+        ]
 
 
-def _make_tracks(named: Sequence[_Named], size: tuple[int, int], most: int) -> Iterator[Track]:
+def _make_tracks(proposals: Sequence[Proposal], size: tuple[int, int], most: int) -> Iterator[Track]:
     """Yield the proposals of each key frame as batches of at most `most`."""
-    places = range(len(named))
-    for frame, own in groupby(places, key=lambda place: named[place].proposal.frame):
+    for frame, own in groupby(range(len(proposals)), key=lambda place: proposals[place].frame):
         for chunk in map(tuple, cut(list(own), most)):
-            masks = decode(tuple(named[place].proposal.mask for place in chunk), size)
+            masks = decode(tuple(proposals[place].mask for place in chunk), size)
             yield Track((frame,), chunk, torch.from_numpy(masks.view(np.uint8))[None])
 
 

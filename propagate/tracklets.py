@@ -11,13 +11,7 @@ from dataclasses import asdict, dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from propagate.tracklet_suppression import (
-    Candidate,
-    ProbabilityMean,
-    SuppressionSettings,
-    score_tracklet,
-    suppress,
-)
+from propagate.tracklet_suppression import Candidate, ProbabilityMean, SuppressionSettings, score_tracklet, suppress
 from rvos.errors import InputError
 from rvos.masks.mask_sequences import MaskSequence
 from rvos.masks.runs import Runs, tracklet_iou

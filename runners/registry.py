@@ -13,13 +13,7 @@ if TYPE_CHECKING:
     import torch
 
 RUNNERS: Mapping[str, RunnerKind] = {
-    one.name: one
-    for one in (
-        soc.RUNNER,
-        mutr.RUNNER,
-        referformer.RUNNER,
-        uninext.RUNNER,
-    )
+    one.name: one for one in (soc.RUNNER, mutr.RUNNER, referformer.RUNNER, uninext.RUNNER)
 }
 
 

@@ -13,7 +13,6 @@ from rvos.plugins import Plugin, is_plugin_name, list_entry_points, require_plug
 from rvos.settings import Chance, Folder, Given, nearest, show
 from rvos.videos import Video
 
-DetectorName = Literal["grounding-dino", "uninext", "import"]
 GROUP = "rvos.detectors"
 """Of entry points: an installed package names its `build` there."""
 # Settings that only some detectors have: given for another one, they would be without effect.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -103,15 +103,6 @@ def _unite(video: Video, expression: Expression, size: tuple[int, int], track: S
     return MaskSequence(video.id, expression.id, video.frames, size, runs, scores)
 
 
-@dataclass(frozen=True, slots=True)
-class _Batch:
-    """Neighbouring frames of one video, resized and normalised: `(T, 3, h, w)` without padding."""
-
-    images: Tensor
-    size: tuple[int, int]
-    original: tuple[int, int]
-
-
 class FrameRunner(Adapter[Track]):
     """A loaded UNINEXT.
 
@@ -166,8 +157,13 @@ class FrameRunner(Adapter[Track]):
                 )
         ids, mask = self.tokens.encode(cleaned)
         text = self.network.read(ids.to(self.device), mask.to(self.device))
-        for batch in self._batches(video, video.read_size()):
-            self._segment_batch(batch, text, tracks)
+        original = video.read_size()
+        size = input_size(original, self.network.config.short_side, self.network.config.long_side)
+        step = max(1, self.tokens_at_once // count_tokens(size, self.network.config.backbone.multiple))
+        for start in range(0, video.n_frames, step):
+            indices = range(start, min(start + step, video.n_frames))
+            frames = [resize_frame(read_frame(video, index, original), size) for index in indices]
+            self._segment_batch(normalise(np.stack(frames)), original, text, tracks)
         return tracks
 
     def to_sequence(self, video: Video, expression: Expression, found: Track, *, size: tuple[int, int]) -> MaskSequence:
@@ -175,21 +171,11 @@ class FrameRunner(Adapter[Track]):
         to_masks = _to_sequence if self.several is None else _unite
         return to_masks(video, expression, size, found)
 
-    def _batches(self, video: Video, original: tuple[int, int]) -> Iterator[_Batch]:
-        """Yield neighbouring frames, as many at once as the token limit allows."""
-        config = self.network.config
-        size = input_size(original, config.short_side, config.long_side)
-        step = max(1, self.tokens_at_once // count_tokens(size, config.backbone.multiple))
-        for start in range(0, video.n_frames, step):
-            indices = range(start, min(start + step, video.n_frames))
-            frames = [resize_frame(read_frame(video, index, original), size) for index in indices]
-            yield _Batch(normalise(np.stack(frames)), size, original)
-
-    def _segment_batch(self, batch: _Batch, text: Text, tracks: list[Track]) -> None:
-        """Add the results of every expression in every frame of `batch` to the tracks."""
-        n_frames = batch.images.shape[0]
+    def _segment_batch(self, images: Tensor, original: tuple[int, int], text: Text, tracks: list[Track]) -> None:
+        """Add the results of every expression in frames `(T, 3, h, w)`, of size `original` once, to the tracks."""
+        n_frames = len(images)
         with arithmetic(self.device, self.precision):
-            visual = self._look(batch)
+            visual = self._look(images)
         step = max(1, self.tokens_at_once // visual.tokens.shape[1])
         pairs = torch.arange(n_frames * len(tracks), device=self.device)
         for chunk in torch.split(pairs, step):
@@ -197,23 +183,25 @@ class FrameRunner(Adapter[Track]):
             with arithmetic(self.device, self.precision):
                 frames, words = visual.select(chunk % n_frames), text.select(expression)
                 selection = self.network.segment(frames, words, self.n_best)
-            self._store(selection, batch, [tracks[index] for index in expression.tolist()])
+            size = (images.shape[-2], images.shape[-1])
+            self._store(selection, size, original, [tracks[index] for index in expression.tolist()])
 
-    def _look(self, batch: _Batch) -> Visual:
-        images = pad_frames(batch.images.to(self.device), self.network.config.backbone.multiple)
-        sizes = torch.tensor([batch.size], device=self.device).expand(images.shape[0], -1)
-        return self.network.look(images, sizes)
+    def _look(self, images: Tensor) -> Visual:
+        sizes = torch.tensor([images.shape[-2:]], device=self.device).expand(len(images), -1)
+        return self.network.look(pad_frames(images.to(self.device), self.network.config.backbone.multiple), sizes)
 
-    def _store(self, selection: Selection, batch: _Batch, tracks: list[Track]) -> None:
-        """Threshold, encode and keep one frame of each of `tracks`."""
+    def _store(
+        self, selection: Selection, size: tuple[int, int], original: tuple[int, int], tracks: list[Track]
+    ) -> None:
+        """Threshold, encode and keep one frame of each of `tracks`; `size` is the network's without padding."""
         scores = selection.scores.float().cpu().numpy()
         if not np.isfinite(scores).all():
             raise CheckpointError("uninext: scores are not finite; use precision float32, or check the checkpoint")
         # Best first, so those that score enough come first; nothing is spent on the others.
         counts = (scores >= self.least).sum(axis=1).tolist()
         logits = torch.cat([own[:count] for own, count in zip(selection.logits, counts, strict=True)])
-        masks = (finish(logits, batch.size, batch.original) > _THRESHOLD).cpu().numpy()
-        soft = keep_logits(logits, batch.size, self.keep_soft)
+        masks = (finish(logits, size, original) > _THRESHOLD).cpu().numpy()
+        soft = keep_logits(logits, size, self.keep_soft)
         runs, vectors = encode(masks) if len(masks) else (), selection.embeddings
         first = 0
         for index, (track, count) in enumerate(zip(tracks, counts, strict=True)):

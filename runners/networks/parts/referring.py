@@ -85,22 +85,6 @@ class Selection:
     masks: Tensor
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Choice:
-    """A selection before its masks are drawn.
-
-    Args:
-        filters: `(E, T or 1, parameters)` of the dynamic convolutions.
-        references: `(E, T, 2)` centres that the relative coordinates start from.
-    """
-
-    query: Tensor
-    scores: Tensor
-    boxes: Tensor
-    filters: Tensor
-    references: Tensor
-
-
 def select_query(values: Tensor, query: Tensor) -> Tensor:
     """Return `(E, T, ...)`: of values `(E, T, Q, ...)` those of one query for each expression."""
     # (E,) -> (E, 1, 1, ...), broadcast over T and all that follows Q

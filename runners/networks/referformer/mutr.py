@@ -40,10 +40,7 @@ class MutrConfig(ReferFormerConfig):
 
     aggregation_layers: _CountOrNone = 1
     window: Size = 4
-    interaction_layers: tuple[_CountOrNone, _CountOrNone] = (
-        3,
-        3,
-    )
+    interaction_layers: tuple[_CountOrNone, _CountOrNone] = (3, 3)
     interaction_dropout: Chance = 0.2
     eval_layer: int = 0
 

@@ -41,7 +41,6 @@ from runners.networks.parts.pyramid import (
     to_tokens,
 )
 from runners.networks.parts.referring import (
-    Choice,
     HeadStates,
     Predictions,
     Selection,
@@ -287,10 +286,11 @@ class ReferFormer(nn.Module):
         query = probability.mean(1).argmax(-1)
         boxes = select_query(by_clip(decoded.references[layer], clips), query)
         scores = select_query(probability, query).expand(-1, boxes.shape[1])
-        choice = Choice(query, scores, boxes, self.controller(select_query(state, query)), boxes[..., :2])
+        filters = self.controller(select_query(state, query))
         coarse = self.pixel_decoder.coarse(self.memory_levels(visual, memory, len(text.words)), text)
-        masks = self._draw_chosen(visual, text, coarse, choice, max(1, frames_at_once // len(text.words)))
-        return Selection(choice.query, choice.scores, choice.boxes, masks)
+        step = max(1, frames_at_once // len(text.words))
+        masks = self._draw_chosen(visual, text, coarse, filters, boxes[..., :2], step)
+        return Selection(query, scores, boxes, masks)
 
     def query_content(self, visual: VisualFeatures, text: TextFeatures) -> Tensor:
         """Return what the queries of each expression start with, `(E, C)`."""
@@ -377,9 +377,14 @@ class ReferFormer(nn.Module):
         return masks.view(clips, frames, n_layers, -1, *masks.shape[-2:]).permute(2, 0, 1, 3, 4, 5)
 
     def _draw_chosen(
-        self, visual: VisualFeatures, text: TextFeatures, coarse: Tensor, choice: Choice, step: int
+        self, visual: VisualFeatures, text: TextFeatures, coarse: Tensor, filters: Tensor, references: Tensor, step: int
     ) -> Tensor:
-        """Return the mask logits `(E, T, h, w)` of the chosen queries, `step` frames of every expression at once."""
+        """Return the mask logits `(E, T, h, w)` of the chosen queries, `step` frames of every expression at once.
+
+        Args:
+            filters: `(E, T or 1, parameters)` of the dynamic convolutions.
+            references: `(E, T, 2)` centres that the relative coordinates start from.
+        """
         clips, frames = len(text.words), visual.frames
         # The pyramid's last stage is the largest: its frames are independent, and a few at a time keep memory low.
         above = by_clip(coarse, clips)
@@ -387,7 +392,7 @@ class ReferFormer(nn.Module):
         tokens = torch.unflatten(visual.tokens, 1, (frames, -1))
         position = spread_position(visual.finest.position, visual.clips, frames)
         position = torch.unflatten(position, 1, (frames, -1))
-        filters = choice.filters.expand(-1, frames, -1)
+        filters = filters.expand(-1, frames, -1)
         sizes = visual.sizes[:, None].expand(clips, frames, -1)
         drawn = []
         for start in range(0, frames, step):
@@ -405,7 +410,7 @@ class ReferFormer(nn.Module):
                     features.float(),
                     self.pixel_decoder.mask_features,
                     filters[:, rows].flatten(0, 1).float(),
-                    choice.references[:, rows].flatten(0, 1).float(),
+                    references[:, rows].flatten(0, 1).float(),
                     sizes[:, rows].flatten(0, 1),
                     channels=self.config.mask_channels,
                 )

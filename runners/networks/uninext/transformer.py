@@ -9,13 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from runners.networks.attention.deformable_attention import DeformableAttention
-from runners.networks.attention.deformable_transformer import (
-    DecoderLayer,
-    DeformableConfig,
-    Encoder,
-    Memory,
-    refine,
-)
+from runners.networks.attention.deformable_transformer import DecoderLayer, DeformableConfig, Encoder, Memory, refine
 from runners.networks.attention.positions import interleaved_sine
 from runners.networks.parts.heads import Perceptron
 from runners.networks.text.bert import Text

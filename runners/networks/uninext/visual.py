@@ -10,13 +10,7 @@ from torch import Tensor, nn
 from runners.networks.attention.positions import sine_encoding_2d
 from runners.networks.backbones.resnet import ResNet
 from runners.networks.backbones.table import resize_mask
-from runners.networks.uninext.config import (
-    N_LEVELS,
-    BackboneSizes,
-    ConvNextSizes,
-    ResNetSizes,
-    UninextConfig,
-)
+from runners.networks.uninext.config import N_LEVELS, BackboneSizes, ConvNextSizes, ResNetSizes, UninextConfig
 from runners.networks.uninext.convnext import ConvNext
 from runners.networks.uninext.vit import Vit
 

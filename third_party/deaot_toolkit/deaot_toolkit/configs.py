@@ -107,11 +107,9 @@ class NetworkConfig:
         _check_numbers("layers", self.layers, most=_MOST_LAYERS)
         _check_numbers("widths", self.embedding_dim, self.heads, self.feed_forward_dim, self.max_objects)
         _check_numbers("local_radius", self.local_radius, least=0, most=_MOST_LAYERS)
-        for name in ("layers", "long_term_gap", "training_gap", "embedding_dim", "heads", "max_objects"):
+        for name in ("long_term_gap", "training_gap"):
             if getattr(self, name) < 1:
                 raise NetworkConfigError(f"{self.name}: {name} is {getattr(self, name)}; give at least 1")
-        if self.layers > _MOST_LAYERS:
-            raise NetworkConfigError(f"{self.name}: {self.layers} layers; give at most {_MOST_LAYERS}")
         # The decoder halves the width and normalises groups of it.
         step = max(16, self.heads)
         if self.embedding_dim % step or self.embedding_dim % self.heads:

@@ -47,6 +47,10 @@ class Engine:
         long_term_gap: frames between writes to the long-term memory; None: as the network's configuration says.
         max_memory_frames: cap on the long-term memory: references stay, the oldest others go; None: no cap.
         legacy_counter: a reference sets the last long-term write to frame 0 instead of the current frame.
+
+    Attributes:
+        long_term: long-term memory of each layer, newest frame first; empty before the first reference.
+        short_term: memory of the previous frame, of each layer; empty before the first reference.
     """
 
     def __init__(
@@ -75,9 +79,9 @@ class Engine:
         self.active_objects = self._initial_objects
         self._counter = 0
         self._last_write = 0
-        self._frames_are_references: tuple[bool, ...] = ()  # newest first, as in `_long`
-        self._long: FrameEntry = ()
-        self._short: FrameEntry = ()
+        self._frames_are_references: tuple[bool, ...] = ()  # newest first, as in `long_term`
+        self.long_term: FrameEntry = ()
+        self.short_term: FrameEntry = ()
         self._current: _Current | None = None
 
     def copy(self) -> Engine:
@@ -92,17 +96,7 @@ class Engine:
     @property
     def n_bytes(self) -> int:
         """Size of the long- and short-term memories."""
-        return sum(entry.n_bytes for entry in (*self._long, *self._short))
-
-    @property
-    def long_term(self) -> FrameEntry:
-        """The long-term memory of each layer, newest frame first; empty before the first reference."""
-        return self._long
-
-    @property
-    def short_term(self) -> FrameEntry:
-        """The memory of the previous frame, of each layer; empty before the first reference."""
-        return self._short
+        return sum(entry.n_bytes for entry in (*self.long_term, *self.short_term))
 
     def reference(self, features: FrameFeatures, labels: Tensor, n_objects: int | None = None) -> None:
         """Remember a frame whose labels are given; further references are added to the long-term memory.
@@ -130,8 +124,8 @@ class Engine:
         # In training it is decoded as well; otherwise what the decoder reads is made when it is asked for.
         tokens, seen = self.network.read(features, memory=None, identity=identity, finish=self.network.training)
         self._current = _Current(features, tokens, seen, identity)
-        self._short = self.network.remember(seen, identity)
-        self._write(self._short, is_reference=True)
+        self.short_term = self.network.remember(seen, identity)
+        self._write(self.short_term, is_reference=True)
         # The counter does not move: a reference is no step in time. The 2023 release sets 0 here.
         self._last_write = 0 if self.legacy_counter else self._counter
 
@@ -141,11 +135,11 @@ class Engine:
         Raises:
             EngineError: no reference yet, or a frame of another size.
         """
-        if not self._short:
+        if not self.short_term:
             raise EngineError("propagate: the engine has no reference; call reference first")
         self._check_features(features)
         # One (long, short) pair a layer.
-        memory = [LayerMemory(long, short) for long, short in zip(self._long, self._short, strict=True)]
+        memory = [LayerMemory(long, short) for long, short in zip(self.long_term, self.short_term, strict=True)]
         tokens, seen = self.network.read(features, memory=memory, identity=None)
         # After the first reference at 0, a gap of 5 writes frames 5, 10, 15; frame 6 is the first that reads two
         # frames.
@@ -185,7 +179,7 @@ class Engine:
         self._check_labels(self._current.features, labels)
         # Keys are those of the propagation, made before the label was known; the values alone depend on it.
         entry = self.network.remember(self._current.seen, self.network.identify(labels))
-        self._short = entry
+        self.short_term = entry
         # Counted from the last write or reference, not in fixed frames.
         if self._counter - self._last_write >= self.long_term_gap:
             self._write(entry, is_reference=False)
@@ -202,9 +196,9 @@ class Engine:
             # The oldest that is no reference: references are the only frames whose labels are sure.
             kept.remove(droppable[-1])
         # The old stack begins one place later than the new numbering.
-        old = pick_frames(self._long, [index - 1 for index in kept if index], frames=len(kinds) - 1)
+        old = pick_frames(self.long_term, [index - 1 for index in kept if index], frames=len(kinds) - 1)
         # New frames in front, as officially: only the order of float sums depends on it.
-        self._long = stack_frames([entry, *old] if 0 in kept else old)
+        self.long_term = stack_frames([entry, *old] if 0 in kept else old)
         self._frames_are_references = tuple(kinds[index] for index in kept)
 
     def _check_objects(self, objects: int) -> None:
@@ -217,12 +211,12 @@ class Engine:
             )
 
     def _check_features(self, features: FrameFeatures) -> None:
-        if not self._short:
+        if not self.short_term:
             return
         if self._current is not None and self._current.features.size != features.size:
             height, width = features.size
             raise EngineError(f"frame of {height}x{width}: the memory is of another size; reset first")
-        rows = self._short[0].values[-1].shape[0]
+        rows = self.short_term[0].values[-1].shape[0]
         if features.n_frames not in (1, rows):
             raise EngineError(f"features of {features.n_frames} frames: the memory has {rows} rows; give 1 or {rows}")
 
@@ -237,8 +231,8 @@ class Engine:
         rows = labels.shape[0]
         if features.n_frames not in (1, rows):
             raise EngineError(f"labels: {rows} rows for features of {features.n_frames} frames; give as many")
-        if self._short and self._short[0].values[-1].shape[0] != rows:
-            expected = self._short[0].values[-1].shape[0]
+        if self.short_term and self.short_term[0].values[-1].shape[0] != rows:
+            expected = self.short_term[0].values[-1].shape[0]
             raise EngineError(f"labels: {rows} rows, the memory has {expected}; give as many or reset")
 
 
