@@ -5,6 +5,7 @@ Source: backbones.md, section 4.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Sequence
 
 import torch
@@ -45,20 +46,13 @@ class ConvNextBlock(nn.Module):
         return out
 
 
-class ConvNextStage(nn.Module):
-    """The blocks of one resolution, after the step that halves it (none in the first stage)."""
-
-    def __init__(self, inputs: int, channels: int, rates: Sequence[float], *, halves: bool) -> None:
-        super().__init__()
-        self.downsample: nn.Module = nn.Identity()
-        if halves:
-            self.downsample = nn.Sequential(ChannelNorm(inputs, eps=_EPSILON), nn.Conv2d(inputs, channels, 2, 2))
-        self.blocks = nn.Sequential(*(ConvNextBlock(channels, drop_path=rate) for rate in rates))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the map `(N, C, h, w)`."""
-        out: Tensor = self.blocks(self.downsample(x))
-        return out
+def _build_stage(inputs: int, channels: int, rates: Sequence[float], *, halves: bool) -> nn.Sequential:
+    """Return the blocks of one resolution, after the step that halves it (none in the first stage)."""
+    step: nn.Module = nn.Identity()
+    if halves:
+        step = nn.Sequential(ChannelNorm(inputs, eps=_EPSILON), nn.Conv2d(inputs, channels, 2, 2))
+    blocks = nn.Sequential(*(ConvNextBlock(channels, drop_path=rate) for rate in rates))
+    return nn.Sequential(OrderedDict(downsample=step, blocks=blocks))
 
 
 class ConvNext(nn.Module):
@@ -78,7 +72,7 @@ class ConvNext(nn.Module):
         self.stem = nn.Sequential(nn.Conv2d(3, width, 4, 4), ChannelNorm(width, eps=_EPSILON))
         self.stages = nn.Sequential(
             *(
-                ConvNextStage(self.channels[max(index - 1, 0)], channels, rates[index], halves=index > 0)
+                _build_stage(self.channels[max(index - 1, 0)], channels, rates[index], halves=index > 0)
                 for index, channels in enumerate(self.channels)
             )
         )

@@ -132,23 +132,19 @@ class WindowBlock(nn.Module):
 
 def build_blocks(
     channels: int, heads: int, rates: Sequence[float], *, window: Sizes, shift: Sizes, shrinks: bool
-) -> nn.ModuleList:
+) -> nn.Sequential:
     """Return the blocks of one resolution; every second one is shifted.
 
     Args:
         rates: of stochastic depth, one a block.
         window, shift, shrinks: as of a block.
     """
-    return nn.ModuleList(
-        WindowBlock(
-            channels,
-            heads,
-            window=window,
-            shift=shift if index % 2 else (0, 0, 0),
-            shrinks=shrinks,
-            drop_path=rate,
+    shifts = [shift if index % 2 else (0, 0, 0) for index in range(len(rates))]
+    return nn.Sequential(
+        *(
+            WindowBlock(channels, heads, window=window, shift=step, shrinks=shrinks, drop_path=rate)
+            for rate, step in zip(rates, shifts, strict=True)
         )
-        for index, rate in enumerate(rates)
     )
 
 

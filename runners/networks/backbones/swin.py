@@ -45,8 +45,7 @@ class SwinStage(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return the map `(N, 1, H, W, C)` of this stage, and the input of the next."""
-        for block in self.blocks:
-            x = block(x)
+        x = self.blocks(x)
         return x, self.downsample(x)
 
 

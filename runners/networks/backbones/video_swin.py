@@ -5,6 +5,7 @@ Source: backbones.md, section 1.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Sequence
 
 from torch import Tensor, nn
@@ -35,20 +36,6 @@ class PatchEmbedding3d(nn.Module):
         return out
 
 
-class VideoStage(nn.Module):
-    """The blocks of one resolution; every second one is shifted."""
-
-    def __init__(self, channels: int, heads: int, rates: Sequence[float]) -> None:
-        super().__init__()
-        self.blocks = build_blocks(channels, heads, rates, window=WINDOW, shift=SHIFT, shrinks=True)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the map `(B, T, H, W, C)`."""
-        for block in self.blocks:
-            x = block(x)
-        return x
-
-
 class VideoSwin(nn.Module):
     """The four levels of a clip, at strides 4, 8, 16 and 32, without norms on the outputs.
 
@@ -63,9 +50,11 @@ class VideoSwin(nn.Module):
         self.channels = tuple(width * 2**stage for stage in range(len(depths)))
         rates = linear_rates(drop_path, tuple(depths))
         self.patch_embed = PatchEmbedding3d(width)
-        self.layers = nn.ModuleList(
-            VideoStage(channels, count, rate) for channels, count, rate in zip(self.channels, heads, rates, strict=True)
+        stages = (
+            build_blocks(channels, count, rate, window=WINDOW, shift=SHIFT, shrinks=True)
+            for channels, count, rate in zip(self.channels, heads, rates, strict=True)
         )
+        self.layers = nn.ModuleList(nn.Sequential(OrderedDict(blocks=blocks)) for blocks in stages)
         # Beside the stages, not inside of them as in Swin: so the released names want it.
         self.downsamples = nn.ModuleList(PatchMerging(channels) for channels in self.channels[:-1])
         self.apply(start_linear)

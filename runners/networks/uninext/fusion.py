@@ -134,7 +134,7 @@ class FusionBlock(nn.Module):
         return Fused(image + self.gamma_v * delta_visual, fused_text)
 
     def score_words(self, visual: Visual, words: Tensor) -> Tensor:
-        """Return how much each image token of F frames attends to each of V words `(V, D)`: `(F, S, V)`."""
+        """Return how much each image token of F frames attends to each of V single words `(V, D)`: `(F, S, V)`."""
         return self.attn.word_scores(self.layer_norm_v(visual.tokens), self.layer_norm_l(words))
 
 
@@ -144,13 +144,3 @@ class FusionLayer(nn.Module):
     def __init__(self, config: UninextConfig) -> None:
         super().__init__()
         self.b_attn = FusionBlock(config)
-
-    def forward(self, visual: Visual, text: Text) -> Fused:
-        """Return the fused tokens."""
-        result: Fused = self.b_attn(visual, text)
-        return result
-
-    def score_words(self, visual: Visual, words: Tensor) -> Tensor:
-        """Return how much each image token attends to each of V single words `(V, D)`: `(F, S, V)`."""
-        scores: Tensor = self.b_attn.score_words(visual, words)
-        return scores

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from dataclasses import dataclass, replace
 
 import torch
@@ -16,11 +17,12 @@ from runners.networks.text.text_encoder import Resizer
 from runners.networks.uninext.association import AssociationHead
 from runners.networks.uninext.config import UninextConfig
 from runners.networks.uninext.denoising import DenoisingQueries
+from runners.networks.uninext.fusion import Fused
 from runners.networks.uninext.heads import LanguageMatch, ProposalScore, build_iou_head
 from runners.networks.uninext.masks import MaskFeatures, build_controller, double_aligned, paint
 from runners.networks.uninext.proposals import Proposals, pick
 from runners.networks.uninext.transformer import Decoded, Transformer
-from runners.networks.uninext.visual import BackboneHolder, Visual, build_projections, gather_levels
+from runners.networks.uninext.visual import Visual, build_backbone, build_projections, gather_levels
 
 _BOX_LAYERS = 3
 
@@ -106,7 +108,7 @@ class Detector(nn.Module):
     def __init__(self, config: UninextConfig, *, auxiliary: bool) -> None:
         super().__init__()
         width, last = config.width, config.decoder_layers - 1
-        self.backbone = nn.ModuleList([BackboneHolder(config.backbone)])
+        self.backbone = nn.ModuleList([nn.Sequential(OrderedDict(backbone=build_backbone(config.backbone)))])
         self.input_proj = build_projections(config)
         self.transformer = Transformer(config)
         # One box head more than layers: the last is that of the proposals.
@@ -229,7 +231,7 @@ class Uninext(nn.Module):
     def detect(self, visual: Visual, text: Text) -> Detections:
         """Return the last layer's queries of N frames with N expressions."""
         inner = self.detr.detr
-        fused = inner.transformer.encoder.fuse(visual, text)
+        fused: Fused = inner.transformer.encoder.fusion(visual, text)
         # Tokens have read the words once; the six layers that follow see pixels only.
         memory = inner.transformer.encode(fused.visual, visual)
         decoded = inner.decode(memory, inner.propose(memory, visual))
@@ -294,17 +296,15 @@ class Uninext(nn.Module):
         if denoising_boxes is not None:
             denoising = DenoisingQueries.build(self.detr.resizer(text.mean()), denoising_boxes)
         outputs = self._all_layers(visual, text, denoising)
-        return outputs if words is None else replace(outputs, word_scores=self._score_words(seen, words))
-
-    def _score_words(self, visual: Visual, words: Tensor) -> Tensor:
-        """Return the early fusion's scores `(F, S, V)` of all image tokens with single words `(V, 3)`."""
+        if words is None:
+            return outputs
         # (V, 3, D) -> (V, D): the word between [CLS] and [SEP]
         tokens = self.read(words, torch.ones_like(words)).tokens[:, 1]
-        return self.detr.detr.transformer.encoder.score_words(visual, tokens)
+        return replace(outputs, word_scores=self.detr.detr.transformer.encoder.fusion.score_words(seen, tokens))
 
     def _all_layers(self, visual: Visual, text: Text, denoising: DenoisingQueries | None) -> TrainingOutputs:
         inner = self.detr.detr
-        fused = inner.transformer.encoder.fuse(visual, text)
+        fused: Fused = inner.transformer.encoder.fusion(visual, text)
         memory = inner.transformer.encode(fused.visual, visual)
         proposals = inner.propose(memory, visual)
         decoded = inner.decode(memory, proposals, denoising)

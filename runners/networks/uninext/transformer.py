@@ -12,9 +12,8 @@ from runners.networks.attention.deformable_attention import DeformableAttention
 from runners.networks.attention.deformable_transformer import DecoderLayer, DeformableConfig, Encoder, Memory, refine
 from runners.networks.attention.positions import interleaved_sine
 from runners.networks.parts.heads import Perceptron
-from runners.networks.text.bert import Text
 from runners.networks.uninext.config import N_LEVELS, UninextConfig
-from runners.networks.uninext.fusion import BiAttention, Fused, FusionLayer
+from runners.networks.uninext.fusion import BiAttention, FusionBlock, FusionLayer
 from runners.networks.uninext.heads import ProposalScore
 from runners.networks.uninext.proposals import Proposals, anchor_boxes, anchor_logits, pick, usable_anchors
 from runners.networks.uninext.visual import Visual
@@ -44,16 +43,12 @@ class FusingEncoder(Encoder):
         super().__init__(deformable_sizes(config))
         self.vl_layers = nn.ModuleList([FusionLayer(config)])
 
-    def fuse(self, visual: Visual, text: Text) -> Fused:
-        """Return the fused tokens of N frames and their N expressions."""
-        result: Fused = self.vl_layers[0](visual, text)
-        return result
-
-    def score_words(self, visual: Visual, words: Tensor) -> Tensor:
-        """Return how much each image token attends to each of V single words `(V, D)`: `(F, S, V)`."""
+    @property
+    def fusion(self) -> FusionBlock:
+        """What fuses N frames and their N expressions."""
         layer = self.vl_layers[0]
         assert isinstance(layer, FusionLayer)
-        return layer.score_words(visual, words)
+        return layer.b_attn
 
 
 class MaskedDecoderLayer(DecoderLayer):

@@ -32,19 +32,6 @@ def build_backbone(sizes: BackboneSizes) -> nn.Module:
     return ConvNext(sizes) if isinstance(sizes, ConvNextSizes) else Vit(sizes)
 
 
-class BackboneHolder(nn.Module):
-    """Carries the name `backbone` of the released state dicts."""
-
-    def __init__(self, sizes: BackboneSizes) -> None:
-        super().__init__()
-        self.backbone = build_backbone(sizes)
-
-    def forward(self, frames: Tensor) -> list[Tensor]:
-        """Return the maps of the backbone."""
-        maps: list[Tensor] = self.backbone(frames)
-        return maps
-
-
 def build_projections(config: UninextConfig) -> nn.ModuleList:
     """Return the level projections: 1x1 on the three backbone maps, 3x3 stride 2 on the last one again."""
     channels = config.backbone.channels

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ from runners.networks.uninext.fusion import Fused
 from runners.networks.uninext.masks import paint
 from runners.networks.uninext.network import Detections, Uninext, pad_frames
 from runners.networks.uninext.proposals import Proposals, pick
-from runners.networks.uninext.visual import BackboneHolder, Visual
+from runners.networks.uninext.visual import Visual, build_backbone
 from rvos.errors import InputError
 from rvos_fusion.parity import cases
 from rvos_fusion.parity.cases import ArrayDifference, Case, Found, Results, as_stored, scale_of
@@ -132,7 +133,7 @@ class _PrefixedBackbone(nn.Module):
         super().__init__()
         self.detr = nn.Module()
         self.detr.detr = nn.Module()
-        self.detr.detr.backbone = nn.ModuleList([BackboneHolder(sizes)])
+        self.detr.detr.backbone = nn.ModuleList([nn.Sequential(OrderedDict(backbone=build_backbone(sizes)))])
 
     @property
     def backbone(self) -> nn.Module:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -198,7 +199,7 @@ class LongShortTermTransformer(nn.Module):
                 seen.append(layer.look(tokens, positions))
             if not finish and index == len(self.layers) - 1:
                 return None, seen
-            tokens = layer(seen[-1], read_memory(layer, seen[-1], index, memory, identity), grid)
+            tokens = layer(seen[-1], read_memory(partial(layer.entry, seen[-1]), index, memory, identity), grid)
             outputs.append(norm(tokens))
         # layers x (B, N, C) -> (B, N, layers x C)
         return torch.cat(outputs, dim=2), seen

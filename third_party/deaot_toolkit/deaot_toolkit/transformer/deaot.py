@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Sequence
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -176,26 +178,15 @@ class DeaotLayer(nn.Module):
         return tokens + visual_update, ids + id_update
 
 
-class OutputNorm(nn.Module):
-    """Group norm of the last layer's two streams, each as a whole."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.gn = TokenGroupNorm(_OUTPUT_GROUPS, channels)
-
-    def forward(self, tokens: Tensor) -> Tensor:
-        """Return tokens (B, N, channels)."""
-        normalised: Tensor = self.gn(tokens)
-        return normalised
-
-
 class GatedPropagationTransformer(nn.Module):
     """The stack of layers; the decoder reads the last layer's two streams."""
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
         self.layers = nn.ModuleList([DeaotLayer(config, is_first=index == 0) for index in range(config.layers)])
-        self.decoder_norms = nn.ModuleList([OutputNorm(2 * config.embedding_dim)])
+        # Group norm of the last layer's two streams, each as a whole.
+        norm = TokenGroupNorm(_OUTPUT_GROUPS, 2 * config.embedding_dim)
+        self.decoder_norms = nn.ModuleList([nn.Sequential(OrderedDict(gn=norm))])
 
     def look_first(self, tokens: Tensor, grid: Grid) -> DeaotLooked:
         """Return what the first layer makes of the projected image tokens (B, N, C) alone."""
@@ -227,7 +218,7 @@ class GatedPropagationTransformer(nn.Module):
                 seen.append(layer.look(tokens, ids))
             if not finish and index == len(self.layers) - 1:
                 return None, seen
-            tokens, ids = layer(seen[-1], read_memory(layer, seen[-1], index, memory, identity), grid)
+            tokens, ids = layer(seen[-1], read_memory(partial(layer.entry, seen[-1]), index, memory, identity), grid)
         streams = [stream for stream in (tokens, ids) if stream is not None]
         # Two streams (B, N, C) -> (B, N, 2C); outputs of the other layers are read by nobody
         output: Tensor = self.decoder_norms[0](torch.cat(streams, dim=2))

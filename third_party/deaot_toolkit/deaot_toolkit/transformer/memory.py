@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
 
 import torch
 from torch import Tensor
 
 from deaot_toolkit.errors import EngineError
-
-_Seen = TypeVar("_Seen", contravariant=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,16 +40,8 @@ class LayerMemory:
     short: LayerEntry
 
 
-class _Remembering(Protocol[_Seen]):
-    def entry(self, looked: _Seen, identity: Tensor) -> LayerEntry: ...
-
-
 def read_memory(
-    layer: _Remembering[_Seen],
-    looked: _Seen,
-    index: int,
-    memory: Sequence[LayerMemory] | None,
-    identity: Tensor | None,
+    remember: Callable[[Tensor], LayerEntry], index: int, memory: Sequence[LayerMemory] | None, identity: Tensor | None
 ) -> LayerMemory:
     """Return what the layer of that index reads: its memory, or without any the frame itself with its `identity`."""
     if memory is not None:
@@ -60,7 +49,7 @@ def read_memory(
     if identity is None:
         raise EngineError("a frame is read without memory and without labels; give one of them")
     # A reference frame is its own long-term and short-term memory.
-    own = layer.entry(looked, identity)
+    own = remember(identity)
     return LayerMemory(own, own)
 
 
