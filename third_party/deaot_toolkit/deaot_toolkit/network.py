@@ -8,9 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from deaot_toolkit.configs import NetworkConfig, changed, find_config
+from deaot_toolkit.configs import EncoderConfig, NetworkConfig, changed, find_config
 from deaot_toolkit.decoder import Decoder
-from deaot_toolkit.encoders import build_encoder
 from deaot_toolkit.errors import EngineError
 from deaot_toolkit.features import FrameFeatures, Looked
 from deaot_toolkit.identities import IdBank
@@ -116,6 +115,25 @@ class VosNetwork(nn.Module):
     def gradients(self) -> torch.set_grad_enabled:
         """Return the context of every method: a graph in training mode only."""
         return torch.set_grad_enabled(self.training and torch.is_grad_enabled())
+
+
+def build_encoder(config: EncoderConfig) -> nn.Module:
+    """Return the encoder of `config`; only its own module is imported."""
+    if config.kind == "mobilenet_v2":
+        from deaot_toolkit.encoders.mobilenet_v2 import MobileNetV2
+
+        return MobileNetV2()
+    if config.kind == "resnet":
+        from deaot_toolkit.encoders.resnet import ResNet
+
+        return ResNet(config)
+    if config.kind == "swin":
+        from deaot_toolkit.encoders.swin import Swin
+
+        return Swin(config)
+    from deaot_toolkit.encoders.compact import CompactEncoder
+
+    return CompactEncoder(config)
 
 
 def build(name: str, config: NetworkConfig | Mapping[str, Any] | None = None) -> VosNetwork:

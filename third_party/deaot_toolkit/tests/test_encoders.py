@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from deaot_toolkit import EncoderConfig
-from deaot_toolkit.encoders import build_encoder
 from deaot_toolkit.encoders.frozen_norm import FrozenBatchNorm, convolve_and_norm
 from deaot_toolkit.encoders.swin import PatchMerging, SwinBlock, relative_index, window_order
+from deaot_toolkit.network import build_encoder
 
 
 def test_a_frozen_norm_equals_batch_norm_in_evaluation() -> None:
