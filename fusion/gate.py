@@ -88,16 +88,21 @@ class GateScore:
     """What a threshold gives, in per cent.
 
     Args:
-        n_accuracy: sentences without target that get an empty answer; 100 where there are none.
-        t_accuracy: sentences with a target that get a non-empty answer.
+        n_accuracy: sentences without target that get an empty answer; None where there are none.
+        t_accuracy: sentences with a target that get a non-empty answer; None where there are none.
         j_and_f: of all sentences; an empty answer to a sentence without target counts as 1.
-        final: mean of the three.
+        final: mean of the three; None where one of them is.
     """
 
-    n_accuracy: float
-    t_accuracy: float
+    n_accuracy: float | None
+    t_accuracy: float | None
     j_and_f: float
-    final: float
+    final: float | None
+
+    @property
+    def goal(self) -> float:
+        """What a threshold is chosen for: Final, or J&F where there is none."""
+        return self.j_and_f if self.final is None else self.final
 
 
 def count(answers: Answers, chances: Values, threshold: float) -> Values:
@@ -119,10 +124,11 @@ def count(answers: Answers, chances: Values, threshold: float) -> Values:
 def score_counts(counts: Values) -> GateScore:
     """Return the score of counts that were added up over videos, `(6,)`."""
     sentences, total, without, emptied, target, answered = counts.tolist()
-    n_accuracy = 100 * emptied / without if without else 100.0
-    t_accuracy = 100 * answered / target if target else 100.0
+    n_accuracy = 100 * emptied / without if without else None
+    t_accuracy = 100 * answered / target if target else None
     j_and_f = 100 * total / sentences if sentences else 0.0
-    return GateScore(n_accuracy, t_accuracy, j_and_f, (n_accuracy + t_accuracy + j_and_f) / 3)
+    final = None if n_accuracy is None or t_accuracy is None else (n_accuracy + t_accuracy + j_and_f) / 3
+    return GateScore(n_accuracy, t_accuracy, j_and_f, final)
 
 
 def list_thresholds(chances: Sequence[Values]) -> list[float]:
@@ -136,8 +142,8 @@ def list_thresholds(chances: Sequence[Values]) -> list[float]:
 def find_best(answers: Sequence[Answers], chances: Sequence[Values]) -> float:
     """Return the threshold with the largest Final; of equal ones the smallest."""
     thresholds = list_thresholds(chances)
-    finals = [score_counts(sum_counts(answers, chances, threshold).sum(axis=0)).final for threshold in thresholds]
-    return thresholds[finals.index(max(finals))]
+    goals = [score_counts(sum_counts(answers, chances, threshold).sum(axis=0)).goal for threshold in thresholds]
+    return thresholds[goals.index(max(goals))]
 
 
 def sum_counts(answers: Sequence[Answers], chances: Sequence[Values], threshold: float) -> Values:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -20,11 +21,13 @@ from rvos_fusion.recipe.graph import build_graph, check_files
 from rvos_fusion.recipe.reader import read_recipe
 from rvos_fusion.recipe.recipe import Recipe
 from rvos_fusion.running.compute import RunMeans, compute
+from rvos_fusion.scores.coverage import find_coverage
 from rvos_fusion.scores.scoring import score_nodes
 from rvos_fusion.scores.tables import TableRow as ScoreRow
-from rvos_fusion.scores.tables import make_table
+from rvos_fusion.scores.tables import make_covered_table
 
 Masks = NDArray[np.bool_]
+_logger = logging.getLogger(__name__)
 
 __all__ = ["OpenedRecipe", "PlannedNode", "ScoreRow", "open_recipe"]
 
@@ -143,7 +146,9 @@ class OpenedRecipe:
     def table(self, *nodes: str, videos: Sequence[str] = (), jobs: int = 1) -> list[ScoreRow]:
         """Return J, F and J&F in per cent of nodes, each with the paired 95 % interval of its gain over the one before.
 
-        The inputs of the last node follow, as in `rvos table`. Without names: all finished nodes. Without videos: all.
+        The inputs of the last node follow, as in `rvos table`. Without names: all nodes; one that lacks
+        videos says so in `missing` and in a warning, and all figures are over the videos that all rows have. Without
+        videos: all.
 
         Raises:
             InputError: the split has no ground truth.
@@ -152,9 +157,11 @@ class OpenedRecipe:
         chosen = select_videos(self._dataset, names=videos)
         results = Results(make_plan(self._recipe, self._graph, chosen))
         rows = results.choose_nodes(nodes)
-        inputs = results.find_inputs(rows)
-        scores = score_nodes(results, self._dataset, chosen, [*rows, *inputs], jobs=jobs)
-        return make_table(open_evaluator(self._dataset).figures, rows, scores, inputs=inputs)
+        coverage = find_coverage(results, chosen, rows)
+        for note in coverage.notes():
+            _logger.warning("%s", note)
+        scores = score_nodes(results, self._dataset, coverage.videos, coverage.scored, jobs=jobs)
+        return make_covered_table(open_evaluator(self._dataset).figures, rows, scores, coverage)
 
 
 def open_recipe(

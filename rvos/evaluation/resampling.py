@@ -10,6 +10,10 @@ from numpy.typing import NDArray
 
 Values = NDArray[np.float64]
 DRAWS = 2000
+FEWEST_VIDEOS = 5
+"""Below this an interval would say no more than how few videos there are."""
+Limits = tuple[float | None, float | None]
+"""Lower and upper end of an interval; both None where too few videos tell."""
 _LIMITS = (2.5, 97.5)
 
 
@@ -18,13 +22,15 @@ def draw(n_units: int, *, n_draws: int = DRAWS, seed: int = 0) -> NDArray[np.int
     return np.random.default_rng(seed).multinomial(n_units, np.full(n_units, 1 / n_units), n_draws)
 
 
-def find_limits(gains: Values) -> tuple[float, float]:
-    """Return the 95 % interval of a gain by its draws `(D,)`."""
+def find_limits(gains: Values, n_videos: int) -> Limits:
+    """Return the 95 % interval of a gain by its draws `(D,)`; none of fewer than five videos."""
+    if n_videos < FEWEST_VIDEOS:
+        return None, None
     low, high = np.percentile(gains, _LIMITS)
     return float(low), float(high)
 
 
-def resample_gain(differences: Values, counts: NDArray[np.int64], *, seed: int = 0) -> tuple[float, float]:
+def resample_gain(differences: Values, counts: NDArray[np.int64], *, seed: int = 0) -> Limits:
     """Return the 95 % interval of a mean difference over expressions, videos drawn with replacement.
 
     Args:
@@ -32,4 +38,9 @@ def resample_gain(differences: Values, counts: NDArray[np.int64], *, seed: int =
         counts: expressions of each video.
     """
     drawn = draw(len(counts), seed=seed)
-    return find_limits((drawn @ differences) / np.maximum(drawn @ counts, 1))
+    return find_limits((drawn @ differences) / np.maximum(drawn @ counts, 1), len(counts))
+
+
+def show_limits(low: float | None, high: float | None) -> str | None:
+    """Return an interval as tables show it; None where there is none."""
+    return None if low is None or high is None else f"[{low:+.2f}, {high:+.2f}]"

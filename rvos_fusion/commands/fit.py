@@ -12,6 +12,7 @@ from typing import Any, Protocol, cast, runtime_checkable
 from fusion.fitted_files import FittedFile, write_fitted
 from fusion.methods.votes import Votes
 from rvos.errors import ConfigError
+from rvos.evaluation.resampling import show_limits
 from rvos.formats import find_format
 from rvos.settings import nearest
 from rvos_fusion.commands.entrants import open_one
@@ -73,7 +74,9 @@ def run(options: argparse.Namespace) -> int:
     numbers, gain = fit_numbers(*one.labelled, node, force=options.force)
     scores = {} if numbers.scores is None else dict(zip(node.members, numbers.scores, strict=True))
     deciders = node.order_members() if numbers.pairs is not None else ()
-    made = {"node": node.name, "videos": n_videos} | {key: round(value, 2) for key, value in asdict(gain).items()}
+    made = {"node": node.name, "videos": n_videos} | {
+        key: None if value is None else round(value, 2) for key, value in asdict(gain).items()
+    }
     write_fitted(out, FittedFile(node.members, scores, numbers.pairs, deciders, made=made))
     _print(options, n_videos, gain, {"file": str(out)}, figures=_MEAN)
     return 0
@@ -82,7 +85,7 @@ def run(options: argparse.Namespace) -> int:
 def _fit_gate(options: argparse.Namespace, gate: Gate, videos: Sequence[GatedVideo]) -> int:
     out = _choose_file(options)
     logistic, threshold, gain = fit_gate(videos, force=options.force)
-    made = {"node": gate.name, "videos": len(videos), "final": round(gain.held_out.final, 2)}
+    made = {"node": gate.name, "videos": len(videos), "final": round(gain.held_out.goal, 2)}
     write_fitted(out, FittedFile(gate.members, gate=logistic, features=gate.features, threshold=threshold, made=made))
     columns = [Column("N-acc", "n_accuracy"), Column("T-acc", "t_accuracy"), Column("J&F", "j_and_f")]
     _print(options, len(videos), gain, {"file": str(out)}, figures=[*columns, Column("Final", "final")])
@@ -145,9 +148,9 @@ def _print(
     rows = [("without", gain.plain), ("fitted on the same videos", gain.fitted), ("held out", gain.held_out)]
     last = figures[-1]
     before, after = (cast(float, last.cell(value)) for value in (gain.plain, gain.held_out))
-    notes = [
-        f"held-out gain of {last.heading}: {after - before:+.2f}, 95 % interval [{gain.low:+.2f}, {gain.high:+.2f}]"
-    ]
+    limits = show_limits(gain.low, gain.high)
+    interval = "" if limits is None else f", 95 % interval {limits}"
+    notes = [f"held-out gain of {last.heading}: {after - before:+.2f}{interval}"]
     if "file" in found:
         notes.append(f"{found['file']}: written; name it in the recipe under 'fitted'")
     else:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rvos.errors import ConfigError
+from rvos.formats import Dataset
 from rvos.settings import nearest
 from rvos_fusion.commands.entrants import open_one
 from rvos_fusion.commands.recipe_options import add_recipe_options
@@ -64,9 +65,9 @@ def run(options: argparse.Namespace) -> int:
     _check_options(kind, options)
     given = {name: getattr(options, name) or SETTINGS.get(name) or () for name in kind.settings}
     rows = kind.sweep(one.labelled, node, given, options.jobs)
-    _print(options, kind, rows)
+    _print(options, kind, rows, one.dataset)
     if options.plot:
-        kind.write_plot(node, rows, options.plot)
+        kind.write_plot(one.dataset, node, rows, options.plot)
     return 0
 
 
@@ -92,14 +93,15 @@ def _check_options(kind: SweepKind, options: argparse.Namespace) -> None:
         )
 
 
-def _print(options: argparse.Namespace, kind: SweepKind, rows: Sequence[Any]) -> None:
+def _print(options: argparse.Namespace, kind: SweepKind, rows: Sequence[Any], dataset: Dataset) -> None:
     """Print the settings, the best one marked."""
     form, shown = read_form(options), rows
     best = max((row for row in rows if kind.is_choice(row)), key=kind.best)
     if form == "text":
         shown = rows[:_SHOWN] if options.members else kind.thin(rows, best, _SHOWN)
     left_out = len(rows) - len(shown)
-    notes = (f"{left_out} more; --json, --csv and --markdown print all",) if left_out else ()
+    notes = [f"{left_out} more; --json, --csv and --markdown print all"] if left_out else []
+    notes += kind.explain(dataset, rows)
     mark = Column("", lambda row: "*" if row is best else "", forms=("text",))
-    table = Table((mark, *kind.columns), shown, notes=notes, name="settings")
+    table = Table((mark, *kind.columns_for(dataset)), shown, notes=tuple(notes), name="settings")
     print_tables([table], form, {"node": options.node})

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from rvos.errors import ConfigError
+from rvos.evaluation.figures.base import Figure
+from rvos.evaluation.results import ExpressionScore
 from rvos.formats import open_evaluator
 from rvos_fusion.commands.entrants import open_one, open_several
 from rvos_fusion.commands.recipe_options import add_recipe_options
@@ -17,11 +21,13 @@ from rvos_fusion.commands.table_columns import (
     tabulate_steadiness,
 )
 from rvos_fusion.commands.table_forms import add_forms, read_form
-from rvos_fusion.scores.comparison import Entrant, score_rows
-from rvos_fusion.scores.oracle import measure_oracles
-from rvos_fusion.scores.steadiness import measure_steadiness
-from rvos_fusion.scores.tables import compare_pairs, make_table
-from rvos_fusion.tables import print_tables
+from rvos_fusion.scores.comparison import score_rows
+from rvos_fusion.scores.coverage import find_coverage
+from rvos_fusion.scores.oracle import OracleRow, measure_oracles
+from rvos_fusion.scores.scoring import score_nodes
+from rvos_fusion.scores.steadiness import Steadiness, measure_steadiness
+from rvos_fusion.scores.tables import TableRow, compare_pairs, make_covered_table, make_table
+from rvos_fusion.tables import PROGRAMS, print_tables
 
 _RECIPES = (".yaml", ".yml")
 
@@ -37,7 +43,8 @@ def register(parser: argparse.ArgumentParser) -> None:
         "nodes",
         nargs="*",
         metavar="NODE",
-        help="rows, in this order, and the inputs of the last one; default: all. Names of further recipes (.yaml) may "
+        help="rows, in this order, and the inputs of the last one; default: all, unfinished ones too. "
+        "Names of further recipes (.yaml) may "
         "stand among them: each row is then there for every recipe; default: what each of them submits",
     )
     parser.add_argument("--videos", nargs="+", default=[], metavar="VIDEO", help="only these videos")
@@ -66,36 +73,73 @@ def run(options: argparse.Namespace) -> int:
     others = [word for word in options.nodes if Path(word).suffix in _RECIPES]
     if others and (options.oracle or options.stability):
         raise ConfigError("--oracle and --stability are for one recipe; leave them out, or the other recipes")
-    rows, n_named = _choose_several(options, others) if others else _choose(options)
-    one, nodes = rows[0][0], [node for _, node in rows]
-    evaluator = open_evaluator(one.dataset)
-    scores = score_rows(rows, jobs=options.jobs)
-    names = [f"{entrant.name}/{node}" if others else node for entrant, node in rows]
-    table = make_table(evaluator.figures, names[:n_named], scores, inputs=names[n_named:])
-    steadiness = measure_steadiness(*one.labelled, nodes, jobs=options.jobs) if options.stability else []
-    tables = [tabulate_scores(evaluator.figures, table, steadiness)]
-    content: dict[str, object] = {"videos": len(one.videos), evaluator.unit: len(scores[0])}
+    scored = _score_several(options, others) if others else _score_one(options)
+    tables = [tabulate_scores(scored.figures, scored.rows, scored.steadiness, notes=scored.notes)]
+    content: dict[str, object] = {"videos": scored.n_videos, scored.unit: len(scored.scores[0])}
     if options.pairs:
-        pairs = compare_pairs(scores)
-        tables.append(tabulate_pairs(names, pairs))
+        pairs = compare_pairs(scored.scores)
+        tables.append(tabulate_pairs(scored.names, pairs))
         content["pairs"] = pairs.tolist()
     if options.oracle:
-        last = nodes[n_named - 1]
-        tables.append(tabulate_oracles(last, measure_oracles(*one.labelled, last, jobs=options.jobs)))
-    if steadiness:
-        tables.append(tabulate_steadiness(steadiness))
+        tables.append(tabulate_oracles(scored.last, scored.oracles))
+    if scored.steadiness:
+        tables.append(tabulate_steadiness(scored.steadiness))
     print_tables(tables[:1] if form == "csv" else tables, form, content)
-    return 0
+    if form in PROGRAMS:
+        print(*scored.notes, sep="\n", end="\n" if scored.notes else "", file=sys.stderr)
+    return int(scored.lacks_submission)
 
 
-def _choose(options: argparse.Namespace) -> tuple[list[tuple[Entrant, str]], int]:
-    """Return the rows of one recipe, and how many are no further inputs of the last of these."""
+@dataclass(frozen=True, slots=True, eq=False)
+class _Scored:
+    """What the table shows.
+
+    Args:
+        scores: of the rows of `names`, those that have any result.
+        notes: what is lacking.
+        last: the node of the last named row.
+        lacks_submission: whether the row of the submission's node lacks videos.
+    """
+
+    figures: Sequence[Figure]
+    unit: str
+    n_videos: int
+    rows: Sequence[TableRow]
+    names: Sequence[str]
+    scores: Sequence[Sequence[ExpressionScore]]
+    last: str = ""
+    notes: Sequence[str] = ()
+    oracles: Sequence[OracleRow] = ()
+    steadiness: Sequence[Steadiness] = ()
+    lacks_submission: bool = False
+
+
+def _score_one(options: argparse.Namespace) -> _Scored:
+    """Score the rows of one recipe, on the videos that all of them have."""
     one = open_one(options)
     nodes = one.results.choose_nodes(options.nodes)
-    return [(one, node) for node in [*nodes, *one.results.find_inputs(nodes)]], len(nodes)
+    coverage = find_coverage(one.results, one.videos, nodes)
+    labelled, evaluator = (one.results, one.dataset, coverage.videos), open_evaluator(one.dataset)
+    scores = score_nodes(*labelled, coverage.scored, jobs=options.jobs)
+    return _Scored(
+        evaluator.figures,
+        evaluator.unit,
+        len(coverage.videos),
+        make_covered_table(evaluator.figures, nodes, scores, coverage),
+        coverage.scored,
+        scores,
+        nodes[-1],
+        coverage.notes(),
+        measure_oracles(*labelled, nodes[-1], jobs=options.jobs) if options.oracle else (),
+        measure_steadiness(*labelled, coverage.scored, jobs=options.jobs) if options.stability else (),
+        coverage.missing.get(one.results.plan.recipe.submission or "", 0) > 0,
+    )
 
 
-def _choose_several(options: argparse.Namespace, others: Sequence[str]) -> tuple[list[tuple[Entrant, str]], int]:
-    """Return the rows of several recipes."""
+def _score_several(options: argparse.Namespace, others: Sequence[str]) -> _Scored:
+    """Score the rows of several recipes, which have results for all videos."""
     rows = open_several(options, others)
-    return rows, len(rows)
+    evaluator, scores = open_evaluator(rows[0][0].dataset), score_rows(rows, jobs=options.jobs)
+    names = [f"{entrant.name}/{node}" for entrant, node in rows]
+    table = make_table(evaluator.figures, names, scores)
+    return _Scored(evaluator.figures, evaluator.unit, len(rows[0][0].videos), table, names, scores)

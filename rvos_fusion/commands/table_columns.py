@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rvos.evaluation.figures.base import Figure
+from rvos.evaluation.resampling import show_limits
 from rvos_fusion.scores.oracle import OracleRow
 from rvos_fusion.scores.steadiness import TRUTH, Duration, Steadiness
 from rvos_fusion.scores.tables import TableRow
@@ -23,22 +24,32 @@ _STEADINESS = "consistency: IoU of the masks of neighbouring frames; in brackets
 _STEADY = (("variance J", "variance_j"), ("variance J&F", "variance_j_and_f"), ("consistency", "consistency"))
 
 
-def tabulate_scores(figures: Sequence[Figure], rows: Sequence[TableRow], steadiness: Sequence[Steadiness]) -> Table:
+def tabulate_scores(
+    figures: Sequence[Figure],
+    rows: Sequence[TableRow],
+    steadiness: Sequence[Steadiness],
+    *,
+    notes: Sequence[str] = (),
+) -> Table:
     """Return the figures of the rows that a data set has, with their gains.
 
     Args:
         steadiness: of the same nodes, which CSV shows in the same table.
+        notes: what is lacking.
     """
     last = next((row.input_of for row in rows if row.input_of is not None), None)
-    notes = [] if last is None else [f"+ further inputs of {last}; their gain is what {last} gains over them"]
+    added = [] if last is None else [f"+ further inputs of {last}; their gain is what {last} gains over them"]
+    notes = [*notes, *added]
     notes += [one.note for one in figures if one.note and any(one.name in row.figures for row in rows)]
     columns = [Column("node", "node", forms=PROGRAMS), Column("node", _name_row, forms=PEOPLE)]
+    if any(row.missing for row in rows):
+        columns.append(Column("lacks videos", lambda row: row.missing or None, forms=PEOPLE))
     for key, group in groupby(figures, lambda figure: figure.key):
         columns += _list_figures(key, list(group), rows)
     gaining = [figure for figure in figures if figure.resample is not None]
     for figure in gaining:
         columns += _list_gain(figure, is_alone=len(gaining) == 1)
-    columns.append(Column("input_of", "input_of", forms=PROGRAMS))
+    columns += [Column(name, name, forms=PROGRAMS) for name in ("input_of", "missing")]
     known = {row.node: row for row in steadiness}
     columns += [Column(head, partial(_take_steady, known, key), forms=("csv",)) for head, key in _STEADY if known]
     return Table(tuple(columns), rows, notes=tuple(notes))
@@ -68,7 +79,7 @@ def _list_gain(figure: Figure, *, is_alone: bool) -> list[Column]:
 
     def show(row: TableRow) -> str | None:
         gain = row.gains.get(figure.name)
-        return None if gain is None else f"{gain.gain:+.2f} {show_interval(gain)}"
+        return None if gain is None else f"{gain.gain:+.2f} {show_interval(gain) or ''}".rstrip()
 
     return [
         *(Column(f"{figure.name} {part}", take, forms=("csv",)) for part, take in parts),
@@ -91,12 +102,12 @@ def _take_gain(name: str, part: str, row: TableRow) -> float | None:
 
 
 def _take_steady(known: dict[str, Steadiness], key: str, row: TableRow) -> object:
-    return getattr(known[row.node], key)
+    return getattr(known[row.node], key) if row.node in known else None
 
 
 def show_interval(row: Any) -> str | None:
     """Return the interval of a gain, or of a row that has one."""
-    return None if row is None else f"[{row.low:+.2f}, {row.high:+.2f}]"
+    return None if row is None else show_limits(row.low, row.high)
 
 
 def tabulate_pairs(nodes: Sequence[str], pairs: NDArray[np.float64]) -> Table:

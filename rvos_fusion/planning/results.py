@@ -113,10 +113,10 @@ class Results:
                 )
 
     def choose_nodes(self, names: Sequence[str]) -> list[str]:
-        """Return the named nodes, whose results are all there, or else all that are finished, in the plan's order.
+        """Return the named nodes, whose results are all there, or else all, finished or not, in the plan's order.
 
         Raises:
-            ConfigError: unknown names, or nothing is finished.
+            ConfigError: unknown names, or there is no result at all.
             StoreError: a named node lacks results.
         """
         recipe = self.plan.recipe
@@ -127,16 +127,15 @@ class Results:
         if names:
             self.require(names)
             return list(dict.fromkeys(names))
-        finished = [name for name in known if not self.find_missing(name)]
-        if not finished:
-            raise ConfigError(f"{recipe.workspace}: no node is finished for all videos; run first: {self.command}")
-        return finished
+        if all(len(self.find_missing(name)) == len(self._places) for name in known):
+            raise ConfigError(f"{recipe.workspace}: no node has a result of these settings; run first: {self.command}")
+        return known
 
     def find_inputs(self, nodes: Sequence[str]) -> list[str]:
-        """Return the inputs of the last of these nodes that are none of them and have masks for all videos."""
+        """Return the inputs of the last of these nodes that store masks and are none of them."""
         inputs = next(node.inputs() for node in self.plan.nodes if node.name == nodes[-1])
         stored = {node.name for node in self.plan.nodes if node.artefact is MASKS}
-        return [name for name in inputs if name in stored - set(nodes) and not self.find_missing(name)]
+        return [name for name in inputs if name in stored - set(nodes)]
 
     def choose_submission(self, name: str | None) -> str:
         """Return the node to submit: the named one, or the recipe's.

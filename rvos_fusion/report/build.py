@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from fusion.groups import Group
 from rvos.errors import InputError
+from rvos.evaluation.resampling import FEWEST_VIDEOS
 from rvos.evaluation.results import ExpressionScore
 from rvos.formats import Dataset, find_format, open_evaluator
 from rvos.videos import Video
@@ -197,15 +198,17 @@ def _score(
         return [], [], ["No ground truth, so no scores."]
     ladders, curves = [], []
     what, drawn = ("annotated frames", "samples") if find_format(dataset.format).has_samples else ("videos", "videos")
-    notes = [f"Scores over {len(videos)} {what}; intervals by paired resampling of {drawn}."]
+    limits = f"intervals by paired resampling of {drawn}" if len(videos) >= FEWEST_VIDEOS else "too few for intervals"
+    notes = [f"Scores over {len(videos)} {what}; {limits}."]
     for side in sides:
         if not isinstance(side, PlanSide):
             continue
         prefix = side.prefix
         known = {p.video.id: {name.removeprefix(prefix): own for name, own in p.scores.items()} for p in parts}
         names = settings.ladder if side is sides[0] else ()
-        rows = collect_ladder(side.results, dataset, videos, names, known=known, jobs=settings.jobs)
+        rows, coverage = collect_ladder(side.results, dataset, videos, names, known=known, jobs=settings.jobs)
         ladders.append(make_ladder(side.name, dataset, rows, prefix=prefix))
+        notes += [f"{prefix}{note}." for note in coverage.notes()]
         if settings.sweeps:
             found, missing = collect_curves(side.results, dataset, videos, jobs=settings.jobs)
             curves += [replace(curve, node=prefix + curve.node) for curve in found]

@@ -10,10 +10,11 @@ from rvos.formats import Dataset, open_evaluator
 from rvos.videos import Video
 from rvos_fusion.planning.results import Results
 from rvos_fusion.report.content import Ladder, LadderRow
+from rvos_fusion.scores.coverage import Coverage, find_coverage
 from rvos_fusion.scores.curves import Curve
 from rvos_fusion.scores.scoring import score_nodes
 from rvos_fusion.scores.sweep_kinds import SETTINGS, find_sweep
-from rvos_fusion.scores.tables import TableRow, make_table
+from rvos_fusion.scores.tables import TableRow, make_covered_table
 
 Known = Mapping[str, Mapping[str, Sequence[ExpressionScore]]]
 """Scores of every expression by video and node."""
@@ -21,8 +22,10 @@ Known = Mapping[str, Mapping[str, Sequence[ExpressionScore]]]
 
 def collect_ladder(
     results: Results, dataset: Dataset, videos: Sequence[Video], names: Sequence[str], *, known: Known, jobs: int = 1
-) -> list[TableRow]:
-    """Return the rungs; without names all nodes that are finished. Further inputs of the last one come at the end.
+) -> tuple[list[TableRow], Coverage]:
+    """Return the rungs, without names of all nodes that have a result, and how far all nodes are.
+
+    Further inputs of the last one come at the end. Figures are over the videos that all rungs have.
 
     Args:
         known: what was scored already, expression by expression.
@@ -33,15 +36,16 @@ def collect_ladder(
         StoreError: a named node lacks results of these settings.
     """
     nodes = results.choose_nodes(names)
-    inputs = results.find_inputs(nodes)
-    wanted = [*nodes, *inputs]
+    coverage = find_coverage(results, videos, nodes)
+    wanted, videos = coverage.scored, coverage.videos
     evaluator = open_evaluator(dataset)
     # Where the protocol scores expression by expression, that was done while the videos were collected.
     if evaluator.scores_alone and all(name in known.get(video.id, {}) for video in videos for name in wanted):
         scores = [[one for video in videos for one in known[video.id][name]] for name in wanted]
     else:
         scores = score_nodes(results, dataset, videos, wanted, jobs=jobs)
-    return make_table(evaluator.figures, nodes, scores, inputs=inputs)
+    rows = make_covered_table(evaluator.figures, nodes, scores, coverage)
+    return [row for row in rows if row.figures], coverage
 
 
 def make_ladder(title: str, dataset: Dataset, rows: Sequence[TableRow], *, prefix: str = "") -> Ladder:
@@ -80,7 +84,9 @@ def collect_curves(
         if kind is None or kind.draw is None or any(results.find_missing(name) for name in node.inputs()):
             continue
         try:
-            curves.append(kind.draw(own, kind.sweep((results, dataset, videos), own, SETTINGS, jobs)))
+            rows = kind.sweep((results, dataset, videos), own, SETTINGS, jobs)
+            curves.append(kind.draw_for(dataset, own, rows))
+            notes += [f"Sweep of {node.name}: {note}." for note in kind.explain(dataset, rows)]
         except PipelineError as error:
             notes.append(f"No sweep of {node.name}: {error}.")
     return curves, notes

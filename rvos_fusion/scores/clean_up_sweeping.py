@@ -49,8 +49,8 @@ class CleanUpRow:
     f: float
     j_and_f: float
     gain: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
 
 
 def sweep_clean_up(
@@ -83,10 +83,10 @@ def sweep_clean_up(
     means = average(scored)
     rows = []
     for place, ((island, hole), (j, f)) in enumerate(zip(pairs, means, strict=True)):
-        low, high = resample_gain(totals[:, place] - totals[:, 0], counts)
+        low, high = resample_gain(100 * (totals[:, place] - totals[:, 0]), counts)
         mean = float(j + f) / 2
         gain = mean - float(means[0].mean())
-        rows.append(CleanUpRow(island, hole, float(j), float(f), mean, gain, 100 * low, 100 * high))
+        rows.append(CleanUpRow(island, hole, float(j), float(f), mean, gain, low, high))
     return rows
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from operator import attrgetter
 
@@ -38,6 +38,12 @@ class Curve:
     series: tuple[Series, ...]
     used: str = ""
 
+    def of_single_frames(self) -> Curve:
+        """Return the curve of data without J and F: their lines are the IoU once more."""
+        kept = (one for one in self.series if one.name not in ("J", "F"))
+        series = tuple(replace(one, name=one.name.replace("J&F", "mean IoU")) for one in kept)
+        return replace(self, setting=self.setting.replace("J&F", "mean IoU"), series=series)
+
 
 def draw_votes(ballot: Ballot, rows: Sequence[SweepRow]) -> Curve:
     """Return J&F, J and F over the thresholds."""
@@ -63,12 +69,13 @@ def draw_windows(refiner: Refiner, rows: Sequence[RefinementRow]) -> Curve:
 
 def draw_chances(gate: Gate, rows: Sequence[GateRow]) -> Curve:
     """Return Final, N-accuracy, T-accuracy and J&F over the thresholds, the best Final among them."""
-    best = max(range(len(rows)), key=lambda place: rows[place].final)
+    best = max(range(len(rows)), key=lambda place: rows[place].goal)
     # One threshold for every sentence: more than can be drawn apart.
     places = sorted({best, *(round(place) for place in np.linspace(0, len(rows) - 1, _MOST_POINTS))})
     names = (("Final", "final"), ("N-acc", "n_accuracy"), ("T-acc", "t_accuracy"), ("J&F", "j_and_f"))
     series = [
         Series(name, tuple((f"{rows[place].threshold:.3f}", getattr(rows[place], key)) for place in places))
         for name, key in names
+        if getattr(rows[0], key) is not None
     ]
     return Curve(gate.name, "chance of a target that keeps an answer", tuple(series))

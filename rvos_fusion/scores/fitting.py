@@ -70,22 +70,22 @@ class Gain:
         plain: without what was fitted.
         fitted: on the videos that it was fitted on.
         held_out: of each video with what was fitted on others.
-        low, high: 95 % interval of held-out minus plain, over videos.
+        low, high: 95 % interval of held-out minus plain, over videos; None of fewer than five.
     """
 
     plain: float
     fitted: float
     held_out: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
 
     @classmethod
     def measure(cls, plain: Sequence[Values], fitted: Sequence[Values], held_out: Sequence[Values]) -> Gain:
         """Return the means over sentences, given the values of each video's sentences."""
         differences = np.array([float((new - old).sum()) for new, old in zip(held_out, plain, strict=True)])
-        low, high = resample_gain(differences, np.array([len(values) for values in plain]))
+        low, high = resample_gain(100 * differences, np.array([len(values) for values in plain]))
         before, same, others = (100 * float(np.concatenate(values).mean()) for values in (plain, fitted, held_out))
-        return cls(before, same, others, 100 * low, 100 * high)
+        return cls(before, same, others, low, high)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -22,7 +22,7 @@ from fusion.gate import (
     sum_counts,
 )
 from rvos.errors import FusionError
-from rvos.evaluation.resampling import draw, find_limits
+from rvos.evaluation.resampling import Limits, draw, find_limits
 from rvos.formats import Dataset, open_evaluator
 from rvos.videos import Video
 from rvos_fusion.planning.results import Results
@@ -71,14 +71,10 @@ class GatedVideo:
 
 
 @dataclass(frozen=True, slots=True)
-class GateRow:
+class GateRow(GateScore):
     """A threshold and its scores in per cent."""
 
     threshold: float
-    n_accuracy: float
-    t_accuracy: float
-    j_and_f: float
-    final: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,14 +82,14 @@ class GateGain:
     """Final of a gate that was fitted on other videos, beside that without a gate.
 
     Args:
-        low, high: 95 % interval of the difference of Final, over videos.
+        low, high: 95 % interval of the difference of Final, over videos; None of fewer than five.
     """
 
     plain: GateScore
     fitted: GateScore
     held_out: GateScore
-    low: float
-    high: float
+    low: float | None
+    high: float | None
 
 
 def read_answers(
@@ -138,7 +134,7 @@ def sweep_gate(videos: Sequence[GatedVideo], gate: Gate) -> list[GateRow]:
     rows = []
     for threshold in list_thresholds(chances):
         score = score_counts(sum_counts(answers, chances, threshold).sum(axis=0))
-        rows.append(GateRow(threshold, score.n_accuracy, score.t_accuracy, score.j_and_f, score.final))
+        rows.append(GateRow(score.n_accuracy, score.t_accuracy, score.j_and_f, score.final, threshold))
     return rows
 
 
@@ -171,7 +167,9 @@ def compare(plain: Values, fitted: Values, held_out: Values) -> GateGain:
     return GateGain(scores[0], scores[1], scores[2], low, high)
 
 
-def resample_final(before: Values, after: Values) -> tuple[float, float]:
+def resample_final(before: Values, after: Values) -> Limits:
     """Return the 95 % interval of the gain of Final in per cent, videos drawn with replacement."""
-    drawn = draw(len(before))
-    return find_limits(np.array([score_counts(row @ after).final - score_counts(row @ before).final for row in drawn]))
+    pairs = [(score_counts(row @ after).final, score_counts(row @ before).final) for row in draw(len(before))]
+    # Draws without any sentence of a kind have no Final.
+    gains = [new - old for new, old in pairs if new is not None and old is not None]
+    return find_limits(np.array(gains), len(before)) if gains else (None, None)

@@ -60,7 +60,7 @@ class OracleRow:
         name: of the choice.
         node: that has it.
         gap: J&F above that of the row that it is compared with: what was there and not chosen.
-        low, high: 95 % interval of the gap, by paired resampling of videos.
+        low, high: 95 % interval of the gap, by paired resampling of videos; None of fewer than five.
     """
 
     name: str
@@ -69,8 +69,8 @@ class OracleRow:
     f: float
     j_and_f: float
     gap: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
 
 
 def measure_oracles(
@@ -175,6 +175,6 @@ def _make_row(key: tuple[str, str], own: Sequence[Values], best: Sequence[Values
     j, f = 100 * np.concatenate(best).mean(axis=0)
     differences = np.array([float((one - other).mean(axis=1).sum()) for one, other in zip(best, own, strict=True)])
     counts = np.array([len(values) for values in own])
-    low, high = resample_gain(differences, counts)
+    low, high = resample_gain(100 * differences, counts)
     gap = 100 * differences.sum() / counts.sum()
-    return OracleRow(*key, float(j), float(f), float(j + f) / 2, float(gap), 100 * low, 100 * high)
+    return OracleRow(*key, float(j), float(f), float(j + f) / 2, float(gap), low, high)

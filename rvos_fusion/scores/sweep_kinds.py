@@ -8,6 +8,8 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
+from rvos.evaluation.resampling import show_limits
+from rvos.formats import Dataset, find_format
 from rvos_fusion.kinds.base import capability
 from rvos_fusion.scores.clean_up_sweeping import Cleaner, sweep_clean_up
 from rvos_fusion.scores.comparison import Labelled
@@ -26,13 +28,14 @@ SETTINGS: Mapping[str, tuple[float, ...]] = {
 }
 """What is tried where nothing is given."""
 _SCORES = (Column("J", "j"), Column("F", "f"), Column("J&F", "j_and_f"))
+_IOU = Column("mean IoU", "j_and_f", key="mean_iou")
 _VOTES = (Column("threshold", "threshold"), *_SCORES, Column("members", "members", folds=True))
 _CHANCES = (
     Column("threshold", "threshold", ".4f"),
-    Column("N-acc", "n_accuracy"),
-    Column("T-acc", "t_accuracy"),
-    Column("J&F", "j_and_f"),
-    Column("Final", "final"),
+    Column("N-acc", "n_accuracy", absent="-"),
+    Column("T-acc", "t_accuracy", absent="-"),
+    _SCORES[-1],
+    Column("Final", "final", absent="-"),
 )
 _GRID = (
     Column("window", "window", forms=PROGRAMS),
@@ -47,7 +50,7 @@ _SIZES = (
     Column("gain", "gain", "+.2f"),
     Column("low", "low", forms=PROGRAMS),
     Column("high", "high", forms=PROGRAMS),
-    Column("95 % interval", lambda row: f"[{row.low:+.2f}, {row.high:+.2f}]", forms=PEOPLE),
+    Column("95 % interval", lambda row: show_limits(row.low, row.high), forms=PEOPLE),
 )
 
 
@@ -79,12 +82,35 @@ class SweepKind:
     draw: Callable[[Any, Sequence[Any]], Curve] | None = None
     plot: Callable[[str, Sequence[Any], Path], None] | None = None
 
+    def columns_for(self, dataset: Dataset) -> tuple[Column, ...]:
+        """Return the columns for a data set: single frames have an IoU and neither J nor F."""
+        if not find_format(dataset.format).has_samples:
+            return self.columns
+        return tuple(_IOU if one is _SCORES[-1] else one for one in self.columns if one not in _SCORES[:-1])
+
+    def explain(self, dataset: Dataset, rows: Sequence[Any]) -> list[str]:
+        """Return why figures are not there."""
+        notes = []
+        if find_format(dataset.format).has_samples:
+            notes.append(f"{dataset.format} annotates single frames, which have no J and no F")
+        if any(getattr(row, "final", row) is None for row in rows):
+            kinds = (("with", rows[0].t_accuracy), ("without", rows[0].n_accuracy))
+            lacking = " and ".join(f"none {kind} a target" for kind, value in kinds if value is None)
+            notes.append(f"-: of the sentences, {lacking}, so there is no Final")
+        return notes
+
     def thin(self, rows: Sequence[Any], best: object, most: int) -> Sequence[Any]:
         """Return about as many of the rows as can be read, the best one among them."""
         step = 1 if self.is_grid else max(1, len(rows) // most)
         return [row for place, row in enumerate(rows) if place % step == 0 or row is best]
 
-    def write_plot(self, node: Any, rows: Sequence[Any], out: Path) -> None:
+    def draw_for(self, dataset: Dataset, node: Any, rows: Sequence[Any]) -> Curve:
+        """Return the rows as lines, named as the data set's figures are."""
+        assert self.draw is not None
+        curve = self.draw(node, rows)
+        return curve.of_single_frames() if find_format(dataset.format).has_samples else curve
+
+    def write_plot(self, dataset: Dataset, node: Any, rows: Sequence[Any], out: Path) -> None:
         """Write the rows as a PNG.
 
         Raises:
@@ -92,8 +118,8 @@ class SweepKind:
         """
         if self.plot is not None:
             self.plot(node.name, rows, out)
-        elif self.draw is not None:
-            plot_curve(self.draw(node, rows), out)
+        else:
+            plot_curve(self.draw_for(dataset, node, rows), out)
 
 
 SWEEP_KINDS = (
@@ -126,7 +152,7 @@ SWEEP_KINDS = (
         lambda node: capability(node, Gate),
         lambda data, node, given, jobs: sweep_gate(read_answers(*data, node, jobs=jobs), node),
         _CHANCES,
-        best=attrgetter("final"),
+        best=attrgetter("goal"),
         draw=draw_chances,
     ),
     SweepKind(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from math import nan
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,17 +12,18 @@ from numpy.typing import NDArray
 from rvos.evaluation.figures.base import Figure
 from rvos.evaluation.resampling import find_limits
 from rvos.evaluation.results import ExpressionScore
+from rvos_fusion.scores.coverage import Coverage
 
 _RIGHT = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class Gain:
-    """A difference in per cent and its 95 % interval, by paired resampling of videos or samples."""
+    """A difference in per cent and its 95 % interval by paired resampling, which fewer than five videos do not have."""
 
     gain: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,17 +35,20 @@ class TableRow:
         gains: over the row before, by name of the figure; none in the first row. In the row of an input that was added:
             what the last named node has above this one.
         input_of: the last named node, in the rows of its further inputs.
+        missing: videos that the node has no result for: all figures of the table are then over those that all rows have
+            which have any.
     """
 
     node: str
     figures: Mapping[str, float]
     gains: Mapping[str, Gain] = field(default_factory=dict)
     input_of: str | None = None
+    missing: int = 0
 
     @property
     def j(self) -> float:
-        """J; of single frames, which have no F, the IoU stands in for both."""
-        return self.figures["J"] if "J" in self.figures else self.figures["mean IoU"]
+        """J; of single frames, which have no F, the IoU stands in for both. NaN without any result."""
+        return self.figures.get("J", self.figures.get("mean IoU", nan))
 
     @property
     def f(self) -> float:
@@ -72,12 +77,12 @@ class TableRow:
 
     @property
     def low(self) -> float | None:
-        """Lower end of its 95 % interval."""
+        """Lower end of its 95 % interval; None of fewer than five videos."""
         return None if self.main_gain is None else self.main_gain.low
 
     @property
     def high(self) -> float | None:
-        """Upper end of its 95 % interval."""
+        """Upper end of its 95 % interval; None of fewer than five videos."""
         return None if self.main_gain is None else self.main_gain.high
 
 
@@ -98,6 +103,7 @@ def make_table(
     measured = [[(figure.name, figure.measure(own)) for figure in figures] for own in scores]
     known = [{name: value for name, value in own if value is not None} for own in measured]
     drawn = {one.name: one.resample(scores) for one in figures if one.resample is not None and len(scores) > 1}
+    n_videos = len({one.video for one in scores[0]})
     rows = []
     last = len(nodes) - 1
     for index, node in enumerate([*nodes, *inputs]):
@@ -105,11 +111,30 @@ def make_table(
         better, worse = (last, index) if is_added else (index, index - 1)
         gains = {}
         for name, draws in drawn.items() if index else ():
-            low, high = find_limits(100 * (draws[better] - draws[worse]))
+            low, high = find_limits(100 * (draws[better] - draws[worse]), n_videos)
             gains[name] = Gain(100 * (known[better][name] - known[worse][name]), low, high)
         own = {name: 100 * value for name, value in known[index].items()}
         rows.append(TableRow(node, own, gains, nodes[-1] if is_added else None))
     return rows
+
+
+def make_covered_table(
+    figures: Sequence[Figure],
+    nodes: Sequence[str],
+    scores: Sequence[Sequence[ExpressionScore]],
+    coverage: Coverage,
+) -> list[TableRow]:
+    """Return the rows of `make_table`, each with what it lacks; a node without any result has a row without figures.
+
+    Args:
+        nodes: the named ones; the further rows of the coverage are inputs of the last.
+        scores: of `coverage.scored`, in that order.
+    """
+    scored = coverage.scored
+    named = [node for node in nodes if node in scored]
+    made = {row.node: row for row in make_table(figures, named, scores, inputs=[n for n in scored if n not in named])}
+    rows = [(node, made.get(node, TableRow(node, {}))) for node in coverage.missing]
+    return [replace(row, missing=coverage.missing[node]) for node, row in rows]
 
 
 def compare_pairs(scores: Sequence[Sequence[ExpressionScore]]) -> NDArray[np.float64]:

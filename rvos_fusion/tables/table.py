@@ -23,6 +23,7 @@ class Column:
         forms: in which it stands.
         folds: long text, which may go on in the next line of a narrow terminal.
         key: in JSON; default: the attribute, or else the heading.
+        absent: what people read where there is no value.
     """
 
     heading: str
@@ -31,6 +32,7 @@ class Column:
     forms: tuple[Form, ...] = FORMS
     folds: bool = False
     key: str = ""
+    absent: str = ""
 
     @property
     def json_key(self) -> str:
@@ -47,7 +49,7 @@ class Column:
         value = self.cell(row)
         if isinstance(value, tuple):
             return ", ".join(value)
-        return "" if value is None else format(value, self.digits) if isinstance(value, float) else str(value)
+        return self.absent if value is None else format(value, self.digits) if isinstance(value, float) else str(value)
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,5 +96,8 @@ def test_thresholds_lie_between_the_chances() -> None:
 
 
 def test_a_set_whose_sentences_all_have_targets_misses_none() -> None:
+    """It has nothing to miss: neither the accuracy nor Final is known, and none is made up."""
     answers = Answers(np.array([True]), np.array([False]), np.array([0.5]), np.array([0.0]))
-    assert score_counts(count(answers, np.array([1.0]), 0.5)).n_accuracy == 100.0
+    score = score_counts(count(answers, np.array([1.0]), 0.5))
+    assert (score.n_accuracy, score.t_accuracy, score.final) == (None, 100.0, None)
+    assert score.goal == score.j_and_f == 50.0

@@ -101,6 +101,25 @@ def test_a_sweep_scores_every_threshold_with_a_picture(recipe: Path, capsys: pyt
     assert picture.read_bytes().startswith(b"\x89PNG")
 
 
+def test_where_every_sentence_has_a_target_no_final_is_made_up(
+    recipe: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    meta = recipe.parent / "data/valid_u/meta_expressions_v2.json"
+    videos = json.loads(meta.read_text())["videos"]
+    for own in videos.values():
+        own["expressions"]["2"]["anno_id"] = own["expressions"]["0"]["anno_id"]
+    meta.write_text(json.dumps({"videos": videos}))
+    only = "stages.stage1.gated={gate: both, members: [a, b], features: [agreement], threshold: 0.5}"
+    assert main(["run", str(recipe), "--quiet", "--set", only]) == 0
+    assert main(["sweep", str(recipe), "gated", "--set", only, "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)["settings"]
+    assert {(row["n_accuracy"], row["final"]) for row in rows} == {(None, None)}
+    assert main(["sweep", str(recipe), "gated", "--set", only]) == 0
+    text = capsys.readouterr().out
+    assert text.splitlines()[1].split()[-1] == "-"
+    assert "-: of the sentences, none without a target, so there is no Final" in text
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

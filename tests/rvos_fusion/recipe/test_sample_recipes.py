@@ -55,7 +55,10 @@ def test_a_recipe_runs_from_end_to_end(tmp_path: Path, form: str, read_printed: 
     assert table["samples"] == len(dataset.videos[-1].expressions)
     first, second = table["rows"][:2]
     assert 0 <= first["map"] <= 100
-    assert second["mean_gain"]["low"] <= second["mean_gain"]["gain"] <= second["mean_gain"]["high"]
+    gain = pytest.approx(second["mean"] - first["mean"])
+    assert second["mean_gain"] == {"gain": gain, "low": None, "high": None}
+    swept = read_printed("sweep", *options, "stage2", *only, "--json")["settings"]
+    assert all({"mean_iou", "threshold"} < set(row) and not {"j", "f", "j_and_f"} & set(row) for row in swept)
 
     archive = str(tmp_path / "submission.zip")
     assert main(["submit", *options, "--out", archive, "--fill-missing"]) == 0

@@ -14,7 +14,7 @@ from PIL import Image
 from small_data import write_split
 
 from rvos.evaluation.expressions import ExpressionEvaluator
-from rvos.evaluation.resampling import resample_gain
+from rvos.evaluation.resampling import resample_gain, show_limits
 from rvos.evaluation.results import ExpressionScore
 from rvos.formats import open_dataset, open_evaluator
 from rvos.masks.stored.store import Store
@@ -65,7 +65,7 @@ def test_the_table_has_the_scores_of_the_evaluation(finished: Path, capsys: pyte
         assert row["j_and_f"] == pytest.approx(evaluate(finished, row["node"]), abs=1e-9)
     assert rows[0]["gain"] is None
     assert rows[1]["gain"] == pytest.approx(rows[1]["j_and_f"] - rows[0]["j_and_f"])
-    assert rows[1]["low"] <= rows[1]["gain"] <= rows[1]["high"]
+    assert rows[1]["low"] is rows[1]["high"] is None
     assert rows[3]["gain"] == pytest.approx(rows[2]["j_and_f"] - rows[3]["j_and_f"])
 
 
@@ -95,7 +95,46 @@ def test_pairs_count_what_only_one_of_two_gets_right(finished: Path, capsys: pyt
 
 def test_without_names_all_finished_nodes_are_shown(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (finished / "runs/nodes/b/video0.masks").unlink()
-    assert [row["node"] for row in call(finished, capsys, "table")["rows"]] == ["a", "c", "ab", "final"]
+    assert [row["node"] for row in call(finished, capsys, "table")["rows"]] == ["a", "b", "c", "ab", "final"]
+
+
+def test_a_node_that_lacks_a_video_is_shown_with_figures_over_those_that_all_have(
+    finished: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    expected = call(finished, capsys, "table", "--videos", "video1", "video2")
+    (finished / "runs/nodes/final/video0.masks").unlink()
+    recipe = str(finished / "pipeline.yaml")
+    assert main(["table", recipe, "--json"]) == 1
+    printed = capsys.readouterr()
+    content = json.loads(printed.out)
+    assert content["videos"] == 2
+    assert [row["missing"] for row in content["rows"]] == [0, 0, 0, 0, 1]
+    assert [row["j_and_f"] for row in content["rows"]] == [row["j_and_f"] for row in expected["rows"]]
+    assert "final has 2 of 3 videos" in printed.err
+    assert main(["table", recipe]) == 1
+    text = capsys.readouterr().out
+    assert "final has 2 of 3 videos\nfigures over the 2 of 3 videos that all rows with any have\n" in text
+    assert f"to make what is missing: rvos run {recipe}" in text
+
+
+def test_a_node_that_is_not_submitted_may_lack_videos_but_not_unseen(
+    finished: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (finished / "runs/nodes/c/video1.masks").unlink()
+    assert main(["table", str(finished / "pipeline.yaml")]) == 0
+    assert "c has 2 of 3 videos" in capsys.readouterr().out
+    assert main(["table", str(finished / "pipeline.yaml"), "final"]) == 0
+    assert "input c is left out: 2 of 3 videos" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("n_videos", "has_interval"), [(4, False), (5, True)])
+def test_an_interval_needs_five_videos(n_videos: int, has_interval: bool) -> None:
+    random = np.random.default_rng(2)
+    rows = [[one for v in range(n_videos) for one in score(f"v{v}", random.random((2, 2)))] for _ in range(2)]
+    gain = make_table(ExpressionEvaluator.figures, ["m", "n"], rows)[1].main_gain
+    assert gain is not None
+    assert [value is not None for value in (gain.low, gain.high)] == [has_interval] * 2
+    assert (show_limits(gain.low, gain.high) is not None) == has_interval
 
 
 def test_the_sweep_has_the_score_of_each_threshold_run_alone(
@@ -152,8 +191,11 @@ def test_results_of_other_settings_are_missing(
 def test_without_names_nodes_of_other_settings_are_not_shown(
     finished: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    rows = call(finished, capsys, "table", "--set", "stages.stage2.final.threshold=1")["rows"]
-    assert [row["node"] for row in rows] == ["a", "b", "c", "ab"]
+    words = ["--set", "stages.stage2.final.threshold=1", "--json"]
+    assert main(["table", str(finished / "pipeline.yaml"), *words]) == 1
+    rows = json.loads(capsys.readouterr().out)["rows"]
+    assert [row["node"] for row in rows if row["j_and_f"] is not None] == ["a", "b", "c", "ab"]
+    assert (rows[-1]["node"], rows[-1]["missing"]) == ("final", 3)
 
 
 def test_a_gain_that_every_video_shows_has_a_narrow_interval() -> None:
@@ -165,6 +207,8 @@ def test_a_gain_that_every_video_shows_has_a_narrow_interval() -> None:
 def test_the_interval_of_noise_holds_zero() -> None:
     noise = np.random.default_rng(1).normal(0, 1, 60)
     low, high = resample_gain(noise - noise.mean(), np.ones(60, np.int64))
+    assert low is not None
+    assert high is not None
     assert low < 0 < high
 
 
