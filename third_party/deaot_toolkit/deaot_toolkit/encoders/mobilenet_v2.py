@@ -8,8 +8,8 @@ from torch.nn.functional import relu6
 from deaot_toolkit.encoders import EncoderMaps
 from deaot_toolkit.encoders.frozen_norm import FrozenBatchNorm, convolve_and_norm
 
-# (expansion, channels, stride, dilation) of the 17 inverted residuals
-_BLOCKS = (
+# (expansion, channels, stride, dilation) of the 17 inverted residuals; CFBI builds its own from them.
+BLOCKS = (
     (1, 16, 1, 1),
     (6, 24, 2, 1),
     (6, 24, 1, 1),
@@ -76,7 +76,7 @@ class MobileNetV2(nn.Module):
         super().__init__()
         blocks: list[nn.Module] = [ConvolutionNormActivation(3, _STEM, 3, stride=2)]
         channels = _STEM
-        for expansion, width, stride, dilation in _BLOCKS:
+        for expansion, width, stride, dilation in BLOCKS:
             blocks.append(InvertedResidual(channels, expansion, width, stride, dilation))
             channels = width
         blocks.append(ConvolutionNormActivation(channels, _LAST, 1))

@@ -1,0 +1,1 @@
+"""CFBI and CFBI+ behind the engine contract."""

@@ -1,0 +1,82 @@
+"""Sizes of the networks by name; free of torch.
+
+Source: cfbi.md, section 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from rvos.errors import ConfigError
+
+STRIDES = (4, 8, 16)
+
+
+@dataclass(frozen=True, slots=True)
+class Matching:
+    """What is matched at one stride of the network.
+
+    Args:
+        channels: of the embedding, counted from the first.
+        radii: of the local windows in cells, ascending.
+        rate: only offsets of local windows that are multiples of it count.
+    """
+
+    channels: int
+    radii: tuple[int, ...]
+    rate: int = 1
+
+    @property
+    def n_maps(self) -> int:
+        """Maps of a row: one global and one local a window, of the row and of all others, and the row's last mask."""
+        return 2 * (1 + len(self.radii)) + 1
+
+
+@dataclass(frozen=True, slots=True)
+class CfbiConfig:
+    """Sizes of a network.
+
+    Args:
+        backbone: `resnet` (bottlenecks, the last stage dilated) or `mobilenet` (version 2).
+        is_pyramid: CFBI+: three strides with an embedding each; else one, matched locally at half its size.
+        embedding: channels of an embedding.
+        matching: for each stride with an embedding.
+        width: channels of the ensembler's first stage, a multiple of 128; the other sizes follow it.
+        stem: channels of the backbone's first stage.
+        depths: blocks of the backbone's stages; a mobile one has no choice.
+    """
+
+    backbone: Literal["resnet", "mobilenet"]
+    is_pyramid: bool
+    embedding: int
+    matching: tuple[Matching, ...]
+    width: int = 256
+    stem: int = 64
+    depths: tuple[int, int, int, int] = (3, 4, 23, 3)
+
+
+_PLAIN = (Matching(100, (2, 4, 6, 8, 10, 12)),)
+_PYRAMID = (
+    Matching(32, (4, 8, 12, 16, 20, 24), rate=2),
+    Matching(64, (2, 4, 6, 8, 10, 12)),
+    Matching(128, (2, 4, 6, 8, 10)),
+)
+CONFIGS: Mapping[str, CfbiConfig] = {
+    "cfbi": CfbiConfig("resnet", False, 100, _PLAIN),
+    "cfbi+": CfbiConfig("resnet", True, 256, _PYRAMID),
+    "cfbip": CfbiConfig("resnet", True, 256, _PYRAMID),
+    "mobilenet-cfbi": CfbiConfig("mobilenet", False, 100, _PLAIN),
+}
+
+
+def find_config(name: str) -> CfbiConfig:
+    """Return the sizes of a network.
+
+    Raises:
+        ConfigError: no network of that name.
+    """
+    if name not in CONFIGS:
+        raise ConfigError(f"engine {name}: no network of that name; choose one of {', '.join(CONFIGS)}")
+    return CONFIGS[name]

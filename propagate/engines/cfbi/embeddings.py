@@ -1,0 +1,152 @@
+"""From an image to the embeddings that are matched: DeepLabV3+, then one map (CFBI) or a pyramid (CFBI+).
+
+Source: cfbi.md, section 4.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from deaot_toolkit.encoders.frozen_norm import FrozenBatchNorm, convolve_and_norm
+from torch import Tensor, nn
+from torch.nn.functional import interpolate, relu
+
+from propagate.engines.cfbi.backbones import BackboneMaps, MobileNet, ResNet
+from propagate.engines.cfbi.configs import CfbiConfig
+
+_DEEPLAB = 256
+_LOW = 48
+_RATES = (1, 6, 12, 18)
+_GROUPS = 32
+_GROUPS_OF_EMBEDDING = 25
+
+
+def resize(maps: Tensor, size: tuple[int, int] | torch.Size, mode: str = "bilinear") -> Tensor:
+    """Return maps (B, C, h, w) at another size, corners aligned, as everywhere in this network."""
+    return interpolate(maps, size, mode=mode, align_corners=True)
+
+
+class AtrousBranch(nn.Module):
+    """A convolution of one dilation, frozen norm, ReLU."""
+
+    def __init__(self, channels_in: int, rate: int) -> None:
+        super().__init__()
+        kernel, padding = (1, 0) if rate == 1 else (3, rate)
+        self.atrous_conv = nn.Conv2d(channels_in, _DEEPLAB, kernel, padding=padding, dilation=rate, bias=False)
+        self.bn = FrozenBatchNorm(_DEEPLAB)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Return (B, 256, h, w)."""
+        return relu(convolve_and_norm(self.atrous_conv, self.bn, inputs))
+
+
+class AtrousPyramid(nn.Module):
+    """Four dilations and the mean over the map, put together."""
+
+    def __init__(self, channels_in: int) -> None:
+        super().__init__()
+        self.aspp1, self.aspp2, self.aspp3, self.aspp4 = (AtrousBranch(channels_in, rate) for rate in _RATES)
+        # The pool and the ReLU have no weights, but places in the official file's numbering.
+        convolution = nn.Conv2d(channels_in, _DEEPLAB, 1, bias=False)
+        self.global_avg_pool = nn.ModuleList([nn.Identity(), convolution, FrozenBatchNorm(_DEEPLAB)])
+        self.conv1 = nn.Conv2d((len(_RATES) + 1) * _DEEPLAB, _DEEPLAB, 1, bias=False)
+        self.bn1 = FrozenBatchNorm(_DEEPLAB)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Return (B, 256, h, w)."""
+        mean = inputs.mean(dim=(2, 3), keepdim=True)
+        pooled = relu(convolve_and_norm(self.global_avg_pool[1], self.global_avg_pool[2], mean))
+        branches = [branch(inputs) for branch in (self.aspp1, self.aspp2, self.aspp3, self.aspp4)]
+        joined = torch.cat([*branches, pooled.expand_as(branches[0])], dim=1)
+        return relu(convolve_and_norm(self.conv1, self.bn1, joined))
+
+
+class Decoder(nn.Module):
+    """The pyramid's map at stride 4, with fine detail from the first stage; no classifier."""
+
+    def __init__(self, low_channels: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(low_channels, _LOW, 1, bias=False)
+        self.bn1 = FrozenBatchNorm(_LOW)
+        first = nn.Conv2d(_DEEPLAB + _LOW, _DEEPLAB, 3, padding=1, bias=False)
+        second = nn.Conv2d(_DEEPLAB, _DEEPLAB, 3, padding=1, bias=False)
+        # ReLU and dropout have places in the official file's numbering.
+        skipped = (nn.Identity(), nn.Identity())
+        self.last_conv = nn.ModuleList([first, FrozenBatchNorm(_DEEPLAB), *skipped, second, FrozenBatchNorm(_DEEPLAB)])
+
+    def forward(self, pyramid: Tensor, low: Tensor) -> Tensor:
+        """Return (B, 256, h, w) at the size of `low`."""
+        fine = relu(convolve_and_norm(self.conv1, self.bn1, low))
+        hidden = torch.cat([resize(pyramid, fine.shape[2:]), fine], dim=1)
+        for place in (0, 4):
+            hidden = relu(convolve_and_norm(self.last_conv[place], self.last_conv[place + 1], hidden))
+        return hidden
+
+
+class DeepLabMaps(NamedTuple):
+    """Maps of one image at stride 4 (`decoded`), 16 (`pyramid`), and those of the backbone."""
+
+    decoded: Tensor
+    pyramid: Tensor
+    backbone: BackboneMaps
+
+
+class DeepLab(nn.Module):
+    """DeepLabV3+ without its classifier."""
+
+    def __init__(self, config: CfbiConfig) -> None:
+        super().__init__()
+        self.backbone = ResNet(config) if config.backbone == "resnet" else MobileNet()
+        self.aspp = AtrousPyramid(self.backbone.top_channels)
+        self.decoder = Decoder(self.backbone.low_channels)
+
+    def forward(self, images: Tensor) -> DeepLabMaps:
+        """Return the maps of images (B, 3, H, W)."""
+        maps: BackboneMaps = self.backbone(images)
+        pyramid = self.aspp(maps.top)
+        return DeepLabMaps(self.decoder(pyramid, maps.low), pyramid, maps)
+
+
+class EmbeddingHead(nn.Module):
+    """CFBI: one embedding at stride 4, not negative."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.seperate_conv = nn.Conv2d(_DEEPLAB, _DEEPLAB, 3, padding=1, groups=_DEEPLAB)
+        self.bn1 = nn.GroupNorm(_GROUPS, _DEEPLAB)
+        self.embedding_conv = nn.Conv2d(_DEEPLAB, channels, 1)
+        self.bn2 = nn.GroupNorm(_GROUPS_OF_EMBEDDING, channels)
+
+    def forward(self, maps: DeepLabMaps) -> tuple[Tensor, ...]:
+        """Return one embedding (B, C, h, w)."""
+        hidden = relu(self.bn1(self.seperate_conv(maps.decoded)))
+        return (relu(self.bn2(self.embedding_conv(hidden))),)
+
+
+class FeaturePyramid(nn.Module):
+    """CFBI+: an embedding at strides 4, 8 and 16, not negative."""
+
+    def __init__(self, channels: int, middle_channels: int) -> None:
+        super().__init__()
+        self.toplayer = _normed(_DEEPLAB, channels, 1)
+        self.latlayer1 = _normed(middle_channels, channels, 1)
+        self.latlayer2 = _normed(_DEEPLAB, channels, 1)
+        self.smooth1 = _normed(channels, channels, 3)
+        self.smooth2 = _normed(channels, channels, 3)
+
+    def forward(self, maps: DeepLabMaps) -> tuple[Tensor, ...]:
+        """Return the embeddings (B, C, h, w), finest first."""
+        assert maps.backbone.middle is not None
+        top = self.toplayer(maps.pyramid)
+        middle = self.latlayer1(maps.backbone.middle)
+        middle = middle + resize(top, middle.shape[2:])
+        fine = self.latlayer2(maps.decoded)
+        # The middle map enters the fine one before it is smoothed itself.
+        fine = fine + resize(middle, fine.shape[2:])
+        return relu(self.smooth2(fine)), relu(self.smooth1(middle)), relu(top)
+
+
+def _normed(channels_in: int, channels_out: int, kernel: int) -> nn.Sequential:
+    convolution = nn.Conv2d(channels_in, channels_out, kernel, padding=kernel // 2, bias=False)
+    return nn.Sequential(convolution, nn.GroupNorm(_GROUPS, channels_out))

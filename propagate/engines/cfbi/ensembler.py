@@ -1,0 +1,239 @@
+"""The collaborative ensembler: a small network that turns a row's maps into its logit, gated by the row's mean embeddings.
+
+Source: cfbi.md, section 6.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from deaot_toolkit.products import direct_convolution
+from torch import Tensor, nn
+from torch.nn.functional import relu
+
+from propagate.engines.cfbi.configs import CfbiConfig
+from propagate.engines.cfbi.embeddings import resize
+
+_EPSILON = 1e-5
+_GROUPS = 32
+_GROUPS_OF_DETAIL = 16
+_BOTTLENECK = 4
+_RATES = (1, 6, 12, 18)
+# Of the eight blocks: which multiple of the width goes out, stride, dilation.
+_BLOCKS = ((1, 1, 1), (1, 1, 2), (2, 2, 1), (2, 1, 2), (2, 1, 4), (2, 2, 1), (2, 1, 2), (2, 1, 4))
+_DETAIL_AFTER = 1
+# Blocks before which the input of the next coarser stride joins (CFBI+).
+_JOINS = (3, 6)
+
+
+class Gate(nn.Module):
+    """What a row's mean embeddings multiply its channels by."""
+
+    def __init__(self, channels: int, head: int) -> None:
+        super().__init__()
+        self.IA = nn.Linear(head, channels)
+
+    def forward(self, head: Tensor) -> Tensor:
+        """Return the factors (rows, C) of the heads (rows, H)."""
+        return 1 + torch.tanh(self.IA(head))
+
+
+class ChannelTransformation(nn.Module):
+    """Gated channel transformation: channels compete by their length over the whole map."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        shape = (1, channels, 1, 1)
+        self.alpha = nn.Parameter(torch.ones(shape))
+        self.gamma = nn.Parameter(torch.zeros(shape))
+        self.beta = nn.Parameter(torch.zeros(shape))
+
+    def factors(self, squares: Tensor) -> Tensor:
+        """Return what channels are multiplied by, (rows, C), given the sums of their squares (rows, C)."""
+        alpha, gamma, beta = (values.flatten() for values in (self.alpha, self.gamma, self.beta))
+        lengths = alpha * (squares + _EPSILON).sqrt()
+        norm = gamma / (lengths.square().mean(dim=1, keepdim=True) + _EPSILON).sqrt()
+        return 1 + torch.tanh(lengths * norm + beta)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Return (rows, C, h, w)."""
+        return _scale(inputs, self.factors(_sum_squares(inputs)))
+
+
+def _sum_squares(maps: Tensor) -> Tensor:
+    """Return (rows, C) of maps (rows, C, h, w)."""
+    # A norm makes no second map of the squares.
+    return torch.linalg.vector_norm(maps, dim=(2, 3)).square()
+
+
+def _scale(maps: Tensor, factors: Tensor) -> Tensor:
+    """Return maps (rows, C, h, w) times factors (rows, C)."""
+    return maps * factors[:, :, None, None]
+
+
+def _convolve_scaled(maps: Tensor, factors: Tensor, layer: nn.Conv2d) -> Tensor:
+    """Return a 1x1 convolution of maps (rows, C, h, w) times factors (rows, C): it is the weights that are scaled."""
+    weights = layer.weight * factors[:, None, :, None, None]
+    rows = zip(maps.split(1), weights, strict=True)
+    return torch.cat([direct_convolution(of_row, weight, None, layer) for of_row, weight in rows])
+
+
+class Block(nn.Module):
+    """Channel transformation, then a bottleneck with group norms; the shortcut is taken before the transformation."""
+
+    def __init__(self, channels_in: int, channels_out: int, stride: int, dilation: int) -> None:
+        super().__init__()
+        hidden = channels_out // _BOTTLENECK
+        self.GCT1 = ChannelTransformation(channels_in)
+        self.conv1 = nn.Conv2d(channels_in, hidden, 1, bias=False)
+        self.bn1 = nn.GroupNorm(_GROUPS, hidden)
+        self.conv2 = nn.Conv2d(hidden, hidden, 3, stride, padding=dilation, dilation=dilation, bias=False)
+        self.bn2 = nn.GroupNorm(_GROUPS, hidden)
+        self.conv3 = nn.Conv2d(hidden, channels_out, 1, bias=False)
+        self.bn3 = nn.GroupNorm(_GROUPS, channels_out)
+        self.downsample: nn.ModuleList | None = None
+        if stride != 1 or channels_in != channels_out:
+            shortcut = nn.Conv2d(channels_in, channels_out, 1, stride, bias=False)
+            self.downsample = nn.ModuleList([shortcut, nn.GroupNorm(_GROUPS, channels_out)])
+
+    def forward(self, inputs: Tensor, gate: Tensor) -> Tensor:
+        """Return (rows, channels out, h / stride, w / stride) of inputs times their gate (rows, channels in)."""
+        squares = _sum_squares(inputs) * gate.square()
+        hidden = _convolve_scaled(inputs, gate * self.GCT1.factors(squares), self.conv1)
+        hidden = self.bn2(self.conv2(relu(self.bn1(hidden), inplace=True)))
+        hidden = self.bn3(self.conv3(relu(hidden, inplace=True)))
+        return relu(hidden.add_(self._shortcut(inputs, gate)), inplace=True)
+
+    def _shortcut(self, inputs: Tensor, gate: Tensor) -> Tensor:
+        if self.downsample is None:
+            return _scale(inputs, gate)
+        convolution, norm = self.downsample
+        assert isinstance(convolution, nn.Conv2d)
+        shortcut: Tensor = norm(_convolve_scaled(inputs, gate, convolution))
+        return shortcut
+
+
+class GatedBlock(nn.Module):
+    """A gate, which the shortcut passes too, and a block."""
+
+    def __init__(self, channels_in: int, channels_out: int, stride: int, dilation: int, *, head: int) -> None:
+        super().__init__()
+        self.gate = Gate(channels_in, head)
+        self.block = Block(channels_in, channels_out, stride, dilation)
+
+    def forward(self, inputs: Tensor, head: Tensor) -> Tensor:
+        """Return the block's map of the gated inputs."""
+        gated: Tensor = self.block(inputs, self.gate(head))
+        return gated
+
+
+class AtrousBranch(nn.Module):
+    """Channel transformation and a convolution of one dilation."""
+
+    def __init__(self, channels_in: int, channels_out: int, rate: int) -> None:
+        super().__init__()
+        kernel, padding = (1, 0) if rate == 1 else (3, rate)
+        self.GCT = ChannelTransformation(channels_in)
+        self.atrous_conv = nn.Conv2d(channels_in, channels_out, kernel, padding=padding, dilation=rate, bias=False)
+        self.bn = nn.GroupNorm(_GROUPS, channels_out)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Return (rows, channels out, h, w)."""
+        return relu(self.bn(self.atrous_conv(self.GCT(inputs))))
+
+
+class AtrousPyramid(nn.Module):
+    """Four dilations and the mean over the map; unlike DeepLab's, the mean is not normalised."""
+
+    def __init__(self, channels_in: int, width: int) -> None:
+        super().__init__()
+        each = width // 2
+        self.aspp1, self.aspp2, self.aspp3, self.aspp4 = (AtrousBranch(channels_in, each, rate) for rate in _RATES)
+        # The pool has no weights, but a place in the official file's numbering.
+        self.global_avg_pool = nn.ModuleList([nn.Identity(), nn.Conv2d(channels_in, each, 1, bias=False)])
+        joined = (len(_RATES) + 1) * each
+        self.GCT = ChannelTransformation(joined)
+        self.conv1 = nn.Conv2d(joined, width, 1, bias=False)
+        self.bn1 = nn.GroupNorm(_GROUPS, width)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Return (rows, width, h, w)."""
+        pooled = relu(self.global_avg_pool[1](inputs.mean(dim=(2, 3), keepdim=True)))
+        branches = [branch(inputs) for branch in (self.aspp1, self.aspp2, self.aspp3, self.aspp4)]
+        joined = torch.cat([*branches, pooled.expand_as(branches[0])], dim=1)
+        return relu(self.bn1(self.conv1(self.GCT(joined))))
+
+
+class Ensembler(nn.Module):
+    """Maps of every row in, one logit for each row and cell out.
+
+    Args:
+        inputs: channels of the input at each stride.
+        head: channels of a row's mean embeddings.
+        low_channels: of the backbone's first map.
+    """
+
+    def __init__(self, config: CfbiConfig, inputs: Sequence[int], *, head: int, low_channels: int) -> None:
+        super().__init__()
+        width = config.width
+        blocks: list[nn.Module] = []
+        channels = inputs[0]
+        for number, (multiple, stride, dilation) in enumerate(_BLOCKS):
+            if config.is_pyramid and number in _JOINS:
+                channels += inputs[1 + _JOINS.index(number)]
+            blocks.append(GatedBlock(channels, multiple * width, stride, dilation, head=head))
+            channels = multiple * width
+        self.blocks = nn.ModuleList(blocks)
+        self.ASPP_IA = Gate(channels, head)
+        self.ASPP = AtrousPyramid(channels, width)
+        detail, decoded = width // 4, width // 2
+        self.GCT_sc = ChannelTransformation(low_channels + width)
+        self.conv_sc = nn.Conv2d(low_channels + width, detail, 1, bias=False)
+        self.bn_sc = nn.GroupNorm(_GROUPS_OF_DETAIL, detail)
+        self.IA10 = Gate(width + detail, head)
+        self.conv1 = nn.Conv2d(width + detail, decoded, 3, padding=1, bias=False)
+        self.bn1 = nn.GroupNorm(_GROUPS, decoded)
+        self.IA11 = Gate(decoded, head)
+        self.conv2 = nn.Conv2d(decoded, decoded, 3, padding=1, bias=False)
+        self.bn2 = nn.GroupNorm(_GROUPS, decoded)
+        # A row's own last layer: a weight for each channel, and a bias.
+        self.IA_final_fg = nn.Linear(head, decoded + 1)
+        self.IA_final_bg = nn.Linear(head, decoded + 1)
+
+    def forward(self, inputs: Sequence[Tensor], head: Tensor, low: Tensor) -> Tensor:
+        """Return the logits (rows, h, w), background first.
+
+        Args:
+            inputs: (rows, channels, h, w) at each stride, finest first.
+            head: (rows, H).
+            low: (1, channels, h, w), of the backbone.
+        """
+        hidden = inputs[0]
+        coarser = iter(inputs[1:])
+        detail = low
+        for number, block in enumerate(self.blocks):
+            if number in _JOINS and (joining := next(coarser, None)) is not None:
+                hidden = torch.cat([hidden, joining], dim=1)
+            hidden = block(hidden, head)
+            if number == _DETAIL_AFTER:
+                detail = torch.cat([low.expand(len(hidden), -1, -1, -1), hidden], dim=1)
+        return self._decode(self.ASPP(_scale(hidden, self.ASPP_IA(head))), detail, head)
+
+    def _decode(self, coarse: Tensor, detail: Tensor, head: Tensor) -> Tensor:
+        fine = relu(self.bn_sc(self.conv_sc(self.GCT_sc(detail))))
+        hidden = torch.cat([resize(coarse, fine.shape[2:], "bicubic"), fine], dim=1)
+        hidden = relu(self.bn1(self.conv1(_scale(hidden, self.IA10(head)))))
+        hidden = relu(self.bn2(self.conv2(_scale(hidden, self.IA11(head)))))
+        logits = _last_layer(hidden, self.IA_final_fg(head))
+        if len(logits) == 1:
+            return logits
+        # How far each object is from being background adds to the background.
+        against = _last_layer(hidden[1:], self.IA_final_bg(head[1:])).amin(dim=0)
+        return torch.cat([(logits[0] + against)[None], logits[1:]])
+
+
+def _last_layer(hidden: Tensor, parameters: Tensor) -> Tensor:
+    """Return (rows, h, w) of maps (rows, C, h, w) and each row's weights with its bias last, (rows, C + 1)."""
+    weights, bias = parameters[:, :-1], parameters[:, -1]
+    return torch.einsum("rchw,rc->rhw", hidden, weights) + bias[:, None, None]

@@ -1,0 +1,124 @@
+"""CFBI and CFBI+: an image's embeddings, and the logits of a frame given what is remembered.
+
+Source: cfbi.md, sections 2 to 6.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import relu
+
+from propagate.engines.cfbi.configs import CfbiConfig
+from propagate.engines.cfbi.embeddings import DeepLab, DeepLabMaps, EmbeddingHead, FeaturePyramid
+from propagate.engines.cfbi.ensembler import Ensembler
+
+_GROUPS_OF_MAPS = 16
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CfbiFeatures:
+    """What is made of an image alone.
+
+    Args:
+        embeddings: (C, h, w) at each matched stride, finest first.
+        low: (1, C, h, w), the backbone's first map.
+        size: of the network input (h, w).
+    """
+
+    embeddings: tuple[Tensor, ...]
+    low: Tensor
+    size: tuple[int, int]
+
+    @property
+    def n_bytes(self) -> int:
+        """Memory that it takes."""
+        return sum(maps.numel() * maps.element_size() for maps in (*self.embeddings, self.low))
+
+    @property
+    def grids(self) -> tuple[tuple[int, int], ...]:
+        """Sizes (h, w) of the embeddings."""
+        return tuple((maps.shape[1], maps.shape[2]) for maps in self.embeddings)
+
+
+class MapReducer(nn.Module):
+    """CFBI: a row's maps in fewer or more channels before they join the embeddings."""
+
+    def __init__(self, channels_in: int, channels_out: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(channels_in, channels_out, 1)
+        self.bn = nn.GroupNorm(_GROUPS_OF_MAPS, channels_out)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Return (rows, channels out, h, w)."""
+        return relu(self.bn(self.conv(maps)))
+
+
+class Cfbi(nn.Module):
+    """The whole network; which frames are compared with which is the memory's business."""
+
+    def __init__(self, config: CfbiConfig) -> None:
+        super().__init__()
+        self.config = config
+        biases = (len(config.matching), 1, 1, 1)
+        self.bg_bias = nn.Parameter(torch.zeros(biases))
+        self.fg_bias = nn.Parameter(torch.zeros(biases))
+        self.feature_extracter = DeepLab(config)
+        backbone = self.feature_extracter.backbone
+        self.embedding: EmbeddingHead | FeaturePyramid
+        self.dynamic_prehead: MapReducer | None = None
+        maps = [matching.n_maps for matching in config.matching]
+        if config.is_pyramid:
+            self.embedding = FeaturePyramid(config.embedding, int(backbone.middle_channels))
+        else:
+            self.embedding = EmbeddingHead(config.embedding)
+            self.dynamic_prehead = MapReducer(maps[0], config.width // 4)
+            maps = [config.width // 4]
+        # With the embeddings of this frame, and of the last one inside and outside of the row.
+        inputs = [n_maps + 3 * config.embedding for n_maps in maps]
+        self.dynamic_seghead = Ensembler(
+            config, inputs, head=4 * config.embedding, low_channels=int(backbone.low_channels)
+        )
+
+    def encode(self, image: Tensor) -> CfbiFeatures:
+        """Return the features of a normalised image (1, 3, H, W), channels B, G, R."""
+        maps: DeepLabMaps = self.feature_extracter(image)
+        embeddings = tuple(embedding[0] for embedding in self.embedding(maps))
+        return CfbiFeatures(embeddings, maps.backbone.low, (image.shape[2], image.shape[3]))
+
+    def biases(self, stride: int, n_rows: int) -> Tensor:
+        """Return what is added to the distances of each row at a stride, (rows,)."""
+        background, objects = self.bg_bias[stride].flatten(), self.fg_bias[stride].flatten()
+        return torch.cat([background, objects.expand(n_rows - 1)])
+
+    def decide(
+        self,
+        features: CfbiFeatures,
+        previous: CfbiFeatures,
+        *,
+        maps: Sequence[Tensor],
+        masks: Sequence[Tensor],
+        head: Tensor,
+    ) -> Tensor:
+        """Return the logits (rows, h, w) of a frame at stride 4.
+
+        Args:
+            maps: at each stride, (rows, maps, h, w).
+            masks: at each stride, (rows, h, w) float32 0 or 1: the rows of the frame before.
+            head: (rows, 4 * embedding), mean embeddings.
+        """
+        inputs = []
+        for place, of_stride in enumerate(maps):
+            now, before = features.embeddings[place][None], previous.embeddings[place][None]
+            inside = masks[place][:, None]
+            parts = [now.expand(len(of_stride), -1, -1, -1), before * inside, before * (1 - inside)]
+            if self.dynamic_prehead is None:
+                parts.insert(0, of_stride)
+            else:
+                parts.append(self.dynamic_prehead(of_stride))
+            inputs.append(torch.cat(parts, dim=1))
+        logits: Tensor = self.dynamic_seghead(inputs, head, features.low)
+        return logits
