@@ -1,4 +1,4 @@
-"""Official files: their envelope, their duplicated entries, and their names for our parts.
+"""Official files: their envelope, their duplicated entries, and their names for our parts; all is loaded, or nothing.
 
 Source: cfbi.md, section 1.
 """
@@ -6,15 +6,21 @@ Source: cfbi.md, section 1.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from pathlib import Path
 
+import torch
+from deaot_toolkit.checkpoints import read_state
+from deaot_toolkit.errors import CheckpointError as ToolkitCheckpointError
 from torch import Tensor
 
 from propagate.engines.cfbi.configs import CfbiConfig
+from propagate.engines.cfbi.network import Cfbi
+from rvos.errors import CheckpointError
 
 _GATES = tuple(f"IA{number}" for number in range(1, 9))
 _LAYERS = tuple(f"layer{number}" for number in range(1, 9))
 _STAGES = ("S1_{}1", "S1_{}2", "S2_{}1", "S2_{}2", "S2_{}3", "S3_{}1", "S3_{}2", "S3_{}3")
+_SHOWN = 8
 _ROOT = ("seperate_conv", "bn1", "embedding_conv", "bn2")
 _SEMANTIC = dict(zip(("0", "1", "3", "4"), _ROOT, strict=True))
 _MOBILE = re.compile(
@@ -56,6 +62,56 @@ def rename(name: str, config: CfbiConfig) -> str:
     return f"dynamic_seghead.ASPP_IA.{tail}" if part == "IA9" else name
 
 
-def rename_state(state: Mapping[str, Tensor], config: CfbiConfig) -> dict[str, Tensor]:
-    """Return an official state by our names, without its duplicates."""
+def read_weights(path: Path, config: CfbiConfig, *, outline: bool = False) -> dict[str, Tensor]:
+    """Return an official file's tensors by our names; duplicates must repeat what they are duplicates of.
+
+    Args:
+        outline: tensors without their values, on the device `meta`.
+
+    Raises:
+        CheckpointError: missing, damaged, or wanting to execute code.
+    """
+    try:
+        state, _ = read_state(path, outline=outline)
+    except ToolkitCheckpointError as error:
+        raise CheckpointError(str(error)) from None
+    state = {name.removeprefix("module."): value for name, value in state.items()}
+    for name in filter(is_duplicate, state):
+        original = state.get(repeated(name))
+        if original is None or original.shape != state[name].shape:
+            raise CheckpointError(f"{path}: {name} repeats {repeated(name)}, which is not there; get the file again")
+        if not outline and not torch.equal(original, state[name]):
+            raise CheckpointError(f"{path}: {name} is not equal to {repeated(name)}; get the file again")
     return {rename(name, config): value for name, value in state.items() if not is_duplicate(name)}
+
+
+def load_weights(network: Cfbi, path: Path, *, name: str) -> None:
+    """Load every entry of a checkpoint, or nothing; into a network on the device `meta` nothing, and no value is read.
+
+    Raises:
+        CheckpointError: unreadable; entries missing, unexpected or of another shape; values that are not finite.
+    """
+    expected = network.state_dict()
+    outline = any(value.is_meta for value in expected.values())
+    state = read_weights(path, network.config, outline=outline)
+    lists = {
+        "missing": [key for key in expected if key not in state],
+        "unexpected": [key for key in state if key not in expected],
+        "of another shape": [key for key in expected if key in state and state[key].shape != expected[key].shape],
+    }
+    problems = [f"{len(keys)} {what}: {_show(keys)}" for what, keys in lists.items() if keys]
+    if problems:
+        raise CheckpointError(
+            f"{path}: does not fit {name}, nothing was loaded; {'; '.join(problems)}; give a file of {name}"
+        )
+    if outline:
+        return
+    broken = [key for key, value in state.items() if not torch.isfinite(value).all()]
+    if broken:
+        raise CheckpointError(f"{path}: NaN or infinity in {_show(broken)}; get the file again")
+    network.load_state_dict(state)
+
+
+def _show(names: list[str]) -> str:
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more

@@ -1,4 +1,4 @@
-"""The collaborative ensembler: a small network that turns a row's maps into its logit, gated by the row's mean embeddings.
+"""The collaborative ensembler: turns a row's maps into its logit, gated by the row's mean embeddings.
 
 Source: cfbi.md, section 6.
 """
@@ -36,7 +36,8 @@ class Gate(nn.Module):
 
     def forward(self, head: Tensor) -> Tensor:
         """Return the factors (rows, C) of the heads (rows, H)."""
-        return 1 + torch.tanh(self.IA(head))
+        factors: Tensor = 1 + torch.tanh(self.IA(head))
+        return factors
 
 
 class ChannelTransformation(nn.Module):
@@ -75,7 +76,7 @@ def _scale(maps: Tensor, factors: Tensor) -> Tensor:
 def _convolve_scaled(maps: Tensor, factors: Tensor, layer: nn.Conv2d) -> Tensor:
     """Return a 1x1 convolution of maps (rows, C, h, w) times factors (rows, C): it is the weights that are scaled."""
     weights = layer.weight * factors[:, None, :, None, None]
-    rows = zip(maps.split(1), weights, strict=True)
+    rows = zip(torch.split(maps, 1), weights, strict=True)
     return torch.cat([direct_convolution(of_row, weight, None, layer) for of_row, weight in rows])
 
 

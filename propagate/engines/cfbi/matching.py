@@ -63,7 +63,7 @@ def distances_everywhere(query: Tensor, cells: ReferenceCells, rows: Sequence[Se
         rows: of every labelling, the places of each row's cells among the reference cells.
     """
     bands: list[list[Tensor]] = []
-    for band in query.split(_BAND):
+    for band in torch.split(query, _BAND):
         # (N reference, band): a row's cells are whole lines, which are cheap to gather. |y|^2 - 2 x y
         products = torch.addmm(cells.squares, cells.embedding, band.T, alpha=-2)
         bands.append([torch.stack([_least(products, places) for places in of_one]) for of_one in rows])
@@ -121,14 +121,14 @@ def _fill_grid(
             rows_near = _by_ring(marked, order)
             for row, of_row in enumerate(result):
                 minima = _nested_minima(near.masked_fill(rows_near != row, NOWHERE), ends)
-                of_row[:, *inside] = minima.unflatten(1, tile.queries)
+                of_row[:, *inside] = minima.reshape(-1, *tile.queries)
 
 
 def _tile_products(tile: Tile, query: Tensor, previous: Tensor, radius: int) -> Tensor:
-    """Return -2 x y of a tile's query cells and the cells around them, (R * W, R + 2 r, W + 2 r), 0 beyond the border."""
+    """Return -2 x y of a tile's query cells and the cells around, (R * W, R + 2 r, W + 2 r), 0 beyond the border."""
     cells = query[:, tile.top : tile.bottom, tile.left : tile.right].flatten(1)
     around = previous[:, tile.key_top : tile.key_bottom, tile.key_left : tile.key_right]
-    products = torch.matmul(cells.T * -2, around.flatten(1)).unflatten(1, around.shape[1:])
+    products = torch.matmul(cells.T * -2, around.flatten(1)).reshape(-1, *around.shape[1:])
     above, below, before, after = tile.margins(radius)
     return pad(products, (before, after, above, below)).contiguous()
 

@@ -8,7 +8,6 @@ Source: cfbi.md, sections 5, 7 and 9.
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -199,7 +198,7 @@ class CfbiMemory:
     def _match(
         self, place: int, features: CfbiFeatures, previous: CfbiFeatures
     ) -> tuple[list[tuple[Tensor, Tensor]], Tensor]:
-        """Return of each expression the maps (rows, maps, h, w) of its rows and of all others, and labels on the grid."""
+        """Return each expression's maps (rows, maps, h, w) of its rows and of all others, and labels on the grid."""
         matching = self._network.config.matching[place]
         grid = features.grids[place]
         biases = self._network.biases(place, self._n_rows)
@@ -209,7 +208,7 @@ class CfbiMemory:
         nearby = self._match_previous(matching, query, previous.embeddings[place][: matching.channels], known, biases)
         maps = []
         for far, near in zip(everywhere, nearby, strict=True):
-            of_frame = squash(far.unflatten(1, grid), biases[:, None, None])[:, None]
+            of_frame = squash(far.reshape(-1, *grid), biases[:, None, None])[:, None]
             maps.append(
                 (
                     torch.cat([of_frame, near], dim=1),
@@ -250,8 +249,3 @@ class CfbiMemory:
 def _largest_first(maps: Tensor) -> Tensor:
     """Return maps (rows, windows, h, w), ascending windows, in the order of the network's channels."""
     return torch.cat([maps[:, -1:], maps[:, :-1]], dim=1)
-
-
-def rows_to_labels(probabilities: Sequence[Tensor]) -> Tensor:
-    """Return the label maps (expressions, H, W) of probabilities (rows, H, W); ties go to the first row."""
-    return torch.stack([of_one.argmax(dim=0) for of_one in probabilities])

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import relu
 
+from propagate.engines.cfbi.backbones import MobileNet, ResNet
 from propagate.engines.cfbi.configs import CfbiConfig
 from propagate.engines.cfbi.embeddings import DeepLab, DeepLabMaps, EmbeddingHead, FeaturePyramid
 from propagate.engines.cfbi.ensembler import Ensembler
@@ -67,21 +68,19 @@ class Cfbi(nn.Module):
         self.bg_bias = nn.Parameter(torch.zeros(biases))
         self.fg_bias = nn.Parameter(torch.zeros(biases))
         self.feature_extracter = DeepLab(config)
-        backbone = self.feature_extracter.backbone
+        backbone: ResNet | MobileNet = self.feature_extracter.backbone
         self.embedding: EmbeddingHead | FeaturePyramid
         self.dynamic_prehead: MapReducer | None = None
         maps = [matching.n_maps for matching in config.matching]
-        if config.is_pyramid:
-            self.embedding = FeaturePyramid(config.embedding, int(backbone.middle_channels))
+        if isinstance(backbone, ResNet) and config.is_pyramid:
+            self.embedding = FeaturePyramid(config.embedding, backbone.middle_channels)
         else:
             self.embedding = EmbeddingHead(config.embedding)
             self.dynamic_prehead = MapReducer(maps[0], config.width // 4)
             maps = [config.width // 4]
         # With the embeddings of this frame, and of the last one inside and outside of the row.
         inputs = [n_maps + 3 * config.embedding for n_maps in maps]
-        self.dynamic_seghead = Ensembler(
-            config, inputs, head=4 * config.embedding, low_channels=int(backbone.low_channels)
-        )
+        self.dynamic_seghead = Ensembler(config, inputs, head=4 * config.embedding, low_channels=backbone.low_channels)
 
     def encode(self, image: Tensor) -> CfbiFeatures:
         """Return the features of a normalised image (1, 3, H, W), channels B, G, R."""
