@@ -22,6 +22,8 @@ from sam2_weights import make_network
 from small_dino import write_grounding_dino
 
 from fusion.methods.table import METHODS
+from propagate.engines.cfbi.configs import find_config
+from propagate.engines.cfbi.network import Cfbi
 from propagate.engines.settings import EngineSettings
 from propagate.engines.table import ENGINES
 from propagate.key_rules.table import KEY_RULES
@@ -84,6 +86,8 @@ def write_case(folder: Path) -> Path:
                 Image.fromarray(mask).save(place / f"{frame}.png")
     _write_detections(folder / "found.json", dict(zip(frames, labels, strict=True)))
     torch.save(make_network().model.state_dict(), folder / "sam2.pt")
+    torch.manual_seed(0)
+    torch.save({"state_dict": Cfbi(find_config("small-cfbi+")).state_dict()}, folder / "cfbi.pth")
     write_grounding_dino(folder / "dino")
     recipe = folder / "pipeline.yaml"
     recipe.write_text((GOLDENS / "pipeline.yaml").read_text().replace("PROJECT", str(PROJECT)))

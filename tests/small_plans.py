@@ -18,7 +18,7 @@ groups: {by: none}
 models:
   m: {runner: soc, checkpoint: m.pth}
   n: {runner: mutr, checkpoint: n.pth}
-engines: {e: {network: x, checkpoint: e.pth}}
+engines: {e: {network: r50-aotl, checkpoint: e.pth}}
 stages:
   one:
     f: {fuse: [m, n], threshold: 1}

@@ -38,6 +38,7 @@ _OWN = Family("*:*", "propagate.engines.own:OwnSettings", "propagate.engines.own
 ENGINES: Mapping[str, Family] = {
     "own": _OWN,
     "sam2": Family("sam2*", "propagate.engines.sam2.settings:Sam2Settings", "propagate.engines.sam2.engine"),
+    "cfbi": Family("*cfbi*", "propagate.engines.cfbi.settings:CfbiSettings", "propagate.engines.cfbi.engine"),
     "aot": Family("*aot*", "propagate.engines.aot.settings:AotSettings", "propagate.engines.aot.engine"),
 }
 """The families; the first whose names fit a network is taken."""

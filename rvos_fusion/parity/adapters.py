@@ -16,6 +16,7 @@ ADAPTERS = {
     "uninext": "rvos_fusion.parity.networks.uninext",
     "aot": "rvos_fusion.parity.networks.aot",
     "deaot": "rvos_fusion.parity.networks.aot",
+    "cfbi": "rvos_fusion.parity.networks.cfbi",
     "propagation": "rvos_fusion.parity.networks.propagation",
     "sam2": "rvos_fusion.parity.networks.sam2",
 }

@@ -195,6 +195,34 @@ def identify_sam2(file: CheckpointFile) -> Identity | None:
     return Identity(network, size, "official" if is_official else "hub", {"version": version}, report)
 
 
+def identify_cfbi(file: CheckpointFile) -> Identity | None:
+    """CFBI and CFBI+: entries that repeat others count as renamed to what they repeat."""
+    from propagate.engines.cfbi.checkpoints import OFFICIAL_KEY, is_duplicate, rename, repeated
+    from propagate.engines.cfbi.configs import CONFIGS
+    from propagate.engines.cfbi.network import Cfbi
+
+    if OFFICIAL_KEY not in file.state:
+        return None
+    accounts = []
+    for name, config in CONFIGS.items():
+        kept = {key: value for key, value in file.state.items() if not is_duplicate(key)}
+        renamed = {key: rename(key, config) for key in kept}
+        state = {renamed[key]: value for key, value in kept.items()}
+        report = match_keys(sketch(lambda config=config: Cfbi(config), file), state)[1]  # type: ignore[misc]
+        doubles = {key: repeated(key) for key in file.state if key not in kept}
+        official = {target: key for key, target in renamed.items()}
+        report = replace(
+            report,
+            matched=tuple(official[key] for key in report.matched if official[key] == key),
+            renamed={official[key]: key for key in report.matched if official[key] != key} | doubles,
+            unexpected=tuple(official[key] for key in report.unexpected),
+        )
+        accounts.append((name, config, report))
+    name, config, report = min(accounts, key=lambda account: _n_problems(account[2]))
+    details = {"alias": "cfbip"} if name == "cfbi+" else {}
+    return Identity(name, config.backbone, "official", details, report)
+
+
 def _forgive(report: LoadReport) -> LoadReport:
     """Leave out what official files may lack: a token that no network reads, and computed indices."""
     kept = tuple(name for name in report.missing if not name.endswith(("LSTT.mask_token", "relative_position_index")))
@@ -236,4 +264,5 @@ FAMILIES: Mapping[str, Callable[[CheckpointFile], Identity | None]] = {
     "uninext": identify_uninext,
     "aot and deaot": identify_vos,
     "sam2": identify_sam2,
+    "cfbi": identify_cfbi,
 }

@@ -54,6 +54,11 @@ FAMILIES: Mapping[str, Family] = {
         "AOT and DeAOT, the aot-benchmark repository",
         "Google Drive: open the aot-benchmark repository, click the network in its model zoo",
     ),
+    "cfbi": Family(
+        "BSD-3-Clause",
+        "CFBI and CFBI+, their authors' repository",
+        "open the CFBI repository, click the network and data set in its model zoo",
+    ),
     "winners-2023": Family(
         NONE_STATED,
         "the winners' release of the 5th LSVOS challenge, 2023",
@@ -64,7 +69,7 @@ FAMILIES: Mapping[str, Family] = {
     "roberta-base": Family("MIT", "RoBERTa, FacebookAI/roberta-base", "the hub"),
     "bert-base-uncased": Family("Apache-2.0", "BERT, google-bert/bert-base-uncased", "the hub"),
 }
-DRIVES = ("soc", "mutr", "referformer", "uninext", "aot", "winners-2023")
+DRIVES = ("soc", "mutr", "referformer", "uninext", "aot", "cfbi", "winners-2023")
 """Families that lie behind a drive, where a person must click."""
 
 

@@ -21,6 +21,7 @@ _GATES = tuple(f"IA{number}" for number in range(1, 9))
 _LAYERS = tuple(f"layer{number}" for number in range(1, 9))
 _STAGES = ("S1_{}1", "S1_{}2", "S2_{}1", "S2_{}2", "S2_{}3", "S3_{}1", "S3_{}2", "S3_{}3")
 _SHOWN = 8
+OFFICIAL_KEY = "dynamic_seghead.IA_final_fg.weight"
 _ROOT = ("seperate_conv", "bn1", "embedding_conv", "bn2")
 _SEMANTIC = dict(zip(("0", "1", "3", "4"), _ROOT, strict=True))
 _MOBILE = re.compile(

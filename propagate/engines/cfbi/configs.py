@@ -68,6 +68,17 @@ CONFIGS: Mapping[str, CfbiConfig] = {
     "cfbi+": CfbiConfig("resnet", True, 256, _PYRAMID),
     "cfbip": CfbiConfig("resnet", True, 256, _PYRAMID),
     "mobilenet-cfbi": CfbiConfig("mobilenet", False, 100, _PLAIN),
+    # Not official ones: for tests, and to be trained on a CPU.
+    "small-cfbi": CfbiConfig("resnet", False, 50, (Matching(50, (2, 4, 6)),), width=128, stem=16, depths=(1, 1, 2, 1)),
+    "small-cfbi+": CfbiConfig(
+        "resnet",
+        True,
+        64,
+        (Matching(16, (4, 8), rate=2), Matching(32, (2, 4)), Matching(64, (2, 4))),
+        width=128,
+        stem=16,
+        depths=(1, 1, 2, 1),
+    ),
 }
 
 

@@ -65,7 +65,8 @@ class ChannelTransformation(nn.Module):
 def _sum_squares(maps: Tensor) -> Tensor:
     """Return (rows, C) of maps (rows, C, h, w)."""
     # A norm makes no second map of the squares.
-    return torch.linalg.vector_norm(maps, dim=(2, 3)).square()
+    lengths: Tensor = torch.linalg.vector_norm(maps, dim=(2, 3))
+    return lengths.square()
 
 
 def _scale(maps: Tensor, factors: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import torch
-from deaot_toolkit.local_attention import Tile, tiles, windows
+from deaot_toolkit.transformer.local_attention import Tile, tiles, windows
 from torch import Tensor
 from torch.nn.functional import pad
 
