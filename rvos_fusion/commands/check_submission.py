@@ -6,12 +6,12 @@ import argparse
 from pathlib import Path
 
 from rvos.errors import ConfigError
-from rvos.files.json_files import expect_object, read_json
+from rvos.files.json_files import expect_list, expect_object, read_json
 from rvos.formats import Dataset, open_dataset
 from rvos.formats.submissions import check_submission
 from rvos_fusion.commands.dataset_options import add_dataset_options, open_chosen_dataset
 from rvos_fusion.tables import print_json
-from rvos_fusion.weights.provenance import name_manifest
+from rvos_fusion.weights.provenance import FILLED, name_manifest
 
 _SHOWN = 20
 
@@ -32,8 +32,9 @@ def run(options: argparse.Namespace) -> int:
     """Check the archive; 1 if anything is wrong with it."""
     dataset = _open_dataset(options)
     problems = check_submission(options.archive, dataset)
+    filled = _read_filled(options.archive)
     if options.json:
-        content = {"archive": str(options.archive), "valid": not problems, "problems": problems}
+        content = {"archive": str(options.archive), "valid": not problems, "problems": problems, "filled": filled}
         print_json(content)
         return int(bool(problems))
     for problem in problems[:_SHOWN]:
@@ -41,8 +42,22 @@ def run(options: argparse.Namespace) -> int:
     if len(problems) > _SHOWN:
         print(f"and {len(problems) - _SHOWN} more; --json lists all")
     counts = f"{len(dataset.videos)} videos, {dataset.n_expressions} expressions"
-    print(f"{options.archive}: {f'{len(problems)} problems' if problems else f'valid and complete: {counts}'}")
+    verdict = f"valid and complete: {counts}"
+    if filled:
+        shown = ", ".join(filled[:_SHOWN]) + (", ..." if len(filled) > _SHOWN else "")
+        print(f"filled with black masks: {shown}")
+        verdict = f"valid, but without results for {len(filled)} of {dataset.n_expressions} expressions"
+    print(f"{options.archive}: {f'{len(problems)} problems' if problems else verdict}")
     return int(bool(problems))
+
+
+def _read_filled(archive: Path) -> list[str]:
+    """Return the sentences that have black masks in place of a result, as the manifest says; nothing without one."""
+    manifest = name_manifest(archive)
+    if not manifest.is_file():
+        return []
+    content = expect_object(read_json(manifest), where=str(manifest))
+    return [str(name) for name in expect_list(content.get(FILLED, []), where=f"{manifest}: {FILLED}")]
 
 
 def _open_dataset(options: argparse.Namespace) -> Dataset:

@@ -40,15 +40,16 @@ def run(options: argparse.Namespace) -> int:
     plan = make_plan(recipe, build_graph(recipe), dataset.videos)
     results = Results(plan, repeat_options(options))
     node = results.choose_submission(options.node)
-    filled = find_gaps(results, node) if options.fill_missing else []
-    if not filled:
+    gaps = find_gaps(results, node) if options.fill_missing else []
+    if not gaps:
         results.require([node])
+    filled = [f"{v.id}/{e.id}" for v in dataset.videos if v.id in gaps for e in v.expressions]
     team = read_team(options.team) if options.team is not None else None
     soft = find_format(dataset.format).archive.reads_soft
     out = options.out or recipe.workspace / "submission.zip"
 
     def read(video: Video) -> Sequence[MaskSequence]:
-        return draw_black(dataset, video) if video.id in filled else results.of_video(video.id).read(node, soft=soft)
+        return draw_black(dataset, video) if video.id in gaps else results.of_video(video.id).read(node, soft=soft)
 
     n_masks = write_submission(out, dataset, read, team=team)
     manifest = write_manifest(out, plan, node, overrides=options.overrides, n_masks=n_masks, filled=filled)
@@ -56,7 +57,7 @@ def run(options: argparse.Namespace) -> int:
         content = {"archive": str(out), "manifest": str(manifest), "node": node, "masks": n_masks, "filled": filled}
         print_json(content)
     else:
-        for video in filled:
+        for video in gaps:
             print(f"{video}: no result of {node}, filled with black masks", file=sys.stderr)
         print(f"{out}: {n_masks} masks of {len(dataset.videos)} videos from {node}; made of: {manifest}")
     return 0

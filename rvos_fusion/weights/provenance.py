@@ -18,6 +18,7 @@ from rvos_fusion.planning.plan import Plan
 from rvos_fusion.recipe.recipe import Recipe
 from rvos_fusion.weights.licences import list_ancestors, list_sources
 
+FILLED = "filled with black masks"
 _PATIENCE = 20.0
 _PACKAGES = (
     "rvos-fusion",
@@ -51,7 +52,7 @@ def write_manifest(
     """Write what `archive` was made of, without times or machine names, and return the file.
 
     Args:
-        filled: videos that have black masks in place of a result.
+        filled: sentences, as `video/expression`, that have black masks in place of a result.
 
     Raises:
         StoreError: it cannot be written.
@@ -74,7 +75,7 @@ def write_manifest(
         "licences": [source.as_json() for source in list_sources(recipe, list_ancestors(recipe, node))],
         "commit": find_commit(),
         "protocols": _list_protocols(plan),
-        **({"filled with black masks": list(filled)} if filled else {}),
+        **({FILLED: list(filled)} if filled else {}),
         "fingerprints": {task.video.id: task.fingerprint for task in plan.tasks[node]},
         "versions": list_versions(),
     }

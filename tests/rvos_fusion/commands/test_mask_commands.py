@@ -67,6 +67,10 @@ def test_what_is_missing_is_filled_with_black_and_listed(folder: Path, capsys: p
     assert main(["submit", "pipeline.yaml", "--out", "filled.zip", "--fill-missing"]) == 0
     assert capsys.readouterr().err == "video1: no result of final, filled with black masks\n"
     assert main(["check-submission", "filled.zip"]) == 0
+    checked = capsys.readouterr().out
+    assert "filled with black masks: video1/0, video1/1, video1/2\n" in checked
+    assert "valid, but without results for 3 of 9 expressions" in checked
+    assert "complete" not in checked
     with zipfile.ZipFile("whole.zip") as whole, zipfile.ZipFile("filled.zip") as filled:
         assert whole.namelist() == filled.namelist()
         for name in filled.namelist():
@@ -75,7 +79,11 @@ def test_what_is_missing_is_filled_with_black_and_listed(folder: Path, capsys: p
             else:
                 with Image.open(filled.open(name)) as image:
                     assert (image.mode, image.size, np.asarray(image).max()) == ("L", (48, 32), 0)
-    assert json.loads(Path("filled.provenance.json").read_text())["filled with black masks"] == ["video1"]
+    assert json.loads(Path("filled.provenance.json").read_text())["filled with black masks"] == [
+        "video1/0",
+        "video1/1",
+        "video1/2",
+    ]
 
 
 def test_an_archive_of_nothing_but_black_is_refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
