@@ -28,11 +28,14 @@ from runners.outside import CommandModel
 from rvos.errors import InputError, StoreError
 from rvos.files.atomic import write_atomically
 from rvos.files.json_files import expect_list, expect_object, read_json
+from rvos.files.leftovers import is_abandoned, name_owned
 from rvos.imports import open_source
 from rvos.masks.mask_sequences import MaskSequence
 from rvos.videos import Expression, Video
 
 _FINISHED = "finished"
+_REQUEST = "request.json"
+_LONGEST_LINE = 1 << 16
 _PATIENCE = 10.0
 _SHOWN_LINES = 3
 _SHOWN_WIDTH = 400
@@ -63,12 +66,9 @@ class CommandRunner:
         Raises:
             InputError: the program ended, took too long, or its masks cannot be used.
         """
-        place = self._place / video.id / key
-        for other in place.parent.glob("*") if place.parent.is_dir() else ():
-            if other.name != place.name:
-                shutil.rmtree(other, ignore_errors=True)
+        place = self._take_place(video.id, key)
         if not (place / _FINISHED).exists():
-            request = place / "request.json"
+            request = place / _REQUEST
             write_atomically(request, self._describe(video, expressions, place / "masks"))
             (place / "masks").mkdir(exist_ok=True)
             self._program.ask(request, video=video.id, timeout=self._model.timeout)
@@ -79,7 +79,9 @@ class CommandRunner:
             # Half-written files must not stop a program that keeps those that it finds.
             shutil.rmtree(place, ignore_errors=True)
             raise
-        shutil.rmtree(self._place / video.id, ignore_errors=True)
+        shutil.rmtree(place, ignore_errors=True)
+        with suppress(OSError):  # another run is at the same video
+            place.parent.rmdir()
         return sequences
 
     def _describe(self, video: Video, expressions: Sequence[Expression], masks: Path) -> bytes:
@@ -98,7 +100,21 @@ class CommandRunner:
             "options": dict(self._model.options),
             "device": self._device,
         }
-        return json.dumps(content, ensure_ascii=False, indent=1).encode("utf-8", "surrogatepass")
+        # Escapes alone: a path may hold bytes that are no UTF-8.
+        return json.dumps(content, indent=1).encode()
+
+    def _take_place(self, video: str, key: str) -> Path:
+        """Return a folder of this process's own; what a killed run left of the same settings lies in it."""
+        place = self._place / video / name_owned(key)
+        for other in list(place.parent.glob("*")):
+            with suppress(OSError):  # another run was faster
+                if other == place or not is_abandoned(other):
+                    continue
+                if other.name.startswith(f"{key}.") and not place.exists():
+                    other.rename(place)
+                else:
+                    shutil.rmtree(other)
+        return place
 
 
 class Program:
@@ -127,17 +143,24 @@ class Program:
         with suppress(OSError):  # it ended already, which shows below
             process.stdin.write(f"{request}\n")
             process.stdin.flush()
+        try:
+            self._wait(process, request, video=video, timeout=timeout, before=before)
+        except BaseException:
+            # Also where this process is to end: the program must not compute on for nobody.
+            self.close()
+            raise
+
+    def _wait(
+        self, process: subprocess.Popen[str], request: Path, *, video: str, timeout: float | None, before: int
+    ) -> None:
         latest = None if timeout is None else time.monotonic() + timeout
         while True:
             try:
                 line = self._lines.get(timeout=None if latest is None else max(0.0, latest - time.monotonic()))
             except queue.Empty:
-                self.close()
                 raise InputError(self._explain(video, f"took longer than {timeout:g} s", before)) from None
             if line is None:
-                status = _end(process)
-                self._process = None
-                raise InputError(self._explain(video, f"ended with status {status}", before))
+                raise InputError(self._explain(video, f"ended with status {_end(process)}", before))
             if line.strip() == str(request):
                 return
 
@@ -160,8 +183,9 @@ class Program:
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     stderr=log,
-                    text=True,
-                    errors="replace",
+                    encoding="utf-8",
+                    # A path may hold bytes that are no UTF-8.
+                    errors="surrogateescape",
                     # Of its own, so that it ends with whatever it has started.
                     start_new_session=True,
                 )
@@ -172,6 +196,7 @@ class Program:
                 ) from None
             raise InputError(f"{shlex.join(self._words)}: cannot be started ({error.strerror}); check it") from None
         threading.Thread(target=_collect, args=(process.stdout, self._lines, self._log), daemon=True).start()
+        threading.Thread(target=_end_group, args=(process,), daemon=True).start()
         # Also at the end of this process. Killed, it leaves the program without input, which ends it too.
         weakref.finalize(self, _end, process, patience=_PATIENCE)
         self._process = process
@@ -180,7 +205,7 @@ class Program:
     def _explain(self, video: str, what: str, before: int) -> str:
         try:
             with self._log.open("rb") as stream:
-                stream.seek(before)
+                stream.seek(max(before, os.fstat(stream.fileno()).st_size - _LONGEST_LINE))
                 said = stream.read().decode("utf-8", "replace")
         except OSError:
             said = ""
@@ -192,26 +217,36 @@ class Program:
 def _collect(stream: IO[str], lines: queue.Queue[str | None], log: Path) -> None:
     """Hand on what the program prints; what is no request of ours is kept beside its standard error."""
     with stream:
-        for line in stream:
-            lines.put(line)
-            if not line.strip().endswith("request.json"):
-                with suppress(OSError), log.open("a", encoding="utf-8", errors="replace") as kept:
+        # Never more at once than a line may have: progress bars and binary output have no line ends.
+        while line := stream.readline(_LONGEST_LINE):
+            if line.strip().endswith(_REQUEST):
+                lines.put(line)
+            else:
+                with suppress(OSError), log.open("a", encoding="utf-8", errors="surrogateescape") as kept:
                     kept.write(line)
     lines.put(None)
 
 
 def _end(process: subprocess.Popen[str], *, patience: float = _PATIENCE) -> int:
     """End a program with all that it started, and return its status; it has some seconds to end by itself."""
+    if process.returncode is not None:
+        return process.returncode
     with suppress(OSError):
         assert process.stdin is not None
         process.stdin.close()
     with suppress(subprocess.TimeoutExpired):
         if patience:
             process.wait(patience)
-    if process.poll() is None:
-        with suppress(OSError):
-            os.killpg(process.pid, signal.SIGKILL)
+    with suppress(OSError):
+        os.killpg(process.pid, signal.SIGKILL)
     return process.wait()
+
+
+def _end_group(process: subprocess.Popen[str]) -> None:
+    """End what a program has started as soon as it ends itself; it may live on, and hold the program's output open."""
+    process.wait()
+    with suppress(OSError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def _read(folder: Path, video: Video, model: CommandModel) -> list[MaskSequence]:

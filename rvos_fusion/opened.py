@@ -98,7 +98,7 @@ class OpenedRecipe:
 
         Args:
             videos: ids; default: all.
-            jobs: processes side by side. A script that asks for several needs `if __name__ == "__main__":`.
+            jobs: processes side by side.
             device: `auto`, `cpu`, `cuda` or `cuda:N`.
             quiet: no progress on standard error.
 

@@ -13,12 +13,24 @@ from functools import cache
 from pathlib import Path
 
 _ABANDONED = 3600.0
+_OWNED = re.compile(r".*\.([0-9a-f]{8})-([0-9a-f]{1,8})", re.DOTALL)
 _PART = re.compile(r"\..*\.([0-9a-f]{8})-([0-9a-f]{1,8})-[0-9a-f]{12}\.part", re.DOTALL)
 
 
 def name_part(name: str) -> str:
     """Return a new name for what will be called `name` when it is whole, with this machine and process in it."""
-    return f".{name[:40]}.{_describe_machine()}-{os.getpid():x}-{secrets.token_hex(6)}.part"
+    return f".{name_owned(name[:40])}-{secrets.token_hex(6)}.part"
+
+
+def name_owned(name: str) -> str:
+    """Return a name that belongs to this process of this machine."""
+    return f"{name}.{_describe_machine()}-{os.getpid():x}"
+
+
+def is_abandoned(folder: Path) -> bool:
+    """Tell whether the process that `name_owned` named a folder for has ended, or nobody's name stands there."""
+    owner = _OWNED.fullmatch(folder.name)
+    return owner is None or _is_abandoned(*owner.groups(), changed=folder.stat().st_mtime)
 
 
 def clear_leftovers(folder: Path) -> None:
@@ -34,12 +46,16 @@ def clear_leftovers(folder: Path) -> None:
         return
     for part, (machine, process) in ((part, found.groups()) for part, found in parts):
         try:
-            is_dead = machine == _describe_machine() and not _lives(int(process, 16))
-            is_old = time.time() - part.stat(follow_symlinks=False).st_mtime > _ABANDONED
-            if (is_dead or is_old) and part.is_file(follow_symlinks=False):
+            changed = part.stat(follow_symlinks=False).st_mtime
+            if _is_abandoned(machine, process, changed=changed) and part.is_file(follow_symlinks=False):
                 os.unlink(part)
         except OSError:
             continue
+
+
+def _is_abandoned(machine: str, process: str, *, changed: float) -> bool:
+    is_dead = machine == _describe_machine() and not _lives(int(process, 16))
+    return is_dead or time.time() - changed > _ABANDONED
 
 
 def _lives(process: int) -> bool:

@@ -39,7 +39,13 @@ def run(options: argparse.Namespace) -> int:
     for words in list_commands(options.jobs):
         print(f"rvos {shlex.join(words)}", file=sys.stderr)
         # A process each, as a user would: the networks of one command do not stay in memory for the next.
-        status = subprocess.run([sys.executable, "-m", "rvos_fusion.commands.cli", *words], cwd=options.out).returncode
+        process = subprocess.Popen([sys.executable, "-m", "rvos_fusion.commands.cli", *words], cwd=options.out)
+        try:
+            status = process.wait()
+        except KeyboardInterrupt:
+            process.terminate()
+            process.wait()
+            raise
         if status:
             return status
     print(f"open {options.out / 'runs' / 'demo' / 'report.html'}", file=sys.stderr)

@@ -8,20 +8,29 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor
 from concurrent.futures import wait as wait_for_any
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
-from multiprocessing import get_context, parent_process
-from types import TracebackType
+from contextlib import contextmanager, suppress
+from multiprocessing import active_children, get_context, parent_process
+from multiprocessing.connection import wait as wait_for_end
+from types import ModuleType, TracebackType
+from typing import cast
 
+from rvos import endings
+from rvos.endings import ended_by_signals
+from rvos.outside_code import describe
 from rvos_fusion.executors.base import Ended, Pass, Worker, WorkersLostError
 from rvos_fusion.planning.tasks import Outcome, run_together
 
 RunPass = Callable[[Pass], list[Outcome]]
 KILLED = "a worker was killed, probably for memory: run again with fewer jobs"
+_PATIENCE = 5.0
+"""Seconds in which a process that was asked to end does so, unless it is deep in a library."""
 # Libraries read these when they are loaded, so they must be set before the process starts.
 _THREAD_LIMITS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
@@ -46,25 +55,52 @@ class Processes:
         self._running: dict[Future[list[Outcome]], tuple[Worker, Pass]] = {}
 
     def __enter__(self) -> Processes:
-        """Start the processes."""
-        with _environment(dict.fromkeys(_THREAD_LIMITS, "1")):
-            for number in range(self._jobs):
-                # Not forked: a copy of a process with threads, or with a device in use, may hang.
-                pool = ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=_prepare_process)
-                name = f"process {number + 1}"
-                self._pools[name], self._workers[name] = pool, Worker(name)
-            # Pools start their process with the first call: the limits of threads must still be set by then.
-            begun = {name: pool.submit(os.getpid) for name, pool in self._pools.items()}
-            self._process_ids = {name: future.result() for name, future in begun.items()}
+        """Start the processes.
+
+        Raises:
+            WorkersLostError: the system gives no more of them, or each was killed at once.
+        """
+        try:
+            with _environment(dict.fromkeys(_THREAD_LIMITS, "1")), _without_main():
+                self._begin()
+        except (OSError, RuntimeError) as error:  # no more files, processes or threads
+            self.__exit__(None, None, None)
+            raise WorkersLostError(
+                f"--jobs {self._jobs}: so many processes cannot be started ({describe(error)}); give fewer jobs, or "
+                "raise the limit (ulimit -n, ulimit -u)"
+            ) from None
+        except BaseException as error:
+            self.__exit__(type(error), error, None)
+            raise
         return self
+
+    def _begin(self) -> None:
+        for number in range(self._jobs):
+            # Not forked: a copy of a process with threads, or with a device in use, may hang.
+            pool = ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=_prepare_process)
+            self._pools[f"process {number + 1}"] = pool
+        # Pools start their process with the first call: the limits of threads must still be set by then.
+        begun = {name: pool.submit(os.getpid) for name, pool in self._pools.items()}
+        for name, future in begun.items():
+            with suppress(BrokenProcessPool):  # killed while it started: the others have its memory
+                self._process_ids[name] = future.result()
+                self._workers[name] = Worker(name)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """End the processes; what still runs after an error is cut off, its results would be made again anyway."""
-        for worker, _ in self._running.values():
+        busy = {self._process_ids[worker.name] for worker, _ in self._running.values()}
+        processes = {process.sentinel: process for process in active_children() if process.pid in busy}
+        for process in processes.values():
             # A result that is being written appears whole or not at all, so nothing half done stays behind.
-            os.kill(self._process_ids[worker.name], signal.SIGTERM)
+            process.terminate()
+        waits_until = time.monotonic() + _PATIENCE
+        while processes and (left := waits_until - time.monotonic()) > 0:
+            for sentinel in wait_for_end(list(processes), left):
+                del processes[cast(int, sentinel)]
+        for process in processes.values():
+            process.kill()
         for pool in self._pools.values():
             pool.shutdown(cancel_futures=True)
 
@@ -80,7 +116,7 @@ class Processes:
     def start(self, worker: Worker, tasks: Pass) -> None:
         """Give a pass to a process."""
         try:
-            future = self._pools[worker.name].submit(self._run, tasks)
+            future = self._pools[worker.name].submit(_run_in_process, self._run, tasks)
         except BrokenProcessPool as error:  # killed while it was idle
             future = Future()
             future.set_exception(error)
@@ -106,7 +142,16 @@ class Processes:
             del self._workers[worker.name]
             return Ended(tasks, None, KILLED)
         except Exception as error:  # such as a module that the process cannot load
-            return Ended(tasks, None, f"{type(error).__name__}: {error}")
+            return Ended(tasks, None, describe(error))
+
+
+def _run_in_process(run: RunPass, tasks: Pass) -> list[Outcome]:
+    """Run a pass in a worker; where that is asked to end, what the pass has started ends first."""
+    try:
+        with ended_by_signals():
+            return run(tasks)
+    except endings.Ended as ended:
+        os._exit(ended.exit_status)
 
 
 def _prepare_process() -> None:
@@ -123,8 +168,21 @@ def _follow_parent() -> None:
     parent = parent_process()
     if parent is not None:
         parent.join()
-        # Without cleaning up: the main thread may be deep in a kernel and never see an exception.
-        os._exit(1)
+        # The pass ends what it has started; a main thread deep in a kernel never sees the signal.
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(_PATIENCE)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+@contextmanager
+def _without_main() -> Iterator[None]:
+    """Hide the caller's main module: a process that starts would run it again, or look for a file `<stdin>`."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 @contextmanager

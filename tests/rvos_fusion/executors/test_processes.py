@@ -16,7 +16,7 @@ from small_data import write_split
 
 from rvos.masks.stored.store import Store
 from rvos_fusion.commands.cli import main
-from rvos_fusion.executors import choose
+from rvos_fusion.executors import choose, processes
 from rvos_fusion.executors.processes import Processes
 
 _SECONDS = 60.0
@@ -74,3 +74,40 @@ def _lives(process: int) -> bool:
         return False
     status = Path(f"/proc/{process}/stat")
     return not status.exists() or status.read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+def test_processes_that_are_killed_while_they_start_are_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_split(tmp_path)
+    monkeypatch.setattr(processes, "_prepare_process", deadly.die_at_once)
+    assert main(["run", str(tmp_path / "pipeline.yaml"), "--quiet", "--jobs", "2"]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("rvos run: a worker was killed")
+
+
+def test_too_few_open_files_for_the_processes_are_one_line(tmp_path: Path) -> None:
+    write_split(tmp_path)
+    words = f"{sys.executable} -m rvos_fusion.commands.cli run {tmp_path / 'pipeline.yaml'} --quiet --jobs 8"
+    ended = subprocess.run(["sh", "-c", f"ulimit -n 24; {words}"], capture_output=True, text=True)
+    assert ended.returncode == 1
+    assert len(ended.stderr.splitlines()) == 1
+    assert "--jobs 8: so many processes cannot be started" in ended.stderr
+    assert "ulimit -n" in ended.stderr
+
+
+SCRIPT = """
+import rvos_fusion as rf
+print([row.missing for row in rf.open_recipe({recipe!r}).run(jobs=2, quiet=True)])
+"""
+
+
+@pytest.mark.parametrize("how", ["script", "standard input"])
+def test_a_script_without_a_guard_may_ask_for_processes(tmp_path: Path, how: str) -> None:
+    write_split(tmp_path)
+    script = SCRIPT.format(recipe=str(tmp_path / "pipeline.yaml"))
+    path = tmp_path / "script.py"
+    path.write_text(script)
+    words = [sys.executable, str(path) if how == "script" else "-"]
+    ended = subprocess.run(words, input=script, capture_output=True, text=True, cwd=Path(__file__).parents[3])
+    assert (ended.stdout, ended.stderr) == ("[0, 0, 0, 0, 0]\n", "")

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
+import queue
 import re
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -11,6 +16,7 @@ import numpy as np
 import pytest
 from small_data import write_split
 
+from runners.command import _collect
 from rvos.masks.mask_sequences import MaskSequence
 from rvos.masks.stored.store import Store
 from rvos_fusion.commands.cli import main
@@ -370,3 +376,66 @@ def test_what_a_model_prints_stays_out_of_the_output(folder: Path, capfd: pytest
     printed = capfd.readouterr()
     assert len(json.loads(printed.out)["nodes"]) == 3
     assert sorted(printed.err.splitlines()) == ["deeper", "loading"]
+
+
+CHILD = """
+import subprocess, sys
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+open("child.txt", "w").write(str(child.pid))
+"""
+
+
+def read_state(process: int) -> str:
+    """Return the letter of a process's state; X where it is gone."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return "X"
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="states of processes are read as Linux shows them")
+def test_what_a_program_has_started_ends_with_it(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    program = folder / "their_model.py"
+    program.write_text(f"{CHILD}raise SystemExit(3)\n")
+    sets = ["--set", MODELS, "--set", STAGES, "--set", "submission=both", "--videos", "video0"]
+    assert main(["run", "pipeline.yaml", "--quiet", *sets]) == 2
+    assert "ended with status 3" in capsys.readouterr().err
+    assert read_state(int((folder / "child.txt").read_text())) in "XZ"
+
+
+def test_a_line_without_an_end_is_taken_in_pieces(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    class Endless(io.StringIO):
+        def readline(self, size: int | None = -1, /) -> str:
+            assert size is not None
+            assert 0 < size <= 1 << 16
+            return super().readline(size)
+
+    lines: queue.Queue[str | None] = queue.Queue()
+    _collect(Endless("x" * (1 << 18)), lines, folder / "log.txt")
+    assert (lines.get(), lines.empty()) == (None, True)
+    assert (folder / "log.txt").stat().st_size == 1 << 18
+    program = folder / "their_model.py"
+    program.write_text(
+        program.read_text().replace("    print(line, end", "    print('x' * 200_000)\n    print(line, end")
+    )
+    assert run(capsys)["theirs"] == (2, 0)
+
+
+def test_another_run_s_folder_is_left_alone_and_a_dead_one_s_is_taken_over(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    program = folder / "their_model.py"
+    whole = program.read_text()
+    program.write_text(whole.replace("    print(line, end", "    assert (out / 'kept').exists()\n    print(line, end"))
+    sets = ["--set", MODELS, "--set", STAGES, "--set", "submission=both", "--videos", "video0"]
+    assert main(["run", "pipeline.yaml", "--quiet", *sets]) == 2
+    (place,) = (folder / "runs/commands/theirs/video0").iterdir()
+    living = place.with_name(f"{place.name.rpartition('-')[0]}-{os.getppid():x}")
+    shutil.copytree(place, living)
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    (place / "masks/kept").touch()
+    place.rename(place.with_name(f"{place.name.rpartition('-')[0]}-{dead.pid:x}"))
+
+    assert run(capsys, "--videos", "video0")["theirs"] == (1, 0)
+    assert [path.name for path in place.parent.iterdir()] == [living.name]
