@@ -3,11 +3,26 @@
 from __future__ import annotations
 
 import tempfile
+from importlib import import_module
 from pathlib import Path
 
-from rvos_fusion.parity.adapters import run_case
-from rvos_fusion.parity.cases import ArrayDifference, Case, as_stored, compare, read_case
+from rvos.errors import InputError
+from rvos_fusion.parity.cases import ArrayDifference, Case, Results, as_stored, compare, read_case
 from rvos_fusion.parity.condensed import read_condensed
+
+ADAPTERS = {
+    "referformer": "rvos_fusion.parity.networks.referring",
+    "mutr": "rvos_fusion.parity.networks.referring",
+    "common": "rvos_fusion.parity.networks.common",
+    "soc": "rvos_fusion.parity.networks.soc",
+    "uninext": "rvos_fusion.parity.networks.uninext",
+    "aot": "rvos_fusion.parity.networks.aot",
+    "deaot": "rvos_fusion.parity.networks.aot",
+    "cfbi": "rvos_fusion.parity.networks.cfbi",
+    "propagation": "rvos_fusion.parity.networks.propagation",
+    "sam2": "rvos_fusion.parity.networks.sam2",
+}
+"""Which module runs the cases of a model; each has `run(case, checkpoint) -> Results`."""
 
 
 def check_case(path: Path) -> tuple[list[ArrayDifference], list[ArrayDifference]]:
@@ -23,11 +38,18 @@ def check_case(path: Path) -> tuple[list[ArrayDifference], list[ArrayDifference]
 
 
 def check(case: Case) -> tuple[list[ArrayDifference], list[ArrayDifference]]:
-    """Return the differences of a case that is read already, outputs first, then stages."""
+    """Return the differences of a case that is read already, outputs first, then stages.
+
+    Raises:
+        InputError: a model without an adapter, or a network that cannot be built.
+    """
+    model = case.keys.get("model")
+    if model not in ADAPTERS:
+        raise InputError(f"{case.folder}: model {model!r} is unknown; known are {', '.join(ADAPTERS)}")
     with tempfile.TemporaryDirectory() as temporary:
         checkpoint = Path(temporary) / "checkpoint.pth"
         case.write_checkpoint(checkpoint)
-        results = run_case(case, checkpoint)
+        results: Results = import_module(ADAPTERS[model]).run(case, checkpoint)
         arrays = as_stored(case, results.arrays)
     judged = {row.name: row for row in results.judged}
     outputs = [

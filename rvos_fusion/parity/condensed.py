@@ -18,6 +18,7 @@ import io
 import json
 import zipfile
 from collections.abc import Iterator, Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,11 @@ def condense(
     members: Arrays = {"keys": np.frombuffer(json.dumps(dict(case.keys)).encode(), np.uint8)}
     for name, array in inputs.items():
         if not name.startswith(leave_out):
-            members.update(_code_input(f"inputs/{name}", array))
+            whole = {f"inputs/{name}": array}
+            coded: Arrays = dict(_code_pictures(f"inputs/{name}", array))
+            # Exactly, as it is or as pictures, whichever is smaller: of clips that move little the pictures are not.
+            is_smaller = bool(coded) and len(_pack(coded)) < len(_pack(whole))
+            members |= coded if is_smaller else whole
     for name, array in outputs.items():
         if not name.startswith(leave_out):
             members.update(_sample(f"outputs/{name}", array))
@@ -102,20 +107,20 @@ def _cut_frames(inputs: Arrays, outputs: Arrays, frames: int) -> tuple[Arrays, A
     return inputs, kept
 
 
-def _code_input(name: str, array: NDArray[Any]) -> Iterator[tuple[str, NDArray[Any]]]:
-    """Yield an input exactly: as it is, or as pictures where these are smaller (clips that move little are not)."""
+def _code_pictures(name: str, array: NDArray[Any]) -> Iterator[tuple[str, NDArray[Any]]]:
+    """Yield frames as lossless WebP of level numbers; nothing for other arrays, or a channel of too many levels."""
     pictures = _as_pictures(array)
-    coded = {} if pictures is None else dict(_code_pictures(name, pictures, array))
-    yield from min((option for option in ({name: array}, coded) if option), key=lambda o: len(_pack(o))).items()
-
-
-def _code_pictures(name: str, pictures: NDArray[Any], array: NDArray[Any]) -> Iterator[tuple[str, NDArray[Any]]]:
-    """Yield pictures (N, H, W, 3) as lossless WebP of level numbers; nothing where a channel has too many levels."""
+    if pictures is None:
+        return
     levels = [np.unique(pictures[..., channel]) for channel in range(3)]
     if max(map(len, levels)) > _LEVELS:
         return
     places = [np.searchsorted(level, pictures[..., channel]) for channel, level in enumerate(levels)]
-    coded = [_encode(picture) for picture in np.stack(places, axis=-1).astype(np.uint8)]
+    coded = []
+    for picture in np.stack(places, axis=-1).astype(np.uint8):
+        stream = io.BytesIO()
+        Image.fromarray(picture).save(stream, "WEBP", lossless=True, quality=100, method=6, exact=True)
+        coded.append(stream.getvalue())
     table = np.zeros((3, _LEVELS), array.dtype)
     for channel, level in enumerate(levels):
         table[channel, : len(level)] = level
@@ -133,12 +138,6 @@ def _as_pictures(array: NDArray[Any]) -> NDArray[Any] | None:
     if array.ndim >= 3 and array.shape[-1] == 3 and min(array.shape[-3:-1]) >= smallest_side:
         return array.reshape(-1, *array.shape[-3:])
     return None
-
-
-def _encode(picture: NDArray[np.uint8]) -> bytes:
-    stream = io.BytesIO()
-    Image.fromarray(picture).save(stream, "WEBP", lossless=True, quality=100, method=6, exact=True)
-    return stream.getvalue()
 
 
 def _sample(name: str, array: NDArray[Any]) -> Iterator[tuple[str, NDArray[Any]]]:
@@ -187,12 +186,10 @@ def _decode_pictures(members: Mapping[str, NDArray[Any]], name: str) -> NDArray[
     content, levels = members[f"{name}:webp"].tobytes(), members[f"{name}:levels"]
     shape = tuple(int(side) for side in members[f"{name}:shape"])
     ends = members[f"{name}:ends"].tolist()
-    starts = [0, *ends[:-1]]
-    pictures = np.stack([_open(content[start:end]) for start, end in zip(starts, ends, strict=True)])
-    values = np.stack([levels[channel][pictures[..., channel]] for channel in range(3)], axis=-1)
+    pictures = []
+    for start, end in pairwise([0, *ends]):
+        with Image.open(io.BytesIO(content[start:end]), formats=["WEBP"]) as picture:
+            pictures.append(np.asarray(picture.convert("RGB")))
+    places = np.stack(pictures)
+    values = np.stack([levels[channel][places[..., channel]] for channel in range(3)], axis=-1)
     return values.reshape(shape) if shape[-1] == 3 else np.moveaxis(values, -1, 1).reshape(shape)
-
-
-def _open(content: bytes) -> NDArray[np.uint8]:
-    with Image.open(io.BytesIO(content), formats=["WEBP"]) as picture:
-        return np.asarray(picture.convert("RGB"))

@@ -25,20 +25,16 @@ def fill(name: str, shape: tuple[int, ...], salt: str) -> NDArray[np.float32]:
     return np.asarray(noise / np.sqrt(int(np.prod(shape[1:]))), dtype=np.float32)
 
 
-def _source_of(name: str, tied: Mapping[str, str]) -> str:
-    for left, right in tied.items():
-        if name.startswith(left):
-            name = right + name[len(left) :]
-    return name
-
-
 def fill_state(keys: Mapping[str, Any]) -> dict[str, NDArray[np.float32]]:
     """Return every floating-point entry of a case's `keys.json`, in order, with its value."""
     values = {}
     for name, shape, dtype in keys["keys"]:
         if "float" not in dtype:
             continue
-        source = _source_of(name, keys.get("tied", {}))
+        source = name
+        for left, right in keys.get("tied", {}).items():
+            if source.startswith(left):
+                source = right + source[len(left) :]
         salt = keys.get("salt", "")
         for pattern, other in keys.get("salt_overrides", {}).items():
             salt = other if re.fullmatch(pattern, source) else salt

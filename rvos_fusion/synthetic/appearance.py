@@ -36,7 +36,12 @@ def sample_looks(random: np.random.Generator, n_things: int) -> list[Look]:
     twins = min(int(random.choice(_TWINS, p=_TWIN_CHANCES)), n_things)
     looks = [first] * twins
     while len(looks) < n_things:
-        candidate = _distract(random, first)
+        # A distractor shares the shape, the colour or neither.
+        candidate, draw = _sample_look(random), random.random()
+        if draw < _SAME_SHAPE:
+            candidate = replace(candidate, shape=first.shape)
+        elif draw < _SAME_COLOUR:
+            candidate = replace(candidate, colour=first.colour)
         if candidate not in looks:
             looks.append(candidate)
     return looks
@@ -49,11 +54,3 @@ def _sample_look(random: np.random.Generator) -> Look:
         texture=str(random.choice(TEXTURES, p=_TEXTURE_CHANCES)),
         size=str(random.choice(SIZES, p=_SIZE_CHANCES)),
     )
-
-
-def _distract(random: np.random.Generator, target: Look) -> Look:
-    """Return a look that shares the shape, the colour or neither with `target`."""
-    other, draw = _sample_look(random), random.random()
-    if draw < _SAME_SHAPE:
-        return replace(other, shape=target.shape)
-    return replace(other, colour=target.colour) if draw < _SAME_COLOUR else other

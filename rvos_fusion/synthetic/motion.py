@@ -15,16 +15,10 @@ CAMERA_REACH = 18
 """Pixels that the camera moves at most from where it starts."""
 
 SAYABLE: dict[str, frozenset[str]] = {
-    "still": frozenset({"still"}),
-    "left": frozenset({"left"}),
-    "right": frozenset({"right"}),
-    "up": frozenset({"up"}),
-    "down": frozenset({"down"}),
-    "swing": frozenset({"swing"}),
-    "round": frozenset({"round"}),
-    "grow": frozenset({"grow"}),
-    "shrink": frozenset({"shrink"}),
-    "spin": frozenset({"spin"}),
+    **{
+        name: frozenset({name})
+        for name in ("still", "left", "right", "up", "down", "swing", "round", "grow", "shrink", "spin")
+    },
     "leave-left": frozenset({"leave", "left"}),
     "leave-right": frozenset({"leave", "right"}),
     "enter-left": frozenset({"enter", "right"}),
@@ -35,11 +29,8 @@ SAYABLE: dict[str, frozenset[str]] = {
 """What is said of each motion."""
 
 _ALSO_HOLDS = {
-    "grow": frozenset({"still"}),
-    "shrink": frozenset({"still"}),
-    "spin": frozenset({"still"}),
-    "return-left": frozenset({"leave", "enter", "left", "right"}),
-    "return-right": frozenset({"leave", "enter", "left", "right"}),
+    **dict.fromkeys(("grow", "shrink", "spin"), frozenset({"still"})),
+    **dict.fromkeys(("return-left", "return-right"), frozenset({"leave", "enter", "left", "right"})),
 }
 _WEIGHTS = {
     "still": 2.0, "left": 2.0, "right": 2.0, "up": 1.2, "down": 1.2, "swing": 1.2, "round": 1.2,
@@ -104,13 +95,8 @@ def sample_path(random: np.random.Generator, motion: str, radius: float, camera:
     tilt = math.radians(random.uniform(-12, 12))
     step = math.radians(random.uniform(19, 27)) * (1 if random.random() < 0.5 else -1)
     angles = tilt + np.arange(n_frames, dtype=np.float64) * (step if motion == "spin" else 0.0)
-    return Path(start + moves - camera, radius * _growth(motion, time), np.asarray(angles, dtype=np.float64))
-
-
-def _growth(motion: str, time: NDArray[np.float64]) -> NDArray[np.float64]:
-    if motion == "grow":
-        return 0.7 + 0.65 * time
-    return 1.35 - 0.65 * time if motion == "shrink" else np.ones_like(time)
+    growth = {"grow": 0.7 + 0.65 * time, "shrink": 1.35 - 0.65 * time}.get(motion, np.ones_like(time))
+    return Path(start + moves - camera, radius * growth, np.asarray(angles, dtype=np.float64))
 
 
 def _displacement(
@@ -131,14 +117,11 @@ def _displacement(
         moves[:, 0] = reach * _waves(turn * 1.1 * time)
         moves[:, 1] = reach * (1 - _waves(1.1 * time + 0.25))
     elif side:
-        moves[:, 0] = _absence(random, kind, time) * _way_out(side, start[0], radius)
+        # Far enough to be out of view whatever the camera does.
+        beyond = 1.25 * radius + CAMERA_REACH + 3
+        way_out = -(start[0] + beyond) if side == "left" else FRAME_SIZE[1] - start[0] + beyond
+        moves[:, 0] = _absence(random, kind, time) * way_out
     return moves
-
-
-def _way_out(side: str, start: float, radius: float) -> float:
-    """Return the move along x that takes a thing out of view whatever the camera does."""
-    beyond = 1.25 * radius + CAMERA_REACH + 3
-    return -(start + beyond) if side == "left" else FRAME_SIZE[1] - start + beyond
 
 
 def _absence(random: np.random.Generator, kind: str, time: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -42,18 +42,17 @@ class Scene:
     camera: NDArray[np.int64]
     pillar: tuple[int, int] | None
 
-    @property
-    def n_frames(self) -> int:
-        """Number of frames."""
-        return len(self.camera)
-
 
 def sample_scene(random: np.random.Generator) -> Scene | None:
     """Return a scene in which every thing can be seen, or None when no layout was found."""
     n_things = int(random.choice(_N_THINGS, p=_N_THINGS_CHANCES))
     camera = sample_camera(random, int(random.integers(_FEWEST_FRAMES, _MOST_FRAMES + 1)))
     looks = sample_looks(random, n_things)
-    motions = _sample_motions(random, looks)
+    motions: list[str] = []
+    for position, look in enumerate(looks):
+        # Identical looks never share a motion.
+        taken = frozenset(motions[i] for i in range(position) if looks[i] == look)
+        motions.append(sample_motion(random, look, taken))
     things: list[Thing] = []
     for look, motion in zip(looks, motions, strict=True):
         radius = float(random.uniform(*RADII[look.size]))
@@ -68,15 +67,6 @@ def sample_scene(random: np.random.Generator) -> Scene | None:
     return Scene(tuple(things[i] for i in order), camera, pillar)
 
 
-def _sample_motions(random: np.random.Generator, looks: Sequence[Look]) -> list[str]:
-    """Return a motion for each look; identical looks never share one."""
-    motions: list[str] = []
-    for position, look in enumerate(looks):
-        taken = frozenset(motions[i] for i in range(position) if looks[i] == look)
-        motions.append(sample_motion(random, look, taken))
-    return motions
-
-
 def _find_path(
     random: np.random.Generator,
     motion: str,
@@ -84,18 +74,15 @@ def _find_path(
     camera: NDArray[np.int64],
     others: Sequence[Path],
 ) -> Path | None:
+    height, width = FRAME_SIZE
     for _ in range(_LAYOUTS):
         path = sample_path(random, motion, radius, camera)
-        if (leaves_view(motion) or _stays_in_view(path)) and not any(_collides(path, other) for other in others):
+        # At least about four fifths of the thing are in view in every frame.
+        room = 0.6 * path.radii[:, None]
+        stays = np.all(path.centres >= room) and np.all(path.centres <= np.array([width, height]) - room)
+        if (stays or leaves_view(motion)) and not any(_collides(path, other) for other in others):
             return path
     return None
-
-
-def _stays_in_view(path: Path) -> bool:
-    """Whether at least about four fifths of the thing is in view in every frame."""
-    height, width = FRAME_SIZE
-    room = 0.6 * path.radii[:, None]
-    return bool(np.all(path.centres >= room) and np.all(path.centres <= np.array([width, height]) - room))
 
 
 def _collides(path: Path, other: Path) -> bool:

@@ -9,8 +9,8 @@ from rvos.masks.mask_sequences import MaskSequence
 from rvos.videos import Expression
 from rvos_fusion.kinds.artefacts import MASKS
 from rvos_fusion.kinds.base import Node
+from rvos_fusion.synthetic.bundled import CHECKPOINTS, LOWEST_USUAL
 from rvos_fusion.synthetic.language.vocabulary import WORDS
-from rvos_fusion.synthetic.scores import CHECKPOINTS, LOWEST_USUAL
 
 _SHOWN = 6
 ADVICE = (

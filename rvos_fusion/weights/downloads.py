@@ -52,7 +52,11 @@ def _fetch(repository: str, file: str, target: Path) -> None:
 
     url = hf_hub_url(repository, file)
     etag = get_hf_file_metadata(url).etag or ""
-    checksum = _find_checksum(etag)
+    checksum: Callable[[Path], str] | None = None  # where the hub names the file by none
+    if _SHA256.fullmatch(etag):
+        checksum = hash_file
+    elif _BLOB.fullmatch(etag):
+        checksum = _hash_blob
     if checksum is not None and (target / file).is_file() and checksum(target / file) == etag:
         return
     part = Path(hf_hub_download(repository, file, local_dir=target / PARTS))
@@ -61,13 +65,6 @@ def _fetch(repository: str, file: str, target: Path) -> None:
         raise InputError(f"{url}: damaged on the way (its checksum is not {etag}); run it again to fetch it anew")
     (target / file).parent.mkdir(parents=True, exist_ok=True)
     part.replace(target / file)
-
-
-def _find_checksum(etag: str) -> Callable[[Path], str] | None:
-    """Return what gives the checksum that a hub names a file by; None: it names none."""
-    if _SHA256.fullmatch(etag):
-        return hash_file
-    return _hash_blob if _BLOB.fullmatch(etag) else None
 
 
 def _hash_blob(path: Path) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -155,9 +155,13 @@ def identify_vos(file: CheckpointFile) -> Identity | None:
     except ToolkitError as error:
         raise CheckpointError(f"{file.path}: {error}") from None
     tolerated = (r"relative_position_index$", r"num_batches_tracked$", *_PROFILER)
-    accounts = [
-        (config, _forgive(_account(partial(VosNetwork, config), file, ignored=tolerated))) for config in configs
-    ]
+    accounts = []
+    for candidate in configs:
+        found = _account(partial(VosNetwork, candidate), file, ignored=tolerated)
+        # Official files may lack a token that no network reads, and computed indices.
+        optional = ("LSTT.mask_token", "relative_position_index")
+        missing = tuple(name for name in found.missing if not name.endswith(optional))
+        accounts.append((candidate, replace(found, missing=missing)))
     config, report = min(accounts, key=lambda pair: _n_problems(pair[1]))
     details: dict[str, object] = {
         "family": config.family,
@@ -223,12 +227,6 @@ def identify_cfbi(file: CheckpointFile) -> Identity | None:
     return Identity(name, config.backbone, "official", details, report)
 
 
-def _forgive(report: LoadReport) -> LoadReport:
-    """Leave out what official files may lack: a token that no network reads, and computed indices."""
-    kept = tuple(name for name in report.missing if not name.endswith(("LSTT.mask_token", "relative_position_index")))
-    return replace(report, missing=kept)
-
-
 def _n_problems(report: LoadReport) -> int:
     return len(report.missing) + len(report.unexpected) + len(report.mismatched)
 
@@ -250,11 +248,7 @@ def _account(
 
 def common_prefixes(file: CheckpointFile) -> dict[str, int]:
     """Return how many keys start with each first word of a name, most frequent first."""
-    counts: dict[str, int] = {}
-    for name in file.state:
-        word = re.split(r"[.]", name, maxsplit=1)[0]
-        counts[word] = counts.get(word, 0) + 1
-    return dict(sorted(counts.items(), key=lambda item: -item[1]))
+    return dict(Counter(name.partition(".")[0] for name in file.state).most_common())
 
 
 FAMILIES: Mapping[str, Callable[[CheckpointFile], Identity | None]] = {

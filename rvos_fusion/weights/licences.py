@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from rvos.errors import InputError
@@ -47,10 +47,6 @@ class Source:
         """Whether its licence is stated."""
         return self.licence != _UNKNOWN
 
-    def as_json(self) -> dict[str, object]:
-        """Return it as plain values."""
-        return asdict(self)
-
 
 @dataclass(frozen=True, slots=True)
 class _Statement:
@@ -68,11 +64,16 @@ def list_sources(recipe: Recipe, nodes: Sequence[Node]) -> list[Source]:
     """
     readers: dict[Path, tuple[NodeFile, list[str]]] = {}
     for node in nodes:
-        for file in _list_files(node):
+        files = node.files()
+        # The weights and imports of a node; of its own code the first file stands for all.
+        kept = [file for file in files if file.what in (*_WEIGHTS, "masks", "detections")]
+        for file in kept + [file for file in files if file.what == "source"][:1]:
             readers.setdefault(file.path, (file, []))[1].append(node.name)
     found = []
     for path, (file, names) in readers.items():
-        licence, attribution = _state(path) or _recognise(file)
+        family = FAMILIES.get(file.family)
+        known = (_UNKNOWN, "") if family is None or _is_own(path) else (family.licence, family.attribution)
+        licence, attribution = _state(path) or known
         found.append(Source(file.what, str(path), licence, attribution, tuple(dict.fromkeys(names))))
     root, form = recipe.dataset.root, recipe.dataset.format
     published = find_format(form).licence
@@ -86,13 +87,6 @@ def list_ancestors(recipe: Recipe, name: str) -> list[Node]:
     return [node for node in recipe.nodes if node.name in wanted]
 
 
-def _list_files(node: Node) -> Iterator[NodeFile]:
-    """Yield the weights and imports of a node; of its own code the first file stands for all."""
-    files = node.files()
-    yield from (file for file in files if file.what in (*_WEIGHTS, "masks", "detections"))
-    yield from [file for file in files if file.what == "source"][:1]
-
-
 def _state(path: Path) -> tuple[str, str] | None:
     """Return what the `licences.yaml` beside a file or folder says of it."""
     place = path.parent / STATEMENTS
@@ -104,13 +98,6 @@ def _state(path: Path) -> tuple[str, str] | None:
     assert found is not INVALID
     stated = found.get(path.name) or found.get(_ANY)
     return None if stated is None else (stated.licence, stated.attribution)
-
-
-def _recognise(file: NodeFile) -> tuple[str, str]:
-    family = FAMILIES.get(file.family)
-    if family is None or _is_own(file.path):
-        return _UNKNOWN, ""
-    return family.licence, family.attribution
 
 
 def _is_own(path: Path) -> bool:

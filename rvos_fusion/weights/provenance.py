@@ -7,15 +7,15 @@ import json
 import platform
 import subprocess
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 from rvos.files.atomic import hash_file, write_text
 from rvos_fusion.kinds.base import capability
 from rvos_fusion.kinds.checksums import Checksums, hash_json
 from rvos_fusion.planning.plan import Plan
-from rvos_fusion.recipe.recipe import Recipe
 from rvos_fusion.weights.licences import list_ancestors, list_sources
 
 FILLED = "filled with black masks"
@@ -58,6 +58,9 @@ def write_manifest(
         StoreError: it cannot be written.
     """
     recipe = plan.recipe
+    text, groups = recipe.path.read_bytes(), recipe.workspace / "groups.json"
+    are_decided = recipe.groups.by in ("runs", "agreement") and groups.is_file()  # by masks
+    networks = {one.name: capability(one, SeesFrames) for one in plan.nodes}
     content = {
         "archive": {"name": archive.name, "sha256": hash_file(archive), "masks": n_masks},
         "dataset": {
@@ -67,14 +70,19 @@ def write_manifest(
             "videos": len(plan.tasks[node]),
         },
         "node": node,
-        "recipe": _describe_recipe(recipe, overrides),
-        "checkpoints": _list_checkpoints(plan),
-        "imports": _list_imports(plan),
-        "groups": _describe_groups(recipe),
+        "recipe": {
+            "path": str(recipe.path),
+            "sha256": hashlib.sha256(text).hexdigest(),
+            "set": list(overrides),
+            "text": text.decode("utf-8", "replace"),
+        },
+        "checkpoints": _hash_files(plan, "checkpoint"),
+        "imports": _hash_files(plan, "data", "results"),
+        "groups": {"by": recipe.groups.by, "sha256": hash_file(groups) if are_decided else None},
         "data": _hash_data(plan, node),
-        "licences": [source.as_json() for source in list_sources(recipe, list_ancestors(recipe, node))],
+        "licences": [asdict(source) for source in list_sources(recipe, list_ancestors(recipe, node))],
         "commit": find_commit(),
-        "protocols": _list_protocols(plan),
+        "protocols": {name: one.protocol() for name, one in networks.items() if one is not None},
         **({FILLED: list(filled)} if filled else {}),
         "fingerprints": {task.video.id: task.fingerprint for task in plan.tasks[node]},
         "versions": list_versions(),
@@ -84,43 +92,13 @@ def write_manifest(
     return path
 
 
-def _describe_recipe(recipe: Recipe, overrides: Sequence[str]) -> Mapping[str, Any]:
-    text = recipe.path.read_bytes()
-    return {
-        "path": str(recipe.path),
-        "sha256": hashlib.sha256(text).hexdigest(),
-        "set": list(overrides),
-        "text": text.decode("utf-8", "replace"),
-    }
-
-
-def _list_protocols(plan: Plan) -> Mapping[str, str]:
-    """Return, for every network of the plan, which frames of a video it saw together."""
-    networks = {node.name: capability(node, SeesFrames) for node in plan.nodes}
-    return {name: network.protocol() for name, network in networks.items() if network is not None}
-
-
-def _list_checkpoints(plan: Plan) -> Mapping[str, str]:
-    """Return path -> sha256 of every checkpoint that a node of the plan reads."""
-    paths = [file.path for node in plan.nodes for file in node.files() if file.use == "checkpoint"]
-    checksums = Checksums(plan.recipe.workspace)
-    return {str(path): checksums.get(path) for path in dict.fromkeys(paths)}
-
-
-def _list_imports(plan: Plan) -> Mapping[str, str]:
-    """Return path -> sha256 of everything that was made elsewhere: masks, detections, group files."""
-    paths = [file.path for node in plan.nodes for file in node.files() if file.use in ("data", "results")]
+def _hash_files(plan: Plan, *uses: str) -> Mapping[str, str]:
+    """Return path -> sha256 of every file that a node of the plan has a use for."""
+    paths = [file.path for node in plan.nodes for file in node.files() if file.use in uses]
     checksums = Checksums(plan.recipe.workspace)
     found = {str(path): checksums.get(path) for path in dict.fromkeys(paths)}
     checksums.save()
     return found
-
-
-def _describe_groups(recipe: Recipe) -> Mapping[str, str | None]:
-    """Return the rule, and the checksum of the groups that masks decided, where they did."""
-    found = recipe.workspace / "groups.json"
-    is_by_masks = recipe.groups.by in ("runs", "agreement")
-    return {"by": recipe.groups.by, "sha256": hash_file(found) if is_by_masks and found.is_file() else None}
 
 
 def _hash_data(plan: Plan, node: str) -> Mapping[str, str | None]:

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import torch
 from deaot_toolkit import (
-    EncoderConfig,
     EngineGroup,
     FrameFeatures,
     NetworkConfig,
@@ -30,19 +29,19 @@ from rvos_fusion.parity.networks.aot_stages import StageTape
 _INPUTS = ("images", "reference_label", "fed_labels", "output_size")
 
 
-def network_config(case: Case) -> NetworkConfig:
-    """Return the configuration of the network that a case names.
+def load_network(case: Case, checkpoint: Path) -> VosNetwork:
+    """Return the case's network with the weights in `checkpoint`.
 
     Raises:
+        CheckpointError: the file does not fit.
         InputError: an encoder or a setting that the toolkit does not have.
     """
     found: Mapping[str, Any] = case.keys["config"]
     try:
-        encoder: EncoderConfig = find_encoder(found["encoder"])
-        return NetworkConfig(
+        config = NetworkConfig(
             name=found["name"],
             family=found["network"],
-            encoder=encoder,
+            encoder=find_encoder(found["encoder"]),
             align_corners=found["align_corners"],
             layers=found["layers"],
             long_term_gap=found["long_term_gap"],
@@ -54,16 +53,6 @@ def network_config(case: Case) -> NetworkConfig:
         )
     except (ToolkitError, KeyError) as error:
         raise InputError(f"{case.folder}: {error}; keys.json names a network that cannot be built") from None
-
-
-def load_network(case: Case, checkpoint: Path) -> VosNetwork:
-    """Return the case's network with the weights in `checkpoint`.
-
-    Raises:
-        CheckpointError: the file does not fit.
-        InputError: the network cannot be built.
-    """
-    config = network_config(case)
     try:
         return load(checkpoint, config)
     except ToolkitError as error:
@@ -115,7 +104,9 @@ def run(case: Case, checkpoint: Path) -> Results:
         tape.close()
         same = all(torch.equal(own[0], given) for own, given in zip(forced.fed, fed_labels, strict=True))
         free = forced if same else propagate(network, features, case.inputs, tape)
-    arrays = _arrays(forced, _total_objects(case.inputs))
+    # Those that appear later included.
+    counted = [name for name in ("n_objects", "reference_label", "new_label") if name in case.inputs]
+    arrays = _arrays(forced, max(int(np.max(case.inputs[name])) for name in counted))
     arrays["masks"] = torch.cat(free.masks).numpy().astype(np.uint8)
     if free.before_merge is not None:
         arrays["prediction_before_merge"] = free.before_merge[0].numpy().astype(np.uint8)
@@ -161,11 +152,6 @@ def propagate(
         done.memory_frames.append(group.engines[0].n_memory_frames)
         tape.record_memory(group)
     return done
-
-
-def _total_objects(inputs: Mapping[str, NDArray[Any]]) -> int:
-    """Return the objects of a case, those that appear later included."""
-    return max(int(np.max(inputs[name])) for name in ("n_objects", "reference_label", "new_label") if name in inputs)
 
 
 def _arrays(done: Propagation, n_objects: int) -> Arrays:

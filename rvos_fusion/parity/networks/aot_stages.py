@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import torch
 from deaot_toolkit import EngineGroup, VosNetwork
-from deaot_toolkit.transformer.memory import FrameEntry
 from deaot_toolkit.transformer.positions import sine_positions
 from deaot_toolkit.transformer.tokens import split_axis
 from numpy.typing import NDArray
@@ -18,7 +17,7 @@ from torch import Tensor, nn
 from rvos_fusion.parity.cases import Arrays
 
 _ENCODER_NAMES = ("4x", "8x", "16x", "last")
-_VALUE_NAMES = ("value", "id_value")
+_PARTS = ("key", "value", "id_value")
 
 
 class StageTape:
@@ -52,32 +51,24 @@ class StageTape:
         engine = group.engines[0]
         if not any(name.startswith(f"f{self.frame}.memory") for name in self._names):
             return
-        self._record_entries("long", engine.long_term, lambda tokens: tokens.transpose(0, 1))
-        self._record_entries("short", engine.short_term, self._as_map)
-
-    def _record_entries(self, kind: str, entry: FrameEntry, shaped: Callable[[Tensor], Tensor]) -> None:
-        for index, layer in enumerate(entry):
-            stage = f"memory.{kind}.layer{index}"
-            self._record(f"{stage}.key", shaped(layer.key))
-            for name, value in zip(_VALUE_NAMES, layer.values, strict=False):
-                self._record(f"{stage}.{name}", shaped(value))
+        for kind, entry in (("long", engine.long_term), ("short", engine.short_term)):
+            for index, layer in enumerate(entry):
+                for name, tokens in zip(_PARTS, (layer.key, *layer.values), strict=False):
+                    shaped = self._as_map(tokens) if kind == "short" else tokens.transpose(0, 1)
+                    self._record(f"memory.{kind}.layer{index}.{name}", shaped)
 
     def _hook(self, stages: Sequence[str]) -> Callable[[nn.Module, Any, Any], None]:
         def record(module: nn.Module, inputs: Any, output: Any) -> None:
             parts = output if isinstance(output, tuple) else (output,)
             for stage, part in zip(stages, parts, strict=False):
-                self._record(stage, self._as_stage(stage, part))
+                # Maps are stored as they are, tokens sequence first.
+                laid_out = part if part.ndim == 4 else part.transpose(0, 1)
+                self._record(stage, self._as_map(part) if stage == "id_emb" else laid_out)
 
         return record
 
     def _as_map(self, tokens: Tensor) -> Tensor:
         return split_axis(tokens.transpose(1, 2).contiguous(), 2, self._grid)
-
-    def _as_stage(self, stage: str, value: Tensor) -> Tensor:
-        """Return a result in the layout of `stages.npz`: maps as they are, tokens sequence first."""
-        if stage == "id_emb":
-            return self._as_map(value)
-        return value if value.ndim == 4 else value.transpose(0, 1)
 
     def _record(self, stage: str, value: Tensor, *, framed: bool = True) -> None:
         name = f"f{self.frame}.{stage}" if framed else stage

@@ -178,7 +178,16 @@ def run_criterion(config: Mapping[str, Any], inputs: Inputs) -> Tensors:
     names = [*sorted({name.split(".")[0] for name in inputs if name.startswith("layer")}), "final"]
     stacked = [torch.stack([inputs[f"{name}.pred_{kind}"] for name in names]) for kind in ("logits", "boxes", "masks")]
     outputs = Predictions(*stacked)
-    targets = _targets(inputs)
+    n_clips = sum(name.endswith(".valid") for name in inputs)
+    given = [inputs[f"target{clip}.masks"].bool() for clip in range(n_clips)]
+    # On the right and at the bottom, to a multiple of 32.
+    height, width = (-(-max(mask.shape[axis] for mask in given) // _PADDED_TO) * _PADDED_TO for axis in (-2, -1))
+    targets = ClipTargets(
+        torch.stack([F.pad(mask, (0, width - mask.shape[-1], 0, height - mask.shape[-2])) for mask in given]),
+        torch.stack([inputs[f"target{clip}.boxes"] for clip in range(n_clips)]),
+        torch.stack([inputs[f"target{clip}.valid"] for clip in range(n_clips)]).bool(),
+        torch.zeros(n_clips, dtype=torch.int64),
+    )
     arrays: Tensors = dict(criterion.losses(outputs, targets))
     arrays["total"] = criterion(outputs, targets)["total"]
     masks = sampled_masks(targets.masks, (outputs.masks.shape[-2], outputs.masks.shape[-1]))
@@ -186,20 +195,6 @@ def run_criterion(config: Mapping[str, Any], inputs: Inputs) -> Tensors:
         layer = (outputs.logits[index], outputs.boxes[index], outputs.masks[index])
         arrays[f"{name}.matched_query"] = criterion.match(layer, targets, masks)
     return arrays
-
-
-def _targets(inputs: Inputs) -> ClipTargets:
-    """Return the targets of all clips, padded on the right and at the bottom to a multiple of 32."""
-    n_clips = sum(name.endswith(".valid") for name in inputs)
-    masks = [inputs[f"target{clip}.masks"].bool() for clip in range(n_clips)]
-    height, width = (-(-max(mask.shape[axis] for mask in masks) // _PADDED_TO) * _PADDED_TO for axis in (-2, -1))
-    padded = [F.pad(mask, (0, width - mask.shape[-1], 0, height - mask.shape[-2])) for mask in masks]
-    return ClipTargets(
-        torch.stack(padded),
-        torch.stack([inputs[f"target{clip}.boxes"] for clip in range(n_clips)]),
-        torch.stack([inputs[f"target{clip}.valid"] for clip in range(n_clips)]).bool(),
-        torch.zeros(n_clips, dtype=torch.int64),
-    )
 
 
 def _judge(case: Case, arrays: Mapping[str, Tensor]) -> Iterator[ArrayDifference]:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -13,7 +11,7 @@ from torch.nn import functional as F
 
 from runners.checkpoints.loading import read_checkpoint
 from runners.networks.parts.clip_rows import by_clip
-from runners.networks.parts.referring import Predictions, VisualFeatures
+from runners.networks.parts.referring import VisualFeatures
 from runners.networks.referformer.checkpoints import load_released
 from runners.networks.referformer.mutr import Mutr, MutrConfig
 from runners.networks.referformer.network import ReferFormer, ReferFormerConfig
@@ -21,10 +19,11 @@ from runners.networks.text.text_encoder import TextConfig, TextFeatures
 from rvos_fusion.parity.cases import Case, Found, Results
 
 
-def sizes_of(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the arguments of a network's configuration that `keys.json` states."""
+def build(case: Case) -> ReferFormer:
+    """Return the untrained network of a case."""
+    config = case.keys["config"]
     text = config["text_encoder"]
-    return {
+    sizes = {
         "backbone": config["backbone"],
         "text": TextConfig(
             vocab_size=text["vocab_size"],
@@ -46,12 +45,6 @@ def sizes_of(config: Mapping[str, Any]) -> dict[str, Any]:
         "controller_layers": config["controller_layers"],
         "classes": config["num_classes"],
     }
-
-
-def build(case: Case) -> ReferFormer:
-    """Return the untrained network of a case."""
-    config = case.keys["config"]
-    sizes = sizes_of(config)
     if case.keys["model"] == "referformer":
         return ReferFormer(ReferFormerConfig(**sizes))
     interaction = config["mti"]
@@ -75,26 +68,25 @@ def run(case: Case, checkpoint: Path) -> Results:
     arrays: Found = {}
     with torch.inference_mode():
         visual = network.encode_video(frames, inputs.get("padding_mask"), inputs.get("sizes"))
-        arrays.update(_visual_stages(visual))
+        for index, level in enumerate((visual.finest, *visual.projected)):
+            arrays[f"pos.level.{index}"] = level.position.expand(visual.clips * visual.frames, -1, -1, -1)
+            if level.padding_mask is not None and index < len(visual.projected):
+                arrays[f"backbone.mask{index}"] = level.padding_mask
+        arrays["backbone.level0"] = visual.finest.map
+        arrays |= {f"input_proj.{index}": level.map for index, level in enumerate(visual.projected)}
         for prefix in sorted({name.rpartition("input_ids")[0] for name in inputs if name.endswith("input_ids")}):
             text = network.encode_text(inputs[f"{prefix}input_ids"], inputs[f"{prefix}attention_mask"])
             predictions = network.predict(visual, text)
-            found = _outputs(predictions) | _stages(network, visual, text)
+            found: Found = {**_stages(network, visual, text)}
+            last = len(predictions.logits) - 1
+            for layer in range(last + 1):
+                part = "pred" if layer == last else f"aux{layer}.pred"
+                found |= {f"{part}_{name}": getattr(predictions, name)[layer] for name in ("logits", "boxes", "masks")}
             size = case.outputs.get(f"{prefix}dump.origin_size")
             if size is not None:
                 found |= _dump(network, visual, text, (int(size[0]), int(size[1])))
             arrays.update({prefix + name: value for name, value in found.items()})
     return Results(arrays)
-
-
-def _outputs(predictions: Predictions) -> Found:
-    arrays: Found = {}
-    last = len(predictions.logits) - 1
-    for layer in range(last + 1):
-        prefix = "" if layer == last else f"aux{layer}."
-        for name in ("logits", "boxes", "masks"):
-            arrays[f"{prefix}pred_{name}"] = getattr(predictions, name)[layer]
-    return arrays
 
 
 def _dump(network: ReferFormer, visual: VisualFeatures, text: TextFeatures, size: tuple[int, int]) -> Found:
@@ -109,19 +101,6 @@ def _dump(network: ReferFormer, visual: VisualFeatures, text: TextFeatures, size
         "dump.mask_logits": logits,
         "dump.mask_area": (logits.sigmoid() > 0.5).flatten(1).sum(1),
     }
-
-
-def _visual_stages(visual: VisualFeatures) -> dict[str, Tensor]:
-    """Return the stages that do not depend on the expression."""
-    stages: dict[str, Tensor] = {"backbone.level0": visual.finest.map}
-    for index, level in enumerate((visual.finest, *visual.projected)):
-        frames = visual.clips * visual.frames
-        stages[f"pos.level.{index}"] = level.position.expand(frames, -1, -1, -1)
-        if level.padding_mask is not None and index < len(visual.projected):
-            stages[f"backbone.mask{index}"] = level.padding_mask
-    for index, level in enumerate(visual.projected):
-        stages[f"input_proj.{index}"] = level.map
-    return stages
 
 
 def _stages(network: ReferFormer, visual: VisualFeatures, text: TextFeatures) -> dict[str, Tensor]:

@@ -65,7 +65,12 @@ def run(case: Case, checkpoint: Path) -> Results:
     engine = Sam2Engine(network, settings, device=torch.device("cpu"))
     arrays: Arrays = {}
     with tempfile.TemporaryDirectory() as folder:
-        frames = read_frames(case, engine, Path(folder))
+        video = write_video(Path(folder), case.inputs["frames"])
+        whole = Augmentation(1.0, mirrored=False)
+        frames = [engine.read(Frame(video, index, video.read_size()), whole) for index in range(video.n_frames)]
+        # A condensed case may hold the first frames only; distances are still measured by the length of the whole clip.
+        n_frames = int(case.inputs.get("n_frames", len(frames)))
+        frames = [replace(features, n_frames=n_frames) for features in frames]
         for name in case.inputs:
             if name.endswith(".frame"):
                 arrays.update(_run_object(case, engine, frames, name.removesuffix(".frame")))
@@ -89,16 +94,6 @@ def load_network(case: Case, checkpoint: Path) -> RecordingNetwork:
     network.forget()
     load_weights(network.model, checkpoint, network=name)
     return network.eval()
-
-
-def read_frames(case: Case, engine: Sam2Engine, folder: Path) -> list[Sam2Features]:
-    """Return the image features of a case's frames, read from files as those of any video."""
-    video = write_video(folder, case.inputs["frames"])
-    whole = Augmentation(1.0, mirrored=False)
-    read = [engine.read(Frame(video, index, video.read_size()), whole) for index in range(video.n_frames)]
-    # A condensed case may hold the first frames only; distances are still measured by the length of the whole clip.
-    n_frames = int(case.inputs.get("n_frames", len(read)))
-    return [replace(features, n_frames=n_frames) for features in read]
 
 
 def _run_object(case: Case, engine: Sam2Engine, frames: list[Sam2Features], where: str) -> Arrays:
@@ -131,35 +126,29 @@ def _run_pass(case: Case, engine: Sam2Engine, walker: Sam2Object, frames: list[S
     rows: list[Arrays] = []
     arrays: Arrays = {}
     state, _, name = where.split(".")
+    prompt = f"{state}.{name}"
     for number, frame in enumerate(frames):
         network.forget()
-        if number == 0:
-            found: Found | Seen = _prompt(case, walker, frame, f"{state}.{name}")
-        else:
-            found = walker.step(frame)
+        if number > 0:
+            found: Found | Seen = walker.step(frame)
             walker.commit(enlarge(found.logits, frame.size)[0, 0] > 0)
-        rows.append(_describe(found, frame.size) | {"attended": np.asarray(network.attended)})
+        else:
+            if f"{prompt}.box" in case.inputs:
+                walker.start_from_box(frame, torch.from_numpy(case.inputs[f"{prompt}.box"]))
+            else:
+                walker.start_from_mask(frame, torch.from_numpy(case.inputs[f"{prompt}.mask"]))
+            found = walker.prompted(frame)
+        logits = found.logits[0, 0].numpy()
+        outputs = {
+            "logits": logits,
+            "logits_every4": logits[::4, ::4],
+            "logits_clipped": logits.clip(-_CLIP, _CLIP),
+            "masks": (enlarge(found.logits, frame.size)[0, 0] > 0).numpy().astype(np.uint8),
+            "score": found.score.numpy().reshape(()),
+            "pointer": found.pointer.numpy().reshape(-1),
+            "attended": np.asarray(network.attended),
+        }
+        rows.append(outputs)
         seen = {f"{where}.f{frame.index}.{stage}": tensor for stage, tensor in network.seen.items()}
         arrays.update(as_stored(case, seen))
     return arrays | {f"{where}.{what}": np.stack([row[what] for row in rows]) for what in rows[0]}
-
-
-def _prompt(case: Case, walker: Sam2Object, frame: Sam2Features, where: str) -> Seen:
-    if f"{where}.box" in case.inputs:
-        walker.start_from_box(frame, torch.from_numpy(case.inputs[f"{where}.box"]))
-    else:
-        walker.start_from_mask(frame, torch.from_numpy(case.inputs[f"{where}.mask"]))
-    return walker.prompted(frame)
-
-
-def _describe(found: Found | Seen, size: tuple[int, int]) -> Arrays:
-    """Return the outputs of one frame under the names of `outputs.npz`."""
-    logits = found.logits[0, 0].numpy()
-    return {
-        "logits": logits,
-        "logits_every4": logits[::4, ::4],
-        "logits_clipped": logits.clip(-_CLIP, _CLIP),
-        "masks": (enlarge(found.logits, size)[0, 0] > 0).numpy().astype(np.uint8),
-        "score": found.score.numpy().reshape(()),
-        "pointer": found.pointer.numpy().reshape(-1),
-    }

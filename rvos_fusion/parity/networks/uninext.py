@@ -16,15 +16,8 @@ from torch import Tensor, nn
 from runners.checkpoints.loading import CheckpointFile, read_checkpoint
 from runners.networks.text.bert import Text, TextSizes
 from runners.networks.uninext.checkpoints import load_network
-from runners.networks.uninext.config import (
-    BackboneSizes,
-    ConvNextSizes,
-    ResNetSizes,
-    UninextConfig,
-    VitSizes,
-)
+from runners.networks.uninext.config import BackboneSizes, ConvNextSizes, ResNetSizes, UninextConfig, VitSizes
 from runners.networks.uninext.frames import finish, input_size, normalise, resize_frame
-from runners.networks.uninext.fusion import Fused
 from runners.networks.uninext.masks import paint
 from runners.networks.uninext.network import Detections, Uninext, pad_frames
 from runners.networks.uninext.proposals import Proposals, pick
@@ -114,16 +107,14 @@ def _run_backbone(case: Case, checkpoint: Path) -> Found:
     sizes = backbone_sizes(case.keys["config"]["backbone"])
     holder = _PrefixedBackbone(sizes).eval()
     load_network(holder, UninextConfig(backbone=sizes), read_checkpoint(checkpoint))
-    maps = holder.backbone(pad_frames(torch.from_numpy(case.inputs["image"]), sizes.multiple))
+    maps = holder.get_submodule(_BACKBONE)(pad_frames(torch.from_numpy(case.inputs["image"]), sizes.multiple))
     named = dict(zip(("res3", "res4", "res5"), maps, strict=True))
     arrays: Found = {}
     for name in case.outputs:
         match = re.fullmatch(r"(res\d)(?:_every(\d+))?", name)
         if match and match[1] in named:
             arrays[name] = named[match[1]][:, :: int(match[2] or 1)]
-    for name, level in named.items():
-        arrays[f"full.{name}"] = level
-    return arrays
+    return arrays | {f"full.{name}": level for name, level in named.items()}
 
 
 class _PrefixedBackbone(nn.Module):
@@ -134,11 +125,6 @@ class _PrefixedBackbone(nn.Module):
         self.detr = nn.Module()
         self.detr.detr = nn.Module()
         self.detr.detr.backbone = nn.ModuleList([nn.Sequential(OrderedDict(backbone=build_backbone(sizes)))])
-
-    @property
-    def backbone(self) -> nn.Module:
-        """The backbone itself."""
-        return self.get_submodule(_BACKBONE)
 
 
 @torch.inference_mode()
@@ -155,16 +141,12 @@ def _run_network(case: Case, checkpoint: Path) -> Found:
     results = [_run_frame(network, image[None], text, (height, width)) for image in images]
     arrays: Found = {name: torch.stack([result[name] for result in results]) for name in results[0]}
     if "frames_original" in case.inputs:  # a condensed case keeps the network's input alone
-        arrays.update(_preprocess(config, case.inputs["frames_original"]))
+        frames = case.inputs["frames_original"]
+        size = input_size(frames.shape[1:3], config.short_side, config.long_side)
+        resized = np.stack([resize_frame(frame, size) for frame in frames])
+        arrays |= {"frames_resized": resized, "images": normalise(resized)}
     arrays.update(_stages(network, images[:1], text, int(results[0]["selected_query"])))
     return arrays
-
-
-def _preprocess(config: UninextConfig, frames: NDArray[np.uint8]) -> Found:
-    """Return the resized frames and the network input that our runner makes of the original frames."""
-    size = input_size(frames.shape[1:3], config.short_side, config.long_side)
-    resized = np.stack([resize_frame(frame, size) for frame in frames])
-    return {"frames_resized": resized, "images": normalise(resized)}
 
 
 def _look(network: Uninext, image: Tensor) -> Visual:
@@ -200,13 +182,18 @@ def _stages(network: Uninext, image: Tensor, text: Text, query: int) -> Found:
     with watch({str(place): module for place, module in enumerate(watched)}) as results:
         detections = network.detect(visual, text)
     deltas, fused, *layers, features = (results[str(place)] for place in range(len(watched)))
-    arrays = _image_stages(network, image, visual) | _fusion_stages(deltas, fused)
-    for index, layer in enumerate(layers):
-        arrays[f"encoder.{index}"] = layer
+    arrays = _image_stages(network, image, visual) | {f"encoder.{index}": layer for index, layer in enumerate(layers)}
     proposals = network.detr.detr.propose(detections.memory, visual)
     arrays |= _query_stages(proposals, features, detections) | _selected_stages(network, detections, visual, query)
-    arrays |= {"text.hidden": text.tokens, "valid_ratios": visual.ratios}
-    return arrays
+    return arrays | {
+        "text.hidden": text.tokens,
+        "valid_ratios": visual.ratios,
+        "fusion.delta_visual": deltas[0],
+        "fusion.delta_text": deltas[1],
+        "fusion.visual": fused.visual,
+        "fusion.text": fused.text.tokens,
+        "text.pooled": fused.text.mean(),
+    }
 
 
 def _image_stages(network: Uninext, image: Tensor, visual: Visual) -> Found:
@@ -227,18 +214,6 @@ def _image_stages(network: Uninext, image: Tensor, visual: Visual) -> Found:
     return arrays
 
 
-def _fusion_stages(deltas: tuple[Tensor, Tensor], fused: Fused) -> Found:
-    """Return what the early fusion adds to image and text tokens, and what they are then."""
-    arrays: Found = {
-        "fusion.delta_text": deltas[1],
-        "fusion.text": fused.text.tokens,
-        "text.pooled": fused.text.mean(),
-    }
-    arrays["fusion.delta_visual"] = deltas[0]
-    arrays["fusion.visual"] = fused.visual
-    return arrays
-
-
 def _query_stages(proposals: Proposals, features: Tensor, detections: Detections) -> Found:
     """Return the proposals, the features that they are made of, and the decoder's layers."""
     decoded = detections.decoded
@@ -246,9 +221,9 @@ def _query_stages(proposals: Proposals, features: Tensor, detections: Detections
         "proposals.score": proposals.scores[0],
         "proposals.tokens": proposals.tokens[0],
         "proposals.reference": proposals.boxes.sigmoid(),
+        "proposals.memory": features,
+        "proposals.unact": proposals.boxes.masked_fill(proposals.boxes.isinf(), 0.0),
     }
-    arrays["proposals.memory"] = features
-    arrays["proposals.unact"] = proposals.boxes.masked_fill(proposals.boxes.isinf(), 0.0)
     for index, (state, box) in enumerate(zip(decoded.states, decoded.boxes, strict=True)):
         arrays[f"decoder.{index}.state"] = state
         arrays[f"decoder.{index}.reference"] = box
@@ -262,12 +237,11 @@ def _selected_stages(network: Uninext, detections: Detections, visual: Visual, q
     filters = network.detr.controller(detections.decoded.states[-1])
     centre = pick(detections.decoded.entering[-1], chosen)[..., :2]
     every = torch.arange(filters.shape[1])[None]
-    arrays: Found = {
+    return {
         "mask_features": features,
         "selected.controller": filters[0, query],
         "selected.reference_xy": centre[0, 0],
         "selected.mask_logits_stride8": paint(features, pick(filters, chosen), centre, visual.sizes)[0, 0],
+        "controller": filters,
+        "mask_logits_all": network.paint(detections, every, visual.sizes)[:, :, None],
     }
-    arrays["controller"] = filters
-    arrays["mask_logits_all"] = network.paint(detections, every, visual.sizes)[:, :, None]
-    return arrays

@@ -33,6 +33,7 @@ _MARKS = {"striped": "with stripes", "dotted": "with dots", "checkered": "with c
 MARGIN = 9.0
 """Pixels by which a relation of place must hold in every frame."""
 _SIZE_RATIO = 1.3
+_CHANGING = ("grow", "shrink")
 
 _PLACES = {
     "left": ("the leftmost {c}", "the {c} on the left", "the {c} on the left side"),
@@ -93,24 +94,20 @@ class Description:
 
 def write_sentences(scene: Scene, random: np.random.Generator) -> list[Sentence] | None:
     """Return two sentences for each thing by different templates, in order; None when one has fewer than two."""
-    pairs = []
+    pairs: list[Sentence] = []
     for thing in random.permutation(len(scene.things)):
-        pair = _pick_two(list(candidates(scene, int(thing), random)), random)
-        if pair is None:
+        true = list(candidates(scene, int(thing), random))
+        if not true:
             return None
-        pairs += pair
+        first = _pick(true, random)
+        others = [sentence for sentence in true if sentence.template != first.template]
+        of_other_kind = [sentence for sentence in others if sentence.kind != first.kind]
+        if of_other_kind and random.random() < _OTHER_KIND:
+            others = of_other_kind
+        if not others:
+            return None
+        pairs += [first, _pick(others, random)]
     return pairs
-
-
-def _pick_two(candidates: list[Sentence], random: np.random.Generator) -> list[Sentence] | None:
-    if not candidates:
-        return None
-    first = _pick(candidates, random)
-    others = [sentence for sentence in candidates if sentence.template != first.template]
-    of_other_kind = [sentence for sentence in others if sentence.kind != first.kind]
-    if of_other_kind and random.random() < _OTHER_KIND:
-        others = of_other_kind
-    return [first, _pick(others, random)] if others else None
 
 
 def _pick(candidates: list[Sentence], random: np.random.Generator) -> Sentence:
@@ -140,28 +137,21 @@ def candidates(scene: Scene, thing: int, random: np.random.Generator) -> Iterato
 def describe(scene: Scene, thing: int, random: np.random.Generator) -> Iterator[Description]:
     """Yield phrases of different precision that fit the thing, from "object" to all of its attributes."""
     look = scene.things[thing].look
-    names = [name for name in ("size", "texture", "colour", "shape") if _is_sayable(scene, thing, name)]
+    # Medium sizes and sizes that change have no word; any word may be said of a size that changes.
+    is_sized = look.size != "medium" and scene.things[thing].motion not in _CHANGING
+    names = [*(("size",) if is_sized else ()), "texture", "colour", "shape"]
     for count in range(len(names) + 1):
         for chosen in combinations(names, count):
             members = frozenset(
                 other
                 for other, candidate in enumerate(scene.things)
-                if all(_may_be_called(candidate.look, candidate.motion, look, name) for name in chosen)
+                if all(
+                    getattr(candidate.look, name) == getattr(look, name)
+                    or (name == "size" and candidate.motion in _CHANGING)
+                    for name in chosen
+                )
             )
             yield Description(_phrase(look, chosen, random), members)
-
-
-def _is_sayable(scene: Scene, thing: int, name: str) -> bool:
-    """Whether an attribute has a word: medium sizes and sizes that change have none."""
-    look, motion = scene.things[thing].look, scene.things[thing].motion
-    return name != "size" or (look.size != "medium" and motion not in ("grow", "shrink"))
-
-
-def _may_be_called(candidate: Look, motion: str, look: Look, name: str) -> bool:
-    """Whether one could say the word for `look`'s attribute of the candidate; changing sizes fit every word."""
-    if name == "size" and motion in ("grow", "shrink"):
-        return True
-    return bool(getattr(candidate, name) == getattr(look, name))
 
 
 def _phrase(look: Look, chosen: tuple[str, ...], random: np.random.Generator) -> str:

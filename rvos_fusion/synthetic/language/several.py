@@ -78,17 +78,14 @@ def candidates(scene: Scene, random: np.random.Generator) -> Iterator[GroupSente
     """Yield the true sentences about several things, of all kinds; some more than once."""
     for thing in range(len(scene.things)):
         for description in describe(scene, thing, random):
-            if len(description.members) > 1 and not _is_vague(scene, description):
+            # A word for the size is vague where sizes change.
+            sized = any(word in ("big", "small") for word in description.phrase.split())
+            is_vague = sized and any(scene.things[one].motion in ("grow", "shrink") for one in description.members)
+            if len(description.members) > 1 and not is_vague:
                 yield from _by_appearance(description)
                 yield from _by_motion(scene, description)
                 yield from _by_place(scene, description)
                 yield from _by_relation(scene, description, random)
-
-
-def _is_vague(scene: Scene, description: Description) -> bool:
-    """Whether a word for the size is asked of things whose size changes."""
-    sized = any(word in ("big", "small") for word in description.phrase.split())
-    return sized and any(scene.things[member].motion in ("grow", "shrink") for member in description.members)
 
 
 def _by_appearance(description: Description) -> Iterator[GroupSentence]:
@@ -166,8 +163,5 @@ def _say(template: str, description: Description, things: frozenset[int], kind: 
 
 def _to_plural(phrase: str) -> str:
     """Return a noun phrase with its noun in the plural."""
-    return " ".join(_plural(word) if word in _NOUNS else word for word in phrase.split())
-
-
-def _plural(noun: str) -> str:
-    return noun + ("es" if noun.endswith(("x", "s")) else "s")
+    words = phrase.split()
+    return " ".join(w + ("es" if w.endswith(("x", "s")) else "s") if w in _NOUNS else w for w in words)

@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 
 from rvos_fusion.synthetic.motion import FRAME_SIZE
 from rvos_fusion.synthetic.pictures.backgrounds import draw_background
-from rvos_fusion.synthetic.pictures.shapes import inside
-from rvos_fusion.synthetic.pictures.textures import tone
+from rvos_fusion.synthetic.pictures.shapes import inside, tone
 from rvos_fusion.synthetic.scenes import Scene, Thing
 
 RGB = {
@@ -34,7 +33,7 @@ def draw(scene: Scene, random: np.random.Generator) -> tuple[NDArray[np.uint8], 
     """Return the frames `(T, H, W, 3)` and the index masks `(T, H, W)`: thing i has the value i + 1."""
     height, width = FRAME_SIZE
     scenery = draw_background(random, (height + 2 * _MARGIN, width + 2 * _MARGIN))
-    canvas = np.empty((scene.n_frames, height + 2 * _MARGIN, width + 2 * _MARGIN, 3), dtype=np.float32)
+    canvas = np.empty((len(scene.camera), height + 2 * _MARGIN, width + 2 * _MARGIN, 3), dtype=np.float32)
     masks = np.zeros(canvas.shape[:3], dtype=np.uint8)
     for frame, (x, y) in enumerate(scene.camera):
         canvas[frame] = np.roll(scenery, (-int(y), -int(x)), axis=(0, 1))
@@ -43,7 +42,12 @@ def draw(scene: Scene, random: np.random.Generator) -> tuple[NDArray[np.uint8], 
     if scene.pillar:
         _paint_pillar(canvas, masks, scene, random)
     inner = (slice(None), slice(_MARGIN, _MARGIN + height), slice(_MARGIN, _MARGIN + width))
-    return _expose(canvas[inner], random), np.ascontiguousarray(masks[inner])
+    # Sensor noise, and a slow change of brightness.
+    noise = random.standard_normal((len(canvas), height, width, 1), dtype=np.float32) * np.float32(_NOISE)
+    swing = random.uniform(0, 0.06)
+    gains = np.array([1 + swing * math.sin(0.5 * t) for t in range(len(canvas))], dtype=np.float32)
+    exposed = canvas[inner] * gains[:, None, None, None] + noise
+    return np.clip(np.rint(exposed), 0, 255).astype(np.uint8), np.ascontiguousarray(masks[inner])
 
 
 def _paint(canvas: Floats, masks: Masks, thing: Thing, index: int, random: np.random.Generator) -> None:
@@ -52,7 +56,9 @@ def _paint(canvas: Floats, masks: Masks, thing: Thing, index: int, random: np.ra
     anchors = np.floor(path.centres).astype(np.int64)
     reach = math.ceil(1.45 * float(path.radii.max())) + 2
     across, down = _local_coordinates(thing, anchors, reach)
-    u, v = _turn(across, down, path.angles)
+    cosines = np.array([math.cos(float(angle)) for angle in path.angles], dtype=np.float32)[:, None, None]
+    sines = np.array([math.sin(float(angle)) for angle in path.angles], dtype=np.float32)[:, None, None]
+    u, v = cosines * across + sines * down, cosines * down - sines * across
     radii = path.radii.astype(np.float32)[:, None, None]
     depth = inside(thing.look.shape, u, v) * radii
     alpha = np.clip(depth + np.float32(0.5), 0, 1)
@@ -78,12 +84,6 @@ def _local_coordinates(thing: Thing, anchors: NDArray[np.int64], reach: int) -> 
         np.broadcast_to(across[:, None, :], shape).astype(np.float32),
         np.broadcast_to(down[:, :, None], shape).astype(np.float32),
     )
-
-
-def _turn(across: Floats, down: Floats, angles: NDArray[np.float64]) -> tuple[Floats, Floats]:
-    cosines = np.array([math.cos(float(angle)) for angle in angles], dtype=np.float32)[:, None, None]
-    sines = np.array([math.sin(float(angle)) for angle in angles], dtype=np.float32)[:, None, None]
-    return cosines * across + sines * down, cosines * down - sines * across
 
 
 def _colours(
@@ -130,13 +130,3 @@ def _paint_pillar(canvas: Floats, masks: Masks, scene: Scene, random: np.random.
         begin = left - int(x) + _MARGIN
         canvas[frame, :, begin : begin + width] = profile[None] * rows
         masks[frame, :, begin : begin + width] = 0
-
-
-def _expose(canvas: Floats, random: np.random.Generator) -> NDArray[np.uint8]:
-    """Return the frames as uint8, with sensor noise and a slow change of brightness."""
-    n_frames, height, width, _ = canvas.shape
-    noise = random.standard_normal((n_frames, height, width, 1), dtype=np.float32) * np.float32(_NOISE)
-    swing = random.uniform(0, 0.06)
-    gains = np.array([1 + swing * math.sin(0.5 * t) for t in range(n_frames)], dtype=np.float32)
-    exposed = canvas * gains[:, None, None, None] + noise
-    return np.asarray(np.clip(np.rint(exposed), 0, 255), dtype=np.uint8)

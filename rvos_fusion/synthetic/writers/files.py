@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from rvos.errors import InputError
@@ -51,8 +50,17 @@ def write_dataset(root: Path, *, seed: int, n_videos: int, split: str = "valid",
                 make_video(seed, index), drop, random=np.random.default_rng([seed, index, _DROPPING])
             )
             frames = frame_names(index, len(video.frames))
-            _write_pictures(root / split, video, frames)
-            expressions[video.id] = _expression_entry(video, frames)
+            write_frames(root / split, video, frames)
+            for name, mask in zip(frames, video.index_masks, strict=True):
+                image = Image.fromarray(mask)
+                image.putpalette(davis_palette())
+                content = encode_image(image, "PNG", optimize=False, compress_level=9)
+                write_atomically(root / split / "Annotations" / video.id / f"{name}.png", content)
+            entries = {
+                str(number): {"exp": one.text, "obj_id": str(one.object_id), "kind": one.kind}
+                for number, one in enumerate(video.expressions)
+            }
+            expressions[video.id] = {"expressions": entries, "frames": list(frames)}
             objects[video.id] = _object_entry(video, frames)
     write_atomically(root / split / "meta.json", to_json({"videos": objects}))
     write_atomically(expression_file, to_json({"videos": expressions}))
@@ -121,33 +129,11 @@ def write_frames(folder: Path, video: SyntheticVideo, frames: tuple[str, ...]) -
         write_atomically(folder / "JPEGImages" / video.id / f"{name}.jpg", content)
 
 
-def _write_pictures(folder: Path, video: SyntheticVideo, frames: tuple[str, ...]) -> None:
-    write_frames(folder, video, frames)
-    for name, mask in zip(frames, video.index_masks, strict=True):
-        content = encode_image(index_image(mask), "PNG", optimize=False, compress_level=9)
-        write_atomically(folder / "Annotations" / video.id / f"{name}.png", content)
-
-
 def encode_image(image: Image.Image, form: str, **options: int | bool) -> bytes:
     """Return the bytes of an image file."""
     stream = io.BytesIO()
     image.save(stream, format=form, **options)
     return stream.getvalue()
-
-
-def index_image(mask: NDArray[np.uint8]) -> Image.Image:
-    """Return an index mask (H, W) as an image with colours."""
-    image = Image.fromarray(mask)
-    image.putpalette(davis_palette())
-    return image
-
-
-def _expression_entry(video: SyntheticVideo, frames: tuple[str, ...]) -> dict[str, Any]:
-    expressions = {
-        str(number): {"exp": expression.text, "obj_id": str(expression.object_id), "kind": expression.kind}
-        for number, expression in enumerate(video.expressions)
-    }
-    return {"expressions": expressions, "frames": list(frames)}
 
 
 def _object_entry(video: SyntheticVideo, frames: tuple[str, ...]) -> dict[str, Any]:

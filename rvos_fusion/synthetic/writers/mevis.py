@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -69,51 +68,39 @@ def write_mevis(
             objects[video.id] = {"objects": categories}
             random = np.random.default_rng([seed, index, _ASKING])
             lines = _mix(video, strangers, no_target / (1 - no_target), random)
-            expressions[video.id] = {"expressions": _list(lines, first), "frames": list(frames)}
+            # Annotation `first + k` is the object k + 1 of the video.
+            entries = {
+                str(number): {"exp": text, "obj_id": places, "anno_id": [first + place for place in places]}
+                for number, (text, places) in enumerate(lines)
+            }
+            expressions[video.id] = {"expressions": entries, "frames": list(frames)}
     write_atomically(root / split / "mask_dict.json", to_json(masks))
     write_atomically(root / split / "meta.json", to_json({"videos": objects}))
     write_atomically(root / split / "meta_expressions_v2.json", to_json({"videos": expressions}))
     return count_entries(expressions)
 
 
-@dataclass(frozen=True, slots=True)
-class _Line:
-    """A sentence and the places of its objects in the video, from 0; none for one without target."""
-
-    text: str
-    places: tuple[int, ...] = ()
-
-
 def _mix(
     video: SyntheticVideo, strangers: Sequence[tuple[str, str]], chance: float, random: np.random.Generator
-) -> list[_Line]:
-    """Return the sentences about one object and about several, mixed with some that name a shape not shown."""
+) -> list[tuple[str, list[int]]]:
+    """Return the sentences about one object and about several, mixed with some that name a shape not shown.
+
+    Each has the places of its objects in the video, from 0; none where it is without target.
+    """
     absent = [
         text
         for text, shape in strangers
         if shape not in video.categories and any(noun in text.split() for noun in NOUNS[shape])
     ]
-    lines = [_Line(expression.text, (expression.object_id - 1,)) for expression in video.expressions]
+    lines = [(expression.text, [expression.object_id - 1]) for expression in video.expressions]
     for sentence in write_group_sentences(video.scene, random, most=_GROUPS):
-        lines.insert(int(random.integers(len(lines) + 1)), _Line(sentence.text, tuple(sorted(sentence.things))))
-    mixed: list[_Line] = []
+        lines.insert(int(random.integers(len(lines) + 1)), (sentence.text, sorted(sentence.things)))
+    mixed: list[tuple[str, list[int]]] = []
     for line in lines:
         mixed.append(line)
         if absent and random.random() < chance:
-            mixed.append(_Line(str(random.choice(absent))))
+            mixed.append((str(random.choice(absent)), []))
     return mixed
-
-
-def _list(lines: Sequence[_Line], first: int) -> dict[str, Any]:
-    """Return the expression entries; annotation `first + k` is the object k + 1 of the video."""
-    return {
-        str(number): {
-            "exp": line.text,
-            "obj_id": list(line.places),
-            "anno_id": [first + place for place in line.places],
-        }
-        for number, line in enumerate(lines)
-    }
 
 
 def _run_lengths(video: SyntheticVideo, value: int) -> list[dict[str, Any] | None]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from rvos.errors import ConfigError
 from rvos.files.atomic import replacing, write_atomically
 from rvos.formats.a2d_sentences import CLIPS, MASKS, MISSED, SENTENCES, SPLITS
 from rvos.formats.jhmdb_sentences import LIST
-from rvos_fusion.synthetic.synthesis import SyntheticVideo, make_video
+from rvos_fusion.synthetic.synthesis import make_video
 from rvos_fusion.synthetic.writers.files import choose_videos, encode_image
 
 _SUBSETS = {"train": 0, "test": 1}
@@ -47,14 +46,16 @@ def write_a2d(root: Path, *, seed: int, n_videos: int, split: str = "test") -> t
             f"{video.id},1,0,1,{video.frames.shape[1]},{video.frames.shape[2]},"
             f"{len(video.frames)},{len(frames)},{_SUBSETS[split]}"
         )
-        own = list(_take_one_sentence(video))
-        sentences += [f'{video.id},{instance - 1},"{text}"' for instance, text in own]
+        own: dict[int, str] = {}
+        for one in video.expressions:
+            own.setdefault(one.object_id, one.text)
+        sentences += [f'{video.id},{instance - 1},"{text}"' for instance, text in own.items()]
         for frame in frames:
             mask = video.index_masks[frame - 1]
             shown = [value for value in range(1, len(video.categories) + 1) if (mask == value).any()]
             if shown:
                 write_atomically(root / MASKS / video.id / f"{frame:05d}.h5", _encode_h5(mask, shown))
-            n_samples += sum(instance in shown for instance, _ in own)
+            n_samples += sum(instance in shown for instance in own)
         n_frames += len(video.frames)
     write_atomically(root / MISSED, b"video_id\n")
     write_atomically(root / SENTENCES, _to_text(sentences))
@@ -99,15 +100,6 @@ def write_jhmdb(root: Path, *, seed: int, n_videos: int, split: str = "test") ->
 def choose_frames(n_frames: int) -> tuple[int, ...]:
     """Return the numbers of the annotated frames, from 1: near the start, in the middle, and the last."""
     return tuple(sorted({round(1 + part * (n_frames - 1)) for part in np.linspace(0.1, 1, _ANNOTATED)}))
-
-
-def _take_one_sentence(video: SyntheticVideo) -> Iterator[tuple[int, str]]:
-    """Yield the first sentence of every object."""
-    seen: set[int] = set()
-    for one in video.expressions:
-        if one.object_id not in seen:
-            seen.add(one.object_id)
-            yield one.object_id, one.text
 
 
 def _write_clip(path: Path, frames: NDArray[np.uint8]) -> None:

@@ -137,7 +137,8 @@ class UninextCriterion:
         Source: YOLOX, simOTA, with the constants of uninext.md, section 14.
         """
         given, wanted = boxes[:, :, None], targets.boxes[:, None]
-        inside, central = _inside(given, wanted), _central(given, wanted)
+        distance = (given[..., :2] - wanted[..., :2]).abs()
+        inside, central = (distance < wanted[..., 2:] / 2).all(-1), (distance < _CENTRE_RADIUS).all(-1)
         cost = focal_cost(logits)[..., None] - self.weights.match_giou * generalised_iou(given, wanted)
         cost = cost + _OFF_CENTRE * ~(inside & central) + _OUTSIDE * ~(inside | central)
         overlaps = box_iou(given, wanted).topk(min(_CANDIDATES, boxes.shape[1]), dim=1).values
@@ -161,7 +162,11 @@ class UninextCriterion:
         )
         # Positives of this process only: the mean, as officially, not a share of all processes.
         terms["iou"] = each.sum() / max(len(each), 1)
-        return terms | _mask_losses(_paint(outputs, layer, frame, query), targets.masks[frame, place], number)
+        painted = _paint(outputs, layer, frame, query)
+        masks = targets.masks[frame, place][..., : painted.shape[-2], : painted.shape[-1]]
+        terms["mask"] = sigmoid_focal(painted, masks).flatten(1).mean(1).sum() / number
+        terms["dice"] = (1 - dice_coefficient(painted.sigmoid(), masks)).sum() / number
+        return terms
 
     def proposal_losses(self, outputs: TrainingOutputs, targets: FrameTargets) -> dict[str, Tensor]:
         """Return class and box terms of the encoder's proposals, one token an object."""
@@ -222,16 +227,6 @@ def box_iou(boxes: Tensor, others: Tensor) -> Tensor:
     return overlap / union.clamp(min=_LOG_EPSILON)
 
 
-def _inside(boxes: Tensor, wanted: Tensor) -> Tensor:
-    """Return whether each centre lies inside the wanted box."""
-    return ((boxes[..., :2] - wanted[..., :2]).abs() < wanted[..., 2:] / 2).all(-1)
-
-
-def _central(boxes: Tensor, wanted: Tensor) -> Tensor:
-    """Return whether each centre lies near the wanted box's centre."""
-    return ((boxes[..., :2] - wanted[..., :2]).abs() < _CENTRE_RADIUS).all(-1)
-
-
 def _count(positive: Tensor) -> Tensor:
     """Return the number of positives, averaged over processes, at least 1."""
     return mean_over_processes(positive.sum().float()).clamp(min=1)
@@ -256,15 +251,6 @@ def _paint(outputs: TrainingOutputs, layer: int, frame: Tensor, query: Tensor) -
     if not len(frame):
         return features.new_zeros((0, 2 * features.shape[-2], 2 * features.shape[-1]))
     return double_aligned(paint(features, filters, centres, outputs.sizes[frame]))[:, 0]
-
-
-def _mask_losses(logits: Tensor, masks: Tensor, number: Tensor) -> dict[str, Tensor]:
-    """Return focal and dice terms of mask logits and masks, `(P, h, w)` each."""
-    masks = masks[..., : logits.shape[-2], : logits.shape[-1]]
-    return {
-        "mask": sigmoid_focal(logits, masks).flatten(1).mean(1).sum() / number,
-        "dice": (1 - dice_coefficient(logits.sigmoid(), masks)).sum() / number,
-    }
 
 
 def _suffixed(terms: dict[str, Tensor], suffix: str) -> dict[str, Tensor]:

@@ -56,12 +56,8 @@ class ClipSource(Protocol):
         """Return the number of samples."""
         ...
 
-    def clip(self, index: int, random: np.random.Generator) -> Clip:
-        """Return sample `index`, augmented; drawn from `random` alone."""
-        ...
-
     def clips(self, index: int, random: np.random.Generator, *, expressions: int) -> list[Clip]:
-        """Return sample `index` and further expressions with the same frames, augmented alike."""
+        """Return sample `index` and further expressions with the same frames, augmented alike from `random` alone."""
         ...
 
 
@@ -159,7 +155,10 @@ class VideoClips:
             for number in numbers:
                 # Every expression gets the same flip and the same size.
                 random.bit_generator.state = state
-                drawn.append(augment(self._draw(video, number, indices), self.settings.augmentation, random))
+                target = object_of(video, number)
+                text, masks = text_of(video.video.expressions[number]), video.labels(indices) == target
+                clip = Clip(video.frames(indices), masks, text, self._label(video, target), video.annotated)
+                drawn.append(augment(clip, self.settings.augmentation, random))
             if drawn[0].masks.any():
                 return drawn
             index = int(random.integers(len(self._samples)))
@@ -174,12 +173,6 @@ class VideoClips:
         if settings.sampling == "annotated":
             return list(range(n_frames))
         return windows(n_frames, settings.frames)[place]
-
-    def _draw(self, video: LabelledVideo, expression: int, indices: Sequence[int]) -> Clip:
-        text = text_of(video.video.expressions[expression])
-        target = object_of(video, expression)
-        masks = video.labels(indices) == target
-        return Clip(video.frames(indices), masks, text, self._label(video, target), video.annotated)
 
     def _label(self, video: LabelledVideo, target: int) -> int:
         known = self.settings.categories
@@ -200,6 +193,9 @@ def collate(clips: Sequence[Clip], *, multiple: int = 32, expressions: int = 1) 
     Args:
         expressions: so many clips next to each other have the same frames, which are kept once.
 
+    Raises:
+        InputError: some clips have one annotated frame and others all.
+
     Source: referformer.md, section 2 (padding with zeros after normalisation).
     """
     sizes = torch.tensor([clip.masks.shape[1:] for clip in clips], dtype=torch.int64)
@@ -213,24 +209,16 @@ def collate(clips: Sequence[Clip], *, multiple: int = 32, expressions: int = 1) 
             frames.append(F.pad(normalise(clip.frames), margin))
             inside = torch.zeros(clip.masks.shape, dtype=torch.bool)
             padding.append(F.pad(inside, margin, value=True))
-    known, annotated = _choose_annotated(clips, torch.stack(masks))
+    places = [clip.annotated for clip in clips if clip.annotated is not None]
+    if places and len(places) < len(clips):
+        raise InputError("a batch of clips with one annotated frame and of others; set loop.batch to 1")
+    known = torch.stack(masks)
+    if places:
+        known = known[torch.arange(len(clips)), places][:, None]
     targets = targets_of(known, sizes, torch.tensor([clip.label for clip in clips]))
     texts = tuple(clip.text for clip in clips)
+    annotated = torch.tensor(places) if places else None
     return ClipBatch(torch.stack(frames), torch.stack(padding), texts, sizes, targets, annotated)
-
-
-def _choose_annotated(clips: Sequence[Clip], masks: Tensor) -> tuple[Tensor, Tensor | None]:
-    """Return the masks `(B, 1, H, W)` of single annotated frames and their places, or all masks and None.
-
-    Raises:
-        InputError: some clips have one annotated frame and others all.
-    """
-    places = [clip.annotated for clip in clips if clip.annotated is not None]
-    if not places:
-        return masks, None
-    if len(places) < len(clips):
-        raise InputError("a batch of clips with one annotated frame and of others; set loop.batch to 1")
-    return masks[torch.arange(len(clips)), places][:, None], torch.tensor(places)
 
 
 def stack_alike(frames: Sequence[Tensor]) -> Tensor:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 from rvos.errors import InputError
@@ -29,43 +28,30 @@ def open_plain_videos(folder: VideoFolder) -> list[LabelledVideo]:
     Raises:
         InputError: the folder or its list is missing, or there are no videos.
     """
-    listers: dict[str, Callable[[VideoFolder], list[tuple[str, list[Path], list[Path]]]]] = {
-        "youtube-vos": _youtube_vos,
-        "davis17": _davis17,
-        "images": _images,
-    }
-    listed = listers[folder.layout](folder)[: folder.videos]
+    listed: list[tuple[str, list[Path], list[Path]]]
+    if folder.layout == "youtube-vos":
+        pictures, masks = (folder.root / folder.split / part for part in ("JPEGImages", "Annotations"))
+        listed = [_folders(path.name, pictures, masks) for path in _inside(masks)]
+    elif folder.layout == "davis17":
+        listing = folder.root / "ImageSets" / "2017" / f"{folder.split}.txt"
+        try:
+            names = sorted(listing.read_text(encoding="utf-8").split())
+        except OSError as error:
+            raise InputError(f"{listing}: cannot be read ({error.strerror}); check data.folders") from None
+        pictures, masks = (folder.root / part / "480p" for part in ("JPEGImages", "Annotations"))
+        listed = [_folders(name, pictures, masks) for name in names]
+    else:  # every image is a video of one frame
+        paths = [path for path in _inside(folder.root / "Annotations") if path.suffix.lower() == ".png"]
+        listed = [(path.stem, [folder.root / "JPEGImages" / f"{path.stem}.jpg"], [path]) for path in paths]
+    listed = listed[: folder.videos]
     if not listed:
         raise InputError(f"{folder.root}: no videos of layout {folder.layout}; check data.folders")
     return [
         LabelledVideo(
-            Video(name, tuple(path.stem for path in masks), (), tuple(pictures)), masks, in_memory=folder.in_memory
+            Video(name, tuple(path.stem for path in labels), (), tuple(frames)), labels, in_memory=folder.in_memory
         )
-        for name, pictures, masks in listed
+        for name, frames, labels in listed
     ]
-
-
-def _youtube_vos(folder: VideoFolder) -> list[tuple[str, list[Path], list[Path]]]:
-    """`<split>/{JPEGImages,Annotations}/<video>/<frame>`."""
-    root = folder.root / folder.split
-    return [_folders(path.name, root / "JPEGImages", root / "Annotations") for path in _inside(root / "Annotations")]
-
-
-def _davis17(folder: VideoFolder) -> list[tuple[str, list[Path], list[Path]]]:
-    """`ImageSets/2017/<split>.txt` and `{JPEGImages,Annotations}/480p/<video>/<frame>`."""
-    listing = folder.root / "ImageSets" / "2017" / f"{folder.split}.txt"
-    try:
-        names = sorted(listing.read_text(encoding="utf-8").split())
-    except OSError as error:
-        raise InputError(f"{listing}: cannot be read ({error.strerror}); check data.folders") from None
-    pictures, masks = (folder.root / part / "480p" for part in ("JPEGImages", "Annotations"))
-    return [_folders(name, pictures, masks) for name in names]
-
-
-def _images(folder: VideoFolder) -> list[tuple[str, list[Path], list[Path]]]:
-    """`{JPEGImages,Annotations}/<name>`: every image is a video of one frame."""
-    masks = [path for path in _inside(folder.root / "Annotations") if path.suffix.lower() == ".png"]
-    return [(path.stem, [folder.root / "JPEGImages" / f"{path.stem}.jpg"], [path]) for path in masks]
 
 
 def _folders(name: str, pictures: Path, masks: Path) -> tuple[str, list[Path], list[Path]]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Protocol
+from typing import Annotated
 
 import cv2
 import numpy as np
@@ -17,7 +17,7 @@ from rvos.errors import ConfigError, InputError
 from rvos.settings import Chance, Count, Range, Size
 from rvos_fusion.training.data.clip_augmentation import Augmentation, Clip, augment
 from rvos_fusion.training.data.layouts import open_videos
-from rvos_fusion.training.data.refcoco import ReferFolder, read_refer
+from rvos_fusion.training.data.refcoco import ReferFolder, ReferredImage, read_refer
 from rvos_fusion.training.data.texts import text_of
 from rvos_fusion.training.data.videos import MOTION, LabelledVideo, VideoFolder, objects_seen
 
@@ -70,14 +70,6 @@ class PseudoVideoSettings:
             raise ConfigError("images: give refer or stills, and at least 1 for frames and step")
 
 
-class Picture(Protocol):
-    """One image with one referred object."""
-
-    def read(self) -> Clip:
-        """Return a clip of one frame."""
-        ...
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Still:
     """One frame of a labelled video with one of its expressions."""
@@ -102,7 +94,9 @@ class PseudoVideos:
 
     def __init__(self, settings: PseudoVideoSettings) -> None:
         self.settings = settings
-        self._pictures: list[Picture] = [sample for folder in settings.refer for sample in read_refer(folder)]
+        self._pictures: list[Still | ReferredImage] = [
+            sample for folder in settings.refer for sample in read_refer(folder)
+        ]
         if settings.stills is not None:
             self._pictures += find_stills(open_videos(settings.stills), settings.step)
         if not self._pictures:

@@ -60,13 +60,10 @@ class ReferredImage:
         Raises:
             InputError: the image is missing, damaged or of another size, or there is no mask.
         """
-        return Clip(self._image()[None], self._mask()[None], self.text)
-
-    def _image(self) -> NDArray[np.uint8]:
         pixels = decode_frame(read_whole(self.path, most=LARGEST_IMAGE_FILE), where=str(self.path))
         if pixels.shape[:2] != self.size:
             raise InputError(f"{self.path}: image is {pixels.shape[:2]}, instances.json says {self.size}; replace it")
-        return pixels
+        return Clip(pixels[None], self._mask()[None], self.text)
 
     def _mask(self) -> NDArray[np.bool_]:
         height, width = self.size
@@ -99,7 +96,12 @@ def read_refer(folder: ReferFolder) -> list[ReferredImage]:
         raise InputError(f"{path}: split {folder.split} has no expressions; check `split` and `splitter`")
     wanted = {_field(entry, "ann_id", path) for entry in references}
     instances = folder.root / "instances.json"
-    annotations, images = _read_instances(instances, wanted)
+    try:
+        content = read_json(instances, most=_LARGEST_INSTANCES)
+        annotations = {entry["id"]: entry for entry in content["annotations"] if entry["id"] in wanted}
+        images = {entry["id"]: entry for entry in content["images"]}
+    except (KeyError, TypeError) as error:
+        raise InputError(f"{instances}: no COCO instances ({error}); get the file again") from None
     samples = []
     for entry in references:
         annotation = annotations.get(entry["ann_id"])
@@ -135,17 +137,6 @@ def _read_references(path: Path) -> list[Mapping[str, Any]]:
     if not isinstance(content, list) or not all(isinstance(entry, Mapping) for entry in content):
         raise InputError(f"{path}: holds no list of expressions; get it again")
     return content
-
-
-def _read_instances(path: Path, wanted: set[int]) -> tuple[dict[int, Mapping[str, Any]], dict[int, Mapping[str, Any]]]:
-    """Return the wanted annotations and all images, by id."""
-    try:
-        content = read_json(path, most=_LARGEST_INSTANCES)
-        annotations = {entry["id"]: entry for entry in content["annotations"] if entry["id"] in wanted}
-        images = {entry["id"]: entry for entry in content["images"]}
-    except (KeyError, TypeError) as error:
-        raise InputError(f"{path}: no COCO instances ({error}); get the file again") from None
-    return annotations, images
 
 
 def _field(entry: Mapping[str, Any], name: str, path: Path) -> Any:

@@ -97,33 +97,24 @@ def scale_and_crop(
     """
     height, width = sequence.labels.shape[1:]
     factor = short_edge / min(height, width)
-    sequence = _resize(sequence, (round(height * factor), round(width * factor)))
-    sequence = _pad(sequence, size)
-    height, width = sequence.labels.shape[1:]
+    wanted = (round(height * factor), round(width * factor))
+    frames, labels = sequence.frames, sequence.labels
+    if wanted != (height, width):
+        frames = np.stack([cv2.resize(one, wanted[::-1], interpolation=cv2.INTER_CUBIC) for one in frames])
+        labels = np.stack([cv2.resize(one, wanted[::-1], interpolation=cv2.INTER_NEAREST) for one in labels])
+    rows, columns = (max(0, cut - whole) for cut, whole in zip(size, wanted, strict=True))
+    if rows or columns:
+        margins = ((0, 0), (rows // 2, rows - rows // 2), (columns // 2, columns - columns // 2))
+        frames = np.stack([np.pad(frames[..., i], margins, constant_values=FILL[i]) for i in range(3)], axis=-1)
+        labels = np.pad(labels, margins)
+    height, width = labels.shape[1:]
     for _ in range(_CROP_TRIES):
         top = int(random.integers(height - size[0] + 1))
         left = int(random.integers(width - size[1] + 1))
         area = (slice(None), slice(top, top + size[0]), slice(left, left + size[1]))
-        if objects_seen(sequence.labels[area][0], least=least + 1):
+        if objects_seen(labels[area][0], least=least + 1):
             break
-    return Sequence(sequence.frames[area], sequence.labels[area])
-
-
-def _resize(sequence: Sequence, size: tuple[int, int]) -> Sequence:
-    if size == sequence.labels.shape[1:]:
-        return sequence
-    frames = [cv2.resize(frame, size[::-1], interpolation=cv2.INTER_CUBIC) for frame in sequence.frames]
-    labels = [cv2.resize(label, size[::-1], interpolation=cv2.INTER_NEAREST) for label in sequence.labels]
-    return Sequence(np.stack(frames), np.stack(labels))
-
-
-def _pad(sequence: Sequence, size: tuple[int, int]) -> Sequence:
-    rows, columns = (max(0, wanted - found) for wanted, found in zip(size, sequence.labels.shape[1:], strict=True))
-    if not rows and not columns:
-        return sequence
-    margins = ((0, 0), (rows // 2, rows - rows // 2), (columns // 2, columns - columns // 2))
-    frames = np.stack([np.pad(sequence.frames[..., i], margins, constant_values=FILL[i]) for i in range(3)], axis=-1)
-    return Sequence(frames, np.pad(sequence.labels, margins))
+    return Sequence(frames[area], labels[area])
 
 
 @dataclass(frozen=True, slots=True)

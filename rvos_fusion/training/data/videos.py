@@ -47,7 +47,7 @@ class LabelledVideo:
         self.annotated = annotated
         self.categories = categories or {}
         self.kinds = kinds or {}
-        self._read_label = labels if callable(labels) else _Files(tuple(labels))
+        self._read_label = labels if callable(labels) else lambda index: read_label(labels[index])
         self._in_memory = in_memory
         self._frames: dict[int, NDArray[np.uint8]] = {}
         self._labels: dict[int, NDArray[np.uint8]] = {}
@@ -63,7 +63,7 @@ class LabelledVideo:
         Raises:
             InputError: a frame cannot be read.
         """
-        return np.stack([self._frame(index) for index in indices])
+        return np.stack([self._keep(self._frames, index, self.video.read_frame) for index in indices])
 
     def labels(self, indices: Sequence[int]) -> NDArray[np.uint8]:
         """Return the index masks of the frames `indices`, `(n, H, W)`, 0 = background.
@@ -71,33 +71,15 @@ class LabelledVideo:
         Raises:
             InputError: a mask cannot be read.
         """
-        return np.stack([self._label(index) for index in indices])
+        return np.stack([self._keep(self._labels, index, self._read_label) for index in indices])
 
-    def _frame(self, index: int) -> NDArray[np.uint8]:
-        if index in self._frames:
-            return self._frames[index]
-        frame = self.video.read_frame(index)
+    def _keep(
+        self, known: dict[int, NDArray[np.uint8]], index: int, read: Callable[[int], NDArray[np.uint8]]
+    ) -> NDArray[np.uint8]:
+        pixels = known[index] if index in known else read(index)
         if self._in_memory:
-            self._frames[index] = frame
-        return frame
-
-    def _label(self, index: int) -> NDArray[np.uint8]:
-        if index in self._labels:
-            return self._labels[index]
-        label = self._read_label(index)
-        if self._in_memory:
-            self._labels[index] = label
-        return label
-
-
-@dataclass(frozen=True, slots=True)
-class _Files:
-    """Index masks in files, one a frame."""
-
-    paths: tuple[Path, ...]
-
-    def __call__(self, index: int) -> NDArray[np.uint8]:
-        return read_label(self.paths[index])
+            known[index] = pixels
+        return pixels
 
 
 def read_label(path: Path) -> NDArray[np.uint8]:

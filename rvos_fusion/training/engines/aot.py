@@ -118,7 +118,11 @@ def propagate_batch(
         logits = _in_order(engine.propagate(_moment(features, index, batch)), batch, network)
         outputs.append(logits)
         if index < length - 1:
-            labels = _decide(logits, batch.n_objects) if with_predictions else batch.labels[:, index]
+            labels = batch.labels[:, index]
+            if with_predictions:
+                # The likeliest identity of every pixel among those in use.
+                unused = torch.arange(logits.shape[1], device=logits.device)[None] > batch.n_objects[:, None]
+                labels = logits.detach().masked_fill(unused[..., None, None], float("-inf")).argmax(1)
             engine.remember(_shuffled(labels, batch.orders))
     return outputs[0], outputs[1:]
 
@@ -147,13 +151,6 @@ def _in_order(logits: Tensor, batch: SequenceBatch, network: VosNetwork) -> Tens
     return upsample_logits(chosen, size, align_corners=network.config.align_corners)
 
 
-def _decide(logits: Tensor, n_objects: Tensor) -> Tensor:
-    """Return the likeliest identity of every pixel among those in use."""
-    identities = torch.arange(logits.shape[1], device=logits.device)
-    unused = identities[None] > n_objects[:, None]
-    return logits.detach().masked_fill(unused[..., None, None], float("-inf")).argmax(1)
-
-
 @dataclass(frozen=True, slots=True)
 class _NetworkSettings:
     """A network of the toolkit by name, with an encoder and fields of its configuration to change."""
@@ -175,27 +172,19 @@ def build(config: TrainingConfig) -> VosTask:
     """Return the task of a network that the toolkit knows.
 
     Raises:
-        ConfigError: settings that do not fit.
+        ConfigError: settings that do not fit, or no such network, or fields that its configuration does not have.
     """
     settings = config.read(_Settings)
-    network_config = _read_network(settings.network, config.name)
+    try:
+        named = dataclasses.asdict(deaot_toolkit.find_config(settings.network.name))
+    except deaot_toolkit.ToolkitError as error:
+        raise ConfigError(f"{config.name}: {error}") from None
+    encoder = {"encoder": dataclasses.asdict(settings.network.encoder)} if settings.network.encoder else {}
+    values = {**named, **settings.network.changes, **encoder}
+    network_config = load(NetworkConfig, values, where=config.name, part="network.changes")
     network = build_network(lambda: deaot_toolkit.build(network_config.name, network_config), where=config.name)
     size = settings.data.size
     fitting = deaot_toolkit.network_size(size, align_corners=network_config.align_corners, long_edge=None)
     if size != fitting:
         raise ConfigError(f"{config.name}: data.size {list(size)}; {network_config.name} takes {list(fitting)}, set it")
     return VosTask(network, Sequences(settings.data), settings.options, settings.validation)
-
-
-def _read_network(settings: _NetworkSettings, where: str) -> NetworkConfig:
-    """Return the named configuration with its changes.
-
-    Raises:
-        ConfigError: no such name, or fields or values that the configuration does not have.
-    """
-    try:
-        named = dataclasses.asdict(deaot_toolkit.find_config(settings.name))
-    except deaot_toolkit.ToolkitError as error:
-        raise ConfigError(f"{where}: {error}") from None
-    encoder = {"encoder": dataclasses.asdict(settings.encoder)} if settings.encoder else {}
-    return load(NetworkConfig, {**named, **settings.changes, **encoder}, where=where, part="network.changes")

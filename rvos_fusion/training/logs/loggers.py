@@ -158,17 +158,15 @@ def open_loggers(names: Sequence[str], training: LoggedTraining) -> list[Logger]
         ConfigError: as of `check_loggers`, or one that cannot begin.
     """
     check_loggers(names)
-    return [_open(name, training) for name in names]
-
-
-def _open(name: str, training: LoggedTraining) -> Logger:
-    build = LOGGERS[name] if name in LOGGERS else load_plugin(_find_own(name))
-    try:
-        logger: Logger = build(training)
-    except Exception as error:  # whatever a package that is not ours may raise
-        reason = describe(error)
-        raise ConfigError(f"loop.loggers: {name} cannot begin ({reason}); mend it or leave it out") from None
-    return logger
+    loggers: list[Logger] = []
+    for name in names:
+        build = LOGGERS[name] if name in LOGGERS else load_plugin(_find_own(name))
+        try:
+            loggers.append(build(training))
+        except Exception as error:  # whatever a package that is not ours may raise
+            reason = describe(error)
+            raise ConfigError(f"loop.loggers: {name} cannot begin ({reason}); mend it or leave it out") from None
+    return loggers
 
 
 def _find_own(name: str) -> Plugin:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from itertools import accumulate
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -79,23 +78,6 @@ class MemberOptions:
     weights: Mapping[str, Any] = field(default_factory=dict)
 
 
-class Mixture:
-    """Several sources one after the other; samples are shuffled by the loop."""
-
-    def __init__(self, sources: Sequence[ClipSource]) -> None:
-        self._sources = tuple(sources)
-        self._ends = tuple(accumulate(len(source) for source in sources))
-
-    def __len__(self) -> int:
-        """Return the number of samples of all sources."""
-        return self._ends[-1]
-
-    def locate(self, index: int) -> tuple[ClipSource, int]:
-        """Return the source of a sample and its index there."""
-        number = int(np.searchsorted(self._ends, index, side="right"))
-        return self._sources[number], index - (self._ends[number - 1] if number else 0)
-
-
 class MemberTask(Generic[NetworkConfig]):
     """Task of one referring network.
 
@@ -120,8 +102,9 @@ class MemberTask(Generic[NetworkConfig]):
         self._losses = losses
         self._settings = settings
         _check_categories(settings.data, network_config.classes)
-        images: list[ClipSource] = [PseudoVideos(images) for images in settings.data.images]
-        self._clips = Mixture(images + [VideoClips(videos) for videos in settings.data.videos])
+        sources: list[ClipSource] = [PseudoVideos(images) for images in settings.data.images]
+        sources += [VideoClips(videos) for videos in settings.data.videos]
+        self._clips = [(source, place) for source in sources for place in range(len(source))]
         text = network_config.text
         self._tokens = fit_tokens(
             settings.options.tokenizer, vocabulary=text.vocab_size, max_tokens=text.max_tokens, where=name
@@ -133,7 +116,7 @@ class MemberTask(Generic[NetworkConfig]):
         """Return clips with one expression each, or several (`data.expressions`)."""
         clips, data = [], self._settings.data
         for index, seed in zip(indices, seeds, strict=True):
-            source, place = self._clips.locate(index)
+            source, place = self._clips[index]
             clips += source.clips(place, np.random.default_rng(seed), expressions=data.expressions)
         return collate(clips, multiple=data.multiple, expressions=data.expressions)
 

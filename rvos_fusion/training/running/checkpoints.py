@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors.torch import save_file
@@ -95,7 +94,11 @@ def load_state(path: Path, parts: Trainable, *, name: str) -> tuple[Position, fl
         raise CheckpointError(f"{path}: holds {found}, expected the state of {name}; give another folder")
     try:
         parts.network.load_state_dict(_part(file, "network."))
-        _load_optimiser(parts.optimiser, _part(file, "optimiser."))
+        state: dict[int, dict[str, Tensor]] = {}
+        for key, value in _part(file, "optimiser.").items():
+            index, _, entry = key.partition(".")
+            state.setdefault(int(index), {})[entry] = value
+        parts.optimiser.load_state_dict({**parts.optimiser.state_dict(), "state": state})
         if parts.average:
             parts.average.state = {key: value.clone() for key, value in _part(file, "average.").items()}
             parts.average.n_updates = int(metadata["average_updates"])
@@ -113,15 +116,6 @@ def _part(file: CheckpointFile, prefix: str) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): value for name, value in file.state.items() if name.startswith(prefix)}
 
 
-def _load_optimiser(optimiser: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
-    content: dict[str, Any] = optimiser.state_dict()
-    state: dict[int, dict[str, Tensor]] = {}
-    for name, value in tensors.items():
-        index, _, key = name.partition(".")
-        state.setdefault(int(index), {})[key] = value
-    optimiser.load_state_dict({"state": state, "param_groups": content["param_groups"]})
-
-
 def start_from(network: nn.Module, initial: InitialWeights) -> int:
     """Load the initial weights into the network; return how many tensors were taken.
 
@@ -129,7 +123,12 @@ def start_from(network: nn.Module, initial: InitialWeights) -> int:
         CheckpointError: nothing fits, or (strict) something that `keep` names is missing.
     """
     file = read_checkpoint(initial.path)
-    flat = {name: _flatten_time(value) for name, value in file.state.items()}
+    # Released Video-Swin files embed pairs of frames, the segmentation networks single ones: kernels `(C, 3, T, h, w)`
+    # are summed over time (backbones.md, section 1.5).
+    flat = {
+        name: value.sum(2, keepdim=True) if value.dim() == 5 and value.shape[1] == 3 else value
+        for name, value in file.state.items()
+    }
     state, report = match_keys(network, flat, renames=initial.renames, ignored=("",))
     wanted = {name: value.float() for name, value in state.items() if re.search(initial.keep, name)}
     missing = [name for name in report.missing if re.search(initial.keep, name)] if initial.strict else []
@@ -138,14 +137,3 @@ def start_from(network: nn.Module, initial: InitialWeights) -> int:
         raise CheckpointError(f"{initial.path}: {some} is missing or of another shape; check initial.keep and renames")
     network.load_state_dict({**network.state_dict(), **wanted})
     return len(wanted)
-
-
-def _flatten_time(kernel: Tensor) -> Tensor:
-    """Return a video kernel `(C, 3, T, h, w)` summed over time; anything else as it is.
-
-    Released Video-Swin files embed pairs of frames, the segmentation networks single ones.
-
-    Source: backbones.md, section 1.5.
-    """
-    is_patch_kernel = kernel.dim() == 5 and kernel.shape[1] == 3
-    return kernel.sum(2, keepdim=True) if is_patch_kernel else kernel

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -124,7 +124,9 @@ class Trainer:
         last = min(self.n_steps, until or self.n_steps)
         bar = self._open_bar(last)
         try:
-            stream = self._open_stream(last)
+            loop, first, ranks = self.config.loop, self.position.step * self.config.loop.accumulate, self.ranks
+            samples = BatchStream(self.task, batch=loop.batch, rank=ranks.rank, world=ranks.world, seed=loop.seed)
+            stream = batches(samples, first=first, last=last * loop.accumulate, workers=loop.workers)
             for step in bar:
                 self.position.seconds = before + time.monotonic() - started
                 with timed(self._left.step):
@@ -147,12 +149,6 @@ class Trainer:
         loggers = self.config.loop.loggers
         training = LoggedTraining(self.config.name, self.folder, self.position.step, to_plain(self.config))
         return Records(self.folder, step=self.position.step, loggers=open_loggers(loggers, training))
-
-    def _open_stream(self, last: int) -> Iterator[Any]:
-        """Return the batches of the steps to do."""
-        loop, first = self.config.loop, self.position.step
-        stream = BatchStream(self.task, batch=loop.batch, rank=self.ranks.rank, world=self.ranks.world, seed=loop.seed)
-        return batches(stream, first=first * loop.accumulate, last=last * loop.accumulate, workers=loop.workers)
 
     def _open_bar(self, last: int) -> tqdm[int]:
         """Return the steps to do, shown as a bar."""
@@ -194,7 +190,10 @@ class Trainer:
         self.task.network.train()
         self.optimiser.zero_grad(set_to_none=True)
         for part in range(config.loop.accumulate):
-            with self._synchronised(last=part == config.loop.accumulate - 1):
+            # Gradients travel between processes in the last of the accumulated passes only.
+            is_last = part == config.loop.accumulate - 1
+            parallel = self.losses if isinstance(self.losses, DistributedDataParallel) else None
+            with nullcontext() if is_last or parallel is None else parallel.no_sync():
                 losses = self._backward(next(stream), progress)
         self.scaler.unscale_(self.optimiser)
         norm = clip_gradients(self.task.network, config.optimiser.clip)
@@ -228,13 +227,6 @@ class Trainer:
                 "lower loop.batch (raise loop.accumulate as much) or the frame size"
             ) from None
         return losses
-
-    def _synchronised(self, *, last: bool) -> AbstractContextManager[None]:
-        """Gradients travel between processes in the last of the accumulated passes only."""
-        if last or not isinstance(self.losses, DistributedDataParallel):
-            return nullcontext()
-        quiet: AbstractContextManager[None] = self.losses.no_sync()
-        return quiet
 
     def _bookkeeping(self, records: Records | None, shown: Mapping[str, float], last: int) -> None:
         loop, step = self.config.loop, self.position.step

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -34,25 +33,17 @@ def build_optimiser(network: nn.Module, settings: OptimiserSettings) -> torch.op
     unused = [rule.match for rule in settings.rules if not grouped[rule]]
     if unused:
         raise ConfigError(f"optimiser.rules: no parameter matches {', '.join(map(repr, unused))}; mend the expression")
-    groups = [
-        _group(rule, parameters, settings)
-        for rule, parameters in grouped.items()
-        if not rule.frozen and any(parameter.requires_grad for parameter in parameters)
-    ]
+    groups: list[dict[str, Any]] = []
+    for rule, parameters in grouped.items():
+        trained = [parameter for parameter in parameters if parameter.requires_grad]
+        if trained:
+            rate = settings.rate * rule.scale if rule.rate is None else rule.rate
+            decay = settings.weight_decay if rule.weight_decay is None else rule.weight_decay
+            group = {"params": trained, "lr": rate, "full_rate": rate, "scale": rule.scale, "weight_decay": decay}
+            groups.append(group)
     if not groups:
         raise ConfigError("optimiser.rules: every parameter is frozen; leave some to train")
     return torch.optim.AdamW(groups, lr=settings.rate, betas=settings.betas, weight_decay=settings.weight_decay)
-
-
-def _group(rule: GroupRule, parameters: Iterable[Tensor], settings: OptimiserSettings) -> dict[str, Any]:
-    rate = settings.rate * rule.scale if rule.rate is None else rule.rate
-    return {
-        "params": [parameter for parameter in parameters if parameter.requires_grad],
-        "lr": rate,
-        "full_rate": rate,
-        "scale": rule.scale,
-        "weight_decay": settings.weight_decay if rule.weight_decay is None else rule.weight_decay,
-    }
 
 
 def set_rates(optimiser: torch.optim.Optimizer, schedule: ScheduleSettings, progress: float, *, length: float) -> float:

@@ -59,7 +59,7 @@ def member_scores(
         found += judge_expressions(video, sequences)
         if pictures is not None:
             pictures.add_first(video, sequences)
-        kinds += [kind_of(video, expression.id) for expression in expressions]
+        kinds += [video.kinds.get(expression.id, "") for expression in expressions]
     scores = measure(found)
     for kind in sorted(set(kinds) - {""}):
         own = [score.j_and_f for score, found_kind in zip(found, kinds, strict=True) if found_kind == kind]
@@ -77,8 +77,3 @@ def judge_expressions(video: LabelledVideo, sequences: Sequence[MaskSequence]) -
     given = {sequence.expression for sequence in sequences}
     judged = replace(video.video, expressions=tuple(one for one in video.video.expressions if one.id in given))
     return ExpressionJudge(judged, IndexTruth(video.labels(range(video.n_frames)))).judge(sequences)
-
-
-def kind_of(video: LabelledVideo, expression: str) -> str:
-    """Return what decides an expression (synthetic data says so: appearance, place, relation, motion), or nothing."""
-    return video.kinds.get(expression, "")

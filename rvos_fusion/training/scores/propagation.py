@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from deaot_toolkit import Engine, FrameFeatures, VosNetwork, network_size, prepare_image, resize_labels, upsample_logits
 from numpy.typing import NDArray
-from torch import Tensor
 
 from rvos.evaluation import j_and_f
 from rvos.settings import Count
@@ -53,7 +52,9 @@ def _score_video(
     network: VosNetwork, video: LabelledVideo, most_objects: int | None, pictures: MaskPictures
 ) -> list[tuple[float, float]]:
     labels = video.labels(range(video.n_frames))
-    features = [_encode(network, frame) for frame in video.frames(range(video.n_frames))]
+    frames = torch.from_numpy(video.frames(range(video.n_frames))).to(next(network.parameters()).device)
+    size = network_size((frames.shape[1], frames.shape[2]), align_corners=network.config.align_corners)
+    features = [network.encode(prepare_image(frame, size)) for frame in frames]
     scores = []
     for name in objects_seen(labels)[:most_objects]:
         truth = labels == name
@@ -69,12 +70,6 @@ def _score_video(
     return scores
 
 
-def _encode(network: VosNetwork, frame: NDArray[np.uint8]) -> FrameFeatures:
-    size = network_size((frame.shape[0], frame.shape[1]), align_corners=network.config.align_corners)
-    image = torch.from_numpy(frame).to(next(network.parameters()).device)
-    return network.encode(prepare_image(image, size))
-
-
 def propagate_both_ways(
     network: VosNetwork, features: list[FrameFeatures], mask: NDArray[np.bool_], key: int
 ) -> NDArray[np.bool_]:
@@ -87,12 +82,9 @@ def propagate_both_ways(
         engine = Engine(network)
         engine.reference(features[key], resize_labels(label, features[key].size))
         for index in order:
-            decided = _decide(engine, features[index], (mask.shape[0], mask.shape[1]))
+            logits = engine.propagate(features[index])
+            size = (mask.shape[0], mask.shape[1])
+            decided = upsample_logits(logits, size, align_corners=network.config.align_corners).argmax(1)
             engine.remember(resize_labels(decided, features[index].size))
             masks[index] = decided[0].cpu().numpy() == 1
     return masks
-
-
-def _decide(engine: Engine, features: FrameFeatures, size: tuple[int, int]) -> Tensor:
-    logits = engine.propagate(features)
-    return upsample_logits(logits, size, align_corners=engine.network.config.align_corners).argmax(1)

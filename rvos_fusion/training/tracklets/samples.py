@@ -134,7 +134,10 @@ class TrackletSamples:
         span = [int(random.integers(video.n_frames))] if data.clips == "frame" else list(range(video.n_frames))
         labels = video.labels(span)
         seen = objects_seen(labels, least=_LEAST_PIXELS)
-        chosen = np.arange(len(span)) if every else _draw_frames(len(span), data.frames, random)
+        chosen = np.arange(len(span))
+        if not every:
+            # Different ones where there are as many.
+            chosen = np.sort(random.choice(len(span), data.frames, replace=len(span) < data.frames)).astype(np.int64)
         numbers = self._sentences(video, seen, random, every=every)
         if not numbers:
             return None
@@ -226,9 +229,3 @@ def mirror(sample: Sample) -> Sample:
     frames = np.ascontiguousarray(sample.frames[:, :, ::-1])
     candidates = np.ascontiguousarray(sample.candidates[..., ::-1])
     return replace(sample, frames=frames, candidates=candidates, texts=tuple(map(mirror_text, sample.texts)))
-
-
-def _draw_frames(n_frames: int, wanted: int, random: np.random.Generator) -> NDArray[np.int64]:
-    """Return `wanted` frames in order, different ones where there are as many."""
-    drawn = random.choice(n_frames, wanted, replace=n_frames < wanted)
-    return np.sort(drawn).astype(np.int64)

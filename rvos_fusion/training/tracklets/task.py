@@ -95,12 +95,21 @@ class TrackletTask:
 
     def validate(self, folder: Path) -> Mapping[str, float]:
         """Return how often the right tracklet is chosen and the tracklet-IoU of the choice, 0 to 100; by kind too."""
-        return choice_scores(self, self._settings)
-
-    def choose(self, batch: TrackletBatch) -> Tensor:
-        """Return the score `(N, P)` of every tracklet for every sentence."""
-        logits, slots = self._score(batch)
-        return video_scores(logits, slots.used)
+        right: list[bool] = []
+        overlap: list[float] = []
+        kinds: list[str] = []
+        device = next(self.network.parameters()).device
+        for batch in self.validation_batches(self._settings.validation or self._settings.data.folder):
+            logits, slots = self._score(batch.to(device))
+            best = video_scores(logits, slots.used).argmax(1).cpu()
+            found = batch.labels.quality.gather(1, best[:, None])[:, 0]
+            right += ((best == batch.labels.tracklets) | batch.labels.rivals.gather(1, best[:, None])[:, 0]).tolist()
+            overlap += found.tolist()
+            kinds += batch.labels.kinds
+        scores = {self.score: 100 * float(np.mean(right)), "tracklet-IoU": 100 * float(np.mean(overlap))}
+        for kind in sorted(set(kinds) - {""}):
+            scores[f"choice {kind}"] = 100 * float(np.mean([r for r, k in zip(right, kinds, strict=True) if k == kind]))
+        return scores
 
     def validation_batches(self, folder: VideoFolder) -> list[TrackletBatch]:
         """Return every video of a folder with all frames and sentences, and always the same candidates."""
@@ -136,24 +145,6 @@ def choice_loss(logits: Tensor, labels: Labels) -> Tensor:
     if not bool(labels.shown.any()):
         return logits.new_zeros(()) * logits.masked_fill(logits.isinf(), 0.0).sum()
     return F.cross_entropy(logits[labels.shown], targets[labels.shown])
-
-
-def choice_scores(task: TrackletTask, settings: _Settings) -> Mapping[str, float]:
-    """Return shares of right choices and mean tracklet-IoU of the choice, 0 to 100, over all sentences and by kind."""
-    right: list[bool] = []
-    overlap: list[float] = []
-    kinds: list[str] = []
-    for batch in task.validation_batches(settings.validation or settings.data.folder):
-        device = next(task.network.parameters()).device
-        best = task.choose(batch.to(device)).argmax(1).cpu()
-        found = batch.labels.quality.gather(1, best[:, None])[:, 0]
-        right += ((best == batch.labels.tracklets) | batch.labels.rivals.gather(1, best[:, None])[:, 0]).tolist()
-        overlap += found.tolist()
-        kinds += batch.labels.kinds
-    scores = {task.score: 100 * float(np.mean(right)), "tracklet-IoU": 100 * float(np.mean(overlap))}
-    for kind in sorted(set(kinds) - {""}):
-        scores[f"choice {kind}"] = 100 * float(np.mean([r for r, k in zip(right, kinds, strict=True) if k == kind]))
-    return scores
 
 
 def build(config: TrainingConfig) -> TrackletTask:

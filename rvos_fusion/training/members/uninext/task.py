@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -30,7 +30,7 @@ from rvos_fusion.training.data.clips import ClipBatch, collate
 from rvos_fusion.training.data.layouts import open_videos
 from rvos_fusion.training.data.targets import ClipTargets
 from rvos_fusion.training.data.texts import check_vocabulary
-from rvos_fusion.training.data.videos import LabelledVideo, VideoFolder, objects_seen
+from rvos_fusion.training.data.videos import VideoFolder, objects_seen
 from rvos_fusion.training.logs.pictures import MaskPictures
 from rvos_fusion.training.members.uninext.questions import (
     NounQuestions,
@@ -172,7 +172,8 @@ class UninextTask:
         labels = [sample.label for sample in shown]
         objects = gather_objects(labels, [sample.questions for sample in shown], size)
         words = gather(labels, [sample.words for sample in shown], size) if self._options.words else None
-        noise = self._noise(objects, seeds[0])
+        groups, generator = self._options.denoising_groups, torch.Generator().manual_seed(seeds[0])
+        noise = noisy_boxes(objects.boxes[:, 0], groups, generator) if groups else None
         return UninextBatch(clips, counts.cumsum(0) - counts, owners, ids, mask, objects, noise, words)
 
     def _draw(self, index: int, seed: int) -> _Sample:
@@ -183,7 +184,15 @@ class UninextTask:
         seen = objects_seen(label, least=self._data.least)
         texts = sentences_of(video, seen, negatives=self._data.negatives)
         side, mirrored = int(random.choice(self._data.short_sides)), random.random() < self._data.flip
-        questions = self._choose(video, seen, texts, random)
+        settings, count = self._data.nouns, self._data.expressions
+        n_nouns = int(random.binomial(count, settings.share)) if settings.share else 0
+        nouns = draw_nouns(video, seen, settings, n_nouns, random=random) if n_nouns else []
+        questions = [texts[place] for place in random.permutation(len(texts))[: count - n_nouns]] + nouns
+        questions = [
+            # Denoising copies the first object, so each has its turn.
+            replace(one, objects=tuple(random.permutation(one.objects).tolist())) if len(one.objects) > 1 else one
+            for one in questions
+        ]
         clips = []
         for question in questions:
             clip = resize(Clip(image, np.isin(label, question.objects), question.text), side)
@@ -195,24 +204,6 @@ class UninextTask:
             for name in range(1, max(objects_seen(label), default=0) + 1)
         ]
         return _Sample(questions, clips, small[:, ::-1].copy() if mirrored else small, rows)
-
-    def _choose(
-        self, video: LabelledVideo, seen: list[int], texts: list[Question], random: np.random.Generator
-    ) -> list[Question]:
-        """Return a frame's questions, the objects of each in any order."""
-        settings, count = self._data.nouns, self._data.expressions
-        n_nouns = int(random.binomial(count, settings.share)) if settings.share else 0
-        nouns = draw_nouns(video, seen, settings, n_nouns, random=random) if n_nouns else []
-        chosen = [texts[place] for place in random.permutation(len(texts))[: count - n_nouns]] + nouns
-        return [
-            # Denoising copies the first object, so each has its turn.
-            replace(one, objects=tuple(random.permutation(one.objects).tolist())) if len(one.objects) > 1 else one
-            for one in chosen
-        ]
-
-    def _noise(self, objects: ClipTargets, seed: int) -> Tensor | None:
-        groups = self._options.denoising_groups
-        return noisy_boxes(objects.boxes[:, 0], groups, torch.Generator().manual_seed(seed)) if groups else None
 
     def losses(self, batch: UninextBatch, progress: float) -> Mapping[str, Tensor]:
         """Return the weighted losses and their `total`."""
@@ -239,16 +230,13 @@ class UninextTask:
         device, several = next(self.network.parameters()).device, self._validation.several
         runner = FrameRunner(self.network, self._tokens, device, keep_soft=False, several=several)
         self.pictures.clear()
-        scores = [score for video in self._judged for score in self._score(runner, video)]
+        scores: list[ExpressionScore] = []
+        for video in self._judged:
+            asked = [one for one in video.video.expressions if one.object_ids][: self._validation.expressions]
+            sequences = list(runner.segment(video.video, asked))
+            self.pictures.add_first(video, sequences)
+            scores += judge_expressions(video, sequences)
         return measure(scores)
-
-    def _score(self, runner: FrameRunner, video: LabelledVideo) -> Sequence[ExpressionScore]:
-        """Return the scores of the first expressions with objects, as many as validation takes."""
-        assert self._validation is not None
-        asked = [one for one in video.video.expressions if one.object_ids][: self._validation.expressions]
-        sequences = list(runner.segment(video.video, asked))
-        self.pictures.add_first(video, sequences)
-        return judge_expressions(video, sequences)
 
     def export(self, path: Path) -> None:
         """Write the network without the parts that only training reads, in half precision."""
