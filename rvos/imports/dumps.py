@@ -55,6 +55,14 @@ class DumpSource(Source):
         """Ids of the expressions of a video."""
         return tuple(self.videos[video_id][1])
 
+    def sample(self, video: Video) -> tuple[MaskSequence, ...]:
+        """None: the index of the file tells sizes and numbers of frames."""
+        size = find_frame_size(video)
+        for expression in video.expressions:
+            entry = self.videos[video.id][1].get(expression.id)
+            _find_tensor(entry, video.n_frames, size, where=f"{self.path}: {video.id}/{expression.id}")
+        return ()
+
     def read(self, video: Video) -> tuple[MaskSequence, ...]:
         """Return the hard masks and scores of all expressions of a video.
 
@@ -83,9 +91,7 @@ class DumpSource(Source):
     ) -> tuple[MaskSequence, bool]:
         """Return the masks, and whether the values can be logits: some are negative, or they are masks."""
         where = f"{self.path}: {video.id}/{expression.id}"
-        if not isinstance(entry, Mapping) or "mask_logits" not in entry or "class_info" not in entry:
-            raise InputError(f"{where}: no `mask_logits` and `class_info`; dump the expression again")
-        tensor = _check_tensor(entry["mask_logits"], video.n_frames, size, where=where)
+        tensor = _find_tensor(entry, video.n_frames, size, where=where)
         scores = _read_scores(stream, entry["class_info"], video.n_frames, where=where)
         runs: list[bytes] = []
         levels: list[NDArray[np.float32]] = []
@@ -143,7 +149,11 @@ def _natural_key(path: Path) -> list[tuple[int, str]]:
     return [(int(part or 0), text) for text, part in re.findall(r"(\D*)(\d*)", path.name)]
 
 
-def _check_tensor(value: Any, n_frames: int, size: tuple[int, int] | None, *, where: str) -> StoredTensor:
+def _find_tensor(entry: Any, n_frames: int, size: tuple[int, int] | None, *, where: str) -> StoredTensor:
+    """Return the masks of an expression, which are not read."""
+    if not isinstance(entry, Mapping) or "mask_logits" not in entry or "class_info" not in entry:
+        raise InputError(f"{where}: no `mask_logits` and `class_info`; dump the expression again")
+    value = entry["mask_logits"]
     if not isinstance(value, StoredTensor) or len(value.shape) != 3 or not value.is_contiguous:
         raise InputError(f"{where}: mask_logits is no tensor (T, H, W) in one piece; dump the expression again")
     if value.shape[0] != n_frames:

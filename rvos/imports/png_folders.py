@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +34,12 @@ class PngSource(PictureSource):
     """
 
     key_frames: Mapping[str, Mapping[str, int]]
+
+    def sample(self, video: Video) -> tuple[MaskSequence, ...]:
+        """Those of the first frame; the key frames of all are looked at."""
+        for expression in video.expressions:
+            self._find_key_frame(video, expression)
+        return PictureSource.sample(replace(self, key_frames={}), video)
 
     def _read_expression(self, video: Video, expression: Expression, size: tuple[int, int] | None) -> MaskSequence:
         folder = self.masks.below(video.id).below(expression.id)

@@ -50,6 +50,10 @@ class RleSource(Source):
         """Ids of the expressions of a video."""
         return tuple(self._read_entries(video_id))
 
+    def sample(self, video: Video) -> tuple[MaskSequence, ...]:
+        """All of them."""
+        return self.read(video)
+
     def read(self, video: Video) -> tuple[MaskSequence, ...]:
         """Return the masks of all expressions of a video.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +37,13 @@ class Source(ABC):
     @abstractmethod
     def list_expressions(self, video_id: str) -> tuple[str, ...]:
         """Return the ids of the expressions that the source has of a video."""
+
+    def sample(self, video: Video) -> tuple[MaskSequence, ...]:
+        """Return some masks of a video, which tell whether it fits; raises as `read` does.
+
+        Of few expressions, or of the first frame, where all would take long; none where sizes can be told without any.
+        """
+        return self.read(replace(video, expressions=video.expressions[:2]))
 
     def list_lacking(self, video: Video) -> Sequence[str]:
         """Return the masks of a video's expressions that are missing by their names; none where there are no names."""
@@ -82,6 +89,10 @@ class PictureSource(FolderSource):
     def list_expressions(self, video_id: str) -> tuple[str, ...]:
         """Names of the folders of expressions."""
         return _list_folders(self.masks.below(video_id))
+
+    def sample(self, video: Video) -> tuple[MaskSequence, ...]:
+        """Those of the first frame."""
+        return self.read(video.take([0]))
 
     def list_lacking(self, video: Video) -> tuple[str, ...]:
         """Frames without a mask."""

@@ -24,7 +24,7 @@ from rvos.settings.document import read_document
 from rvos.settings.fields import SettingsField, list_fields, list_keys
 from rvos.settings.loader import INVALID, Loader, load
 from rvos.settings.nodes import Node, Section, SettingsTree
-from rvos.settings.problems import Place, Problems, nearest, show
+from rvos.settings.problems import Place, Problems, count, nearest, show
 from rvos.settings.schema import choose_form, describe, describe_class, json_schema
 
 __all__ = [
@@ -56,6 +56,7 @@ __all__ = [
     "Side",
     "Size",
     "choose_form",
+    "count",
     "describe",
     "describe_class",
     "json_schema",

@@ -68,6 +68,11 @@ class Problems:
             raise ConfigError("\n".join([f"{self._source}: {len(messages)} problems", *told]))
 
 
+def count(number: int, one: str, several: str = "") -> str:
+    """Return a number with what it counts: `1 mask`, `2 masks`; `several` where an s does not make the plural."""
+    return f"{number} {one if number == 1 else several or one + 's'}"
+
+
 def nearest(word: str, known: Iterable[str]) -> str:
     """Return advice: the known word that looks most alike, or all of them."""
     known = list(known)

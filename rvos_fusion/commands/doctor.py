@@ -21,7 +21,9 @@ def register(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.epilog = "example:\n  rvos doctor recipes/paper.yaml --set dataset.root=data/refer_youtube_vos --deep"
     add_recipe_options(parser)
-    parser.add_argument("--deep", action="store_true", help="decode every image and read all ground truth")
+    parser.add_argument(
+        "--deep", action="store_true", help="decode every image, read all ground truth and all imported masks"
+    )
     parser.add_argument(
         "--load",
         action="store_true",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, ClassVar
 
@@ -19,7 +20,7 @@ from fusion.rules import FusionRule, fuse_video
 from fusion.runs import RunRule, group_by_runs
 from rvos.errors import ConfigError
 from rvos.masks.mask_sequences import MaskSequence, by_expression
-from rvos.settings import Chosen, Flat, Given, Key
+from rvos.settings import Chosen, Flat, Given, Key, count
 from rvos.videos import Video
 from rvos_fusion.kinds.artefacts import HARD_MASKS, MASKS, Artefact, ReadArtefact
 from rvos_fusion.kinds.base import Node, NodeFile, NodeGraph, Task
@@ -122,6 +123,8 @@ class FuseNode(Node):
                 "group by runs or neighbours"
             )
             return
+        if self.groups.by == "neighbours" and (problem := _explain_pairs(videos)):
+            yield problem
         if self.groups.by == "file":
             assert self.groups.file is not None
             read_group_file(self.groups.file, videos)
@@ -195,6 +198,11 @@ class FuseNode(Node):
         """
         return find_groups(self.groups, video, read)
 
+    def guessed_pairs(self, video: Video) -> Sequence[tuple[str, str]]:
+        """Return sentences that the order or a file puts together, which masks may contradict."""
+        groups = self.given_groups(video) if self.groups.by in ("neighbours", "file") else None
+        return [pair for group in groups or () for pair in pairwise(group.expressions)]
+
     def make(self, task: Task) -> list[MaskSequence]:
         """Return the fused masks of all expressions, in the order of the video."""
         members = [by_expression(task.read(name, soft=self.rule.needs_soft)) for name in self.members]
@@ -240,3 +248,21 @@ class FuseNode(Node):
         for name in self.groups.members:
             if any(isinstance(node, FuseNode) and node.order_members() for node in nodes.below(name)):
                 yield f"groups by runs need masks of single sentences, and {name!r} stands on runs itself; name others"
+
+
+def _explain_pairs(videos: Sequence[Video]) -> str | None:
+    """Return that neighbours are two objects by what the data say."""
+    pairs = [
+        (video, *pair)
+        for video in videos
+        for pair in zip(video.expressions[::2], video.expressions[1::2], strict=False)
+    ]
+    known = [(video, a, b) for video, a, b in pairs if a.object_ids and b.object_ids]
+    apart = [(video, a, b) for video, a, b in known if set(a.object_ids).isdisjoint(b.object_ids)]
+    if not apart:
+        return None
+    video, first, second = apart[0]
+    return (
+        f"groups by neighbours: {len(apart)} of {count(len(known), 'pair')} are two objects by their obj_id, first "
+        f"{video.id}/{first.id} and {second.id}; group by object_id"
+    )

@@ -74,9 +74,13 @@ class ImportNode(Node):
         """The form."""
         return f"{self.format} import"
 
-    def find_lacking(self, videos: Sequence[Video]) -> Iterable[str]:
-        """Videos, expressions and frames that it has no masks for."""
-        return find_lacking(self._open(), videos)
+    def find_lacking(self, videos: Sequence[Video], *, deep: bool = False) -> Iterable[str]:
+        """Videos, expressions and frames that it has no masks for, and masks that do not fit."""
+        return find_lacking(self._open(), videos, self.path, deep=deep)
+
+    def sample(self, video: Video, *, deep: bool = False) -> Sequence[MaskSequence]:
+        """Some masks, or all."""
+        return self._open().read(video) if deep else self._open().sample(video)
 
     def score_scale(self) -> str | None:
         """Its own; pictures have none."""

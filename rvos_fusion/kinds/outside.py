@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +9,7 @@ from typing import Annotated, ClassVar, Literal
 
 from runners.command import CommandRunner
 from runners.outside import GROUP, CommandModel, OwnModel, check_sequences
+from runners.programs import explain_program, find_program, is_script
 from rvos.masks.mask_sequences import MaskSequence
 from rvos.plugins import Plugin, load_plugin, require_plugin
 from rvos.settings import Flat, Folder
@@ -21,7 +20,6 @@ from rvos_fusion.kinds.checksums import Checksums
 from rvos_fusion.kinds.networks.loaded import NETWORK, choose_device
 from rvos_fusion.kinds.plain import plain_fields
 
-_SCRIPT = b"#!"
 _KEY_LENGTH = 16
 
 
@@ -121,17 +119,17 @@ class CommandNode(_OutsideNode):
         return self.recipe_folder or Path.cwd()
 
     def check(self, nodes: NodeGraph) -> Iterable[str]:
-        """Check that there is such a program."""
-        if self._find_program() is None:
-            yield f"no program {self.model.command[0]}; correct the first word of `command`"
+        """Check that the program can be started."""
+        if problem := explain_program(self.model.command, self.folder):
+            yield problem
 
     def sources_of(self) -> tuple[Path, ...]:
         """Return the files among the words; a program that is no script counts by its name alone.
 
         An update of the system would otherwise make everything again that Python ever made.
         """
-        program = self._find_program()
-        own = [program] if program is not None and _is_script(program) else []
+        program = find_program(self.model.command[0], self.folder)
+        own = [program] if program is not None and is_script(program) else []
         return (*own, *(path for word in self.model.command[1:] if (path := self.folder / word).is_file()))
 
     def settings(self) -> object:
@@ -159,19 +157,3 @@ class CommandNode(_OutsideNode):
         video = task.video
         found = runner.segment(video, video.expressions, key=task.fingerprint[:_KEY_LENGTH])
         return check_sequences(found, video, video.expressions, keep_soft=self.model.keep_soft)
-
-    def _find_program(self) -> Path | None:
-        word = self.model.command[0]
-        if os.sep in word:
-            path = self.folder / word
-            return path if path.is_file() and os.access(path, os.X_OK) else None
-        found = shutil.which(word)
-        return None if found is None else Path(found)
-
-
-def _is_script(path: Path) -> bool:
-    try:
-        with path.open("rb") as stream:
-            return stream.read(len(_SCRIPT)) == _SCRIPT
-    except OSError:
-        return False

@@ -134,12 +134,12 @@ class PropagateNode(Node):
         engine = self._working_engine()
         return () if engine is None else explain_engine(engine)
 
-    def find_lacking(self, videos: Sequence[Video]) -> Iterable[str]:
+    def find_lacking(self, videos: Sequence[Video], *, deep: bool = False) -> Iterable[str]:
         """The masks of the folder."""
         if self._working_engine() is not None:
             return ()
         assert self.folder is not None
-        return find_lacking(open_source("png", self.folder), videos)
+        return find_lacking(open_source("png", self.folder), videos, self.folder, deep=deep)
 
     def compute(self, tasks: Sequence[Task]) -> Sequence[Sequence[MaskSequence]]:
         """Return the propagated masks of all expressions; scores and key frames are those it started from."""

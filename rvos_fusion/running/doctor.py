@@ -17,6 +17,7 @@ from rvos_fusion.planning.workspace import find_place
 from rvos_fusion.recipe.graph import build_graph, find_missing_files
 from rvos_fusion.recipe.recipe import Recipe
 from rvos_fusion.running.load_checks import find_data_problems, find_load_problems
+from rvos_fusion.running.pair_checks import find_apart_pairs
 
 Level = Literal["ok", "note", "missing"]
 _SHOWN = 5
@@ -35,7 +36,7 @@ def examine(recipe: Recipe, *, deep: bool = False, executes: bool = False) -> li
     """Return everything worth knowing before a run.
 
     Args:
-        deep: decode every image and read all ground truth.
+        deep: decode every image, read all ground truth and all imported masks.
         executes: import the modules of users that the recipe names, which may do anything.
 
     Raises:
@@ -51,7 +52,7 @@ def examine(recipe: Recipe, *, deep: bool = False, executes: bool = False) -> li
         dataset = entry.open()
     except InputError as error:
         return [*findings, Finding("missing", str(error))]
-    return [*findings, *examine_dataset(dataset, deep=deep), *_examine_videos(recipe, dataset.videos)]
+    return [*findings, *examine_dataset(dataset, deep=deep), *_examine_videos(recipe, dataset.videos, deep=deep)]
 
 
 def examine_dataset(dataset: Dataset, *, deep: bool = False) -> Iterator[Finding]:
@@ -150,10 +151,11 @@ def _examine_loads(nodes: Sequence[Node], *, executes: bool) -> Iterator[Finding
         yield Finding("missing", f"{node.name}: {problem}")
 
 
-def _examine_videos(recipe: Recipe, videos: Sequence[Video]) -> Iterator[Finding]:
+def _examine_videos(recipe: Recipe, videos: Sequence[Video], *, deep: bool) -> Iterator[Finding]:
     """Yield what a run would refuse before its first task, then what it would miss of videos."""
     lacking = {node.name for node, _ in find_missing_files(recipe.nodes)}
-    for node, problem in find_data_problems([node for node in recipe.nodes if node.name not in lacking], videos):
+    ready = [node for node in recipe.nodes if node.name not in lacking]
+    for node, problem in find_data_problems(ready, videos, deep=deep):
         yield Finding("missing", f"{node.name}: {problem}")
     for node in recipe.nodes:
         try:
@@ -161,6 +163,9 @@ def _examine_videos(recipe: Recipe, videos: Sequence[Video]) -> Iterator[Finding
                 yield Finding("missing", f"{node.name}: {problem}")
         except InputError as error:
             yield Finding("missing", f"{node.name}: {error}")
+    if not lacking:
+        for apart in find_apart_pairs(recipe.graph, videos, deep=deep):
+            yield Finding("missing" if apart.outweigh else "note", f"{apart.node.name}: {apart.text}")
 
 
 def _examine_workspace(workspace: Path) -> Iterator[Finding]:

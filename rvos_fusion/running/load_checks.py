@@ -9,7 +9,7 @@ from typing import Protocol, runtime_checkable
 
 from rvos.errors import InputError
 from rvos.plugins import load_plugin
-from rvos.settings import Problems
+from rvos.settings import Problems, count
 from rvos.videos import Video
 from rvos_fusion.kinds.base import Node, WorkerKey, capability
 from rvos_fusion.kinds.networks.loaded import choose_device, explain
@@ -22,8 +22,11 @@ _SHOWN = 3
 class Supplied(Protocol):
     """A node that takes masks from elsewhere."""
 
-    def find_lacking(self, videos: Sequence[Video]) -> Iterable[str]:
-        """Yield what it has no masks for, one line a video, as far as names tell.
+    def find_lacking(self, videos: Sequence[Video], *, deep: bool = False) -> Iterable[str]:
+        """Yield what it has no masks for, or none that fit, one line a video, as far as names and a few masks tell.
+
+        Args:
+            deep: as far as all masks tell.
 
         Raises:
             InputError: they cannot be opened at all.
@@ -57,15 +60,17 @@ def find_load_problems(nodes: Iterable[Node], *, executes: bool = False) -> Iter
                 yield from ((node, problem) for problem in explain(partial(load_plugin, code)))
 
 
-def find_data_problems(nodes: Iterable[Node], videos: Sequence[Video]) -> Iterator[tuple[Node, str]]:
-    """Yield which videos nodes lack something for that they take from elsewhere; few lines a node."""
+def find_data_problems(
+    nodes: Iterable[Node], videos: Sequence[Video], *, deep: bool = False
+) -> Iterator[tuple[Node, str]]:
+    """Yield which videos nodes lack something for that they take from elsewhere; few lines a node; `deep` as above."""
     for node in nodes:
         try:
             supplied = capability(node, Supplied)
-            problems = [] if supplied is None else list(supplied.find_lacking(videos))
+            problems = [] if supplied is None else list(supplied.find_lacking(videos, deep=deep))
         except InputError as error:
             problems = [str(error)]
-        more = f" (and so {len(problems) - _SHOWN} more videos)" if len(problems) > _SHOWN else ""
+        more = f" (and so {count(len(problems) - _SHOWN, 'more video')})" if len(problems) > _SHOWN else ""
         for place, problem in enumerate(problems[:_SHOWN], start=1):
             yield node, problem + (more if place == _SHOWN else "")
 

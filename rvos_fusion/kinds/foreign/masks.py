@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
@@ -11,13 +12,26 @@ from rvos.errors import InputError
 from rvos.imports import Source
 from rvos.imports.png_folders import open_png_folder
 from rvos.masks.mask_sequences import MaskSequence, by_expression
+from rvos.settings import count
 from rvos.videos import Video
 from rvos_fusion.kinds.base import Task
 
+_DEEPEST = 4
+_MOST_FOLDERS = 200
 
-def find_lacking(source: Source, videos: Sequence[Video]) -> Iterator[str]:
-    """Yield what a source has no masks for, one line a video."""
+
+def find_lacking(source: Source, videos: Sequence[Video], path: Path, *, deep: bool = False) -> Iterator[str]:
+    """Yield what a source has no masks for, or has of another size, one line a video.
+
+    Args:
+        path: that was opened.
+        deep: read all masks, not some.
+    """
     present = frozenset(source.list_videos())
+    place = find_deeper(path, videos) if present.isdisjoint(video.id for video in videos) else None
+    if place is not None:
+        yield f"{path}: no masks of these videos; they lie in another folder, give path: {place}"
+        return
     for video in videos:
         if video.id not in present:
             yield f"{video.id}: no masks"
@@ -29,7 +43,39 @@ def find_lacking(source: Source, videos: Sequence[Video]) -> Iterator[str]:
             n_missing = f"{len(missing)} of {len(video.expressions)}"
             yield f"{video.id}: no masks for {n_missing} expressions, first {missing[0]!r}"
         elif lacking:
-            yield f"{video.id}: {len(lacking)} masks are missing, first {lacking[0]}"
+            yield f"{video.id}: {count(len(lacking), 'mask is', 'masks are')} missing, first {lacking[0]}"
+        else:
+            try:
+                source.read(video) if deep else source.sample(video)
+            except InputError as error:
+                yield str(error)
+
+
+def find_deeper(path: Path, videos: Sequence[Video]) -> Path | None:
+    """Return the folder that masks of videos lie in, a few folders below a path or right above it; None: not found."""
+    names = {name for video in videos for name in (video.id, f"{video.id}.json")}
+    if path.name in names:
+        return _shorten(path.parent)
+    waiting = [path]
+    for _ in range(_DEEPEST):
+        waiting = [Path(one) for folder in waiting for one in _list_folders(folder)][:_MOST_FOLDERS]
+        for folder in waiting:
+            if names.intersection(os.listdir(folder)):
+                return _shorten(folder)
+    return None
+
+
+def _list_folders(folder: Path) -> list[str]:
+    try:
+        return sorted(one.path for one in os.scandir(folder) if one.is_dir() and os.access(one.path, os.R_OK | os.X_OK))
+    except OSError:
+        return []
+
+
+def _shorten(path: Path) -> Path:
+    """Return a path as it is typed here."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path
 
 
 def import_folder(folder: Path, task: Task, sources: Sequence[MaskSequence]) -> Sequence[MaskSequence]:
