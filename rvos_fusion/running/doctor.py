@@ -13,6 +13,7 @@ from rvos.errors import InputError, StoreError
 from rvos.formats import Dataset, find_format
 from rvos.videos import Video
 from rvos_fusion.kinds.base import Node
+from rvos_fusion.kinds.versions import list_own_code
 from rvos_fusion.planning.workspace import find_place
 from rvos_fusion.recipe.graph import build_graph, find_missing_files
 from rvos_fusion.recipe.recipe import Recipe
@@ -149,6 +150,9 @@ def _examine_loads(nodes: Sequence[Node], *, executes: bool) -> Iterator[Finding
     ready = [node for node in nodes if node.name not in lacking]
     for node, problem in find_load_problems(ready, executes=executes):
         yield Finding("missing", f"{node.name}: {problem}")
+    if not executes:
+        names = dict.fromkeys(code.name for node in ready for code in list_own_code(node))
+        yield from (Finding("note", f"{name}: found, and not executed; doctor --load does") for name in names)
 
 
 def _examine_videos(recipe: Recipe, videos: Sequence[Video], *, deep: bool) -> Iterator[Finding]:

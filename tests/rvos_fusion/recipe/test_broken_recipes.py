@@ -110,7 +110,7 @@ def test_what_run_refuses_of_files_and_names_doctor_finds(
     words = [word for value in values for word in ("--set", value)]
     assert main(["run", "pipeline.yaml", "--quiet", *words]) == 2
     assert "Traceback" not in capsys.readouterr().err
-    assert main(["doctor", "pipeline.yaml", *words]) == 2
+    assert main(["doctor", "pipeline.yaml", "--load", *words]) == 2
     assert len(capsys.readouterr().err.splitlines()) == 1
 
 
@@ -126,7 +126,7 @@ def test_masks_that_are_missing_are_named_and_the_other_videos_run(
     shutil.copytree(source, tmp_path / "copy")
     monkeypatch.chdir(tmp_path / "copy")
     Path("members/a/video1/2/00005.png").unlink()
-    message = r"a: .*video1: 1 masks are missing, first 2/00005\.png"
+    message = r"a: .*video1: 1 mask is missing, first 2/00005\.png"
     for command in ("doctor", "plan"):
         assert call(command) == 2
         assert re.search(message, capsys.readouterr().err)
