@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from runners.checkpoints.loading import save_network
+from runners.checkpoints.saving import save_network
 from runners.networks.backbones.table import BackboneConfig
 from runners.networks.text.text_encoder import TextConfig
 from runners.networks.tracklets.config import GroundingConfig

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rvos_fusion.training.running.checkpoints import write_tensors
+from runners.checkpoints.saving import write_tensors
 
 
 @dataclass(frozen=True, slots=True, eq=False)

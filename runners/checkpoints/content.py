@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 import torch
+from deaot_toolkit.errors import CheckpointError as ToolkitCheckpointError
+from deaot_toolkit.other_files import START_LENGTH, refuse_other_files
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
@@ -33,11 +35,9 @@ _SAFETENSORS_TYPES = {
     "U8": torch.uint8,
     "BOOL": torch.bool,
 }
-_SHOWN_START = 1024
 # Tied parameters are stored once and named several times; more than this is made to fill the memory.
 _MOST_SHARED = 4
 _SLACK = 1 << 20
-_PACKED = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"7z\xbc\xaf": "7z", b"Rar!": "rar"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +63,10 @@ def read_content(path: Path, *, outline: bool = False) -> Content:
         CheckpointError: missing, no regular file, damaged, something else, or wanting to execute code.
     """
     with open_regular(path, what="checkpoint", error=CheckpointError) as stream:
-        start = stream.read(_SHOWN_START)
+        start = stream.read(START_LENGTH)
         size = os.fstat(stream.fileno()).st_size
-        _refuse_other_files(path, start)
         try:
+            refuse_other_files(path, start)
             if start.startswith((ZIP_START, SEQUENCE_START)):
                 return Content(read_tensor_file(stream, str(path)))
             if start[8:9] == b"{" and int.from_bytes(start[:8], "little") <= size - 8:
@@ -80,6 +80,8 @@ def read_content(path: Path, *, outline: bool = False) -> Content:
             if path.suffix != ".safetensors" and (start.startswith(b"\x80") or path.suffix == ".pkl"):
                 stream.seek(0)
                 return Content(read_pickle(stream, {**PLAIN_STAND_INS, **NUMPY_STAND_INS}))
+        except ToolkitCheckpointError as error:
+            raise CheckpointError(str(error)) from None
         except RefusedError as error:
             raise CheckpointError(
                 f"{path}: refused, it holds {error}, expected plain tensors, containers and numbers; "
@@ -89,27 +91,6 @@ def read_content(path: Path, *, outline: bool = False) -> Content:
             reason = " ".join(str(error).split())[:200] or type(error).__name__
             raise CheckpointError(f"{path}: a damaged checkpoint ({reason}); copy it again") from None
     raise CheckpointError(f"{path}: neither a torch nor a safetensors file, or cut at its start; copy it again")
-
-
-def _refuse_other_files(path: Path, start: bytes) -> None:
-    """Name what downloads leave in place of a checkpoint."""
-    text = start.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
-    if text.startswith((b"<!doctype", b"<html", b"<head", b"<?xml", b"<!--", b"<script")):
-        raise CheckpointError(
-            f"{path}: a web page, not a checkpoint; the download wanted a login or a confirmation: "
-            "open its address in a browser and save the file itself"
-        )
-    if text.startswith(b"version https://git-lfs"):
-        raise CheckpointError(
-            f"{path}: a git-LFS pointer, not the checkpoint itself; run `git lfs pull` in its repository"
-        )
-    if text.startswith((b'{"', b"{\n")):
-        raise CheckpointError(f"{path}: JSON text, not a checkpoint; download the file of weights")
-    for mark, name in _PACKED.items():
-        if start.startswith(mark):
-            raise CheckpointError(f"{path}: packed with {name}; unpack it first")
-    if not start:
-        raise CheckpointError(f"{path}: an empty file; copy it again")
 
 
 def _sketch(part: Any) -> Tensor:

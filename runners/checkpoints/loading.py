@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,20 +10,17 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
-from safetensors.torch import save as to_safetensors
+from deaot_toolkit.wrapped import ENVELOPES, find_state, unwrap_names
 from torch import Tensor, nn
 
 from runners.checkpoints.content import is_tensor, read_content, to_tensors
-from runners.checkpoints.wrapped_names import unwrap_names
 from rvos.errors import CheckpointError, InputError
-from rvos.files.atomic import write_atomically
 from rvos.files.json_files import parse_json
 from rvos.files.pickles import Record
 from rvos.settings import load
 
-ENVELOPES = ("model", "model_state_dict", "state_dict")
 _SHOWN_KEYS = 8
-_NETWORK_ENTRY, _CONFIG_ENTRY = "rvos_network", "config"
+NETWORK_ENTRY, CONFIG_ENTRY = "rvos_network", "config"
 _LONGEST_KEY = 300
 _LONGEST_LIST = 32
 # A file that lacks some tensors is told which; only one that could not hold the network at all is not built for.
@@ -103,8 +99,7 @@ def _find_state(path: Path, content: object) -> tuple[Mapping[str, Any], str]:
     """Return the state dict and the name of the entry that holds it."""
     if not isinstance(content, Mapping):
         raise CheckpointError(f"{path}: holds a {_name_type(content)}, not a state dict; give a checkpoint")
-    envelope = next((name for name in ENVELOPES if isinstance(content.get(name), Mapping)), "")
-    state = content[envelope] if envelope else content
+    state, envelope = find_state(content)
     for name, value in state.items():
         if not isinstance(name, str) or not name.isprintable() or not 0 < len(name) <= _LONGEST_KEY:
             raise CheckpointError(f"{path}: no state dict, {name!a:.60} is no parameter's name; give a checkpoint")
@@ -119,7 +114,9 @@ def _find_state(path: Path, content: object) -> tuple[Mapping[str, Any], str]:
 
 
 def _name_type(value: object) -> str:
-    return "tensor" if is_tensor(value) else type(value).__name__
+    if is_tensor(value):
+        return "tensor"
+    return "dict" if isinstance(value, Mapping) else "object" if isinstance(value, Record) else type(value).__name__
 
 
 def _to_plain(value: object) -> Any:
@@ -253,29 +250,8 @@ def load_strict(
     return report
 
 
-def save_network(path: Path, name: str, config: object, module: nn.Module, dtype: torch.dtype = torch.float32) -> None:
-    """Write a network of our own as safetensors that say how to build it; floats are stored as `dtype`.
-
-    Args:
-        name: the runner that loads it.
-        config: the frozen dataclass that the network was built from.
-
-    Raises:
-        StoreError: the file cannot be written.
-    """
-    if not dataclasses.is_dataclass(config) or isinstance(config, type):
-        raise TypeError(f"{name}: the configuration is a {type(config).__name__}; give the network's dataclass")
-    # Tied parameters have two names; the format wants them as two tensors.
-    state = {
-        key: (value.to(dtype) if value.is_floating_point() else value).detach().cpu().contiguous().clone()
-        for key, value in module.state_dict().items()
-    }
-    metadata = {_NETWORK_ENTRY: name, _CONFIG_ENTRY: json.dumps(dataclasses.asdict(config))}
-    write_atomically(path, to_safetensors(state, metadata))
-
-
 def read_stated_config(file: CheckpointFile, runner: str, config: type[Config]) -> Config | None:
-    """Return the configuration in a file of `save_network`; None for any other file.
+    """Return the configuration in a file of `saving.save_network`; None for any other file.
 
     Args:
         runner: that loads the network.
@@ -314,17 +290,17 @@ def _count_layers(config: object) -> int:
 
 
 def read_network_config(file: CheckpointFile) -> tuple[str, dict[str, Any]] | None:
-    """Return the runner's name and the configuration in a file of `save_network`; None for any other file.
+    """Return the runner's name and the configuration in a file of `saving.save_network`; None for any other file.
 
     Raises:
         CheckpointError: the configuration is damaged.
     """
-    if _NETWORK_ENTRY not in file.metadata:
+    if NETWORK_ENTRY not in file.metadata:
         return None
     try:
-        config = parse_json(file.metadata.get(_CONFIG_ENTRY, "").encode(), where=str(file.path))
+        config = parse_json(file.metadata.get(CONFIG_ENTRY, "").encode(), where=str(file.path))
     except InputError as error:
         raise CheckpointError(f"{file.path}: its network configuration is damaged ({error}); copy it again") from None
     if not isinstance(config, dict):
         raise CheckpointError(f"{file.path}: its network configuration is no mapping; copy it again")
-    return file.metadata[_NETWORK_ENTRY], config
+    return file.metadata[NETWORK_ENTRY], config

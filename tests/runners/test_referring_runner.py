@@ -12,7 +12,7 @@ import torch
 from referring_helpers import SIZES, small_network, write_roberta_folder, write_video
 
 from runners.base import ModelSettings
-from runners.checkpoints.loading import save_network
+from runners.checkpoints.saving import save_network
 from runners.networks.referformer.network import ReferFormer, ReferFormerConfig
 from runners.networks.text.text_encoder import TextConfig
 from runners.passes.clip_runner import ClipRunner

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from runners.base import ModelSettings, Runner
-from runners.checkpoints.loading import save_network
+from runners.checkpoints.saving import save_network
 from runners.networks.backbones.table import BACKBONES
 from runners.networks.referformer.mutr import Mutr, MutrConfig
 from runners.networks.referformer.network import ReferFormer, ReferFormerConfig

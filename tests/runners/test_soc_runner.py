@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from runners.base import ModelSettings, OptionValue
-from runners.checkpoints.loading import save_network
+from runners.checkpoints.saving import save_network
 from runners.networks.backbones.table import BackboneConfig
 from runners.networks.soc.network import SOC
 from runners.networks.soc.types import SOCConfig

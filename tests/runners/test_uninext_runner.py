@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from runners.base import ModelSettings, OptionValue
-from runners.checkpoints.loading import save_network
+from runners.checkpoints.saving import save_network
 from runners.networks.text.bert import TextSizes
 from runners.networks.text.tokenizers import SmallTokens
 from runners.networks.uninext.config import ConvNextSizes, UninextConfig

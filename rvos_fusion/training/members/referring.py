@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from runners.checkpoints.loading import save_network
+from runners.checkpoints.saving import save_network
 from runners.networks.text.text_encoder import TextConfig
 from runners.networks.text.tokenizers import fit_tokens
 from runners.registry import RUNNERS

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from runners.checkpoints.loading import save_network
+from runners.checkpoints.saving import save_network
 from runners.networks.attention.positions import sine_encoding_2d
 from runners.networks.parts.pyramid import key_padding, to_maps, to_tokens
 from runners.networks.referformer.network import ReferFormer, ReferFormerConfig

@@ -18,6 +18,7 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from runners.checkpoints.saving import write_tensors
 from runners.networks.backbones.table import Backbone, BackboneConfig
 from runners.networks.text.tokenizers import SmallTokens
 from runners.passes.frames import resized_size
@@ -30,7 +31,6 @@ from rvos_fusion.training.data.clips import normalise, stack_alike
 from rvos_fusion.training.data.layouts import open_videos
 from rvos_fusion.training.data.texts import check_vocabulary, mark_words
 from rvos_fusion.training.data.videos import LabelledVideo, VideoFolder
-from rvos_fusion.training.running.checkpoints import write_tensors
 
 _FIRST_BIAS = -4.0
 _BACKGROUND_STEP = 7

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from runners.checkpoints.loading import CheckpointFile, match_keys, read_checkpoint
+from runners.checkpoints.saving import write_tensors
 from rvos.errors import CheckpointError
-from rvos.files.atomic import replacing
 from rvos_fusion.training.config import InitialWeights
 from rvos_fusion.training.running.averaging import AveragedWeights
 
@@ -69,16 +68,6 @@ def save_state(path: Path, parts: Trainable, position: Position, *, name: str, s
     }
     # Tied and viewed tensors are written apart, as a state dict lists them.
     write_tensors(path, {key: value.detach().cpu().clone().contiguous() for key, value in tensors.items()}, metadata)
-
-
-def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
-    """Write a safetensors file atomically.
-
-    Raises:
-        StoreError: it cannot be written.
-    """
-    with replacing(path) as temporary:
-        save_file(tensors, temporary, metadata)
 
 
 def load_state(path: Path, parts: Trainable, *, name: str) -> tuple[Position, float]:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from runners.checkpoints.loading import save_network
+from runners.checkpoints.saving import save_network
 from runners.grounding.scorer import NETWORK_NAME, fit_grounding_tokens
 from runners.networks.tracklets.config import GroundingConfig
 from runners.networks.tracklets.network import GroundingNetwork, Slots, video_scores

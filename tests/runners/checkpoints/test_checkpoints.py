@@ -7,15 +7,18 @@ import os
 from itertools import permutations
 from pathlib import Path
 
+import deaot_toolkit
 import numpy as np
 import pytest
 import torch
+from deaot_toolkit.wrapped import unwrap_names
 from safetensors.torch import save_file
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
+from propagate.engines.sam2.network import Sam2Network
+from propagate.engines.sam2.sizes import find_config
 from runners.checkpoints.loading import load_strict, read_checkpoint
-from runners.checkpoints.wrapped_names import unwrap_names
 from runners.networks.referformer.mutr import Mutr, MutrConfig
 from runners.networks.referformer.network import ReferFormer, ReferFormerConfig
 from runners.networks.soc.network import SOC
@@ -84,6 +87,35 @@ def test_wrappers_are_stripped_in_every_order_and_depth(
     }
 
 
+@pytest.mark.parametrize("prefix", ["model.", "net.", "network.", "_forward_module.", "_forward_module.model.", "ema."])
+@pytest.mark.parametrize("envelope", ["state_dict", "module", "model_state_dict"])
+def test_what_trainers_put_around_the_network_is_taken_away(tmp_path: Path, prefix: str, envelope: str) -> None:
+    path = tmp_path / "network.pth"
+    state = {f"{prefix}a.weight": torch.ones(1), f"{prefix}b.weight": torch.ones(1)}
+    torch.save({envelope: state, "epoch": 3}, path)
+    file = read_checkpoint(path)
+    assert (list(file.state), file.envelope) == (["a.weight", "b.weight"], envelope)
+
+
+def test_a_part_of_the_name_of_a_network_stays(tmp_path: Path) -> None:
+    path = tmp_path / "network.pth"
+    torch.save({"a.model.weight": torch.ones(1), "model.weight": torch.ones(1)}, path)
+    assert list(read_checkpoint(path).state) == ["a.model.weight", "model.weight"]
+
+
+@pytest.mark.parametrize("name", ["model-00001-of-00002.safetensors", "pytorch_model-2-of-3.bin"])
+def test_one_part_of_several_is_named(tmp_path: Path, name: str) -> None:
+    save_file(linear_state(), tmp_path / name)
+    with pytest.raises(CheckpointError, match=r"part [12] of [23] of a checkpoint"):
+        read_checkpoint(tmp_path / name)
+
+
+def test_the_only_part_is_the_whole(tmp_path: Path) -> None:
+    path = tmp_path / "model-00001-of-00001.safetensors"
+    save_file(linear_state(), path)
+    assert read_checkpoint(path).state
+
+
 def test_a_word_that_not_all_names_share_is_no_wrapper(tmp_path: Path) -> None:
     path = tmp_path / "network.pth"
     torch.save({"module.weight": torch.ones(1), "bias": torch.ones(1), "module": torch.ones(1)}, path)
@@ -98,7 +130,11 @@ def test_a_wrapper_that_holds_only_a_part_stays(tmp_path: Path) -> None:
 
 def test_no_network_has_a_part_with_the_name_of_a_wrapper() -> None:
     with torch.device("meta"):
-        networks = (SOC(SOCConfig()), ReferFormer(ReferFormerConfig()), Mutr(MutrConfig()), Uninext(UninextConfig()))
+        networks = (
+            *(SOC(SOCConfig()), ReferFormer(ReferFormerConfig()), Mutr(MutrConfig()), Uninext(UninextConfig())),
+            *(deaot_toolkit.build(name) for name in ("aott", "r50-deaotl")),
+            Sam2Network(find_config("sam2.1-hiera-tiny")).model,
+        )
     for network in networks:
         names = list(network.state_dict())
         assert unwrap_names(names) == dict(zip(names, names, strict=True))

@@ -74,11 +74,24 @@ def sequence_of(n_values: int) -> bytes:
     return b"".join(parts) + b"\x80\x02}" + text("w") + tensor + b"s." + pickle.dumps(["0"], 2)
 
 
+def zipped(name: str) -> Callable[[Path], None]:
+    """Return a writer of a zip archive of one file."""
+
+    def write(path: Path) -> None:
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr(name, b"weights")
+
+    return write
+
+
 HOSTILE: dict[str, tuple[Callable[[Path], None], str]] = {
     "empty": (with_bytes(b""), "an empty file"),
     "web page": (with_bytes(b"\n<!DOCTYPE html><html>Sign in</html>"), "a web page"),
     "lfs pointer": (with_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n"), "git-LFS pointer"),
     "error message": (with_bytes(b'{"error": "quota"}'), "JSON text"),
+    "tar": (with_bytes(bytes(257) + b"ustar"), "packed with tar"),
+    "zip around it": (zipped("weights/network.pth"), "a zip archive around weights/network.pth.*unpack it"),
+    "index of parts": (with_bytes(b'{"weight_map": {}}'), "the index of weights that lie in several parts"),
     "gzip": (with_bytes(b"\x1f\x8b\x08\x00"), "packed with gzip"),
     "noise": (with_bytes(b"\x00\x01\x02" * 100), "neither a torch nor a safetensors file"),
     "object array": (in_archive(object_array()), "refused.*array of type 'O8'"),

@@ -11,7 +11,8 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from runners.checkpoints.loading import load_strict, read_checkpoint, read_network_config, save_network
+from runners.checkpoints.loading import load_strict, read_checkpoint, read_network_config
+from runners.checkpoints.saving import save_network, write_tensors
 from rvos.errors import CheckpointError
 from rvos.settings import load
 
@@ -58,6 +59,18 @@ def test_a_saved_network_loads_with_its_configuration(tmp_path: Path) -> None:
     load_strict(other, file)
     assert other[0].weight.dtype == torch.float32
     torch.testing.assert_close(other[0].weight, module[0].weight, atol=1e-3, rtol=1e-3)
+
+
+def test_equal_networks_are_equal_files(tmp_path: Path) -> None:
+    tensors = {"b": torch.ones(3, dtype=torch.float16), "a": torch.arange(4.0)}
+    texts = {f"entry {number}": "é" * number for number in range(9)}
+    files = [tmp_path / f"{number}.safetensors" for number in range(5)]
+    for number, path in enumerate(files):
+        write_tensors(path, dict(tensors), dict(sorted(texts.items(), reverse=bool(number % 2))))
+    assert len({path.read_bytes() for path in files}) == 1
+    file = read_checkpoint(files[0])
+    assert file.metadata == texts
+    assert {name: value.tolist() for name, value in file.state.items()} == {"a": [0, 1, 2, 3], "b": [1, 1, 1]}
 
 
 def test_a_foreign_file_has_no_configuration(tmp_path: Path) -> None:

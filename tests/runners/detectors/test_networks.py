@@ -12,7 +12,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 from small_dino import write_grounding_dino
 
-from runners.checkpoints.loading import save_network
+from runners.checkpoints.saving import save_network
 from runners.detectors.base import DetectorSettings
 from runners.detectors.grounding_dino import GroundingDino
 from runners.detectors.table import build_detector

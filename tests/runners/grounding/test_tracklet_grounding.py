@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from small_tracklets import CONFIG, SENTENCES, make_checkpoint, make_tracklets, write_video
 
-from runners.checkpoints.loading import save_network
+from runners.checkpoints.saving import save_network
 from runners.grounding.scorer import TrackletGrounder, load_grounder
 from runners.grounding.settings import GroundingSettings
 from runners.networks.text.bert import TextSizes

@@ -10,7 +10,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from runners.checkpoints.loading import CheckpointFile, load_strict, read_checkpoint, save_network
+from runners.checkpoints.loading import CheckpointFile, load_strict, read_checkpoint
+from runners.checkpoints.saving import save_network
 from runners.networks.backbones.table import BACKBONES, BackboneConfig
 from runners.networks.soc.checkpoints import IGNORED, RENAMES, infer_config, load_soc, read_config
 from runners.networks.soc.network import SOC, Trajectories

@@ -12,7 +12,7 @@ import pytest
 import torch
 from referring_helpers import small_network
 
-from runners.checkpoints.loading import save_network
+from runners.checkpoints.saving import save_network
 from rvos_fusion.commands.cli import main
 from rvos_fusion.parity.condensed import read_condensed
 

@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 from referring_helpers import small_network
 
-from runners.checkpoints.loading import save_network
+from runners.checkpoints.saving import save_network
 from rvos.files.video_files import read_video
 from rvos_fusion.clips.overlays import write_video
 from rvos_fusion.commands.cli import main

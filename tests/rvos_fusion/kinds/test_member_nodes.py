@@ -9,7 +9,7 @@ import pytest
 from referring_helpers import small_network
 from small_data import write_split
 
-from runners.checkpoints.loading import save_network
+from runners.checkpoints.saving import save_network
 from rvos.masks.stored.store import Store
 from rvos_fusion.commands.cli import main
 from rvos_fusion.kinds import member

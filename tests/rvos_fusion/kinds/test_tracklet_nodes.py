@@ -18,7 +18,7 @@ from report_pages import read_index, read_part
 from small_data import FRAMES, HEIGHT, N_FRAMES, WIDTH, write_split
 from small_tracklets import CONFIG, make_checkpoint
 
-from runners.checkpoints.loading import save_network
+from runners.checkpoints.saving import save_network
 from runners.networks.tracklets.network import GroundingNetwork
 from rvos.masks.detections import VideoProposals
 from rvos.masks.mask_sequences import encode

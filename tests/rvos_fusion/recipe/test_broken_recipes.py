@@ -12,7 +12,7 @@ import torch
 from referring_helpers import small_network
 from small_data import write_split
 
-from runners.checkpoints.loading import save_network
+from runners.checkpoints.saving import save_network
 from rvos_fusion.commands.cli import main
 
 MODELS = (

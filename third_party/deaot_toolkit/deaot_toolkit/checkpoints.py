@@ -21,15 +21,13 @@ from deaot_toolkit.configs import NetworkConfig, find_config, plain_name
 from deaot_toolkit.errors import CheckpointError
 from deaot_toolkit.network import VosNetwork
 from deaot_toolkit.torch_files import DAMAGE, RefusedFileError, check_torch_file, open_regular
+from deaot_toolkit.wrapped import ENVELOPES, find_state, unwrap_names
 
-ENVELOPES = ("state_dict", "model")
 CONFIG_ENTRY = "deaot_config"
 _SHOWN = 8
 # A file that lacks some tensors is told which; only one that could not hold the network at all is not built for.
 _MOST_CLAIMED = 16
 _SLACK = 10_000_000
-# No network here has a part of these names.
-_WRAPPERS = ("module", "_orig_mod")
 # Older files lack the mask token, which no network reads; index buffers are computed, not learned.
 _TOLERATED = ("LSTT.mask_token", "relative_position_index")
 
@@ -62,14 +60,12 @@ def read_state(path: Path, *, outline: bool = False) -> tuple[dict[str, Tensor],
             raise CheckpointError(f"{path}: not a readable torch file ({reason}); copy it again") from None
     if not isinstance(content, Mapping):
         raise CheckpointError(f"{path}: holds a {type(content).__name__}, not a state dict; give a checkpoint")
-    envelope = next((name for name in ENVELOPES if isinstance(content.get(name), Mapping)), None)
-    state = content[envelope] if envelope else content
+    state, _ = find_state(content)
     if not state or not all(isinstance(name, str) and name.isprintable() for name in state):
         raise CheckpointError(f"{path}: no state dict under {' or '.join(ENVELOPES)}; give a checkpoint")
     if not all(_is_stored(value, outline=outline) for value in state.values()):
         raise CheckpointError(f"{path}: no state dict of plain, stored tensors; save it again with torch.save")
-    # A counter stands beside the weights of an averaged model, wrappers of compiled and parallel ones before them.
-    return {_unwrap_name(name): value for name, value in state.items() if _unwrap_name(name) != "n_averaged"}, None
+    return _strip(state), None
 
 
 def _read_safetensors(path: Path, *, outline: bool) -> tuple[dict[str, Tensor], NetworkConfig | None]:
@@ -83,13 +79,17 @@ def _read_safetensors(path: Path, *, outline: bool) -> tuple[dict[str, Tensor], 
                 state = {name: stream.get_tensor(name) for name in names}
     except (SafetensorError, *DAMAGE) as error:
         raise CheckpointError(f"{path}: not a whole safetensors file ({error}); copy it again") from None
-    return state, NetworkConfig.from_json(text) if text else None
+    return _strip(state), NetworkConfig.from_json(text) if text else None
 
 
 def _sketch(part: Any) -> Tensor:
     """Return the tensor of a part of a safetensors file without its values."""
     is_integer = part.get_dtype()[0] in "IUB" and part.get_dtype() != "BF16"
     return torch.empty(part.get_shape(), dtype=torch.int64 if is_integer else torch.float32, device="meta")
+
+
+def _strip(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {target: state[name] for name, target in unwrap_names(state).items()}
 
 
 def _is_stored(value: object, *, outline: bool) -> bool:
@@ -100,10 +100,6 @@ def _is_stored(value: object, *, outline: bool) -> bool:
         return False
     repeats = any(step == 0 and side > 1 for side, step in zip(value.shape, value.stride(), strict=True))
     return not repeats and value.numel() * value.element_size() <= value.untyped_storage().nbytes()
-
-
-def _unwrap_name(name: str) -> str:
-    return ".".join(word for word in name.split(".") if word not in _WRAPPERS)
 
 
 def load_state(network: VosNetwork, state: Mapping[str, Tensor], *, source: str) -> None:

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from deaot_toolkit.errors import CheckpointError
+from deaot_toolkit.other_files import START_LENGTH, refuse_other_files
 
 _ZIP = b"PK\x03\x04"
-_PAGES = (b"<!doctype", b"<html", b"<head", b"<?xml")
 _INTEGERS = frozenset({"BININT", "BININT1", "BININT2", "INT", "LONG", "LONG1", "LONG4"})
 _STORES = frozenset({"PUT", "BINPUT", "LONG_BINPUT"})
 _REFUSED = frozenset({"STACK_GLOBAL", "INST", "OBJ", "DUP", "EXT1", "EXT2", "EXT4", "MEMOIZE", "NEXT_BUFFER"})
@@ -61,14 +61,12 @@ def open_regular(path: Path) -> BinaryIO:
         os.close(handle)
         raise CheckpointError(f"{path}: a folder, pipe or device, not a checkpoint file; check the path")
     stream = os.fdopen(handle, "rb")
-    start = stream.read(256).lstrip().lower()
+    try:
+        refuse_other_files(path, stream.read(START_LENGTH))
+    except CheckpointError:
+        stream.close()
+        raise
     stream.seek(0)
-    if start.startswith(_PAGES):
-        raise CheckpointError(f"{path}: a web page, not a checkpoint; open its address in a browser and save the file")
-    if start.startswith(b"version https://git-lfs"):
-        raise CheckpointError(f"{path}: a git-LFS pointer, not the checkpoint; run `git lfs pull` in its repository")
-    if not start:
-        raise CheckpointError(f"{path}: an empty file; copy it again")
     return stream
 
 

@@ -210,10 +210,25 @@ def test_pipes_devices_and_packed_archives_are_refused(tmp_path: Path) -> None:
         load(tmp_path / "packed.pth", "small-aot")
 
 
-@pytest.mark.parametrize("prefix", ["_orig_mod.module.", "module._orig_mod.", "module.module."])
+@pytest.mark.parametrize(
+    "prefix", ["_orig_mod.module.", "module._orig_mod.", "module.module.", "model.", "_forward_module.net."]
+)
 def test_wrapped_names_load(network: VosNetwork, tmp_path: Path, prefix: str) -> None:
     path = write(network, tmp_path / "file.pth", prefix=prefix)
     assert same(load(path, network.config), network)
+
+
+@pytest.mark.parametrize("envelope", ["module", "model_state_dict"])
+def test_envelopes_of_trainers_load(network: VosNetwork, tmp_path: Path, envelope: str) -> None:
+    path = write(network, tmp_path / "file.pth", envelope=envelope)
+    assert same(load(path, network.config), network)
+
+
+@pytest.mark.parametrize("name", ["model-00001-of-00002.safetensors", "model.safetensors.index.json"])
+def test_one_part_of_several_is_named(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b'{"weight_map": {}}')
+    with pytest.raises(CheckpointError, match="part"):
+        load(tmp_path / name, "small-aot")
 
 
 @pytest.mark.parametrize("change", [{"layers": 10**9}, {"embedding_dim": "x"}, {"heads": []}, {"embedding_dim": 96000}])

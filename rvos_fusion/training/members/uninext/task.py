@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from runners.checkpoints.loading import save_network
+from runners.checkpoints.saving import save_network
 from runners.networks.text.tokenizers import SmallTokens
 from runners.networks.uninext.config import UninextConfig
 from runners.networks.uninext.denoising import noisy_boxes
