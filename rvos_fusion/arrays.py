@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusion.votes import count_votes
-from rvos.errors import FusionError
+from rvos.errors import FusionError, InputError
 from rvos.evaluation.measures import j_and_f
-from rvos.masks.mask_sequences import decode
+from rvos.masks.mask_sequences import as_masks, decode
 from rvos.masks.runs import Runs
 
 Masks = NDArray[np.bool_]
@@ -25,14 +25,15 @@ def vote(masks: Sequence[Masks], *, needed: int, weights: Sequence[int] | None =
         weights: votes of each, whole numbers from 1; default: 1 each.
 
     Raises:
-        FusionError: no masks, unequal ones, or a vote that cannot be reached.
+        FusionError: no masks, unequal ones, arrays that are no masks, or a vote that cannot be reached.
     """
-    for array in masks:
-        if np.ndim(array) != 3:
-            raise FusionError(f"a vote over an array of shape {np.shape(array)}; give masks (T, H, W)")
+    try:
+        checked = [as_masks(array, where="a vote") for array in masks]
+    except InputError as error:
+        raise FusionError(str(error)) from None
     if weights is not None and len(weights) != len(masks):
         raise FusionError(f"a vote of {len(masks)} masks with {len(weights)} weights; give one weight each")
-    kept = count_votes([Runs.from_masks(np.asarray(array, bool)) for array in masks], weights).keep(needed)
+    kept = count_votes([Runs.from_masks(array) for array in checked], weights).keep(needed)
     return decode(kept.encode(), kept.size)
 
 
@@ -40,9 +41,9 @@ def score(masks: Masks, truth: Masks) -> tuple[float, float]:
     """Return J and F of masks `(T, H, W)` against the truth: means over the frames, in [0, 1].
 
     Raises:
-        InputError: shapes that differ or are not `(T, H, W)`.
+        InputError: shapes that differ or are not `(T, H, W)`, or arrays that are no masks.
 
     Source: evaluation.md, sections 1 and 2.
     """
-    j, f = j_and_f(np.asarray(truth, bool), np.asarray(masks, bool))
+    j, f = j_and_f(as_masks(truth, where="the truth"), as_masks(masks, where="the masks"))
     return float(j.mean()), float(f.mean())

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,9 +20,9 @@ from rvos.files.atomic import open_regular
 from rvos.files.stored_tensors import StoredTensor
 from rvos.files.tensor_files import read_torch_file
 from rvos.files.trees import is_system_name
-from rvos.imports.soft_masks import THRESHOLDS, keep_maps
+from rvos.imports.soft_masks import SoftFrames, check_some_logits
 from rvos.imports.source import Source, check_mask_size, find_frame_size
-from rvos.masks.mask_sequences import KeepSoft, MaskSequence, SoftKind, encode
+from rvos.masks.mask_sequences import KeepSoft, MaskSequence, SoftKind
 from rvos.videos import Expression, Video
 
 DumpValues = Literal["logits", "probabilities"]
@@ -78,12 +77,9 @@ class DumpSource(Source):
                 self._read_expression(stream, video, expression, entries.get(expression.id), size)
                 for expression in video.expressions
             ]
-        # One sentence may name the whole picture, but not all of them.
-        if self.values == "logits" and rows and not any(is_mixed for _, is_mixed in rows):
-            raise InputError(
-                f"{self.path}: {video.id}: no value is negative, as probabilities are and logits are not; "
-                "say `values: probabilities` (`--values probabilities`)"
-            )
+        if self.values == "logits":
+            advice = "say `values: probabilities` (`--values probabilities`)"
+            check_some_logits((may_be for _, may_be in rows), where=f"{self.path}: {video.id}", advice=advice)
         return tuple(sequence for sequence, _ in rows)
 
     def _read_expression(
@@ -93,31 +89,23 @@ class DumpSource(Source):
         where = f"{self.path}: {video.id}/{expression.id}"
         tensor = _find_tensor(entry, video.n_frames, size, where=where)
         scores = _read_scores(stream, entry["class_info"], video.n_frames, where=where)
-        runs: list[bytes] = []
-        levels: list[NDArray[np.float32]] = []
-        is_negative, is_binary = False, True
-        kind: SoftKind = "logit" if self.values == "logits" else "probability"
-        for index in range(video.n_frames):
-            frame = tensor.read(stream, index).astype(np.float32, copy=False)
-            low, high = _check_values(frame, self.values, where=f"{where}, frame {video.frames[index]}")
-            is_negative = is_negative or low < 0
-            is_binary = is_binary and low >= 0 and bool(np.all((frame == 0) | (frame == high)))
-            runs += encode((frame > THRESHOLDS[kind])[None])
-            if self.soft:
-                shrunk = (max(1, frame.shape[1] // _SOFT_SHRINK), max(1, frame.shape[0] // _SOFT_SHRINK))
-                levels.append(np.asarray(cv2.resize(frame, shrunk, interpolation=cv2.INTER_AREA), np.float32))
         height, width = tensor.shape[1:]
+        kind: SoftKind = "logit" if self.values == "logits" else "probability"
+        frames = SoftFrames((height, width), kind, self.soft, _SOFT_SHRINK)
+        for index, name in enumerate(video.frames):
+            values = tensor.read(stream, index).astype(np.float32, copy=False)
+            frames.add(values, where=f"{where}, mask_logits, frame {name}")
         sequence = MaskSequence(
             video.id,
             expression.id,
             video.frames,
             (height, width),
-            tuple(runs),
+            tuple(frames.runs),
             scores.astype(np.float32),
             int(np.argmax(scores)),  # before rounding to float32, which could make ties
-            keep_maps(levels, kind, self.soft),
+            frames.maps(),
         )
-        return sequence, is_negative or is_binary
+        return sequence, frames.may_be_logits
 
 
 def open_dump(path: Path, *, values: DumpValues, soft: KeepSoft = False) -> DumpSource:
@@ -188,13 +176,3 @@ def _read_number(stream: BinaryIO, value: Any, where: str) -> float:
     if isinstance(value, (int, float)) and abs(value) <= _LARGEST_SCORE:
         return float(value)
     raise InputError(f"{where}: class_info holds something else than finite numbers; dump the expression again")
-
-
-def _check_values(frame: NDArray[np.float32], values: DumpValues, *, where: str) -> tuple[float, float]:
-    """Return the least and the largest value."""
-    low, high = float(frame.min()), float(frame.max())
-    if np.isnan(low):  # the minimum is NaN where any value is
-        raise InputError(f"{where}: mask_logits holds NaN; dump the expression again")
-    if values == "probabilities" and (low < 0 or high > 1):
-        raise InputError(f"{where}: values from {low:.3g} to {high:.3g} are no probabilities; say `values: logits`")
-    return low, high

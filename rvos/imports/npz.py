@@ -23,8 +23,8 @@ from rvos.errors import InputError
 from rvos.files.atomic import LARGEST_FILE
 from rvos.files.images import LARGEST_IMAGE
 from rvos.files.trees import ZIP_ERRORS
-from rvos.imports.soft_masks import SoftFrames, check_map_size
-from rvos.imports.source import FolderSource, score_presence
+from rvos.imports.soft_masks import SoftFrames, check_map_size, check_some_logits
+from rvos.imports.source import FolderSource, find_frame_size, score_presence
 from rvos.masks.mask_sequences import KeepSoft, MaskSequence, encode
 from rvos.masks.runs import Runs
 from rvos.videos import Expression, Video
@@ -58,7 +58,24 @@ class NpzSource(FolderSource):
         names = self.masks.below(video.id).children()
         return tuple(f"{name} is no {_SUFFIX} file" for name in names if not name.endswith(_SUFFIX))
 
-    def _read_expression(self, video: Video, expression: Expression, size: tuple[int, int] | None) -> MaskSequence:
+    def read(self, video: Video) -> tuple[MaskSequence, ...]:
+        """Return the masks of all expressions of a video.
+
+        Raises:
+            InputError: a file is missing, damaged, does not fit the frames, or holds something else than it says.
+        """
+        size = find_frame_size(video)
+        rows = [self._read_expression(video, expression, size) for expression in video.expressions]
+        check_some_logits(
+            (frames.may_be_logits for _, frames in rows if frames.kind == "logit"),
+            where=f"{self.masks.name}/{video.id}",
+            advice="name them probabilities",
+        )
+        return tuple(sequence for sequence, _ in rows)
+
+    def _read_expression(
+        self, video: Video, expression: Expression, size: tuple[int, int] | None
+    ) -> tuple[MaskSequence, SoftFrames]:
         name = f"{video.id}/{expression.id}{_SUFFIX}"
         where = f"{self.masks.name}/{name}"
         area = LARGEST_IMAGE if size is None else size[0] * size[1]
@@ -73,7 +90,7 @@ class NpzSource(FolderSource):
         presence = score_presence((Runs.decode(runs, frames.size).areas() == 0).tolist())
         scores = _read_scores(arrays["scores"], video, where) if "scores" in arrays else presence
         key_frame = _read_key_frame(arrays["key_frame"], video, where) if "key_frame" in arrays else None
-        return MaskSequence(
+        sequence = MaskSequence(
             video.id,
             expression.id,
             video.frames,
@@ -84,6 +101,7 @@ class NpzSource(FolderSource):
             frames.maps(),
             scored=scores is not presence,
         )
+        return sequence, frames
 
     def _read_maps(self, array: Array, word: str, video: Video, size: tuple[int, int] | None, where: str) -> SoftFrames:
         if array.dtype not in (np.float16, np.float32) or len(array.shape) != 3 or array.shape[0] != video.n_frames:

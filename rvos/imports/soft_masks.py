@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import cv2
@@ -14,6 +14,8 @@ from rvos.files.images import check_area
 from rvos.masks.mask_sequences import KeepSoft, SoftKind, SoftMaps, encode
 
 # The float32 sigmoid exceeds 0.5 for logits above the first number: at it and below, 1 + exp(-x) rounds to 2.
+_HAIR = 2e-3
+"""How far averages, softmaxes and resizing stray from [0, 1]: two steps of float16 above 1."""
 THRESHOLDS = {"logit": np.float32(1.5 * 2**-24), "probability": np.float32(0.5)}
 
 
@@ -25,13 +27,17 @@ class SoftFrames:
         size: (H, W) of the frames.
         kind: what the values are.
         keep: what to keep of them beside the hard masks.
+        shrink: by how much the sides of what is kept are divided.
     """
 
     size: tuple[int, int]
     kind: SoftKind
     keep: KeepSoft
+    shrink: int = 1
     runs: list[bytes] = field(default_factory=list)
     _maps: list[NDArray[np.float32]] = field(default_factory=list)
+    _has_negative: bool = False
+    _is_binary: bool = True
 
     def add(self, values: NDArray[np.float32], *, where: str) -> None:
         """Take in the values `(h, w)` of the next frame; they are resized bilinearly, then thresholded.
@@ -39,32 +45,66 @@ class SoftFrames:
         Raises:
             InputError: not finite, or no probabilities.
         """
-        low, high = float(values.min()), float(values.max())
-        if not np.isfinite(low) or not np.isfinite(high):
-            raise InputError(f"{where}: values that are not finite; write it again")
-        if self.kind == "probability" and (low < 0 or high > 1):
-            raise InputError(f"{where}: values from {low:.3g} to {high:.3g} are no probabilities; name them logits")
+        values = check_values(values, self.kind, where=where)
+        self._has_negative = self._has_negative or bool((values < 0).any())
+        self._is_binary = self._is_binary and bool(((values == 0) | (values == values.max())).all())
         whole = values
         if values.shape != self.size:
             whole = np.asarray(
                 cv2.resize(values, (self.size[1], self.size[0]), interpolation=cv2.INTER_LINEAR), np.float32
             )
         self.runs += encode((whole > THRESHOLDS[self.kind])[None])
+        if self.keep and self.shrink > 1:
+            shrunk = (max(1, values.shape[1] // self.shrink), max(1, values.shape[0] // self.shrink))
+            values = np.asarray(cv2.resize(values, shrunk, interpolation=cv2.INTER_AREA), np.float32)
         if self.keep:
             self._maps.append(values)
 
+    @property
+    def may_be_logits(self) -> bool:
+        """Whether some of the values are negative, or all are those of hard masks."""
+        return self._has_negative or self._is_binary
+
     def maps(self) -> SoftMaps | None:
-        """Return what is kept."""
-        return keep_maps(self._maps, self.kind, self.keep)
+        """Return what is kept; None: nothing."""
+        if not self.keep:
+            return None
+        if self.kind == "logit":
+            return SoftMaps.keep(np.stack(self._maps), self.keep)
+        return SoftMaps.keep(np.stack(self._maps), self.keep, low=0.0, high=1.0, kind="probability")
 
 
-def keep_maps(maps: Sequence[NDArray[np.float32]], kind: SoftKind, keep: KeepSoft) -> SoftMaps | None:
-    """Return soft masks `(h, w)` of the frames as they are to be kept; None: not at all."""
-    if not keep:
-        return None
-    if kind == "logit":
-        return SoftMaps.keep(np.stack(maps), keep)
-    return SoftMaps.keep(np.stack(maps), keep, low=0.0, high=1.0, kind="probability")
+def check_values(values: NDArray[np.float32], kind: SoftKind, *, where: str) -> NDArray[np.float32]:
+    """Return soft values; probabilities that rounding carried a hair outside [0, 1] as 0 and 1.
+
+    Raises:
+        InputError: not finite, or no probabilities.
+    """
+    low, high = float(values.min()), float(values.max())
+    if not np.isfinite(low) or not np.isfinite(high):
+        raise InputError(f"{where}: NaN or other values that are not finite; write it again")
+    if kind == "logit" or (low >= 0 and high <= 1):
+        return values
+    if low < -_HAIR or high > 1 + _HAIR:
+        raise InputError(
+            f"{where}: values from {low:.8g} to {high:.8g} are no probabilities; name them logits, or "
+            "say `values: logits`"
+        )
+    return np.clip(values, np.float32(0), np.float32(1))
+
+
+def check_some_logits(may_be_logits: Iterable[bool], *, where: str, advice: str) -> None:
+    """Check that values that are named logits can be: one sentence of a video may name the whole picture, but not all.
+
+    Args:
+        may_be_logits: of each sentence of a video.
+
+    Raises:
+        InputError: none can be.
+    """
+    found = list(may_be_logits)
+    if found and not any(found):
+        raise InputError(f"{where}: no value is negative, as probabilities are and logits are not; {advice}")
 
 
 def check_map_size(found: tuple[int, int], frames: tuple[int, int] | None, *, where: str) -> None:

@@ -68,6 +68,11 @@ class FolderSource(Source):
         """Names of the folders of videos."""
         return _list_folders(self.masks)
 
+
+@dataclass(frozen=True, slots=True)
+class PictureSource(FolderSource):
+    """Pictures `<video>/<expression>/<frame>.png`."""
+
     def read(self, video: Video) -> tuple[MaskSequence, ...]:
         """Return the masks of all expressions of a video; frames follow the data set's list, not the folder.
 
@@ -80,11 +85,6 @@ class FolderSource(Source):
     @abstractmethod
     def _read_expression(self, video: Video, expression: Expression, size: tuple[int, int] | None) -> MaskSequence:
         """Return the masks of one expression; `size` (H, W) of the frames, None: without images."""
-
-
-@dataclass(frozen=True, slots=True)
-class PictureSource(FolderSource):
-    """Pictures `<video>/<expression>/<frame>.png`."""
 
     def list_expressions(self, video_id: str) -> tuple[str, ...]:
         """Names of the folders of expressions."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -43,6 +43,8 @@ class SoftMaps:
                 f"soft maps are {self.values.dtype} of shape {self.values.shape}; give uint8 or float16 (T, h, w), "
                 "such as SoftMaps.keep makes"
             )
+        if self.values.dtype == np.float16 and not np.isfinite(self.values).all():
+            raise InputError("soft maps hold values that are not finite; check the model")
 
     @classmethod
     def quantise(
@@ -126,14 +128,16 @@ class MaskSequence:
                 f"{where}: {len(self.frames)} frames but {len(self.runs)} masks and scores of shape "
                 f"{self.scores.shape}; give one of each for every frame"
             )
-        if self.scores.dtype != np.float32:
-            raise InputError(f"{where}: scores are {self.scores.dtype}; give float32")
+        if self.scores.dtype != np.float32 or not np.isfinite(self.scores).all():
+            raise InputError(f"{where}: scores are {self.scores.dtype}{_tell_odd(self.scores)}; give finite float32")
         if self.propagation is not None and (
-            self.propagation.shape != self.scores.shape or self.propagation.dtype != np.float32
+            self.propagation.shape != self.scores.shape
+            or self.propagation.dtype != np.float32
+            or not np.isfinite(self.propagation).all()
         ):
             raise InputError(
-                f"{where}: propagation probabilities are {self.propagation.dtype} of shape {self.propagation.shape}; "
-                f"give one float32 for each of the {len(self.frames)} frames"
+                f"{where}: propagation probabilities are {self.propagation.dtype} of shape {self.propagation.shape}"
+                f"{_tell_odd(self.propagation)}; give one finite float32 for each of the {len(self.frames)} frames"
             )
         if self.key_frame is not None and not 0 <= self.key_frame < len(self.frames):
             raise InputError(f"{where}: key frame {self.key_frame} is outside the {len(self.frames)} frames")
@@ -150,9 +154,14 @@ class MaskSequence:
         key_frame: int | None = None,
         soft: SoftMaps | None = None,
     ) -> MaskSequence:
-        """Return the sequence of boolean masks `(T, H, W)`."""
-        height, width = masks.shape[1:]
-        return cls(video, expression, frames, (height, width), encode(masks), scores, key_frame, soft)
+        """Return the sequence of boolean masks `(T, H, W)`.
+
+        Raises:
+            InputError: arrays that are no masks, or not as many masks, scores and frames.
+        """
+        checked = as_masks(masks, where=f"{video}/{expression}")
+        height, width = checked.shape[1:]
+        return cls(video, expression, frames, (height, width), encode(checked), scores, key_frame, soft)
 
     @property
     def n_frames(self) -> int:
@@ -206,9 +215,42 @@ def by_expression(sequences: Iterable[MaskSequence]) -> dict[str, MaskSequence]:
     return {sequence.expression: sequence for sequence in sequences}
 
 
+def as_masks(values: NDArray[Any], *, where: str) -> NDArray[np.bool_]:
+    """Return masks `(T, H, W)` bool of an array of them: of booleans, or of numbers that are all 0 and 1, or 0 and 255.
+
+    Other numbers mean something else: probabilities and logits need a threshold, labels a comparison.
+
+    Raises:
+        InputError: another shape, or other values.
+    """
+    array = np.asarray(values)
+    if array.ndim != 3:
+        raise InputError(f"{where}: an array of shape {array.shape}; give masks (T, H, W)")
+    if array.dtype == np.bool_:
+        return array
+    if array.dtype.kind not in "iuf":
+        raise InputError(f"{where}: masks of {array.dtype}; give booleans")
+    foreground: NDArray[np.bool_] = array != 0
+    highest = array.max(initial=0)
+    if highest not in (0, 1, _LEVELS) or (array[foreground] != highest).any():
+        raise InputError(
+            f"{where}: {array.dtype} values from {array.min():.8g} to {highest:.8g} are no masks; give booleans, "
+            "such as probabilities > 0.5, logits > 0 or labels == 1"
+        )
+    return foreground
+
+
+def _tell_odd(values: NDArray[np.float32]) -> str:
+    return "" if np.isfinite(values).all() else ", some of which are not finite"
+
+
 def encode(masks: NDArray[np.bool_]) -> tuple[bytes, ...]:
-    """Return the COCO compressed run lengths of masks `(T, H, W)`, one a frame."""
-    return Runs.from_masks(masks.astype(np.bool_, copy=False)).encode()
+    """Return the COCO compressed run lengths of masks `(T, H, W)`, one a frame.
+
+    Raises:
+        InputError: an array that is no masks.
+    """
+    return Runs.from_masks(as_masks(masks, where="masks")).encode()
 
 
 def decode(runs: tuple[bytes, ...], size: tuple[int, int]) -> NDArray[np.bool_]:

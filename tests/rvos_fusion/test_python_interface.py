@@ -74,6 +74,13 @@ def test_wrong_calls_say_what_is_wrong(recipe: rf.OpenedRecipe) -> None:
         recipe.masks("a", "nowhere")
     with pytest.raises(FusionError, match=r"shape \(4, 5\)"):
         rf.vote([np.zeros((4, 5), bool)], needed=1)
+    for array in (np.full((1, 4, 5), 0.3), np.arange(20).reshape(1, 4, 5)):
+        with pytest.raises(FusionError, match=r"a vote: .* are no masks; give booleans"):
+            rf.vote([array], needed=1)
+        with pytest.raises(InputError, match=r"the masks: .* are no masks; give booleans"):
+            rf.score(array, np.zeros((1, 4, 5), bool))
+        with pytest.raises(InputError, match=r"the truth: .* are no masks; give booleans"):
+            rf.score(np.zeros((1, 4, 5), bool), array)
     with pytest.raises(FusionError, match="2 masks with 1 weights"):
         rf.vote([np.zeros((1, 4, 5), bool)] * 2, needed=1, weights=[1])
 

@@ -13,7 +13,7 @@ from rvos.errors import ConfigError, InputError
 from rvos.files.atomic import read_whole
 from rvos.files.images import LARGEST_IMAGE_FILE
 from rvos.formats import FORMATS, find_format
-from rvos.masks.mask_images import decode_with_mode
+from rvos.masks.mask_images import decode_index_map
 from rvos.settings import Size, nearest, show
 from rvos.videos import Video
 
@@ -86,12 +86,9 @@ def read_label(path: Path) -> NDArray[np.uint8]:
     """Return the object indices `(H, W)` of an index PNG.
 
     Raises:
-        InputError: the file is missing, cannot be decoded or has more than one channel.
+        InputError: the file is missing, cannot be decoded or is no index map.
     """
-    label, _ = decode_with_mode(read_whole(path, most=LARGEST_IMAGE_FILE), where=str(path))
-    if label.ndim != 2:
-        raise InputError(f"{path}: has {label.ndim} axes, expected an index image; convert it to palette or grey")
-    return label
+    return decode_index_map(read_whole(path, most=LARGEST_IMAGE_FILE), where=str(path))
 
 
 MOTION = "motion"

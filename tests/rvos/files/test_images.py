@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -70,7 +72,7 @@ def test_index_maps_keep_their_stored_values(mode: str) -> None:
     assert np.array_equal(decode_index_map(stream.getvalue(), where="x"), values)
 
 
-@pytest.mark.parametrize("mode", ["RGB", "RGBA", "I;16", "LA"])
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "I;16"])
 def test_other_modes_are_refused(mode: str) -> None:
     stream = io.BytesIO()
     if mode == "I;16":
@@ -79,6 +81,92 @@ def test_other_modes_are_refused(mode: str) -> None:
         Image.fromarray(NOISE).convert(mode).save(stream, "PNG")
     with pytest.raises(InputError, match=r"x\.png: image mode"):
         decode_index_map(stream.getvalue(), where="x.png")
+
+
+def palette_mask(*colours: tuple[int, int, int], hidden: int | None = None) -> bytes:
+    """Return an image in which index 1 fills the left half of index 0."""
+    image = Image.frombytes("P", (4, 2), bytes([1, 1, 0, 0] * 2))
+    image.putpalette([value for colour in colours for value in colour])
+    return as_png(image, **({} if hidden is None else {"transparency": hidden}))
+
+
+def as_png(image: Image.Image, **options: int) -> bytes:
+    stream = io.BytesIO()
+    image.save(stream, "PNG", **options)  # type: ignore[arg-type]
+    return stream.getvalue()
+
+
+BLACK, WHITE, RED, BLUE = (0, 0, 0), (255, 255, 255), (255, 0, 0), (0, 0, 255)
+
+
+@pytest.mark.parametrize(
+    ("colours", "expected"),
+    [
+        pytest.param((BLACK, WHITE), [1, 1, 0, 0], id="black first"),
+        pytest.param((WHITE, BLACK), [0, 0, 1, 1], id="white first"),
+        pytest.param((BLACK, RED), [1, 1, 0, 0], id="a colour on black"),
+        pytest.param(((7, 7, 7), BLACK), [0, 0, 7, 7], id="greys"),
+        pytest.param((WHITE, RED, BLUE), [1, 1, 0, 0], id="a map of colours"),
+    ],
+)
+def test_a_palette_is_taken_by_what_it_shows(colours: tuple[tuple[int, int, int], ...], expected: list[int]) -> None:
+    assert decode_index_map(palette_mask(*colours), where="x").tolist() == [expected] * 2
+
+
+@pytest.mark.parametrize("colours", [(RED, BLACK), (WHITE, RED), (RED, BLUE), (RED, BLACK, BLUE)], ids=str)
+def test_a_palette_whose_background_is_not_known_is_refused(colours: tuple[tuple[int, int, int], ...]) -> None:
+    with pytest.raises(InputError, match=r"x\.png: index 0 of the palette is not black"):
+        decode_index_map(palette_mask(*colours), where="x.png")
+
+
+def test_full_and_empty_masks_in_a_palette_of_one_colour() -> None:
+    for colour, expected in ((BLACK, 0), (WHITE, 1)):
+        image = Image.new("P", (3, 2))
+        image.putpalette([*colour])
+        assert (decode_index_map(as_png(image), where="x") == expected).all()
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA"])
+def test_grey_in_any_channels_is_a_mask(mode: str) -> None:
+    values = np.array([[0, 255, 255], [0, 0, 255]], np.uint8)
+    content = as_png(Image.fromarray(values).convert(mode))
+    assert np.array_equal(decode_index_map(content, where="x"), values)
+
+
+def with_opacity(grey: list[int], opacity: list[int]) -> bytes:
+    bands = [Image.fromarray(np.array([row], np.uint8)) for row in (grey, grey, grey, opacity)]
+    return as_png(Image.merge("RGBA", bands))
+
+
+def test_transparency_over_background_changes_nothing() -> None:
+    assert decode_index_map(with_opacity([255, 0, 0], [255, 0, 0]), where="x").tolist() == [[255, 0, 0]]
+    assert not decode_index_map(with_opacity([0, 0, 0], [0, 0, 0]), where="x").any()
+    assert decode_index_map(palette_mask(BLACK, WHITE, hidden=0), where="x").tolist() == [[1, 1, 0, 0]] * 2
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(with_opacity([255, 255, 255], [255, 0, 0]), id="white under what is hidden"),
+        pytest.param(with_opacity([255, 0, 0], [128, 0, 0]), id="half seen"),
+        pytest.param(with_opacity([0, 0, 0], [255, 0, 0]), id="a shape of opacity alone"),
+        pytest.param(palette_mask(WHITE, BLACK, hidden=0), id="in a palette"),
+    ],
+)
+def test_a_mask_that_transparency_hides_is_refused(content: bytes) -> None:
+    with pytest.raises(InputError, match=r"x\.png: .*transparency"):
+        decode_index_map(content, where="x.png")
+
+
+def test_colours_of_16_bits_are_refused() -> None:
+    # Their lower bytes, in which a mask of 0 and 1 lies, would be dropped.
+    header = struct.pack(">IIBBBBB", 1, 1, 16, 2, 0, 0, 0)
+    content = b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(part)) + kind + part + struct.pack(">I", zlib.crc32(kind + part))
+        for kind, part in ((b"IHDR", header), (b"IDAT", zlib.compress(bytes([0, *[0, 1] * 3]))), (b"IEND", b""))
+    )
+    with pytest.raises(InputError, match=r"x\.png: image mode RGB of 16 bits"):
+        decode_index_map(content, where="x.png")
 
 
 def test_a_missing_frame_is_named(tmp_path: Path) -> None:

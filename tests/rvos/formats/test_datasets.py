@@ -183,7 +183,7 @@ def test_damaged_annotations_are_named(tmp_path: Path, damage: str) -> None:
     elif damage == "size":
         write_png(path, np.zeros((5, 5), np.uint8))
     else:
-        write_png(path, np.zeros((*SIZE, 3), np.uint8))
+        write_png(path, np.full((*SIZE, 3), (9, 0, 0), np.uint8))
     dataset = open_dataset("ref-youtube-vos", root, "valid")
     with pytest.raises(InputError, match=r"00005\.png"):
         dataset.read_truth(dataset.video("b"))

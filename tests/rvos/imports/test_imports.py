@@ -300,7 +300,7 @@ def test_png_masks_that_do_not_fit_are_named(tmp_path: Path, dataset: Dataset, d
     elif damage == "values":
         write_png(path, index_map(0) * 19)
     else:
-        write_png(path, np.zeros((*SIZE, 3), np.uint8))
+        write_png(path, np.full((*SIZE, 3), (9, 0, 0), np.uint8))
     with pytest.raises(InputError, match=message):
         open_source("png", tmp_path / "m").read(dataset.video("a"))
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from pycocotools import mask as coco
 
 from rvos.errors import InputError
@@ -32,6 +35,42 @@ def test_views_and_bytes_are_encoded_alike() -> None:
     assert encode(np.asfortranarray(masks)) == expected
     assert encode(masks.astype(np.uint8) * 255) == expected  # type: ignore[arg-type]
     assert encode(np.repeat(masks, 2, axis=0)[::2]) == expected
+
+
+@pytest.mark.parametrize("values", [np.array([[[0.0, 1.0]]]), np.array([[[0, 1]]]), np.array([[[0, 255]]], np.uint8)])
+def test_numbers_of_masks_are_taken(values: NDArray[Any]) -> None:
+    assert decode(encode(values), (1, 2)).tolist() == [[[False, True]]]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pytest.param(np.array([[[0.1, 0.7]]]), id="probabilities"),
+        pytest.param(np.array([[[-3.0, 1.0]]]), id="logits"),
+        pytest.param(np.array([[[0, 1, 2]]]), id="labels"),
+        pytest.param(np.array([[[-1, 0, 1]]]), id="signs"),
+        pytest.param(np.array([[[0.0, np.nan]]]), id="not a number"),
+        pytest.param(np.array([[["0", "1"]]]), id="text"),
+        pytest.param(np.zeros((2, 2), bool), id="one mask"),
+    ],
+)
+def test_arrays_that_are_no_masks_are_refused(values: NDArray[Any]) -> None:
+    with pytest.raises(InputError, match=r"masks|\(T, H, W\)"):
+        encode(values)
+    with pytest.raises(InputError, match=r"^v/0: .*(masks|\(T, H, W\))"):
+        MaskSequence.from_masks(values, video="v", expression="0", frames=("0",), scores=np.zeros(1, np.float32))
+
+
+@pytest.mark.parametrize("field", ["scores", "propagation"])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_scores_that_are_not_finite_are_refused(field: str, value: float) -> None:
+    with pytest.raises(InputError, match=r"v/0: .* not finite"):
+        a_sequence(**{field: np.array([0, value], np.float32)})
+
+
+def test_soft_maps_that_are_not_finite_are_refused() -> None:
+    with pytest.raises(InputError, match="not finite"):
+        SoftMaps(np.full((1, 2, 2), np.nan, np.float16), 0, 1)
 
 
 def a_sequence(**changes: object) -> MaskSequence:

@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 from PIL import Image
 from small_data import FRAMES, HEIGHT, N_FRAMES, WIDTH, write_split
 
+from rvos.errors import InputError
+from rvos.formats import open_dataset
+from rvos.imports import open_source
 from rvos.masks.mask_sequences import MaskSequence, SoftMaps
 from rvos.masks.stored.store import Store
 from rvos_fusion.commands.cli import main
@@ -143,6 +146,28 @@ def test_archives_that_do_not_fit_are_told_in_one_line(
     assert error.count("\n") == 1
     assert "p/video0/1.npz" in error
     assert re.search(message, error)
+
+
+def test_rounding_outside_0_to_1_is_taken_as_0_and_1(folder: Path) -> None:
+    values = np.full((3, HEIGHT, WIDTH), -1e-7, np.float32)
+    values[:, :4] = 1.0000002
+    np.savez(folder / "p/video0/1.npz", probabilities=values)
+    data = open_dataset("ref-youtube-vos", folder / "data", "valid")
+    masks = open_source("npz", folder / "p", soft="float16").read(data.video("video0"))
+    found = next(one for one in masks if one.expression == "1")
+    assert found.masks().sum() == 3 * 4 * WIDTH
+    assert found.soft is not None
+    assert np.unique(found.soft.dequantise()).tolist() == [0, 1]
+
+
+def test_probabilities_that_are_named_logits_are_noticed(folder: Path) -> None:
+    data = open_dataset("ref-youtube-vos", folder / "data", "valid")
+    video = data.video("video0")
+    for expression in video.expressions:
+        values = np.linspace(0, 1, 3 * HEIGHT * WIDTH, dtype=np.float32).reshape(3, HEIGHT, WIDTH)
+        np.savez(folder / f"p/video0/{expression.id}.npz", logits=values)
+    with pytest.raises(InputError, match=r"p/video0: no value is negative, .*; name them probabilities"):
+        open_source("npz", folder / "p").read(video)
 
 
 def test_soft_maps_hold_bytes_or_half_precision() -> None:
