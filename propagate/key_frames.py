@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from rvos.errors import InputError
 from rvos.masks.mask_sequences import MaskSequence
 
 _LARGEST_RATIO = 2.0
@@ -21,8 +20,6 @@ def pick_key_frame(sequence: MaskSequence) -> int:
 
     Source: seed paper, Eq. 2.
     """
-    if not np.isfinite(sequence.scores).all():
-        raise InputError(f"{sequence.video}/{sequence.expression}: scores are not finite; rerun the member")
     return sequence.pick_key_frame()
 
 

@@ -8,7 +8,10 @@ from functools import lru_cache
 from pathlib import Path
 
 import av
+import av.container
 import numpy as np
+from av.sidedata.sidedata import Type as SideDataType
+from av.stream import Disposition
 from numpy.typing import NDArray
 
 from rvos.errors import InputError
@@ -16,6 +19,8 @@ from rvos.files.atomic import open_regular
 from rvos.files.images import check_area
 
 _KEPT_CLIPS = 2
+_ONE = 1 << 16
+"""Of the fixed-point numbers of a display matrix."""
 _ERRORS = (av.FFmpegError, OSError, ValueError)
 
 
@@ -28,21 +33,37 @@ def read_video(path: Path) -> Iterable[NDArray[np.uint8]]:
     open_regular(path).close()  # a pipe would be waited for, and a name with a scheme would be fetched
     try:
         with av.open(f"file:{path}") as container:
-            if not container.streams.video:
-                raise InputError(f"{path}: holds no video stream; give a video file or a folder of frames")
-            context = container.streams.video[0].codec_context
-            check_area((context.height or 0, context.width or 0), where=str(path))
-            for frame in container.decode(video=0):
-                yield turn_upright(frame.to_ndarray(format="rgb24"), _read_matrix(frame))
+            stream = find_pictures(container, path)
+            check_area((stream.codec_context.height or 0, stream.codec_context.width or 0), where=str(path))
+            for frame in container.decode(stream):
+                yield turn_upright(frame.to_ndarray(format="rgb24"), read_matrix(frame))
     except (av.FFmpegError, OSError, ValueError, MemoryError) as error:
         raise InputError(f"{path}: cannot be read as a video ({error}); give a video file or a folder") from None
 
 
-def _read_matrix(frame: av.VideoFrame) -> NDArray[np.int32] | None:
-    for data in frame.side_data:
-        if data.type.name == "DISPLAYMATRIX":
-            return np.frombuffer(bytes(data), np.int32)[:9].reshape(3, 3)
-    return None
+def find_pictures(container: av.container.InputContainer, path: Path) -> av.VideoStream:
+    """Return the first video stream of an opened file that is no cover picture.
+
+    Raises:
+        InputError: there is none.
+    """
+    for stream in container.streams.video:
+        if not stream.disposition & Disposition.attached_pic:
+            return stream
+    what = "no video stream but a cover picture" if container.streams.video else "no video stream"
+    raise InputError(f"{path}: holds {what}; give a video file or a folder of frames")
+
+
+def read_matrix(frame: av.VideoFrame) -> NDArray[np.int32] | None:
+    """Return the display matrix `(3, 3)` beside a frame; None without one."""
+    try:
+        data = frame.side_data.get(SideDataType.DISPLAYMATRIX)
+    except ValueError:
+        # Data of a kind without a name, such as EXIF, lies beside the picture, and hides what else lies there.
+        angle = np.deg2rad(-frame.rotation)
+        turn = [[np.cos(angle), np.sin(angle), 0], [-np.sin(angle), np.cos(angle), 0], [0, 0, 1]]
+        return np.rint(np.array(turn) * _ONE).astype(np.int32) if frame.rotation else None
+    return None if data is None else np.frombuffer(bytes(data), np.int32)[:9].reshape(3, 3)
 
 
 def turn_upright(frame: NDArray[np.uint8], matrix: NDArray[np.int32] | None) -> NDArray[np.uint8]:
@@ -74,9 +95,7 @@ def count_clip_frames(path: Path) -> int:
     open_regular(path).close()
     try:
         with av.open(f"file:{path}") as container:
-            if not container.streams.video:
-                raise InputError(f"{path}: holds no video stream; fetch the clip again")
-            stream = container.streams.video[0]
+            stream = find_pictures(container, path)
             return stream.frames or sum(1 for packet in container.demux(stream) if packet.size)
     except _ERRORS as error:
         raise InputError(f"{path}: cannot be read as a video ({error}); fetch the clip again") from None

@@ -102,10 +102,15 @@ class RunLengthTruth:
         """Masks of the union of the expression's annotations; empty for a sentence without target.
 
         Raises:
-            InputError: an annotation is unknown, malformed or of another size, or the size is unknown.
+            InputError: no annotation is named, or one is unknown, malformed or of another size, or the size is unknown.
         """
         if self.size is None:
             raise InputError(f"{self.where}: expression {expression.id}: frame size unknown; add the images")
+        if expression.has_target and not expression.object_ids:
+            raise InputError(
+                f"{self.where}: expression {expression.id}: no anno_id, so its mask is unknown; add it, or an empty list "
+                "where it has no target"
+            )
         masks = np.zeros((self.n_frames, *self.size), bool)
         for name in expression.object_ids:
             if name not in self.annotations:

@@ -25,6 +25,7 @@ from rvos.masks.run_lengths import check_run_length
 from rvos.masks.runs import Runs
 from rvos.videos import Expression, Video
 
+_KNOWN = ("masks", "scores", "key_frame")
 _LARGEST_FILE = 1 << 32
 _LARGEST = float(np.finfo(np.float32).max)
 
@@ -96,6 +97,9 @@ class RleSource(Source):
             for frame, rle in zip(video.frames, masks, strict=True)
         )
         details = entry if isinstance(entry, Mapping) else {}
+        unknown = next((key for key in details if key not in _KNOWN), None)
+        if unknown is not None:
+            raise InputError(f"{where}: unknown key {ascii(unknown)[:60]}; choose from {', '.join(_KNOWN)}")
         scores = _read_scores(details.get("scores"), runs, size, where=where)
         return MaskSequence(
             video.id,

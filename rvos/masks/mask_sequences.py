@@ -128,8 +128,10 @@ class MaskSequence:
                 f"{where}: {len(self.frames)} frames but {len(self.runs)} masks and scores of shape "
                 f"{self.scores.shape}; give one of each for every frame"
             )
-        if self.scores.dtype != np.float32 or not np.isfinite(self.scores).all():
-            raise InputError(f"{where}: scores are {self.scores.dtype}{_tell_odd(self.scores)}; give finite float32")
+        if self.scores.dtype != np.float32:
+            raise InputError(f"{where}: scores are {self.scores.dtype}; give float32")
+        if not np.isfinite(self.scores).all():
+            raise InputError(f"{where}: scores are not finite; check what made them")
         if self.propagation is not None and (
             self.propagation.shape != self.scores.shape
             or self.propagation.dtype != np.float32
@@ -137,7 +139,8 @@ class MaskSequence:
         ):
             raise InputError(
                 f"{where}: propagation probabilities are {self.propagation.dtype} of shape {self.propagation.shape}"
-                f"{_tell_odd(self.propagation)}; give one finite float32 for each of the {len(self.frames)} frames"
+                "; give one finite float32 for each of the "
+                f"{len(self.frames)} frames"
             )
         if self.key_frame is not None and not 0 <= self.key_frame < len(self.frames):
             raise InputError(f"{where}: key frame {self.key_frame} is outside the {len(self.frames)} frames")
@@ -238,10 +241,6 @@ def as_masks(values: NDArray[Any], *, where: str) -> NDArray[np.bool_]:
             "such as probabilities > 0.5, logits > 0 or labels == 1"
         )
     return foreground
-
-
-def _tell_odd(values: NDArray[np.float32]) -> str:
-    return "" if np.isfinite(values).all() else ", some of which are not finite"
 
 
 def encode(masks: NDArray[np.bool_]) -> tuple[bytes, ...]:

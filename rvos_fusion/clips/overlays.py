@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
-from itertools import chain
+from itertools import chain, pairwise
 from pathlib import Path
 
 import av
+import av.container
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from rvos.errors import InputError
 from rvos.files.atomic import open_regular, replacing
+from rvos.files.video_files import find_pictures
 from rvos.masks.mask_sequences import MaskSequence
 from rvos.videos import Video
 
 COLOURS = ((230, 85, 13), (49, 130, 189), (49, 163, 84), (117, 107, 177), (214, 161, 0), (197, 27, 138))
 _TINT = 0.45
 _SOUND_RATE = 48000
+_TICK = Fraction(1, 90000)
+"""Seconds: what the usual rates of frames are whole multiples of."""
+_HALF_TURN = 180
 _CODEC_OPTIONS = {"crf": "20", "preset": "medium"}
 
 
@@ -51,19 +57,51 @@ def draw_video(video: Video, sequences: Sequence[MaskSequence]) -> Iterable[NDAr
         yield draw_masks(frame, [sequence.mask(index) for sequence in sequences])
 
 
+@dataclass(frozen=True, slots=True)
+class Showing:
+    """How a clip is shown.
+
+    Args:
+        times: seconds at which each frame is shown, from the clip's beginning; empty where the file does not say.
+        end: seconds at which the last frame goes.
+        rate: mean frames per second; None: the file does not say.
+        pixel_ratio: width over height of a pixel, upright.
+        sound: file whose sound belongs to the frames; None: silent.
+    """
+
+    times: tuple[Fraction, ...] = ()
+    end: Fraction = Fraction(0)
+    rate: Fraction | None = None
+    pixel_ratio: Fraction = Fraction(1)
+    sound: Path | None = None
+
+    def take(self, every: int, most: int | None) -> Showing:
+        """Return the times of each n-th frame, of no more than `most`."""
+        kept = self.times[::every][:most]
+        following = self.times[every * len(kept) :]
+        rate = None if self.rate is None else self.rate / every
+        return replace(self, times=kept, end=following[0] if following else self.end, rate=rate)
+
+
 def write_video(
-    path: Path, frames: Iterable[NDArray[np.uint8]], *, frames_per_second: float | Fraction, sound: Path | None = None
+    path: Path,
+    frames: Iterable[NDArray[np.uint8]],
+    *,
+    frames_per_second: float | Fraction,
+    showing: Showing | None = None,
 ) -> None:
     """Write RGB frames (H, W, 3) of one size as H.264 in MP4, by way of a temporary file.
 
     Odd sides are cropped by one pixel: the colour planes have half the resolution.
 
     Args:
-        sound: video whose sound is taken over, as far as the frames last; None: silent.
+        showing: of the clip that the frames are of: its times, where it has any, win over `frames_per_second`; its
+            sound is taken over as far as the frames last. None: at a constant rate, of square pixels, silent.
 
     Raises:
         InputError: the sound cannot be decoded.
     """
+    shown = showing or Showing()
     rate = Fraction(frames_per_second).limit_denominator(1001)
     options = {"movflags": "faststart"}
     with replacing(path) as temporary, av.open(str(temporary), "w", format="mp4", options=options) as container:
@@ -73,15 +111,20 @@ def write_video(
             if stream is None:
                 stream = container.add_stream("libx264", rate=rate, options=_CODEC_OPTIONS)
                 stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+                stream.codec_context.sample_aspect_ratio = shown.pixel_ratio
+                if shown.times:
+                    stream.codec_context.time_base = _TICK
                 # Before anything is written: the header names every stream.
-                voice = None if sound is None else container.add_stream("aac", rate=_SOUND_RATE)
+                voice = None if shown.sound is None else container.add_stream("aac", rate=_SOUND_RATE)
             picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame[:height, :width]), format="rgb24")
+            if shown.times:
+                picture.pts, picture.time_base = round(shown.times[count] / _TICK), _TICK
             container.mux(stream.encode(picture))
             count += 1
         if stream is not None:
             container.mux(stream.encode())
-        if sound is not None and voice is not None:
-            _write_sound(container, voice, sound, seconds=count / rate)
+        if shown.sound is not None and voice is not None:
+            _write_sound(container, voice, shown.sound, seconds=shown.end if shown.times else count / rate)
 
 
 def _write_sound(
@@ -89,21 +132,23 @@ def _write_sound(
 ) -> None:
     """Encode the first sound of a video anew: what MP4 may hold differs from player to player."""
     resampler = av.AudioResampler(format="fltp", layout="stereo", rate=_SOUND_RATE)
-    left = int(seconds * _SOUND_RATE)
     try:
         with av.open(f"file:{sound}") as given:
+            begin = round(_find_begin(given) * _SOUND_RATE)
             for frame in chain(given.decode(audio=0), (None,)):  # None: what the resampler still holds
                 for part in resampler.resample(frame):
-                    if part.samples <= left:
+                    # Sound that begins later or earlier than the pictures keeps its distance.
+                    if part.pts is not None:
+                        part.pts -= begin
+                    if (part.pts or 0) + part.samples <= seconds * _SOUND_RATE:
                         container.mux(stream.encode(part))
-                        left -= part.samples
     except (av.FFmpegError, OSError, ValueError) as error:
         raise InputError(f"{sound}: its sound cannot be decoded ({error}); give --no-sound") from None
     container.mux(stream.encode())
 
 
-def read_rate(path: Path) -> tuple[Fraction | None, bool]:
-    """Return the mean frames per second of a video file, None where it does not say, and whether it has sound.
+def read_showing(path: Path) -> Showing:
+    """Return how a video file is shown.
 
     Raises:
         InputError: the file is missing or no video.
@@ -111,7 +156,28 @@ def read_rate(path: Path) -> tuple[Fraction | None, bool]:
     open_regular(path).close()
     try:
         with av.open(f"file:{path}") as container:
-            rates = [stream.average_rate or stream.guessed_rate for stream in container.streams.video[:1]]
-            return (rates[0] or None) if rates else None, bool(container.streams.audio)
+            stream = find_pictures(container, path)
+            begin, rate = _find_begin(container), stream.average_rate or stream.guessed_rate or None
+            ratio = stream.sample_aspect_ratio or Fraction(1)
+            has_sound = bool(container.streams.audio)
+            length = Fraction(container.duration or 0, av.time_base)
+            frames = [(frame.pts, frame.time_base, frame.rotation) for frame in container.decode(stream)]
     except (av.FFmpegError, OSError, ValueError) as error:
         raise InputError(f"{path}: cannot be read as a video ({error}); give a video file or a folder") from None
+    times = [pts * base - begin for pts, base, _ in frames if pts is not None and base is not None]
+    if len(times) < len(frames) or any(one >= after for one, after in pairwise(times)):
+        times = []
+    mean_gap = (times[-1] - times[0]) / (len(times) - 1) if len(times) > 1 else Fraction(0)
+    lies = bool(frames) and frames[0][2] % _HALF_TURN != 0
+    return Showing(
+        tuple(times),
+        max(length, times[-1] + mean_gap) if times else length,
+        rate,
+        1 / ratio if lies else ratio,
+        path if has_sound else None,
+    )
+
+
+def _find_begin(container: av.container.InputContainer) -> Fraction:
+    """Return the seconds at which a file says that it begins: recorders of broadcasts count from midnight."""
+    return Fraction(container.start_time or 0, av.time_base)

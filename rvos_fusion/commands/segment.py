@@ -6,7 +6,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-from fractions import Fraction
+from dataclasses import replace
 from pathlib import Path
 
 from rvos.errors import ConfigError
@@ -16,7 +16,7 @@ from rvos.masks.mask_sequences import MaskSequence
 from rvos.masks.png import encode_mask_pngs
 from rvos.videos import Video
 from rvos_fusion.clips.folders import choose_folder, write_owner
-from rvos_fusion.clips.overlays import draw_video, read_rate, write_video
+from rvos_fusion.clips.overlays import Showing, draw_video, read_showing, write_video
 from rvos_fusion.clips.own_videos import SPLIT, write_own_video
 from rvos_fusion.executors.choose import choose_executor
 from rvos_fusion.executors.driver import run_plan
@@ -130,23 +130,22 @@ def write_results(options: argparse.Namespace, out: Path, plan: Plan, dataset: D
     masks, overlay, page = out / "masks", out / "overlay.mp4", out / "report.html"
     write_owner(out, options.source, [f"{one.expression}/{frame}.png" for one in sequences for frame in one.frames])
     write_masks(masks, sequences)
-    rate, sound = choose_rate(options)
-    write_video(overlay, draw_video(video, sequences), frames_per_second=rate, sound=sound)
+    showing = choose_showing(options)
+    rate = options.fps or showing.rate or _FRAMES_PER_SECOND
+    write_video(overlay, draw_video(video, sequences), frames_per_second=rate, showing=showing)
     settings = ReportSettings(f"{node} on {options.source.name}", quiet=options.quiet)
     write_report(page, dataset, (video,), sides=[PlanSide("", results)], settings=settings)
     print(*(masks, overlay, page), sep="\n", file=sys.stdout)
 
 
-def choose_rate(options: argparse.Namespace) -> tuple[Fraction | float, Path | None]:
-    """Return the overlay's frames per second, and the video whose sound fits to it."""
-    if options.fps is not None:
-        return float(options.fps), None
+def choose_showing(options: argparse.Namespace) -> Showing:
+    """Return how the overlay is shown: as the clip is, at another rate, or as nothing is known of a folder."""
     if os.path.isdir(options.source):
-        return _FRAMES_PER_SECOND, None
-    rate, has_sound = read_rate(options.source)
-    if rate is None:
-        return _FRAMES_PER_SECOND, None
-    return rate / options.every, options.source if has_sound and not options.no_sound else None
+        return Showing()
+    showing = read_showing(options.source).take(options.every, options.max_frames)
+    if options.fps is not None:
+        return Showing(pixel_ratio=showing.pixel_ratio)
+    return replace(showing, sound=None) if options.no_sound or showing.rate is None else showing
 
 
 def write_masks(folder: Path, sequences: Sequence[MaskSequence]) -> None:

@@ -242,9 +242,8 @@ def test_a_frame_of_another_size_is_refused(video: Video) -> None:
 
 def test_scores_that_are_not_finite_are_refused(video: Video) -> None:
     scores = np.array([0, np.nan, 0, 0, 0, 0], dtype=np.float32)
-    broken = MaskSequence("v", "0", FRAMES, SIZE, sequence(2).runs, scores)
     with pytest.raises(InputError, match="not finite"):
-        propagate_video(video, [broken], engine=engine())
+        propagate_video(video, [MaskSequence("v", "0", FRAMES, SIZE, sequence(2).runs, scores)], engine=engine())
 
 
 def test_a_network_that_gives_nan_is_refused(video: Video, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -315,3 +315,10 @@ def test_broken_lines_of_text_files_are_named(tmp_path: Path) -> None:
         (tmp_path / f"Davis17_annot{name}.txt").write_text('dog 1 "x"\ndog one "y"\n')
     with pytest.raises(InputError, match=r"Davis17_annot1\.txt:2: expected <video> <object>"):
         open_dataset("ref-davis17", tmp_path, "valid")
+
+
+def test_only_an_empty_list_of_annotations_says_that_there_is_no_target() -> None:
+    truth = RunLengthTruth({}, 2, (3, 4), "mask_dict.json: v")
+    assert not truth.masks(Expression("0", "nothing", has_target=False)).any()
+    with pytest.raises(InputError, match="v: expression 0: no anno_id, so its mask is unknown"):
+        truth.masks(Expression("0", "the ball"))

@@ -409,3 +409,10 @@ def test_one_sentence_may_name_the_whole_picture(tmp_path: Path, dataset: Datase
 
     source = open_source("dump", write_dump(tmp_path / "dump.pth", a_dump(fill)))
     assert source.read(dataset.video("b"))[0].masks().all()
+
+
+@pytest.mark.parametrize("key", ["score", "keyframe"])
+def test_keys_of_run_lengths_that_nothing_reads_are_named(tmp_path: Path, dataset: Dataset, key: str) -> None:
+    path = write_json(tmp_path / "m.json", {"a": {"7": {"masks": [rle_of(index_map(0) == 2)] * 2, key: [1, 0]}}})
+    with pytest.raises(InputError, match=f"a/7: unknown key '{key}'; choose from masks, scores, key_frame"):
+        open_source("rle", path).read(dataset.video("a"))

@@ -116,6 +116,25 @@ def test_the_overlay_has_the_rate_and_the_sound_of_the_clip(folder: Path) -> Non
         assert len(heard) / 48000 == pytest.approx(0.4, abs=0.05)
 
 
+def test_the_overlay_keeps_uneven_times_and_all_of_the_sound(folder: Path) -> None:
+    ticks = [0, 4, 8, 12, 62, 112]
+    write_sounding_clip(folder / "clip.mp4", n_frames=len(ticks), rate=25, ticks=ticks)
+    assert segment(folder, "a ball") == 0
+    with av.open(str(folder / "out" / "overlay.mp4")) as overlay:
+        assert [round(float(frame.time or 0) * 25) for frame in overlay.decode(video=0)] == ticks
+    assert segment(folder, "a ball", "--every", "2", "--max-frames", "2") == 0
+    with av.open(str(folder / "out" / "overlay.mp4")) as overlay:
+        assert [round(float(frame.time or 0) * 25) for frame in overlay.decode(video=0)] == [0, 8]
+
+
+def test_the_overlay_keeps_the_shape_of_pixels(folder: Path) -> None:
+    write_sounding_clip(folder / "clip.mp4", n_frames=2, rate=25, pixel_ratio=Fraction(2))
+    for words in ([], ["--fps", "5"]):
+        assert segment(folder, "a ball", *words) == 0
+        with av.open(str(folder / "out" / "overlay.mp4")) as overlay:
+            assert overlay.streams.video[0].sample_aspect_ratio == 2
+
+
 @pytest.mark.parametrize("words", [["--fps", "5"], ["--no-sound"]], ids=["another rate", "no sound"])
 def test_sound_is_left_out_where_it_is_not_wanted_or_would_not_fit(folder: Path, words: list[str]) -> None:
     write_sounding_clip(folder / "clip.mp4", n_frames=4, rate=25)
@@ -125,15 +144,19 @@ def test_sound_is_left_out_where_it_is_not_wanted_or_would_not_fit(folder: Path,
         assert overlay.streams.video[0].average_rate == (5 if "--fps" in words else 25)
 
 
-def write_sounding_clip(path: Path, *, n_frames: int, rate: int) -> None:
-    """Frames of noise and a tone of 440 Hz."""
+def write_sounding_clip(
+    path: Path, *, n_frames: int, rate: int, ticks: list[int] | None = None, pixel_ratio: Fraction = Fraction(1)
+) -> None:
+    """Frames of noise and a tone of 440 Hz; `ticks`: when each frame is shown, in parts of the rate."""
     random = np.random.default_rng(0)
     with av.open(str(path), "w") as container:
         pictures = container.add_stream("libx264", rate=rate)
         pictures.width, pictures.height, pictures.pix_fmt = 64, 48, "yuv420p"
+        pictures.codec_context.sample_aspect_ratio = pixel_ratio
         tone = container.add_stream("aac", rate=44100, layout="mono")
-        for _ in range(n_frames):
+        for tick in ticks or range(n_frames):
             frame = av.VideoFrame.from_ndarray(random.integers(0, 255, (48, 64, 3), dtype=np.uint8), format="rgb24")
+            frame.pts, frame.time_base = tick, Fraction(1, rate)
             container.mux(pictures.encode(frame))
         container.mux(pictures.encode())
         wave = 0.5 * np.sin(2 * np.pi * 440 * np.arange(44100 * n_frames // rate) / 44100)
