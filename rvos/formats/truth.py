@@ -108,8 +108,8 @@ class RunLengthTruth:
             raise InputError(f"{self.where}: expression {expression.id}: frame size unknown; add the images")
         if expression.has_target and not expression.object_ids:
             raise InputError(
-                f"{self.where}: expression {expression.id}: no anno_id, so its mask is unknown; add it, or an empty list "
-                "where it has no target"
+                f"{self.where}: expression {expression.id}: no anno_id, so its mask is unknown; add it, or an empty "
+                "list where it has no target"
             )
         masks = np.zeros((self.n_frames, *self.size), bool)
         for name in expression.object_ids:

@@ -133,15 +133,15 @@ class MaskSequence:
         if not np.isfinite(self.scores).all():
             raise InputError(f"{where}: scores are not finite; check what made them")
         if self.propagation is not None and (
-            self.propagation.shape != self.scores.shape
-            or self.propagation.dtype != np.float32
-            or not np.isfinite(self.propagation).all()
+            self.propagation.shape != self.scores.shape or self.propagation.dtype != np.float32
         ):
             raise InputError(
                 f"{where}: propagation probabilities are {self.propagation.dtype} of shape {self.propagation.shape}"
-                "; give one finite float32 for each of the "
+                "; give one float32 for each of the "
                 f"{len(self.frames)} frames"
             )
+        if self.propagation is not None and not np.isfinite(self.propagation).all():
+            raise InputError(f"{where}: propagation probabilities are not finite; check what made them")
         if self.key_frame is not None and not 0 <= self.key_frame < len(self.frames):
             raise InputError(f"{where}: key frame {self.key_frame} is outside the {len(self.frames)} frames")
 

@@ -13,6 +13,8 @@ from pycocotools import mask as coco
 
 from rvos.errors import ConfigError, InputError
 from rvos.formats import open_dataset
+from rvos.formats.truth import RunLengthTruth
+from rvos.videos import Expression
 
 TWO = {"b": listed({"0": "1", "1": "2"}), "a": listed({"10": "2", "2": "1", "1": "2"}, FRAMES[:2])}
 
