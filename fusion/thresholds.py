@@ -34,10 +34,7 @@ class Threshold:
     value: Fraction
 
     def __post_init__(self) -> None:
-        if self.value <= 0:
-            raise FusionError(f"threshold {self}: every pixel would pass; give more than 0")
-        if self.kind != "count" and self.value > 1:
-            raise FusionError(f"threshold {self}: no vote can reach more than all; give at most 1")
+        _check_range(self.kind, self.value, str(self))
 
     @classmethod
     def parse(cls, text: str) -> Threshold:
@@ -53,6 +50,7 @@ class Threshold:
         if share and int(share[2]) > 0:
             return cls("share", Fraction(int(share[1]), int(share[2])))
         if _DECIMAL.fullmatch(text):
+            _check_range("fraction", Fraction(text), text)  # as it is written
             return cls("fraction", Fraction(text))
         shown = text if len(text) <= _SHOWN else text[:_SHOWN] + "..."
         raise FusionError(f"threshold {shown!r} is not understood; write a count (3), k of n (3 of 6) or a part (0.5)")
@@ -72,6 +70,13 @@ class Threshold:
         if self.kind == "share":
             return f"{self.value.numerator} of {self.value.denominator}"
         return str(self.value)
+
+
+def _check_range(kind: ThresholdKind, value: Fraction, shown: str) -> None:
+    if value <= 0:
+        raise FusionError(f"threshold {shown}: every pixel would pass; give more than 0")
+    if kind != "count" and value > 1:
+        raise FusionError(f"threshold {shown}: no vote can reach more than all; give at most 1")
 
 
 def scale_weights(weights: tuple[Fraction, ...]) -> tuple[tuple[int, ...], int]:

@@ -26,7 +26,8 @@ def run(options: argparse.Namespace) -> int:
     """Check every case; 1 if any array is out of its tolerance."""
     if options.threads:
         torch.set_num_threads(options.threads)
-    results = {str(folder): check_case(folder) for folder in options.cases}
+    cases = [case for path in options.cases for case in list_cases(path)]
+    results = {str(case): check_case(case) for case in cases}
     failed = False
     for folder, (outputs, stages) in results.items():
         deciding = outputs + stages if options.stages else outputs
@@ -36,6 +37,12 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         print_json({folder: _as_json(*rows) for folder, rows in results.items()})
     return int(failed)
+
+
+def list_cases(path: Path) -> list[Path]:
+    """Return the condensed cases of a folder that is no case itself; else the path as it is."""
+    condensed = sorted(path.glob("*.npz")) if path.is_dir() and not (path / "keys.json").exists() else []
+    return condensed or [path]
 
 
 def print_case(folder: str, outputs: list[ArrayDifference], stages: list[ArrayDifference], *, passed: bool) -> None:

@@ -112,7 +112,9 @@ def _check_references(recipe: Recipe, problems: Problems) -> None:
             if name not in known:
                 problems.add_at(node.line, f"{node.name}: no node {name!r}; {nearest(name, known)}")
     if recipe.submission is not None and recipe.submission not in known:
-        problems.add(None, f"submission: no node {recipe.submission!r}; {nearest(recipe.submission, known)}")
+        problems.add_at(
+            recipe.submission_line, f"submission: no node {recipe.submission!r}; {nearest(recipe.submission, known)}"
+        )
 
 
 def _check_stages(recipe: Recipe, problems: Problems) -> None:
@@ -131,7 +133,9 @@ def _check_nodes(recipe: Recipe, problems: Problems) -> None:
             problems.add_at(node.line, f"{node.name}: {problem}")
     if recipe.submission is not None and graph[recipe.submission].artefact is not MASKS:
         stored = graph[recipe.submission].artefact.codec.name
-        problems.add(None, f"submission: {recipe.submission} stores {stored}; name a node with masks")
+        problems.add_at(
+            recipe.submission_line, f"submission: {recipe.submission} stores {stored}; name a node with masks"
+        )
 
 
 def _check_inputs(node: Node, graph: NodeGraph) -> Iterable[str]:

@@ -94,7 +94,8 @@ def read_recipe(path: Path, overrides: Sequence[str] = (), *, workspace: Path | 
     submission = _read_section(loader, Submission | str, sections.submission, "submission", otherwise=None)
     problems.check()
     submission = submission.node if isinstance(submission, Submission) else submission
-    return Recipe(path, dataset, workspace, groups, tuple(nodes.found.values()), stages, submission, nouns)
+    line = 0 if sections.submission is None else sections.submission.place.line
+    return Recipe(path, dataset, workspace, groups, tuple(nodes.found.values()), stages, submission, nouns, line)
 
 
 def _read_section(loader: Loader, hint: Any, node: SettingsNode | None, what: str, *, otherwise: Any) -> Any:

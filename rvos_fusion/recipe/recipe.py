@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated
 
-from rvos.formats import Dataset, open_dataset
+from rvos.formats import FORMATS, Dataset, open_dataset
 from rvos.language.nouns import NounSettings
-from rvos.settings import Size
+from rvos.settings import Names, Size
 from rvos_fusion.kinds.base import Node, NodeGraph
 from rvos_fusion.kinds.groups.grouping import GroupSettings
+
+
+@dataclass(frozen=True)
+class FormatName(Names):
+    """Marks the name of a data set's format."""
+
+    def known(self) -> Sequence[str]:
+        """Return the formats."""
+        return tuple(FORMATS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +31,7 @@ class DatasetEntry:
         window: frames around the annotated one, for A2D-Sentences and JHMDB-Sentences; None: 5.
     """
 
-    format: str
+    format: Annotated[str, FormatName()]
     root: Path
     split: str
     window: Size | None = None
@@ -44,6 +55,7 @@ class Recipe:
         nodes: in the order of the file, models first.
         stages: names, in order; `--stage 1` is the first.
         submission: node whose masks are submitted.
+        submission_line: of the file, where it says so.
         nouns: how the noun of a sentence is found.
     """
 
@@ -55,6 +67,7 @@ class Recipe:
     stages: tuple[str, ...]
     submission: str | None
     nouns: NounSettings = field(default_factory=NounSettings)
+    submission_line: int = 0
 
     @property
     def graph(self) -> NodeGraph:

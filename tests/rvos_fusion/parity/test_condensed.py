@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from rvos.errors import InputError
+from rvos_fusion.commands.parity import list_cases
 from rvos_fusion.parity.cases import Case
 from rvos_fusion.parity.checking import check, check_case
 from rvos_fusion.parity.condensed import LARGEST, condense, read_condensed
@@ -97,3 +98,11 @@ def test_a_file_that_is_no_case_is_named(tmp_path: Path) -> None:
     (tmp_path / "x.npz").write_bytes(b"nothing")
     with pytest.raises(InputError, match=r"x\.npz: no condensed parity case"):
         read_condensed(tmp_path / "x.npz")
+
+
+def test_a_folder_of_condensed_cases_stands_for_all_of_them(tmp_path: Path) -> None:
+    for name in ("b.npz", "a.npz"):
+        (tmp_path / name).touch()
+    assert list_cases(tmp_path) == [tmp_path / "a.npz", tmp_path / "b.npz"]
+    (tmp_path / "keys.json").touch()
+    assert list_cases(tmp_path) == [tmp_path]

@@ -158,3 +158,21 @@ def test_masks_tell_of_neighbours_that_are_two_objects(
     assert main(words) == 2
     told = capsys.readouterr().err
     assert "ab: 2 of 2 pairs are two objects by the masks, first video0/0 and 1; group by" in told
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("format: ref-youtube-vos", "format: ref-youtube-vso", r"pipeline\.yaml:1: dataset\.format .*did you mean"),
+        ("node: final", "node: finl", r"pipeline\.yaml:13: submission: no node 'finl'; did you mean 'final'"),
+        ("threshold: 0.5", "threshold: 1.5", r"pipeline\.yaml:10: .*threshold 1\.5: no vote can reach"),
+    ],
+    ids=["format", "submission", "threshold"],
+)
+def test_a_wrong_word_is_told_with_its_line_and_as_it_is_written(
+    folder: Path, capsys: pytest.CaptureFixture[str], old: str, new: str, message: str
+) -> None:
+    recipe = folder / "pipeline.yaml"
+    recipe.write_text(recipe.read_text().replace(old, new))
+    assert main(["doctor", "pipeline.yaml"]) == 2
+    assert re.search(message, capsys.readouterr().err)
