@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from rvos.errors import ConfigError
+from rvos.errors import ConfigError, InputError
 from rvos.files.json_files import expect_list, expect_object, read_json
 from rvos.formats import Dataset, open_dataset
 from rvos.formats.submissions import check_submission
+from rvos.settings import count
 from rvos_fusion.commands.dataset_options import add_dataset_options, open_chosen_dataset
 from rvos_fusion.tables import print_json
 from rvos_fusion.weights.provenance import FILLED, name_manifest
@@ -30,6 +31,8 @@ def register(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Check the archive; 1 if anything is wrong with it."""
+    if not options.archive.exists():
+        raise InputError(f"{options.archive}: no such file; check the path")
     dataset = _open_dataset(options)
     problems = check_submission(options.archive, dataset)
     filled = _read_filled(options.archive)
@@ -41,13 +44,13 @@ def run(options: argparse.Namespace) -> int:
         print(problem)
     if len(problems) > _SHOWN:
         print(f"and {len(problems) - _SHOWN} more; --json lists all")
-    counts = f"{len(dataset.videos)} videos, {dataset.n_expressions} expressions"
+    counts = f"{count(len(dataset.videos), 'video')}, {count(dataset.n_expressions, 'expression')}"
     verdict = f"valid and complete: {counts}"
     if filled:
         shown = ", ".join(filled[:_SHOWN]) + (", ..." if len(filled) > _SHOWN else "")
         print(f"filled with black masks: {shown}")
         verdict = f"valid, but without results for {len(filled)} of {dataset.n_expressions} expressions"
-    print(f"{options.archive}: {f'{len(problems)} problems' if problems else verdict}")
+    print(f"{options.archive}: {count(len(problems), 'problem') if problems else verdict}")
     return int(bool(problems))
 
 

@@ -11,6 +11,7 @@ from typing import Literal
 
 from rvos.errors import InputError, StoreError
 from rvos.formats import Dataset, find_format
+from rvos.settings import count
 from rvos.videos import Video
 from rvos_fusion.kinds.base import Node
 from rvos_fusion.kinds.versions import list_own_code
@@ -60,7 +61,7 @@ def examine_dataset(dataset: Dataset, *, deep: bool = False) -> Iterator[Finding
     """Yield what is there and what is missing of a data set."""
     name = f"{dataset.root}: split {dataset.split}"
     counts = (len(dataset.videos), dataset.n_expressions)
-    yield Finding("ok", f"{name}: {counts[0]} videos, {counts[1]} expressions")
+    yield Finding("ok", f"{name}: {count(counts[0], 'video')}, {count(counts[1], 'expression')}")
     form = find_format(dataset.format)
     official = form.official.get(dataset.split)
     if dataset.split == "valid" and counts[0] == form.with_test:

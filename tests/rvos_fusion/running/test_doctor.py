@@ -176,3 +176,10 @@ def test_a_wrong_word_is_told_with_its_line_and_as_it_is_written(
     recipe.write_text(recipe.read_text().replace(old, new))
     assert main(["doctor", "pipeline.yaml"]) == 2
     assert re.search(message, capsys.readouterr().err)
+
+
+def test_an_archive_that_is_not_there_is_named_before_its_data_set(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["check-submission", "gone.zip"]) == 2
+    assert capsys.readouterr().err == "rvos check-submission: gone.zip: no such file; check the path\n"
