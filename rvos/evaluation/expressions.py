@@ -33,6 +33,7 @@ class ExpressionJudge:
         self._truth = truth
         self._traced: dict[object, tuple[Outlines, ...]] = {}
         self._size = truth.size
+        self._nowhere: set[object] = set()
         self.void = None if truth.void is None else pack_columns(truth.void)
 
     def trace(self, expression: Expression) -> tuple[Outlines, ...]:
@@ -41,6 +42,8 @@ class ExpressionJudge:
         if key not in self._traced:
             masks = self._truth.masks(expression)
             self._size = (masks.shape[1], masks.shape[2])
+            if expression.object_ids and self._video.annotated is None and not masks.any():
+                self._nowhere.add(key)
             self._traced[key] = trace_columns(pack_columns(masks), self._size, self.void)
         return self._traced[key]
 
@@ -91,7 +94,11 @@ class ExpressionJudge:
                 is_empty=not found.masks.any(),
                 missing=found.missing,
             )
-            scores.append(replace(named, notes=found.notes))
+            notes = found.notes
+            if expression.object_ids in self._nowhere:
+                name = ", ".join(expression.object_ids)
+                notes += (f"{self._video.id}/{expression.id}: no annotation holds object {name}; scored as absent",)
+            scores.append(replace(named, notes=notes))
         return scores
 
     def _name(

@@ -276,3 +276,10 @@ def test_the_command_prints_one_object(tmp_path: Path, capsys: pytest.CaptureFix
     assert "a/0: 00000" in capsys.readouterr().err
     assert main([*arguments, "--strict"]) == 2
     assert "missing" in capsys.readouterr().err
+
+
+def test_sentences_whose_object_no_map_holds_are_named(tmp_path: Path) -> None:
+    videos = {"v": listed({"0": "1", "1": "7", "2": "7"})}
+    dataset = open_dataset("ref-youtube-vos", write_ref_youtube_vos(tmp_path / "data", videos), "valid")
+    result = score_dataset(dataset, write_predictions(tmp_path / "masks", videos))
+    assert result.notes == tuple(f"v/{name}: no annotation holds object 7; scored as absent" for name in ("1", "2"))
