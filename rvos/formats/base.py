@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from rvos.dataset import Dataset
-from rvos.errors import ConfigError
+from rvos.errors import ConfigError, InputError
 from rvos.evaluation.evaluator import Evaluator
 from rvos.formats.archives import ArchiveLayout
 
@@ -37,6 +37,8 @@ class Format:
         with_test: number of videos in a list of `valid` that holds those of `test` too.
         licence: None: nobody states it.
         overlapping: whether different sentences of a video may mean some of the same objects.
+        find_other: returns the name of another format whose mark an opened data set bears, and the mark in words; None:
+            nothing speaks against this one.
     """
 
     name: str
@@ -50,6 +52,7 @@ class Format:
     with_test: int | None = None
     licence: Licence | None = None
     overlapping: bool = False
+    find_other: Callable[[Dataset], tuple[str, str] | None] = lambda dataset: None
 
     @property
     def has_samples(self) -> bool:
@@ -64,8 +67,15 @@ class Format:
 
         Raises:
             ConfigError: a window of no frames, or for a format of whole videos.
-            InputError: missing folders or files that cannot be used.
+            InputError: missing folders or files that cannot be used, or data of another format.
         """
+        dataset = self._read(root, split, window)
+        if other := self.find_other(dataset):
+            name, mark = other
+            raise InputError(f"{root}: looks like {name}, not {self.name} ({mark}); write format: {name}")
+        return dataset
+
+    def _read(self, root: Path, split: str, window: int | None) -> Dataset:
         if self.window is None:
             if window is not None:
                 raise ConfigError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -10,17 +11,24 @@ from rvos.dataset import Dataset, SelectTruth
 from rvos.errors import InputError
 from rvos.evaluation.davis import DavisEvaluator
 from rvos.files.trees import Tree, open_data
-from rvos.formats.annotation_folders import count_videos, find_annotations, find_truth, read_categories
+from rvos.formats.annotation_folders import (
+    count_videos,
+    find_annotations,
+    find_mask_dict,
+    find_truth,
+    read_categories,
+)
 from rvos.formats.archives.index_maps import IndexMapArchive
 from rvos.formats.base import Format
 from rvos.formats.davis_folders import find_sequences, list_sequences
 from rvos.formats.expressions import ListedVideo, find_expression_file, find_images, read_expressions
 from rvos.formats.truth import IndexSource
-from rvos.masks.index_maps import split_expression_id
+from rvos.masks.index_maps import N_ANNOTATORS, split_expression_id
 from rvos.videos import Video
 
 _VOID_FOLDERS = ("DAVIS/Annotations_unsupervised/480p", "Annotations_unsupervised/480p")
 _IMAGE_FOLDERS = ("{split}/JPEGImages", "DAVIS/JPEGImages/480p", "JPEGImages/480p", "JPEGImages")
+_OWN_FOLDERS = ("DAVIS", "Annotations_unsupervised", "davis_text_annotations")
 _PARTS = frozenset({"DAVIS", "Annotations_unsupervised", "JPEGImages", "meta_expressions", "davis_text_annotations"})
 
 
@@ -80,6 +88,18 @@ def _name_objects(video: ListedVideo) -> ListedVideo:
     return replace(video, expressions=tuple(expressions))
 
 
+def _find_other(dataset: Dataset) -> tuple[str, str] | None:
+    """Return what the data are instead: here every object has four sentences, two by each of two annotators."""
+    if any((dataset.root / name).is_dir() for name in _OWN_FOLDERS):
+        return None
+    for video in dataset.videos:
+        for name, count in Counter(name for one in video.expressions for name in one.object_ids).items():
+            if count != N_ANNOTATORS:
+                mark = f"{video.id}: object {name} has {count} of the {N_ANNOTATORS} sentences of Ref-DAVIS17"
+                return find_mask_dict(dataset) or ("ref-youtube-vos", f"meta_expressions.json: {mark}")
+    return None
+
+
 FORMAT = Format(
     name="ref-davis17",
     title="Ref-DAVIS17",
@@ -87,4 +107,5 @@ FORMAT = Format(
     evaluator=DavisEvaluator,
     archive=IndexMapArchive(),
     official={"valid": (30, 244)},
+    find_other=_find_other,
 )

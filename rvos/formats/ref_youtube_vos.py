@@ -8,7 +8,13 @@ from rvos.dataset import Dataset
 from rvos.errors import InputError
 from rvos.evaluation.expressions import ExpressionEvaluator
 from rvos.files.trees import Tree, open_data
-from rvos.formats.annotation_folders import NO_ANNOTATIONS, find_annotations, find_truth, read_categories
+from rvos.formats.annotation_folders import (
+    NO_ANNOTATIONS,
+    find_annotations,
+    find_mask_dict,
+    find_truth,
+    read_categories,
+)
 from rvos.formats.archives.files import MaskArchive
 from rvos.formats.base import Format
 from rvos.formats.expressions import (
@@ -56,6 +62,13 @@ def _read_listed(tree: Tree, split: str) -> tuple[ListedVideo, ...]:
     return remaining
 
 
+def _find_other(dataset: Dataset) -> tuple[str, str] | None:
+    """Return what the data are instead, where files say so."""
+    if (dataset.root / "DAVIS").is_dir():
+        return "ref-davis17", "it has a folder DAVIS"
+    return find_mask_dict(dataset)
+
+
 FORMAT = Format(
     name="ref-youtube-vos",
     title="Ref-YouTube-VOS",
@@ -64,4 +77,5 @@ FORMAT = Format(
     archive=MaskArchive(top="Annotations/"),
     official={"train": (3471, 12913), "valid": (202, 834), "test": (305, 1262)},
     with_test=507,
+    find_other=_find_other,
 )

@@ -38,8 +38,30 @@ def test_a_task_that_a_protocol_does_not_have_is_refused(tmp_path: Path) -> None
     root = write_ref_youtube_vos(tmp_path, VIDEOS)
     with pytest.raises(ConfigError, match="task semi-supervised: unknown for ref-youtube-vos; it has one protocol"):
         open_evaluator(open_dataset("ref-youtube-vos", root, "valid"), task="semi-supervised")
+    davis = write_ref_youtube_vos(tmp_path / "davis", {"dog": listed(dict.fromkeys("0123", "1"))})
     with pytest.raises(ConfigError, match="choose from unsupervised, semi-supervised"):
-        open_evaluator(open_dataset("ref-davis17", root, "valid"), task="interactive")
+        open_evaluator(open_dataset("ref-davis17", davis, "valid"), task="interactive")
+
+
+@pytest.mark.parametrize(
+    ("format", "extra", "message"),
+    [
+        ("ref-davis17", "", r"dog: object 1 has 1 of the 4 sentences of Ref-DAVIS17\); write format: ref-youtube-vos"),
+        ("ref-davis17", "mask_dict.json", r"it has mask_dict.json\); write format: mevis"),
+        ("ref-youtube-vos", "mask_dict.json", r"it has mask_dict.json\); write format: mevis"),
+        ("ref-youtube-vos", "DAVIS/", r"it has a folder DAVIS\); write format: ref-davis17"),
+    ],
+)
+def test_data_that_bear_the_mark_of_another_format_are_refused_by_its_name(
+    tmp_path: Path, format: str, extra: str, message: str
+) -> None:
+    root = write_ref_youtube_vos(tmp_path, VIDEOS)
+    if extra.endswith("/"):
+        (root / extra).mkdir()
+    elif extra:
+        (root / extra).write_text("{}")
+    with pytest.raises(InputError, match=message):
+        open_dataset(format, root, "valid")
 
 
 def test_ref_davis17_is_not_scored_on_masks_by_expression(tmp_path: Path) -> None:
