@@ -50,4 +50,6 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    import deadly  # workers know no main module: what they run must have another name
+
+    deadly.main(Path(sys.argv[1]))
