@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
-import av
 import numpy as np
 import pytest
 from av.stream import Disposition
 from PIL import Image
 
 from rvos.errors import InputError
-from rvos.files.video_files import count_clip_frames, read_matrix, read_video, turn_upright
+from rvos.files.video_files import find_pictures, read_matrix, turn_upright
 from rvos.formats import open_dataset
 from rvos_fusion.clips.overlays import write_video
 from rvos_fusion.clips.own_videos import name_video, write_own_video
@@ -137,26 +137,13 @@ def test_unequal_frames_and_empty_folders_are_named(tmp_path: Path) -> None:
         write_own_video(tmp_path / "data", source, ["a thing"])
 
 
-def write_two_streams(path: Path, *, cover: int) -> None:
-    """A clip of two streams, dark and light, the `cover`-th of which is a cover picture."""
-    with av.open(str(path), "w") as container:
-        streams = [container.add_stream("mjpeg", rate=5) for _ in range(2)]
-        for stream in streams:
-            stream.width, stream.height, stream.pix_fmt = 48, 32, "yuvj420p"
-        streams[cover].disposition = Disposition.attached_pic
-        for number, stream in enumerate(streams):
-            for _ in range(1 if number == cover else 3):
-                picture = np.full((32, 48, 3), 200 if number else 20, np.uint8)
-                container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
-            container.mux(stream.encode())
-
-
-@pytest.mark.parametrize(("cover", "grey"), [(0, 200), (1, 20)], ids=["first", "last"])
-def test_a_cover_picture_is_no_frame(tmp_path: Path, cover: int, grey: int) -> None:
-    write_two_streams(tmp_path / "clip.mov", cover=cover)
-    frames = list(read_video(tmp_path / "clip.mov"))
-    assert [round(float(frame.mean()), -1) for frame in frames] == [grey] * 3
-    assert count_clip_frames(tmp_path / "clip.mov") == 3
+def test_a_cover_picture_is_not_the_stream_that_is_read() -> None:
+    cover, clip = (SimpleNamespace(disposition=one) for one in (Disposition.attached_pic, Disposition.default))
+    opened = SimpleNamespace(streams=SimpleNamespace(video=[cover, clip]))
+    assert find_pictures(opened, Path("clip.mp4")) is clip  # type: ignore[arg-type, comparison-overlap]
+    opened.streams.video = [cover]
+    with pytest.raises(InputError, match=r"clip\.mp4: holds no video stream but a cover picture"):
+        find_pictures(opened, Path("clip.mp4"))  # type: ignore[arg-type]
 
 
 class Unnamed:
