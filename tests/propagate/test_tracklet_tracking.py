@@ -171,8 +171,8 @@ def test_a_member_is_a_candidate_with_its_own_confidence(video: Video) -> None:
 
 
 def test_confidences_of_members_are_chances(video: Video) -> None:
-    sequence = make_sequence(video, np.ones((5, *FRAME), np.bool_), [3.5, -2.0, 0.4, np.inf, 0.0])
-    assert [round(find_confidence(sequence, frame), 3) for frame in range(5)] == [1, 0, 0.4, 0, 0]
+    sequence = make_sequence(video, np.ones((5, *FRAME), np.bool_), [3.5, -2.0, 0.4, 1.0, 0.0])
+    assert [round(find_confidence(sequence, frame), 3) for frame in range(5)] == [1, 0, 0.4, 1, 0]
     assert find_confidence(replace(sequence, scored=False), 4) == 1
 
 

@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Iterator
 
 import pytest
 
 from rvos.endings import Ended, ended_by_signals
+
+
+@pytest.fixture(autouse=True)
+def heard() -> Iterator[None]:
+    """A hang-up is heard, also where the tests were started so that it is ignored."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
 
 
 @pytest.mark.parametrize(
