@@ -13,10 +13,16 @@ from rvos.endings import Ended, ended_by_signals
 
 @pytest.fixture(autouse=True)
 def heard() -> Iterator[None]:
-    """A hang-up is heard, also where the tests were started so that it is ignored."""
-    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    """Signals are heard, also where the tests were started so that they are ignored (in the background, by nohup)."""
+    handlers = {
+        signal.SIGINT: signal.default_int_handler,
+        signal.SIGTERM: signal.SIG_DFL,
+        signal.SIGHUP: signal.SIG_DFL,
+    }
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     yield
-    signal.signal(signal.SIGHUP, before)
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.mark.parametrize(
