@@ -167,6 +167,7 @@ class Program:
     def close(self) -> None:
         """End the program."""
         if self._process is not None:
+            self._finalizer.detach()  # so that nothing else that gets its number later is ended for it
             _end(self._process, patience=0)
             self._process = None
 
@@ -198,7 +199,7 @@ class Program:
         threading.Thread(target=_collect, args=(process.stdout, self._lines, self._log), daemon=True).start()
         threading.Thread(target=_end_group, args=(process,), daemon=True).start()
         # Also at the end of this process. Killed, it leaves the program without input, which ends it too.
-        weakref.finalize(self, _end, process, patience=_PATIENCE)
+        self._finalizer = weakref.finalize(self, _end, process, patience=_PATIENCE)
         self._process = process
         return process
 
@@ -229,14 +230,13 @@ def _collect(stream: IO[str], lines: queue.Queue[str | None], log: Path) -> None
 
 def _end(process: subprocess.Popen[str], *, patience: float = _PATIENCE) -> int:
     """End a program with all that it started, and return its status; it has some seconds to end by itself."""
-    if process.returncode is not None:
-        return process.returncode
     with suppress(OSError):
         assert process.stdin is not None
         process.stdin.close()
     with suppress(subprocess.TimeoutExpired):
         if patience:
             process.wait(patience)
+    # Even where it has ended already: the thread that ends its group may not have come to it yet.
     with suppress(OSError):
         os.killpg(process.pid, signal.SIGKILL)
     return process.wait()
