@@ -53,8 +53,7 @@ def _drop_islands(mask: Mask, share: float) -> Mask:
     kept = areas >= share * areas[1:].sum()
     kept[1 + int(areas[1:].argmax())] = True
     kept[0] = False
-    found: Mask = kept[labels]
-    return found
+    return kept[labels]
 
 
 def _fill_holes(mask: Mask, share: float) -> Mask:
@@ -63,8 +62,7 @@ def _fill_holes(mask: Mask, share: float) -> Mask:
     # What touches the border of the picture is outside, however small.
     filled[np.concatenate((labels[[0, -1]].ravel(), labels[:, [0, -1]].ravel()))] = False
     filled[0] = False
-    found: Mask = mask | filled[labels]
-    return found
+    return mask | filled[labels]
 
 
 def _label(mask: Mask, neighbours: int) -> tuple[NDArray[np.int32], NDArray[np.int64]]:

@@ -44,11 +44,7 @@ class FittedFile:
     made: Mapping[str, Any] = field(default_factory=dict)
 
     def fits_of(self, members: Sequence[str], where: str) -> tuple[ScoreFit, ...]:
-        """Return the fits of members.
-
-        Raises:
-            InputError: fitted for other members.
-        """
+        """Return the fits of members. Raises InputError: fitted for other members."""
         if set(members) - set(self.scores):
             raise InputError(
                 f"{where}: fitted for {', '.join(self.scores) or 'no members'}, not for {', '.join(members)}; fit again"
@@ -57,11 +53,7 @@ class FittedFile:
 
 
 def write_fitted(path: Path, fitted: FittedFile) -> None:
-    """Write the file.
-
-    Raises:
-        StoreError: it cannot be written.
-    """
+    """Write the file. Raises StoreError: it cannot be written."""
     content: dict[str, Any] = {"format": FORMAT, "version": VERSION, "members": list(fitted.members)}
     if fitted.scores:
         content["scores"] = {
@@ -77,11 +69,7 @@ def write_fitted(path: Path, fitted: FittedFile) -> None:
 
 
 def read_fitted(path: Path) -> FittedFile:
-    """Return what a file holds.
-
-    Raises:
-        InputError: no such file, not of this form, or of another version.
-    """
+    """Return what a file holds. Raises InputError: no such file, not of this form, or of another version."""
     content = _expect(read_json(path), dict, f"{path}")
     if content.get("format") != FORMAT:
         raise InputError(f"{path}: not a file of `rvos fit`; fit again or name another file")

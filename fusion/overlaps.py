@@ -54,11 +54,7 @@ class Pieces:
 
     @classmethod
     def cut(cls, masks: Sequence[Runs]) -> Pieces:
-        """Return the pieces of at most 16 sequences.
-
-        Raises:
-            FusionError: unequal frames or sizes.
-        """
+        """Return the pieces of at most 16 sequences. Raises FusionError: unequal frames or sizes."""
         check_equal(masks)
         shift = max(len(masks) - 1, 0).bit_length()
         codes = _sort_boundaries(masks, shift)
@@ -109,11 +105,7 @@ class Overlaps:
 
     @classmethod
     def find(cls, masks: Sequence[Runs]) -> Overlaps:
-        """Return the overlaps of any number of sequences.
-
-        Raises:
-            FusionError: unequal frames or sizes.
-        """
+        """Return the overlaps of any number of sequences. Raises FusionError: unequal frames or sizes."""
         # Cut once, the pieces of few sequences serve both the overlaps and the votes.
         pieces = Pieces.cut(masks) if len(masks) <= TOGETHER else None
         near = find_near(intersect_all(masks) if pieces is None else pieces.intersect())
@@ -142,11 +134,7 @@ class Overlaps:
 
 
 def check_equal(masks: Sequence[Runs]) -> None:
-    """Check that sequences can be compared.
-
-    Raises:
-        FusionError: unequal frames or sizes.
-    """
+    """Check that sequences can be compared. Raises FusionError: unequal frames or sizes."""
     if any((mask.n_frames, mask.size) != (masks[0].n_frames, masks[0].size) for mask in masks):
         raise FusionError("masks of unequal frames or sizes cannot be compared; check the members")
 
@@ -164,8 +152,7 @@ def find_near(common: Integers) -> Flags:
     """Return which pairs are near from their common pixels `(N, N)`, on the diagonal the areas."""
     areas = np.diagonal(common)
     # In integers: IoU >= 1/2 is 2 common >= area + area - common, so that no rounding decides.
-    near: Flags = (3 * common >= areas[:, None] + areas[None]) & (common > 0)
-    return near
+    return (3 * common >= areas[:, None] + areas[None]) & (common > 0)
 
 
 def intersect_all(masks: Sequence[Runs]) -> Integers:

@@ -100,8 +100,7 @@ def share_hits(near: NDArray[np.bool_], n_members: int) -> Values:
     if n_members < 2:
         raise FusionError("groups by runs compare members with each other; name at least two in groups.members")
     shape = (n_members, len(near) // n_members)
-    hits: Values = near.reshape(*shape, *shape).mean(axis=(0, 2))
-    return hits
+    return near.reshape(*shape, *shape).mean(axis=(0, 2))
 
 
 def group_by_runs(hits: Values, expressions: Sequence[str], rule: RunRule) -> tuple[Group, ...]:

@@ -30,12 +30,7 @@ _TOGETHER = 8
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One point of a sweep.
-
-    Args:
-        members: indices of those that vote.
-        rule: with weights for these members only.
-    """
+    """One point of a sweep. `members`: indices of those that vote; `rule`: with weights for these members only."""
 
     members: tuple[int, ...]
     rule: Votes
@@ -67,12 +62,10 @@ class MemberVotes:
         """Return which pieces pass, `(P,)`."""
         rule = setting.rule
         if (place := rule.find_only(self.n_expressions)) is not None:
-            only: NDArray[np.bool_] = self.counts[setting.members[place]] > 0
-            return only
+            return self.counts[setting.members[place]] > 0
         weights = np.asarray(rule.integer_weights(), np.int64)
         sums = weights @ self.counts[list(setting.members)]
-        passing: NDArray[np.bool_] = sums >= rule.count_votes(self.n_expressions)[1]
-        return passing
+        return sums >= rule.count_votes(self.n_expressions)[1]
 
 
 def count_member_votes(members: Sequence[Sequence[Runs]]) -> MemberVotes:
@@ -165,5 +158,4 @@ def _edge_codes(mask: Runs, member: int, n_kinds: int) -> Integers:
 
 
 def _signs(kind: Integers, member: int) -> Integers:
-    signs: Integers = (kind == 2 * member).astype(np.int64) - (kind == 2 * member + 1)
-    return signs
+    return (kind == 2 * member).astype(np.int64) - (kind == 2 * member + 1)

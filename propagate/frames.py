@@ -43,11 +43,7 @@ class Frame:
         return self._video.n_frames
 
     def pixels(self) -> NDArray[np.uint8]:
-        """Return RGB `(H, W, 3)`.
-
-        Raises:
-            InputError: it cannot be read or has another size than its video.
-        """
+        """Return RGB `(H, W, 3)`. Raises InputError: it cannot be read or has another size than its video."""
         if self._pixels is None:
             pixels = self._video.read_frame(self.index)
             if pixels.shape[:2] != self.size:

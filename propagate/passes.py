@@ -96,11 +96,7 @@ def run_passes(
 
 
 def read_features(engine: Engine, frame: Frame) -> list[Any]:
-    """Return a frame's features for every augmentation of the engine.
-
-    Raises:
-        InputError: the frame cannot be read.
-    """
+    """Return a frame's features for every augmentation of the engine. Raises InputError: the frame cannot be read."""
     return [engine.read(frame, augmentation) for augmentation in engine.augmentations]
 
 

@@ -54,11 +54,7 @@ class PropagationSettings:
 
 
 class Propagator:
-    """Carries key-frame masks through videos with one engine.
-
-    Args:
-        engine: its feature cache is shared by all calls.
-    """
+    """Carries key-frame masks through videos with one engine. `engine`: its feature cache is shared by all calls."""
 
     def __init__(self, engine: Engine, settings: PropagationSettings = PropagationSettings()) -> None:
         self._engine = engine

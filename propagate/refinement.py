@@ -112,8 +112,7 @@ class Evidence:
         """
         is_visible = (self.areas > 0) & (self.areas >= min_area)
         shares = self.common / np.maximum(self.areas, 1)
-        members: NDArray[np.bool_] = is_visible & (shares > tau)
-        return members
+        return is_visible & (shares > tau)
 
     def compose(self, combination: Combination) -> Composition:
         """Return the union of masklets; the same combination is united once."""

@@ -85,8 +85,7 @@ def score_agreement(
     """
     overlaps = np.array([[tracklet_iou(tracklet, member) for member in members] for tracklet in tracklets], np.float64)
     shares = np.asarray(weights, np.float64) / np.sum(weights)
-    scores: NDArray[np.float64] = overlaps.reshape(len(tracklets), len(members)) @ shares
-    return scores
+    return overlaps.reshape(len(tracklets), len(members)) @ shares
 
 
 def find_confidence(sequence: MaskSequence, frame: int) -> float:

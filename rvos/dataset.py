@@ -68,11 +68,7 @@ class Dataset:
         return sum(len(video.expressions) for video in self.videos)
 
     def video(self, video_id: str) -> Video:
-        """Return a video by its id.
-
-        Raises:
-            InputError: the split does not list it.
-        """
+        """Return a video by its id. Raises InputError: the split does not list it."""
         for video in self.videos:
             if video.id == video_id:
                 return video
@@ -87,11 +83,7 @@ class Dataset:
         return video.read_size() if self.image_folder is not None else None
 
     def select_truth(self, video: Video) -> TruthSource:
-        """Return where the ground truth of a video lies.
-
-        Raises:
-            InputError: the split has no ground truth.
-        """
+        """Return where the ground truth of a video lies. Raises InputError: the split has no ground truth."""
         if self.truth is None:
             raise InputError(
                 f"{self.root}: no ground truth for split {self.split}; add its annotations and an expression file "

@@ -15,11 +15,7 @@ _NAMES = ("SIGINT", "SIGTERM", "SIGHUP")
 
 
 class Ended(KeyboardInterrupt):
-    """The process was asked to end.
-
-    Args:
-        number: of the signal.
-    """
+    """The process was asked to end. `number`: of the signal."""
 
     def __init__(self, number: int) -> None:
         name = signal.Signals(number).name

@@ -178,8 +178,7 @@ def load_plugin(plugin: Plugin) -> Callable[..., Any]:
         raise ConfigError(
             f"{plugin.name}: {plugin.source} has no function {plugin.attribute}; add it or correct the name"
         )
-    found: Callable[..., Any] = function
-    return found
+    return function
 
 
 def _locate(module: str, folder: Path | None) -> tuple[tuple[Path, ...], Path, bool] | None:

@@ -68,11 +68,7 @@ class Video:
 
     @property
     def annotated_frame(self) -> int:
-        """Place of the annotated frame, where there is one alone.
-
-        Raises:
-            InputError: there are more, or none.
-        """
+        """Place of the annotated frame, where there is one alone. Raises InputError: there are more, or none."""
         if self.annotated is None or len(self.annotated) != 1:
             raise InputError(f"{self.id}: no video around a single annotated frame")
         return self.annotated[0]

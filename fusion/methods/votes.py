@@ -1,7 +1,4 @@
-"""Votes: the pixels that enough members mark, over all expressions of a group.
-
-Source: seed paper, Eq. 3.
-"""
+"""Votes: the pixels that enough members mark, over all expressions of a group. Source: seed paper, Eq. 3."""
 
 from __future__ import annotations
 

@@ -45,11 +45,7 @@ ENGINES: Mapping[str, Family] = {
 
 
 def find_family(network: str) -> Family:
-    """Return the family of a network.
-
-    Raises:
-        ChoiceError: it looks like none.
-    """
+    """Return the family of a network. Raises ChoiceError: it looks like none."""
     for family in ENGINES.values():
         if fnmatchcase(network.lower(), family.names):
             return family
@@ -70,8 +66,7 @@ class ChosenEngine(Chosen):
 
     def find(self, name: str) -> type:
         """See `Chosen`."""
-        settings: type = load_row(find_family(name).settings)
-        return settings
+        return load_row(find_family(name).settings)
 
     def classes(self) -> list[type]:
         """See `Chosen`."""
@@ -95,5 +90,4 @@ def build_engine(settings: EngineSettings, *, device: torch.device) -> Engine:
         CheckpointError: the checkpoint is missing, damaged or of another network.
         ConfigError: no network of that name.
     """
-    engine: Engine = import_module(find_family(settings.network).module).load_engine(settings, device=device)
-    return engine
+    return import_module(find_family(settings.network).module).load_engine(settings, device=device)

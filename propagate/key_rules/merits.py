@@ -38,5 +38,4 @@ def measure_confidence(soft: SoftMaps) -> NDArray[np.float64]:
     probability = values if soft.kind == "probability" else 1 / (1 + np.exp(-values))
     marked = probability > _FOREGROUND
     inside = (probability * marked).sum(axis=(1, 2)) / np.maximum(marked.sum(axis=(1, 2)), 1)
-    confidence: NDArray[np.float64] = inside
-    return confidence
+    return inside

@@ -64,11 +64,7 @@ def _read_row(row: object, *, where: str) -> tuple[tuple[str, str], Detection, t
 
 
 def encode_results(rows: Sequence[tuple[MaskSequence, int]]) -> bytes:
-    """Return the content of a file of results.
-
-    Args:
-        rows: mask sequences, each with the place of its annotated frame.
-    """
+    """Return the content of a file of results. `rows`: mask sequences, each with the place of its annotated frame."""
     content = [
         {
             "image_id": f"{one.video}/{one.expression}",

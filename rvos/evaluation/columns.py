@@ -19,8 +19,7 @@ def pack_columns(masks: NDArray[np.bool_]) -> Words:
     packed = np.zeros((n_frames, width, (height // WORD + 1) * WORD // 8), np.uint8)
     for frame, mask in enumerate(np.ascontiguousarray(masks).view(np.uint8)):
         packed[frame, :, : -(-height // 8)] = np.packbits(cv2.transpose(mask), axis=-1, bitorder="little")
-    words: Words = packed.view("<u8")
-    return words
+    return packed.view("<u8")
 
 
 def trace_columns(words: Words, size: tuple[int, int], void: Words | None = None) -> tuple[Outlines, ...]:

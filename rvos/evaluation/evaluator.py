@@ -31,11 +31,7 @@ class Judge(Protocol):
         """
 
     def judge_files(self, predictions: Tree) -> list[ExpressionScore]:
-        """Return the scores of mask files.
-
-        Raises:
-            InputError: files that cannot be used.
-        """
+        """Return the scores of mask files. Raises InputError: files that cannot be used."""
 
 
 OpenJudge = Callable[[Video, VideoTruth], Judge]
@@ -104,11 +100,7 @@ class Evaluator(ABC):
         return self.open_judge
 
     def select(self, video: Video) -> SelectedTruth:
-        """Return the ground truth of a video, unread.
-
-        Raises:
-            InputError: the data set has none.
-        """
+        """Return the ground truth of a video, unread. Raises InputError: the data set has none."""
         return SelectedTruth(video, self.dataset.select_truth(video), self.open_judge)
 
     def find_obstacle(self, video: Video) -> str | None:
@@ -125,19 +117,11 @@ class Evaluator(ABC):
         return {}
 
     def process(self, video: Video, sequences: Sequence[MaskSequence]) -> None:
-        """Score the masks of a video.
-
-        Raises:
-            InputError: no ground truth, or frames or sizes differ from it.
-        """
+        """Score the masks of a video. Raises InputError: no ground truth, or frames or sizes differ from it."""
         self.scores += self.select(video).open().judge(sequences)
 
     def evaluate(self) -> DatasetScore:
-        """Return the means over everything that was processed.
-
-        Raises:
-            InputError: nothing was.
-        """
+        """Return the means over everything that was processed. Raises InputError: nothing was."""
         if not self.scores:
             raise InputError(f"{self.dataset.root}: split {self.dataset.split} has nothing that can be scored")
         further = self.measure_further(self.scores)

@@ -209,8 +209,7 @@ def _move_left(words: Words, distance: int) -> Words:
 
 
 def _count(grid: Words) -> Counts:
-    counts: Counts = np.bitwise_count(grid).sum(axis=(1, 2), dtype=np.int64)
-    return counts
+    return np.bitwise_count(grid).sum(axis=(1, 2), dtype=np.int64)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -115,11 +115,7 @@ class SampleJudge:
 
 
 def open_window(video: Video, truth: VideoTruth) -> SampleJudge:
-    """Return the judge of a window.
-
-    Raises:
-        InputError: the ground truth is not that of a single frame.
-    """
+    """Return the judge of a window. Raises InputError: the ground truth is not that of a single frame."""
     if not isinstance(truth, SampleTruth):
         raise InputError(f"{video.id}: masks of whole videos, and the protocol scores a single annotated frame")
     return SampleJudge(video, truth, video.annotated_frame)

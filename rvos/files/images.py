@@ -97,11 +97,7 @@ def decode_frame(content: bytes, *, where: str, upright: bool = False) -> NDArra
 
 
 def read_image_size(content: bytes, *, where: str) -> tuple[int, int]:
-    """Return `(H, W)` from the header of an image.
-
-    Raises:
-        InputError: no image, or too large.
-    """
+    """Return `(H, W)` from the header of an image. Raises InputError: no image, or too large."""
     with open_image(content, where=where) as image:
         return image.height, image.width
 

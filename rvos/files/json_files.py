@@ -84,22 +84,14 @@ def _check_values(value: Any, where: str) -> None:
 
 
 def expect_object(value: object, *, where: str) -> dict[str, Any]:
-    """Return `value` if it is a JSON object.
-
-    Raises:
-        InputError: it is something else.
-    """
+    """Return `value` if it is a JSON object. Raises InputError: it is something else."""
     if not isinstance(value, dict):
         raise InputError(f"{where}: {_name(value)} instead of an object; correct the file")
     return value
 
 
 def expect_list(value: object, *, where: str) -> list[Any]:
-    """Return `value` if it is a JSON list.
-
-    Raises:
-        InputError: it is something else.
-    """
+    """Return `value` if it is a JSON list. Raises InputError: it is something else."""
     if not isinstance(value, list):
         raise InputError(f"{where}: {_name(value)} instead of a list; correct the file")
     return value

@@ -127,8 +127,7 @@ def _rebuild_from_buffer(content: object, kind: object, shape: object, order: ob
 
 def _rebuild_scalar(kind: object, content: object) -> float | int | bool:
     values = _to_array(content, kind, (1,), "C")
-    number: float | int | bool = values[0].item()
-    return number
+    return values[0].item()
 
 
 def _refuse_call(*_: object) -> None:

@@ -60,11 +60,7 @@ class Storage:
         return self.n_values * NUMBER_SIZES[self.kind]
 
     def check(self, stream: BinaryIO | mmap.mmap) -> None:
-        """Test the checksum of the whole record, once.
-
-        Raises:
-            InputError: the file is damaged.
-        """
+        """Test the checksum of the whole record, once. Raises InputError: the file is damaged."""
         if self.checksum is None:
             return
         stream.seek(self.start)

@@ -105,11 +105,7 @@ class FolderTree:
         return os.path.isdir(self.root / path)
 
     def children(self, path: str = "") -> tuple[str, ...]:
-        """Names in a folder, sorted, without what systems leave.
-
-        Raises:
-            InputError: the folder cannot be read.
-        """
+        """Names in a folder, sorted, without what systems leave. Raises InputError: the folder cannot be read."""
         try:
             names = os.listdir(self.root / path)
         except (FileNotFoundError, NotADirectoryError, ValueError):
@@ -209,11 +205,7 @@ class _Archive:
 
 
 def open_archive(path: Path) -> zipfile.ZipFile:
-    """Return an opened zip archive.
-
-    Raises:
-        InputError: missing, no file, or not a whole archive.
-    """
+    """Return an opened zip archive. Raises InputError: missing, no file, or not a whole archive."""
     stream = open_regular(path)
     try:
         return zipfile.ZipFile(stream)
@@ -276,11 +268,7 @@ def name_mask(frame: str) -> str:
 
 
 def open_tree(path: Path) -> Tree:
-    """Return the tree of a folder or a zip archive.
-
-    Raises:
-        InputError: neither a folder nor a zip archive.
-    """
+    """Return the tree of a folder or a zip archive. Raises InputError: neither a folder nor a zip archive."""
     if os.path.isdir(path):
         return FolderTree(path)
     if not os.path.lexists(path):

@@ -42,11 +42,7 @@ def read_video(path: Path) -> Iterable[NDArray[np.uint8]]:
 
 
 def find_pictures(container: av.container.InputContainer, path: Path) -> av.VideoStream:
-    """Return the first video stream of an opened file that is no cover picture.
-
-    Raises:
-        InputError: there is none.
-    """
+    """Return the first video stream of an opened file that is no cover picture. Raises InputError: there is none."""
     for stream in container.streams.video:
         if not stream.disposition & Disposition.attached_pic:
             return stream

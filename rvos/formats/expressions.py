@@ -82,11 +82,7 @@ def _list_images(folder: Path) -> dict[str, str]:
 
 
 def find_expression_file(tree: Tree, split: str) -> str:
-    """Return the name of the expression file of a split.
-
-    Raises:
-        InputError: none of the known places has one.
-    """
+    """Return the name of the expression file of a split. Raises InputError: none of the known places has one."""
     places = (
         f"meta_expressions/{split}/meta_expressions.json",
         f"{split}/meta_expressions.json",
@@ -116,11 +112,7 @@ def read_expressions(tree: Tree, name: str, *, object_ids: ObjectIds | None = No
 
 
 def list_video_ids(tree: Tree, name: str) -> frozenset[str]:
-    """Return the ids of the videos of an expression file.
-
-    Raises:
-        InputError: missing or not an expression file.
-    """
+    """Return the ids of the videos of an expression file. Raises InputError: missing or not an expression file."""
     return frozenset(_read_listed(tree, name))
 
 
@@ -142,11 +134,7 @@ def _read_videos(videos: Mapping[str, Any], path: str, object_ids: ObjectIds) ->
 
 
 def read_frames(value: object, *, where: str) -> tuple[str, ...]:
-    """Return a list of frame names.
-
-    Raises:
-        InputError: no list, empty, or names unsafe or repeated.
-    """
+    """Return a list of frame names. Raises InputError: no list, empty, or names unsafe or repeated."""
     frames = tuple(check_id(frame, where=where, what="frame") for frame in expect_list(value, where=where))
     if not frames:
         raise InputError(f"{where}: empty list; drop the video or list its frames")

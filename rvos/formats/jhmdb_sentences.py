@@ -101,11 +101,7 @@ class JhmdbSource:
     video: Video
 
     def read(self, indices: Sequence[int] | None = None) -> SampleTruth:
-        """Read the mask.
-
-        Raises:
-            InputError: the file is missing, damaged, or has no mask of the frame.
-        """
+        """Read the mask. Raises InputError: the file is missing, damaged, or has no mask of the frame."""
         content = read_whole(self.path)
         try:
             values = read_array(content, "part_mask")

@@ -22,15 +22,10 @@ FORMATS = {
 
 
 def find_format(name: str) -> Format:
-    """Return a format.
-
-    Raises:
-        ConfigError: unknown.
-    """
+    """Return a format. Raises ConfigError: unknown."""
     if name not in FORMATS:
         raise ConfigError(f"dataset format {name}: unknown; choose from {', '.join(FORMATS)}")
-    format: Format = import_module(FORMATS[name]).FORMAT
-    return format
+    return import_module(FORMATS[name]).FORMAT
 
 
 def open_dataset(format: str, root: Path, split: str, *, window: int | None = None) -> Dataset:

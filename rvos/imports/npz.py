@@ -40,11 +40,7 @@ _LARGEST_VALUE, _SMALL = 4, 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class NpzSource(FolderSource):
-    """A folder or archive of such files.
-
-    Args:
-        soft: what to keep of the soft masks.
-    """
+    """A folder or archive of such files. `soft`: what to keep of the soft masks."""
 
     soft: KeepSoft = False
 

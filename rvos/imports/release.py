@@ -1,7 +1,4 @@
-"""The whole folder of the 2023 release: which members lie where.
-
-Source: fusion_recipe.md, section 5.
-"""
+"""The whole folder of the 2023 release: which members lie where. Source: fusion_recipe.md, section 5."""
 
 from __future__ import annotations
 
@@ -19,12 +16,7 @@ _FOLDERS = {"Annotations": "", "Annotations_AOT_class_index": "_aot", "Annotatio
 
 @dataclass(frozen=True, slots=True)
 class FoundMember:
-    """A member that a folder holds.
-
-    Args:
-        name: made of the folder's or the file's name.
-        values: of a dump.
-    """
+    """A member that a folder holds. `name`: made of the folder's or the file's name; `values`: of a dump."""
 
     name: str
     format: Literal["png", "dump", "rle", "npz", "png16"]

@@ -22,11 +22,7 @@ _MODES = ("I;16", "I;16B", "I")
 
 @dataclass(frozen=True, slots=True)
 class SoftPngSource(PictureSource):
-    """Soft masks as pictures; they come without scores.
-
-    Args:
-        soft: what to keep of the soft masks.
-    """
+    """Soft masks as pictures; they come without scores. `soft`: what to keep of the soft masks."""
 
     soft: KeepSoft = False
 

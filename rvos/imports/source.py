@@ -56,11 +56,7 @@ class Source(ABC):
 
 @dataclass(frozen=True, slots=True)
 class FolderSource(Source):
-    """A folder or archive with a folder for each video.
-
-    Args:
-        masks: holds the videos.
-    """
+    """A folder or archive with a folder for each video. `masks`: holds the videos."""
 
     masks: Tree
 

@@ -46,11 +46,7 @@ def choose_tracklets(scores: Scores) -> list[int | None]:
 
 
 def check_tracklets(video: Video, tracklets: TrackletSet) -> None:
-    """Check that tracklets are of a video.
-
-    Raises:
-        InputError: another video, or other frames.
-    """
+    """Check that tracklets are of a video. Raises InputError: another video, or other frames."""
     if tracklets.video != video.id or tracklets.frames != video.frames:
         raise InputError(
             f"{video.id}: tracklets of {tracklets.video} with {len(tracklets.frames)} frames, the data set lists "

@@ -90,5 +90,4 @@ def to_probabilities(sequence: MaskSequence) -> NDArray[np.float32]:
     soft = (1 / (1 + np.exp(-values))).astype(np.float32) if sequence.soft.kind == "logit" else values
     large = np.stack([cv2.resize(frame, (width, height), interpolation=cv2.INTER_LINEAR) for frame in soft])
     # The hard masks are exact, the soft maps coarse: they only decide between masks that overlap.
-    probabilities: NDArray[np.float32] = np.where(masks, np.maximum(large, np.float32(0.5)), np.float32(0))
-    return probabilities
+    return np.where(masks, np.maximum(large, np.float32(0.5)), np.float32(0))

@@ -101,11 +101,7 @@ def decode_with_mode(content: bytes, *, where: str) -> tuple[NDArray[np.uint8], 
 
 
 def check_size(found: tuple[int, ...], expected: tuple[int, int], *, where: str) -> None:
-    """Check the size of a mask against its frame.
-
-    Raises:
-        InputError: they differ.
-    """
+    """Check the size of a mask against its frame. Raises InputError: they differ."""
     if tuple(found[:2]) != tuple(expected):
         raise InputError(
             f"{where}: {found[0]} x {found[1]} pixels (H x W), expected {expected[0]} x {expected[1]}; "

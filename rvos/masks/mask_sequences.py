@@ -201,8 +201,7 @@ class MaskSequence:
 
     def mask(self, index: int) -> NDArray[np.bool_]:
         """Return the mask of one frame, `(H, W)` bool."""
-        frame: NDArray[np.bool_] = decode(self.runs[index : index + 1], self.size)[0]
-        return frame
+        return decode(self.runs[index : index + 1], self.size)[0]
 
     def as_runs(self) -> Runs:
         """Return the masks as runs, on which votes and overlaps compute."""

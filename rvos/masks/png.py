@@ -84,8 +84,7 @@ def _adler(edges: Integers, n_frames: int, n_bytes: int) -> list[int]:
     area = np.bincount(frame, length, n_frames).astype(np.int64)
     weighted = np.bincount(frame, length * n_bytes - (start + end - 1) * length // 2, n_frames).astype(np.int64)
     low, high = (1 + 255 * area) % _ADLER, (n_bytes + 255 * (weighted % _ADLER)) % _ADLER
-    totals: list[int] = (high << 16 | low).tolist()
-    return totals
+    return (high << 16 | low).tolist()
 
 
 def _deflate(edges: Integers, n_frames: int, n_bytes: int) -> list[bytes]:

@@ -16,11 +16,7 @@ from rvos.masks.runs import Runs
 
 
 def read_run_size(rle: object, *, where: str) -> tuple[int, int]:
-    """Return (H, W) of `{"size": [H, W], "counts": text}`.
-
-    Raises:
-        InputError: no size, or one that no frame has.
-    """
+    """Return (H, W) of `{"size": [H, W], "counts": text}`. Raises InputError: no size, or one that no frame has."""
     size = expect_object(rle, where=where).get("size")
     if not isinstance(size, list) or len(size) != 2 or not all(type(side) is int and side > 0 for side in size):
         raise InputError(f"{where}: run lengths without a size [H, W]; encode the mask again")
@@ -35,8 +31,7 @@ def decode_run_length(rle: object, size: tuple[int, int], *, where: str) -> NDAr
         InputError: malformed, or of another size.
     """
     counts = check_run_length(rle, size, where=where)
-    mask: NDArray[np.bool_] = decode((counts,), size)[0]
-    return mask
+    return decode((counts,), size)[0]
 
 
 def check_run_length(rle: object, size: tuple[int, int], *, where: str) -> bytes:

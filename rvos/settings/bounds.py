@@ -81,11 +81,7 @@ class Named:
 
 
 class Names(ABC):
-    """Marks a text that must be a known name.
-
-    Args:
-        advice: what else it may be, as a sentence.
-    """
+    """Marks a text that must be a known name. `advice`: what else it may be, as a sentence."""
 
     advice: ClassVar[str] = ""
 

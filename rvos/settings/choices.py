@@ -34,15 +34,10 @@ class Chosen:
     default: str | None = None
 
     def find(self, name: str) -> type:
-        """Return the class of a name.
-
-        Raises:
-            ChoiceError: no such name.
-        """
+        """Return the class of a name. Raises ChoiceError: no such name."""
         if name not in self.rows:
             raise ChoiceError(self.key, f"{show(name)} is unknown; {nearest(name, self.rows)}")
-        found: type = load_row(self.rows[name])
-        return found
+        return load_row(self.rows[name])
 
     def classes(self) -> Sequence[type]:
         """Return all classes that it may be."""

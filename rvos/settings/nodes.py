@@ -97,11 +97,7 @@ class SettingsTree(Mapping[str, Any]):
 
 
 def wrap(value: object, place: Place, *, depth: int = 0) -> Node:
-    """Return a plain value, such as JSON gives it, as a tree without lines.
-
-    Raises:
-        ConfigError: nested too deeply.
-    """
+    """Return a plain value, such as JSON gives it, as a tree without lines. Raises ConfigError: nested too deeply."""
     if depth > DEEPEST:
         raise ConfigError(f"{place}: values inside of each other more than {DEEPEST} deep; correct it")
     if isinstance(value, Text | Value | Listing | Section):

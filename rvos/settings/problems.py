@@ -53,11 +53,7 @@ class Problems:
         self.add(Place(self._source, line), message)
 
     def check(self) -> None:
-        """Raise what was found, in the order of the lines.
-
-        Raises:
-            ConfigError: there is any problem.
-        """
+        """Raise what was found, in the order of the lines. Raises ConfigError: there is any problem."""
         messages = list(dict.fromkeys(message for _, message in sorted(self._found, key=lambda found: found[0])))
         if len(messages) == 1:
             raise ConfigError(messages[0])

@@ -1,7 +1,4 @@
-"""Sizes of the networks by name; free of torch.
-
-Source: cfbi.md, section 1.
-"""
+"""Sizes of the networks by name; free of torch. Source: cfbi.md, section 1."""
 
 from __future__ import annotations
 
@@ -83,11 +80,7 @@ CONFIGS: Mapping[str, CfbiConfig] = {
 
 
 def find_config(name: str) -> CfbiConfig:
-    """Return the sizes of a network.
-
-    Raises:
-        ConfigError: no network of that name.
-    """
+    """Return the sizes of a network. Raises ConfigError: no network of that name."""
     if name not in CONFIGS:
         raise ConfigError(f"engine {name}: no network of that name; choose one of {', '.join(CONFIGS)}")
     return CONFIGS[name]

@@ -36,8 +36,7 @@ class Gate(nn.Module):
 
     def forward(self, head: Tensor) -> Tensor:
         """Return the factors (rows, C) of the heads (rows, H)."""
-        factors: Tensor = 1 + torch.tanh(self.IA(head))
-        return factors
+        return 1 + torch.tanh(self.IA(head))
 
 
 class ChannelTransformation(nn.Module):
@@ -112,8 +111,7 @@ class Block(nn.Module):
             return _scale(inputs, gate)
         convolution, norm = self.downsample
         assert isinstance(convolution, nn.Conv2d)
-        shortcut: Tensor = norm(_convolve_scaled(inputs, gate, convolution))
-        return shortcut
+        return norm(_convolve_scaled(inputs, gate, convolution))
 
 
 class GatedBlock(nn.Module):
@@ -126,8 +124,7 @@ class GatedBlock(nn.Module):
 
     def forward(self, inputs: Tensor, head: Tensor) -> Tensor:
         """Return the block's map of the gated inputs."""
-        gated: Tensor = self.block(inputs, self.gate(head))
-        return gated
+        return self.block(inputs, self.gate(head))
 
 
 class AtrousBranch(nn.Module):

@@ -93,12 +93,7 @@ class Reference:
 
 
 class CfbiMemory:
-    """References and the frame before.
-
-    Args:
-        network: in evaluation mode.
-        rules: how references are thinned.
-    """
+    """References and the frame before. `network`: in evaluation mode; `rules`: how references are thinned."""
 
     def __init__(self, network: Cfbi, rules: MatchingRules) -> None:
         self._network = network

@@ -119,5 +119,4 @@ class Cfbi(nn.Module):
             else:
                 parts.append(self.dynamic_prehead(of_stride))
             inputs.append(torch.cat(parts, dim=1))
-        logits: Tensor = self.dynamic_seghead(inputs, head, features.low)
-        return logits
+        return self.dynamic_seghead(inputs, head, features.low)

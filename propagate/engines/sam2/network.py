@@ -149,8 +149,7 @@ class Sam2Network(nn.Module):
             num_object_pointer_tokens=n_pointer_tokens,
         )
         # (1, 1, cells, 256) -> (1, 256, s/16, s/16)
-        conditioned: Tensor = flat[0].transpose(1, 2).reshape(maps.coarse.shape)
-        return conditioned
+        return flat[0].transpose(1, 2).reshape(maps.coarse.shape)
 
     def remember(self, maps: ImageMaps, found: Found, *, is_prompt: bool) -> Seen:
         """Return a decided frame with its memory: prompts are binarised first, tracked masks are not."""

@@ -1,7 +1,4 @@
-"""The four sizes of SAM 2 and 2.1, and a small one of our own.
-
-Source: docs/specs/sam2.md, section 1.
-"""
+"""The four sizes of SAM 2 and 2.1, and a small one of our own. Source: docs/specs/sam2.md, section 1."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""J, F and J&F: means over frames, then over all units.
-
-Source: evaluation.md, section 3.
-"""
+"""J, F and J&F: means over frames, then over all units. Source: evaluation.md, section 3."""
 
 from __future__ import annotations
 
@@ -40,8 +37,7 @@ def resample_videos(rows: Sequence[Scores]) -> Draws:
     videos = np.array([places[score.video] for score in rows[0]])
     drawn, counts = draw(len(places)), np.bincount(videos)
     sums = [np.bincount(videos, weights=[score.j_and_f for score in row]) for row in rows]
-    means: Draws = np.stack(sums) @ drawn.T / (counts @ drawn.T)
-    return means
+    return np.stack(sums) @ drawn.T / (counts @ drawn.T)
 
 
 J = Figure("J", "J", measure_j)

@@ -38,8 +38,7 @@ def measure_mean(scores: Scores) -> float:
 def resample_mean(rows: Sequence[Scores]) -> Draws:
     """Return the mean IoU under redrawn samples."""
     ious = np.array([[one.iou for one in take_samples(row)] for row in rows])
-    means: Draws = ious @ draw(ious.shape[1]).T / ious.shape[1]
-    return means
+    return ious @ draw(ious.shape[1]).T / ious.shape[1]
 
 
 def resample_map(rows: Sequence[Scores]) -> Draws:

@@ -40,11 +40,7 @@ class ArchiveLayout(ABC):
 
     @abstractmethod
     def find_faults(self, path: Path, dataset: Dataset) -> Iterator[str]:
-        """Yield what is wrong with an archive, in the order of its names.
-
-        Raises:
-            InputError: no whole zip archive.
-        """
+        """Yield what is wrong with an archive, in the order of its names. Raises InputError: no whole zip archive."""
 
 
 def make_entry(name: str) -> zipfile.ZipInfo:

@@ -27,11 +27,7 @@ class Store:
     workspace: Path
 
     def path(self, node: str, video: str) -> Path:
-        """Return the file of a node and video.
-
-        Raises:
-            InputError: an id that would leave the workspace.
-        """
+        """Return the file of a node and video. Raises InputError: an id that would leave the workspace."""
         check_id(node, where=str(self.workspace), what="node")
         check_id(video, where=str(self.workspace), what="video")
         return self.workspace / "nodes" / node / f"{video}{SUFFIX}"
@@ -116,11 +112,7 @@ class Store:
         return True
 
     def header(self, node: str, video: str) -> Description:
-        """Return what a stored file says of itself.
-
-        Raises:
-            StoreError: missing, damaged or foreign.
-        """
+        """Return what a stored file says of itself. Raises StoreError: missing, damaged or foreign."""
         with open_container(self._find(node, video)) as container:
             return container.description
 

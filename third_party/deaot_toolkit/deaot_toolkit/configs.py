@@ -123,11 +123,7 @@ class NetworkConfig:
 
     @classmethod
     def from_json(cls, text: str) -> NetworkConfig:
-        """Return the configuration in `text`.
-
-        Raises:
-            NetworkConfigError: not the text of a configuration.
-        """
+        """Return the configuration in `text`. Raises NetworkConfigError: not the text of a configuration."""
         try:
             content = json.loads(text)
             encoder: dict[str, Any] = {
@@ -141,11 +137,7 @@ class NetworkConfig:
 
 
 def changed(config: NetworkConfig, changes: Mapping[str, Any]) -> NetworkConfig:
-    """Return `config` with some fields replaced.
-
-    Raises:
-        NetworkConfigError: a field that does not exist.
-    """
+    """Return `config` with some fields replaced. Raises NetworkConfigError: a field that does not exist."""
     known = {item.name for item in fields(config)}
     unknown = sorted(set(changes) - known)
     if unknown:

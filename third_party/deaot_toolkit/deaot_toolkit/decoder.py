@@ -24,8 +24,7 @@ class ConvolutionNorm(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Return the normalised map, before any activation."""
-        normalised: Tensor = self.gn(self.conv(inputs))
-        return normalised
+        return self.gn(self.conv(inputs))
 
 
 class EntryConvolution(ConvolutionNorm):
@@ -42,8 +41,7 @@ class EntryConvolution(ConvolutionNorm):
         weight = self.conv.weight[:, self.conv.in_channels - tokens.shape[2] :].flatten(1)
         bias = self.conv.bias if image_part is None else None
         mixed = to_map(direct_linear(tokens, weight, bias), grid)
-        normalised: Tensor = self.gn(mixed if image_part is None else mixed + image_part)
-        return normalised
+        return self.gn(mixed if image_part is None else mixed + image_part)
 
 
 class Decoder(nn.Module):
@@ -86,8 +84,7 @@ class Decoder(nn.Module):
         mixed = relu(self.conv_16x(mixed + sixteenth))
         mixed = relu(self.conv_8x(self._resize(mixed, eighth) + eighth))
         mixed = relu(self.conv_4x(self._resize(mixed, fourth) + fourth))
-        logits: Tensor = self.conv_out(mixed)
-        return logits
+        return self.conv_out(mixed)
 
     def _resize(self, inputs: Tensor, target: Tensor) -> Tensor:
         # To the encoder's size, not doubled: grids of 16 n + 1 are no multiples of each other.

@@ -80,8 +80,7 @@ class VosNetwork(nn.Module):
     def identify(self, labels: Tensor) -> Tensor:
         """Return the id embedding (B, N, C) of label maps (B, h, w), or of shares (B, 1 + identities, h, w)."""
         with self.gradients():
-            embedded: Tensor = self.id_norm(self.patch_wise_id_bank(labels))
-            return embedded
+            return self.id_norm(self.patch_wise_id_bank(labels))
 
     def read(
         self,
@@ -103,14 +102,12 @@ class VosNetwork(nn.Module):
     def remember(self, seen: Sequence[Looked], identity: Tensor) -> FrameEntry:
         """Return the memory entry of a frame that was read, given its id embedding."""
         with self.gradients():
-            entry: FrameEntry = self.LSTT.remember(seen, identity)  # type: ignore[arg-type]
-            return entry
+            return self.LSTT.remember(seen, identity)  # type: ignore[arg-type]
 
     def decode(self, features: FrameFeatures, tokens: Tensor) -> Tensor:
         """Return logits (B, 1 + identities, h/4, w/4)."""
         with self.gradients():
-            logits: Tensor = self.decoder(tokens, features.grid, features.adapted, features.image_part)
-            return logits
+            return self.decoder(tokens, features.grid, features.adapted, features.image_part)
 
     def gradients(self) -> torch.set_grad_enabled:
         """Return the context of every method: a graph in training mode only."""

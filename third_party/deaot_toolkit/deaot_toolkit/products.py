@@ -24,8 +24,7 @@ def direct_linear(inputs: Tensor, weight: Tensor, bias: Tensor | None = None) ->
         return linear(inputs, weight, bias)
     # No function of the result and no second summand: the plain product of the operator. A part of a larger weight
     # would be multiplied by a loop that is a thousand times slower.
-    result: Tensor = torch.ops.mkldnn._linear_pointwise(inputs, weight.contiguous(), bias, "none", [], "")
-    return result
+    return torch.ops.mkldnn._linear_pointwise(inputs, weight.contiguous(), bias, "none", [], "")
 
 
 def direct_convolution(inputs: Tensor, weight: Tensor, bias: Tensor | None, layer: nn.Conv2d) -> Tensor:

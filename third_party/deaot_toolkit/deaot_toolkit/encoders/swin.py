@@ -113,8 +113,7 @@ class WindowAttention(nn.Module):
             bias = (bias + order.mask[:, None].to(bias.dtype)).repeat(batch, 1, 1, 1)
         attended = scaled_dot_product_attention(query, key, value, attn_mask=bias)
         joined = attended.transpose(1, 2).reshape(batch, -1, cells.shape[2])
-        projected: Tensor = self.proj(joined.index_select(1, order.places))
-        return projected
+        return self.proj(joined.index_select(1, order.places))
 
 
 class Mlp(nn.Module):
@@ -127,8 +126,7 @@ class Mlp(nn.Module):
 
     def forward(self, cells: Tensor) -> Tensor:
         """Return cells of the same shape."""
-        mapped: Tensor = self.fc2(gelu(self.fc1(cells)))
-        return mapped
+        return self.fc2(gelu(self.fc1(cells)))
 
 
 class SwinBlock(nn.Module):
@@ -146,8 +144,7 @@ class SwinBlock(nn.Module):
         """Return cells (B, h, w, C); `order` is shifted as the block is."""
         attended = self.attn(self.norm1(cells).flatten(1, 2), order)
         cells = cells + attended.view_as(cells)
-        updated: Tensor = cells + self.mlp(self.norm2(cells))
-        return updated
+        return cells + self.mlp(self.norm2(cells))
 
 
 class PatchMerging(nn.Module):
@@ -164,8 +161,7 @@ class PatchMerging(nn.Module):
         even, odd = cells[:, 0::2], cells[:, 1::2]
         # Rows vary first: the weights of `reduction` stand in this order.
         joined = torch.cat([even[:, :, 0::2], odd[:, :, 0::2], even[:, :, 1::2], odd[:, :, 1::2]], dim=3)
-        merged: Tensor = self.reduction(self.norm(joined))
-        return merged
+        return self.reduction(self.norm(joined))
 
 
 class SwinStage(nn.Module):
@@ -201,8 +197,7 @@ class PatchEmbedding(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Return cells (B, h, w, C); the image is zero-padded right and bottom to whole patches."""
         padded = pad(images, (0, -images.shape[3] % _PATCH, 0, -images.shape[2] % _PATCH))
-        cells: Tensor = self.norm(self.proj(padded).permute(0, 2, 3, 1))
-        return cells
+        return self.norm(self.proj(padded).permute(0, 2, 3, 1))
 
 
 class Swin(nn.Module):

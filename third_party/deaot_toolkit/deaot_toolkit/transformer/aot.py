@@ -48,8 +48,7 @@ class SelfAttention(nn.Module):
         # Positions say where, not what: the values stay without them.
         placed = tokens + positions
         attended = attend_heads(self.linear_Q(placed), self.linear_K(placed), self.linear_V(tokens), heads=self.heads)
-        projected: Tensor = self.projection(attended)
-        return projected
+        return self.projection(attended)
 
 
 class LongTermAttention(nn.Module):
@@ -62,8 +61,7 @@ class LongTermAttention(nn.Module):
 
     def forward(self, query: Tensor, memory: LayerEntry) -> Tensor:
         """Return (B, N, C)."""
-        projected: Tensor = self.projection(attend_heads(query, memory.key, memory.values[0], heads=self.heads))
-        return projected
+        return self.projection(attend_heads(query, memory.key, memory.values[0], heads=self.heads))
 
 
 class ShortTermAttention(nn.Module):
@@ -91,8 +89,7 @@ class ShortTermAttention(nn.Module):
             radius=self.radius,
             value_offsets=self.relative_emb_v,
         )
-        projected: Tensor = self.projection(attended)
-        return projected
+        return self.projection(attended)
 
     def _relative(self, query: Tensor) -> Tensor:
         """Return one bias for every offset of each query's window, (B, heads, N, offsets)."""
@@ -154,8 +151,7 @@ class AotLayer(nn.Module):
         # (1 or B, N, C) + (B, N, C): the first layer's tokens are shared by all expressions.
         tokens: Tensor = looked.tokens + long + short
         hidden = self.activation(self.linear1(self.norm3(tokens)), grid)
-        output: Tensor = tokens + self.drop_path(self.linear2(hidden))
-        return output
+        return tokens + self.drop_path(self.linear2(hidden))
 
 
 class LongShortTermTransformer(nn.Module):

@@ -64,8 +64,7 @@ class GatedOutput(nn.Module):
         """Return (B, N, 2C) from halves (1 or B, N, 2C) and their gates; a gate of None is 1."""
         gated = [half if gate is None else half * gate for half, gate in zip(halves, gates, strict=True)]
         if len({half.shape[0] for half in gated}) == 1:
-            whole: Tensor = self.projection(self.dw_conv(torch.cat(gated, dim=2), grid))
-            return whole
+            return self.projection(self.dw_conv(torch.cat(gated, dim=2), grid))
         # Halves of batch 1 and batch B: convolution and projection are linear in the channels, so each half goes
         # through its own share of the weights, and the shared one only once.
         split = gated[0].shape[2]
