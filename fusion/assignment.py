@@ -30,11 +30,7 @@ _LEAST_CHANCE, _LARGEST_CHANCE = 0.03, 0.97
 
 @dataclass(frozen=True, slots=True)
 class ScoreFit:
-    """The chance that a member's sequence lies on the right object, from its mean score: a logistic.
-
-    Args:
-        slope, intercept: of the log odds.
-    """
+    """The chance that a sequence of a mean score lies on the right object; log odds slope * score + intercept."""
 
     slope: float
     intercept: float

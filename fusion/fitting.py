@@ -31,12 +31,7 @@ _SMALL = 1e-10
 
 @dataclass(frozen=True, slots=True)
 class Logistic:
-    """A chance from features.
-
-    Args:
-        weights: of the features, for log odds.
-        intercept: log odds where all features are 0.
-    """
+    """A chance from features: the weights of the log odds, and the log odds where all features are 0."""
 
     weights: tuple[float, ...]
     intercept: float
@@ -90,23 +85,14 @@ def fit_scores(scores: Sequence[float], is_right: Sequence[bool]) -> ScoreFit:
 
 @dataclass(frozen=True, slots=True)
 class PairFit:
-    """What hits say about two sentences: log odds of one object, without those of the prior.
-
-    Args:
-        slope: of the log odds, per share of hits.
-        even: share of hits that speaks neither for nor against.
-    """
+    """What the share of hits says about two sentences, without the prior: log odds of one object, 0 at `even`."""
 
     slope: float = SLOPE
     even: float = HITS_OF_EVEN_ODDS
 
 
 def fit_pairs(hits: Sequence[float], is_same: Sequence[bool]) -> PairFit:
-    """Return the fit of pairs of sentences of the same video.
-
-    Raises:
-        FusionError: hits that are not finite, pairs that are all alike, or hits that speak against one object.
-    """
+    """Return the fit of a video's pairs. Raises FusionError: hits not finite, or that tell nothing, or the contrary."""
     labels = np.asarray(is_same, np.bool_)
     fit = fit_logistic(np.asarray(hits, np.float64)[:, None], labels)
     prior = log(labels.mean() / (1 - labels.mean()))

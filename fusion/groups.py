@@ -22,12 +22,7 @@ Similarities = dict[tuple[str, str], float]
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Expressions of one object.
-
-    Args:
-        expressions: ids in the order of the expression file.
-        confidence: 0 (a coin's toss) to 1, from mask agreement; None where the grouping is given.
-    """
+    """Expressions of one object, in file order; confidence of a grouping by masks, 0 (a coin's toss) to 1."""
 
     expressions: tuple[str, ...]
     confidence: float | None = None
@@ -96,11 +91,7 @@ def group_by_agreement(
 
 
 def read_group_file(path: Path, videos: Sequence[Video]) -> dict[str, tuple[Group, ...]]:
-    """Return the groups of a JSON file `{video: [[expression, ...], ...]}`; every expression of `videos` once.
-
-    Raises:
-        InputError: no such file, no JSON of this form, unknown, repeated or missing ids.
-    """
+    """Return the groups of `{video: [[expression, ...], ...]}`. Raises InputError: unknown, repeated or missing ids."""
     content = read_json(path)
     if not isinstance(content, dict):
         raise InputError(f"{path}: {type(content).__name__}, expected {{video: [[expression, ...], ...]}}")

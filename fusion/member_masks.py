@@ -15,13 +15,7 @@ Member = Mapping[str, MaskSequence]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MemberMasks:
-    """All sequences of a video.
-
-    Args:
-        expressions: ids of the E sentences.
-        n_members: M.
-        overlaps: of the M * E sequences, member by member.
-    """
+    """All sequences of a video: E expressions, M members, and the overlaps of the M * E masks, member by member."""
 
     expressions: tuple[str, ...]
     n_members: int
@@ -29,12 +23,7 @@ class MemberMasks:
 
     @classmethod
     def read(cls, members: Sequence[Member], expressions: Sequence[str]) -> MemberMasks:
-        """Return the masks of members that all have these sentences.
-
-        Raises:
-            FusionError: unequal frames or sizes.
-            InputError: malformed run lengths.
-        """
+        """Return the masks of members that have these sentences; InputError, FusionError where no masks, or unequal."""
         masks = read_all_runs([member[expression] for member in members for expression in expressions])
         return cls(tuple(expressions), len(members), Overlaps.find(masks))
 

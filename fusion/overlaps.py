@@ -27,12 +27,7 @@ TOGETHER = 16
 
 @dataclass(frozen=True, slots=True)
 class Vote:
-    """What passes: the pixels that sequences of at least `needed` weight mark.
-
-    Args:
-        weights: what each sequence counts, an integer of at least 0.
-        needed: above 0.
-    """
+    """What passes: pixels that sequences of at least `needed` (above 0) of these integer weights (0 or more) mark."""
 
     weights: Sequence[int]
     needed: int
@@ -140,11 +135,7 @@ def check_equal(masks: Sequence[Runs]) -> None:
 
 
 def are_near(masks: Sequence[Runs]) -> Flags:
-    """Return which pairs of sequences have a tracklet IoU of at least 0.5, `(N, N)`; an empty one is near to none.
-
-    Raises:
-        FusionError: unequal frames or sizes.
-    """
+    """Return which pairs have a tracklet IoU of at least 0.5, `(N, N)`, empty ones never; raises as `check_equal`."""
     return find_near(intersect_all(masks))
 
 
@@ -156,11 +147,7 @@ def find_near(common: Integers) -> Flags:
 
 
 def intersect_all(masks: Sequence[Runs]) -> Integers:
-    """Return the number of pixels that both sequences of each pair mark, `(N, N)`; on the diagonal the areas.
-
-    Raises:
-        FusionError: unequal frames or sizes.
-    """
+    """Return the pixels that each pair has in common, `(N, N)`, on the diagonal areas; raises as `check_equal`."""
     n_masks = len(masks)
     if n_masks <= TOGETHER:
         return Pieces.cut(masks).intersect()

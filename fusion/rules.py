@@ -75,11 +75,7 @@ class FusionRule(ABC):
 
     @abstractmethod
     def fuse(self, answers: Answers) -> Iterable[tuple[bytes, ...]]:
-        """Return the run lengths that the expressions of each group share.
-
-        Raises:
-            FusionError: masks that this method cannot fuse.
-        """
+        """Return the run lengths that each group's expressions share; FusionError where it cannot fuse the masks."""
 
     def settle(self, *, grouped: bool, overlapping: bool) -> Self:
         """Return the rule with what depends on the recipe around it.
@@ -99,19 +95,11 @@ class FusionRule(ABC):
         return ()
 
     def explain_reach(self, group_size: int, where: str) -> str | None:
-        """Return why the votes of a group of this size cannot reach the threshold; None: they can, or nobody votes.
-
-        Args:
-            where: such a group is found.
-        """
+        """Return why such a group, found at `where`, cannot reach the threshold; None: it can, or nobody votes."""
         return None
 
     def read_fits(self) -> tuple[ScoreFit, ...] | None:
-        """Return what was fitted for the members' scores; None: nothing was.
-
-        Raises:
-            InputError: a fitted file that cannot be used, or is for other members.
-        """
+        """Return what was fitted for the members' scores, or None; InputError where the file does not fit them."""
         return None
 
     def exact_weights(self) -> tuple[Fraction, ...]:

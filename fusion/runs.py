@@ -92,11 +92,7 @@ def count_hits(members: Sequence[Mapping[str, Runs]], expressions: Sequence[str]
 
 
 def share_hits(near: NDArray[np.bool_], n_members: int) -> Values:
-    """Return `count_hits` from which of the M * E sequences, member by member, lie on each other, `(M E, M E)`.
-
-    Raises:
-        FusionError: fewer than two members.
-    """
+    """Return `count_hits` from which of the M * E sequences lie on each other; FusionError with under 2 members."""
     if n_members < 2:
         raise FusionError("groups by runs compare members with each other; name at least two in groups.members")
     shape = (n_members, len(near) // n_members)

@@ -69,14 +69,7 @@ class MemberVotes:
 
 
 def count_member_votes(members: Sequence[Sequence[Runs]]) -> MemberVotes:
-    """Return the votes of every member.
-
-    Args:
-        members: for each member the masks of the group's expressions, all of the same frames and size.
-
-    Raises:
-        FusionError: no masks, or unequal ones.
-    """
+    """Return the votes of members, each the masks of the group's expressions; FusionError where none or unequal."""
     masks = [mask for own in members for mask in own]
     if not masks:
         raise FusionError("a sweep without masks; name at least one member")
@@ -99,10 +92,7 @@ def list_thresholds(rule: Votes, thresholds: Sequence[Threshold]) -> list[Settin
 
 
 def list_subsets(rule: Votes, group_size: int) -> list[Setting]:
-    """Return every threshold of every subset of members.
-
-    Groups of another size than `group_size` take the same share of their votes.
-    """
+    """Return every threshold of every subset of members; groups of another size take the same share of their votes."""
     settings = []
     for n_members in range(1, len(rule.members) + 1):
         for places in combinations(range(len(rule.members)), n_members):

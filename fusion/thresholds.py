@@ -38,11 +38,7 @@ class Threshold:
 
     @classmethod
     def parse(cls, text: str) -> Threshold:
-        """Return the threshold written as `3`, `3 of 6`, `0.5` or `1/2`.
-
-        Raises:
-            FusionError: none of these forms, zero, or a part above 1.
-        """
+        """Return what `3`, `3 of 6`, `0.5` or `1/2` says. Raises FusionError: other text, zero, or a part above 1."""
         text = text.strip()
         if _COUNT.fullmatch(text):
             return cls("count", Fraction(int(text)))
@@ -56,12 +52,7 @@ class Threshold:
         raise FusionError(f"threshold {shown!r} is not understood; write a count (3), k of n (3 of 6) or a part (0.5)")
 
     def needed(self, votes: int, unit: int = 1) -> int:
-        """Return the smallest sum of votes that passes, in the integers of the weights.
-
-        Args:
-            votes: all votes of the group, in units of 1 / `unit`.
-            unit: integer weight that counts as one vote.
-        """
+        """Return the smallest sum that passes, of integer weights in which `unit` is one vote and `votes` are all."""
         exact = self.value * (unit if self.kind == "count" else votes)
         return -(-exact.numerator // exact.denominator)
 
@@ -80,11 +71,7 @@ def _check_range(kind: ThresholdKind, value: Fraction, shown: str) -> None:
 
 
 def scale_weights(weights: tuple[Fraction, ...]) -> tuple[tuple[int, ...], int]:
-    """Return the weights as integers, and the integer that stands for weight 1.
-
-    Raises:
-        FusionError: a weight of zero or less, or weights that need integers beyond a thousand million.
-    """
+    """Return weights as integers, and that of weight 1. Raises FusionError: none above 0, or integers above 10^9."""
     if any(weight <= 0 for weight in weights):
         raise FusionError(f"weights {_show(weights)}: each must be above 0; drop the member instead")
     unit = lcm(*(weight.denominator for weight in weights))

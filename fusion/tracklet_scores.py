@@ -18,13 +18,7 @@ _SHOWN = 12
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrackletScores:
-    """What one model thinks of the tracklets of a video.
-
-    Args:
-        model: its name in messages.
-        tracklets: their content hash.
-        values: `(E, P)` float64 in [0, 1].
-    """
+    """What a model thinks of a video's tracklets, which their content hash tells: `(E, P)` float64 in [0, 1]."""
 
     model: str
     tracklets: str

@@ -33,11 +33,7 @@ class VoteCounts:
     size: tuple[int, int]
 
     def keep(self, needed: int) -> Runs:
-        """Return the runs of the pixels with at least `needed` votes.
-
-        Raises:
-            FusionError: no vote can reach `needed`, or every pixel would pass.
-        """
+        """Return the runs with at least `needed` votes. Raises FusionError: less than 1, or more than there are."""
         if not 1 <= needed <= self.n_votes:
             raise FusionError(f"a vote of {needed} with {self.n_votes} votes; choose 1 to {self.n_votes}")
         passes = self.counts >= needed
@@ -46,14 +42,7 @@ class VoteCounts:
 
 
 def count_votes(masks: Sequence[Runs], weights: Sequence[int] | None = None) -> VoteCounts:
-    """Return the sum of masks of equal frames and size.
-
-    Args:
-        weights: one integer above 0 for each mask; None: 1 each.
-
-    Raises:
-        FusionError: no masks, or unequal ones.
-    """
+    """Return the sum of masks, by integer weights above 0; None: 1 each. Raises FusionError: no masks, or unequal."""
     if not masks:
         raise FusionError("a vote without masks; name at least one member")
     first = masks[0]
@@ -104,14 +93,7 @@ def read_members(members: Sequence[Iterable[MaskSequence]]) -> list[dict[str, Ru
 
 
 def check_alike(members: Sequence[MaskSequence], names: Sequence[str] | None = None) -> None:
-    """Check that all members have the same frames and size.
-
-    Args:
-        names: what to call each member in the message; None: its video and expression.
-
-    Raises:
-        FusionError: naming the two that differ.
-    """
+    """Check that members have equal frames and size. Raises FusionError: naming two, by `names` or their sentences."""
     labels = names or [f"{member.video}/{member.expression}" for member in members]
     for member, label in zip(members, labels, strict=True):
         first = members[0]

@@ -37,10 +37,6 @@ def prompt(engine: Engine, video: Video, frame: int, starts: Iterable[Prompts]) 
 
 
 def find_masks(engine: Engine, video: Video, frame: int, boxes: NDArray[np.float32]) -> tuple[bytes, ...]:
-    """Return the COCO run lengths of what the engine takes for the object in each box; raises as `prompt` does.
-
-    Args:
-        boxes: `(N, 4)`, left, top, right, bottom in pixels.
-    """
+    """Return the run lengths of the object in each box `(N, 4)`, left, top, right, bottom; raises as `prompt` does."""
     starts = ((None, torch.from_numpy(np.stack(chunk))) for chunk in cut(list(boxes), EXPRESSIONS_AT_ONCE))
     return encode(np.stack(list(prompt(engine, video, frame, starts)))) if len(boxes) else ()

@@ -12,13 +12,7 @@ from rvos.videos import Video
 
 
 class Frame:
-    """A frame whose pixels are read when the first engine or augmentation asks for them.
-
-    Args:
-        video: that it belongs to.
-        index: its place there.
-        size: (H, W) of the video's frames.
-    """
+    """A video's frame by its index and size (H, W), read when the first engine or augmentation asks for pixels."""
 
     def __init__(self, video: Video, index: int, size: tuple[int, int]) -> None:
         self._video = video

@@ -13,13 +13,7 @@ _LARGEST_RATIO = 2.0
 
 
 def pick_key_frame(sequence: MaskSequence) -> int:
-    """Return the stated key frame of a sequence, else the first frame with the highest score.
-
-    Raises:
-        InputError: scores that are not finite.
-
-    Source: seed paper, Eq. 2.
-    """
+    """Return the stated key frame of a sequence, else the first of the highest score (seed paper, Eq. 2)."""
     return sequence.pick_key_frame()
 
 

@@ -88,12 +88,7 @@ class _Masklet:
 
 
 class MaskletTracker:
-    """Makes the masklets of videos with one engine.
-
-    Args:
-        takes_boxes: whether the engine starts from boxes.
-        detector: its name, stored with the masklets.
-    """
+    """Makes the masklets of videos with one engine, from boxes where it takes them, for a named detector."""
 
     def __init__(self, engine: Engine, settings: MaskletSettings, *, takes_boxes: bool, detector: str) -> None:
         self._engine = engine

@@ -45,11 +45,7 @@ class MaskletSettings:
 def pick_boxes(
     found: FrameBoxes, size: tuple[int, int], settings: MaskletSettings
 ) -> tuple[NDArray[np.float32], list[int]]:
-    """Return all boxes clipped to the frame, and the places of those that are used, best first.
-
-    Args:
-        size: (H, W) of the frame.
-    """
+    """Return all boxes clipped to the frame (H, W), and the places of those that are used, best first."""
     height, width = size
     boxes = np.clip(found.boxes, 0, np.array([width, height, width, height], np.float32))
     sides = boxes[:, 2:] - boxes[:, :2]
@@ -71,11 +67,7 @@ def box_iou(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
 
 
 def find_instance(mask: NDArray[np.bool_], live: Sequence[NDArray[np.bool_]], *, iou: float) -> int | None:
-    """Return which of the masks `(H, W)` of a frame is the same instance; None: it is a new one.
-
-    Args:
-        iou: two masks with at least this IoU are of one instance; the first with the highest IoU is taken.
-    """
+    """Return which mask `(H, W)` of a frame is the same instance: the first of highest IoU from `iou` on, or None."""
     best: tuple[float, int] | None = None
     for place, other in enumerate(live):
         union = int(np.count_nonzero(mask | other))
@@ -86,10 +78,7 @@ def find_instance(mask: NDArray[np.bool_], live: Sequence[NDArray[np.bool_]], *,
 
 
 def list_distinct(masklets: Sequence[Runs], *, dedup_iou: float | Literal["off"]) -> tuple[int, ...]:
-    """Return the places of the masklets that count: not empty, and no copy of an earlier one that counts.
-
-    Copies would split the votes of what is one decision.
-    """
+    """Return the places of masklets that are neither empty nor copies of earlier ones, which would split the votes."""
     kept: list[int] = []
     for place, masklet in enumerate(masklets):
         is_copy = dedup_iou != "off" and any(tracklet_iou(masklets[one], masklet) >= dedup_iou for one in kept)

@@ -89,10 +89,7 @@ class Propagator:
         return [list(islice(finished, len(source.sequences))) for source in sources]
 
     def predict(self, video: Video, sources: Sequence[Source]) -> Iterator[Prediction]:
-        """Yield every frame of every expression but key frames and expressions whose key frame's mask is empty.
-
-        Positions count through the sequences of all sources.
-        """
+        """Yield the predicted frames of all expressions, whose positions count through the sources' sequences."""
         tracks: list[Track] = []
         first = 0
         for source in sources:
@@ -111,11 +108,7 @@ class Propagator:
 
 
 def check_sequences(video: Video, sequences: Sequence[MaskSequence]) -> None:
-    """Check that masks and video have the same frames and size.
-
-    Raises:
-        InputError: they differ, or scores are not finite.
-    """
+    """Check that masks and video have the same frames and size. Raises InputError: they differ."""
     size = video.read_size() if sequences else None
     for sequence in sequences:
         pick_key_frame(sequence)
@@ -123,11 +116,7 @@ def check_sequences(video: Video, sequences: Sequence[MaskSequence]) -> None:
 
 
 def _make_tracks(sequences: Sequence[MaskSequence], starts: Sequence[tuple[int, ...]], first: int) -> list[Track]:
-    """Return one source's expressions grouped by the frames they start from; those without any are left out.
-
-    Args:
-        first: position of the first sequence among those of all sources.
-    """
+    """Return a source's expressions by the frames they start from, those with any; the first has position `first`."""
     groups: dict[tuple[int, ...], list[int]] = defaultdict(list)
     for position, frames in enumerate(starts):
         if frames:

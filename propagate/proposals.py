@@ -75,10 +75,7 @@ class ProposalCount:
 
 
 def list_key_frames(n_frames: int, count: int, sampling: Sampling = "ends") -> tuple[int, ...]:
-    """Return the indices of `count` evenly spread frames of a video, all of a shorter one.
-
-    Source: tracklets.md, section 2.1.
-    """
+    """Return `count` evenly spread frames, all of a shorter video. Source: tracklets.md, section 2.1."""
     if n_frames <= count:
         return tuple(range(n_frames))
     if count == 1:

@@ -125,12 +125,7 @@ class Evidence:
         return self._composed[combination]
 
     def pick(self, coarse: Sequence[bytes], frames: Sequence[Combination | None]) -> tuple[bytes, ...]:
-        """Return the masks of a choice as COCO run lengths.
-
-        Args:
-            coarse: run lengths of the coarse masks.
-            frames: for every frame the combination whose union is its mask; None: the coarse mask.
-        """
+        """Return the run lengths of a choice: every frame's combination united, or its coarse mask for None."""
         return tuple(
             own if chosen is None else self.compose(chosen).counts[frame]
             for frame, (own, chosen) in enumerate(zip(coarse, frames, strict=True))
@@ -159,11 +154,7 @@ class WindowChoice:
 
 @dataclass(frozen=True, slots=True)
 class Refinement:
-    """The masks of one sentence after refinement.
-
-    Args:
-        frames: for every frame the combination whose union is its mask; None: the coarse mask.
-    """
+    """A sentence's refined masks: every frame's combination, whose union is its mask; None: the coarse mask."""
 
     frames: tuple[Combination | None, ...]
     windows: tuple[WindowChoice, ...]

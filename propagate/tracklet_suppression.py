@@ -36,13 +36,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Suppressed:
-    """A candidate that is not kept.
-
-    Args:
-        place: its own.
-        by: place of the kept candidate that it repeats; None: enough better ones were kept.
-        iou: with that one, 0 without.
-    """
+    """A candidate not kept: its place, that of the kept one it repeats (None: better ones filled up) and their IoU."""
 
     place: int
     by: int | None

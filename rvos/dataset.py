@@ -75,11 +75,7 @@ class Dataset:
         raise InputError(f"{self.root}: split {self.split} has no video {video_id}; check the id and the split")
 
     def read_size(self, video: Video) -> tuple[int, int] | None:
-        """Return (H, W) of a video's frames, from its first image; None where the data set has no images.
-
-        Raises:
-            InputError: the image is missing or damaged.
-        """
+        """Return (H, W) of a video's first image, None without images. Raises InputError: missing or damaged."""
         return video.read_size() if self.image_folder is not None else None
 
     def select_truth(self, video: Video) -> TruthSource:
@@ -92,9 +88,5 @@ class Dataset:
         return self.truth(video)
 
     def read_truth(self, video: Video, indices: Sequence[int] | None = None) -> VideoTruth:
-        """Read the ground truth of a video, or of some of its frames.
-
-        Raises:
-            InputError: there is none, or files are missing or damaged.
-        """
+        """Read the ground truth of all or some frames of a video. Raises InputError: none, or damaged files."""
         return self.select_truth(video).read(indices)

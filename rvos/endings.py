@@ -25,10 +25,7 @@ class Ended(KeyboardInterrupt):
 
 @contextmanager
 def ended_by_signals() -> Iterator[None]:
-    """Let SIGINT, SIGTERM and SIGHUP raise `Ended` here; those that are ignored, as by `nohup`, stay so.
-
-    Handlers belong to the main thread; in another one nothing changes.
-    """
+    """In the main thread, let SIGINT, SIGTERM and SIGHUP raise `Ended`, unless they are ignored, as by `nohup`."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

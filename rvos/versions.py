@@ -7,11 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """Where the code is, imported only when it is wanted, and its version.
-
-    Args:
-        version: raised when the same settings and files give another result: results of before are made again.
-    """
+    """Where code is, imported when wanted, and its version, raised when results change so that they are remade."""
 
     module: str
     version: int

@@ -88,22 +88,14 @@ class Video:
         )
 
     def read_frame(self, index: int) -> NDArray[np.uint8]:
-        """Return frame `index` as RGB `(H, W, 3)`, values 0 to 255.
-
-        Raises:
-            InputError: the file is missing, too large, or cannot be decoded.
-        """
+        """Return frame `index` as RGB `(H, W, 3)`, 0 to 255. Raises InputError: missing, too large, damaged."""
         path = self.image_paths[index]
         if self.clip_frames is not None:
             return self._read_clip(path)[index]
         return decode_frame(self._read_file(path), where=str(path))
 
     def read_size(self) -> tuple[int, int]:
-        """Return `(H, W)` of the first frame, of an image read from its header.
-
-        Raises:
-            InputError: the file is missing or is no image.
-        """
+        """Return `(H, W)` of the first frame, of an image by its header. Raises InputError: missing, no image."""
         path = self.image_paths[0]
         if self.clip_frames is not None:
             height, width = self._read_clip(path)[0].shape[:2]

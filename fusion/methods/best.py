@@ -24,11 +24,7 @@ class Best(FittedRule):
         return (self._pick(rows, answers.fits) for rows in answers.groups)
 
     def _pick(self, rows: Rows, fits: Sequence[ScoreFit] | None) -> tuple[bytes, ...]:
-        """Return the run lengths of the best sequence.
-
-        Raises:
-            FusionError: masks that came without scores, whose 1 would win against any network's.
-        """
+        """Return the best sequence's run lengths; masks without scores are refused, as their 1 would always win."""
         weights = self.integer_weights()
         merits = []
         for row in rows:

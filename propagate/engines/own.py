@@ -43,11 +43,7 @@ class OwnSettings(ScaledSettings):
 
     @property
     def sources(self) -> tuple[Path, ...]:
-        """The files of the user's code, which is not imported.
-
-        Raises:
-            ConfigError: no such module, or no such function in it.
-        """
+        """The files of the user's code, not imported. Raises ConfigError: no such module or function."""
         return self.find_code().sources
 
     @property

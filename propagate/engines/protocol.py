@@ -101,11 +101,7 @@ class Engine(Protocol):
         ...
 
     def read(self, frame: Frame, augmentation: Augmentation) -> Any:
-        """Return the image features of a frame, from the cache where it has them.
-
-        Raises:
-            InputError: the frame cannot be read or is of another size than its video.
-        """
+        """Return a frame's image features, cached or not; InputError where it is unreadable or of another size."""
         ...
 
     def open(self) -> Session:

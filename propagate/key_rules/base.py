@@ -37,11 +37,7 @@ class KeyRule(ABC):
 
     @abstractmethod
     def pick(self, sequence: MaskSequence) -> int:
-        """Return the key frame of a sequence.
-
-        Raises:
-            InputError: scores that are not finite, or soft maps that the rule needs are not there.
-        """
+        """Return the key frame of a sequence. Raises InputError: soft maps that the rule needs are not there."""
 
     def list_starts(self, source: MaskSequence, deciding: MaskSequence) -> tuple[MaskSequence, ...]:
         """Return what is propagated for a sequence: itself, without soft maps, once for each key frame to be tried."""

@@ -65,10 +65,7 @@ class Consensus(KeyRule):
 
 
 def measure_agreement(source: MaskSequence, carried: MaskSequence) -> float:
-    """Return the IoU of both masks, each frame as much as the source's score says, summed over the frames.
-
-    Two empty masks agree.
-    """
+    """Return the IoU of both masks, two empty ones 1, summed over frames weighted by the source's scores."""
     own, other = source.as_runs(), carried.as_runs()
     common = intersect_by_frame(own, other)
     union = own.areas() + other.areas() - common

@@ -22,12 +22,7 @@ _CLASS = 1
 
 @dataclass(frozen=True, slots=True)
 class Detection:
-    """A mask that is offered for a sample.
-
-    Args:
-        counts: COCO compressed run lengths, of the size of the sample's truth.
-        score: higher is better.
-    """
+    """A mask offered for a sample: COCO compressed run lengths of the truth's size, and a score, higher is better."""
 
     counts: bytes
     score: float
@@ -35,13 +30,7 @@ class Detection:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """Truth and detections of one sentence in one frame.
-
-    Args:
-        size: (H, W).
-        truth: COCO compressed run lengths.
-        detections: any number, in any order.
-    """
+    """One sentence in one frame: size (H, W), truth as COCO compressed run lengths, and any number of detections."""
 
     size: tuple[int, int]
     truth: bytes

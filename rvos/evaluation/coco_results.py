@@ -32,11 +32,7 @@ def find_results(path: Path) -> bool:
 
 
 def read_results(path: Path) -> Results:
-    """Return the detections of a file of results, or of the one in a folder or an archive.
-
-    Raises:
-        InputError: not of this form, or masks that are no run lengths.
-    """
+    """Return the detections of a file of results, or of the one in a folder or archive; InputError for another form."""
     if path.suffix.lower() == ".json":
         where, content = str(path), read_json(path, most=_LARGEST)
     else:

@@ -23,25 +23,14 @@ def pack_columns(masks: NDArray[np.bool_]) -> Words:
 
 
 def trace_columns(words: Words, size: tuple[int, int], void: Words | None = None) -> tuple[Outlines, ...]:
-    """Return the outlines of masks given by column.
-
-    Args:
-        words: `(T, W, H // 64 + 1)`.
-        size: (H, W) of the masks.
-        void: pixels that do not count, as words like these.
-    """
+    """Return the outlines of masks (H, W) as words `(T, W, H // 64 + 1)`, without the pixels of `void`."""
     height, width = size
     counted = words if void is None else words & ~void
     return trace_words(counted, (width, height), radius=matching_radius(size))
 
 
 def trace_runs(masks: Sequence[Runs], void: Words | None = None) -> list[tuple[Outlines, ...]]:
-    """Return the outlines of several masks of the same frames and size, traced side by side.
-
-    Args:
-        masks: at least one.
-        void: pixels that do not count, `(T, W, H // 64 + 1)`.
-    """
+    """Return the outlines of several masks of equal frames and size in one pass, without the pixels of `void`."""
     height, width = masks[0].size
     first, end = find_columns(masks)
     words = np.stack([to_words(mask, (first, end)) for mask in masks])

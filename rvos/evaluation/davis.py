@@ -94,11 +94,7 @@ def _name_file(score: ExpressionScore) -> str:
 
 
 class DavisJudge:
-    """Annotated objects of one video, traced once.
-
-    Raises:
-        InputError: the ground truth is something else than index maps.
-    """
+    """Annotated objects of one video, traced once. Raises InputError: the ground truth is no index maps."""
 
     def __init__(self, video: Video, truth: VideoTruth, *, task: str) -> None:
         if not isinstance(truth, IndexTruth):
@@ -156,11 +152,7 @@ def _trace_objects(maps: Maps, n_objects: int, void: NDArray[np.bool_] | None) -
 
 
 def _count_predicted(maps: Maps, n_objects: int, task: str, *, where: str) -> int:
-    """Return how many objects to trace: missing ones are empty.
-
-    Raises:
-        InputError: more indices than the protocol allows.
-    """
+    """Return how many objects to trace, missing ones as empty. Raises InputError: more than are allowed."""
     found = int(maps.max(initial=0))
     most = max(_MOST_OBJECTS, n_objects) if task == _UNSUPERVISED else n_objects
     if found > most:

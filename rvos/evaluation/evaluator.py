@@ -24,11 +24,7 @@ class Judge(Protocol):
     """Ground truth of one video, traced once for any number of predictions."""
 
     def judge(self, sequences: Sequence[MaskSequence]) -> list[ExpressionScore]:
-        """Return the scores of mask sequences, in an order that is the same for all predictions.
-
-        Raises:
-            InputError: frames or sizes differ from the ground truth.
-        """
+        """Return the scores of sequences, in one order for all predictions; InputError for other frames or size."""
 
     def judge_files(self, predictions: Tree) -> list[ExpressionScore]:
         """Return the scores of mask files. Raises InputError: files that cannot be used."""
@@ -47,11 +43,7 @@ class SelectedTruth:
     open_judge: OpenJudge
 
     def open(self) -> Judge:
-        """Read the ground truth.
-
-        Raises:
-            InputError: annotations are missing or damaged, or not what the protocol needs.
-        """
+        """Read the ground truth. Raises InputError: missing, damaged, or not what the protocol needs."""
         return self.open_judge(self.video, self.source.read())
 
     def judge_files(self, predictions: Tree) -> list[ExpressionScore]:
@@ -129,11 +121,7 @@ class Evaluator(ABC):
         return DatasetScore(self.dataset.format, figures, tuple(self.scores), further, unit=self.unit)
 
     def open_predictions(self, predictions: Path) -> tuple[Tree, tuple[str, ...]]:
-        """Return a folder or zip archive of masks, and what lies among them and is not scored.
-
-        Raises:
-            InputError: no prediction at all.
-        """
+        """Return a folder or archive of masks, and what is not scored of it. Raises InputError: no prediction."""
         tree = open_masks(predictions)
         check_some(tree, self.dataset.videos)
         return tree, find_strays(tree, self.dataset.videos)

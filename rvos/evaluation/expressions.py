@@ -48,11 +48,7 @@ class ExpressionJudge:
         return self._traced[key]
 
     def trace_for(self, sequence: MaskSequence) -> tuple[Outlines, ...]:
-        """Return the outlines of what a sequence's expression refers to.
-
-        Raises:
-            InputError: frames or sizes differ from the sequence's.
-        """
+        """Return the outlines of a sequence's truth. Raises InputError: its frames or size are others."""
         outlines = self.trace(next(one for one in self._video.expressions if one.id == sequence.expression))
         sequence.check_fits(self._video, self._size, advice="make the masks again")
         return outlines

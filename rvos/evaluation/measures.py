@@ -38,11 +38,7 @@ def j_and_f(
 
 
 def outline(masks: NDArray[np.bool_], void: NDArray[np.bool_] | None = None) -> tuple[Outlines, ...]:
-    """Return what J and F need of masks `(T, H, W)`; one outline serves any number of comparisons.
-
-    Raises:
-        InputError: the void map has another shape.
-    """
+    """Return what J and F need of masks `(T, H, W)`. Raises InputError: the void map has another shape."""
     counted = np.asarray(masks, bool)
     if void is not None:
         if void.shape != counted.shape:

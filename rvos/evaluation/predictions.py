@@ -16,13 +16,7 @@ from rvos.videos import Expression, Video
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PredictedMasks:
-    """Masks of one expression.
-
-    Args:
-        masks: `(T, H, W)` bool, empty where a file is missing.
-        missing: frames without a file.
-        notes: files whose values are odd, though usable.
-    """
+    """Masks `(T, H, W)` of one expression, empty in frames without a file; these, and notes of odd values."""
 
     masks: NDArray[np.bool_]
     missing: tuple[str, ...]
@@ -99,11 +93,7 @@ def _find_odd_value(values: NDArray[np.uint8], foreground: NDArray[np.bool_]) ->
 
 
 def check_some(predictions: Tree, videos: Sequence[Video]) -> None:
-    """Check that there is a prediction for at least one video.
-
-    Raises:
-        InputError: none; it is most likely the wrong folder or split.
-    """
+    """Check that any video has a prediction. Raises InputError: none; likely the wrong folder or split."""
     if not any(predictions.is_folder(video.id) for video in videos):
         found = ", ".join(predictions.children()[:3]) or "nothing"
         raise InputError(

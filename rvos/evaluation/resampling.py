@@ -31,12 +31,7 @@ def find_limits(gains: Values, n_videos: int) -> Limits:
 
 
 def resample_gain(differences: Values, counts: NDArray[np.int64], *, seed: int = 0) -> Limits:
-    """Return the 95 % interval of a mean difference over expressions, videos drawn with replacement.
-
-    Args:
-        differences: for each video the sum over its expressions.
-        counts: expressions of each video.
-    """
+    """Return the 95 % interval of a mean difference, from its sum and number of expressions a video, videos redrawn."""
     drawn = draw(len(counts), seed=seed)
     return find_limits((drawn @ differences) / np.maximum(drawn @ counts, 1), len(counts))
 

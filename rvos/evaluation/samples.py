@@ -49,11 +49,7 @@ class SampleJudge:
         return height, width
 
     def judge(self, sequences: Sequence[MaskSequence]) -> list[ExpressionScore]:
-        """Return the scores of mask sequences of the window: of each, the annotated frame is a detection.
-
-        Raises:
-            InputError: frames or sizes differ from the ground truth.
-        """
+        """Return the scores of the annotated frame of sequences; InputError for other frames or sizes."""
         found: dict[str, list[Detection]] = {}
         for one in sequences:
             one.check_fits(self._video, self._truth.size, advice="make the masks again")
@@ -77,12 +73,7 @@ class SampleJudge:
     def judge_detections(
         self, found: Mapping[str, Sequence[Detection]], notes: Mapping[str, tuple[str, ...]] | None = None
     ) -> list[SampleScore]:
-        """Return a score for every expression; one without a detection has 0.
-
-        Args:
-            found: by expression, masks of the size of the truth.
-            notes: by expression, oddities of the files.
-        """
+        """Return a score for every expression, 0 without a detection of the truth's size; notes by expression too."""
         given = notes or {}
         return [
             self._judge(one, tuple(found.get(one.id, ())), given.get(one.id, ())) for one in self._video.expressions
@@ -133,11 +124,7 @@ class SampleEvaluator(Evaluator):
         return open_window
 
     def score(self, predictions: Path, *, jobs: int = 1) -> DatasetScore:
-        """Return the scores of files of predictions, or of COCO results.
-
-        Raises:
-            InputError: as of mask files; a mask of another size than the truth, or no mask for any sample.
-        """
+        """Return the scores of mask files, or of COCO results; InputError also where no mask is of any sample."""
         if not find_results(predictions):
             return super().score(predictions, jobs=jobs)
         results = dict(read_results(predictions))

@@ -41,11 +41,7 @@ class IndexTruth:
         return self.maps == VOID if self.has_void else None
 
     def masks(self, expression: Expression) -> NDArray[np.bool_]:
-        """Masks of the union of the expression's objects.
-
-        Raises:
-            InputError: the expression names no object, or one that an index map cannot hold.
-        """
+        """Masks of all the expression's objects. Raises InputError: none, or one that an index map cannot hold."""
         if not expression.object_ids:
             raise InputError(
                 f"{self.where}: expression {expression.id}: no obj_id, so its mask is unknown; "
@@ -102,11 +98,7 @@ class SampleTruth:
         return void
 
     def mask(self, expression: Expression) -> NDArray[np.bool_]:
-        """Return the mask `(H, W)` of what the expression refers to, in the annotated frame.
-
-        Raises:
-            InputError: the file has no such object.
-        """
+        """Return the annotated frame's mask `(H, W)` of an expression. Raises InputError: no such object."""
         name = expression.object_ids[0]
         if name not in self.objects:
             raise InputError(
@@ -115,11 +107,7 @@ class SampleTruth:
         return self.objects[name]
 
     def masks(self, expression: Expression) -> NDArray[np.bool_]:
-        """Return the masks `(T, H, W)`: empty but in the annotated frame.
-
-        Raises:
-            InputError: the file has no such object.
-        """
+        """Return masks `(T, H, W)`, empty but in the annotated frame. Raises InputError: no such object."""
         mask = self.mask(expression)
         masks = np.zeros((self.n_frames, *mask.shape), np.bool_)
         if self.annotated is not None:

@@ -20,11 +20,7 @@ _NOT_SYNCHRONISED = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP
 
 
 def write_atomically(path: Path, blocks: Iterable[bytes] | bytes) -> None:
-    """Write a file so that `path` never shows a part of it; parent folders are made.
-
-    Raises:
-        StoreError: the disk is full, the folder is read-only, or a parent is no folder.
-    """
+    """Write a file, never a part of it, and its folders. Raises StoreError: no space, no rights, or no folder."""
     with replacing(path) as temporary, temporary.open("wb") as stream:
         stream.writelines([blocks] if isinstance(blocks, bytes) else blocks)
 
@@ -88,11 +84,7 @@ def append_text(path: Path, text: str) -> None:
 
 
 def check_inside(path: Path, folder: Path) -> None:
-    """Check that no link leads a path out of a folder; the folder itself may be a link.
-
-    Raises:
-        StoreError: one does, or leads nowhere.
-    """
+    """Check that no link leads a path out of a folder, which may be a link itself. Raises StoreError: one does."""
     try:
         is_inside = path.resolve().is_relative_to(folder.resolve()) and (path.exists() or not path.is_symlink())
     except (OSError, RuntimeError):  # a link to itself
@@ -102,11 +94,7 @@ def check_inside(path: Path, folder: Path) -> None:
 
 
 def read_whole(path: Path, *, most: int = LARGEST_FILE) -> bytes:
-    """Return the content of a regular file of at most `most` bytes; pipes and devices are never waited for.
-
-    Raises:
-        InputError: missing, no regular file, too large, or it cannot be read.
-    """
+    """Return a regular file of at most `most` bytes, waiting for no pipe. Raises InputError: missing, other, larger."""
     try:
         with open_regular(path) as stream:
             size = os.fstat(stream.fileno()).st_size
@@ -143,11 +131,7 @@ def open_regular(path: Path, *, what: str = "file", error: type[PipelineError] =
 
 
 def hash_file(path: Path) -> str:
-    """Return the SHA-256 of a regular file, in hexadecimal.
-
-    Raises:
-        InputError: missing, no regular file, or it cannot be read.
-    """
+    """Return the SHA-256 of a regular file, in hexadecimal. Raises InputError: missing, or it cannot be read."""
     digest = hashlib.sha256()
     try:
         with open_regular(path) as stream:

@@ -68,11 +68,7 @@ def open_image(content: bytes, *, where: str) -> Iterator[Image.Image]:
 
 
 def check_area(size: tuple[int, int], *, where: str) -> None:
-    """Check that an image or mask of (H, W) is small enough to be held in memory.
-
-    Raises:
-        InputError: more than 2^26 pixels.
-    """
+    """Check that an image or mask of (H, W) fits into memory. Raises InputError: more than 2^26 pixels."""
     if size[0] * size[1] > LARGEST_IMAGE:
         raise InputError(
             f"{where}: {size[0]} x {size[1]} pixels (H x W), at most {LARGEST_IMAGE} in all are read; make it smaller"
@@ -80,14 +76,7 @@ def check_area(size: tuple[int, int], *, where: str) -> None:
 
 
 def decode_frame(content: bytes, *, where: str, upright: bool = False) -> NDArray[np.uint8]:
-    """Return an image as RGB `(H, W, 3)`, values 0 to 255; the high byte of 16-bit greyscale.
-
-    Args:
-        upright: turn it as its EXIF orientation says.
-
-    Raises:
-        InputError: no image, damaged, or too large.
-    """
+    """Return RGB `(H, W, 3)`, 0 to 255; `upright`: turned by its EXIF. Raises InputError: no image, damaged, large."""
     with open_image(content, where=where) as image:
         shown = ImageOps.exif_transpose(image) if upright else image
         if shown.mode.startswith("I"):  # Pillow's own conversion clips at 255: nearly all white

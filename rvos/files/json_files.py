@@ -24,11 +24,7 @@ _LARGEST_INTEGER = 1 << 63
 
 
 def read_json(path: Path, *, most: int = _LARGEST_FILE) -> Any:
-    """Return the content of a JSON file of at most `most` bytes.
-
-    Raises:
-        InputError: missing, unreadable, too large, or what `parse_json` refuses.
-    """
+    """Return the content of a JSON file of at most `most` bytes. Raises InputError: unreadable, or not strict JSON."""
     return parse_json(read_whole(path, most=most), where=str(path))
 
 

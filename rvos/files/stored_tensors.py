@@ -107,14 +107,7 @@ class StoredTensor:
         return True
 
     def read(self, stream: BinaryIO, index: int | None = None) -> NDArray[Any]:
-        """Return the values of a contiguous tensor, or those of one index of the first axis.
-
-        Args:
-            stream: the opened file.
-
-        Raises:
-            InputError: the file is cut, or fails its checksum.
-        """
+        """Return a contiguous tensor, or one index of its first axis. Raises InputError: cut, or damaged."""
         shape = self.shape if index is None else self.shape[1:]
         first = self.offset + (0 if index is None else index * self.stride[0])
         size = NUMBER_SIZES[self.storage.kind]

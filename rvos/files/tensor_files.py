@@ -51,11 +51,7 @@ _STORAGES = {
 
 
 def read_torch_file(path: Path) -> Any:
-    """Return the content of a torch file, with a `StoredTensor` for each tensor.
-
-    Raises:
-        InputError: missing, damaged, or wanting to execute code.
-    """
+    """Return what a torch file holds, tensors as `StoredTensor`; InputError where damaged or wanting to run code."""
     with open_regular(path) as stream:
         try:
             return read_tensor_file(stream, str(path))

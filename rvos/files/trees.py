@@ -185,11 +185,7 @@ class _Archive:
 
     @classmethod
     def open(cls, path: Path) -> _Archive:
-        """Open an archive whose names are safe and distinct.
-
-        Raises:
-            InputError: missing, no archive, or names that are absolute, climb out or repeat.
-        """
+        """Open an archive. Raises InputError: none, or names that are absolute, climb out or repeat."""
         archive = open_archive(path)
         listed = [name for name in archive.namelist() if not is_system_path(name)]
         names = [name for name in listed if not name.endswith("/")]
@@ -215,11 +211,7 @@ def open_archive(path: Path) -> zipfile.ZipFile:
 
 
 def read_member(archive: zipfile.ZipFile, name: str, *, where: str, most: int = LARGEST_FILE) -> bytes:
-    """Return the bytes of a file in an archive; what it unpacks to is looked at before it is unpacked.
-
-    Raises:
-        InputError: damaged, packed by LZMA, of more than `most` bytes, or packed as only a zip bomb is.
-    """
+    """Return a file of an archive. Raises InputError: damaged, or unpacking to more than `most`, or as bombs do."""
     info = archive.getinfo(name)
     if info.compress_type not in _METHODS:
         raise InputError(f"{where}: packed by method {info.compress_type}; pack with deflate, or without compression")
@@ -233,11 +225,7 @@ def read_member(archive: zipfile.ZipFile, name: str, *, where: str, most: int = 
 
 
 def check_names(names: Iterable[str], *, where: str) -> None:
-    """Check the names in an archive.
-
-    Raises:
-        InputError: a name is absolute, climbs out of the archive, or occurs twice.
-    """
+    """Check the names in an archive. Raises InputError: one is absolute, climbs out, or occurs twice."""
     seen: set[str] = set()
     for name in names:
         if "\\" in name:

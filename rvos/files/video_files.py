@@ -25,11 +25,7 @@ _ERRORS = (av.FFmpegError, OSError, ValueError)
 
 
 def read_video(path: Path) -> Iterable[NDArray[np.uint8]]:
-    """Yield the frames (H, W, 3) RGB of a video file, upright: as its display matrix says.
-
-    Raises:
-        InputError: the file is missing, no video, or its frames are too large.
-    """
+    """Yield a video file's frames (H, W, 3) RGB, upright as its matrix says. Raises InputError: none, or too large."""
     open_regular(path).close()  # a pipe would be waited for, and a name with a scheme would be fetched
     try:
         with av.open(f"file:{path}") as container:
@@ -83,11 +79,7 @@ def turn_upright(frame: NDArray[np.uint8], matrix: NDArray[np.int32] | None) -> 
 
 
 def count_clip_frames(path: Path) -> int:
-    """Return the number of frames of a video file, as its header or its packets say; nothing is decoded.
-
-    Raises:
-        InputError: the file is missing or no video.
-    """
+    """Return the frames of a video file by its header or packets, none decoded. Raises InputError: no video."""
     open_regular(path).close()
     try:
         with av.open(f"file:{path}") as container:

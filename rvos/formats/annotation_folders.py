@@ -65,11 +65,7 @@ def count_videos(tree: Tree, ids: frozenset[str]) -> int:
 
 
 def read_categories(tree: Tree, split: str) -> Mapping[tuple[str, str], str]:
-    """Return (video, object) -> category from `<split>/meta.json`, as far as it tells; empty without that file.
-
-    Raises:
-        InputError: the file is not of the YouTube-VOS form.
-    """
+    """Return (video, object) -> category of `<split>/meta.json`, if there. Raises InputError: of another form."""
     name = f"{split}/meta.json"
     if not tree.exists(name):
         return {}

@@ -35,11 +35,7 @@ def find_sequences(tree: Tree) -> Tree | None:
 
 
 def list_sequences(tree: Tree, sequences: Tree, split: str) -> tuple[ListedVideo, ...]:
-    """Return the sequences of a split with their frames, and their expressions where the text files are there.
-
-    Raises:
-        InputError: a listed sequence is missing, or a text file cannot be used.
-    """
+    """Return a split's sequences, with expressions where text files are. Raises InputError: missing or unusable."""
     names = _read_list(tree, "val" if split == "valid" else split) or sequences.children()
     texts = _read_texts(tree)
     videos = []

@@ -158,11 +158,7 @@ def _read_expression(name: str, value: object, where: str, object_ids: ObjectIds
 
 
 def read_object_id(entry: Mapping[str, Any], where: str) -> tuple[str, ...]:
-    """Return the one object of a Ref-YouTube-VOS expression, or nothing where the file has none.
-
-    Raises:
-        InputError: neither text nor number.
-    """
+    """Return the objects of a Ref-YouTube-VOS expression, or none. Raises InputError: neither text nor number."""
     value = entry.get("obj_id")
     if value is None:
         return ()
@@ -178,11 +174,7 @@ def _read_one(value: object, where: str) -> str:
 
 
 def read_annotation_ids(entry: Mapping[str, Any], where: str) -> tuple[str, ...]:
-    """Return the annotations that a MeViS expression refers to; none for a sentence without target.
-
-    Raises:
-        InputError: `anno_id` is no list of numbers or texts.
-    """
+    """Return the annotations of a MeViS expression, or none. Raises InputError: no list of numbers or texts."""
     value = entry.get("anno_id")
     if value is None:
         return ()

@@ -33,12 +33,7 @@ _MOST_DIGITS = 9
 
 
 def open_split(root: Path, split: str, *, window: int) -> Dataset:
-    """Return the samples: every chosen frame is a video of `window` frames around it.
-
-    Raises:
-        ConfigError: another split than test.
-        InputError: the list of samples is missing or cannot be used.
-    """
+    """Return windows around the frames chosen of `test`. Raises ConfigError: another split; InputError: no list."""
     if split != "test":
         raise ConfigError(f"{root}: JHMDB-Sentences is for evaluation only, it has no split {split}; say split: test")
     path = root / LIST

@@ -30,11 +30,7 @@ _LARGEST_MASK_DICT = 1 << 32
 
 
 def open_split(root: Path, split: str) -> Dataset:
-    """Return a split of MeViS; `root` may also be the folder of the split itself.
-
-    Raises:
-        InputError: no expression file, or one that cannot be used.
-    """
+    """Return a split of MeViS below `root`, or the split itself. Raises InputError: no usable expression file."""
     tree = open_data(root, known=frozenset({split, "JPEGImages", "meta_expressions"}))
     listed = read_expressions(tree, find_expression_file(tree, split), object_ids=read_annotation_ids)
     folders = (f"{split}/JPEGImages", f"JPEGImages/{split}", "JPEGImages")
@@ -64,11 +60,7 @@ class MaskDictReader:
         return expect_object(parse_json(self._tree.read(self._name, most=_LARGEST_MASK_DICT), where=where), where=where)
 
     def __call__(self, video: Video) -> MaskDictSource:
-        """The run lengths of one video.
-
-        Raises:
-            InputError: an annotation has another number of frames than the video.
-        """
+        """The run lengths of one video. Raises InputError: an annotation has another number of frames."""
         where = f"{self._tree.name}/{self._name}: {video.id}"
         wanted = {name for expression in video.expressions for name in expression.object_ids}
         chosen = {name: self._annotations[name] for name in sorted(wanted) if name in self._annotations}

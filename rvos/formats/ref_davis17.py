@@ -33,11 +33,7 @@ _PARTS = frozenset({"DAVIS", "Annotations_unsupervised", "JPEGImages", "meta_exp
 
 
 def open_split(root: Path, split: str) -> Dataset:
-    """Return a split of Ref-DAVIS17: the converted form, or DAVIS as it is distributed, with its text files or not.
-
-    Raises:
-        InputError: neither form is there, or files that cannot be used.
-    """
+    """Return a split of Ref-DAVIS17, converted or as distributed. Raises InputError: neither, or unusable files."""
     tree = open_data(root, known=_PARTS | {split})
     folders = [name.format(split=split) for name in _IMAGE_FOLDERS]
     images, videos = find_images(root, tree, folders, _read_listed(tree, split))

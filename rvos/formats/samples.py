@@ -43,11 +43,7 @@ def name_frames(numbers: Sequence[int], annotated: int) -> tuple[str, ...]:
 
 
 def clean_sentence(value: object, *, where: str) -> str:
-    """Return a sentence in lower case, its words joined by single blanks, as all published loaders read it.
-
-    Raises:
-        InputError: not text, empty, or not printable.
-    """
+    """Return a sentence in small letters with single blanks, as all loaders read it; InputError where it is none."""
     if not isinstance(value, str) or not (text := " ".join(value.lower().split())) or "\0" in text:
         raise InputError(f"{where}: {ascii(value)[:60]} is no sentence; correct the row")
     return text

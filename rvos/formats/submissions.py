@@ -39,20 +39,12 @@ def write_submission(path: Path, dataset: Dataset, read: ReadVideo, *, team: byt
 
 
 def check_submission(path: Path, dataset: Dataset) -> list[str]:
-    """Return what is wrong with an archive, in the order of its names; nothing means that it is complete and valid.
-
-    Raises:
-        InputError: no whole zip archive.
-    """
+    """Return what is wrong with an archive, in the order of its names. Raises InputError: no whole zip archive."""
     return list(find_format(dataset.format).archive.find_faults(path, dataset))
 
 
 def read_team(path: Path) -> bytes:
-    """Return the content of a file that is to be the archive's `team.json`.
-
-    Raises:
-        InputError: missing, too large, or no JSON object.
-    """
+    """Return a file that is to be the archive's `team.json`. Raises InputError: missing, too large, no JSON object."""
     content = read_whole(path, most=LARGEST_TEAM_FILE)
     expect_object(parse_json(content, where=str(path)), where=str(path))
     return content

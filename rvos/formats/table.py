@@ -39,14 +39,7 @@ def open_dataset(format: str, root: Path, split: str, *, window: int | None = No
 
 
 def open_evaluator(dataset: Dataset, *, task: str | None = None) -> Evaluator:
-    """Return the evaluator of a data set's format.
-
-    Args:
-        task: one of the evaluator's `tasks`; None: the first.
-
-    Raises:
-        ConfigError: the format has no such task.
-    """
+    """Return the evaluator of a data set; no task: the first. Raises ConfigError: the format has no such task."""
     return find_format(dataset.format).evaluator(dataset, task)
 
 

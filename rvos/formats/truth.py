@@ -19,11 +19,7 @@ from rvos.videos import Expression, Video
 
 
 def _read_maps(folder: Tree, video: Video, indices: Sequence[int] | None) -> NDArray[np.uint8]:
-    """Return the values `(T, H, W)` of `<frame>.png` for all frames, or for some.
-
-    Raises:
-        InputError: a file is missing, damaged or of another size than the first.
-    """
+    """Return the values `(T, H, W)` of `<frame>.png`, all or some. Raises InputError: missing, damaged, unequal."""
     present = list_masks(folder)
     maps: list[NDArray[np.uint8]] = []
     for index in range(video.n_frames) if indices is None else indices:

@@ -63,11 +63,7 @@ class DumpSource(Source):
         return ()
 
     def read(self, video: Video) -> tuple[MaskSequence, ...]:
-        """Return the hard masks and scores of all expressions of a video.
-
-        Raises:
-            InputError: an entry is missing, malformed, cut, or does not fit the frames.
-        """
+        """Return a video's masks and scores. Raises InputError: an entry is missing, malformed, cut or misfit."""
         if video.id not in self.videos:
             raise InputError(f"{self.path}: no video {video.id}; dump it too, or choose the split that was dumped")
         file, entries = self.videos[video.id]
@@ -109,11 +105,7 @@ class DumpSource(Source):
 
 
 def open_dump(path: Path, *, values: DumpValues, soft: KeepSoft = False) -> DumpSource:
-    """Return the dump in a `.pth` file, or in a folder of the parts that it was split into.
-
-    Raises:
-        InputError: missing, damaged, wanting to execute code, or a video that several parts hold.
-    """
+    """Return the dump in a `.pth` file, or a folder of its parts. Raises InputError: unreadable, or a video twice."""
     files = [path]
     if os.path.isdir(path):
         files = sorted((file for file in path.glob("*.pth") if not is_system_name(file.name)), key=_natural_key)

@@ -55,11 +55,7 @@ class NpzSource(FolderSource):
         return tuple(f"{name} is no {_SUFFIX} file" for name in names if not name.endswith(_SUFFIX))
 
     def read(self, video: Video) -> tuple[MaskSequence, ...]:
-        """Return the masks of all expressions of a video.
-
-        Raises:
-            InputError: a file is missing, damaged, does not fit the frames, or holds something else than it says.
-        """
+        """Return a video's masks. Raises InputError: a file is missing, damaged, or not what it says."""
         size = find_frame_size(video)
         rows = [self._read_expression(video, expression, size) for expression in video.expressions]
         check_some_logits(
@@ -115,11 +111,7 @@ class NpzSource(FolderSource):
 
 
 def _read_arrays(content: bytes, where: str, *, most: int) -> dict[str, Array]:
-    """Return the arrays of an archive by name, each of at most `most` bytes and a little.
-
-    Raises:
-        InputError: no archive, damaged, objects, or arrays that are not known.
-    """
+    """Return an archive's arrays by name, of about `most` bytes. Raises InputError: damaged, objects, unknown."""
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             arrays: dict[str, Array] = {}

@@ -27,11 +27,7 @@ _KEY_FRAMES = "key_frame.json"
 
 @dataclass(frozen=True, slots=True)
 class PngSource(PictureSource):
-    """Binary masks as pictures.
-
-    Args:
-        key_frames: video -> expression -> index into the frames; empty where the source has none.
-    """
+    """Binary masks as pictures; key frames by video and expression, where the source has any."""
 
     key_frames: Mapping[str, Mapping[str, int]]
 
@@ -79,11 +75,7 @@ class PngSource(PictureSource):
 
 
 def open_png_folder(path: Path) -> PngSource:
-    """Return a source of masks: a folder of videos, or one that holds `Annotations` and perhaps `key_frame.json`.
-
-    Raises:
-        InputError: no such folder, or a `key_frame.json` that cannot be used.
-    """
+    """Return a folder of videos, or what holds `Annotations`, as a source. Raises InputError: none, or bad files."""
     masks = open_masks(path)
     places = (path / _KEY_FRAMES, path.parent / _KEY_FRAMES)
     beside = places if path.name.startswith("Annotations") else places[:1]
@@ -92,11 +84,7 @@ def open_png_folder(path: Path) -> PngSource:
 
 
 def read_key_frames(path: Path) -> dict[str, dict[str, int]]:
-    """Return video -> expression -> index from `{video: {expression: {"index_info": {"class_index": k}}}}`.
-
-    Raises:
-        InputError: not of this form.
-    """
+    """Return key frames of `{video: {expression: {"index_info": {"class_index": k}}}}`; InputError for other forms."""
     content = expect_object(read_json(path), where=str(path))
     return {
         video: {

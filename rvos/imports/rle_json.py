@@ -32,11 +32,7 @@ _LARGEST = float(np.finfo(np.float32).max)
 
 @dataclass(frozen=True, slots=True)
 class RleSource(Source):
-    """Run lengths of videos: a whole file in memory, or one file a video read when asked for.
-
-    Args:
-        content: video -> expressions, or None for a folder.
-    """
+    """Run lengths of videos: a whole file in memory, or of a folder (None) one file a video, read when asked for."""
 
     path: Path
     content: Mapping[str, Any] | None
@@ -56,11 +52,7 @@ class RleSource(Source):
         return self.read(video)
 
     def read(self, video: Video) -> tuple[MaskSequence, ...]:
-        """Return the masks of all expressions of a video.
-
-        Raises:
-            InputError: an entry is missing, malformed, or does not fit the frames.
-        """
+        """Return the masks of a video. Raises InputError: an entry is missing, malformed, or does not fit."""
         entries = self._read_entries(video.id)
         size = find_frame_size(video) or self._find_size(entries, video)
         return tuple(
@@ -114,11 +106,7 @@ class RleSource(Source):
 
 
 def open_rle(path: Path) -> RleSource:
-    """Return the run lengths in a JSON file, or in a folder of one file a video.
-
-    Raises:
-        InputError: missing, or not JSON.
-    """
+    """Return the run lengths in a JSON file, or a folder of one file a video. Raises InputError: missing, no JSON."""
     if os.path.isdir(path):
         return RleSource(path, None)
     return RleSource(path, expect_object(read_json(path, most=_LARGEST_FILE), where=str(path)))

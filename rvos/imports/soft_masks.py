@@ -40,11 +40,7 @@ class SoftFrames:
     _is_binary: bool = True
 
     def add(self, values: NDArray[np.float32], *, where: str) -> None:
-        """Take in the values `(h, w)` of the next frame; they are resized bilinearly, then thresholded.
-
-        Raises:
-            InputError: not finite, or no probabilities.
-        """
+        """Take in the next frame `(h, w)`, resized, then thresholded; raises as `check_values` does."""
         values = check_values(values, self.kind, where=where)
         self._has_negative = self._has_negative or bool((values < 0).any())
         self._is_binary = self._is_binary and bool(((values == 0) | (values == values.max())).all())
@@ -75,11 +71,7 @@ class SoftFrames:
 
 
 def check_values(values: NDArray[np.float32], kind: SoftKind, *, where: str) -> NDArray[np.float32]:
-    """Return soft values; probabilities that rounding carried a hair outside [0, 1] as 0 and 1.
-
-    Raises:
-        InputError: not finite, or no probabilities.
-    """
+    """Return soft values, those a hair outside [0, 1] clipped. Raises InputError: not finite, or no probabilities."""
     low, high = float(values.min()), float(values.max())
     if not np.isfinite(low) or not np.isfinite(high):
         raise InputError(f"{where}: NaN or other values that are not finite; write it again")
@@ -108,11 +100,7 @@ def check_some_logits(may_be_logits: Iterable[bool], *, where: str, advice: str)
 
 
 def check_map_size(found: tuple[int, int], frames: tuple[int, int] | None, *, where: str) -> None:
-    """Check that soft masks are no larger than the frames: more is no more, and fills the memory.
-
-    Raises:
-        InputError: they are larger, or a side is 0.
-    """
+    """Check that soft masks are no larger than the frames, and not empty. Raises InputError: they are."""
     if min(found) < 1 or (frames is not None and (found[0] > frames[0] or found[1] > frames[1])):
         wanted = "at least 1 x 1" if frames is None else f"at most {frames[0]} x {frames[1]}"
         raise InputError(f"{where}: maps of {found[0]} x {found[1]} (h x w), expected {wanted}; write them smaller")

@@ -24,11 +24,7 @@ class Source(ABC):
 
     @abstractmethod
     def read(self, video: Video) -> tuple[MaskSequence, ...]:
-        """Return the masks of all expressions of a video, in its order.
-
-        Raises:
-            InputError: a mask is missing, damaged, or does not fit the frames of the video.
-        """
+        """Return a video's masks, in its order. Raises InputError: one is missing, damaged or does not fit."""
 
     @abstractmethod
     def list_videos(self) -> tuple[str, ...]:
@@ -70,11 +66,7 @@ class PictureSource(FolderSource):
     """Pictures `<video>/<expression>/<frame>.png`."""
 
     def read(self, video: Video) -> tuple[MaskSequence, ...]:
-        """Return the masks of all expressions of a video; frames follow the data set's list, not the folder.
-
-        Raises:
-            InputError: a file is missing, damaged, or does not fit the frames.
-        """
+        """Return a video's masks by the data set's frames. Raises InputError: a file is missing, damaged or misfit."""
         size = find_frame_size(video)
         return tuple(self._read_expression(video, expression, size) for expression in video.expressions)
 
@@ -135,20 +127,12 @@ def find_misfits(source: Source, videos: Sequence[Video]) -> list[str]:
 
 
 def find_frame_size(video: Video) -> tuple[int, int] | None:
-    """Return (H, W) of the first frame, or None where the data set comes without images.
-
-    Raises:
-        InputError: the image is damaged.
-    """
+    """Return (H, W) of the first frame, None without images. Raises InputError: the image is damaged."""
     return video.read_size() if video.image_paths and os.path.lexists(video.image_paths[0]) else None
 
 
 def check_mask_size(found: tuple[int, int], expected: tuple[int, int] | None, *, where: str) -> tuple[int, int]:
-    """Return the size of masks, if it is that of the frames.
-
-    Raises:
-        InputError: they differ, a side is 0, or they are too large to be held.
-    """
+    """Return the size of masks. Raises InputError: not that of the frames, a side of 0, or too large."""
     if min(found) < 1 or (expected is not None and found != expected):
         wanted = "at least 1 x 1" if expected is None else f"{expected[0]} x {expected[1]}"
         raise InputError(

@@ -73,11 +73,7 @@ class NounSettings:
 
 
 class NounFinder:
-    """Finds the nouns of a data set's sentences.
-
-    Raises:
-        InputError: the user's file cannot be read, or is not of its form.
-    """
+    """Finds the nouns of a data set's sentences. Raises InputError: the user's file is unreadable, or another form."""
 
     def __init__(self, settings: NounSettings = NounSettings()) -> None:
         self._settings = settings
@@ -105,11 +101,7 @@ class NounFinder:
 
 
 def read_nouns(path: Path) -> dict[str, str]:
-    """Return a user's nouns by `VIDEO/EXPRESSION` or sentence.
-
-    Raises:
-        InputError: it cannot be read, or holds something else than texts.
-    """
+    """Return a user's nouns by `VIDEO/EXPRESSION` or sentence. Raises InputError: unreadable, or not all are texts."""
     content = expect_object(read_json(path), where=str(path))
     for key, noun in content.items():
         if not isinstance(noun, str) or not noun.strip(" ."):

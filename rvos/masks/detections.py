@@ -40,12 +40,7 @@ class FrameBoxes:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FrameInstances:
-    """What a detector finds in one frame.
-
-    Args:
-        boxes: N boxes.
-        masks: N COCO compressed run lengths at frame size; None where the detector gives boxes alone.
-    """
+    """What a detector finds in a frame: N boxes, and their masks as run lengths, None for boxes alone."""
 
     boxes: FrameBoxes
     masks: tuple[bytes, ...] | None = None
@@ -57,14 +52,7 @@ class FrameInstances:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class VideoBoxes:
-    """The boxes of a video.
-
-    Args:
-        video: id.
-        frames: names of the T frames.
-        size: (H, W) of the original frames.
-        by_frame: T entries.
-    """
+    """The boxes of a video: names of its T frames, their size (H, W), and the boxes of each."""
 
     video: str
     frames: tuple[str, ...]

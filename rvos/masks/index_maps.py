@@ -19,11 +19,7 @@ _BACKGROUND = np.float32(0.1)
 
 
 def split_expression_id(expression: Expression, *, where: str) -> tuple[int, int]:
-    """Return (object position, annotation file) of an expression, from `id = 4 * object + file`.
-
-    Raises:
-        InputError: the id is no whole number.
-    """
+    """Return (object position, annotation file) of `id = 4 * object + file`. Raises InputError: no whole number."""
     if not expression.id.isdecimal():
         raise InputError(f"{where}/{expression.id}: expression ids of Ref-DAVIS17 are 4 x object + file; correct it")
     return divmod(int(expression.id), N_ANNOTATORS)

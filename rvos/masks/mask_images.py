@@ -76,11 +76,7 @@ def _read_palette(image: Image.Image, *, where: str) -> NDArray[np.uint8]:
 
 
 def _check_hidden(values: NDArray[np.uint8], opacity: NDArray[np.uint8], *, where: str) -> None:
-    """Check that transparency hides nothing but background.
-
-    Raises:
-        InputError: it hides foreground, or is all that tells pixels apart.
-    """
+    """Check that transparency hides background alone. Raises InputError: foreground, or all that tells pixels apart."""
     if values[opacity < _WHITE].any():
         raise InputError(f"{where}: foreground is hidden by transparency, so what is meant is not known; {_ADVICE}")
     if not values.any() and opacity.min() != opacity.max():

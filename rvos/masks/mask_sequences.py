@@ -157,11 +157,7 @@ class MaskSequence:
         key_frame: int | None = None,
         soft: SoftMaps | None = None,
     ) -> MaskSequence:
-        """Return the sequence of boolean masks `(T, H, W)`.
-
-        Raises:
-            InputError: arrays that are no masks, or not as many masks, scores and frames.
-        """
+        """Return the sequence of boolean masks `(T, H, W)`. Raises InputError: no masks, or unequal numbers."""
         checked = as_masks(masks, where=f"{video}/{expression}")
         height, width = checked.shape[1:]
         return cls(video, expression, frames, (height, width), encode(checked), scores, key_frame, soft)
@@ -243,11 +239,7 @@ def as_masks(values: NDArray[Any], *, where: str) -> NDArray[np.bool_]:
 
 
 def encode(masks: NDArray[np.bool_]) -> tuple[bytes, ...]:
-    """Return the COCO compressed run lengths of masks `(T, H, W)`, one a frame.
-
-    Raises:
-        InputError: an array that is no masks.
-    """
+    """Return masks `(T, H, W)` as COCO compressed run lengths, one a frame. Raises InputError: no masks."""
     return Runs.from_masks(as_masks(masks, where="masks")).encode()
 
 

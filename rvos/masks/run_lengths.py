@@ -25,21 +25,13 @@ def read_run_size(rle: object, *, where: str) -> tuple[int, int]:
 
 
 def decode_run_length(rle: object, size: tuple[int, int], *, where: str) -> NDArray[np.bool_]:
-    """Return the mask `(H, W)` of `{"size": [H, W], "counts": text}`.
-
-    Raises:
-        InputError: malformed, or of another size.
-    """
+    """Return the mask `(H, W)` of `{"size": [H, W], "counts": text}`; raises as `check_run_length` does."""
     counts = check_run_length(rle, size, where=where)
     return decode((counts,), size)[0]
 
 
 def check_run_length(rle: object, size: tuple[int, int], *, where: str) -> bytes:
-    """Return the compressed counts of a COCO run length, checked to cover `(H, W)`.
-
-    Raises:
-        InputError: malformed, or of another size.
-    """
+    """Return the compressed counts of a COCO run length of `(H, W)`. Raises InputError: malformed, other size."""
     entry = expect_object(rle, where=where)
     found = entry.get("size")
     if found != list(size):

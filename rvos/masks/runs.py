@@ -37,20 +37,12 @@ class Runs:
 
     @classmethod
     def decode(cls, counts: Sequence[bytes], size: tuple[int, int]) -> Runs:
-        """Return the runs of T compressed COCO run lengths.
-
-        Raises:
-            InputError: malformed run lengths, or not `H * W` pixels each.
-        """
+        """Return the runs of T compressed COCO run lengths. Raises InputError: malformed, or not `H * W` pixels."""
         return cls.decode_all([counts], size)[0]
 
     @classmethod
     def decode_all(cls, counts: Sequence[Sequence[bytes]], size: tuple[int, int]) -> list[Runs]:
-        """Return the runs of several sequences of one size, as `decode` of each but in one pass.
-
-        Raises:
-            InputError: malformed run lengths, or not `H * W` pixels each.
-        """
+        """Return the runs of several sequences of one size in one pass; raises as `decode` does."""
         n_frames = [len(own) for own in counts]
         if not sum(n_frames):
             return [cls.empty(0, size) for _ in counts]

@@ -11,12 +11,7 @@ from typing import Annotated, ClassVar
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """Range of a number: `Annotated[int, Range(least=1)]`.
-
-    Args:
-        least, most: the ends belong to the range.
-        above, below: the ends do not.
-    """
+    """Range of a number, `Annotated[int, Range(least=1)]`; `least` and `most` belong to it, `above`, `below` do not."""
 
     least: float | None = None
     most: float | None = None

@@ -18,13 +18,7 @@ NODES = (Text, Value, Listing, Section)
 
 @dataclass(frozen=True, slots=True)
 class SettingsField:
-    """One field.
-
-    Args:
-        key: in the file.
-        hint: the annotation with its notes.
-        default: `dataclasses.MISSING` where it must be given.
-    """
+    """One field: its key in the file, its annotation with notes, and its default, MISSING where it must be given."""
 
     name: str
     key: str

@@ -30,11 +30,7 @@ _ARGUMENT = re.compile(r"    ((?:\w+, )*\w+): (.*)")
 
 
 def json_schema(settings: type, narrowed: Mapping[str, Schema] | None = None) -> Schema:
-    """Return the JSON schema (draft 2020-12) of a dataclass of settings.
-
-    Args:
-        narrowed: by key, a ready schema in place of that of the field's annotation.
-    """
+    """Return the JSON schema (draft 2020-12) of settings; `narrowed`: by key, in place of that of the annotation."""
     schema = describe_class(settings)
     schema["properties"] |= narrowed or {}
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
@@ -93,11 +89,7 @@ def _offer(properties: Schema, key: str, schema: Schema) -> None:
 
 
 def choose_form(keyword: str, cases: Sequence[tuple[Sequence[str], Schema]], otherwise: Schema) -> Schema:
-    """Return the schema of mappings whose form the value of a key decides.
-
-    Args:
-        cases: values of the key, and the schema that holds then.
-    """
+    """Return the schema of mappings whose form follows from the value of a key: the case that lists it, or the last."""
     schema = otherwise
     for values, case in reversed(cases):
         schema = {"if": _has_value(keyword, values), "then": case, "else": schema}

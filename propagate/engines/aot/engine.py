@@ -66,12 +66,7 @@ class Core(Protocol):
 
 
 def load_engine(settings: AotSettings, *, device: torch.device) -> AotEngine:
-    """Return the engine of a recipe's entry, with its checkpoint loaded.
-
-    Raises:
-        CheckpointError: the checkpoint is missing, damaged or of another network.
-        ConfigError: no network of that name.
-    """
+    """Return the engine of a recipe's entry. Raises CheckpointError, ConfigError: no such file, no such network."""
     with _translated():
         network = deaot_toolkit.load(settings.checkpoint, settings.network, outline=device.type == "meta")
     return AotEngine(network.to(device).eval(), settings, device=device)
@@ -221,11 +216,7 @@ class AotSession:
             return [core.propagate(image) for core, image in zip(self._cores, features, strict=True)]
 
     def average(self, logits: Sequence[Tensor]) -> Tensor:
-        """Return one expression's probabilities `(1 + identities, H, W)` float32, the mean over the augmentations.
-
-        Args:
-            logits: of each augmentation, `(1, 1 + identities, h', w')`.
-        """
+        """Return one expression's mean probabilities `(1 + identities, H, W)` of the augmentations' logits."""
         total = torch.zeros((logits[0].shape[1], *self._size), device=logits[0].device)
         for augmentation, of_one in zip(self._engine.augmentations, logits, strict=True):
             total += to_probabilities(

@@ -11,11 +11,7 @@ from torch import Tensor
 
 
 def prepare_frame(frame: NDArray[np.uint8], size: tuple[int, int], *, mirrored: bool, device: torch.device) -> Tensor:
-    """Return a frame as network input `(1, 3, h, w)` float32, mirrored after the resize.
-
-    Args:
-        frame: RGB `(H, W, 3)`, 0 to 255.
-    """
+    """Return RGB `(H, W, 3)`, 0 to 255, as network input `(1, 3, h, w)` float32, mirrored after the resize."""
     pixels = frame.astype(np.float32)
     if pixels.shape[:2] != size:
         # OpenCV, as the networks were trained with: torch rounds the positions to float32, 1e-5 off after normalising.
@@ -25,18 +21,12 @@ def prepare_frame(frame: NDArray[np.uint8], size: tuple[int, int], *, mirrored: 
 
 
 def prepare_labels(labels: Tensor, size: tuple[int, int], *, mirrored: bool) -> Tensor:
-    """Return labels `(B, H, W)` at network size, int64: mirrored before the resize, unlike images.
-
-    For the nearest pixel the two orders differ.
-    """
+    """Return labels `(B, H, W)` at network size, int64, mirrored before the resize: nearest pixels depend on it."""
     return resize_labels(labels.flip(2) if mirrored else labels, size)
 
 
 def to_probabilities(logits: Tensor, size: tuple[int, int], *, align_corners: bool, mirrored: bool) -> Tensor:
-    """Return the probabilities `(B, C, H, W)` float32 at frame size of logits `(B, C, h, w)`.
-
-    The order is the release's: resize, mirror back, softmax.
-    """
+    """Return logits `(B, C, h, w)` as probabilities `(B, C, H, W)`: resized, mirrored back, then the softmax."""
     logits = upsample_logits(logits, size, align_corners=align_corners)
     return (logits.flip(3) if mirrored else logits).softmax(dim=1)
 

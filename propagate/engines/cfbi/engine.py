@@ -31,12 +31,7 @@ _MOST_OBJECTS = 16
 
 
 def load_engine(settings: CfbiSettings, *, device: torch.device) -> CfbiEngine:
-    """Return the engine of a recipe's entry, with its checkpoint loaded.
-
-    Raises:
-        CheckpointError: the checkpoint is missing, damaged or of another network.
-        ConfigError: no network of that name.
-    """
+    """Return the engine of a recipe's entry. Raises CheckpointError, ConfigError: no such file, no such network."""
     config = find_config(settings.network)
     with torch.device("meta"):
         network = Cfbi(config)
@@ -62,12 +57,7 @@ def prepare_frame(frame: NDArray[np.uint8], size: tuple[int, int], *, mirrored: 
 
 
 class CfbiEngine:
-    """A network with the features that its users share.
-
-    Args:
-        network: loaded, in evaluation mode, on `device`.
-        settings: sizes, matching and precision.
-    """
+    """A loaded network, in evaluation mode, with the features that its users share."""
 
     carries_memory = False
     most_objects = _MOST_OBJECTS

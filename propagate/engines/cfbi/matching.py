@@ -39,12 +39,7 @@ def nearest_other(maps: Tensor) -> Tensor:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ReferenceCells:
-    """The cells of a reference frame that can be matched.
-
-    Args:
-        embedding: (N, C).
-        squares: (N, 1), of each embedding's length.
-    """
+    """The cells of a reference frame that can be matched: embeddings (N, C) and their squared lengths (N, 1)."""
 
     embedding: Tensor
     squares: Tensor

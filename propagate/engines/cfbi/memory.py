@@ -45,14 +45,7 @@ class MatchingRules:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RegionSums:
-    """Sums of embeddings over rows: what their means are made of.
-
-    Args:
-        inside: (rows, C).
-        cells: (rows,), how many.
-        total: (C,), over the whole frame.
-        area: cells of the frame.
-    """
+    """Sums of embeddings: inside of rows (rows, C), cells of rows (rows,), of the whole frame (C,) and its cells."""
 
     inside: Tensor
     cells: Tensor

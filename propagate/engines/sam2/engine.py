@@ -53,12 +53,7 @@ class Sam2Features:
 
 
 class Sam2Engine:
-    """A SAM 2 network with the image features that its users share.
-
-    Args:
-        network: with its weights, in evaluation mode, on `device`.
-        settings: protocol, precision and size of the cache.
-    """
+    """A SAM 2 network with its weights, in evaluation mode, and the image features that its users share."""
 
     def __init__(self, network: Sam2Network, settings: Sam2Settings, *, device: torch.device) -> None:
         self.network = network
@@ -119,11 +114,7 @@ class Sam2Session:
         return self._collect([memory.prompted(frame) for memory in self.objects], frame.size)
 
     def step(self, features: Sequence[Sam2Features]) -> Step:
-        """See `Session`; a frame that was prompted gives what it gave then.
-
-        Raises:
-            InputError: no prompt was given before.
-        """
+        """See `Session`; a prompted frame gives what it gave then. Raises InputError: no prompt came before."""
         if not self.objects:
             raise InputError("SAM 2: a session steps before it has a prompt; start it from a mask or a box")
         (frame,) = features

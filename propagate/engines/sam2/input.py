@@ -40,12 +40,7 @@ def prepare_mask(mask: Tensor, side: int) -> Tensor:
 
 
 def prepare_box(box: Tensor, size: tuple[int, int], side: int) -> Tensor:
-    """Return the corners `(1, 1, 2, 2)` float32, x before y, in pixels of the network input.
-
-    Args:
-        box: `(4,)`, x0, y0, x1, y1 in pixels of the frame.
-        size: (H, W) of the frame.
-    """
+    """Return a box `(4,)` of a frame (H, W) as corners `(1, 1, 2, 2)` float32, x before y, in network pixels."""
     height, width = size
     return box.float().reshape(1, 1, 2, 2) / torch.tensor([width, height], device=box.device) * side
 

@@ -35,23 +35,14 @@ class Seen:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Recalled:
-    """What a frame attends to.
-
-    Args:
-        maps: (time slot, map); slot 0 is that of prompted frames, else the distance.
-        pointers: (signed distance, pointer).
-    """
+    """What a frame attends to: maps by time slot (0: prompted frames, else the distance), pointers by distance."""
 
     maps: tuple[tuple[int, Tensor], ...]
     pointers: tuple[tuple[int, Tensor], ...]
 
 
 class ObjectMemory:
-    """The prompted frames of an object, and of the tracked ones those that are read again.
-
-    Args:
-        keeps_turn: also keep what the backward pass reads of the forward pass.
-    """
+    """The prompted frames and what is read again of the tracked; `keeps_turn`: also by the backward pass."""
 
     def __init__(self, *, keeps_turn: bool = False) -> None:
         self.prompted: dict[int, Seen] = {}

@@ -49,11 +49,7 @@ VERSIONS = ("sam2", "sam2.1")
 
 
 def find_config(network: str, side: int = IMAGE_SIDE) -> Sam2VideoConfig:
-    """Return the configuration of a network such as `sam2.1-hiera-large` at a network input of `side` pixels.
-
-    Raises:
-        ConfigError: no such network, or an input that its grids do not fit.
-    """
+    """Return a network's configuration at `side` input pixels. Raises ConfigError: none such, or off its grid."""
     version, _, name = network.partition("-")
     if version not in VERSIONS or name not in SIZES:
         known = ", ".join(f"{version}-{name}" for version in VERSIONS for name in SIZES)

@@ -51,11 +51,7 @@ def make_entry(name: str) -> zipfile.ZipInfo:
 
 
 def read_sequences(dataset: Dataset, video: Video, read: ReadVideo) -> list[MaskSequence]:
-    """Return one sequence for each expression of a video, in the order of the data set.
-
-    Raises:
-        InputError: an expression is missing, or its frames or size are not those of the data set.
-    """
+    """Return a video's sequences in the data set's order. Raises InputError: one is missing, or does not fit."""
     size = dataset.read_size(video)
     found = by_expression(read(video))
     for expression in video.expressions:

@@ -15,12 +15,7 @@ ReadPart = Callable[[str, int | None], bytes]
 
 @dataclass(frozen=True, slots=True)
 class Packed:
-    """A value as it is stored.
-
-    Args:
-        description: plain values for JSON: everything that is needed to check and to read the parts.
-        parts: name -> bytes, in the order in which they are written.
-    """
+    """A stored value: a description for JSON, by which parts are checked and read, and parts by name, in order."""
 
     description: Mapping[str, Any]
     parts: Mapping[str, bytes]
@@ -33,11 +28,7 @@ class Codec(Protocol[T]):
     """In words, such as "mask sequences"; a file says which it holds."""
 
     def pack(self, video: str, value: T) -> Packed:
-        """Return what is stored of a value; equal values give equal bytes.
-
-        Raises:
-            InputError: the value does not belong to this video, or its parts do not belong together.
-        """
+        """Return what is stored, equal for equal values. Raises InputError: another video's, or inconsistent."""
         ...
 
     def unpack(self, video: str, description: Mapping[str, Any], read: ReadPart) -> T:
@@ -53,11 +44,7 @@ class Codec(Protocol[T]):
 
 
 def read_array(read: ReadPart, name: str, dtype: str, shape: tuple[int, ...]) -> NDArray[Any]:
-    """Return the array of `shape` that a part holds, in the machine's own byte order.
-
-    Raises:
-        ValueError: negative lengths, or a part of another length.
-    """
+    """Return the array of `shape` in a part, in native byte order. Raises ValueError: a part of another length."""
     count = 1
     for length in shape:
         if length < 0:

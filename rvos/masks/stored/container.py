@@ -49,12 +49,7 @@ _DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, Runtim
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """What a file says of itself.
-
-    Args:
-        content: the codec's.
-        versions: of what made the result, by name; none where they were not kept.
-    """
+    """What a file says of itself: the codec's content, and the versions of what made it, where they were kept."""
 
     artefact: str
     node: str
@@ -65,11 +60,7 @@ class Description:
 
 
 def pack(description: Description, packed: Packed) -> bytes:
-    """Return the bytes of a file; the same result always gives the same bytes.
-
-    Raises:
-        ValueError: more than can be read again.
-    """
+    """Return the bytes of a file, equal for equal results. Raises ValueError: more than can be read again."""
     text = _to_json(description)
     total = sum(len(part) for part in packed.parts.values())
     if total > LARGEST_RESULT or len(text) > _LARGEST_DESCRIPTION:
@@ -92,11 +83,7 @@ class Container:
         self.description = _parse_description(path, self._read_member(_DESCRIPTION, _LARGEST_DESCRIPTION))
 
     def check(self) -> None:
-        """Test the checksums of all parts; nothing is unpacked.
-
-        Raises:
-            ValueError, OSError, zipfile.BadZipFile: a part is damaged.
-        """
+        """Test the checksums of all parts, unpacking none. Raises ValueError, OSError, BadZipFile: damaged."""
         for info in self._archive.infolist():
             with self._archive.open(info) as stream:
                 while stream.read(_BLOCK):
@@ -131,11 +118,7 @@ class Container:
 
 @contextmanager
 def open_container(path: Path) -> Iterator[Container]:
-    """Open a file for reading; what is wrong with it or with the use of its content becomes one error.
-
-    Raises:
-        StoreError: missing, no regular file, damaged, truncated, foreign, or of another format.
-    """
+    """Open a file, all faults of which, and of its use, are a StoreError: missing, damaged, foreign, other formats."""
     try:
         with _open_regular(path) as stream:
             _check_end(path, stream)

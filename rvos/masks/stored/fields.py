@@ -40,11 +40,7 @@ def read_text(value: Any) -> str:
 
 
 def read_frames(description: Mapping[str, Any]) -> tuple[tuple[str, ...], tuple[int, int]]:
-    """Return the names of the frames and their size (H, W); 0 x 0 where nothing is stored.
-
-    Raises:
-        ValueError, KeyError: something else.
-    """
+    """Return the frames' names and size (H, W), 0 x 0 of nothing. Raises ValueError, KeyError: something else."""
     height, width = description["size"]
     return read_texts(description["frames"]), (read_integer(height), read_integer(width))
 

@@ -17,11 +17,7 @@ _CHUNK = 1 << 20
 
 
 def pack_runs(sequences: Sequence[Sequence[bytes]]) -> bytes:
-    """Return the run lengths of all masks, sequence after sequence.
-
-    Raises:
-        InputError: a mask of more run lengths than can be read again.
-    """
+    """Return all masks' run lengths in turn. Raises InputError: a mask of more than can be read again."""
     longest = max((len(counts) for runs in sequences for counts in runs), default=0)
     if longest > _LARGEST_MASK:
         raise InputError(f"a mask takes {longest} bytes, at most {_LARGEST_MASK} are stored; it is noise, no object")

@@ -188,11 +188,7 @@ def _build(config: NetworkConfig, state: Mapping[str, Tensor], *, source: str, o
 
 
 def save(network: VosNetwork, path: Path | str, *, dtype: torch.dtype = torch.float32) -> None:
-    """Write weights and configuration as safetensors; the file appears whole or not at all.
-
-    Args:
-        dtype: of the floating-point tensors on disk; `load` converts back to float32.
-    """
+    """Write weights, floats as `dtype`, and configuration as safetensors; the file appears whole or not at all."""
     target = Path(path)
     state = {
         name: (value.to(dtype) if value.is_floating_point() else value).contiguous().cpu()

@@ -217,11 +217,7 @@ def plain_name(name: str) -> str:
 
 
 def find_config(name: str) -> NetworkConfig:
-    """Return the configuration of a network; case, `-` and `_` do not matter (`R50_DeAOTL` is `r50-deaotl`).
-
-    Raises:
-        NetworkConfigError: no network of that name.
-    """
+    """Return a network's configuration; case, `-` and `_` do not matter. Raises NetworkConfigError: no such name."""
     for known, config in CONFIGS.items():
         if plain_name(known) == plain_name(name):
             return config
@@ -229,11 +225,7 @@ def find_config(name: str) -> NetworkConfig:
 
 
 def find_encoder(name: str) -> EncoderConfig:
-    """Return an encoder by its usual spellings: `swin_large`, `SwinL`, `resnet50`, `R50`, `mobilenetv2`.
-
-    Raises:
-        NetworkConfigError: no encoder of that name.
-    """
+    """Return an encoder by its spellings: `swin_large`, `SwinL`, `R50`. Raises NetworkConfigError: no such name."""
     plain = plain_name(name)
     plain = {"r50": "resnet50", "r101": "resnet101", "swinbase": "swinb", "swinlarge": "swinl"}.get(plain, plain)
     if plain not in ENCODERS:

@@ -21,12 +21,7 @@ _SUPPRESSED_HALF = -1e4
 
 @dataclass(frozen=True, slots=True)
 class _Current:
-    """The frame at hand: read, its label not yet known.
-
-    Args:
-        tokens: for the decoder; None: of a reference, which is seldom decoded.
-        identity: id embedding of a reference.
-    """
+    """The frame at hand, label unknown; no tokens of a reference, seldom decoded, which has an id embedding."""
 
     features: FrameFeatures
     tokens: Tensor | None
@@ -130,11 +125,7 @@ class Engine:
         self._last_write = 0 if self.legacy_counter else self._counter
 
     def propagate(self, features: FrameFeatures) -> Tensor:
-        """Return logits (B, 1 + identities, h/4, w/4) of the next frame; identities not in use are suppressed.
-
-        Raises:
-            EngineError: no reference yet, or a frame of another size.
-        """
+        """Return logits (B, 1 + identities, h/4, w/4) of the next frame. Raises EngineError: no reference, misfit."""
         if not self.short_term:
             raise EngineError("propagate: the engine has no reference; call reference first")
         self._check_features(features)

@@ -14,12 +14,7 @@ from deaot_toolkit.network import VosNetwork
 
 
 class EngineGroup:
-    """Propagates any number of objects that compete with each other; engines are added as objects appear.
-
-    Args:
-        network: shared by the engines.
-        options: of each engine, beside `active_objects`.
-    """
+    """Propagates any number of competing objects by engines of the same options, which share a network."""
 
     def __init__(self, network: VosNetwork, **options: Any) -> None:
         self.network = network
@@ -40,11 +35,7 @@ class EngineGroup:
         return other
 
     def reference(self, features: FrameFeatures, labels: Tensor, n_objects: int) -> None:
-        """Remember a frame whose labels (B, h, w), integers 0..n_objects at network input size, are given.
-
-        Raises:
-            EngineError: no object, or shapes that do not fit.
-        """
+        """Remember a frame of labels (B, h, w), 0 to n_objects. Raises EngineError: none, or shapes that misfit."""
         if n_objects < 1:
             raise EngineError(f"{n_objects} objects; a reference needs at least one")
         self.n_objects = max(self.n_objects, n_objects)

@@ -13,11 +13,7 @@ _STRIDE = 16
 
 
 def one_hot(labels: Tensor, channels: int) -> Tensor:
-    """Return float32 (B, channels, h, w); a label of `channels` or more sets no channel.
-
-    Args:
-        labels: integers (B, h, w), 0 = background.
-    """
+    """Return integers (B, h, w), 0 = background, as float32 (B, channels, h, w); larger ones set no channel."""
     identities = torch.arange(channels, device=labels.device)[:, None, None]
     # (B, 1, h, w) == (channels, 1, 1) -> (B, channels, h, w)
     return (labels[:, None] == identities).float()
@@ -34,11 +30,7 @@ class IdBank(nn.Conv2d):
         super().__init__(channels, config.embedding_dim, kernel, stride=_STRIDE, padding=padding)
 
     def forward(self, labels: Tensor) -> Tensor:
-        """Return tokens (B, N, C).
-
-        Args:
-            labels: integers (B, h, w), or one share of each identity as float (B, 1 + identities, h, w).
-        """
+        """Return tokens (B, N, C) of integers (B, h, w), or of float shares (B, 1 + identities, h, w)."""
         if labels.is_floating_point():
             shares = labels
         else:

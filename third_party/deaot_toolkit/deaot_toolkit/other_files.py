@@ -19,14 +19,7 @@ _JOIN = "load the parts one by one and save their tensors as one safetensors fil
 
 
 def refuse_other_files(path: Path, start: bytes) -> None:
-    """Name what stands in place of a checkpoint.
-
-    Args:
-        start: the first `START_LENGTH` bytes of the file.
-
-    Raises:
-        CheckpointError: it is nothing that could hold a whole network.
-    """
+    """Raise a CheckpointError for what cannot be a checkpoint by its name and first `START_LENGTH` bytes."""
     text = start.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     packed = next((name for mark, name in _PACKED.items() if start.startswith(mark)), None)
     part = _PART.search(path.name)

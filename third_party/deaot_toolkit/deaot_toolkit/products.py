@@ -57,10 +57,7 @@ class DirectConvolution(nn.Conv2d):
 
 
 def use_direct_products(network: nn.Module) -> None:
-    """Let all plain linear layers and 1x1 convolutions of a network go through the faster library.
-
-    Weights, names and results stay.
-    """
+    """Let plain linear layers and 1x1 convolutions go through the faster library; weights, names and results stay."""
     for module in network.modules():
         # Subclasses have a forward of their own, or are read by a fused layer that never calls it.
         if type(module) is nn.Linear:

@@ -44,11 +44,7 @@ class RefusedFileError(Exception):
 
 
 def open_regular(path: Path) -> BinaryIO:
-    """Return the opened file; pipes and devices are never waited for.
-
-    Raises:
-        CheckpointError: missing, no regular file, or what a download leaves in place of a checkpoint.
-    """
+    """Return the opened file, waiting for no pipe. Raises CheckpointError: missing, or no file that could be one."""
     try:
         # Without waiting: opening a pipe would block until somebody writes to it.
         handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))

@@ -15,13 +15,7 @@ _LEAST_ROWS = 256  # fewer rows make slow matrix products
 
 
 def attend_heads(query: Tensor, key: Tensor, value: Tensor, *, heads: int) -> Tensor:
-    """Return multi-head attention (B, N, C) with scale 1/sqrt(C / heads), by the fused kernel.
-
-    Args:
-        query: (1 or B, N, C).
-        key: (1 or B, M, C).
-        value: (1 or B, M, C).
-    """
+    """Return multi-head attention (B, N, C) of (1 or B, N or M, C), scale 1/sqrt(C / heads), by the fused kernel."""
     batch = max(query.shape[0], value.shape[0])
     # (B, N, C) -> (B, heads, N, C / heads)
     split = [split_axis(part, 2, (heads, -1)).transpose(1, 2) for part in (query, key, value)]

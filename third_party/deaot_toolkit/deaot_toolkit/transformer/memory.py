@@ -13,12 +13,7 @@ from deaot_toolkit.errors import EngineError
 
 @dataclass(frozen=True, slots=True)
 class LayerEntry:
-    """One remembered frame (or several, stacked along the tokens) of one layer.
-
-    Args:
-        key: (1 or B, M, d).
-        values: each (1 or B, M, dv); AOT has one, DeAOT a visual and an identity value.
-    """
+    """One or several remembered frames of a layer: key (b, M, d), and values (b, M, dv), one of AOT, two of DeAOT."""
 
     key: Tensor
     values: tuple[Tensor, ...]

@@ -14,10 +14,7 @@ _EPSILON = 1e-6
 
 @lru_cache(maxsize=8)
 def sine_positions(height: int, width: int, channels: int, device: torch.device) -> Tensor:
-    """Return the encoding (1, height*width, channels): y features, then x features, sine and cosine interleaved.
-
-    Indices start at 0 and are normalised by the last index.
-    """
+    """Return the encoding (1, height*width, channels): y, then x; indices from 0, normalised by the last one."""
     # A tensor made under inference mode could not be used in training later.
     with torch.inference_mode(False), torch.no_grad():
         half = channels // 2
