@@ -89,7 +89,6 @@ class RunnerKind:
     """A network as recipes know it.
 
     Args:
-        name: in a recipe.
         options: dataclass of what may stand under `options:`.
         sees_clips: frames are looked at together, so that windows and views of a video have a meaning.
         words: whose tokeniser the released networks need.
@@ -109,11 +108,7 @@ class RunnerKind:
         return self.build.__module__
 
     def check(self, settings: ModelSettings) -> None:
-        """Refuse settings that a network of single frames does not have.
-
-        Raises:
-            ConfigError: windows, or views of a clip.
-        """
+        """Raise ConfigError where a network of single frames is given windows, or views of a clip."""
         if self.sees_clips:
             return
         if settings.test_time is not None:

@@ -46,7 +46,6 @@ class CommandRunner:
     """A program that stays between videos; it is started with the first one that needs it.
 
     Args:
-        model: the entry of the recipe.
         folder: of the recipe, where the program runs.
         place: of the workspace: requests, masks that are not read yet, and what the program says.
         device: as the command line has it, handed on.
@@ -58,10 +57,7 @@ class CommandRunner:
         self._program = Program(model.command, folder=folder, log=log)
 
     def segment(self, video: Video, expressions: Sequence[Expression], *, key: str) -> list[MaskSequence]:
-        """Return the masks of all expressions.
-
-        Args:
-            key: of the settings; what a killed run left under another one is of no use.
+        """Return the masks of all expressions; what a killed run left under another `key` of the settings is of no use.
 
         Raises:
             InputError: the program ended, took too long, or its masks cannot be used.
@@ -118,13 +114,7 @@ class CommandRunner:
 
 
 class Program:
-    """A process that answers line by line.
-
-    Args:
-        words: of its command.
-        folder: that it runs in.
-        log: what it writes to standard error, and all other lines that it prints.
-    """
+    """A process, started by `words`, that answers line by line; `log` gets its standard error and its other lines."""
 
     def __init__(self, words: Sequence[str], *, folder: Path, log: Path) -> None:
         self._words, self._folder, self._log = words, folder, log

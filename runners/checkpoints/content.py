@@ -42,12 +42,7 @@ _SLACK = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What was found in a file.
-
-    Args:
-        root: containers, numbers, and a stored tensor or array in place of each tensor.
-        metadata: text entries of a safetensors header.
-    """
+    """What was found in a file: `root`, with stored tensors for tensors, and a safetensors header's text entries."""
 
     root: Any
     metadata: Mapping[str, str] = field(default_factory=dict)

@@ -35,7 +35,6 @@ class CheckpointFile:
     """The state dict of a file and what came with it.
 
     Args:
-        path: the file.
         state: parameter name -> tensor, on the CPU.
         envelope: entry that held the state dict; empty for a bare one.
         hyper_parameters: the training arguments in the file, if any.
@@ -198,11 +197,7 @@ def build_network(build: Callable[[], Network], file: CheckpointFile) -> Network
 
 
 def sketch(build: Callable[[], Network], file: CheckpointFile) -> Network:
-    """Return the network without memory for its weights.
-
-    Raises:
-        CheckpointError: the sizes that the file states make no network.
-    """
+    """Return the network without memory; CheckpointError where the sizes that the file states make no network."""
     try:
         with torch.device("meta"):
             return build()
@@ -251,11 +246,7 @@ def load_strict(
 
 
 def read_stated_config(file: CheckpointFile, runner: str, config: type[Config]) -> Config | None:
-    """Return the configuration in a file of `saving.save_network`; None for any other file.
-
-    Args:
-        runner: that loads the network.
-        config: class of its configuration.
+    """Return the configuration `config` in a file of `saving.save_network` for `runner`; None for any other file.
 
     Raises:
         CheckpointError: the configuration is damaged, of another network, or claims more layers than there are tensors.
@@ -290,11 +281,7 @@ def _count_layers(config: object) -> int:
 
 
 def read_network_config(file: CheckpointFile) -> tuple[str, dict[str, Any]] | None:
-    """Return the runner's name and the configuration in a file of `saving.save_network`; None for any other file.
-
-    Raises:
-        CheckpointError: the configuration is damaged.
-    """
+    """Return runner and configuration (CheckpointError: damaged) in a file of `saving.save_network`; else None."""
     if NETWORK_ENTRY not in file.metadata:
         return None
     try:

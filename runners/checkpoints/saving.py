@@ -39,11 +39,7 @@ def save_network(path: Path, name: str, config: object, module: nn.Module, dtype
 
 
 def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: Mapping[str, str]) -> None:
-    """Write a safetensors file atomically; equal tensors and metadata are equal bytes.
-
-    Raises:
-        StoreError: it cannot be written.
-    """
+    """Write safetensors atomically, equal content as equal bytes; StoreError where they cannot be written."""
     content = save(tensors)
     start = _LENGTH_BYTES + int.from_bytes(content[:_LENGTH_BYTES], "little")
     # The library would write the entries of its metadata in a random order.

@@ -79,11 +79,7 @@ class DetectorSettings:
         )
 
     def find_code(self) -> Plugin:
-        """Return the code of a user's detector, which is not imported.
-
-        Raises:
-            ConfigError: no such module, or no such function in it.
-        """
+        """Return a user's detector, not imported; ConfigError where there is no such module or function."""
         return require_plugin("detector", self.detector, group=GROUP, folder=self.beside)
 
     @property

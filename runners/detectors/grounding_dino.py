@@ -1,7 +1,4 @@
-"""Grounding DINO through `transformers`: a folder of the hub, read offline, and a noun give boxes.
-
-Source: docs/specs/practicalities.md, section 3.
-"""
+"""Grounding DINO through `transformers`, from a folder, offline. Source: docs/specs/practicalities.md, section 3."""
 
 from __future__ import annotations
 
@@ -27,13 +24,7 @@ _PRECISIONS = {"float32": torch.float32, "float16": torch.float16, "bfloat16": t
 
 
 class GroundingDino:
-    """A loaded Grounding DINO.
-
-    Args:
-        network, processor: of `transformers`, the network in evaluation mode on `device`.
-        tokens: of bert-base-uncased.
-        settings: thresholds and precision.
-    """
+    """A loaded Grounding DINO: network and processor of `transformers`, and the word pieces of bert-base-uncased."""
 
     def __init__(
         self,
@@ -148,11 +139,7 @@ def sketch_network(folder: Path) -> Any:
 
 
 def load_network(folder: Path) -> Any:
-    """Return the network of a folder; every key is accounted for.
-
-    Raises:
-        CheckpointError: damaged, or keys that are missing, unexpected or of another shape.
-    """
+    """Return a folder's network; CheckpointError: damaged, or keys missing, unexpected or of another shape."""
     from safetensors import SafetensorError
     from transformers import GroundingDinoForObjectDetection
     from transformers.utils import logging

@@ -52,11 +52,7 @@ class _Found:
 
 
 class ImportedDetections:
-    """The content of a file, or of a folder that is read video by video.
-
-    Args:
-        threshold: annotations of a lower score are dropped.
-    """
+    """The content of a file, or of a folder read video by video; annotations below `threshold` are dropped."""
 
     def __init__(self, path: Path, *, threshold: float) -> None:
         self._path = path
@@ -64,11 +60,7 @@ class ImportedDetections:
         self._whole = None if path.is_dir() else read_annotations(path)
 
     def detect(self, video: Video, frames: Sequence[int], nouns: Sequence[Sequence[str]]) -> list[list[FrameInstances]]:
-        """See `Detector`; a frame that the file does not list has no boxes.
-
-        Raises:
-            InputError: annotations that cannot be used, or other frames of the video than these.
-        """
+        """See `Detector`; a frame that the file does not list has no boxes. InputError: unusable, or other frames."""
         listed = self._whole if self._whole is not None else read_annotations(self._path / f"{video.id}.json")
         self._check_frames(video, frames, [frame for name, frame in listed if name == video.id])
         size = video.read_size()
@@ -105,21 +97,13 @@ class ImportedDetections:
 
 
 def build(settings: DetectorSettings, *, device: torch.device) -> ImportedDetections:
-    """Return the opened import.
-
-    Raises:
-        InputError: missing, or not of this form.
-    """
+    """Return the opened import; InputError where it is missing, or not of this form."""
     assert settings.path is not None
     return ImportedDetections(settings.path, threshold=settings.box_threshold)
 
 
 def read_annotations(path: Path) -> dict[tuple[str, str], list[_Listed]]:
-    """Return the annotations of a file by video and frame; a frame without any has an empty list.
-
-    Raises:
-        InputError: it cannot be read, or is not of this form.
-    """
+    """Return a file's annotations by video and frame, an empty list where a frame has none; InputError: unusable."""
     where = str(path)
     content = expect_object(read_json(path, most=_LARGEST_FILE), where=where)
     images = {_read_id(row, where): _read_place(row, where) for row in _read_rows(content, "images", where)}

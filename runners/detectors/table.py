@@ -43,5 +43,4 @@ def build_detector(settings: DetectorSettings, *, device: torch.device) -> Detec
         if settings.is_own
         else import_module(DETECTORS[settings.detector].module).build
     )
-    detector: Detector = build(settings, device=device)
-    return detector
+    return build(settings, device=device)

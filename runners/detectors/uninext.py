@@ -21,11 +21,7 @@ QUERIES = 20
 
 
 class UninextDetector:
-    """A loaded UNINEXT; all nouns of a video share one visual pass.
-
-    Args:
-        threshold: queries of a lower score are dropped.
-    """
+    """A loaded UNINEXT; all nouns of a video share one visual pass. Queries below `threshold` are dropped."""
 
     def __init__(self, runner: FrameRunner, *, threshold: float) -> None:
         self._runner = runner

@@ -35,7 +35,6 @@ class TrackletGrounder:
     """One network with its weights; scores of a sentence do not depend on the others.
 
     Args:
-        network: in evaluation mode.
         tokens: that it was trained with.
         frame_stride: every n-th frame is looked at.
         where: what messages call it.
@@ -114,10 +113,7 @@ class TrackletGrounder:
 
 
 def load_grounder(settings: GroundingSettings, *, device: torch.device) -> TrackletGrounder:
-    """Return the network of a checkpoint.
-
-    Args:
-        device: on `meta` no weights are read: what is wrong with settings and files shows as it would on any other.
+    """Return the network of a checkpoint; on the device `meta` settings and files are checked, no weights are read.
 
     Raises:
         CheckpointError: the checkpoint is damaged, of another network, or of other sizes than it states.
@@ -136,11 +132,7 @@ def load_grounder(settings: GroundingSettings, *, device: torch.device) -> Track
 
 
 def fit_grounding_tokens(folder: Path | None, config: GroundingConfig, *, where: str) -> Tokens:
-    """Return the tokeniser of a grounding network: BERT's, RoBERTa's, or the project's small word list.
-
-    Raises:
-        ConfigError: the files are missing, or do not fit the network.
-    """
+    """Return BERT's or RoBERTa's tokeniser, or the small word list; ConfigError: files missing, or no fit."""
     text, longest = config.text, config.max_words
     if isinstance(text, TextConfig):
         return fit_tokens(folder, vocabulary=text.vocab_size, max_tokens=longest, where=where)

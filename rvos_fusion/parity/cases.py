@@ -28,7 +28,6 @@ class Case:
     """One case folder, read.
 
     Args:
-        folder: where it is.
         keys: `keys.json`: model, configuration, checkpoint names, gate.
         inputs, outputs, stages: arrays by name; stages may be empty.
     """
@@ -86,11 +85,7 @@ class Results:
 
 
 def read_case(folder: Path) -> Case:
-    """Return the case in `folder`.
-
-    Raises:
-        InputError: not a case folder, or a damaged file.
-    """
+    """Return the case in `folder`; InputError: not a case folder, or a damaged file."""
     try:
         keys = read_json(folder / "keys.json")
         arrays = [_read_arrays(folder / name) for name in ("inputs.npz", "outputs.npz")]

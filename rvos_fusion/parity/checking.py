@@ -26,23 +26,12 @@ ADAPTERS = {
 
 
 def check_case(path: Path) -> tuple[list[ArrayDifference], list[ArrayDifference]]:
-    """Return the differences of the outputs and of those stages that our network has.
-
-    Args:
-        path: folder of a case, or a condensed case in one file.
-
-    Raises:
-        InputError: no case, a damaged one, or one that names a network which cannot be built.
-    """
+    """Return the differences of outputs and known stages, of a folder or a condensed file; InputError: unusable."""
     return check(read_condensed(path) if path.is_file() else read_case(path))
 
 
 def check(case: Case) -> tuple[list[ArrayDifference], list[ArrayDifference]]:
-    """Return the differences of a case that is read already, outputs first, then stages.
-
-    Raises:
-        InputError: a model without an adapter, or a network that cannot be built.
-    """
+    """Return a read case's differences, outputs first; InputError: no such adapter, or an impossible network."""
     model = case.keys.get("model")
     if model not in ADAPTERS:
         raise InputError(f"{case.folder}: model {model!r} is unknown; known are {', '.join(ADAPTERS)}")

@@ -73,11 +73,7 @@ def condense(
 
 
 def read_condensed(path: Path) -> Case:
-    """Return a condensed case; values of outputs that were not kept are NaN, which no comparison counts.
-
-    Raises:
-        InputError: the file is damaged or no condensed case.
-    """
+    """Return a condensed case (InputError: none); values that were not kept are NaN, which no comparison counts."""
     try:
         with np.load(path, allow_pickle=False) as content:
             members = {name: content[name] for name in content.files}
@@ -90,10 +86,7 @@ def read_condensed(path: Path) -> Case:
 
 
 def _cut_frames(inputs: Arrays, outputs: Arrays, frames: int) -> tuple[Arrays, Arrays]:
-    """Return the arrays of the first frames; what belongs to the last frame of the whole clip is left out.
-
-    The length of the whole clip stays known: SAM 2 measures distances by it.
-    """
+    """Return the first frames' arrays; the whole clip's length stays known, as SAM 2 measures distances by it."""
     total = len(inputs["images"] if "images" in inputs else inputs["frames"])
     inputs = {"n_frames": np.asarray(total)} | {
         name: array[:frames] if np.shape(array)[:1] == (total,) else array for name, array in inputs.items()

@@ -16,10 +16,9 @@ from propagate.engines.protocol import Augmentation
 
 
 class RecordingEngine(AotEngine):
-    """Made for one expression with its key frame at `key`.
+    """An engine of one expression with its key frame at `key`, and of augmentations that replace the settings'.
 
     Args:
-        augmentations: instead of those of the settings.
         labels: `(T, augmentations, H, W)` at frame size, before mirroring: what the memories are fed instead of the
             network's own labels, to compare probabilities past a flipped pixel.
     """

@@ -61,13 +61,7 @@ def sample_motion(random: np.random.Generator, look: Look, taken: frozenset[str]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Path:
-    """Where a thing is in each frame.
-
-    Args:
-        centres: `(T, 2)` float64, x and y on the screen in pixels.
-        radii: `(T,)` float64, pixels.
-        angles: `(T,)` float64, radians.
-    """
+    """Where a thing is, float64: centres `(T, 2)` x and y in pixels, radii `(T,)` in pixels, angles in radians."""
 
     centres: NDArray[np.float64]
     radii: NDArray[np.float64]

@@ -22,13 +22,7 @@ _LEAST_VISIBLE = 0.4
 
 @dataclass(frozen=True, slots=True)
 class SyntheticExpression:
-    """An expression that is true of exactly one object.
-
-    Args:
-        text: lower case, without punctuation, words of `rvos_fusion.synthetic.language.vocabulary.WORDS`.
-        object_id: value of the object in the index masks, from 1.
-        kind: what decides: appearance, place, relation or motion.
-    """
+    """An expression in `WORDS` that is true of one object, from 1 in the masks, and its kind: what decides."""
 
     text: str
     object_id: int
@@ -57,11 +51,7 @@ class SyntheticVideo:
 
 
 def make_video(seed: int, index: int) -> SyntheticVideo:
-    """Return video `index` of the endless set of `seed`; the same arguments give the same bytes.
-
-    Raises:
-        InputError: a negative seed or index.
-    """
+    """Return video `index` of the endless set of `seed`, always the same bytes; InputError: a negative number."""
     if seed < 0 or index < 0:
         raise InputError(f"seed {seed}, video {index}: negative; give whole numbers from 0")
     for attempt in range(_ATTEMPTS):

@@ -15,11 +15,7 @@ _MOST_BYTES = 32 * 2**30
 
 
 def build_network(make: Callable[[], Network], *, where: str) -> Network:
-    """Return the network that `make` makes.
-
-    Raises:
-        ConfigError: sizes that do not fit together, or whose parameters take more than 32 GiB.
-    """
+    """Return what `make` makes; ConfigError: sizes that do not fit together, or parameters of more than 32 GiB."""
     # Layers of the device "meta" have shapes and no memory; the random state is that of a network built once.
     with torch.random.fork_rng(devices=[]):
         try:

@@ -48,12 +48,7 @@ class GroupRule:
 
 @dataclass(frozen=True, slots=True)
 class OptimiserSettings:
-    """AdamW with parameter groups.
-
-    Args:
-        rate: base learning rate.
-        clip: limit of the total gradient norm; None: no clipping.
-    """
+    """AdamW with parameter groups; `clip` limits the total gradient norm, None: no clipping."""
 
     rate: Positive
     weight_decay: Annotated[float, Range(least=0)] = 1e-4
@@ -153,7 +148,6 @@ class TrainingConfig:
         name: of the training; its files lie in `runs/training/<name>` by default.
         task: entry of `rvos_fusion.training.tasks.TASKS`.
         network: settings of the network's own configuration class; official values are its defaults.
-        data, validation, options: settings of the task's own classes.
     """
 
     name: str
@@ -168,21 +162,13 @@ class TrainingConfig:
     initial: tuple[InitialWeights, ...] = ()
 
     def read(self, settings: type[Settings]) -> Settings:
-        """Return a task's own settings, whose fields are named as the parts that they are read from.
-
-        Raises:
-            ConfigError: settings that do not fit; all problems are named.
-        """
+        """Return the task's settings, fields named as the parts they are read from; ConfigError names all problems."""
         values = {one.name: getattr(self, one.name) for one in dataclasses.fields(settings)}
         return load(settings, values, where=self.name)
 
 
 def read_config(path: Path, assignments: Sequence[str] = ()) -> TrainingConfig:
-    """Return the configuration in a YAML file, with `--set` assignments applied; paths are of the current folder.
-
-    Raises:
-        ConfigError: the file cannot be read or does not fit; all problems are named.
-    """
+    """Return a YAML file's configuration with `--set` assignments, paths from here; ConfigError names all problems."""
     root = read_document(path, assignments, what=_WHAT, folder=Path())
     return load(TrainingConfig, root, where=str(path), what=_WHAT)
 

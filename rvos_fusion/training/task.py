@@ -29,19 +29,11 @@ class Task(Protocol):
         ...
 
     def losses(self, batch: Any, progress: float) -> Mapping[str, Tensor]:
-        """Return the losses of a batch on any device; `total` is the one to descend.
-
-        Args:
-            progress: part of the training that is done, 0 to 1.
-        """
+        """Return a batch's losses after `progress` of 0 to 1, on any device; `total` is the one to descend."""
         ...
 
     def validate(self, folder: Path) -> Mapping[str, float]:
-        """Return the scores of the network as it is, among them `score`.
-
-        Args:
-            folder: for temporary files.
-        """
+        """Return the scores of the network as it is, among them `score`; `folder` is for temporary files."""
         ...
 
     def export(self, path: Path) -> None:

@@ -22,11 +22,7 @@ TASKS = {
 
 
 def build_task(config: TrainingConfig) -> Task:
-    """Return the task that `config` names; each task module has `build(config)`.
-
-    Raises:
-        ConfigError: no task of that name, or settings that do not fit it.
-    """
+    """Return the task that `config` names; ConfigError: no such task, or settings that do not fit it."""
     if config.task not in TASKS:
         raise ConfigError(f"task {config.task!r} is unknown; choose one of {', '.join(TASKS)}")
     build: Callable[[TrainingConfig], Task] = import_module(TASKS[config.task]).build

@@ -42,12 +42,7 @@ def find_unknown_words(expressions: Sequence[Expression]) -> list[str]:
 def find_unsure(
     expressions: Sequence[Expression], members: Mapping[str, Mapping[str, MaskSequence]], lowest: Mapping[str, float]
 ) -> list[Expression]:
-    """Return the sentences for which most of the bundled networks score lower than they usually do.
-
-    Args:
-        members: masks of the bundled networks by node and expression.
-        lowest: as `find_bundled` gives it.
-    """
+    """Return the sentences for which most bundled networks, by node, score below their lowest usual score."""
     unsure = []
     for one in expressions:
         low = [float(own[one.id].scores.max()) < lowest[name] for name, own in members.items() if one.id in own]

@@ -32,7 +32,6 @@ class Identity:
         backbone: its name, or its sizes where it has none.
         layout: which of several official key layouts, or "own" for files of this project.
         details: sizes that were read off the shapes or the stored configuration.
-        report: every key accounted for.
     """
 
     network: str
@@ -46,8 +45,7 @@ def identify(file: CheckpointFile) -> Identity | None:
     """Return what `file` is, or None where no family knows it.
 
     Raises:
-        CheckpointError: one of our own files, damaged.
-        ConfigError: one of our own files with a configuration that this program does not know.
+        CheckpointError, ConfigError: one of our own files, damaged, or with a configuration unknown to this program.
     """
     for family in FAMILIES.values():
         found = family(file)

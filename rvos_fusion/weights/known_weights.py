@@ -15,13 +15,7 @@ NONE_STATED = "none stated: do not redistribute"
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """Weights of one origin.
-
-    Args:
-        licence: of the repository that publishes them.
-        attribution: whom to name.
-        place: where they are, in words, with what to do there.
-    """
+    """Weights of one origin: the publishing repository's licence, whom to name, and in words where they are."""
 
     licence: str
     attribution: str
@@ -75,13 +69,7 @@ DRIVES = ("soc", "mutr", "referformer", "uninext", "aot", "cfbi", "winners-2023"
 
 @dataclass(frozen=True, slots=True)
 class HubFolder:
-    """A folder of the hub.
-
-    Args:
-        repository: its public address below the hub.
-        family: key of `FAMILIES`.
-        files: that this project reads.
-    """
+    """A folder of the hub: its public address, key of `FAMILIES`, and the files that this project reads."""
 
     repository: str
     family: str

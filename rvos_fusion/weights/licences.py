@@ -26,15 +26,7 @@ _LARGEST_HEADER = 1 << 24
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One thing that a result stands on.
-
-    Args:
-        what: checkpoint, tokeniser, masks, source, or data set.
-        path: of it.
-        licence: `unknown` where nobody states it.
-        attribution: whom to name.
-        nodes: that read it.
-    """
+    """What a result stands on: checkpoint, tokeniser, masks, source, or data set, and the nodes that read it."""
 
     what: str
     path: str
@@ -57,11 +49,7 @@ class _Statement:
 
 
 def list_sources(recipe: Recipe, nodes: Sequence[Node]) -> list[Source]:
-    """Return everything that nodes stand on, the data set last.
-
-    Raises:
-        ConfigError: a `licences.yaml` that cannot be used.
-    """
+    """Return everything that nodes stand on, the data set last; ConfigError: an unusable `licences.yaml`."""
     readers: dict[Path, tuple[NodeFile, list[str]]] = {}
     for node in nodes:
         files = node.files()

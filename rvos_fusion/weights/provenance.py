@@ -102,10 +102,7 @@ def _hash_files(plan: Plan, *uses: str) -> Mapping[str, str]:
 
 
 def _hash_data(plan: Plan, node: str) -> Mapping[str, str | None]:
-    """Return the checksum of the expressions and frame lists of all videos, and of the images where a network saw them.
-
-    Masks that were made elsewhere need no images: reading all of them for this alone would take minutes.
-    """
+    """Return checksums of all expressions and frame lists, and of images where a network saw them: masks need none."""
     checksums = Checksums(plan.recipe.workspace)
     videos = [task.video for task in plan.tasks[node]]
     listed = [[one.id, one.frames, [[e.id, e.text, e.object_ids] for e in one.expressions]] for one in videos]

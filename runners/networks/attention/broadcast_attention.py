@@ -20,8 +20,7 @@ def attend(
 
     Args:
         module: holds the weights; its own `forward` is not called.
-        query: `(B or 1, Lq, C)`.
-        key, value: `(B or 1, Lk, C)`.
+        query, key, value: `(B or 1, L, C)`.
         padding_mask: `(B or 1, Lk)` bool, true = padding; None: nothing is padded.
     """
     # (3C, C) holds query, key and value, in this order.
@@ -40,16 +39,11 @@ def attend(
     dropout = module.dropout if module.training else 0.0
     out = F.scaled_dot_product_attention(queries, keys, values, attn_mask=mask, dropout_p=dropout)
     # (B, heads, Lq, c) -> (B, Lq, C)
-    result: Tensor = module.out_proj(out.transpose(1, 2).flatten(2))
-    return result
+    return module.out_proj(out.transpose(1, 2).flatten(2))
 
 
 class LanguageFusion(nn.Module):
-    """Maps that attend to the words, multiplied with (ReferFormer) or added to (MUTR) what they find.
-
-    Args:
-        adds: whether the found words are added instead of multiplied.
-    """
+    """Maps that attend to the words, times (ReferFormer) or plus (MUTR, `adds`) what they find."""
 
     def __init__(self, channels: int = 256, heads: int = 8, *, adds: bool = False) -> None:
         super().__init__()
@@ -74,8 +68,7 @@ def feed_forward(first: nn.Linear, second: nn.Linear, dropout: nn.Module, tokens
     Without gradients the tokens pass in slices, so that the wide hidden layer never exists as a whole.
     """
     if torch.is_grad_enabled() or tokens.is_cuda:
-        wide: Tensor = second(dropout(F.relu(first(tokens))))
-        return wide
+        return second(dropout(F.relu(first(tokens))))
     flat = tokens.reshape(-1, tokens.shape[-1])
     out = torch.cat([second(dropout(F.relu_(first(part)))) for part in torch.split(flat, _SLICE)])
     return out.view(tokens.shape)

@@ -38,16 +38,13 @@ def sample(value: Tensor, shapes: MapShapes, locations: Tensor, weights: Tensor)
 
 
 def sample_levels(value: Tensor, shapes: MapShapes, locations: Tensor, weights: Tensor) -> Tensor:
-    """Return the weighted sum of bilinear samples, zero outside the maps.
+    """Return the weighted sum of bilinear samples, zero outside the maps, (N, Lq, heads * c).
 
     Args:
         value: (N, S, heads, c), levels concatenated row-major.
         shapes: (h, w) of every level; their areas sum to S.
         locations: (N, Lq, heads, levels, points, 2) as (x, y), [0, 1] spans the padded map.
         weights: (N, Lq, heads, levels, points).
-
-    Returns:
-        (N, Lq, heads * c).
     """
     images, _, heads, channels = value.shape
     queries = locations.shape[1]
@@ -102,12 +99,7 @@ def gather_levels(value: Tensor, shapes: MapShapes, locations: Tensor, weights: 
 
 
 def _neighbours(places: Tensor, sizes: Tensor) -> list[tuple[Tensor, Tensor]]:
-    """Return the two pixels around each place in [0, 1] of an axis and their shares, 0 outside the map.
-
-    Args:
-        places: (Lq, lanes).
-        sizes: (lanes,) pixels of the axis, int64.
-    """
+    """Return the two pixels around each place (Lq, lanes) in [0, 1] of axes of `sizes` (lanes,), and their shares."""
     # Pixel centres stand at halves of the unit that [0, 1] spans, as grid_sample has it without aligned corners.
     length = sizes.to(places.dtype)
     pixels = places * length - 0.5
@@ -123,10 +115,7 @@ def _neighbours(places: Tensor, sizes: Tensor) -> list[tuple[Tensor, Tensor]]:
 
 
 class DeformableAttention(nn.Module):
-    """Every query looks at a few learned points around its reference, in every level and head.
-
-    Source: Deformable DETR, Eq. 3.
-    """
+    """Every query looks at learned points around its reference, by level and head. Source: Deformable DETR, Eq. 3."""
 
     def __init__(self, channels: int = 256, levels: int = 4, heads: int = 8, points: int = 4) -> None:
         super().__init__()
@@ -154,11 +143,7 @@ class DeformableAttention(nn.Module):
             nn.init.zeros_(layer.bias)
 
     def locate(self, query: Tensor, reference: Tensor, shapes: MapShapes) -> Tensor:
-        """Return the sampling locations (N, Lq, heads, levels, points, 2), (x, y) with [0, 1] over the padded map.
-
-        Args:
-            reference: (N, Lq, levels, 2) points, or (N, Lq, levels, 4) boxes (cx, cy, w, h).
-        """
+        """Return (N, Lq, heads, levels, points, 2), (x, y) over [0, 1], about references (..., 2) or boxes (..., 4)."""
         offsets = torch.unflatten(self.sampling_offsets(query), -1, (self.heads, self.levels, self.points, 2))
         anchors = reference[:, :, None, :, None]
         # Around a box the offsets count in its half sides, so that all points reach its border; around a point, in
@@ -203,5 +188,4 @@ class DeformableAttention(nn.Module):
         # Grids of half precision would miss pixels: locations stay in the reference's float32.
         locations = self.locate(query, reference, shapes).to(value.dtype)
         gathered = sample(value, shapes, locations, self.weigh(query).to(value.dtype))
-        result: Tensor = self.output_proj(gathered)
-        return result
+        return self.output_proj(gathered)

@@ -125,8 +125,7 @@ class EncoderLayer(nn.Module):
         gathered = self.self_attn(tokens + position, reference, tokens, shapes, padding_mask)
         tokens = self.norm1(tokens + self.dropout(gathered))
         hidden = feed_forward(self.linear1, self.linear2, self.dropout, tokens)
-        result: Tensor = self.norm2(tokens + self.dropout(hidden))
-        return result
+        return self.norm2(tokens + self.dropout(hidden))
 
 
 class Encoder(nn.Module):
@@ -152,10 +151,7 @@ class Encoder(nn.Module):
 
 
 class DecoderLayer(nn.Module):
-    """Self-attention of a frame's queries, deformable attention on the memory, feed-forward; post-norm.
-
-    The norms are numbered as in the official state dict: norm2 comes first.
-    """
+    """Self-attention, deformable attention, feed-forward; post-norm, numbered as officially: norm2 comes first."""
 
     def __init__(self, config: DeformableConfig) -> None:
         super().__init__()
@@ -177,16 +173,11 @@ class DecoderLayer(nn.Module):
         gathered = self.cross_attn(content + position, reference, memory.tokens, memory.shapes, memory.padding_mask)
         content = self.norm1(content + self.dropout(gathered))
         hidden = self.dropout(self.linear1(content).relu_())
-        result: Tensor = self.norm3(content + self.dropout(self.linear2(hidden)))
-        return result
+        return self.norm3(content + self.dropout(self.linear2(hidden)))
 
 
 class Decoder(nn.Module):
-    """The decoder layers, each followed by the refinement of the reference boxes.
-
-    Args:
-        box_heads: one a layer; the same modules that the network applies to the final states.
-    """
+    """The decoder layers, each with the box head that refines its references and that also reads the final states."""
 
     def __init__(self, config: DeformableConfig, box_heads: nn.ModuleList) -> None:
         super().__init__()
@@ -260,13 +251,7 @@ class DeformableTransformer(nn.Module):
         return Memory(self.encoder(tokens, position, shapes, ratios, padding_mask), shapes, padding_mask, ratios)
 
     def decode(self, memory: Memory, content: Tensor, query_position: Tensor) -> DecoderStates:
-        """Return the states of all layers.
-
-        Args:
-            content: (N, Q, C) what the queries start with.
-            query_position: (Q, C) learned, the same for all frames.
-        """
+        """Return all layers' states; content (N, Q, C) starts the queries, a position (Q, C) serves all frames."""
         position = query_position.expand(content.shape[0], -1, -1)
         reference = self.reference_points(query_position).sigmoid().expand(content.shape[0], -1, -1)
-        states: DecoderStates = self.decoder(content, position, reference, memory)
-        return states
+        return self.decoder(content, position, reference, memory)

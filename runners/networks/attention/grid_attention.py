@@ -23,11 +23,7 @@ def relative_rows(table: Tensor, size: int) -> Tensor:
 
 
 class GridAttention(nn.Module):
-    """Attention over a grid of tokens, biased by query and relative row and column.
-
-    Args:
-        table_size: side of the grid that the position tables are stored for.
-    """
+    """Attention over a grid, biased by query and relative row and column; tables are stored for a side `table_size`."""
 
     def __init__(self, channels: int, heads: int, table_size: int) -> None:
         super().__init__()
@@ -52,8 +48,7 @@ class GridAttention(nn.Module):
         # (N, heads, h, w, h, w) -> (N, heads, h * w, h * w)
         bias = (rows[..., :, None] + columns[..., None, :]).flatten(4).flatten(2, 3)
         out = F.scaled_dot_product_attention(query, key, value, attn_mask=bias)
-        projected: Tensor = self.proj(out.transpose(1, 2).reshape(n, height, width, channels))
-        return projected
+        return self.proj(out.transpose(1, 2).reshape(n, height, width, channels))
 
 
 def attend_in_windows(attention: nn.Module, x: Tensor, side: int) -> Tensor:

@@ -23,16 +23,9 @@ def interleaved_sine(coordinates: Tensor, channels: int) -> Tensor:
 
 
 def sine_encoding_2d(padding_mask: Tensor, channels: int = 256) -> Tensor:
-    """Return the encoding of every pixel of a map, rows in the first half of the channels, columns in the second.
+    """Return every pixel's encoding: bool (N, h, w), true = padding -> float32 (N, channels, h, w), rows first.
 
-    Args:
-        padding_mask: bool (N, h, w), true = padding.
-        channels: divisible by 4.
-
-    Returns:
-        float32 (N, channels, h, w).
-
-    Source: Deformable DETR's variant of the DETR encoding.
+    `channels` is divisible by 4. Source: Deformable DETR's variant of the DETR encoding.
     """
     valid = (~padding_mask).float()
     # Rows before columns: axis 1 goes down, axis 2 to the right.

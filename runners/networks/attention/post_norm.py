@@ -22,8 +22,7 @@ class SelfAttention(nn.Module):
             # (B, L, L) -> (B * heads, L, L): the library counts heads inside of the batch, neighbours first
             mask = mask.repeat_interleave(self.self_attn.num_heads, 0)
         found = self.self_attn(query, query, x, attn_mask=mask, need_weights=False)[0]
-        out: Tensor = self.norm(x + self.dropout(found))
-        return out
+        return self.norm(x + self.dropout(found))
 
 
 class CrossAttention(nn.Module):
@@ -38,8 +37,7 @@ class CrossAttention(nn.Module):
     def forward(self, x: Tensor, position: Tensor, key: Tensor, value: Tensor) -> Tensor:
         """Return `(B, L, C)`."""
         found = self.multihead_attn(x + position, key, value, need_weights=False)[0]
-        out: Tensor = self.norm(x + self.dropout(found))
-        return out
+        return self.norm(x + self.dropout(found))
 
 
 class PostNormFeedForward(nn.Module):
@@ -55,18 +53,11 @@ class PostNormFeedForward(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return `(B, L, C)`."""
         hidden = self.linear2(self.dropout(F.relu(self.linear1(x))))
-        out: Tensor = self.norm(x + self.dropout(hidden))
-        return out
+        return self.norm(x + self.dropout(hidden))
 
 
 class ClipTransformer(nn.Module):
-    """Layers over the queries of all frames, and queries of the clip that read them; parameter names are official.
-
-    Args:
-        channels, heads, feedforward, dropout: sizes of all layers.
-        encoder_layers: over the queries of frames.
-        decoder_layers: of the queries of the clip.
-    """
+    """Layers over the queries of frames, and queries of the clip that read them; parameter names are official."""
 
     def __init__(
         self,
@@ -99,5 +90,4 @@ class ClipTransformer(nn.Module):
         ):
             # Cross attention before self attention.
             queries = feed_forward(own(cross(queries, position, keys, values), position))
-        result: Tensor = self.decoder_norm(queries)
-        return result
+        return self.decoder_norm(queries)

@@ -1,7 +1,4 @@
-"""ConvMAE: two convolutional stages, then a transformer with windows and decomposed relative positions.
-
-Source: backbones.md, section 5.
-"""
+"""ConvMAE: two convolutional stages, then a transformer with windows. Source: backbones.md, section 5."""
 
 from __future__ import annotations
 
@@ -49,8 +46,7 @@ class ConvMlp(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the map `(N, C, h, w)`."""
-        out: Tensor = self.fc2(F.gelu(self.fc1(x)))
-        return out
+        return self.fc2(F.gelu(self.fc1(x)))
 
 
 class ConvBlock(nn.Module):
@@ -69,8 +65,7 @@ class ConvBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return the map `(N, C, h, w)`."""
         x = x + self.drop_path(self.conv2(self.attn(self.conv1(self.norm1(x)))))
-        out: Tensor = x + self.drop_path(self.mlp(self.norm2(x)))
-        return out
+        return x + self.drop_path(self.mlp(self.norm2(x)))
 
 
 class GridBlock(nn.Module):
@@ -89,19 +84,11 @@ class GridBlock(nn.Module):
         """Return the map `(N, h, w, C)`."""
         normed = self.norm1(x)
         x = x + self.drop_path(attend_in_windows(self.attn, normed, WINDOW) if self.windowed else self.attn(normed))
-        out: Tensor = x + self.drop_path(self.mlp(self.norm2(x)))
-        return out
+        return x + self.drop_path(self.mlp(self.norm2(x)))
 
 
 class ConvMae(nn.Module):
-    """The four levels of images, at strides 4, 8, 16 and 32.
-
-    Args:
-        widths: channels of the three stages.
-        depths: blocks of the three stages.
-        heads: attention heads of the third stage.
-        drop_path: largest rate of stochastic depth.
-    """
+    """The four levels of images, at strides 4, 8, 16 and 32; widths and depths of three stages, heads of the third."""
 
     def __init__(
         self,

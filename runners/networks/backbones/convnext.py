@@ -1,7 +1,4 @@
-"""ConvNeXt as MUTR uses it: sizes are rounded down, every level has a norm outside the body.
-
-Source: backbones.md, section 4.
-"""
+"""ConvNeXt as MUTR uses it: sizes are rounded down, norms lie outside the body. Source: backbones.md, section 4."""
 
 from __future__ import annotations
 
@@ -42,8 +39,7 @@ class ConvNextBlock(nn.Module):
         """Return the map `(N, C, h, w)`."""
         # (N, C, h, w) -> (N, h, w, C) for norm and MLP, and back
         branch = self.mlp(self.norm(self.conv_dw(x).permute(0, 2, 3, 1))) * self.gamma
-        out: Tensor = x + self.drop_path(branch.permute(0, 3, 1, 2))
-        return out
+        return x + self.drop_path(branch.permute(0, 3, 1, 2))
 
 
 def _build_stage(inputs: int, channels: int, rates: Sequence[float], *, halves: bool) -> nn.Sequential:
@@ -56,13 +52,7 @@ def _build_stage(inputs: int, channels: int, rates: Sequence[float], *, halves: 
 
 
 class ConvNext(nn.Module):
-    """The four levels of images, at strides 4, 8, 16 and 32, without norms.
-
-    Args:
-        width: channels of the first level; the next have twice as many.
-        depths: blocks of each stage.
-        drop_path: largest rate of stochastic depth.
-    """
+    """The four levels of images, at strides 4 to 32, without norms; each has twice the channels of the one before."""
 
     def __init__(self, width: int, depths: Sequence[int], *, drop_path: float = 0.5) -> None:
         super().__init__()

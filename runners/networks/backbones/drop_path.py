@@ -7,11 +7,7 @@ from torch import Tensor, nn
 
 
 class DropPath(nn.Module):
-    """Zero a residual branch for whole items of the batch, keeping its expectation.
-
-    Args:
-        probability: of leaving the branch out, in [0, 1).
-    """
+    """Zero a residual branch for whole items with a probability in [0, 1), keeping its expectation."""
 
     def __init__(self, probability: float) -> None:
         super().__init__()

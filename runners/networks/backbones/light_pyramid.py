@@ -19,15 +19,13 @@ def _convolution(into: int, out: int, kernel: int) -> nn.Conv2d:
 
 
 class LightPyramid(nn.Module):
-    """Mask features of every frame from the encoder's memory and the finest backbone level.
+    """Mask features of every frame from the memory and the finest backbone level. Source: soc.md, section 2.7.
 
     Args:
         channels: of the memory maps.
         finest: channels of the backbone level at stride 4.
         widths: channels after each of the five convolutions, divisible by 8.
         out: mask feature channels.
-
-    Source: soc.md, section 2.7.
     """
 
     def __init__(self, channels: int, finest: int, widths: Sequence[int], out: int) -> None:
@@ -45,16 +43,10 @@ class LightPyramid(nn.Module):
 
     def adapt_finest(self, level: Tensor) -> Tensor:
         """Return what stride 4 adds, (N, widths[3], h, w); it does not depend on the expression."""
-        result: Tensor = self.adapter3(level)
-        return result
+        return self.adapter3(level)
 
     def forward(self, memory: Sequence[Tensor], finest: Tensor) -> Tensor:
-        """Return the mask features (N, out, h, w) at stride 4.
-
-        Args:
-            memory: encoder maps (N, channels, h, w) at strides 8, 16, 32.
-            finest: what `adapt_finest` gave.
-        """
+        """Return features (N, out, h, w) at stride 4 of memory at strides 8, 16, 32 and of what `adapt_finest` gave."""
         fine, middle, coarse = memory[:3]
         # (N, C, H/32, W/32) -> two layers at stride 32 -> strides 16, 8, 4, the lateral added before each convolution
         x = self.gn1(self.lay1(coarse)).relu()
@@ -62,8 +54,7 @@ class LightPyramid(nn.Module):
         x = self.gn3(self.lay3(_add_upsampled(self.adapter1(middle), x))).relu()
         x = self.gn4(self.lay4(_add_upsampled(self.adapter2(fine), x))).relu()
         x = self.gn5(self.lay5(_add_upsampled(finest, x))).relu()
-        result: Tensor = self.out_lay(x)
-        return result
+        return self.out_lay(x)
 
 
 def _add_upsampled(lateral: Tensor, x: Tensor) -> Tensor:

@@ -1,7 +1,4 @@
-"""ResNet with bottlenecks, frozen batch norm as released or group norm for training from scratch.
-
-Source: backbones.md, section 3.
-"""
+"""ResNet with bottlenecks: frozen batch norm as released, or group norm. Source: backbones.md, section 3."""
 
 from __future__ import annotations
 
@@ -74,11 +71,10 @@ class Bottleneck(nn.Module):
 
 
 class ResNet(nn.Module):
-    """The four levels of a residual network, at strides 4, 8, 16 and 32.
+    """The four levels of a residual network, at strides 4, 8, 16 and 32; level l has `4 * width * 2**l` channels.
 
     Args:
         blocks: bottlenecks of each stage; (3, 4, 6, 3) is ResNet-50, (3, 4, 23, 3) ResNet-101.
-        width: channels of the stem; level l has `4 * width * 2**l` channels.
         norm: "frozen" as released, or "group" where no pre-trained moments exist.
     """
 

@@ -1,7 +1,4 @@
-"""Shifted-window attention over time, rows and columns: the block that Swin and Video-Swin share.
-
-Source: backbones.md, sections 1.2, 1.3 and 2.
-"""
+"""Shifted-window attention, as Swin and Video-Swin share it. Source: backbones.md, sections 1.2, 1.3 and 2."""
 
 from __future__ import annotations
 
@@ -29,13 +26,7 @@ def relative_index(window: Sizes) -> Tensor:
 
 
 class WindowAttention(nn.Module):
-    """Multi-head attention inside each window, with a learned bias for relative positions.
-
-    Args:
-        channels: of the tokens.
-        heads: attention heads.
-        window: nominal (T, H, W) of a window.
-    """
+    """Attention in windows of nominally (T, H, W) tokens, with a learned bias for relative positions."""
 
     relative_position_index: Tensor
 
@@ -61,8 +52,7 @@ class WindowAttention(nn.Module):
         mapped = self.qkv(cells)
         parts = [self._attend(self._place(mapped, group), bias + group.mask) for group in order.groups]
         joined = torch.cat(parts, dim=1) if len(parts) > 1 else parts[0]
-        out: Tensor = self.proj(joined.index_select(1, order.places))
-        return out
+        return self.proj(joined.index_select(1, order.places))
 
     def _place(self, mapped: Tensor, group: WindowGroup) -> Tensor:
         """Return `(B, n * N, 3C)`, the projected cells `(B, L, 3C)` where they stand in the windows of a group."""
@@ -90,15 +80,13 @@ class Mlp(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return `(..., C)`."""
-        out: Tensor = self.fc2(F.gelu(self.fc1(x)))
-        return out
+        return self.fc2(F.gelu(self.fc1(x)))
 
 
 class WindowBlock(nn.Module):
-    """Pre-norm residual block of window attention and MLP on a channels-last map.
+    """Pre-norm block of window attention and MLP on a channels-last map; `window`, `shift`: nominal (T, H, W).
 
     Args:
-        window, shift: nominal (T, H, W); a shift of 0 everywhere for even blocks.
         shrinks: whether windows shrink to maps that are not larger than one window (Video-Swin) or never (Swin).
         drop_path: rate of stochastic depth.
     """
@@ -117,8 +105,7 @@ class WindowBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return the map `(B, T, H, W, C)` after the block."""
         x = x + self.drop_path(self._attend(self.norm1(x)))
-        out: Tensor = x + self.drop_path(self.mlp(self.norm2(x)))
-        return out
+        return x + self.drop_path(self.mlp(self.norm2(x)))
 
     def _attend(self, x: Tensor) -> Tensor:
         sizes = (x.shape[1], x.shape[2], x.shape[3])
@@ -133,12 +120,7 @@ class WindowBlock(nn.Module):
 def build_blocks(
     channels: int, heads: int, rates: Sequence[float], *, window: Sizes, shift: Sizes, shrinks: bool
 ) -> nn.Sequential:
-    """Return the blocks of one resolution; every second one is shifted.
-
-    Args:
-        rates: of stochastic depth, one a block.
-        window, shift, shrinks: as of a block.
-    """
+    """Return the blocks of one resolution, one a rate of stochastic depth; every second one is shifted."""
     shifts = [shift if index % 2 else (0, 0, 0) for index in range(len(rates))]
     return nn.Sequential(
         *(
@@ -161,8 +143,7 @@ class PatchMerging(nn.Module):
         x = F.pad(x, (0, 0, 0, x.shape[-2] % 2, 0, x.shape[-3] % 2))
         # Rows vary first: the weights of `reduction` stand in this order.
         parts = [x[..., row::2, column::2, :] for row, column in ((0, 0), (1, 0), (0, 1), (1, 1))]
-        out: Tensor = self.reduction(self.norm(torch.cat(parts, -1)))
-        return out
+        return self.reduction(self.norm(torch.cat(parts, -1)))
 
 
 def pad_to_patches(images: Tensor, patch: int) -> Tensor:

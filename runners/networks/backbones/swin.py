@@ -1,7 +1,4 @@
-"""Swin: shifted windows inside each frame.
-
-Source: backbones.md, section 2.
-"""
+"""Swin: shifted windows inside each frame. Source: backbones.md, section 2."""
 
 from __future__ import annotations
 
@@ -30,8 +27,7 @@ class PatchEmbedding2d(nn.Module):
         """Return tokens `(N, 1, ceil(H / 4), ceil(W / 4), C)` of images `(N, 3, H, W)`."""
         # (N, 3, H, W) -> (N, C, h, w) -> (N, 1, h, w, C)
         tokens = self.proj(pad_to_patches(images, PATCH))
-        out: Tensor = self.norm(tokens.permute(0, 2, 3, 1))[:, None]
-        return out
+        return self.norm(tokens.permute(0, 2, 3, 1))[:, None]
 
 
 class SwinStage(nn.Module):
@@ -50,13 +46,7 @@ class SwinStage(nn.Module):
 
 
 class Swin(nn.Module):
-    """The four levels of images, at strides 4, 8, 16 and 32, each with its own norm.
-
-    Args:
-        width: channels of the first level; the next have twice as many.
-        depths, heads: blocks and attention heads of each stage.
-        drop_path: largest rate of stochastic depth, reached by the last block.
-    """
+    """The four levels of images, at strides 4 to 32, each with its own norm and twice the channels of the last."""
 
     def __init__(self, width: int, depths: Sequence[int], heads: Sequence[int], *, drop_path: float = 0.2) -> None:
         super().__init__()

@@ -1,7 +1,4 @@
-"""The visual backbones by name, behind one interface: frames of clips in, four levels of maps out.
-
-Source: backbones.md; level l has stride 4 * 2**l.
-"""
+"""The backbones by name: frames in, maps of strides 4 * 2**l out for l = 0 to 3. Source: backbones.md."""
 
 from __future__ import annotations
 
@@ -79,11 +76,7 @@ BACKBONES: dict[str, BackboneConfig] = {
 
 
 def find_backbone(name: str) -> BackboneConfig:
-    """Return the sizes of a backbone; `video-swin-t` is another spelling of `video_swin_t_p4w7`.
-
-    Raises:
-        ConfigError: the name is unknown.
-    """
+    """Return a backbone's sizes; `video-swin-t` is `video_swin_t_p4w7`, an unknown name a ConfigError."""
     plain = name.lower().replace("-", "_")
     for candidate in (plain, f"{plain}_p4w7", plain.replace("_p4w7", "")):
         if candidate in BACKBONES:
@@ -92,11 +85,7 @@ def find_backbone(name: str) -> BackboneConfig:
 
 
 class Backbone(nn.Module):
-    """A body and, for ConvNeXt, the norms of its levels.
-
-    Args:
-        config: sizes of the body.
-    """
+    """A body and, for ConvNeXt, the norms of its levels."""
 
     def __init__(self, config: BackboneConfig) -> None:
         super().__init__()
@@ -142,21 +131,12 @@ def _build_body(config: BackboneConfig) -> ResNet | Swin | VideoSwin | ConvNext 
 
 
 def build_backbone(name: str, config: BackboneConfig | None = None) -> Backbone:
-    """Return the backbone called `name`, or one of the sizes in `config`, with random weights.
-
-    Raises:
-        ConfigError: the name is unknown.
-    """
+    """Return the backbone `name` (ConfigError: unknown), or one of sizes `config`, with random weights."""
     return Backbone(config or find_backbone(name))
 
 
 def level_masks(padding_mask: Tensor, levels: Sequence[Tensor]) -> list[Tensor]:
-    """Return the padding mask `(N, h_l, w_l)` bool of every level, true = padding.
-
-    Args:
-        padding_mask: `(N, H, W)` bool of the network input.
-        levels: maps `(N, C_l, h_l, w_l)`.
-    """
+    """Return the masks `(N, h_l, w_l)` bool of levels `(N, C_l, h_l, w_l)` of one `(N, H, W)`; true = padding."""
     return [resize_mask(padding_mask, (level.shape[-2], level.shape[-1])) for level in levels]
 
 
@@ -167,10 +147,7 @@ def resize_mask(padding_mask: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def keep_annotated(level: Tensor, clips: int, annotated: Tensor) -> Tensor:
-    """Return a level `(B * T, C, h, w)` of B clips in one frame of each, `(B, C, h, w)`.
-
-    Args:
-        annotated: `(B,)` int64, place of the frame in its clip.
+    """Return a level `(B * T, C, h, w)` of B clips in the frame `annotated` `(B,)` int64 of each, `(B, C, h, w)`.
 
     Source: soc.md, section 2.10; referformer.md, section 8.
     """

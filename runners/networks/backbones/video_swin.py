@@ -1,7 +1,4 @@
-"""Video-Swin: shifted windows over time and space, one token map for every frame.
-
-Source: backbones.md, section 1.
-"""
+"""Video-Swin: shifted windows over time and space, a map for every frame. Source: backbones.md, section 1."""
 
 from __future__ import annotations
 
@@ -32,18 +29,11 @@ class PatchEmbedding3d(nn.Module):
         """Return tokens `(B, T, ceil(H / 4), ceil(W / 4), C)` of clips `(B, T, 3, H, W)`."""
         # (B, T, 3, H, W) -> (B, 3, T, H, W) -> (B, C, T, h, w) -> (B, T, h, w, C)
         tokens = self.proj(pad_to_patches(clips, PATCH).transpose(1, 2))
-        out: Tensor = self.norm(tokens.permute(0, 2, 3, 4, 1))
-        return out
+        return self.norm(tokens.permute(0, 2, 3, 4, 1))
 
 
 class VideoSwin(nn.Module):
-    """The four levels of a clip, at strides 4, 8, 16 and 32, without norms on the outputs.
-
-    Args:
-        width: channels of the first level; the next have twice as many.
-        depths, heads: blocks and attention heads of each stage.
-        drop_path: largest rate of stochastic depth, reached by the last block.
-    """
+    """The four levels of a clip, at strides 4 to 32, without norms on the outputs; channels double from `width` on."""
 
     def __init__(self, width: int, depths: Sequence[int], heads: Sequence[int], *, drop_path: float = 0.2) -> None:
         super().__init__()

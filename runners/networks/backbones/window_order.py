@@ -1,7 +1,4 @@
-"""Where the cells of a map stand when it is padded, rolled and cut into windows.
-
-Source: backbones.md, sections 1.2, 1.3 and 2.
-"""
+"""Where the cells of a map stand when it is cut into windows. Source: backbones.md, sections 1.2, 1.3 and 2."""
 
 from __future__ import annotations
 
@@ -37,11 +34,7 @@ class WindowGroup:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class WindowOrder:
-    """All windows of a map of L cells, group by group.
-
-    Args:
-        places: `(L,)` int32, where each cell stands among the places of all groups.
-    """
+    """All windows of a map of L cells; `places` `(L,)` int32: where each cell stands among those of all groups."""
 
     groups: tuple[WindowGroup, ...]
     places: Tensor
@@ -49,10 +42,7 @@ class WindowOrder:
 
 @lru_cache(maxsize=_KEPT_ORDERS)
 def window_order(sizes: Sizes, window: Sizes, shift: Sizes, device: torch.device) -> WindowOrder:
-    """Return the windows of a map of `sizes`, padded at its ends and rolled by `shift`.
-
-    One gathering by this order pads, rolls and cuts at once.
-    """
+    """Return the windows of a padded map, rolled by `shift`: one gathering by them pads, rolls and cuts at once."""
     # Kept between calls: tensors made under inference mode could not be used in training afterwards.
     with torch.inference_mode(False):
         return _window_order(sizes, window, shift, device)
@@ -97,16 +87,10 @@ def to_windows(x: Tensor, window: Sizes) -> Tensor:
 
 
 def window_groups(sizes: Sizes, window: Sizes, shift: Sizes) -> list[tuple[Tensor, Tensor]]:
-    """Return the windows of a rolled map, grouped by the pairs of tokens that may not attend to each other.
+    """Return (windows `(n,)`, additive mask `(N, N)` of 0 and -100) a group of a rolled map padded to `sizes`.
 
-    All inner windows have the same (empty) mask and the windows on the wrapped border a handful of others, so that
-    no mask per window is ever built.
-
-    Args:
-        sizes: (T, H, W) of the padded map, multiples of `window`.
-
-    Returns:
-        (indices of the windows `(n,)`, additive mask `(N, N)` of 0 and -100) a group.
+    All inner windows have the same empty mask and those on the wrapped border a handful of others: none is made a
+    window.
     """
     # After the roll the last window of an axis holds cells from both ends of the map. Three segments an axis, up to 27
     # labels: cells of one window with different labels were no neighbours before the roll.

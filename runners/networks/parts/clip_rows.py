@@ -14,11 +14,7 @@ def by_clip(values: Tensor, clips: int) -> Tensor:
 
 
 def for_clips(values: Tensor, clips: int, wanted: int, frames: int = 0) -> Tensor:
-    """Return the rows of `clips` clips, repeated where one clip serves `wanted` expressions.
-
-    Args:
-        frames: given where a single row may serve all frames and is then left alone.
-    """
+    """Return rows of clips, repeated where one clip serves `wanted` expressions; with `frames`, one row serves all."""
     if clips == wanted or (frames and len(values) == 1):
         return values
     # Whole clips one after the other, as E stands before T everywhere: not repeat_interleave.

@@ -50,7 +50,7 @@ def dynamic_masks(
     channels: int = 8,
     stride: int = 4,
 ) -> Tensor:
-    """Return the mask logits (N, Q, h, w) of a chosen set of queries.
+    """Return the mask logits (N, Q, h, w) of a chosen set of queries. Source: CondInst, with distances in pixels.
 
     Args:
         features: (N, C, h, w) mask features of every frame.
@@ -59,8 +59,6 @@ def dynamic_masks(
         image_sizes: (N, 2) unpadded (height, width) of the network input in pixels.
         channels: of the two hidden layers.
         stride: input pixels per feature pixel.
-
-    Source: CondInst, with pixel distances that are not normalised.
     """
     images, queries = filters.shape[:2]
     depth, shape = features.shape[1], (features.shape[2], features.shape[3])

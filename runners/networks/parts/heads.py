@@ -9,11 +9,7 @@ from torch import Tensor, nn
 
 
 class Perceptron(nn.Module):
-    """Linear layers with ReLU between them.
-
-    Args:
-        sizes: of the input, the hidden layers and the output.
-    """
+    """Linear layers with ReLU between them; `sizes` of the input, the hidden layers and the output."""
 
     def __init__(self, *sizes: int) -> None:
         super().__init__()
@@ -39,5 +35,4 @@ class Perceptron(nn.Module):
         """Return (..., sizes[-1]) for (..., sizes[0])."""
         for layer in self.layers[:-1]:
             values = layer(values).relu()
-        result: Tensor = self.layers[-1](values)
-        return result
+        return self.layers[-1](values)

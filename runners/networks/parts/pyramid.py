@@ -1,7 +1,4 @@
-"""The cross-modal feature pyramid: encoder memory and the finest map, top down, with the words in every level.
-
-Source: referformer.md, section 5. Stage k = 4, 3, 2, 1 has stride 32, 16, 8, 4.
-"""
+"""The cross-modal pyramid: stages k = 4 to 1 of stride 32 to 4, with the words. Source: referformer.md, section 5."""
 
 from __future__ import annotations
 
@@ -32,8 +29,7 @@ class NormedConv(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return `(N, outputs, h, w)`."""
-        out: Tensor = self.norm(super().forward(x))
-        return out
+        return self.norm(super().forward(x))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,11 +59,7 @@ def to_maps(tokens: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 class CrossModalBlock(nn.Module):
-    """Self attention of a clip on a reduced grid, cross attention to the words, feed-forward; post-norm.
-
-    Args:
-        reduction: how much smaller the grid of the self attention is on either side.
-    """
+    """Self attention on a grid `reduction` times smaller, cross attention to words, feed-forward; post-norm."""
 
     def __init__(self, channels: int, heads: int, feedforward: int, *, reduction: int, dropout: float) -> None:
         super().__init__()
@@ -98,23 +90,16 @@ class CrossModalBlock(nn.Module):
         mixed = attend(self.self_attn, query, query, to_tokens(value, clips), padded_keys)
         if self.reduction > 1:
             mixed = to_tokens(F.interpolate(to_maps(mixed, grid), size=size, mode="bilinear"), clips)
-        out: Tensor = self.norm1(to_tokens(level.map, clips) + self.dropout(mixed))
-        return out
+        return self.norm1(to_tokens(level.map, clips) + self.dropout(mixed))
 
     def read_words(self, tokens: Tensor, position: Tensor, text: TextFeatures) -> Tensor:
-        """Return the tokens `(B, L, C)` after the words and the feed-forward.
-
-        Args:
-            tokens: `(B or 1, L, C)`; 1 is one clip for all expressions.
-            position: `(B or 1, L, C)`.
-        """
+        """Return the tokens `(B, L, C)` after words and feed-forward; those of one clip may serve all B expressions."""
         # The words as they came from the resizer: neither the fusion nor MUTR's aggregation has changed these.
         keys = text.words + text.position
         found = attend(self.multihead_attn, tokens + position, keys, text.words, key_padding(text))
         tokens = self.norm2(tokens + self.dropout(found))
         hidden = feed_forward(self.linear1, self.linear2, self.dropout, tokens)
-        out: Tensor = self.norm3(tokens + self.dropout(hidden))
-        return out
+        return self.norm3(tokens + self.dropout(hidden))
 
 
 class PlainBlock(nn.Module):
@@ -148,8 +133,6 @@ class CrossModalPyramid(nn.Module):
 
     Args:
         finest_channels: of the backbone's stride-4 map.
-        channels: inside the pyramid.
-        mask_channels: of the mask features.
         reads_words: false is an ablation, a pyramid of convolutions alone.
     """
 
@@ -193,12 +176,7 @@ class CrossModalPyramid(nn.Module):
         return block.mix_frames(PyramidLevel(lateral, level.position, level.padding_mask), clips)
 
     def coarse(self, levels: Sequence[PyramidLevel], text: TextFeatures) -> Tensor:
-        """Return the stride-8 map `(B * T, C, h, w)`.
-
-        Args:
-            levels: encoder memory of strides 8, 16, 32.
-            text: of the B expressions.
-        """
+        """Return the stride-8 map `(B * T, C, h, w)` of B expressions; `levels` are the memory of strides 8, 16, 32."""
         clips = len(text.words)
         above: Tensor | None = None
         # Strides 32, 16, 8; stride 64 helped the encoder and ends there.

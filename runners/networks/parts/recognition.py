@@ -16,19 +16,13 @@ _BODY = "backbone.0.body."
 
 
 def count_children(state: Mapping[str, Tensor], prefix: str) -> int:
-    """Return how many numbered children a container has, `prefix0.`, `prefix1.`, ...
-
-    Numbers that are left out do not count: a single key may not claim a million layers.
-    """
+    """Return how many numbered children (`prefix0.`, ...) a container has; a single key claims no million layers."""
     pattern = re.compile(re.escape(prefix) + r"(\d+)\.")
     return len({match[1] for name in state if (match := pattern.match(name))})
 
 
 def infer_backbone(state: Mapping[str, Tensor]) -> BackboneConfig | None:
-    """Return the sizes of the backbone in a state dict, or None where there is none of ours.
-
-    Stochastic depth leaves no trace in a checkpoint and is 0 here.
-    """
+    """Return the backbone's sizes, or None where it is none of ours; drop_path leaves no trace and is 0."""
     if f"{_BODY}conv1.weight" in state:
         depths = tuple(count_children(state, f"{_BODY}layer{stage}.") for stage in (1, 2, 3, 4))
         frozen = f"{_BODY}bn1.running_mean" in state
@@ -73,11 +67,7 @@ def name_backbone(config: BackboneConfig) -> str | None:
 
 
 def check_backbone(name: str | None, found: BackboneConfig, *, path: Path) -> None:
-    """Refuse a name of a backbone that is unknown, or that is not the one in the checkpoint `path`.
-
-    Raises:
-        ConfigError: the recipe names another backbone.
-    """
+    """Raise ConfigError where `name` is unknown, or not the backbone in the checkpoint `path`; None is all right."""
     if name is None:
         return
     wanted = find_backbone(name)

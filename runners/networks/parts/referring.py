@@ -103,12 +103,11 @@ def draw_masks(
 ) -> Tensor:
     """Return mask logits `(N, h, w)` of one query a frame, without forming the mask features.
 
-    The first dynamic layer follows the mask-feature convolution without anything between, so both become one
-    convolution to a handful of channels.
+    Their convolution and the first dynamic layer, with nothing between, become one convolution to a handful of
+    channels.
 
     Args:
-        features: `(N, C, h, w)` input of the mask-feature convolution.
-        convolution: 3x3, from which the mask features come.
+        features: `(N, C, h, w)` input of the mask-feature `convolution`, 3x3.
         filters: `(N, parameters)`, laid out as `dynamic_masks` takes them.
         references: `(N, 2)` in [0, 1].
         sizes: `(N, 2)` unpadded (height, width) of the network input.

@@ -21,15 +21,7 @@ class BlankQueries(nn.Module):
 
 
 class PlaceBlindFilters(Perceptron):
-    """Filters that give no weight to the relative coordinates: features alone tell queries apart.
-
-    The numbers for the coordinates are not predicted, so that the last layer is smaller by them.
-
-    Args:
-        width: of states and hidden layers.
-        layers: of the perceptron.
-        features, channels: as `runners.networks.parts.dynamic_masks` takes them.
-    """
+    """Filters that predict no weights for the relative coordinates: features alone tell queries apart."""
 
     def __init__(self, width: int, layers: int, *, features: int, channels: int) -> None:
         outputs = count_parameters(features, channels) - COORDINATES * channels

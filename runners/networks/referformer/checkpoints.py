@@ -26,10 +26,7 @@ IGNORED_KEYS = (
 
 
 def find_referformer(file: CheckpointFile, *, backbone: str | None) -> ReferFormerConfig:
-    """Return the network's sizes: from the file where it states them, else the released ones of its backbone.
-
-    Args:
-        backbone: that the recipe names; None: whichever the file holds.
+    """Return the network's sizes, from the file or as released; `backbone`: that the recipe names, or None.
 
     Raises:
         CheckpointError: the file holds another network.
@@ -72,11 +69,7 @@ def _name_released(file: CheckpointFile, runner: str, wanted: str | None) -> str
 
 
 def load_released(network: ReferFormer, file: CheckpointFile) -> LoadReport:
-    """Load every key of a file into the network, or nothing.
-
-    Raises:
-        CheckpointError: the file does not fit the network, or has other window indices than the released backbones.
-    """
+    """Load a file whole; CheckpointError: it does not fit, or its window indices are not the released backbones'."""
     # Indices are computed here, not loaded: another one in the file tells that its windows have another size.
     for name, value in file.state.items():
         if name.endswith("relative_position_index") and not _is_ours(network, name, value):

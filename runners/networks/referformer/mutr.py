@@ -1,7 +1,4 @@
-"""MUTR: ReferFormer whose words have seen the clip and whose queries talk over time.
-
-Source: mutr.md.
-"""
+"""MUTR: ReferFormer whose words have seen the clip and whose queries talk over time. Source: mutr.md."""
 
 from __future__ import annotations
 
@@ -33,9 +30,8 @@ class MutrConfig(ReferFormerConfig):
         aggregation_layers: of the words' passes over each level.
         window: frames of a temporal window.
         interaction_layers: (encoder, decoder) of the queries' interaction.
-        interaction_dropout: in training.
-        eval_layer: heads and reference boxes at evaluation; the released behaviour is 0, although the states are
-            those of the last decoder layer, -1 takes the heads of the last layer.
+        eval_layer: heads and reference boxes at evaluation; the released behaviour is 0, although the states are those
+            of the last decoder layer, -1 takes the heads of the last layer.
     """
 
     aggregation_layers: _CountOrNone = 1

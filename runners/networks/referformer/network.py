@@ -1,7 +1,4 @@
-"""ReferFormer: queries made of the sentence find the object in every frame.
-
-Source: referformer.md.
-"""
+"""ReferFormer: queries made of the sentence find the object in every frame. Source: referformer.md."""
 
 from __future__ import annotations
 
@@ -66,11 +63,9 @@ class ReferFormerConfig:
     """Sizes of the network; the defaults are those of the released ones.
 
     Args:
-        backbone: name in `runners.networks.backbones.table`.
-        backbone_sizes: other sizes than the name's.
+        backbone: name in `runners.networks.backbones.table`; `backbone_sizes`: other sizes than the name's.
         hidden_dim: width, a multiple of 32.
         queries: object candidates of each frame.
-        mask_dim: mask features.
         mask_channels: of the dynamic convolutions.
         classes: logits of a query.
         conditional_queries: queries start with the sentence, not blank.
@@ -273,7 +268,6 @@ class ReferFormer(nn.Module):
 
         Args:
             visual: one clip for all E expressions, or one each.
-            text: of the E expressions.
             frames_at_once: frames times expressions in memory at the same time.
         """
         memory, decoded = self.decode(visual, text, frames_at_once=frames_at_once)
@@ -294,8 +288,7 @@ class ReferFormer(nn.Module):
 
     def query_content(self, visual: VisualFeatures, text: TextFeatures) -> Tensor:
         """Return what the queries of each expression start with, `(E, C)`."""
-        content: Tensor = self.query_start(text.sentence)
-        return content
+        return self.query_start(text.sentence)
 
     def head_states(self, decoded: DecoderStates, clips: int, *, training: bool) -> HeadStates:
         """Return what the heads read: here the decoder's states."""
@@ -316,11 +309,7 @@ class ReferFormer(nn.Module):
     def decode(
         self, visual: VisualFeatures, text: TextFeatures, *, frames_at_once: int | None = None
     ) -> tuple[list[Tensor], DecoderStates]:
-        """Return the encoded maps of strides 8, 16 and 32, and the decoder's states, of `E * T` frames.
-
-        Args:
-            frames_at_once: frames in memory at the same time (they are independent); None: all.
-        """
+        """Return encoded maps (strides 8 to 32) and decoder states of `E * T` frames, `frames_at_once` in memory."""
         clips = len(text.words)
         fused = self.fuse(visual, text)
         masks = [for_clips(mask, visual.clips, clips) for mask in visual.padding_masks]
@@ -354,8 +343,7 @@ class ReferFormer(nn.Module):
         """Return the mask features `(E * T, mask_dim, h, w)` at stride 4, of the pyramid's stride-8 map."""
         position = spread_position(visual.finest.position, visual.clips, visual.frames)
         finest = self.pixel_decoder.finest(visual.tokens, position, text, coarse, visual.finest_size)
-        features: Tensor = self.pixel_decoder.mask_features(finest)
-        return features
+        return self.pixel_decoder.mask_features(finest)
 
     def _draw_all(self, features: Tensor, heads: HeadStates, decoded: DecoderStates, sizes: Tensor) -> Tensor:
         """Return the mask logits `(layers, B, T, Q, h, w)` of all queries and layers."""
@@ -379,12 +367,7 @@ class ReferFormer(nn.Module):
     def _draw_chosen(
         self, visual: VisualFeatures, text: TextFeatures, coarse: Tensor, filters: Tensor, references: Tensor, step: int
     ) -> Tensor:
-        """Return the mask logits `(E, T, h, w)` of the chosen queries, `step` frames of every expression at once.
-
-        Args:
-            filters: `(E, T or 1, parameters)` of the dynamic convolutions.
-            references: `(E, T, 2)` centres that the relative coordinates start from.
-        """
+        """Return the chosen queries' mask logits `(E, T, h, w)`, `step` frames of every expression at once."""
         clips, frames = len(text.words), visual.frames
         # The pyramid's last stage is the largest: its frames are independent, and a few at a time keep memory low.
         above = by_clip(coarse, clips)

@@ -1,7 +1,4 @@
-"""MUTR's temporal modules: words that collect visual evidence, and queries that talk over time.
-
-Source: mutr.md, sections 2 and 3.
-"""
+"""MUTR's words that collect visual evidence, queries that talk over time. Source: mutr.md, sections 2 and 3."""
 
 from __future__ import annotations
 
@@ -39,8 +36,7 @@ class WordAggregation(nn.Module):
         """
         # Words have a position, pixels have none; padded words take part, each for itself.
         words = self.norm1(words + attend(self.multihead_attn, words + position, memory, memory, padding_mask))
-        out: Tensor = self.norm2(words + self.linear2(F.relu(self.linear1(words))))
-        return out
+        return self.norm2(words + self.linear2(F.relu(self.linear1(words))))
 
 
 class MultiScaleAggregation(nn.Module):
@@ -64,12 +60,7 @@ class MultiScaleAggregation(nn.Module):
 class TemporalInteraction(ClipTransformer):
     """The queries of all frames, mixed in windows of time, then read by queries of the whole clip.
 
-    At evaluation the windows of every second encoder layer are shifted by half.
-
-    Args:
-        frame_queries: of each frame.
-        queries: of the clip.
-        window: frames of a window.
+    At evaluation the windows, of `window` frames, of every second encoder layer are shifted by half.
     """
 
     def __init__(
@@ -137,11 +128,7 @@ class TemporalInteraction(ClipTransformer):
         return x[:, :frames]
 
     def _mask(self, is_padding: Tensor, *, is_shifted: bool) -> Tensor:
-        """Return the additive masks between frames, `(windows, W, W)`.
-
-        Args:
-            is_padding: `(T',)` bool in the order in which windows are cut.
-        """
+        """Return additive masks between frames, `(windows, W, W)`; `is_padding` `(T',)` is in the order of the cut."""
         padded = is_padding.view(-1, self.window)
         # Minus infinity on keys alone: a window with padding always has a frame that is none.
         if not is_shifted:

@@ -30,11 +30,7 @@ class MultiplicativeFusion(nn.Module):
     def forward(self, query: Tensor, key: Tensor, value: Tensor, padding_mask: Tensor | None = None) -> Tensor:
         """Return query * attention, (B, Lq, C).
 
-        Args:
-            query: (B, Lq, C) without position.
-            key: (B, Lk, C), position included.
-            value: (B, Lk, C).
-            padding_mask: bool (B, Lk), true = padding.
+        The key (B, Lk, C) has its position, query and value have none; the mask is bool (B, Lk), true = padding.
         """
         attended: Tensor = self.multihead_attn(query, key, value, key_padding_mask=padding_mask, need_weights=False)[0]
         return query * attended

@@ -20,24 +20,12 @@ _DROP_PATH = 0.2
 
 
 def read_config(file: CheckpointFile) -> SOCConfig:
-    """Return the configuration that our own file carries, or that the shapes of an official file tell.
-
-    Raises:
-        CheckpointError: not a SOC checkpoint.
-        ConfigError: the configuration in our own file is not SOC's.
-    """
+    """Return what our own file states or an official one's shapes tell; CheckpointError, ConfigError: not SOC's."""
     return read_stated_config(file, "soc", SOCConfig) or infer_config(file)
 
 
 def load_soc(file: CheckpointFile, config: SOCConfig | None = None) -> SOC:
-    """Return the network in `file`, in evaluation mode.
-
-    Args:
-        config: None: as `read_config` says.
-
-    Raises:
-        CheckpointError: not a SOC checkpoint, or one that does not load whole.
-    """
+    """Return the network, sized by `config` or the file, for evaluation; CheckpointError: it does not load whole."""
     sizes = config or read_config(file)
     network = build_network(lambda: SOC(sizes), file)
     load_strict(network, file, renames=RENAMES, ignored=IGNORED)

@@ -40,9 +40,6 @@ class Trajectories(nn.Module):
 
     It adds nothing before it is trained. The clustering has no notion of time: its keys tell the slot of a frame query,
     never the frame. With centre, size and time in the queries themselves it can tell "moves left" from "moves right".
-
-    Args:
-        channels: of the frame queries.
     """
 
     def __init__(self, channels: int) -> None:
@@ -58,15 +55,11 @@ class Trajectories(nn.Module):
         time = time.to(boxes.dtype)[:, None, None].expand(*boxes.shape[:3], 1)
         # Centres around 0 like the time; logarithms make growing and shrinking by a factor equal steps.
         sizes = boxes[..., 2:].clamp(min=_SMALLEST_SIDE).log()
-        result: Tensor = self.layers(torch.cat([2 * boxes[..., :2] - 1, sizes, time], -1))
-        return result
+        return self.layers(torch.cat([2 * boxes[..., :2] - 1, sizes, time], -1))
 
 
 class SOC(nn.Module):
-    """Semantic-assisted Object Cluster; parameter names as in the released checkpoints.
-
-    Source: Luo et al., NeurIPS 2023; soc.md, section 2.
-    """
+    """Semantic-assisted Object Cluster; names as released. Source: Luo et al., NeurIPS 2023; soc.md, section 2."""
 
     def __init__(self, config: SOCConfig) -> None:
         super().__init__()
@@ -253,12 +246,10 @@ class SOC(nn.Module):
 
     @torch.no_grad()
     def segment(self, visual: VisualFeatures, text: TextFeatures, *, output_layer: int = 0) -> ChosenQuery:
-        """Return the best query slot of one clip; masks are computed for that slot alone.
+        """Return the best query slot of one clip, with its masks. Source: soc.md, sections 2.9, 4.2 and 4.3.
 
         Args:
             output_layer: whose heads speak; 0 is what the official network returns in evaluation, -1 the last.
-
-        Source: soc.md, sections 2.9, 4.2 and 4.3.
         """
         states = self.decode(visual, text)
         layer = output_layer % self.config.decoder_layers

@@ -8,13 +8,7 @@ from runners.networks.attention.post_norm import ClipTransformer
 
 
 class ObjectClusters(ClipTransformer):
-    """Video Object Cluster (VOC); it has no notion of time: the frames may come in any order.
-
-    Args:
-        queries: Q, of a frame and of the video alike.
-
-    Source: soc.md, section 2.5.
-    """
+    """Video Object Cluster (VOC) of Q queries; it has no notion of time. Source: soc.md, section 2.5."""
 
     def __init__(
         self,
@@ -48,12 +42,7 @@ class ObjectClusters(ClipTransformer):
             nn.init.normal_(embedding.weight)
 
     def forward(self, frame_queries: Tensor, sentence: Tensor) -> Tensor:
-        """Return the video queries (B, Q, C).
-
-        Args:
-            frame_queries: (B, T, Q, C) decoder states.
-            sentence: (B, C), what every video query starts with.
-        """
+        """Return video queries (B, Q, C) of frame queries (B, T, Q, C); each starts with the sentence (B, C)."""
         frames = frame_queries.shape[1]
         # (B, T, Q, C) -> (B, T * Q, C): all frames see each other, without any position
         tokens = frame_queries.flatten(1, 2)

@@ -153,13 +153,7 @@ class SOCOutputs:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ChosenQuery:
-    """The query slot that shows the referred object, for one clip.
-
-    Args:
-        index: of the slot.
-        scores: (T,) probability of class 0 in every frame.
-        mask_logits: (T, h, w) at stride 4.
-    """
+    """A clip's referred query slot: its index, scores (T,) of class 0, and mask logits (T, h, w) at stride 4."""
 
     index: int
     scores: Tensor

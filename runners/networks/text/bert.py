@@ -28,12 +28,7 @@ class TextSizes:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Text:
-    """Tokens of B expressions.
-
-    Args:
-        tokens: `(B, n, D)`.
-        mask: `(B, n)` bool, true for real tokens; [CLS] and [SEP] are real.
-    """
+    """Tokens `(B, n, D)` of B expressions and their mask `(B, n)` bool, true for real ones, [CLS] and [SEP] too."""
 
     tokens: Tensor
     mask: Tensor

@@ -1,7 +1,4 @@
-"""RoBERTa, built offline, and the resizer that brings its features to the width of the network.
-
-Source: text_encoder.md; the weights come with the checkpoint of the segmentation network.
-"""
+"""RoBERTa, built offline, and the resizer to the network's width; checkpoints hold both. Source: text_encoder.md."""
 
 from __future__ import annotations
 
@@ -96,8 +93,7 @@ def build_roberta(config: TextConfig) -> nn.Module:
         pad_token_id=1,
         eos_token_id=2,
     )
-    model: nn.Module = RobertaModel(sizes, add_pooling_layer=True)
-    return model
+    return RobertaModel(sizes, add_pooling_layer=True)
 
 
 class Resizer(nn.Module):
@@ -111,19 +107,11 @@ class Resizer(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Return `(..., channels)`."""
-        out: Tensor = self.dropout(self.layer_norm(self.fc(features)))
-        return out
+        return self.dropout(self.layer_norm(self.fc(features)))
 
 
 def encode_text(encoder: nn.Module, resizer: nn.Module, ids: Tensor, attention_mask: Tensor) -> TextFeatures:
-    """Return the features of tokenised expressions.
-
-    Args:
-        encoder: a `RobertaModel`.
-        resizer: to the network's width.
-        ids: `(B, L)` int64, padded on the right with id 1.
-        attention_mask: `(B, L)`, 1 = token.
-    """
+    """Return features of ids `(B, L)` int64, padded right with 1, and their mask (1 = token), by a `RobertaModel`."""
     # (B, L) -> words (B, L, hidden) and the pooled first word (B, hidden), one resizer for both
     output = encoder(input_ids=ids, attention_mask=attention_mask)
     words = resizer(output.last_hidden_state)

@@ -60,9 +60,7 @@ class Tokens(Protocol):
 
 
 class RobertaTokens:
-    """Byte-level byte pairs of roberta-base.
-
-    Any text has tokens, also one that is not English; the language model was trained on English only.
+    """Byte-level byte pairs of roberta-base: any text has tokens, though the language model learnt English only.
 
     Args:
         tokenizer: without special tokens.
@@ -75,11 +73,7 @@ class RobertaTokens:
 
     @classmethod
     def from_folder(cls, folder: Path, *, max_tokens: int = 512) -> RobertaTokens:
-        """Return the tokeniser in a folder with `tokenizer.json`, or `vocab.json` and `merges.txt`, of roberta-base.
-
-        Raises:
-            ConfigError: files are missing or damaged, or are not those of roberta-base.
-        """
+        """Return roberta-base's tokeniser of `tokenizer.json`, or `vocab.json` and `merges.txt`; else ConfigError."""
         tokens = cls(_read_tokenizer(folder), max_tokens=max_tokens)
         for text, expected in KNOWN_IDS.items():
             found = tokens.pieces(text)
@@ -92,8 +86,7 @@ class RobertaTokens:
 
     def pieces(self, text: str) -> list[int]:
         """Return the ids of a text alone, without `<s>` and `</s>`."""
-        ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False).ids
-        return ids
+        return self._tokenizer.encode(text, add_special_tokens=False).ids
 
     def encode(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
         """Return ids and mask; see `Tokens`."""
@@ -124,11 +117,7 @@ def _read_tokenizer(folder: Path) -> Tokenizer:
 
 
 class SmallTokens:
-    """One id for each word of the project's own list; words outside it are unknown, which is logged as a warning.
-
-    Args:
-        max_tokens: longest expression, special tokens included.
-    """
+    """One id a word of the project's own list; others are unknown, with a warning. `max_tokens` counts special ones."""
 
     def __init__(self, *, max_tokens: int = 64) -> None:
         listed = files("runners.networks.text").joinpath("small_vocabulary.txt").read_text(encoding="utf-8").split()
@@ -177,15 +166,10 @@ def to_batch(
 
 
 def fit_tokens(folder: Path | None, *, vocabulary: int, max_tokens: int, where: str) -> Tokens:
-    """Return the tokeniser of roberta-base in a folder, or the small one of the demo networks.
-
-    Args:
-        vocabulary: rows of the network's word table.
-        max_tokens: positions of the network.
-        where: what messages call the network.
+    """Return the tokeniser of roberta-base in a folder, or the small one of the demo networks; `where`: for messages.
 
     Raises:
-        ConfigError: the files are missing, or do not fit the network.
+        ConfigError: the files are missing, or do not fit a network of so many word ids.
     """
     if folder is not None:
         if vocabulary < _ROBERTA_VOCABULARY:

@@ -20,12 +20,7 @@ _logger = logging.getLogger(__name__)
 
 
 class WordPieces:
-    """bert-base-uncased word pieces from a folder with `vocab.txt`.
-
-    Args:
-        vocabulary: word piece -> id.
-        max_tokens: longest expression, special tokens included.
-    """
+    """bert-base-uncased's pieces (word piece -> id); an expression has at most `max_tokens`, special ones included."""
 
     def __init__(self, vocabulary: Mapping[str, int], max_tokens: int) -> None:
         from transformers import BertTokenizer
@@ -37,11 +32,7 @@ class WordPieces:
 
     @classmethod
     def from_folder(cls, folder: Path, *, max_tokens: int = 256) -> WordPieces:
-        """Return the tokeniser in `folder`.
-
-        Raises:
-            ConfigError: no readable `vocab.txt`, or a known sentence gets other ids than in bert-base-uncased.
-        """
+        """Return the tokeniser; ConfigError: no readable `vocab.txt`, or a known sentence gets others' ids."""
         file = folder / "vocab.txt"
         try:
             words = file.read_text(encoding="utf-8").splitlines()
@@ -68,8 +59,7 @@ class WordPieces:
 
     def pieces(self, text: str) -> list[int]:
         """Return the ids of a text alone, without [CLS] and [SEP]."""
-        ids: list[int] = self._tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
-        return ids
+        return self._tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
 
     def encode(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
         """Return ids and mask; see `Tokens`. A text without a known piece is kept, with a warning."""
@@ -81,12 +71,7 @@ class WordPieces:
 
 
 def fit_word_pieces(folder: Path | None, *, vocabulary: int, max_tokens: int, where: str) -> Tokens:
-    """Return the tokeniser of bert-base-uncased in a folder, or the small one of the demo networks.
-
-    Args:
-        vocabulary: rows of the network's word table.
-        max_tokens: longest expression.
-        where: what messages call the network.
+    """Return the tokeniser of bert-base-uncased in a folder, or the small one of the demo networks; as `fit_tokens`.
 
     Raises:
         ConfigError: the files are missing, or do not fit the network.

@@ -18,7 +18,7 @@ _FEWEST_WORDS = 3  # both special tokens and one word
 
 @dataclass(frozen=True, slots=True)
 class GroundingConfig:
-    """A whole network; defaults are those of the paper, or of the specification where the paper is silent.
+    """A network; defaults are the paper's, or the specification's. Source: tracklets.md, sections 1 and 4.
 
     Args:
         text: BERT (`TextSizes`), or RoBERTa (`TextConfig`).
@@ -26,15 +26,13 @@ class GroundingConfig:
         slots: P, tracklets of a video at most.
         max_words: word pieces of an expression with both special tokens; longer ones are cut.
         pool: "masked" divides by the mask's area, "literal" by the area of the map.
-        empty_slots: of a tracklet without mask in a frame, "zero" keeps the slot without a feature there, "mask"
-            takes it out of attention and softmax.
+        empty_slots: of a tracklet without mask in a frame, "zero" keeps the slot without a feature there, "mask" takes
+            it out of attention and softmax.
         levels: of the backbone that are pooled, 0 (stride 4) to 3; officially the last one alone.
         frame_stride: every n-th frame is looked at.
         short_side, long_side: frames are resized to this short side unless the long one would pass its limit, pixels.
         trajectory: the slots know the path of their tracklet; no official network does.
         trajectory_layers: of attention over a path.
-
-    Source: tracklets.md, sections 1 and 4.
     """
 
     backbone: BackboneConfig = field(default_factory=lambda: BACKBONES["resnet101"])

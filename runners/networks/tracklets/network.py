@@ -1,7 +1,4 @@
-"""The grounding transformer: the tracklets of a frame and the words of a sentence attend to each other.
-
-Source: tracklets.md, section 4 ("Rethinking Cross-modal Interaction from a Top-down Perspective").
-"""
+"""The top-down cross-modal grounding transformer over tracklets and words. Source: tracklets.md, section 4."""
 
 from __future__ import annotations
 
@@ -39,15 +36,10 @@ def _overlaps(pixels: int, cells: int) -> Tensor:
 
 
 def pool_masks(features: Tensor, masks: Tensor, pool: Pool) -> tuple[Tensor, Tensor]:
-    """Return what each mask holds of a map, `(N, P, C)`, and the weight of a constant in it, `(N, P)`.
+    """Return what masks `(N, P, h, w)` hold of a map `(N, C, h, w)`, `(N, P, C)`, and a constant's weight, `(N, P)`.
 
-    The weight is what pooling makes of a map of ones: a projection with a bias commutes with pooling only if its bias
-    is multiplied by it.
-
-    Args:
-        features: `(N, C, h, w)`.
-        masks: `(N, P, h, w)`, masked part of each cell.
-        pool: by which area the sum is divided.
+    The weight is what pooling makes of a map of ones: a projection's bias must be multiplied by it to commute with
+    pooling.
     """
     # (N, P, h * w) x (N, h * w, C): the sum over cells of mask times feature
     total = masks.flatten(2) @ features.flatten(2).transpose(1, 2)
@@ -81,12 +73,7 @@ class Slots:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Words:
-    """N sentences.
-
-    Args:
-        tokens: `(N, L, D)`, embedding of the place included.
-        mask: `(N, L)` bool, true = word.
-    """
+    """N sentences: tokens `(N, L, D)` with the place's embedding, mask `(N, L)` bool, true = word."""
 
     tokens: Tensor
     mask: Tensor
@@ -94,13 +81,7 @@ class Words:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Paths:
-    """Path features of B videos.
-
-    Args:
-        features: `(B, T, P, PATH_FEATURES)`.
-        padding: `(B, T)` bool, true = no frame.
-        chosen: `(B, S)` int64, the frames that are looked at.
-    """
+    """Path features `(B, T, P, F)`; padding `(B, T)` bool, true = no frame; chosen `(B, S)` int64, frames looked at."""
 
     features: Tensor
     padding: Tensor
@@ -131,16 +112,11 @@ class Trajectories(nn.Module):
         states = self.layers(states, src_key_padding_mask=padding)
         states = torch.unflatten(states, 0, (videos, slots)).transpose(1, 2)
         rows = torch.arange(videos, device=states.device)[:, None]
-        result: Tensor = self.add(states[rows, paths.chosen])
-        return result
+        return self.add(states[rows, paths.chosen])
 
 
 class GroundingNetwork(nn.Module):
-    """Scores for every tracklet of a frame, given a sentence.
-
-    Args:
-        config: sizes.
-    """
+    """Scores for every tracklet of a frame, given a sentence."""
 
     def __init__(self, config: GroundingConfig) -> None:
         super().__init__()
@@ -160,15 +136,13 @@ class GroundingNetwork(nn.Module):
         use_direct_products(self)
 
     def encode_slots(self, frames: Tensor, masks: Tensor, present: Tensor, paths: Paths | None = None) -> Slots:
-        """Return the tracklets of frames as slots.
+        """Return the tracklets of frames as slots. Source: tracklets.md, sections 4.2, 4.3 and 4.5.
 
         Args:
             frames: `(B, S, 3, h, w)`, normalised.
             masks: `(B, S, P, H, W)` float, 0 or 1, at any size.
             present: `(B, P)` bool, false = padding.
             paths: needed where the network has trajectories.
-
-        Source: tracklets.md, sections 4.2, 4.3 and 4.5.
         """
         videos, n_frames, slots = masks.shape[:3]
         levels = self.backbone(frames)
@@ -199,10 +173,7 @@ class GroundingNetwork(nn.Module):
         return Words(self.words(hidden) + self.word_embedding[: ids.shape[1]], mask.bool())
 
     def forward(self, slots: Slots, words: Words) -> Tensor:
-        """Return logits `(N, S, P)` of N sentences, each with the slots of its video; -inf where a slot takes no part.
-
-        Source: tracklets.md, section 4.4.
-        """
+        """Return logits `(N, S, P)`, -inf where a slot takes no part. Source: tracklets.md, section 4.4."""
         n_frames, n_slots = slots.tokens.shape[1:3]
         # (N, S, P + L, D) -> (N * S, P + L, D): frames do not see each other
         spoken = words.tokens[:, None].expand(-1, n_frames, -1, -1)
@@ -215,14 +186,7 @@ class GroundingNetwork(nn.Module):
 
 
 def video_scores(logits: Tensor, used: Tensor) -> Tensor:
-    """Return each tracklet's score `(N, P)`: the mean over used frames of the softmax; zeros without a used frame.
-
-    Args:
-        logits: `(N, S, P)`, -inf where a slot takes no part.
-        used: `(N, S)` bool.
-
-    Source: tracklets.md, sections 4.5 and 4.6.
-    """
+    """Return the mean softmax over `used` frames, `(N, P)`, or 0. Source: tracklets.md, sections 4.5 and 4.6."""
     # A frame in which no slot takes part has no softmax; it is not used either.
     chances = logits.masked_fill(~used[..., None], 0.0).softmax(-1) * used[..., None]
     return chances.sum(1) / used.sum(1, keepdim=True).clamp(min=1)

@@ -42,19 +42,14 @@ class AssociationHead(nn.ModuleList):
         """Return the embeddings `(N, Q, C)` of queries; the same object has similar ones in all frames."""
         decoder, perceptron = self
         assert isinstance(decoder, AssociationDecoder)
-        embeddings: Tensor = perceptron(decoder.look(content, boxes, memory))
-        return embeddings
+        return perceptron(decoder.look(content, boxes, memory))
 
 
 def follow(scores: NDArray[np.float32], embeddings: NDArray[np.float32]) -> NDArray[np.intp]:
     """Return which candidate of each frame shows the object of the best frame, `(T,)`.
 
-    A candidate counts by the geometric mean of its score and its similarity, (1 + cosine) / 2, to the best
-    candidate of the frame with the highest score.
-
-    Args:
-        scores: `(T, P)` in [0, 1], best first.
-        embeddings: `(T, P, E)`.
+    A candidate counts by the geometric mean of its score `(T, P)`, best first, and its embedding's similarity, (1 +
+    cosine) / 2, to the best candidate of the frame with the highest score.
     """
     length = np.maximum(np.linalg.norm(embeddings, axis=-1, keepdims=True), np.finfo(np.float32).tiny)
     unit = embeddings / length

@@ -18,10 +18,7 @@ _TIED = re.compile(r"^detr\.detr\.transformer\.decoder\.(class_embed|bbox_embed)
 
 
 def unread_keys(config: UninextConfig) -> tuple[str, ...]:
-    """Return regular expressions of the keys that the referring path never reads.
-
-    Source: uninext.md, section 12.
-    """
+    """Return patterns of the keys that the referring path never reads. Source: uninext.md, section 12."""
     earlier = "|".join(str(index) for index in range(config.decoder_layers - 1)) or "none"
     return (
         r"^detr\.detr\.ref_backbone\.",
@@ -70,10 +67,7 @@ def recognise_backbone(state: Mapping[str, Tensor]) -> str | None:
 
 
 def find_config(file: CheckpointFile, *, backbone: str | None) -> UninextConfig:
-    """Return the sizes that a file states, else those of its backbone.
-
-    Args:
-        backbone: that the recipe names; None: whichever the file holds.
+    """Return the sizes that a file states, else those of its backbone; `backbone`: what the recipe names, or None.
 
     Raises:
         CheckpointError: the file holds another network.
@@ -95,10 +89,7 @@ def find_config(file: CheckpointFile, *, backbone: str | None) -> UninextConfig:
 
 
 def untie(file: CheckpointFile) -> tuple[CheckpointFile, tuple[str, ...]]:
-    """Return the file with one spelling of each tied entry, and the names of the copies left out.
-
-    The spelling without `transformer.decoder` wins where both are there, as in the official loader.
-    """
+    """Return the file with one spelling of each tied entry, officially the shorter, and the copies left out."""
     state, copies = {}, []
     for name, value in file.state.items():
         short = _TIED.sub(r"detr.detr.\1.", name)
@@ -110,11 +101,7 @@ def untie(file: CheckpointFile) -> tuple[CheckpointFile, tuple[str, ...]]:
 
 
 def load_network(network: nn.Module, config: UninextConfig, file: CheckpointFile) -> LoadReport:
-    """Load every key of `file` that the network has; tied copies and keys of other tasks are reported as ignored.
-
-    Raises:
-        CheckpointError: keys missing, unexpected or of another shape, or values that are not finite.
-    """
+    """Load every key that the network has, the others reported as ignored; CheckpointError: no fit, or not finite."""
     untied, copies = untie(file)
     report = load_strict(network, untied, renames=backbone_renames(config), ignored=unread_keys(config))
     return replace(report, ignored=report.ignored + copies)

@@ -20,11 +20,7 @@ _LONGEST_SIDE = 8192
 
 @dataclass(frozen=True, slots=True)
 class ResNetSizes:
-    """Bottleneck network; frames run through without padding.
-
-    Args:
-        norm: "frozen" batch norm as released, or "group" norm for training from scratch.
-    """
+    """Bottleneck network; frames run through unpadded. `norm`: "frozen" as released, "group" from scratch."""
 
     blocks: tuple[Count, ...] = (3, 4, 6, 3)
     width: Size = 64
@@ -62,10 +58,9 @@ class ConvNextSizes:
 
 @dataclass(frozen=True, slots=True)
 class VitSizes:
-    """Plain vision transformer with windowed and global blocks.
+    """Plain vision transformer; blocks that `windowed` lists attend in windows, the others globally.
 
     Args:
-        windowed: indices of the blocks that attend inside windows; all others attend globally.
         pretrain_grid: side of the stored position table, in tokens.
         relative_grid: side for which the global blocks' relative tables are stored, in tokens.
     """

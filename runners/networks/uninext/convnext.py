@@ -66,15 +66,11 @@ class Block(nn.Module):
         # (N, C, h, w) -> (N, h, w, C), and back at the end
         inner = self.norm(self.dwconv(maps).permute(0, 2, 3, 1))
         inner = self.gamma() * self.pwconv2(F.gelu(self.pwconv1(inner)))
-        result: Tensor = maps + inner.permute(0, 3, 1, 2)
-        return result
+        return maps + inner.permute(0, 3, 1, 2)
 
 
 class ConvNext(nn.Module):
-    """Four stages; the last three give normalised maps at strides 8, 16, 32.
-
-    Source: uninext_backbones.md, section 2.
-    """
+    """Four stages; the last three give normed maps at strides 8, 16, 32. Source: uninext_backbones.md, section 2."""
 
     def __init__(self, sizes: ConvNextSizes) -> None:
         super().__init__()
@@ -93,10 +89,7 @@ class ConvNext(nn.Module):
             self.add_module(f"norm{stage}", ChannelNorm(width))
 
     def forward(self, frames: Tensor) -> list[Tensor]:
-        """Return res3, res4, res5 of frames `(N, 3, H, W)`; sides are multiples of 32.
-
-        The next stage goes on from the maps before their output normalisation.
-        """
+        """Return res3 to res5 of `(N, 3, H, W)`, sides multiples of 32; stages go on from maps before their norm."""
         maps = frames.contiguous(memory_format=torch.channels_last)
         outputs = []
         for index, (step, stage) in enumerate(zip(self.downsample_layers, self.stages, strict=True)):

@@ -48,10 +48,9 @@ class DenoisingQueries:
 
 
 def noisy_boxes(boxes: Tensor, groups: int, generator: torch.Generator | None = None) -> Tensor:
-    """Return `(N, groups, 2, 4)` noisy copies of boxes `(N, 4)` (cx, cy, w, h): a positive and a negative a group.
+    """Return `(N, groups, 2, 4)` noisy copies, positive and negative, of boxes `(N, 4)` (cx, cy, w, h).
 
     Corners move by a random sign times U(0, 1) (positive) or U(1, 2) (negative) half sizes, and are clamped to [0, 1].
-
     Source: DINO, contrastive denoising; uninext.md, section 14.
     """
     half = boxes[:, 2:] / 2

@@ -17,12 +17,7 @@ SOFT_RANGE = (-8.0, 8.0)
 
 
 def input_size(size: tuple[int, int], short_side: int, long_side: int) -> tuple[int, int]:
-    """Return the height and width that a frame of `size` is resized to, pixels.
-
-    The short side becomes `short_side`, unless the long one would then pass `long_side`.
-
-    Source: uninext.md, section 2.
-    """
+    """Return a frame's input (H, W): `short_side`, or less than `long_side` allows. Source: uninext.md, section 2."""
     scale = short_side / min(size)
     height, width = (short_side, scale * size[1]) if size[0] < size[1] else (scale * size[0], short_side)
     if max(height, width) > long_side:
@@ -45,14 +40,12 @@ def normalise(frames: NDArray[np.uint8]) -> Tensor:
 
 
 def finish(logits: Tensor, size: tuple[int, int], original: tuple[int, int]) -> Tensor:
-    """Return mask probabilities at the original frame size, float32 `(N, H, W)`.
+    """Return mask probabilities `(N, H, W)` float32. Source: uninext.md, section 10, step 6.
 
     Args:
         logits: `(N, h, w)` at stride 4 of the padded frames.
         size: of the resized frames before padding.
         original: of the frames as read; reached by nearest neighbour, as officially.
-
-    Source: uninext.md, section 10, step 6.
     """
     probabilities = full_size_logits(logits[:, None].float(), size).sigmoid()
     return F.interpolate(probabilities, size=original, mode="nearest")[:, 0]

@@ -24,13 +24,11 @@ class Fused:
 
 
 class BiAttention(nn.Module):
-    """Scores between image and text tokens, used in both directions.
+    """Scores between image and text tokens, used in both directions. Source: uninext.md, section 5.
 
-    The projections of the image side are folded into the text side: with q = W v + b, a score
-    q . k equals v . (W^T k) + b . k, and a sum of projected values equals the projection of the
-    sum. An image token then meets `heads * n` numbers instead of three times the inner width.
-
-    Source: uninext.md, section 5.
+    The projections of the image side are folded into the text side: with q = W v + b, a score q . k equals v . (W^T k)
+    + b . k, and a sum of projected values equals the projection of the sum. An image token then meets `heads * n`
+    numbers instead of three times the inner width.
     """
 
     def __init__(self, config: UninextConfig) -> None:
@@ -78,8 +76,7 @@ class BiAttention(nn.Module):
     def word_scores(self, visual: Tensor, words: Tensor) -> Tensor:
         """Return the scores `(N, S, V)`, mean over heads, of image tokens `(N, S, C)` with words `(V, D)`."""
         folded, offsets = self._keys(words[None])
-        scores: Tensor = visual @ folded[0].mean(0).T + offsets[0].mean(0)
-        return scores
+        return visual @ folded[0].mean(0).T + offsets[0].mean(0)
 
     def _scores(self, visual: Tensor, text: Text) -> Tensor:
         """Return the scores `(N, S, heads, n)`, clamped."""
@@ -109,8 +106,7 @@ class BiAttention(nn.Module):
         bias = self._by_head(self.values_v_proj.bias)[:, None]
         # The weights of a word sum to 1, except under dropout: the bias counts as often as they say.
         attended = attended + weights.sum(1)[..., None] * bias
-        result: Tensor = self.out_l_proj(attended.transpose(1, 2).flatten(2))
-        return result
+        return self.out_l_proj(attended.transpose(1, 2).flatten(2))
 
 
 class FusionBlock(nn.Module):

@@ -15,10 +15,7 @@ _RARE = -math.log(99)
 
 
 class LanguageMatch(nn.Module):
-    """How well a query matches the whole expression, pooled to one vector.
-
-    Source: uninext.md, section 9.
-    """
+    """How well a query matches the whole expression, pooled to one vector. Source: uninext.md, section 9."""
 
     def __init__(self, width: int, text_width: int) -> None:
         super().__init__()
@@ -48,8 +45,7 @@ class ProposalScore(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Return the score logits `(N, S)` of tokens `(N, S, C)`."""
-        scores: Tensor = self.body(tokens)[..., 0]
-        return scores
+        return self.body(tokens)[..., 0]
 
 
 def build_iou_head(width: int) -> nn.Linear:

@@ -22,10 +22,7 @@ def _convolution(inputs: int, outputs: int) -> nn.Conv2d:
 
 
 class MaskFeatures(nn.Module):
-    """Merge the encoded maps of strides 32, 16, 8 into non-negative features of stride 8.
-
-    Source: uninext.md, section 10, step 1.
-    """
+    """Merge maps of strides 32, 16, 8 to non-negative stride-8 features. Source: uninext.md, section 10, step 1."""
 
     def __init__(self, config: UninextConfig) -> None:
         super().__init__()
@@ -44,8 +41,7 @@ class MaskFeatures(nn.Module):
         merged = self.lay3(coarse).relu()
         merged = self.lay4(middle + F.interpolate(merged, size=middle.shape[-2:], mode="nearest")).relu()
         merged = self.jia_dcn(fine + F.interpolate(merged, size=fine.shape[-2:], mode="nearest")).relu()
-        result: Tensor = self.lay2(self.lay1(merged).relu()).relu()
-        return result
+        return self.lay2(self.lay1(merged).relu()).relu()
 
 
 def build_controller(config: UninextConfig) -> Perceptron:
@@ -58,15 +54,13 @@ def build_controller(config: UninextConfig) -> Perceptron:
 
 
 def paint(features: Tensor, filters: Tensor, centres: Tensor, sizes: Tensor) -> Tensor:
-    """Return mask logits at stride 8, `(N, P, h, w)`.
+    """Return mask logits at stride 8, `(N, P, h, w)`. Source: uninext.md, section 10, steps 2 to 4.
 
     Args:
         features: `(N, F, h, w)`.
         filters: `(N, P, n)` of the painted queries.
         centres: `(N, P, 2)` as (x, y) in [0, 1] of the unpadded frame.
         sizes: `(N, 2)` height and width of the unpadded frame, pixels.
-
-    Source: uninext.md, section 10, steps 2 to 4.
     """
     channels = features.shape[1]
     inputs = channels + _COORDINATES
@@ -78,10 +72,7 @@ def paint(features: Tensor, filters: Tensor, centres: Tensor, sizes: Tensor) -> 
 
 
 def double_aligned(logits: Tensor) -> Tensor:
-    """Return logits `(N, P, h, w)` at twice the size, corners aligned: `(N, P, 2h, 2w)`.
-
-    Source: uninext.md, section 10, step 5.
-    """
+    """Return `(N, P, h, w)` as `(N, P, 2h, 2w)`, corners aligned. Source: uninext.md, section 10, step 5."""
     height, width = logits.shape[-2:]
     # The two bilinear steps disagree on purpose: corners aligned from stride 8 to 4, not aligned from 4 to 1. Cell i of
     # stride 8 comes to lie on pixel 2 i + 1 of stride 4.

@@ -34,8 +34,6 @@ class Detections:
     Args:
         class_logits, iou_logits: `(N, Q)`.
         boxes: `(N, Q, 4)` as (cx, cy, w, h) in [0, 1] of the unpadded frame.
-        decoded: all decoder layers.
-        memory: encoded tokens.
     """
 
     class_logits: Tensor
@@ -99,11 +97,7 @@ class TrainingOutputs:
 
 
 class Detector(nn.Module):
-    """Backbone, projections, transformer and the heads of the queries.
-
-    Args:
-        auxiliary: build the heads of the earlier decoder layers too, which only training reads.
-    """
+    """Backbone, projections, transformer and query heads, with `auxiliary` those of earlier layers for training."""
 
     def __init__(self, config: UninextConfig, *, auxiliary: bool) -> None:
         super().__init__()
@@ -147,8 +141,7 @@ class Detector(nn.Module):
         """Return the boxes that the queries start from."""
         last = self.n_layers
         score, box = self.class_embed[str(last)], self.bbox_embed[last]
-        proposals: Proposals = self.transformer.propose(memory, visual, score, box)  # type: ignore[arg-type]
-        return proposals
+        return self.transformer.propose(memory, visual, score, box)  # type: ignore[arg-type]
 
     def decode(self, memory: Memory, proposals: Proposals, denoising: DenoisingQueries | None = None) -> Decoded:
         """Return the decoder's layers; denoising queries come first."""
@@ -160,18 +153,15 @@ class Detector(nn.Module):
             content = torch.cat([denoising.content, content], dim=1)
             reference = torch.cat([denoising.boxes, reference], dim=1)
             hidden = denoising.hidden(content.shape[1])
-        decoded: Decoded = self.transformer.decoder(content, reference, memory, self.bbox_embed, hidden)
-        return decoded
+        return self.transformer.decoder(content, reference, memory, self.bbox_embed, hidden)
 
     def classify(self, layer: int, states: Tensor, sentence: Tensor) -> Tensor:
         """Return one layer's class logits `(N, Q)`; `sentence` `(N, D)` is the mean of the fused text."""
-        logits: Tensor = self.class_embed[str(layer)](states, sentence)
-        return logits
+        return self.class_embed[str(layer)](states, sentence)
 
     def predict_iou(self, layer: int, states: Tensor) -> Tensor:
         """Return one layer's IoU logits `(N, Q)`."""
-        logits: Tensor = self.iou_head[str(layer)](states)[..., 0]
-        return logits
+        return self.iou_head[str(layer)](states)[..., 0]
 
 
 class Segmenter(nn.Module):
@@ -190,11 +180,7 @@ class Segmenter(nn.Module):
 
 
 class Uninext(nn.Module):
-    """The referring network; names of its parameters are those of the released checkpoints.
-
-    Args:
-        auxiliary: with the parts that only training reads.
-    """
+    """The referring network under the released names; `auxiliary`: with the parts that only training reads."""
 
     def __init__(self, config: UninextConfig, *, auxiliary: bool = False) -> None:
         super().__init__()
@@ -209,15 +195,13 @@ class Uninext(nn.Module):
 
     def read(self, ids: Tensor, mask: Tensor) -> Text:
         """Return the tokens of expressions, ids and mask `(B, n)`; mask 1 = token."""
-        text: Text = self.text_encoder(ids, mask)
-        return text
+        return self.text_encoder(ids, mask)
 
     def look(self, frames: Tensor, sizes: Tensor, padding: Tensor | None = None) -> Visual:
         """Return what depends on the frames only, to be shared by all expressions.
 
         Args:
-            frames: `(N, 3, H, W)` normalised and padded.
-            sizes: `(N, 2)` height and width before padding.
+            frames: `(N, 3, H, W)` normalised and padded; `sizes` `(N, 2)` before padding.
             padding: `(N, H, W)` bool; None: everything right of and below `sizes`.
         """
         if padding is None:
@@ -225,8 +209,7 @@ class Uninext(nn.Module):
             rows = torch.arange(height, device=frames.device) >= sizes[:, :1]
             columns = torch.arange(width, device=frames.device) >= sizes[:, 1:]
             padding = rows[:, :, None] | columns[:, None, :]
-        visual: Visual = self.detr.detr.look(frames, padding, sizes)
-        return visual
+        return self.detr.detr.look(frames, padding, sizes)
 
     def detect(self, visual: Visual, text: Text) -> Detections:
         """Return the last layer's queries of N frames with N expressions."""

@@ -29,13 +29,7 @@ class Proposals:
 
 
 def anchor_boxes(shapes: tuple[tuple[int, int], ...], valid: Tensor) -> Tensor:
-    """Return the box (cx, cy, w, h) that every token starts from, `(N, S, 4)`, 1 = the valid part of the frame.
-
-    Args:
-        valid: `(N, levels, 2)` numbers of valid columns and rows.
-
-    Source: uninext.md, section 7.
-    """
+    """Return each token's first box, `(N, S, 4)` in [0, 1]; valid `(N, levels, 2)`. Source: uninext.md, section 7."""
     boxes = []
     for level, (height, width) in enumerate(shapes):
         columns = torch.arange(width, dtype=valid.dtype, device=valid.device) + 0.5

@@ -59,16 +59,14 @@ class MaskedDecoderLayer(DecoderLayer):
     ) -> Tensor:
         """Return the new content `(N, Q, C)`; `hidden` `(Q, Q)` bool is true where a query must not look."""
         if hidden is None:
-            plain: Tensor = self(content, position, reference, memory)
-            return plain
+            return self(content, position, reference, memory)
         # The same as the plain layer, without its dropout, which is 0 here anyway.
         query = content + position
         mixed = self.self_attn(query, query, content, need_weights=False, attn_mask=hidden)[0]
         content = self.norm2(content + mixed)
         gathered = self.cross_attn(content + position, reference, memory.tokens, memory.shapes, memory.padding_mask)
         content = self.norm1(content + gathered)
-        result: Tensor = self.norm3(content + self.linear2(self.linear1(content).relu()))
-        return result
+        return self.norm3(content + self.linear2(self.linear1(content).relu()))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -88,10 +86,7 @@ class Decoded:
 
 
 class RefiningDecoder(nn.Module):
-    """Decoder whose queries move their reference boxes after every layer.
-
-    Source: uninext.md, section 8.
-    """
+    """Decoder whose queries move their reference boxes after every layer. Source: uninext.md, section 8."""
 
     def __init__(self, config: UninextConfig, n_layers: int) -> None:
         super().__init__()
@@ -104,8 +99,7 @@ class RefiningDecoder(nn.Module):
         """Return the query positions `(N, Q, C)` of references `(N, Q, 4)` on level 0."""
         # (N, Q, 4) -> (N, Q, 4, C / 2) -> (N, Q, 2C) -> (N, Q, C)
         features = interleaved_sine(reference[..., _SINE_ORDER] * (2 * math.pi), self.width // 2)
-        result: Tensor = self.ref_point_head(features.flatten(-2))
-        return result
+        return self.ref_point_head(features.flatten(-2))
 
     def forward(
         self, content: Tensor, reference: Tensor, memory: Memory, box_heads: nn.ModuleList, hidden: Tensor | None

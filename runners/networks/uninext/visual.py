@@ -81,14 +81,7 @@ class Visual:
 
 
 def level_masks(padding: Tensor, shapes: tuple[tuple[int, int], ...]) -> list[Tensor]:
-    """Return the padding mask of each level, `(N, h, w)` bool.
-
-    Args:
-        padding: `(N, H, W)` bool of the frames.
-        shapes: sizes of the levels; the last level takes the first level's mask, not the frames'.
-
-    Source: uninext.md, section 4.
-    """
+    """Return each level's padding `(N, h, w)`; the last takes the first's. Source: uninext.md, section 4."""
     masks = [resize_mask(padding, shape) for shape in shapes[: N_LEVELS - 1]]
     return [*masks, resize_mask(masks[0], shapes[-1])]
 

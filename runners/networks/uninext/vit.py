@@ -14,11 +14,7 @@ _EPS = 1e-6
 
 
 class Block(nn.Module):
-    """Pre-norm attention and perceptron.
-
-    Args:
-        window: side of the windows in tokens; 0: global attention.
-    """
+    """Pre-norm attention, in windows of a side in tokens or, with 0, globally, and a perceptron."""
 
     def __init__(self, sizes: VitSizes, window: int) -> None:
         super().__init__()
@@ -32,8 +28,7 @@ class Block(nn.Module):
         """Return tokens of the same shape, (N, h, w, C)."""
         normed = self.norm1(tokens)
         tokens = tokens + (attend_in_windows(self.attn, normed, self.window) if self.window else self.attn(normed))
-        result: Tensor = tokens + self.mlp(self.norm2(tokens))
-        return result
+        return tokens + self.mlp(self.norm2(tokens))
 
 
 class PatchEmbedding(nn.Module):
@@ -45,15 +40,11 @@ class PatchEmbedding(nn.Module):
 
     def forward(self, frames: Tensor) -> Tensor:
         """Return tokens `(N, h, w, C)` of frames `(N, 3, H, W)`."""
-        result: Tensor = self.proj(frames).permute(0, 2, 3, 1)
-        return result
+        return self.proj(frames).permute(0, 2, 3, 1)
 
 
 class Vit(nn.Module):
-    """Transformer on patches; the last tokens give maps at strides 8, 16, 32.
-
-    Source: uninext_backbones.md, section 3.
-    """
+    """Transformer on patches, with maps at strides 8, 16, 32 of its tokens. Source: uninext_backbones.md, section 3."""
 
     def __init__(self, sizes: VitSizes) -> None:
         super().__init__()

@@ -30,12 +30,7 @@ _INPUTS = ("images", "reference_label", "fed_labels", "output_size")
 
 
 def load_network(case: Case, checkpoint: Path) -> VosNetwork:
-    """Return the case's network with the weights in `checkpoint`.
-
-    Raises:
-        CheckpointError: the file does not fit.
-        InputError: an encoder or a setting that the toolkit does not have.
-    """
+    """Return the case's network, loaded; CheckpointError: no fit, InputError: an encoder or setting we do not have."""
     found: Mapping[str, Any] = case.keys["config"]
     try:
         config = NetworkConfig(
@@ -81,12 +76,7 @@ class Propagation:
 
 
 def run(case: Case, checkpoint: Path) -> Results:
-    """Return our arrays for an `aot` or `deaot` case.
-
-    Raises:
-        InputError: the case lacks an input array, or names a network that cannot be built.
-        CheckpointError: the checkpoint does not fit.
-    """
+    """Return our arrays for an `aot` or `deaot` case; InputError: an input lacks, or no such network."""
     missing = [name for name in _INPUTS if name not in case.inputs]
     if missing:
         raise InputError(f"{case.folder}: inputs.npz lacks {', '.join(missing)}; copy the case again")

@@ -21,12 +21,7 @@ _PARTS = ("key", "value", "id_value")
 
 
 class StageTape:
-    """Records what the modules return, for the frames that a case has stages of.
-
-    Args:
-        wanted: the case's stage arrays, `f{t}.<stage>.<field>`, whose `index` says what is sampled.
-        grid: stride-16 cells of the frames.
-    """
+    """Records modules' results for the stages `f{t}.<stage>.<field>` of a case; `grid`: the frames' stride-16 cells."""
 
     def __init__(self, network: VosNetwork, wanted: Mapping[str, NDArray[Any]], grid: tuple[int, int]) -> None:
         self.frame = 0

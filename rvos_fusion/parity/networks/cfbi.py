@@ -45,12 +45,7 @@ def run(case: Case, checkpoint: Path) -> Results:
 
 
 def load_network(case: Case, checkpoint: Path) -> Cfbi:
-    """Return the case's network with the weights in `checkpoint`.
-
-    Raises:
-        CheckpointError: the file does not fit.
-        InputError: the case names no network that can be built.
-    """
+    """Return the case's network, loaded; CheckpointError: no fit, InputError: none that can be built."""
     try:
         stated: Mapping[str, Any] = case.keys["config"]
         name = "mobilenet-cfbi" if stated["backbone"] == "mobilenetv2" else str(stated["network"])

@@ -34,11 +34,7 @@ _WIDTH = 256
 
 
 def run(case: Case, checkpoint: Path) -> Results:
-    """Return our arrays for a case.
-
-    Raises:
-        InputError: an unknown part.
-    """
+    """Return our arrays for a case; InputError: an unknown part."""
     part = str(case.keys.get("part", ""))
     inputs = {name: torch.from_numpy(value) for name, value in case.inputs.items()}
     if part == "criterion":

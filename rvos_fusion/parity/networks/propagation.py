@@ -37,12 +37,7 @@ _INPUT_LIMIT = 1e-5
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One run over the T frames of a case, zeros at the key frame.
-
-    Args:
-        probabilities: `(T, 1 + identities, H, W)` float32.
-        fed: `(T, augmentations, H, W)` int64, what each memory was given.
-    """
+    """A run, zeros at the key: float32 `(T, 1 + ids, H, W)`, and the labels fed, int64 `(T, augmentations, H, W)`."""
 
     probabilities: Tensor
     fed: Tensor
@@ -92,10 +87,7 @@ def _augmentations(case: Case) -> tuple[Augmentation, ...]:
 
 
 def _run_variant(case: Case, video: Video, network: VosNetwork, variant: str) -> Arrays:
-    """Return a variant's arrays; where a label flips, the probabilities are those of a run with the case's labels.
-
-    A pixel at a tie may flip by rounding; it then changes the memory of all later frames.
-    """
+    """Return a variant's arrays; probabilities after a tie that flipped are those of a run with the case's labels."""
     free = _propagate(case, video, network, variant)
     arrays = _collect(case, free, variant)
     official = _official_labels(case, variant)

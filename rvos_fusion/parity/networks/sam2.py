@@ -78,12 +78,7 @@ def run(case: Case, checkpoint: Path) -> Results:
 
 
 def load_network(case: Case, checkpoint: Path) -> RecordingNetwork:
-    """Return the case's network with the weights in `checkpoint`.
-
-    Raises:
-        CheckpointError: the file does not fit.
-        InputError: the case names no network that can be built.
-    """
+    """Return the case's network, loaded; CheckpointError: no fit, InputError: none that can be built."""
     try:
         config = case.keys["config"]
         version = {"2.0": "sam2", "2.1": "sam2.1"}[config["version"]]
@@ -97,11 +92,7 @@ def load_network(case: Case, checkpoint: Path) -> RecordingNetwork:
 
 
 def _run_object(case: Case, engine: Sam2Engine, frames: list[Sam2Features], where: str) -> Arrays:
-    """Return the arrays of one object in one state, passes in the official order.
-
-    Args:
-        where: `STATE.objectID`.
-    """
+    """Return the arrays of one object in one state, `STATE.objectID`, passes in the official order."""
     state, _, name = where.partition(".")
     key = int(case.inputs[f"{where}.frame"])
     walker = Sam2Object(engine)
@@ -116,11 +107,7 @@ def _run_object(case: Case, engine: Sam2Engine, frames: list[Sam2Features], wher
 
 
 def _run_pass(case: Case, engine: Sam2Engine, walker: Sam2Object, frames: list[Sam2Features], where: str) -> Arrays:
-    """Return the arrays of one pass; it starts at the prompted frame.
-
-    Args:
-        where: `STATE.PASS.objectID`.
-    """
+    """Return the arrays of one pass, `STATE.PASS.objectID`; it starts at the prompted frame."""
     network = engine.network
     assert isinstance(network, RecordingNetwork)
     rows: list[Arrays] = []

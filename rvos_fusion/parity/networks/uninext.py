@@ -32,11 +32,7 @@ _RESNET_BLOCKS = {"resnet50": (3, 4, 6, 3), "resnet101": (3, 4, 23, 3)}
 
 
 def backbone_sizes(stated: Mapping[str, Any]) -> BackboneSizes:
-    """Return the backbone that a case states.
-
-    Raises:
-        InputError: a backbone that UNINEXT does not have.
-    """
+    """Return the backbone that a case states; InputError where UNINEXT does not have it."""
     name = stated["name"]
     if name in _RESNET_BLOCKS:
         return ResNetSizes(blocks=_RESNET_BLOCKS[name])

@@ -69,14 +69,7 @@ MOTIONS = {
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """One expression.
-
-    Args:
-        text: lower case, without punctuation.
-        thing: index in the scene of what it is true of.
-        kind: what decides.
-        template: what distinguishes it from other sentences of the same kind.
-    """
+    """One expression, lower case without punctuation, true of one thing of a scene; `template` is its form."""
 
     text: str
     thing: int

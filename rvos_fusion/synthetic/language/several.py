@@ -45,13 +45,7 @@ _MOVES = ("left", "right", "up", "down")
 
 @dataclass(frozen=True, slots=True)
 class GroupSentence:
-    """One expression about several things.
-
-    Args:
-        text: lower case, without punctuation.
-        things: indices in the scene of all that it is true of, two at least.
-        kind: what decides.
-    """
+    """One expression, lower case without punctuation, and the two or more things of a scene that it is true of."""
 
     text: str
     things: frozenset[int]

@@ -15,12 +15,7 @@ _SHARPNESS = np.float32(8)
 
 
 def inside(shape: str, u: Floats, v: Floats) -> Floats:
-    """Return about the distance to the outline in units of the radius, positive inside.
-
-    Args:
-        shape: one of `rvos_fusion.synthetic.appearance.SHAPES`.
-        u, v: rightward and downward coordinates of the thing itself, unit = radius.
-    """
+    """Return about the distance to the outline, positive inside, at right- and downward coordinates; unit = radius."""
     length, across, down = np.sqrt(u * u + v * v), np.abs(u), np.abs(v)
     if shape == "circle":
         depth = 1 - length

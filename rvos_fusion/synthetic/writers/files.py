@@ -68,11 +68,7 @@ def write_dataset(root: Path, *, seed: int, n_videos: int, split: str = "valid",
 
 
 def choose_videos(folder: Path, *, seed: int, n_videos: int, suffix: str = "") -> list[int]:
-    """Return the indices of the videos in the order of their names.
-
-    Raises:
-        InputError: none are asked for, or the folder of their files, `NAME + suffix`, holds others.
-    """
+    """Return the videos' indices by name; InputError: none asked for, or a folder of others' `NAME + suffix`."""
     if n_videos < 1:
         raise InputError(f"{folder}: {n_videos} videos asked for; give at least 1")
     names = {video_id(seed, index): index for index in range(n_videos)}
@@ -88,11 +84,7 @@ def count_entries(expressions: Mapping[str, Any]) -> tuple[int, int]:
 
 @contextmanager
 def writing(root: Path) -> Iterator[None]:
-    """Tell in one line that a data set cannot be written.
-
-    Raises:
-        InputError: the system refuses what is done inside.
-    """
+    """Tell in one line, an InputError, that the system refuses to write a data set."""
     try:
         yield
     except OSError as error:
@@ -106,11 +98,7 @@ def drop_sentences(video: SyntheticVideo, share: float, *, random: np.random.Gen
 
 
 def refuse_others(folder: Path, expected: set[str]) -> None:
-    """Check that a folder holds no other videos.
-
-    Raises:
-        InputError: it does.
-    """
+    """Raise InputError where a folder holds other videos."""
     others = sorted({entry.name for entry in folder.iterdir()} - expected) if folder.is_dir() else []
     if others:
         raise InputError(f"{folder}: holds {len(others)} other videos, first {others[0]}; give an empty folder")

@@ -83,10 +83,7 @@ def write_mevis(
 def _mix(
     video: SyntheticVideo, strangers: Sequence[tuple[str, str]], chance: float, random: np.random.Generator
 ) -> list[tuple[str, list[int]]]:
-    """Return the sentences about one object and about several, mixed with some that name a shape not shown.
-
-    Each has the places of its objects in the video, from 0; none where it is without target.
-    """
+    """Return sentences about one or several objects, by places from 0, mixed with some that name a shape not shown."""
     absent = [
         text
         for text, shape in strangers

@@ -76,10 +76,7 @@ class ReferFormerWeights:
 
 
 class ReferFormerCriterion:
-    """Losses of a batch of clips, each with one referred object.
-
-    Source: referformer.md, section 12.
-    """
+    """Losses of a batch of clips, each with one referred object. Source: referformer.md, section 12."""
 
     def __init__(self, weights: ReferFormerWeights | None = None) -> None:
         self.weights = weights or ReferFormerWeights()
@@ -89,11 +86,7 @@ class ReferFormerCriterion:
         return weigh(self.losses(outputs, targets), self.weights.losses())
 
     def losses(self, outputs: Predictions, targets: ClipTargets) -> dict[str, Tensor]:
-        """Return the losses without coefficients: the last layer's names are bare, the others end in `_<layer>`.
-
-        Raises:
-            InputError: the padded frames are no multiple of 4 pixels.
-        """
+        """Return the bare losses, all but the last layer's ending in `_<layer>`; InputError: sides no multiple of 4."""
         masks = sampled_masks(targets.masks, (outputs.masks.shape[-2], outputs.masks.shape[-1]))
         last = len(outputs.logits) - 1
         found: dict[str, Tensor] = {}
@@ -105,9 +98,7 @@ class ReferFormerCriterion:
 
     @torch.no_grad()
     def match(self, layer: tuple[Tensor, Tensor, Tensor], targets: ClipTargets, masks: Tensor) -> Tensor:
-        """Return the query `(B,)` that stands for the object in all frames of each clip.
-
-        One object a clip: the cheapest assignment is the cheapest query.
+        """Return the query `(B,)` of each clip's one object, so that the cheapest assignment is the cheapest query.
 
         Args:
             layer: class logits `(B, T, Q, K)`, boxes `(B, T, Q, 4)` and mask logits `(B, T, Q, h, w)`.
@@ -142,11 +133,7 @@ class ReferFormerCriterion:
 
 
 def sampled_masks(masks: Tensor, size: tuple[int, int]) -> Tensor:
-    """Return every 4th pixel of masks `(B, T, H, W)`, from pixel 2 on, as float32 `(B, T, h, w)`.
-
-    Raises:
-        InputError: that is not the size of the predicted masks.
-    """
+    """Return every 4th pixel, from pixel 2 on, as float32 `(B, T, h, w)`; InputError where that is not `size`."""
     sampled = masks[..., _OFFSET::_STRIDE, _OFFSET::_STRIDE].float()
     if sampled.shape[-2:] != size:
         raise InputError(

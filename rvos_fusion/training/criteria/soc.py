@@ -59,10 +59,7 @@ class SOCWeights:
 
 
 class SOCCriterion:
-    """Losses of a batch.
-
-    Source: soc.md, sections 6.4 and 6.5.
-    """
+    """Losses of a batch. Source: soc.md, sections 6.4 and 6.5."""
 
     def __init__(self, weights: SOCWeights | None = None) -> None:
         self.weights = weights or SOCWeights()
@@ -83,10 +80,7 @@ class SOCCriterion:
 
     @torch.no_grad()
     def match(self, layer: LayerOutput, targets: ClipTargets) -> Tensor:
-        """Return the query (B,) that stands for the object in all frames of each clip.
-
-        One object a clip: the cheapest assignment is the cheapest query.
-        """
+        """Return the query (B,) of each clip's one object: the cheapest assignment is the cheapest query."""
         weights, visible = self.weights, targets.visible
         if visible.shape[1] == 1:
             visible = torch.ones_like(visible)

@@ -20,10 +20,7 @@ _LOG_EPSILON = 1e-8
 
 
 def sigmoid_focal(logits: Tensor, targets: Tensor) -> Tensor:
-    """Return the focal loss of every element; `targets` are 0 or 1, of the shape of `logits`.
-
-    Source: Lin et al. 2017, Eq. 5, with alpha 0.25 and gamma 2.
-    """
+    """Return every element's focal loss; targets are 0 or 1. Source: Lin et al. 2017, Eq. 5, alpha 0.25, gamma 2."""
     cross_entropy = F.binary_cross_entropy_with_logits(logits, targets, reduction="none")
     probabilities = logits.sigmoid()
     missed = probabilities + targets - 2 * probabilities * targets
@@ -51,12 +48,7 @@ def pick_class(logits: Tensor, labels: Tensor) -> Tensor:
 
 
 def class_cost(logits: Tensor, targets: ClipTargets, share: Tensor) -> Tensor:
-    """Return the focal cost `(B, Q)` of calling each query the object.
-
-    Args:
-        logits: `(B, T, Q, K)`.
-        share: `(B, T)`, weight of every frame.
-    """
+    """Return the focal cost `(B, Q)` of calling each query, logits `(B, T, Q, K)`, the object; shares are `(B, T)`."""
     clips = torch.arange(len(logits), device=logits.device)
     chosen = logits[clips, :, :, pick_class(logits, targets.labels)].float()
     return (focal_cost(chosen) * share[..., None]).sum(1)
@@ -76,11 +68,7 @@ def call_classes(logits: Tensor, targets: ClipTargets, query: Tensor) -> Tensor:
 
 
 def weigh(losses: Mapping[str, Tensor], coefficients: Mapping[str, float]) -> dict[str, Tensor]:
-    """Return every loss times its coefficient, and their sum `total`.
-
-    Args:
-        losses: by the name of a coefficient, alone or followed by `_` and the part that it is of.
-    """
+    """Return every loss times the coefficient that its name begins with, and their sum `total`."""
 
     def coefficient(name: str) -> float:
         return next(value for stem, value in coefficients.items() if f"{name}_".startswith(f"{stem}_"))

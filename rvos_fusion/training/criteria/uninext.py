@@ -92,10 +92,7 @@ class FrameTargets:
 
 
 class UninextCriterion:
-    """Losses of a batch.
-
-    Source: uninext.md, section 14.
-    """
+    """Losses of a batch. Source: uninext.md, section 14."""
 
     def __init__(self, weights: UninextWeights | None = None) -> None:
         self.weights = weights or UninextWeights()
@@ -130,11 +127,8 @@ class UninextCriterion:
     def match(self, logits: Tensor, boxes: Tensor, targets: FrameTargets) -> Tensor:
         """Return which queries stand for which object, `(N, Q, K)` bool: as many as fit it, at most one object a query.
 
-        Args:
-            logits: `(N, Q)` class logits.
-            boxes: `(N, Q, 4)`.
-
-        Source: YOLOX, simOTA, with the constants of uninext.md, section 14.
+        Class logits are `(N, Q)`, boxes `(N, Q, 4)`. Source: YOLOX, simOTA, with the constants of uninext.md, section
+        14.
         """
         given, wanted = boxes[:, :, None], targets.boxes[:, None]
         distance = (given[..., :2] - wanted[..., :2]).abs()
@@ -184,12 +178,7 @@ class UninextCriterion:
 
 
 def denoising_losses(logits: Tensor, boxes: Tensor, targets: FrameTargets) -> dict[str, Tensor]:
-    """Return class and box terms of one layer's denoising queries, noisy copies of each expression's first object.
-
-    Args:
-        logits: `(N, D)`; positives at even, negatives at odd places.
-        boxes: `(N, D, 4)`.
-    """
+    """Return class and box terms of one layer's noisy copies of first objects: `(N, D)`, positives at even places."""
     seen = targets.visible[:, 0]
     logits, boxes = logits[seen].float(), boxes[seen].float()
     positive = (torch.arange(logits.shape[1], device=logits.device) % 2 == 0).expand_as(logits)
@@ -199,12 +188,9 @@ def denoising_losses(logits: Tensor, boxes: Tensor, targets: FrameTargets) -> di
 
 
 def dense_loss(outputs: TrainingOutputs, masks: Tensor) -> Tensor:
-    """Return how badly the proposals' scores mark the object in the first three levels, mean over levels.
+    """Return how badly the proposals' scores mark masks `(N, H, W)` in the first three levels, mean over levels.
 
     Weighted cross-entropy and dice against the object's share of every cell.
-
-    Args:
-        masks: `(N, H, W)` float32 of the padded frames.
     """
     areas = [height * width for height, width in outputs.shapes]
     terms = []

@@ -23,7 +23,6 @@ class Clip:
     Args:
         frames: `(T, H, W, 3)` uint8, RGB.
         masks: `(T, H, W)` bool.
-        text: the expression.
         label: category of the object; 0 where there is one class.
         annotated: the only frame whose mask is known; None: all are.
     """
@@ -87,14 +86,9 @@ def flip(clip: Clip) -> Clip:
 
 
 def distort(frame: NDArray[np.uint8], random: np.random.Generator) -> NDArray[np.uint8]:
-    """Return a frame with changed brightness, contrast, saturation, hue and channel order, each with probability 0.5.
+    """Return `(H, W, 3)` uint8 with changed brightness, contrast, saturation, hue, channel order, each with chance 0.5.
 
-    Contrast is changed before saturation and hue, or after them, with equal probability.
-
-    Args:
-        frame: `(H, W, 3)` uint8.
-
-    Source: referformer.md, section 12.
+    Contrast is changed before saturation and hue, or after them, with equal chance. Source: referformer.md, section 12.
     """
     image = frame.astype(np.float32)
     contrast = random.uniform(0.5, 1.5) if random.random() < 0.5 else 1.0
@@ -120,15 +114,11 @@ def _change_colours(image: NDArray[np.float32], random: np.random.Generator) -> 
     hsv = cv2.cvtColor(np.clip(image, 0, 255) / np.float32(255), cv2.COLOR_RGB2HSV)
     hsv[..., 0] = (hsv[..., 0] + hue) % 360
     hsv[..., 1] = np.clip(hsv[..., 1] * saturation, 0, 1)
-    turned: NDArray[np.float32] = cv2.cvtColor(hsv.astype(np.float32), cv2.COLOR_HSV2RGB) * np.float32(255)
-    return turned
+    return cv2.cvtColor(hsv.astype(np.float32), cv2.COLOR_HSV2RGB) * np.float32(255)
 
 
 def resize(clip: Clip, short_side: int, *, longest: int | None = None) -> Clip:
-    """Return the clip with its short side at `short_side`, or smaller so that the long side keeps to `longest`.
-
-    Sizes are those of inference. Frames: bilinear with antialiasing, masks: nearest.
-    """
+    """Return the clip (masks: nearest) with this short side, or a smaller one that keeps to `longest`."""
     height, width = clip.masks.shape[1:]
     size = resized_size((height, width), short_side, longest)
     if size == (height, width):

@@ -66,11 +66,10 @@ class VideoClipSettings:
     """Clips from labelled videos.
 
     Args:
-        folder: the videos.
         frames: of a clip.
-        sampling: "around": every `step`-th frame is the centre of a sample; "windows": consecutive
-            windows in which the object appears; "spread": one sample an expression, over the whole video; "annotated":
-            the window around a single annotated frame, where the layout has such.
+        sampling: "around": every `step`-th frame is the centre of a sample; "windows": consecutive windows in which the
+            object appears; "spread": one sample an expression, over the whole video; "annotated": the window around a
+            single annotated frame, where the layout has such.
         step: of the centres, in annotated frames.
         motion: so often as the others, expressions that only motion decides are samples.
         categories: of `meta.json`, in the order of a network's class logits; empty: one class for all objects.
@@ -129,9 +128,7 @@ class VideoClips:
         return len(self._samples)
 
     def clip(self, index: int, random: np.random.Generator) -> Clip:
-        """Return sample `index`; one without any visible target after augmentation is replaced by another.
-
-        Source: referformer.md, section 12.
+        """Return sample `index`, or another where no target is visible. Source: referformer.md, section 12.
 
         Raises:
             InputError: a file cannot be read, or no sample shows its target.
@@ -188,15 +185,14 @@ class VideoClips:
 
 
 def collate(clips: Sequence[Clip], *, multiple: int = 32, expressions: int = 1) -> ClipBatch:
-    """Return clips of equal length as one batch, padded to a common multiple of `multiple` pixels.
+    """Return clips of equal length as one batch, zero-padded after normalisation. Source: referformer.md, section 2.
 
     Args:
+        multiple: of which both sides are, pixels.
         expressions: so many clips next to each other have the same frames, which are kept once.
 
     Raises:
         InputError: some clips have one annotated frame and others all.
-
-    Source: referformer.md, section 2 (padding with zeros after normalisation).
     """
     sizes = torch.tensor([clip.masks.shape[1:] for clip in clips], dtype=torch.int64)
     height, width = (-(-int(side) // multiple) * multiple for side in sizes.amax(0))
@@ -222,11 +218,7 @@ def collate(clips: Sequence[Clip], *, multiple: int = 32, expressions: int = 1) 
 
 
 def stack_alike(frames: Sequence[Tensor]) -> Tensor:
-    """Return images of one size as a batch.
-
-    Raises:
-        InputError: they are of several sizes.
-    """
+    """Return images as a batch; InputError where they are of several sizes."""
     sizes = sorted({tuple(image.shape[-2:]) for image in frames})
     if len(sizes) > 1:
         shown = " and ".join(f"{height} x {width}" for height, width in sizes[:2])

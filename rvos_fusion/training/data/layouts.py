@@ -11,10 +11,7 @@ from rvos_fusion.training.data.videos import LabelledVideo, VideoFolder
 
 
 def open_videos(folder: VideoFolder, *, window: int | None = None) -> list[LabelledVideo]:
-    """Return the labelled videos of a split, sorted by name.
-
-    Args:
-        window: frames around each annotated one, in data sets that have single ones.
+    """Return a split's labelled videos by name; `window`: frames around each annotated one, where single ones are.
 
     Raises:
         InputError: annotation files are missing or damaged, or there are no videos.
@@ -23,11 +20,7 @@ def open_videos(folder: VideoFolder, *, window: int | None = None) -> list[Label
 
 
 def open_plain_videos(folder: VideoFolder) -> list[LabelledVideo]:
-    """Return the videos of a folder whose layout has no expressions, sorted by name, as far as frames have masks.
-
-    Raises:
-        InputError: the folder or its list is missing, or there are no videos.
-    """
+    """Return a layout's videos without expressions, frames with masks, by name; InputError: no list or no videos."""
     listed: list[tuple[str, list[Path], list[Path]]]
     if folder.layout == "youtube-vos":
         pictures, masks = (folder.root / folder.split / part for part in ("JPEGImages", "Annotations"))

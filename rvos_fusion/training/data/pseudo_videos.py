@@ -1,7 +1,4 @@
-"""Clips from single images: the image itself and warped copies of it, in random order.
-
-Source: soc.md, section 6.3.
-"""
+"""Clips from single images: the image and warped copies, in random order. Source: soc.md, section 6.3."""
 
 from __future__ import annotations
 
@@ -79,11 +76,7 @@ class Still:
     frame: int
 
     def read(self) -> Clip:
-        """Return a clip of one frame.
-
-        Raises:
-            InputError: a file cannot be read.
-        """
+        """Return a clip of one frame; InputError where a file cannot be read."""
         sentence = self.video.video.expressions[self.expression]
         masks = self.video.labels([self.frame]) == int(sentence.object_ids[0])
         return Clip(self.video.frames([self.frame]), masks, text_of(sentence))
@@ -107,11 +100,7 @@ class PseudoVideos:
         return len(self._pictures)
 
     def clip(self, index: int, random: np.random.Generator) -> Clip:
-        """Return sample `index`, warped and augmented; drawn from `random` alone.
-
-        Raises:
-            InputError: a file cannot be read, or no sample shows its object after augmentation.
-        """
+        """Return sample `index`, drawn from `random` alone; InputError: it cannot be read, or no object shows."""
         for _ in range(_TRIES):
             clip = make_pseudo_video(self._pictures[index].read(), self.settings.frames, self.settings.warp, random)
             clip = augment(clip, self.settings.augmentation, random)
@@ -121,22 +110,14 @@ class PseudoVideos:
         raise InputError(f"images: {_TRIES} samples without their object; check the annotations and the crop")
 
     def clips(self, index: int, random: np.random.Generator, *, expressions: int) -> list[Clip]:
-        """Return sample `index` in a list; an image is warped anew for every expression.
-
-        Raises:
-            ConfigError: more than one expression is asked for.
-        """
+        """Return sample `index`, warped, in a list; ConfigError where more than one expression is asked for."""
         if expressions > 1:
             raise ConfigError("data.expressions: images have one expression a clip; set it to 1 or leave images out")
         return [self.clip(index, random)]
 
 
 def find_stills(videos: Sequence[LabelledVideo], step: int) -> list[Still]:
-    """Return every frame (each `step`-th) with every expression that a single frame can decide and whose object shows.
-
-    Raises:
-        InputError: an expression without exactly one object.
-    """
+    """Return each `step`-th frame with every expression it can decide and shows; InputError: not exactly one object."""
     stills = []
     for video in videos:
         seen = {frame: set(objects_seen(video.labels([frame]))) for frame in range(0, video.n_frames, step)}
@@ -184,8 +165,7 @@ def perspective_matrix(height: int, width: int, spread: float, random: np.random
     corners = np.array([(0, 0), (width, 0), (width, height), (0, height)], dtype=np.float64)
     inwards = np.array([(1, 1), (-1, 1), (-1, -1), (1, -1)])
     inner = corners + insets * inwards
-    matrix: NDArray[np.float64] = cv2.getPerspectiveTransform(inner.astype(np.float32), corners.astype(np.float32))
-    return matrix
+    return cv2.getPerspectiveTransform(inner.astype(np.float32), corners.astype(np.float32))
 
 
 def affine_matrix(height: int, width: int, settings: Warp, random: np.random.Generator) -> NDArray[np.float64]:
@@ -204,5 +184,4 @@ def motion_kernel(size: int, angle: float) -> NDArray[np.float32]:
     line[size // 2] = 1
     turn = cv2.getRotationMatrix2D(((size - 1) / 2, (size - 1) / 2), angle, 1.0)
     turned = np.asarray(cv2.warpAffine(line, turn, (size, size), flags=cv2.INTER_LINEAR), dtype=np.float32)
-    kernel: NDArray[np.float32] = turned / turned.sum()
-    return kernel
+    return turned / turned.sum()

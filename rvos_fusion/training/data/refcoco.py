@@ -40,14 +40,7 @@ class ReferFolder:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ReferredImage:
-    """One sentence about one object of one image.
-
-    Args:
-        path: of the image.
-        size: (H, W) of the image, pixels.
-        segmentation: COCO polygons, or run lengths.
-        text: the sentence as stored.
-    """
+    """One sentence about one object of one image of `size` (H, W) pixels; its COCO polygons, or run lengths."""
 
     path: Path
     size: tuple[int, int]
@@ -55,11 +48,7 @@ class ReferredImage:
     text: str
 
     def read(self) -> Clip:
-        """Return the image, the object's mask and the sentence as a clip of one frame.
-
-        Raises:
-            InputError: the image is missing, damaged or of another size, or there is no mask.
-        """
+        """Return a clip of one frame; InputError: image missing, damaged or of another size, or no mask."""
         pixels = decode_frame(read_whole(self.path, most=LARGEST_IMAGE_FILE), where=str(self.path))
         if pixels.shape[:2] != self.size:
             raise InputError(f"{self.path}: image is {pixels.shape[:2]}, instances.json says {self.size}; replace it")
@@ -85,11 +74,7 @@ class ReferredImage:
 
 
 def read_refer(folder: ReferFolder) -> list[ReferredImage]:
-    """Return every sentence of the split, in the order of the refer file.
-
-    Raises:
-        InputError: a file is missing or damaged, holds code, or lacks an object or image.
-    """
+    """Return the split's sentences in the file's order; InputError: missing, damaged, code, no object or image."""
     path = folder.root / f"refs({folder.splitter}).p"
     references = [entry for entry in _read_references(path) if _field(entry, "split", path) == folder.split]
     if not references:

@@ -10,9 +10,7 @@ import numpy as np
 def around(n_frames: int, centre: int, n_picked: int, random: np.random.Generator, *, reach: int = 3) -> list[int]:
     """Return `n_picked` sorted frames: `centre`, one up to `reach` before and after it, others from anywhere else.
 
-    Frames next to the centre are clamped to the video, so they may repeat; frames from outside the span do
-    not repeat while there are enough of them.
-
+    Neighbours are clamped to the video, so they may repeat; frames from outside the span do not while there are enough.
     Source: referformer.md, section 12, clip sampling.
     """
     picked = [centre]
@@ -30,9 +28,7 @@ def around(n_frames: int, centre: int, n_picked: int, random: np.random.Generato
 def windows(n_frames: int, length: int) -> list[list[int]]:
     """Return consecutive windows without overlap; a short last one is replaced by the last `length` frames.
 
-    A video shorter than `length` is one window that repeats its last frame.
-
-    Source: soc.md, section 6.3.
+    A video shorter than `length` is one window that repeats its last frame. Source: soc.md, section 6.3.
     """
     if n_frames <= length:
         return [[*range(n_frames), *[n_frames - 1] * (length - n_frames)]]
@@ -43,19 +39,13 @@ def windows(n_frames: int, length: int) -> list[list[int]]:
 
 
 def spread(n_frames: int, n_picked: int, random: np.random.Generator) -> list[int]:
-    """Return `n_picked` sorted frames, one from each of as many equal parts of the video.
-
-    A video shorter than `n_picked` repeats frames.
-    """
+    """Return `n_picked` sorted frames, one of each of as many equal parts; they repeat where the video is shorter."""
     edges = np.linspace(0, n_frames, n_picked + 1)
     return [min(int(random.uniform(low, high)), n_frames - 1) for low, high in pairwise(edges)]
 
 
 def walk(n_frames: int, start: int, n_picked: int, random: np.random.Generator, *, most: int) -> list[int]:
-    """Return `n_picked` frames from `start` on with gaps uniform in 1 to `most`; the index is reflected at the ends.
-
-    Source: aot.md, section 12, frame gaps.
-    """
+    """Return frames from `start` on, gaps uniform in 1 to `most`, reflected. Source: aot.md, section 12, frame gaps."""
     picked = [start]
     for gap in random.integers(1, most + 1, size=n_picked - 1):
         picked.append(picked[-1] + int(gap))

@@ -18,13 +18,9 @@ _MOST_OBJECTS = 254
 
 
 def open_labelled(folder: VideoFolder, *, window: int | None = None) -> list[LabelledVideo]:
-    """Return the labelled videos of a split, sorted by name.
+    """Return a split's labelled videos by name, `window` frames around a single annotated one (None: as usual).
 
-    Objects keep the numbers that index maps give them; elsewhere they become 1, 2, ... of their video, in the order of
-    their ids.
-
-    Args:
-        window: frames around each annotated one, in data sets of single ones; None: the format's own number.
+    Objects keep the numbers of index maps; elsewhere they become 1, 2, ... of their video, in the order of their ids.
 
     Raises:
         InputError: files are missing or damaged, there are no videos, or one has more objects than fit.
@@ -72,8 +68,7 @@ class _Labels:
         asked = tuple(Expression(name, name, (name,)) for name in self.names)
         truth = self.dataset.read_truth(replace(self.video, expressions=asked), indices=[index])
         if isinstance(truth, IndexTruth):
-            label: NDArray[np.uint8] = truth.maps[0]
-            return label
+            return truth.maps[0]
         label = np.zeros(truth.size or self.video.read_size(), np.uint8)
         for number, one in enumerate(asked, start=1):
             label[truth.masks(one)[0]] = number

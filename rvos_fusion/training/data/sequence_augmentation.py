@@ -1,7 +1,4 @@
-"""Augmentation of labelled sequences for mask propagation: photometric, affine, scaling and cropping, pasting.
-
-Source: aot.md, section 12, deaot.md, section 7.
-"""
+"""Augmentation of labelled sequences for mask propagation. Source: aot.md, section 12, deaot.md, section 7."""
 
 from __future__ import annotations
 
@@ -62,13 +59,11 @@ def recolour(frame: NDArray[np.uint8], settings: Photometric, random: np.random.
         image = np.repeat(_luminance(image)[..., None], 3, axis=2)
     if settings.blur and random.random() < settings.blur:
         image = cv2.GaussianBlur(image, (0, 0), random.uniform(0.1, 2.0))
-    pixels: NDArray[np.uint8] = np.rint(image * 255).astype(np.uint8)
-    return pixels
+    return np.rint(image * 255).astype(np.uint8)
 
 
 def _luminance(image: NDArray[np.float32]) -> NDArray[np.float32]:
-    grey: NDArray[np.float32] = image @ np.array([0.299, 0.587, 0.114], dtype=np.float32)
-    return grey
+    return image @ np.array([0.299, 0.587, 0.114], dtype=np.float32)
 
 
 def _jitter(
@@ -78,13 +73,11 @@ def _jitter(
     if change == 3:
         hsv = cv2.cvtColor(image, cv2.COLOR_RGB2HSV)
         hsv[..., 0] = (hsv[..., 0] + 360 * random.uniform(-strength, strength)) % 360
-        turned: NDArray[np.float32] = cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB)
-        return turned
+        return cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB)
     factor = np.float32(random.uniform(1 - strength, 1 + strength))
     grey = _luminance(image)[..., None]
     anchor = (np.zeros_like(grey), np.full_like(grey, grey.mean()), grey)[change]
-    changed: NDArray[np.float32] = anchor + (image - anchor) * factor
-    return changed
+    return anchor + (image - anchor) * factor
 
 
 def scale_and_crop(
@@ -183,11 +176,7 @@ def _cut(size: tuple[int, int], settings: Warp, random: np.random.Generator) -> 
 
 
 def paste(below: Sequence, above: Sequence, *, least: int, most_objects: int) -> Sequence:
-    """Return `below` with the objects of `above` on top, as further objects.
-
-    Objects of `above` with more than `least` pixels in its first frame are taken, at most as many as make
-    `most_objects` in all.
-    """
+    """Return `below` with `above`'s objects of more than `least` pixels at first on top, `most_objects` in all."""
     used = objects_seen(below.labels)
     taken = objects_seen(above.labels[0], least=least + 1)[: max(0, most_objects - len(used))]
     frames, labels = below.frames.copy(), below.labels.copy()
@@ -200,10 +189,7 @@ def paste(below: Sequence, above: Sequence, *, least: int, most_objects: int) ->
 
 
 def renumber(labels: NDArray[np.uint8], *, most_objects: int) -> tuple[NDArray[np.uint8], int]:
-    """Return labels whose objects of the first frame are 1 to n, all others background, and n.
-
-    Objects that first appear later cannot be propagated from the first frame; 255 stays.
-    """
+    """Return labels with the first frame's objects as 1 to n, 255 kept, others 0 (later ones cannot travel), and n."""
     names = objects_seen(labels[0])[:most_objects]
     table = np.zeros(256, dtype=np.uint8)
     table[names] = np.arange(1, len(names) + 1)
@@ -212,12 +198,9 @@ def renumber(labels: NDArray[np.uint8], *, most_objects: int) -> tuple[NDArray[n
 
 
 def coarsen(label: NDArray[np.uint8], random: np.random.Generator) -> NDArray[np.uint8]:
-    """Return a label map whose objects look like the up-sampled masks of a coarse grid, with random faults.
+    """Return a map `(H, W)` (0 background, 255 ignored) whose objects look upsampled from a coarse grid, with faults.
 
     An object that would vanish keeps its mask; where two meet, the one with the smaller number stays on top.
-
-    Args:
-        label: `(H, W)`, 0 = background, 255 = ignored.
     """
     height, width = label.shape
     cell = random.uniform(*_CELLS)

@@ -42,13 +42,7 @@ class ClipTargets(Batch):
 
 
 def targets_of(masks: Tensor, sizes: Tensor, labels: Tensor | None = None) -> ClipTargets:
-    """Return the targets that belong to `masks`.
-
-    Args:
-        masks: `(B, T, H, W)` bool, padded.
-        sizes: `(B, 2)` int64, height and width of each clip before padding.
-        labels: `(B,)` int64; None: 0 everywhere.
-    """
+    """Return the targets of padded masks `(B, T, H, W)`; sizes `(B, 2)` before padding, labels `(B,)` int64 or 0."""
     labels = torch.zeros(len(masks), dtype=torch.int64) if labels is None else labels
     return ClipTargets(masks, boxes_of(masks, sizes), masks.flatten(2).any(2), labels)
 
@@ -56,10 +50,7 @@ def targets_of(masks: Tensor, sizes: Tensor, labels: Tensor | None = None) -> Cl
 def boxes_of(masks: Tensor, sizes: Tensor) -> Tensor:
     """Return `(B, T, 4)` boxes (cx, cy, w, h) in units of the unpadded size; zeros for empty masks.
 
-    Corners are the first and last column and row of the object, as pixel indices (the last one is
-    not moved by one).
-
-    Source: soc.md, section 6.3.
+    Corners are the indices of first and last column and row, the last not moved by one. Source: soc.md, section 6.3.
     """
     left, right = _extent(masks.any(-2))
     top, bottom = _extent(masks.any(-1))

@@ -23,10 +23,7 @@ def text_of(expression: Expression) -> str:
 
 
 def mirror_text(text: str) -> str:
-    """Return a text with every "left" as "right" and the reverse, for mirrored frames.
-
-    Source: soc.md, section 6.3 (plain substrings, so "leftmost" changes too).
-    """
+    """Return a text with "left" and "right" exchanged, in "leftmost" too. Source: soc.md, section 6.3."""
     return re.sub("left|right", lambda side: _OTHER_SIDE[side[0]], text)
 
 
@@ -40,11 +37,7 @@ def mark_words(texts: Sequence[str], tokens: SmallTokens, n_words: int, *, mirro
 
 
 def check_vocabulary(n_words: int, *, where: str) -> None:
-    """Check that a network has a place for every word of the tokeniser.
-
-    Raises:
-        ConfigError: it has not.
-    """
+    """Raise ConfigError where a network has no place for every word of the tokeniser."""
     known = SmallTokens().vocabulary_size
     if n_words < known:
         raise ConfigError(f"{where} is {n_words}, the tokeniser has {known} words; set at least that")

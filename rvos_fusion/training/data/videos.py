@@ -27,8 +27,7 @@ class LabelledVideo:
     Args:
         video: the frames; expressions know their object by its index in the masks.
         labels: one index mask a frame: PNG files, or what returns that of a frame, `(H, W)` uint8.
-        categories: object id -> category, where the data set has them.
-        kinds: expression id -> what decides it, where the data set says so.
+        categories, kinds: by object id, and by expression id what decides it, where the data set says so.
         in_memory: keep decoded frames and masks; a read then costs nothing the second time.
         annotated: the only frame whose mask is known; None: all are.
     """
@@ -58,19 +57,11 @@ class LabelledVideo:
         return self.video.n_frames
 
     def frames(self, indices: Sequence[int]) -> NDArray[np.uint8]:
-        """Return the frames `indices` as RGB `(n, H, W, 3)`.
-
-        Raises:
-            InputError: a frame cannot be read.
-        """
+        """Return the frames `indices` as RGB `(n, H, W, 3)`; InputError where one cannot be read."""
         return np.stack([self._keep(self._frames, index, self.video.read_frame) for index in indices])
 
     def labels(self, indices: Sequence[int]) -> NDArray[np.uint8]:
-        """Return the index masks of the frames `indices`, `(n, H, W)`, 0 = background.
-
-        Raises:
-            InputError: a mask cannot be read.
-        """
+        """Return the index masks of the frames, `(n, H, W)`, 0 = background; InputError where one cannot be read."""
         return np.stack([self._keep(self._labels, index, self._read_label) for index in indices])
 
     def _keep(
@@ -83,11 +74,7 @@ class LabelledVideo:
 
 
 def read_label(path: Path) -> NDArray[np.uint8]:
-    """Return the object indices `(H, W)` of an index PNG.
-
-    Raises:
-        InputError: the file is missing, cannot be decoded or is no index map.
-    """
+    """Return an index PNG's object indices `(H, W)`; InputError: missing, undecodable or no index map."""
     return decode_index_map(read_whole(path, most=LARGEST_IMAGE_FILE), where=str(path))
 
 
@@ -132,11 +119,7 @@ class VideoFolder:
 
 
 def object_of(video: LabelledVideo, number: int) -> int:
-    """Return the object that a sentence names.
-
-    Raises:
-        InputError: none, several, or no index.
-    """
+    """Return the object that a sentence names; InputError: none, several, or no index."""
     sentence = video.video.expressions[number]
     try:
         (name,) = sentence.object_ids
@@ -148,10 +131,6 @@ def object_of(video: LabelledVideo, number: int) -> int:
 
 
 def objects_seen(label: NDArray[np.uint8], *, least: int = 1) -> list[int]:
-    """Return the objects of an index mask with at least `least` pixels; 255 is no object.
-
-    Args:
-        label: `(H, W)` or `(T, H, W)`.
-    """
+    """Return the objects of index masks `(H, W)` or `(T, H, W)` with `least` pixels at least; 255 is none."""
     counts = np.bincount(label.ravel(), minlength=256)
     return [int(index) for index in np.flatnonzero(counts[:255] >= max(least, 1)) if index > 0]

@@ -1,7 +1,4 @@
-"""Training of AOT and DeAOT: sequences, shuffled identities, memory fed with truth and later with predictions.
-
-Source: aot.md, section 12, deaot.md, section 7.
-"""
+"""Training of AOT and DeAOT, memories fed truth, then predictions. Source: aot.md, section 12, deaot.md, section 7."""
 
 from __future__ import annotations
 
@@ -102,12 +99,8 @@ def propagate_batch(
 ) -> tuple[Tensor, list[Tensor]]:
     """Return logits `(B, 1 + n, H, W)` of the reference, decoded from itself, and of every later frame.
 
-    n is the largest number of objects in the batch.
-
-    Identities are shuffled on the way in and back on the way out.
-
-    Args:
-        with_predictions: predicted labels feed the memory, instead of the true ones.
+    n is the batch's largest number of objects, and identities are shuffled on the way in and back on the way out. With
+    `with_predictions` predicted labels feed the memory, instead of the true ones.
     """
     length = batch.frames.shape[1]
     features = network.encode(batch.frames.transpose(0, 1).flatten(0, 1))
@@ -141,10 +134,7 @@ def _shuffled(labels: Tensor, orders: Tensor) -> Tensor:
 
 
 def _in_order(logits: Tensor, batch: SequenceBatch, network: VosNetwork) -> Tensor:
-    """Return logits of the identities in use, `(B, 1 + n, H, W)`, at full size and in the order of the labels.
-
-    What is linear in the channels commutes with their order, so only the used ones are upsampled.
-    """
+    """Return used identities' logits, `(B, 1 + n, H, W)` in the labels' order; what is linear in channels commutes."""
     used = batch.orders[:, : int(batch.n_objects.max()) + 1]
     chosen = logits.gather(1, used[..., None, None].expand(-1, -1, *logits.shape[2:]))
     size = (batch.frames.shape[3], batch.frames.shape[4])
@@ -169,11 +159,7 @@ class _Settings:
 
 
 def build(config: TrainingConfig) -> VosTask:
-    """Return the task of a network that the toolkit knows.
-
-    Raises:
-        ConfigError: settings that do not fit, or no such network, or fields that its configuration does not have.
-    """
+    """Return the task; ConfigError: settings, or fields of a network of the toolkit, that do not fit or are unknown."""
     settings = config.read(_Settings)
     try:
         named = dataclasses.asdict(deaot_toolkit.find_config(settings.network.name))

@@ -1,7 +1,4 @@
-"""Losses of mask propagation: cross-entropy over the hardest pixels and a soft Jaccard index.
-
-Source: aot.md, section 12.
-"""
+"""Losses of propagation: hardest pixels' cross-entropy and a soft Jaccard index. Source: aot.md, section 12."""
 
 from __future__ import annotations
 
@@ -38,11 +35,7 @@ def frame_loss(logits: Tensor, labels: Tensor, n_objects: Tensor, *, kept: float
 
 
 def hard_cross_entropy(logits: Tensor, labels: Tensor, *, kept: float) -> Tensor:
-    """Return the mean cross-entropy of each sample's hardest pixels, mean over samples.
-
-    Args:
-        kept: part of a sample's pixels; ignored pixels count as pixels with loss 0.
-    """
+    """Return the mean cross-entropy of each sample's hardest `kept` part of its pixels, ignored ones with loss 0."""
     each = F.cross_entropy(logits, labels, ignore_index=IGNORED, reduction="none").flatten(1)
     n_kept = max(int(each.shape[1] * kept), 1)
     hardest = each if n_kept == each.shape[1] else each.topk(n_kept, dim=1, sorted=False).values

@@ -25,13 +25,7 @@ GROUP = "rvos.loggers"
 
 @dataclass(frozen=True, slots=True)
 class LoggedTraining:
-    """What a logger is told at the beginning.
-
-    Args:
-        folder: of the training.
-        step: that it goes on from; 0: it begins.
-        settings: of the training, as plain values.
-    """
+    """What a logger is told at the beginning; with a step that is not 0 the training goes on from there."""
 
     name: str
     folder: Path
@@ -138,11 +132,7 @@ LOGGERS: Mapping[str, Callable[[LoggedTraining], Logger]] = {
 
 
 def check_loggers(names: Sequence[str]) -> None:
-    """Check that all loggers can be had; nothing is imported or written.
-
-    Raises:
-        ConfigError: an unknown name, or a package that is not installed.
-    """
+    """Check that loggers can be had, importing none; ConfigError: unknown, or a package that is not installed."""
     for name in names:
         if name not in LOGGERS:
             _find_own(name)
@@ -152,11 +142,7 @@ def check_loggers(names: Sequence[str]) -> None:
 
 
 def open_loggers(names: Sequence[str], training: LoggedTraining) -> list[Logger]:
-    """Return the loggers of a training.
-
-    Raises:
-        ConfigError: as of `check_loggers`, or one that cannot begin.
-    """
+    """Return a training's loggers; ConfigError as of `check_loggers`, or where one cannot begin."""
     check_loggers(names)
     loggers: list[Logger] = []
     for name in names:

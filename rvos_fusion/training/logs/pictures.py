@@ -21,11 +21,7 @@ Picture = NDArray[np.uint8]
 
 
 class MaskPictures:
-    """The pictures of one validation: of the first videos one each, so that they can be compared from step to step.
-
-    Args:
-        most: number of pictures.
-    """
+    """The pictures of one validation, at most one of each of the first videos, which steps can be compared by."""
 
     def __init__(self, most: int = 4) -> None:
         self._most = most

@@ -18,8 +18,7 @@ from rvos_fusion.training.logs.loggers import Logger
 class Records:
     """Scalars of one training in `folder/curve.csv` and in its loggers; pictures in the loggers alone.
 
-    The CSV has one row a scalar (`step, name, value`), so that validation and losses share it. Rows after
-    `step` are dropped when a training resumes there.
+    The CSV has a row a scalar (`step, name, value`); those after `step` are dropped when a training resumes there.
     """
 
     def __init__(self, folder: Path, *, step: int = 0, loggers: Sequence[Logger] = ()) -> None:

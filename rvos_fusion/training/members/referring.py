@@ -70,7 +70,6 @@ class MemberOptions:
     Args:
         tokenizer: folder of roberta-base's files; None: the project's small word list.
         half_precision: write the exported checkpoint in 16 bits.
-        weights: coefficients of the criterion other than the official ones.
     """
 
     tokenizer: Path | None = None
@@ -79,12 +78,7 @@ class MemberOptions:
 
 
 class MemberTask(Generic[NetworkConfig]):
-    """Task of one referring network.
-
-    Args:
-        name: of the runner that loads the exported checkpoint.
-        losses: of a batch, given token ids and attention mask.
-    """
+    """Task of one referring network; `name`: of the runner that loads it, `losses`: given token ids and mask."""
 
     score = "J&F"
 
@@ -165,11 +159,7 @@ class MemberSettings:
 
 
 def read_member_settings(config: TrainingConfig) -> MemberSettings:
-    """Return the settings that all members share.
-
-    Raises:
-        ConfigError: settings that do not fit.
-    """
+    """Return the settings that all members share; ConfigError where they do not fit."""
     settings = config.read(MemberSettings)
     if settings.validation is not None:  # read again by the runner, but only when hours of training are done
         load(RUNNERS[config.task].options, settings.validation.options, where=config.name, part="validation.options")
@@ -194,11 +184,7 @@ class Member(Generic[NetworkConfig]):
     takes_annotated: bool = True
 
     def __call__(self, config: TrainingConfig) -> MemberTask[NetworkConfig]:
-        """Return the task.
-
-        Raises:
-            ConfigError: settings that do not fit.
-        """
+        """Return the task; ConfigError where settings do not fit."""
         settings = read_member_settings(config)
         sizes = load(self.sizes, config.network, where=config.name, part="network")
         network = build_network(lambda: self.network(sizes), where=config.name)

@@ -1,10 +1,8 @@
 """Pre-training of ReferFormer's lower half: find the object of many expressions of a frame at once.
 
-Queries, dynamic masks and the pyramid learn slowly while the words mean nothing yet. Here the maps after the
-early fusion and the deformable encoder are read by a plain 1x1 convolution that has to mark the referred
-object at strides 8, 16 and 32. One visual pass serves all expressions of a frame, so an hour of a laptop's core
-sees many times more expressions than the whole network could. The 1x1 convolutions are thrown away; the weights
-below them start ReferFormer, and from there MUTR and SOC.
+Queries, dynamic masks and the pyramid learn slowly while the words mean nothing yet. Here 1x1 convolutions, thrown away
+afterwards, mark the object at strides 8, 16 and 32 of the encoded maps. One visual pass serves all expressions of a
+frame, so that an hour of a laptop's core sees many more of them. The weights start ReferFormer, MUTR and SOC.
 """
 
 from __future__ import annotations
@@ -199,10 +197,7 @@ def _shrunk(masks: Tensor, stride: int, like: Tensor | None) -> Tensor:
 
 
 def _index_masks(found: Sequence[Sequence[Clip]]) -> tuple[Tensor, Tensor]:
-    """Return index masks `(B, H, W)` of the frames' referred objects, and the object of each expression.
-
-    Expressions of one object share its mask, so equal masks are one object.
-    """
+    """Return index masks `(B, H, W)`, equal masks as one object, and the object of each expression."""
     maps, targets = [], []
     for clips in found:
         labels = np.zeros(clips[0].masks.shape[1:], np.int64)
@@ -216,13 +211,9 @@ def _index_masks(found: Sequence[Sequence[Clip]]) -> tuple[Tensor, Tensor]:
 
 
 def choice_loss(logits: Tensor, batch: GroundingBatch) -> Tensor:
-    """Return the cross-entropy of the referred object among the frame's objects and its background.
+    """Return the cross-entropy of the object among its frame's, by mean logits `(E, h, w)` over their pixels.
 
-    An object's score is the mean logit over its pixels. Telling objects apart is what the words are for;
-    the losses of the mask spend most of their gradient on telling objects from background.
-
-    Args:
-        logits: `(E, h, w)` at stride 8.
+    Telling objects apart is what the words are for; the mask's losses mostly tell objects from background.
     """
     n_objects = int(batch.objects.max()) + 1
     regions = F.one_hot(batch.objects, n_objects).permute(0, 3, 1, 2).float()

@@ -1,8 +1,7 @@
 """Pre-training of a small visual backbone: at every pixel of an object, the words of its expressions.
 
-No pre-trained weights exist for backbones small enough for a laptop. Any referring data set gives this dense
-task for free: a pixel's targets are the words that occur in the expressions of the object it belongs to. The
-head is thrown away; the backbone starts the referring networks.
+No pre-trained weights exist for backbones small enough for a laptop, and any referring data set gives this dense task
+for free. The head is thrown away; the backbone starts the referring networks.
 """
 
 from __future__ import annotations
@@ -48,11 +47,7 @@ class WordNetworkConfig:
 
 @dataclass(frozen=True, slots=True)
 class WordData:
-    """Labelled videos for training and for validation.
-
-    Args:
-        short_side: frames are resized to it, pixels; None: they stay. Both sides must then be multiples of 4.
-    """
+    """Labelled videos, resized to a short side in pixels (None: they stay); both sides must be multiples of 4."""
 
     folder: VideoFolder
     validation: VideoFolder | None = None
@@ -86,19 +81,13 @@ class WordNetwork(nn.Module):
         nn.init.constant_(self.classify.bias.data, _FIRST_BIAS)
 
     def forward(self, frames: Tensor, chosen: Tensor) -> Tensor:
-        """Return word logits `(N, V)` at the N true pixels of `chosen`.
-
-        Args:
-            frames: `(B, 1, 3, H, W)`, normalised.
-            chosen: `(B, h, w)` bool at stride 4.
-        """
+        """Return word logits `(N, V)` at the N true pixels of `(B, h, w)` (stride 4) of frames `(B, 1, 3, H, W)`."""
         levels = [lateral(level) for lateral, level in zip(self.lateral, self.backbone(frames), strict=True)]
         top = levels[-1]
         for level in reversed(levels[:-1]):
             top = level + F.interpolate(top, size=level.shape[-2:], mode="nearest")
         pixels = F.relu(self.smooth(top)).permute(0, 2, 3, 1)[chosen]
-        logits: Tensor = self.classify(pixels)
-        return logits
+        return self.classify(pixels)
 
 
 class WordTask:
@@ -151,11 +140,7 @@ class WordTask:
         return {"objects": objects, "background": background, "total": objects + background}
 
     def validate(self, folder: Path) -> Mapping[str, float]:
-        """Return the word accuracy (0 to 100): how well object pixels know their words.
-
-        At every object pixel as many of the likeliest words are picked as the object's expressions have; the
-        score is the mean part of them that are right.
-        """
+        """Return the word accuracy (0 to 100): the part of the likeliest words, as many as are true, that are right."""
         hits, pixels = 0.0, 0
         for index, video in enumerate(self._validation):
             batch = self._assemble(self._validation, [(index, video.n_frames // 2)], [False])
@@ -201,11 +186,7 @@ class _Settings:
 
 
 def build(config: TrainingConfig) -> WordTask:
-    """Return the task.
-
-    Raises:
-        ConfigError: settings that do not fit, or a network that knows fewer words than the tokeniser.
-    """
+    """Return the task; ConfigError: settings that do not fit, or fewer words than the tokeniser has."""
     settings = config.read(_Settings)
     check_vocabulary(settings.network.words, where=f"{config.name}: network.words")
     return WordTask(build_network(lambda: WordNetwork(settings.network), where=config.name), settings.data)

@@ -10,12 +10,10 @@ from torch import Tensor, nn
 
 
 class AveragedWeights:
-    """Averages of the parameters of a network, and copies of its buffers.
+    """Averages of a network's parameters, and copies of its buffers. Source: aot.md, section 12.
 
     Args:
         decay: of one update, 0 <= decay < 1; warmed up as min(decay, (1 + n) / (10 + n)).
-
-    Source: aot.md, section 12.
     """
 
     def __init__(self, network: nn.Module, *, decay: float) -> None:

@@ -43,12 +43,7 @@ class Trainable:
 
 
 def save_state(path: Path, parts: Trainable, position: Position, *, name: str, scale: float = 1.0) -> None:
-    """Write the training's state atomically.
-
-    Args:
-        name: of the training; another training refuses the file.
-        scale: loss scale of half precision.
-    """
+    """Write the training's state atomically, with its loss scale; only a training of the same name reads it."""
     tensors = {f"network.{key}": value for key, value in parts.network.state_dict().items()}
     for index, state in parts.optimiser.state_dict()["state"].items():
         tensors |= {f"optimiser.{index}.{key}": torch.as_tensor(value) for key, value in state.items()}
@@ -71,11 +66,7 @@ def save_state(path: Path, parts: Trainable, position: Position, *, name: str, s
 
 
 def load_state(path: Path, parts: Trainable, *, name: str) -> tuple[Position, float]:
-    """Put a saved state into `parts`; return where the training stood and its loss scale.
-
-    Raises:
-        CheckpointError: no state of this training, or it does not fit the network or the optimiser.
-    """
+    """Put a state into `parts`; return position and loss scale; CheckpointError: not this training's, or no fit."""
     file = read_checkpoint(path)
     metadata = file.metadata
     if metadata.get("format") != FORMAT or metadata.get("training") != name:
@@ -106,11 +97,7 @@ def _part(file: CheckpointFile, prefix: str) -> dict[str, Tensor]:
 
 
 def start_from(network: nn.Module, initial: InitialWeights) -> int:
-    """Load the initial weights into the network; return how many tensors were taken.
-
-    Raises:
-        CheckpointError: nothing fits, or (strict) something that `keep` names is missing.
-    """
+    """Load initial weights, return how many tensors; CheckpointError: nothing fits, or (strict) some lack."""
     file = read_checkpoint(initial.path)
     # Released Video-Swin files embed pairs of frames, the segmentation networks single ones: kernels `(C, 3, T, h, w)`
     # are summed over time (backbones.md, section 1.5).

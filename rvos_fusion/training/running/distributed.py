@@ -13,13 +13,7 @@ from torch import distributed
 
 @dataclass(frozen=True, slots=True)
 class Ranks:
-    """This process among the processes of the training.
-
-    Args:
-        rank: 0 to world - 1; rank 0 writes files and validates.
-        world: number of processes.
-        device: of this process.
-    """
+    """This process among the processes of the training; rank 0 of 0 to world - 1 writes files and validates."""
 
     rank: int
     world: int

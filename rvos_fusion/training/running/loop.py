@@ -70,12 +70,7 @@ class _Losses(nn.Module):
 
 
 class Trainer:
-    """One training in one folder.
-
-    Args:
-        task: network, data and losses.
-        folder: holds the states `last.safetensors` and `best.safetensors`, the curve and TensorBoard files.
-        quiet: no progress bar.
+    """One training in one folder: the states `last.safetensors` and `best.safetensors`, the curve, TensorBoard files.
 
     Raises:
         ConfigError: a wall budget for several processes, or optimiser rules that do not fit.
@@ -114,11 +109,7 @@ class Trainer:
         return True
 
     def run(self, *, until: int | None = None) -> Summary:
-        """Train to the end, or to step `until`; the state is saved there.
-
-        Raises:
-            TrainingError: a loss that is not finite, or memory that does not suffice.
-        """
+        """Train to the end, or to `until`, and save; TrainingError: a loss not finite, or too little memory."""
         records = self._open_records() if self.ranks.is_first else None
         started, before = time.monotonic(), self.position.seconds
         last = min(self.n_steps, until or self.n_steps)

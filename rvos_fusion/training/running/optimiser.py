@@ -47,12 +47,10 @@ def build_optimiser(network: nn.Module, settings: OptimiserSettings) -> torch.op
 
 
 def set_rates(optimiser: torch.optim.Optimizer, schedule: ScheduleSettings, progress: float, *, length: float) -> float:
-    """Set every group's rate for `progress`; return the rate of the last group (the unmatched names).
+    """Set every group's rate for `progress`; return that of the last group (the unmatched names).
 
-    A scaled group keeps the schedule's minimum: `minimum + (full - minimum) * factor`, where `full` is
-    `minimum + (base - minimum) * scale`.
-
-    Source: aot.md, section 12 (encoder: `(rate - min) * 0.1 + min`).
+    A scaled group keeps the minimum: `minimum + (full - minimum) * factor`, `full = minimum + (base - minimum) *
+    scale`. Source: aot.md, section 12 (encoder: `(rate - min) * 0.1 + min`).
     """
     factor = rate_factor(schedule, progress, length=length)
     for group in optimiser.param_groups:

@@ -8,13 +8,9 @@ from rvos_fusion.training.config import ScheduleSettings
 
 
 def rate_factor(schedule: ScheduleSettings, progress: float, *, length: float) -> float:
-    """Return where the rate lies between the minimum (0) and its own full value (1).
+    """Return where the rate lies between the minimum (0) and its own full value (1), after `progress` of 0 to 1.
 
-    Args:
-        progress: part of the training that is done, 0 to 1.
-        length: of the whole training, in the unit of `schedule.milestones`.
-
-    Source: aot.md, section 12 (linear warm-up from the minimum, then polynomial decay to it).
+    `length`: of the training, in the milestones' unit. Source: aot.md, section 12 (linear warm-up, polynomial decay).
     """
     if progress < schedule.warm_up:
         return progress / schedule.warm_up

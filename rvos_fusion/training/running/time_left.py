@@ -11,11 +11,9 @@ from tqdm import tqdm
 
 
 class TimeLeft:
-    """Steps and interruptions (validations, saved states) are timed apart: a mean of both would jump at each of them.
+    """Steps and interruptions (validations, saved states), timed apart: a mean of both would jump at each of them.
 
-    Args:
-        n_steps: of the whole training.
-        budget: seconds that it may take; None: as long as its steps.
+    `budget`: seconds that the training may take; None: as long as its steps.
     """
 
     def __init__(self, n_steps: int, budget: float | None = None) -> None:
@@ -58,11 +56,7 @@ def show_time(estimate: tuple[float, bool] | None) -> str:
 
 
 def count_due(done: int, last: int, *every: int) -> int:
-    """Return how many steps of `done + 1` to `last` end with an interruption: the last, and multiples of `every`.
-
-    Args:
-        every: two numbers at most; 0: none.
-    """
+    """Return how many of the steps to `last` end with a break: the last, multiples of two `every` (0: none)."""
     given = sorted({number for number in every if number > 0})
 
     def count(steps: int) -> int:

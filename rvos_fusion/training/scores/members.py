@@ -22,12 +22,7 @@ from rvos_fusion.training.logs.pictures import MaskPictures
 
 @dataclass(frozen=True, slots=True)
 class MemberValidation:
-    """Videos to segment.
-
-    Args:
-        folder: labelled videos.
-        options: of the runner.
-    """
+    """Labelled videos to segment, with options of the runner."""
 
     folder: VideoFolder
     options: Mapping[str, OptionValue] = field(default_factory=dict)
@@ -45,9 +40,7 @@ def member_scores(
     """Return J, F and J&F (0 to 100), means over expressions; `J&F motion` and the like where expressions have kinds.
 
     Args:
-        runner: name in `runners.registry`.
         tokenizer: folder of the tokeniser's files; None: the project's small word list.
-        pictures: take those of the first videos.
     """
     model = ModelSettings(runner, checkpoint, tokenizer=tokenizer, keep_soft=False, options=settings.options)
     loaded = build_runner(model, device=device)

@@ -19,12 +19,7 @@ from rvos_fusion.training.logs.pictures import MaskPictures
 
 @dataclass(frozen=True, slots=True)
 class PropagationValidation:
-    """Videos to propagate on.
-
-    Args:
-        folder: labelled videos.
-        objects: of each video at most so many are propagated; None: all.
-    """
+    """Labelled videos to propagate on, at most so many objects of each; None: all."""
 
     folder: VideoFolder
     objects: Count | None = None
@@ -35,10 +30,7 @@ def propagation_scores(
 ) -> Mapping[str, float]:
     """Return J, F and J&F (0 to 100) over objects of masks propagated from each object's largest mask.
 
-    Every object travels alone, forwards and backwards from its key frame; the key frame does not count.
-
-    Args:
-        pictures: take those of the first videos, in the frame that is farthest from the key frame.
+    Every object travels alone, both ways from its key frame, which does not count; pictures are of the farthest frame.
     """
     scores = []
     for video in open_videos(settings.folder):

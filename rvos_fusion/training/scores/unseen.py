@@ -20,11 +20,7 @@ from rvos_fusion.training.scores.propagation import PropagationValidation, propa
 def score_checkpoint(
     checkpoint: Path, folder: VideoFolder, *, runner: str | None, options: Mapping[str, str | int | float | bool]
 ) -> Mapping[str, float]:
-    """Return J, F and J&F (0 to 100) of a referring network, or of true key-frame masks that AOT or DeAOT carries.
-
-    Args:
-        runner: of the referring network, with its options; None: the checkpoint is AOT's or DeAOT's.
-    """
+    """Return J, F and J&F (0 to 100) of a referring network; without a runner, of AOT's or DeAOT's true key masks."""
     if runner is None:
         with torch.inference_mode():
             return propagation_scores(deaot_toolkit.load(checkpoint), PropagationValidation(folder))

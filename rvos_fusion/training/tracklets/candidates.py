@@ -43,10 +43,7 @@ class CandidateSettings:
 
 
 def tracklet_overlaps(left: Masks, right: Masks) -> NDArray[np.float64]:
-    """Return the tracklet-IoU of every pair, `(L, R)`, of masks `(L, T, H, W)` and `(R, T, H, W)`.
-
-    Source: tracklets.md, section 3.1.
-    """
+    """Return `(L, R)` tracklet-IoU of `(L, T, H, W)` and `(R, T, H, W)`. Source: tracklets.md, section 3.1."""
     # Every second pixel both ways tells which candidate is which, in a quarter of the time.
     one = left[..., ::2, ::2].reshape(len(left), -1).astype(np.float32)
     other = right[..., ::2, ::2].reshape(len(right), -1).astype(np.float32)
@@ -57,11 +54,7 @@ def tracklet_overlaps(left: Masks, right: Masks) -> NDArray[np.float64]:
 
 
 def make_candidates(objects: Masks, settings: CandidateSettings, *, most: int, random: np.random.Generator) -> Masks:
-    """Return tracklets `(P, T, H, W)` in random order, 1 <= P <= most, each with a pixel.
-
-    Args:
-        objects: `(O, T, H, W)`, the true objects, each with a pixel.
-    """
+    """Return tracklets `(P, T, H, W)` in random order, 1 <= P <= most, of objects `(O, ...)`; each has a pixel."""
     copies = [roughen(one, settings.lost, random) for one in objects if random.random() < settings.found]
     n_faults = int(random.integers(settings.faults + 1))
     wrong = [_FAULTS[int(random.integers(len(_FAULTS)))](objects, random) for _ in range(n_faults)]

@@ -106,12 +106,7 @@ class Sample:
 
 
 class TrackletSamples:
-    """One sample a video.
-
-    Args:
-        slots: candidates of a sample at most.
-        short_side: frames are resized to it, pixels.
-    """
+    """One sample a video, of `slots` candidates at most; frames are resized to `short_side` pixels."""
 
     def __init__(self, data: TrackletData, *, slots: int, short_side: int) -> None:
         self.data, self._slots, self._short_side = data, slots, short_side
@@ -122,10 +117,7 @@ class TrackletSamples:
         return len(self.videos)
 
     def sample(self, index: int, random: np.random.Generator, *, every: bool = False) -> Sample | None:
-        """Return sample `index`; None where no sentence has a tracklet.
-
-        Args:
-            every: all sentences and frames, not mirrored, for validation.
+        """Return sample `index`; None: no sentence has a tracklet. `every`: all sentences and frames, not mirrored.
 
         Raises:
             InputError: a file cannot be read, or a sentence names no single object.
@@ -172,11 +164,7 @@ class TrackletSamples:
         return [int(number) for number in random.choice(numbers, data.expressions, replace=False, p=chances)]
 
     def collate(self, samples: Sequence[Sample]) -> TrackletBatch:
-        """Return samples as one batch; all have the same number of frames that are looked at.
-
-        Raises:
-            InputError: no sample, or frames of several sizes.
-        """
+        """Return samples, each of as many frames, as one batch; InputError: no sample, or frames of several sizes."""
         if not samples:
             raise InputError(f"{self.data.folder.root}: no sentence of a batch has a tracklet; raise loop.batch")
         slots = max(len(sample.candidates) for sample in samples)

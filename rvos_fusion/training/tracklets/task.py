@@ -1,7 +1,4 @@
-"""Training of the grounding network: which tracklet does a sentence mean.
-
-Source: tracklets.md, section 5.
-"""
+"""Training of the grounding network: which tracklet does a sentence mean. Source: tracklets.md, section 5."""
 
 from __future__ import annotations
 
@@ -133,10 +130,7 @@ def order_slots(sample: Sample) -> Sample:
 
 
 def choice_loss(logits: Tensor, labels: Labels) -> Tensor:
-    """Return the mean cross-entropy over the frames in which the meant tracklet has a mask.
-
-    Args:
-        logits: `(N, S, P)`, -inf where a slot takes no part.
+    """Return the mean cross-entropy of logits `(N, S, P)` over the frames in which the meant tracklet has a mask.
 
     Source: tracklets.md, section 5; near-duplicates of the label are left out of the softmax.
     """

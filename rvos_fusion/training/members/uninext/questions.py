@@ -47,11 +47,7 @@ class Question:
 
 
 def sentences_of(video: LabelledVideo, seen: Sequence[int], *, negatives: bool) -> list[Question]:
-    """Return the sentences of a video; without `negatives` those alone that mean an object of the frame.
-
-    Args:
-        seen: objects that the frame shows.
-    """
+    """Return a video's sentences; without `negatives` those alone that mean one of the `seen` objects."""
     shown = {str(name): name for name in seen}
     asked = [
         Question(text_of(one), tuple(shown[name] for name in one.object_ids if name in shown))
@@ -85,12 +81,7 @@ def draw_nouns(
 def gather_objects(
     labels: Sequence[NDArray[np.uint8]], questions: Sequence[Sequence[Question]], size: tuple[int, int]
 ) -> ClipTargets:
-    """Return the objects of all questions of F frames, `(N, K, ...)` with K places for the question with the most.
-
-    Args:
-        labels: label map of each frame, `(h, w)`.
-        size: height and width of the padded frames.
-    """
+    """Return all questions' objects, `(N, K, ...)`, of label maps `(h, w)`, padded to `size`; K is the most of one."""
     n_places = max([1, *(len(one.objects) for asked in questions for one in asked)])
     masks, sizes = [], []
     for label, asked in zip(labels, questions, strict=True):

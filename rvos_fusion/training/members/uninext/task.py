@@ -84,12 +84,7 @@ class UninextOptions:
 
 @dataclass(frozen=True, slots=True)
 class UninextValidation:
-    """Videos to validate on.
-
-    Args:
-        expressions: of each video at most so many; None: all.
-        several: as the runner's option.
-    """
+    """Videos to validate on, at most so many expressions of each (None: all); `several` as the runner's option."""
 
     folder: VideoFolder
     expressions: int | None = None
@@ -154,11 +149,7 @@ class UninextTask:
         self.pictures = MaskPictures()
 
     def batch(self, indices: list[int], seeds: list[int]) -> UninextBatch:
-        """Return frames with expressions and noisy boxes; sample i draws only from `seeds[i]`.
-
-        Raises:
-            InputError: none of the frames shows an object that an expression refers to.
-        """
+        """Return frames and expressions, sample i drawn from `seeds[i]` alone; InputError: no referred object."""
         drawn = [self._draw(index, seed) for index, seed in zip(indices, seeds, strict=True)]
         shown = [sample for sample in drawn if sample.clips]
         frames = [sample.clips for sample in shown]
@@ -255,11 +246,7 @@ class _Settings:
 
 
 def build(config: TrainingConfig) -> UninextTask:
-    """Return the task.
-
-    Raises:
-        ConfigError: settings that do not fit, or a network that knows fewer words than the tokeniser.
-    """
+    """Return the task; ConfigError: settings that do not fit, or fewer words than the tokeniser has."""
     settings = config.read(_Settings)
     check_vocabulary(settings.network.text.vocabulary, where=f"{config.name}: network.text.vocabulary")
     return UninextTask(settings.network, settings.data, settings.options, settings.validation)

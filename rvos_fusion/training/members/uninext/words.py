@@ -27,12 +27,7 @@ _STRIDE = 8
 
 @dataclass(frozen=True, slots=True, eq=False)
 class WordTargets(Batch):
-    """Words of the objects of F frames.
-
-    Args:
-        objects: `(F, H, W)` int64, the row of `words` that each pixel belongs to; 0 = background.
-        words: `(1 + objects, V)` float32, 1 where an expression of the object has the word; row 0 is zero.
-    """
+    """Words of objects: `(F, H, W)` int64 rows of `words` (0 = background), `(1 + objects, V)` float32, 1 = has it."""
 
     objects: Tensor
     words: Tensor
@@ -64,12 +59,7 @@ def gather(labels: Sequence[NDArray[np.uint8]], rows: Sequence[Sequence[Tensor]]
 
 
 def word_loss(scores: Tensor, shapes: tuple[tuple[int, int], ...], targets: WordTargets) -> Tensor:
-    """Return the cross-entropy summed over words: mean over object pixels plus mean over some of the background.
-
-    Args:
-        scores: `(F, S, V)` of the early fusion.
-        shapes: of the levels; the first three are trained.
-    """
+    """Return the cross-entropy of scores `(F, S, V)`, summed over words: mean over objects and over background."""
     areas = [height * width for height, width in shapes]
     parts = scores.float().split_with_sizes(areas, dim=1)
     owners = []
