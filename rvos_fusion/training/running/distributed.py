@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -37,6 +38,9 @@ def join_ranks(device: str | None = None) -> Iterator[Ranks]:
     if world == 1:
         yield Ranks(0, 1, own)
         return
+    # It takes the group of that moment as a default argument, and DistributedDataParallel imports it: loaded after the
+    # group, it holds the group, and threads of the group run on while the interpreter ends, which aborts the process.
+    importlib.import_module("torch.distributed.nn.functional")
     distributed.init_process_group("nccl" if own.type == "cuda" else "gloo")
     try:
         yield Ranks(distributed.get_rank(), world, own)

@@ -93,10 +93,7 @@ class Trainer:
         self.position = Position()
         self._left = TimeLeft(self.n_steps, budget=loop.minutes * 60 if loop.minutes else None)
         self.scaler = torch.amp.GradScaler(ranks.device.type, enabled=loop.precision == "float16")
-        losses = _Losses(task)
-        self.losses: nn.Module = (
-            DistributedDataParallel(losses, find_unused_parameters=True) if ranks.world > 1 else losses
-        )
+        self.losses: nn.Module = _Losses(task)
 
     def resume(self) -> bool:
         """Go on from the saved state, if there is one; return whether there is."""
@@ -112,6 +109,9 @@ class Trainer:
         """Train to the end, or to `until`, and save; TrainingError: a loss not finite, or too little memory."""
         records = self._open_records() if self.ranks.is_first else None
         started, before = time.monotonic(), self.position.seconds
+        alone = self.losses
+        if self.ranks.world > 1:
+            self.losses = DistributedDataParallel(alone, find_unused_parameters=True)
         last = min(self.n_steps, until or self.n_steps)
         bar = self._open_bar(last)
         try:
@@ -131,6 +131,7 @@ class Trainer:
             bar.close()
             if records:
                 records.close()
+            self.losses = alone  # what holds the process group must not outlive it
         complete = self.position.step >= self.n_steps or self._spent()
         return Summary(self.position.step, self.position.seconds, self.position.best, complete)
 

@@ -162,6 +162,7 @@ def test_wall_budget_and_several_processes_exclude_each_other(tmp_path: Path) ->
 
 
 TWO_PROCESSES = """
+import os
 import sys
 from pathlib import Path
 import torch
@@ -171,23 +172,45 @@ from toy_task import ToyTask
 from dataclasses import replace
 from rvos_fusion.training.config import LoopSettings, OptimiserSettings, TrainingConfig
 from rvos_fusion.training.running.distributed import join_ranks
-from rvos_fusion.training.running.loop import Trainer
+from rvos_fusion.training.running.loop import Trainer, TrainingError
 torch.set_num_threads(1)
+torch.manual_seed(0)
+task = ToyTask(dropout=0.0)
+if sys.argv[3:] == ["fails"]:
+    task.losses = lambda batch, progress: {"total": task.network(batch.inputs).sum() * float("nan")}
 loop = LoopSettings(steps=3, batch=2, seed=3)
 config = TrainingConfig("toy", "toy", OptimiserSettings(rate=0.01), loop, validation={})
-with join_ranks("cpu") as ranks:
-    torch.manual_seed(0)
-    Trainer(ToyTask(dropout=0.0), config, Path(sys.argv[2]), ranks=ranks, quiet=True).run()
+ended = "trained"
+try:
+    with join_ranks("cpu") as ranks:
+        trainer = Trainer(task, config, Path(sys.argv[2]), ranks=ranks, quiet=True)
+        trainer.run()
+except TrainingError:
+    ended = "failed"
+threads = [Path("/proc/self/task", name, "comm").read_text().strip() for name in os.listdir("/proc/self/task")]
+print(ended, [name for name in threads if "gloo" in name])
 """
 
 
-def test_two_processes_train_as_one_with_their_batches_together(tmp_path: Path) -> None:
-    script = tmp_path / "two.py"
+def train_in_two_processes(folder: Path, *arguments: str) -> list[str]:
+    """Return what each of the processes says of its end and of the threads of its process group."""
+    script = folder / "two.py"
     script.write_text(TWO_PROCESSES, encoding="utf-8")
     command = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", str(script)]
-    subprocess.run(
-        [sys.executable, *command, str(Path(__file__).parents[2]), str(tmp_path / "two")], check=True, timeout=120
+    tests = str(Path(__file__).parents[2])
+    done = subprocess.run(
+        [sys.executable, *command, tests, str(folder / "two"), *arguments],
+        check=True,
+        timeout=120,
+        stdout=subprocess.PIPE,
+        text=True,
     )
+    return done.stdout.splitlines()
+
+
+def test_two_processes_train_as_one_with_their_batches_together(tmp_path: Path) -> None:
+    # A thread that runs on while the interpreter ends aborts the process now and then.
+    assert train_in_two_processes(tmp_path) == ["trained []"] * 2
     torch.manual_seed(0)
     loop = LoopSettings(steps=3, batch=4, seed=3)
     config = TrainingConfig("toy", "toy", OptimiserSettings(rate=0.01), loop, validation={})
@@ -196,6 +219,10 @@ def test_two_processes_train_as_one_with_their_batches_together(tmp_path: Path) 
     shared = read_checkpoint(tmp_path / "two" / LAST).state
     for name, value in weights(alone).items():
         torch.testing.assert_close(shared[f"network.{name}"], value, rtol=1e-5, atol=1e-6)
+
+
+def test_no_thread_of_the_process_group_outlives_a_training_that_fails(tmp_path: Path) -> None:
+    assert train_in_two_processes(tmp_path, "fails") == ["failed []"] * 2
 
 
 def test_each_epoch_is_validated(tmp_path: Path) -> None:
