@@ -5,7 +5,7 @@ here=$(CDPATH= cd -- "$(dirname -- "$0")/.." && pwd)
 cd "$here"
 rvos="$here/.venv/bin/rvos"
 [ -x "$rvos" ] || rvos=rvos
-ladder="soc soc_aot stage1 stage2"
+ladder="soc soc_aot stage1 stage2 final"
 scripts/run_stage1.sh "$@"
 scripts/run_stage2.sh "$@"
 "$rvos" submit pipeline.yaml

@@ -16,7 +16,7 @@ from rvos_fusion.synthetic.bundled import find_bundled
 _RECIPE = "pipeline.yaml"
 _RECIPES = "recipes"
 _DEMO = "demo"
-_LADDER = ("soc", "soc_aot", "stage1", "stage2")
+_LADDER = ("soc", "soc_aot", "stage1", "stage2", "final")
 _PARTS = ("data", "checkpoints", "*.json")
 
 

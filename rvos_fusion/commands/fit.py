@@ -43,7 +43,7 @@ class Fitted(Protocol):
 def register(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.epilog = (
-        "examples:\n  rvos fit recipe.yaml stage2 --out fits/stage2.json\n"
+        "examples:\n  rvos fit recipe.yaml final --out fits/final.json\n"
         "  rvos fit recipe.yaml stage1    # votes: prints weights and threshold for the recipe"
     )
     add_recipe_options(parser)

@@ -11,10 +11,11 @@ from rvos.errors import StoreError
 from rvos_fusion.commands.recipe_options import add_recipe_options, open_recipe, repeat_options
 from rvos_fusion.commands.table_forms import read_form
 from rvos_fusion.executors.summary import Tally, format_size
+from rvos_fusion.kinds.artefacts import MASKS
 from rvos_fusion.kinds.groups.review import write_review
 from rvos_fusion.planning.plan import Plan, find_missing_inputs, make_plan, parse_shard, select_videos
 from rvos_fusion.planning.workspace import prepare_workspace
-from rvos_fusion.recipe.graph import build_graph, check_files, choose_stage
+from rvos_fusion.recipe.graph import build_graph, check_files, choose_stage, restrict_graph
 from rvos_fusion.recipe.recipe import Recipe
 from rvos_fusion.running.compute import RunMeans, compute
 from rvos_fusion.running.forcing import find_dependents, forget_results
@@ -39,7 +40,9 @@ def register(parser: argparse.ArgumentParser) -> None:
         "  rvos run recipes/paper.yaml --workspace runs/paper --set dataset.root=data/rvos --stage 1 --jobs 4"
     )
     add_recipe_options(parser)
-    parser.add_argument("--stage", metavar="N", help="only this stage, by number or name; default: all")
+    part = parser.add_mutually_exclusive_group()
+    part.add_argument("--stage", metavar="N", help="only this stage, by number or name; default: all")
+    part.add_argument("--node", help="only this node and what it stands on")
     parser.add_argument("--videos", nargs="+", default=[], metavar="VIDEO", help="only these videos")
     parser.add_argument("--shard", metavar="I/N", help="every N-th video from the I-th: N machines share a data set")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="processes side by side")
@@ -63,6 +66,8 @@ def run(options: argparse.Namespace) -> int:
     recipe = open_recipe(options)
     stage = choose_stage(recipe, options.stage)
     graph = build_graph(recipe, stage=stage)
+    if options.node is not None:
+        graph = restrict_graph(graph, recipe, options.node)
     check_files(graph.nodes, recipe)
     dataset = recipe.dataset.open()
     videos = select_videos(dataset, names=options.videos, shard=shard)
@@ -112,13 +117,16 @@ def _report(options: argparse.Namespace, plan: Plan, tally: Tally, stage: str | 
         table, doubtful = review
         print(f"groups: {doubtful} doubtful; {table} lists them first", file=sys.stderr)
     if not options.quiet and not options.json:
-        print(f"next: {_advise(repeat_options(options), recipe, tally, stage)}")
+        print(f"next: {_advise(options, recipe, tally, stage)}")
 
 
-def _advise(words: str, recipe: Recipe, tally: Tally, stage: str | None) -> str:
+def _advise(options: argparse.Namespace, recipe: Recipe, tally: Tally, stage: str | None) -> str:
     """Return the command to type next."""
+    words = repeat_options(options)
     if tally.exit_status:
         return f"mend the inputs above, then rvos run {words} again: finished results are kept"
+    if options.node is not None and recipe.node(options.node).artefact is MASKS:
+        return f"rvos submit {words} --node {options.node}"
     place = len(recipe.stages) if stage is None else recipe.stages.index(stage) + 1
     if place < len(recipe.stages):
         return f"rvos run {words} --stage {place + 1}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,8 +12,9 @@ from rvos.errors import ConfigError
 from rvos.evaluation.figures.base import Figure
 from rvos.evaluation.results import ExpressionScore
 from rvos.formats import open_evaluator
+from rvos.masks.stored.store import Store
 from rvos_fusion.commands.entrants import open_one, open_several
-from rvos_fusion.commands.recipe_options import add_recipe_options
+from rvos_fusion.commands.recipe_options import add_recipe_options, open_recipe, repeat_options
 from rvos_fusion.commands.table_columns import (
     tabulate_oracles,
     tabulate_pairs,
@@ -21,6 +22,7 @@ from rvos_fusion.commands.table_columns import (
     tabulate_steadiness,
 )
 from rvos_fusion.commands.table_forms import add_forms, read_form
+from rvos_fusion.recipe.published import PublishedRow, describe_data, find_published
 from rvos_fusion.scores.comparison import score_rows
 from rvos_fusion.scores.coverage import find_coverage
 from rvos_fusion.scores.oracle import OracleRow, measure_oracles
@@ -35,8 +37,9 @@ _RECIPES = (".yaml", ".yml")
 def register(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.epilog = (
-        "examples:\n  rvos table pipeline.yaml soc soc_aot smr_aot stage1 stage2\n"
-        "  rvos table pipeline.yaml other.yaml stage1 stage2   # each node of one recipe and of the other"
+        "examples:\n  rvos table pipeline.yaml soc soc_aot stage1 stage2 final\n"
+        "  rvos table pipeline.yaml other.yaml stage1 stage2   # each node of one recipe and of the other\n"
+        "  rvos table recipes/paper.yaml --rows"
     )
     add_recipe_options(parser)
     parser.add_argument(
@@ -62,6 +65,12 @@ def register(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="print too how the scores vary over frames, how alike neighbouring masks are, and both by duration",
     )
+    parser.add_argument(
+        "--rows",
+        action="store_true",
+        help="print beside each node that is a row of a paper's table, as the recipe says under `rows`, the number "
+        "published there; without named nodes these alone",
+    )
     add_forms(parser)
 
 
@@ -71,10 +80,12 @@ def run(options: argparse.Namespace) -> int:
     if form == "csv" and (options.pairs or options.oracle):
         raise ConfigError("--csv writes one table; leave --pairs and --oracle out, or take --json or --markdown")
     others = [word for word in options.nodes if Path(word).suffix in _RECIPES]
-    if others and (options.oracle or options.stability):
-        raise ConfigError("--oracle and --stability are for one recipe; leave them out, or the other recipes")
+    if others and (options.oracle or options.stability or options.rows):
+        raise ConfigError("--oracle, --stability and --rows are for one recipe; leave them out, or the other recipes")
     scored = _score_several(options, others) if others else _score_one(options)
-    tables = [tabulate_scores(scored.figures, scored.rows, scored.steadiness, notes=scored.notes)]
+    tables = [
+        tabulate_scores(scored.figures, scored.rows, scored.steadiness, notes=scored.notes, published=scored.published)
+    ]
     content: dict[str, object] = {"videos": scored.n_videos, scored.unit: len(scored.scores[0])}
     if options.pairs:
         pairs = compare_pairs(scored.scores)
@@ -99,6 +110,7 @@ class _Scored:
         notes: what is lacking.
         last: the node of the last named row.
         lacks_submission: whether the row of the submission's node lacks videos.
+        published: by node, what papers print; None: not asked for.
     """
 
     figures: Sequence[Figure]
@@ -112,12 +124,22 @@ class _Scored:
     oracles: Sequence[OracleRow] = ()
     steadiness: Sequence[Steadiness] = ()
     lacks_submission: bool = False
+    published: Mapping[str, PublishedRow] | None = None
 
 
 def _score_one(options: argparse.Namespace) -> _Scored:
     """Score the rows of one recipe, on the videos that all of them have."""
-    one = open_one(options)
+    recipe = open_recipe(options)
+    published = find_published(recipe) if options.rows else None
+    if published is not None and not options.nodes and not Store(recipe.workspace).nodes():
+        notes = [f"{recipe.workspace}: nothing is computed yet; run first: rvos run {repeat_options(options)}"]
+        notes += describe_data(published.values(), None, ())
+        empty = [TableRow(node, {}) for node in published]
+        return _Scored((), "expressions", 0, empty, (), [()], notes=notes, published=published)
+    one = open_one(options, recipe)
     nodes = one.results.choose_nodes(options.nodes)
+    if published is not None and not options.nodes:
+        nodes = [node for node in published if node in nodes] or one.results.choose_nodes(list(published))
     coverage = find_coverage(one.results, one.videos, nodes)
     labelled, evaluator = (one.results, one.dataset, coverage.videos), open_evaluator(one.dataset)
     scores = score_nodes(*labelled, coverage.scored, jobs=options.jobs)
@@ -129,10 +151,11 @@ def _score_one(options: argparse.Namespace) -> _Scored:
         coverage.scored,
         scores,
         nodes[-1],
-        coverage.notes(),
+        [*coverage.notes(), *describe_data((published or {}).values(), one.dataset, coverage.videos)],
         measure_oracles(*labelled, nodes[-1], jobs=options.jobs) if options.oracle else (),
         measure_steadiness(*labelled, coverage.scored, jobs=options.jobs) if options.stability else (),
         coverage.missing.get(one.results.plan.recipe.submission or "", 0) > 0,
+        published,
     )
 
 

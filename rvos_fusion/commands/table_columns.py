@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from itertools import groupby
@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 
 from rvos.evaluation.figures.base import Figure
 from rvos.evaluation.resampling import show_limits
+from rvos_fusion.recipe.published import PublishedRow
 from rvos_fusion.scores.oracle import OracleRow
 from rvos_fusion.scores.steadiness import TRUTH, Duration, Steadiness
 from rvos_fusion.scores.tables import TableRow
-from rvos_fusion.tables import FORMS, PEOPLE, PROGRAMS, Column, Table
+from rvos_fusion.tables import FORMS, PEOPLE, PROGRAMS, Column, Form, Table
 
 _PAIRS = "expressions that only one of the two gets right (J&F from 50 on), %"
 _STEADINESS = "consistency: IoU of the masks of neighbouring frames; in brackets the number of videos of such a length"
@@ -27,15 +28,17 @@ _STEADY = (("variance J", "variance_j"), ("variance J&F", "variance_j_and_f"), (
 def tabulate_scores(
     figures: Sequence[Figure],
     rows: Sequence[TableRow],
-    steadiness: Sequence[Steadiness],
+    steadiness: Sequence[Steadiness] = (),
     *,
     notes: Sequence[str] = (),
+    published: Mapping[str, PublishedRow] | None = None,
 ) -> Table:
     """Return the figures of the rows that a data set has, with their gains.
 
     Args:
         steadiness: of the same nodes, which CSV shows in the same table.
         notes: what is lacking.
+        published: by node, what papers print; None: not asked for.
     """
     last = next((row.input_of for row in rows if row.input_of is not None), None)
     added = [] if last is None else [f"+ further inputs of {last}; their gain is what {last} gains over them"]
@@ -50,6 +53,7 @@ def tabulate_scores(
     for figure in gaining:
         columns += _list_gain(figure, is_alone=len(gaining) == 1)
     columns += [Column(name, name, forms=PROGRAMS) for name in ("input_of", "missing")]
+    columns += [] if published is None else _list_published(published)
     known = {row.node: row for row in steadiness}
     columns += [Column(head, partial(_take_steady, known, key), forms=("csv",)) for head, key in _STEADY if known]
     return Table(tuple(columns), rows, notes=tuple(notes))
@@ -85,6 +89,20 @@ def _list_gain(figure: Figure, *, is_alone: bool) -> list[Column]:
         *(Column(f"{figure.name} {part}", take, forms=("csv",)) for part, take in parts),
         Column(f"{figure.name} gain, 95 %", show, forms=PEOPLE),
         Column(f"{figure.key}_gain", lambda row: row.gains.get(figure.name), forms=("json",)),
+    ]
+
+
+def _list_published(published: Mapping[str, PublishedRow]) -> list[Column]:
+    """Return the number that a paper prints for a row, and the place where it does."""
+
+    def take(name: str, row: TableRow) -> object:
+        return getattr(published.get(row.node), name, None)
+
+    by_form: tuple[Form, ...] = ("text", "markdown", "csv")
+    return [
+        Column("published", partial(take, "number"), "", forms=by_form),
+        Column("row of", partial(take, "label"), forms=by_form),
+        Column("published", lambda row: published.get(row.node), forms=("json",)),
     ]
 
 

@@ -69,7 +69,14 @@ def build_graph(recipe: Recipe, *, stage: str | None = None) -> Graph:
 
 
 def restrict_graph(graph: Graph, recipe: Recipe, node: str) -> Graph:
-    """Return the graph of one node and of everything that it stands on."""
+    """Return the graph of one node and of everything that it stands on.
+
+    Raises:
+        ConfigError: the recipe has no such node.
+    """
+    known = [one.name for one in recipe.nodes]
+    if node not in known:
+        raise ConfigError(f"{recipe.path}: no node {node!r}; {nearest(node, known)}")
     # Of the whole recipe: a model that no stage reads can be asked for too.
     return Graph(recipe.graph.order(node), (), graph.warnings)
 
@@ -111,6 +118,9 @@ def _check_references(recipe: Recipe, problems: Problems) -> None:
         for name in node.inputs():
             if name not in known:
                 problems.add_at(node.line, f"{node.name}: no node {name!r}; {nearest(name, known)}")
+    for row in recipe.rows:
+        if row.node not in known:
+            problems.add_at(row.line, f"rows: no node {row.node!r}; {nearest(row.node, known)}")
     if recipe.submission is not None and recipe.submission not in known:
         problems.add_at(
             recipe.submission_line, f"submission: no node {recipe.submission!r}; {nearest(recipe.submission, known)}"
@@ -131,6 +141,10 @@ def _check_nodes(recipe: Recipe, problems: Problems) -> None:
     for node in recipe.nodes:
         for problem in (*_check_inputs(node, graph), *node.check(graph)):
             problems.add_at(node.line, f"{node.name}: {problem}")
+    for row in recipe.rows:
+        if graph[row.node].artefact is not MASKS:
+            stored = graph[row.node].artefact.codec.name
+            problems.add_at(row.line, f"rows: {row.node} stores {stored}; name a node with masks")
     if recipe.submission is not None and graph[recipe.submission].artefact is not MASKS:
         stored = graph[recipe.submission].artefact.codec.name
         problems.add_at(

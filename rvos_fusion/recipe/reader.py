@@ -22,10 +22,12 @@ from rvos.settings import Node as SettingsNode
 from rvos_fusion.kinds.base import Node
 from rvos_fusion.kinds.groups.grouping import GroupSettings
 from rvos_fusion.kinds.table import choose_variant, list_kinds
-from rvos_fusion.recipe.recipe import DatasetEntry, Recipe
+from rvos_fusion.recipe.published import RowName
+from rvos_fusion.recipe.recipe import DatasetEntry, NamedRow, Recipe
 
 _WHAT = "recipe"
 NEEDED = ("dataset", "stages")
+ROW = Annotated[str, RowName()]
 ENGINE = Annotated[EngineSettings, ChosenEngine()]
 
 
@@ -43,6 +45,7 @@ class Sections:
     detectors: SettingsNode | None = None
     stages: SettingsNode | None = None
     submission: SettingsNode | None = None
+    rows: SettingsNode | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +95,12 @@ def read_recipe(path: Path, overrides: Sequence[str] = (), *, workspace: Path | 
         nodes.read("models", None, sections.models)
     stages = _read_stages(nodes, sections.stages)
     submission = _read_section(loader, Submission | str, sections.submission, "submission", otherwise=None)
+    rows = _read_rows(loader, sections.rows)
     problems.check()
     submission = submission.node if isinstance(submission, Submission) else submission
     line = 0 if sections.submission is None else sections.submission.place.line
-    return Recipe(path, dataset, workspace, groups, tuple(nodes.found.values()), stages, submission, nouns, line)
+    found = tuple(nodes.found.values())
+    return Recipe(path, dataset, workspace, groups, found, stages, submission, nouns, line, rows)
 
 
 def _read_section(loader: Loader, hint: Any, node: SettingsNode | None, what: str, *, otherwise: Any) -> Any:
@@ -121,6 +126,12 @@ def _read_workspace(loader: Loader, node: SettingsNode | None) -> Path:
     if workspace is not INVALID and workspace == workspace.parent:
         loader.problems.add(node.place, f"workspace {workspace} is the root of all files; name a folder of its own")
     return workspace
+
+
+def _read_rows(loader: Loader, node: SettingsNode | None) -> tuple[NamedRow, ...]:
+    entries = {} if node is None else loader.entries(node, "rows")
+    read = [(name, loader.read(ROW, entry, f"rows.{name}"), entry.place.line) for name, entry in entries.items()]
+    return tuple(NamedRow(name, row, line) for name, row, line in read if row is not INVALID)
 
 
 def _read_named(loader: Loader, settings: Any, node: SettingsNode | None, what: str) -> Mapping[str, object]:

@@ -47,6 +47,20 @@ class DatasetEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class NamedRow:
+    """An entry of `rows:` of a recipe.
+
+    Args:
+        row: of `recipe.published`.
+        line: of the file, where it says so.
+    """
+
+    node: str
+    row: str
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
 class Recipe:
     """A checked `pipeline.yaml`.
 
@@ -57,6 +71,7 @@ class Recipe:
         submission: node whose masks are submitted.
         submission_line: of the file, where it says so.
         nouns: how the noun of a sentence is found.
+        rows: which nodes are rows of a paper's table.
     """
 
     path: Path
@@ -68,6 +83,7 @@ class Recipe:
     submission: str | None
     nouns: NounSettings = field(default_factory=NounSettings)
     submission_line: int = 0
+    rows: tuple[NamedRow, ...] = ()
 
     @property
     def graph(self) -> NodeGraph:

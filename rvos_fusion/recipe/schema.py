@@ -11,7 +11,7 @@ from rvos.language.nouns import NounSettings
 from rvos.settings import choose_form, describe, describe_class, json_schema
 from rvos_fusion.kinds.groups.grouping import GroupSettings
 from rvos_fusion.kinds.table import list_kinds, list_variants
-from rvos_fusion.recipe.reader import ENGINE, NEEDED, Sections, Submission
+from rvos_fusion.recipe.reader import ENGINE, NEEDED, ROW, Sections, Submission
 from rvos_fusion.recipe.recipe import DatasetEntry
 
 Schema = dict[str, Any]
@@ -30,6 +30,7 @@ def recipe_schema() -> Schema:
         "detectors": _map_of(describe_class(DetectorSettings)),
         "stages": {**_map_of(_map_of(_describe_nodes("stages"))), "minProperties": 1},
         "submission": describe(Submission | str),
+        "rows": describe(Mapping[str, ROW]),
     }
     schema = json_schema(Sections, sections)
     return {**schema, "title": "recipe of rvos-fusion", "required": list(NEEDED)}

@@ -28,4 +28,4 @@ def test_the_notebook_shows_scores_and_a_picture(tmp_path: Path, monkeypatch: py
     outputs = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
     assert any("image/png" in output.get("data", {}) for output in outputs)
     printed = "".join(output.text for output in outputs if output.output_type == "stream" and output.name == "stdout")
-    assert [line.split()[0] for line in printed.splitlines()][:4] == ["soc", "soc_aot", "stage1", "stage2"]
+    assert [line.split()[0] for line in printed.splitlines()][:5] == ["soc", "soc_aot", "stage1", "stage2", "final"]

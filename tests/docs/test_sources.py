@@ -67,7 +67,7 @@ FOLDERS = (*CODE, *GONE, "third_party", "tests", "docs", "recipes", "scripts", "
 _FILE = re.compile(rf"`((?:{'|'.join(FOLDERS)})/[\w./*-]*)`")
 _MODULE = re.compile(rf"(?:`|^::: |\b(?:from|import) )((?:{'|'.join((*CODE, *GONE))})(?:\.\w+)+)\b(?!/)", re.MULTILINE)
 _LINK = re.compile(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)")
-NO_PLACES = {"pipeline/stage2", "rvos.runners", "rvos.engines", "rvos.detectors", "rvos.loggers"}
+NO_PLACES = {"pipeline/final", "rvos.runners", "rvos.engines", "rvos.detectors", "rvos.loggers"}
 """Names that look like places of the project: a node in a report of two recipes, groups of entry points."""
 
 

@@ -47,7 +47,7 @@ def test_the_recipe_runs_from_end_to_end(data: Path, tmp_path: Path, capsys: pyt
     options = [str(RECIPE), "--set", f"dataset.root={short}", "--set", f"workspace={tmp_path / 'runs'}"]
     assert main(["run", *options, "--quiet"]) == 0
     capsys.readouterr()
-    assert main(["table", *options, "soc", "stage2", "--json"]) == 0
+    assert main(["table", *options, "soc", "final", "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)["rows"]
     assert main(["submit", *options]) == 0
     archive = tmp_path / "runs/submission.zip"

@@ -61,6 +61,18 @@ def test_only_what_depends_on_a_change_runs_again(split: Path, capsys: pytest.Ca
     assert changed == {"a": (0, 3), "b": (0, 3), "c": (0, 3), "ab": (3, 0), "final": (3, 0)}
 
 
+def test_one_node_is_made_with_what_it_stands_on_and_no_more(split: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = run_json(split, capsys, "--set", "stages.stage2.other={fuse: [b], threshold: 1}", "--node", "other")
+    assert counts(rows) == {"b": (3, 0), "other": (3, 0)}
+    recipe = str(split / "pipeline.yaml")
+    assert main(["run", recipe, "--node", "ab"]) == 0
+    assert f"next: rvos submit {recipe} --node ab" in capsys.readouterr().out
+    assert main(["submit", recipe, "--node", "ab"]) == 0
+    assert "final" not in Store(split / "runs").nodes()
+    assert main(["run", recipe, "--node", "finale"]) == 2
+    assert "no node 'finale'; did you mean 'final'?" in capsys.readouterr().err
+
+
 def test_a_replaced_mask_is_imported_again(split: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run_json(split, capsys)
     mask = split / "members/a/video1/0/00000.png"
