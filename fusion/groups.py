@@ -11,6 +11,7 @@ from typing import Literal
 
 from rvos.errors import InputError
 from rvos.files.json_files import read_json
+from rvos.ids import compose_name
 from rvos.masks.runs import Runs, tracklet_iou
 from rvos.videos import Video
 
@@ -104,6 +105,7 @@ def _check_file_groups(path: Path, video: Video, rows: object) -> tuple[Group, .
         raise InputError(f"{where} is missing; list its expressions in groups")
     if not isinstance(rows, list) or not all(isinstance(row, list) and row for row in rows):
         raise InputError(f"{where}: groups must be lists of expression ids")
+    rows = [[compose_name(one) if isinstance(one, str) else one for one in row] for row in rows]
     listed = [expression for row in rows for expression in row]
     known = [expression.id for expression in video.expressions]
     repeated = sorted({str(e) for e in listed if listed.count(e) > 1})

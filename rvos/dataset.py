@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rvos.errors import InputError
+from rvos.ids import compose_name
 from rvos.videos import Expression, Video
 
 
@@ -70,7 +71,7 @@ class Dataset:
     def video(self, video_id: str) -> Video:
         """Return a video by its id. Raises InputError: the split does not list it."""
         for video in self.videos:
-            if video.id == video_id:
+            if video.id == compose_name(video_id):
                 return video
         raise InputError(f"{self.root}: split {self.split} has no video {video_id}; check the id and the split")
 

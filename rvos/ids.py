@@ -1,6 +1,13 @@
-"""Ids become file names: what an id must be so that nothing is written outside its folder."""
+"""Ids become file names: what an id must be so that nothing is written outside its folder, and when two are one.
+
+Systems write a letter with an accent as one character or as two; names that differ in nothing else are one name, which
+is composed (Unicode normal form C) wherever it is read.
+"""
 
 from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable
 
 from rvos.errors import InputError
 
@@ -8,8 +15,26 @@ _LONGEST = 180
 _FORBIDDEN = frozenset('/\\:*?"<>|')
 
 
+def compose_name(name: str) -> str:
+    """Return a name in its composed form."""
+    return name if name.isascii() else unicodedata.normalize("NFC", name)
+
+
+def compose_names(names: Iterable[str], *, where: str) -> dict[str, str]:
+    """Return composed name -> name as it is written.
+
+    Raises:
+        InputError: two differ in their normal form alone.
+    """
+    found: dict[str, str] = {}
+    for name in names:
+        if found.setdefault(compose_name(name), name) != name:
+            raise InputError(f"{where}: {compose_name(name)!r} is there twice, in two Unicode normal forms; keep one")
+    return found
+
+
 def check_id(value: object, *, where: str, what: str) -> str:
-    """Return `value` if it is text that can safely name a file or folder.
+    """Return `value`, composed, if it is text that can safely name a file or folder.
 
     Args:
         where: file, or place in it, that the id comes from.
@@ -23,7 +48,7 @@ def check_id(value: object, *, where: str, what: str) -> str:
     problem = _find_problem(value)
     if problem:
         raise InputError(f"{where}: {what} id {value!r} {problem}; rename it")
-    return value
+    return compose_name(value)
 
 
 def _find_problem(value: str) -> str:

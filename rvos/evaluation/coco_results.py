@@ -14,6 +14,7 @@ from rvos.errors import InputError
 from rvos.evaluation.average_precision import Detection
 from rvos.files.json_files import expect_list, expect_object, parse_json, read_json
 from rvos.files.trees import open_tree
+from rvos.ids import compose_name
 from rvos.masks.mask_sequences import MaskSequence
 from rvos.masks.run_lengths import check_run_length, read_run_size
 
@@ -55,7 +56,7 @@ def _read_row(row: object, *, where: str) -> tuple[tuple[str, str], Detection, t
         raise InputError(f"{where}: score {ascii(score)[:60]} is no number; correct it")
     mask = expect_object(entry.get("segmentation"), where=f"{where}: segmentation")
     size = read_run_size(mask, where=where)
-    video, _, expression = name.partition("/")
+    video, _, expression = compose_name(name).partition("/")
     return (video, expression), Detection(check_run_length(mask, size, where=where), float(score)), size
 
 

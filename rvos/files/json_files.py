@@ -11,6 +11,7 @@ import numpy as np
 
 from rvos.errors import InputError
 from rvos.files.atomic import read_whole
+from rvos.ids import compose_name
 
 _TOKENS = re.compile(r'("(?:[^"\\]|\\.)*")(?=\s*:)|"(?:[^"\\]|\\.)*"|[{}\[\]]')
 _STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
@@ -29,7 +30,7 @@ def read_json(path: Path, *, most: int = _LARGEST_FILE) -> Any:
 
 
 def parse_json(content: bytes, *, where: str) -> Any:
-    """Return the value of JSON text in UTF-8; `where` names its file in errors.
+    """Return the value of JSON text in UTF-8, its keys composed; `where` names its file in errors.
 
     Raises:
         InputError: not JSON, an object repeats a key (both with the line), nesting deeper than 100, not a number or
@@ -104,13 +105,13 @@ class _RepeatedKeyError(Exception):
 
 
 def _refuse_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    result = dict(pairs)
+    result = {compose_name(key): value for key, value in pairs}
     if len(result) != len(pairs):
         seen: set[str] = set()
         for key, _ in pairs:
-            if key in seen:
+            if compose_name(key) in seen:
                 raise _RepeatedKeyError(key)
-            seen.add(key)
+            seen.add(compose_name(key))
     return result
 
 
@@ -127,7 +128,7 @@ def _find_repeat(text: str) -> int:
         elif token[0] in "}]":
             open_objects.pop()
         elif token[1]:
-            key = json.loads(token[1])
+            key = compose_name(json.loads(token[1]))
             if key in open_objects[-1]:
                 return text.count("\n", 0, token.start()) + 1
             open_objects[-1].add(key)

@@ -3,63 +3,21 @@
 from __future__ import annotations
 
 import os
-import struct
 import zipfile
-import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Protocol
 
 from rvos.errors import InputError
-from rvos.files.atomic import LARGEST_FILE, open_regular, read_whole
+from rvos.files.archives import check_names, open_archive, read_member
+from rvos.files.atomic import LARGEST_FILE, read_whole
+from rvos.files.names import find_named, is_system_path, list_names
 
-ZIP_ERRORS = (
-    zipfile.BadZipFile,
-    zlib.error,
-    struct.error,
-    EOFError,
-    NotImplementedError,
-    RuntimeError,
-    OSError,
-    ValueError,
-    LookupError,
-    OverflowError,
-    MemoryError,
-)
-# LZMA is left out: the header of a member may ask for gigabytes of memory.
-_METHODS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2})
-# No mask and no JSON file of this size packs so well; what does is made to fill the memory.
-_LARGEST_DENSE = 1 << 24
-_MOST_PACKED = 200
 _TOP_FOLDER = "Annotations"
 _MASK_SUFFIX = ".png"
 _MASK_DEPTH = 3
 _MOST_WRAPPED = 4
-_SYSTEM_NAMES = frozenset(
-    {
-        "__macosx",
-        "thumbs.db",
-        "ehthumbs.db",
-        "desktop.ini",
-        "@eadir",
-        "#recycle",
-        "$recycle.bin",
-        "system volume information",
-        "lost+found",
-        "icon\r",
-    }
-)
-
-
-def is_system_name(name: str) -> bool:
-    """Return whether an operating system or file server left a file or folder of this name; no id starts with a dot."""
-    return name.startswith((".", "~$")) or name.lower() in _SYSTEM_NAMES
-
-
-def is_system_path(path: str) -> bool:
-    """Return whether a part of a path with `/` is what systems leave behind."""
-    return any(is_system_name(part) for part in path.split("/") if part not in ("", ".", ".."))
 
 
 class Tree(Protocol):
@@ -98,31 +56,32 @@ class FolderTree:
 
     def exists(self, path: str) -> bool:
         """Whether a file or folder is there."""
-        return os.path.exists(self.root / path)
+        return os.path.exists(find_named(self.root, path))
 
     def is_folder(self, path: str) -> bool:
         """Whether a folder is there."""
-        return os.path.isdir(self.root / path)
+        return os.path.isdir(find_named(self.root, path))
 
     def children(self, path: str = "") -> tuple[str, ...]:
-        """Names in a folder, sorted, without what systems leave. Raises InputError: the folder cannot be read."""
+        """Names in a folder, composed and sorted. Raises InputError: it cannot be read, or two names are one."""
+        folder = find_named(self.root, path)
         try:
-            names = os.listdir(self.root / path)
+            return tuple(sorted(list_names(folder)))
         except (FileNotFoundError, NotADirectoryError, ValueError):
             return ()
         except OSError as error:
-            raise InputError(f"{self.root / path}: cannot be read ({error.strerror}); check its rights") from None
-        return tuple(sorted(name for name in names if not is_system_name(name)))
+            raise InputError(f"{folder}: cannot be read ({error.strerror}); check its rights") from None
 
     def read(self, path: str, *, most: int = LARGEST_FILE) -> bytes:
         """Bytes of a file."""
-        if not os.path.lexists(self.root / path):
-            raise InputError(f"{self.root / path}: no such file; restore it")
-        return read_whole(self.root / path, most=most)
+        file = find_named(self.root, path)
+        if not os.path.lexists(file):
+            raise InputError(f"{file}: no such file; restore it")
+        return read_whole(file, most=most)
 
     def below(self, path: str) -> FolderTree:
         """The tree of a sub-folder."""
-        return FolderTree(self.root / path)
+        return FolderTree(find_named(self.root, path))
 
 
 class ZipTree:
@@ -198,46 +157,6 @@ class _Archive:
             if name.endswith("/"):
                 folders.setdefault(name.strip("/"), set())
         return cls(archive, frozenset(names), folders)
-
-
-def open_archive(path: Path) -> zipfile.ZipFile:
-    """Return an opened zip archive. Raises InputError: missing, no file, or not a whole archive."""
-    stream = open_regular(path)
-    try:
-        return zipfile.ZipFile(stream)
-    except ZIP_ERRORS as error:
-        stream.close()
-        raise InputError(f"{path}: not a whole zip archive ({error}); make it again") from None
-
-
-def read_member(archive: zipfile.ZipFile, name: str, *, where: str, most: int = LARGEST_FILE) -> bytes:
-    """Return a file of an archive. Raises InputError: damaged, or unpacking to more than `most`, or as bombs do."""
-    info = archive.getinfo(name)
-    if info.compress_type not in _METHODS:
-        raise InputError(f"{where}: packed by method {info.compress_type}; pack with deflate, or without compression")
-    dense = info.file_size > _LARGEST_DENSE and info.file_size > _MOST_PACKED * info.compress_size
-    if info.file_size > most or dense:
-        raise InputError(f"{where}: unpacks to {info.file_size} bytes, which no such file has; make the archive again")
-    try:
-        return archive.read(info)
-    except ZIP_ERRORS as error:
-        raise InputError(f"{where}: damaged in the archive ({error}); make it again") from None
-
-
-def check_names(names: Iterable[str], *, where: str) -> None:
-    """Check the names in an archive. Raises InputError: one is absolute, climbs out, or occurs twice."""
-    seen: set[str] = set()
-    for name in names:
-        if "\\" in name:
-            raise InputError(
-                f"{where}: {name!r} is named with backslashes, so it lies in no folder; pack it again with a program "
-                "that writes / between folders"
-            )
-        if name.startswith("/") or ".." in PurePosixPath(name).parts or ":" in name:
-            raise InputError(f"{where}: unsafe name {name!r}; make the archive again with names below its root")
-        if name in seen:
-            raise InputError(f"{where}: {name} is in the archive twice; make it again")
-        seen.add(name)
 
 
 def list_masks(folder: Tree) -> dict[str, str]:

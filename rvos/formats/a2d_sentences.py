@@ -25,10 +25,11 @@ from rvos.evaluation.truth import SampleTruth
 from rvos.files.atomic import read_whole
 from rvos.files.images import check_area
 from rvos.files.json_files import expect_list, read_json
+from rvos.files.names import find_named
 from rvos.formats.archives.samples import ResultsArchive
 from rvos.formats.base import Format
 from rvos.formats.samples import WINDOW, clean_sentence, name_frames, plan_window
-from rvos.ids import check_id
+from rvos.ids import check_id, compose_name
 from rvos.videos import Expression, Video
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def open_split(root: Path, split: str, *, window: int) -> Dataset:
     lengths: dict[str, int | None] = {}
     videos, masks = [], {}
     for (name, frame), own in samples.items():
-        clip = root / CLIPS / f"{name}.mp4"
+        clip = find_named(root, f"{CLIPS}/{name}.mp4")
         if name not in lengths:
             lengths[name] = _count_frames(clip)
         numbers = plan_window(frame, lengths[name], window)
@@ -87,7 +88,7 @@ def open_split(root: Path, split: str, *, window: int) -> Dataset:
             (window // 2,),
         )
         videos.append(video)
-        masks[video.id] = root / MASKS / name / f"{frame:05d}.h5"
+        masks[video.id] = find_named(root, f"{MASKS}/{name}/{frame:05d}.h5")
     return Dataset("a2d-sentences", root, split, tuple(videos), root / CLIPS, partial(_select, masks))
 
 
@@ -127,14 +128,14 @@ def _read_list(path: Path) -> Iterator[_Sample]:
 
 def _derive_list(root: Path, split: str) -> Iterator[_Sample]:
     """Yield the samples that the original files stand for: the list is only an extract of them."""
-    missed = set(_read_text(root / MISSED).split()) if (root / MISSED).exists() else set()
-    videos = {row[0] for row in _read_rows(root / SPLITS) if row and row[-1].strip() == _SUBSETS[split]}
+    missed = set(compose_name(_read_text(root / MISSED)).split()) if (root / MISSED).exists() else set()
+    videos = {compose_name(row[0]) for row in _read_rows(root / SPLITS) if row and row[-1].strip() == _SUBSETS[split]}
     annotated: dict[str, list[tuple[int, tuple[str, ...]]]] = {}
     for number, row in enumerate(_read_rows(root / SENTENCES), start=1):
         where = f"{root / SENTENCES}:{number}"
         if len(row) < 3:
             raise InputError(f"{where}: {ascii(row)[:60]}, expected video,instance,sentence; correct the line")
-        video, instance, text = row[0], row[1].strip(), ",".join(row[2:])
+        video, instance, text = compose_name(row[0]), row[1].strip(), ",".join(row[2:])
         if video not in videos - missed:
             continue
         if not instance.isdecimal():  # the published file has one such row, "1 (copy)"
@@ -142,7 +143,7 @@ def _derive_list(root: Path, split: str) -> Iterator[_Sample]:
             continue
         if video not in annotated:
             check_id(video, where=where, what="video")
-            annotated[video] = list(_list_annotated(root / MASKS / video))
+            annotated[video] = list(_list_annotated(find_named(root, f"{MASKS}/{video}")))
         for frame, instances in annotated[video]:
             if instance in instances:
                 yield _Sample(clean_sentence(text, where=where), video, frame, instance)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from rvos.errors import InputError
 from rvos.files.trees import Tree, list_masks
 from rvos.formats.expressions import ListedVideo
-from rvos.ids import check_id
+from rvos.ids import check_id, compose_name
 from rvos.videos import Expression
 
 _ANNOTATIONS = ("DAVIS/Annotations_unsupervised/480p", "Annotations_unsupervised/480p", "")
@@ -40,7 +40,7 @@ def list_sequences(tree: Tree, sequences: Tree, split: str) -> tuple[ListedVideo
     texts = _read_texts(tree)
     videos = []
     for name in names:
-        check_id(name, where=sequences.name, what="video")
+        name = check_id(name, where=sequences.name, what="video")
         frames = _list_frames(sequences, name)
         if not frames:
             raise InputError(f"{sequences.name}/{name}: no index maps; restore the sequence")
@@ -76,7 +76,7 @@ def _read_text_file(folder: Tree, name: str, encoding: str) -> dict[str, dict[st
         found = _LINE.fullmatch(line.lstrip("\ufeff"))
         if found is None:
             raise InputError(f'{folder.name}/{name}:{number}: expected <video> <object> "<sentence>"; correct the line')
-        video = _CORRECTED.get(found["video"], found["video"])
+        video = _CORRECTED.get(found["video"], compose_name(found["video"]))
         texts.setdefault(video, {})[found["object"]] = found["text"]
     return texts
 

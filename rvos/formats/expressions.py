@@ -11,8 +11,9 @@ from typing import Any
 
 from rvos.errors import InputError
 from rvos.files.json_files import expect_list, expect_object, parse_json
-from rvos.files.trees import FolderTree, Tree, is_system_name
-from rvos.ids import check_id
+from rvos.files.names import find_named, list_names
+from rvos.files.trees import FolderTree, Tree
+from rvos.ids import check_id, compose_name
 from rvos.videos import Expression, Video
 
 ObjectIds = Callable[[Mapping[str, Any], str], tuple[str, ...]]
@@ -30,8 +31,9 @@ class ListedVideo:
 
     def with_images(self, folder: Path) -> Video:
         """Return the video whose frames are `folder/<video>/<frame>.jpg`, or `.jpeg` or `.png` where such files are."""
-        found = _list_images(folder / self.id)
-        paths = tuple(folder / self.id / found.get(frame, f"{frame}.jpg") for frame in self.frames)
+        own = find_named(folder, self.id)
+        found = _list_images(own)
+        paths = tuple(own / found.get(frame, f"{frame}.jpg") for frame in self.frames)
         return Video(self.id, self.frames, self.expressions, paths)
 
 
@@ -58,7 +60,9 @@ def _choose_folder(folders: Sequence[Path], videos: Sequence[ListedVideo]) -> Pa
     best: Path | None = None
     most = -1
     for folder in folders:
-        n_found = sum(1 for video in videos if _list_images(folder / video.id)) if os.path.isdir(folder) else -1
+        n_found = -1
+        if os.path.isdir(folder):
+            n_found = sum(1 for video in videos if _list_images(find_named(folder, video.id)))
         if n_found > most:
             best, most = folder, n_found
         if n_found == len(videos):
@@ -69,15 +73,15 @@ def _choose_folder(folders: Sequence[Path], videos: Sequence[ListedVideo]) -> Pa
 def _list_images(folder: Path) -> dict[str, str]:
     """Return frame -> file name of the images in a folder; nothing where it cannot be read."""
     try:
-        names = sorted(os.listdir(folder))
+        names = list_names(folder)
     except OSError:
         return {}
     found: dict[str, str] = {}
     for suffix in _IMAGE_SUFFIXES:
-        for name in names:
+        for name in sorted(names):
             stem, given = os.path.splitext(name)
-            if given.lower() == suffix and not is_system_name(name):
-                found.setdefault(stem, name)
+            if given.lower() == suffix:
+                found.setdefault(stem, names[name])
     return found
 
 
@@ -170,7 +174,7 @@ def read_object_id(entry: Mapping[str, Any], where: str) -> tuple[str, ...]:
 def _read_one(value: object, where: str) -> str:
     if isinstance(value, bool) or not isinstance(value, (str, int)):
         raise InputError(f"{where}: object id {ascii(value)[:60]} is neither text nor a whole number; correct it")
-    return str(value)
+    return compose_name(str(value))
 
 
 def read_annotation_ids(entry: Mapping[str, Any], where: str) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ from rvos.evaluation.truth import SampleTruth
 from rvos.files.atomic import read_whole
 from rvos.files.images import check_area
 from rvos.files.json_files import expect_list, read_json
+from rvos.files.names import find_named
 from rvos.formats.archives.samples import ResultsArchive
 from rvos.formats.base import Format
 from rvos.formats.matlab_files import read_array
@@ -83,8 +84,8 @@ def _find(root: Path, name: str, *, where: str) -> Path:
     """
     for part in name.split("/"):
         check_id(part, where=where, what="path")
-    below = root.parent / name
-    return below if below.exists() or not (root / name).exists() else root / name
+    below, inside = find_named(root.parent, name), find_named(root, name)
+    return below if below.exists() or not inside.exists() else inside
 
 
 @dataclass(frozen=True, slots=True, eq=False)

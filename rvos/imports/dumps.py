@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 
 from rvos.errors import InputError
 from rvos.files.atomic import open_regular
+from rvos.files.names import is_system_name
 from rvos.files.stored_tensors import StoredTensor
 from rvos.files.tensor_files import read_torch_file
-from rvos.files.trees import is_system_name
+from rvos.ids import compose_name, compose_names
 from rvos.imports.soft_masks import SoftFrames, check_some_logits
 from rvos.imports.source import Source, check_mask_size, find_frame_size
 from rvos.masks.mask_sequences import KeepSoft, MaskSequence, SoftKind
@@ -119,9 +120,11 @@ def open_dump(path: Path, *, values: DumpValues, soft: KeepSoft = False) -> Dump
         for video, entries in content.items():
             if not isinstance(video, str) or not isinstance(entries, Mapping):
                 raise InputError(f"{file}: a {type(video).__name__} is no video with expressions; give a dump of masks")
+            video = compose_name(video)
             if video in videos:
                 raise InputError(f"{file}: video {video} is in {videos[video][0].name} too; keep one")
-            videos[video] = (file, entries)
+            names = compose_names((one for one in entries if isinstance(one, str)), where=f"{file}: {video}")
+            videos[video] = (file, {name: entries[given] for name, given in names.items()})
     return DumpSource(path, videos, values, soft)
 
 

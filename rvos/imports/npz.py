@@ -20,9 +20,10 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from rvos.errors import InputError
+from rvos.files.archives import ZIP_ERRORS
 from rvos.files.atomic import LARGEST_FILE
 from rvos.files.images import LARGEST_IMAGE
-from rvos.files.trees import ZIP_ERRORS
+from rvos.ids import compose_name
 from rvos.imports.soft_masks import SoftFrames, check_map_size, check_some_logits
 from rvos.imports.source import FolderSource, find_frame_size, score_presence
 from rvos.masks.mask_sequences import KeepSoft, MaskSequence, encode
@@ -139,7 +140,7 @@ def _check_frames(arrays: Mapping[str, Array], video: Video, where: str) -> None
     # Numbers beyond the last code point would break the interpreter when they become text.
     if names.dtype.kind == "U" and names.itemsize and (names.view(names.dtype.byteorder + "u4") > sys.maxunicode).any():
         raise InputError(f"{where}: frames: no text; write it again")
-    if [str(name) for name in names] != list(video.frames):
+    if [compose_name(str(name)) for name in names] != list(video.frames):
         raise InputError(f"{where}: its frames are others than the data set's; write it for these frames")
 
 

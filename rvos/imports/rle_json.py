@@ -18,13 +18,15 @@ from numpy.typing import NDArray
 
 from rvos.errors import InputError
 from rvos.files.json_files import expect_list, expect_object, read_json
-from rvos.files.trees import is_system_name
+from rvos.files.names import find_named
+from rvos.files.trees import FolderTree
 from rvos.imports.source import Source, check_mask_size, find_frame_size, score_presence
 from rvos.masks.mask_sequences import MaskSequence, encode
 from rvos.masks.run_lengths import check_run_length
 from rvos.masks.runs import Runs
 from rvos.videos import Expression, Video
 
+_SUFFIX = ".json"
 _KNOWN = ("masks", "scores", "key_frame")
 _LARGEST_FILE = 1 << 32
 _LARGEST = float(np.finfo(np.float32).max)
@@ -41,7 +43,8 @@ class RleSource(Source):
         """Ids of the videos."""
         if self.content is not None:
             return tuple(self.content)
-        return tuple(sorted(file.stem for file in self.path.glob("*.json") if not is_system_name(file.name)))
+        names = FolderTree(self.path).children()
+        return tuple(name.removesuffix(_SUFFIX) for name in names if name.endswith(_SUFFIX))
 
     def list_expressions(self, video_id: str) -> tuple[str, ...]:
         """Ids of the expressions of a video."""
@@ -62,7 +65,7 @@ class RleSource(Source):
 
     def _read_entries(self, video_id: str) -> Mapping[str, Any]:
         if self.content is None:
-            file = self.path / f"{video_id}.json"
+            file = find_named(self.path, f"{video_id}{_SUFFIX}")
             return expect_object(read_json(file), where=str(file))
         if video_id not in self.content:
             raise InputError(f"{self.path}: no video {video_id}; add it, or choose the split that the file is of")

@@ -17,7 +17,7 @@ from PIL import Image
 from rvos.errors import InputError
 from rvos.files.atomic import read_whole, write_atomically
 from rvos.files.images import LARGEST_IMAGE_FILE, decode_frame
-from rvos.files.trees import is_system_name
+from rvos.files.names import is_system_name
 from rvos.files.video_files import read_video
 from rvos.ids import check_id
 

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from rvos.dataset import Dataset
 from rvos.errors import InputError
+from rvos.files.archives import read_member
 from rvos.files.images import LARGEST_IMAGE_FILE
 from rvos.files.json_files import expect_object, parse_json
-from rvos.files.trees import is_system_path, read_member
+from rvos.files.names import is_system_path
 from rvos.formats.archives.layout import LARGEST_TEAM_FILE, TEAM_FILE
 from rvos.masks.mask_images import decode_with_mode
 
@@ -35,6 +36,7 @@ def find_faults(
     if level:
         yield level
         return
+    yield from _find_spelling(archive)
     present = set(names)
     if len(present) != len(names):
         repeated = Counter(names).most_common(1)[0][0]
@@ -59,6 +61,20 @@ def _find_backslashes(names: list[str]) -> str | None:
         f"{named[0]}: {len(named)} names hold backslashes, which servers do not take for folders; "
         "pack the archive again with a program that writes / between folders"
     )
+
+
+def _find_spelling(archive: zipfile.ZipFile) -> Iterator[str]:
+    """Yield that names are read here which a server that compares bytes does not find."""
+    odd = [info.filename for info in archive.infolist() if not info.filename.isascii() and _is_respelt(info)]
+    if odd:
+        yield (
+            f"{odd[0]}: {len(odd)} of the names not written in composed UTF-8 (NFC, flag bit 11), as "
+            "servers look for them; write the archive with rvos submit"
+        )
+
+
+def _is_respelt(info: zipfile.ZipInfo) -> bool:
+    return info.orig_filename != info.filename
 
 
 def _find_bad_team(archive: zipfile.ZipFile) -> Iterator[str]:

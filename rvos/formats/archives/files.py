@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rvos.dataset import Dataset
-from rvos.files.trees import open_archive
+from rvos.files.archives import open_archive
 from rvos.formats.archives.checks import find_faults
 from rvos.formats.archives.layout import ArchiveLayout, ReadVideo, make_entry, read_sequences
 from rvos.masks.mask_sequences import MaskSequence

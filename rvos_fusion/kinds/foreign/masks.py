@@ -9,6 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from rvos.errors import InputError
+from rvos.ids import compose_name
 from rvos.imports import Source
 from rvos.imports.png_folders import open_png_folder
 from rvos.masks.mask_sequences import MaskSequence, by_expression
@@ -54,13 +55,13 @@ def find_lacking(source: Source, videos: Sequence[Video], path: Path, *, deep: b
 def find_deeper(path: Path, videos: Sequence[Video]) -> Path | None:
     """Return the folder that masks of videos lie in, a few folders below a path or right above it; None: not found."""
     names = {name for video in videos for name in (video.id, f"{video.id}.json")}
-    if path.name in names:
+    if compose_name(path.name) in names:
         return _shorten(path.parent)
     waiting = [path]
     for _ in range(_DEEPEST):
         waiting = [Path(one) for folder in waiting for one in _list_folders(folder)][:_MOST_FOLDERS]
         for folder in waiting:
-            if names.intersection(os.listdir(folder)):
+            if names.intersection(map(compose_name, os.listdir(folder))):
                 return _shorten(folder)
     return None
 

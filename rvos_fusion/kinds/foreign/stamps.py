@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from rvos.errors import InputError
+from rvos.files.names import find_named
 from rvos.files.trees import FolderTree, open_masks
 from rvos.videos import Video
 
@@ -23,7 +24,7 @@ def stamp_masks(path: Path, video: Video) -> object:
         return stamp(path)
     # Inside the folder or beside it, as the official tools leave it.
     key_frames = [path / "key_frame.json", path.parent / "key_frame.json"]
-    places = [_find_masks(path) / video.id, path / f"{video.id}.json", *key_frames]
+    places = [find_named(_find_masks(path), video.id), find_named(path, f"{video.id}.json"), *key_frames]
     return [stamp(place) for place in places]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from rvos.errors import InputError
+from rvos.files.names import find_named
 from rvos.videos import Video
 from rvos_fusion.training.data.sentences import open_labelled
 from rvos_fusion.training.data.videos import LabelledVideo, VideoFolder
@@ -35,7 +36,7 @@ def open_plain_videos(folder: VideoFolder) -> list[LabelledVideo]:
         listed = [_folders(name, pictures, masks) for name in names]
     else:  # every image is a video of one frame
         paths = [path for path in _inside(folder.root / "Annotations") if path.suffix.lower() == ".png"]
-        listed = [(path.stem, [folder.root / "JPEGImages" / f"{path.stem}.jpg"], [path]) for path in paths]
+        listed = [(path.stem, [find_named(folder.root, f"JPEGImages/{path.stem}.jpg")], [path]) for path in paths]
     listed = listed[: folder.videos]
     if not listed:
         raise InputError(f"{folder.root}: no videos of layout {folder.layout}; check data.folders")
@@ -48,10 +49,10 @@ def open_plain_videos(folder: VideoFolder) -> list[LabelledVideo]:
 
 
 def _folders(name: str, pictures: Path, masks: Path) -> tuple[str, list[Path], list[Path]]:
-    found = [path for path in _inside(masks / name) if path.suffix.lower() == ".png"]
+    found = [path for path in _inside(find_named(masks, name)) if path.suffix.lower() == ".png"]
     if not found:
         raise InputError(f"{masks / name}: no masks; restore them or drop the video")
-    return name, [pictures / name / f"{path.stem}.jpg" for path in found], found
+    return name, [find_named(pictures, f"{name}/{path.stem}.jpg") for path in found], found
 
 
 def _inside(folder: Path) -> list[Path]:

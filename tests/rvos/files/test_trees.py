@@ -13,7 +13,9 @@ from data_folders import FRAMES, SIZE, listed, write_json, write_png, write_pred
 from PIL import Image
 
 from rvos.errors import InputError
-from rvos.files.trees import is_system_path, list_masks, open_archive, open_masks, open_tree, read_member
+from rvos.files.archives import open_archive, read_member
+from rvos.files.names import is_system_path
+from rvos.files.trees import list_masks, open_masks, open_tree
 from rvos.formats import open_dataset, score_dataset
 from rvos.imports import open_source
 
