@@ -21,8 +21,10 @@ from rvos.masks.run_lengths import check_run_length, read_run_size
 RESULTS = "results.json"
 _LARGEST = 1 << 32
 
-Results = Mapping[tuple[str, str], Sequence[tuple[Detection, tuple[int, int]]]]
-"""By video and expression: masks with their sizes (H, W)."""
+Rows = Sequence[tuple[Detection, tuple[int, int]]]
+"""Masks with their sizes (H, W)."""
+Results = Mapping[tuple[str, str], Rows]
+"""By video and expression."""
 
 
 def find_results(path: Path) -> bool:

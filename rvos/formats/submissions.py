@@ -13,7 +13,7 @@ import numpy as np
 from rvos.dataset import Dataset
 from rvos.files.atomic import read_whole, replacing
 from rvos.files.json_files import expect_object, parse_json
-from rvos.formats.archives.layout import LARGEST_TEAM_FILE, TEAM_FILE, ReadVideo, make_entry
+from rvos.formats.archives.layout import LARGEST_TEAM_FILE, TEAM_FILE, Audit, ReadVideo, make_entry
 from rvos.formats.table import find_format
 from rvos.masks.mask_sequences import MaskSequence, encode
 from rvos.videos import Video
@@ -38,9 +38,9 @@ def write_submission(path: Path, dataset: Dataset, read: ReadVideo, *, team: byt
     return n_masks
 
 
-def check_submission(path: Path, dataset: Dataset) -> list[str]:
-    """Return what is wrong with an archive, in the order of its names. Raises InputError: no whole zip archive."""
-    return list(find_format(dataset.format).archive.find_faults(path, dataset))
+def check_submission(path: Path, dataset: Dataset) -> Audit:
+    """Return what is wrong, and which sentences are empty in every frame. Raises InputError: no whole zip archive."""
+    return find_format(dataset.format).archive.audit(path, dataset)
 
 
 def read_team(path: Path) -> bytes:

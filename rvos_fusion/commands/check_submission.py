@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 from rvos.errors import ConfigError, InputError
@@ -34,11 +35,11 @@ def run(options: argparse.Namespace) -> int:
     if not options.archive.exists():
         raise InputError(f"{options.archive}: no such file; check the path")
     dataset = _open_dataset(options)
-    problems = check_submission(options.archive, dataset)
-    filled = _read_filled(options.archive)
+    audit = check_submission(options.archive, dataset)
+    problems, filled = audit.faults, _read_filled(options.archive)
     if options.json:
-        content = {"archive": str(options.archive), "valid": not problems, "problems": problems, "filled": filled}
-        print_json(content)
+        content = {"archive": str(options.archive), "valid": not problems, "problems": problems}
+        print_json({**content, "filled": filled, "empty": audit.empty})
         return int(bool(problems))
     for problem in problems[:_SHOWN]:
         print(problem)
@@ -47,11 +48,17 @@ def run(options: argparse.Namespace) -> int:
     counts = f"{count(len(dataset.videos), 'video')}, {count(dataset.n_expressions, 'expression')}"
     verdict = f"valid and complete: {counts}"
     if filled:
-        shown = ", ".join(filled[:_SHOWN]) + (", ..." if len(filled) > _SHOWN else "")
-        print(f"filled with black masks: {shown}")
+        print(f"filled with black masks: {_list(filled)}")
         verdict = f"valid, but without results for {len(filled)} of {dataset.n_expressions} expressions"
+    if audit.empty:  # with or without a manifest: nobody should read "complete" where black masks stand for results
+        n_empty = f"{len(audit.empty)} of {count(dataset.n_expressions, 'expression')}"
+        verdict = f"{verdict if filled else 'valid'}; {n_empty} are empty in every frame: {_list(audit.empty)}"
     print(f"{options.archive}: {count(len(problems), 'problem') if problems else verdict}")
     return int(bool(problems))
+
+
+def _list(names: Sequence[str]) -> str:
+    return ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")
 
 
 def _read_filled(archive: Path) -> list[str]:

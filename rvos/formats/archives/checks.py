@@ -19,7 +19,7 @@ from rvos.files.names import is_system_path
 from rvos.formats.archives.layout import LARGEST_TEAM_FILE, TEAM_FILE
 from rvos.masks.mask_images import decode_with_mode
 
-JudgeValues = Callable[[NDArray[np.uint8], str], str | None]
+JudgeValues = Callable[[str, NDArray[np.uint8], str], str | None]
 
 
 def find_faults(
@@ -29,7 +29,7 @@ def find_faults(
 
     Args:
         expected: name of every file -> its video.
-        judge: says what is wrong with pixels.
+        judge: says what is wrong with the pixels of a file, given its name, values and Pillow's mode.
     """
     names = [name for name in archive.namelist() if not name.endswith("/")]
     level = _find_backslashes(names) or _find_wrong_level(names, expected, dataset.format)
@@ -141,6 +141,6 @@ def _find_bad_masks(
         size = size or found
         if found != size:
             yield f"{name}: {found[0]} x {found[1]} pixels (H x W), expected {size[0]} x {size[1]}"
-        fault = judge(values, mode)
+        fault = judge(name, values, mode)
         if fault:
             yield f"{name}: {fault}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zipfile
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from rvos.dataset import Dataset
 from rvos.files.archives import open_archive
 from rvos.formats.archives.checks import find_faults
-from rvos.formats.archives.layout import ArchiveLayout, ReadVideo, make_entry, read_sequences
+from rvos.formats.archives.layout import ArchiveLayout, Audit, ReadVideo, make_entry, read_sequences
 from rvos.masks.mask_sequences import MaskSequence
 from rvos.masks.png import encode_mask_pngs
 from rvos.videos import Video
@@ -39,6 +39,10 @@ class FileArchive(ArchiveLayout):
         """Yield (name, content) of the files of a video, without the top folder."""
 
     @abstractmethod
+    def find_marked(self, video: Video, folder: str, values: NDArray[np.uint8]) -> Iterable[str]:
+        """Return the expressions that a decoded file of one of a video's folders marks."""
+
+    @abstractmethod
     def find_bad_values(self, values: NDArray[np.uint8], mode: str) -> str | None:
         """Return what is wrong with the pixels of a decoded file, of Pillow's mode; None: nothing."""
 
@@ -51,16 +55,19 @@ class FileArchive(ArchiveLayout):
                 n_masks += 1
         return n_masks
 
-    def find_faults(self, path: Path, dataset: Dataset) -> Iterator[str]:
+    def audit(self, path: Path, dataset: Dataset) -> Audit:
         """Check names and folder level, every frame and nothing else, image mode, values and size."""
-        expected = {
-            f"{self.top}{folder}/{frame}.png": video.id
-            for video in dataset.videos
-            for folder in self.list_folders(video)
-            for frame in video.frames
-        }
+        owners = {self.top + folder: (video, folder) for video in dataset.videos for folder in self.list_folders(video)}
+        expected = {f"{place}/{frame}.png": one.id for place, (one, _) in owners.items() for frame in one.frames}
+        marked: set[tuple[str, str]] = set()
+
+        def judge(name: str, values: NDArray[np.uint8], mode: str) -> str | None:
+            video, folder = owners[name.rpartition("/")[0]]
+            marked.update((video.id, one) for one in self.find_marked(video, folder, values))
+            return self.find_bad_values(values, mode)
+
         with open_archive(path) as archive:
-            yield from find_faults(archive, dataset, expected, self.find_bad_values)
+            return Audit.of(dataset, list(find_faults(archive, dataset, expected, judge)), marked)
 
 
 class MaskArchive(FileArchive):
@@ -73,6 +80,10 @@ class MaskArchive(FileArchive):
     def encode(self, video: Video, sequences: Sequence[MaskSequence]) -> Iterator[tuple[str, bytes]]:
         """Encode the masks."""
         return list_masks(sequences)
+
+    def find_marked(self, video: Video, folder: str, values: NDArray[np.uint8]) -> Iterable[str]:
+        """The one of the folder."""
+        return (folder.rpartition("/")[2],) if values.any() else ()
 
     def find_bad_values(self, values: NDArray[np.uint8], mode: str) -> str | None:
         """Nothing but 0 and 255, or only one of them."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import zipfile
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
@@ -19,6 +20,26 @@ LARGEST_TEAM_FILE = 1 << 20
 _FIXED_TIME = (1980, 1, 1, 0, 0, 0)
 _FILE_RIGHTS = 0o100644 << 16
 _UNIX = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """What an archive holds.
+
+    Args:
+        faults: what is wrong with it, in the order of its names; none: it can be submitted.
+        empty: sentences, as `video/expression`, without a pixel in any frame: right where there is no target, or black
+            masks in place of a result.
+    """
+
+    faults: Sequence[str]
+    empty: Sequence[str]
+
+    @classmethod
+    def of(cls, dataset: Dataset, faults: Sequence[str], marked: set[tuple[str, str]]) -> Audit:
+        """Return what was found, given the (video, expression) of all sentences with foreground."""
+        sentences = [(video.id, one.id) for video in dataset.videos for one in video.expressions]
+        return cls(faults, [f"{video}/{name}" for video, name in sentences if (video, name) not in marked])
 
 
 class ArchiveLayout(ABC):
@@ -39,8 +60,8 @@ class ArchiveLayout(ABC):
         """
 
     @abstractmethod
-    def find_faults(self, path: Path, dataset: Dataset) -> Iterator[str]:
-        """Yield what is wrong with an archive, in the order of its names. Raises InputError: no whole zip archive."""
+    def audit(self, path: Path, dataset: Dataset) -> Audit:
+        """Return what an archive holds. Raises InputError: no whole zip archive."""
 
 
 def make_entry(name: str) -> zipfile.ZipInfo:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from rvos.dataset import Dataset
 from rvos.errors import InputError
-from rvos.evaluation.coco_results import RESULTS, encode_results, read_results
-from rvos.formats.archives.layout import ArchiveLayout, ReadVideo, make_entry, read_sequences
+from rvos.evaluation.coco_results import RESULTS, Rows, encode_results, read_results
+from rvos.formats.archives.layout import ArchiveLayout, Audit, ReadVideo, make_entry, read_sequences
+from rvos.masks.runs import Runs
 
 
 class ResultsArchive(ArchiveLayout):
@@ -25,13 +26,20 @@ class ResultsArchive(ArchiveLayout):
         archive.writestr(make_entry(RESULTS), encode_results(rows))
         return len(rows)
 
-    def find_faults(self, path: Path, dataset: Dataset) -> Iterator[str]:
+    def audit(self, path: Path, dataset: Dataset) -> Audit:
         """Check that every sentence has a mask of the right size, and nothing else has one."""
         try:
             results = dict(read_results(path))
         except InputError as error:
-            yield str(error)
-            return
+            return Audit([str(error)], [])
+        marked = {
+            name
+            for name, rows in results.items()
+            if any(Runs.decode([one.counts], size).areas().any() for one, size in rows)
+        }
+        return Audit.of(dataset, list(self._find_faults(results, dataset)), marked)
+
+    def _find_faults(self, results: dict[tuple[str, str], Rows], dataset: Dataset) -> Iterator[str]:
         for video in dataset.videos:
             size = dataset.read_size(video)
             for expression in video.expressions:

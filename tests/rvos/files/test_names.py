@@ -215,5 +215,5 @@ def test_an_archive_that_servers_would_not_understand_is_not_valid(tmp_path: Pat
     dataset = write_data(tmp_path / "data", ONE)
     write_pictures(tmp_path / "x/Annotations", name)
     archive = pack_without_flag(tmp_path / "m.zip", list_files(tmp_path / "x"))
-    (fault,) = check_submission(archive, dataset)
+    (fault,) = check_submission(archive, dataset).faults
     assert "3 of the names not written in composed UTF-8 (NFC, flag bit 11)" in fault

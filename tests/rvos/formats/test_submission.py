@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import zipfile
 from collections.abc import Callable, Sequence
@@ -14,8 +15,9 @@ from PIL import Image
 
 from rvos.errors import InputError, StoreError
 from rvos.formats import Dataset, open_dataset, score_dataset
+from rvos.formats.archives.layout import Audit
 from rvos.formats.submissions import check_submission, write_submission
-from rvos.masks.mask_sequences import MaskSequence, SoftMaps
+from rvos.masks.mask_sequences import MaskSequence, SoftMaps, encode
 from rvos.videos import Video
 
 VIDEOS = {"b": listed({"0": "1", "1": "2"}), "a": listed({"7": "2"}, FRAMES[:2])}
@@ -45,7 +47,7 @@ def test_the_archive_is_complete_valid_and_scores_one(tmp_path: Path, dataset: D
     with zipfile.ZipFile(path) as archive:
         assert archive.namelist()[0] == "Annotations/b/0/00000.png"
         assert archive.namelist()[-1] == "Annotations/a/7/00005.png"
-    assert check_submission(path, dataset) == []
+    assert check_submission(path, dataset) == Audit([], [])
     assert score_dataset(dataset, path).j_and_f == 1
     assert [entry.name for entry in path.parent.iterdir()] == ["submission.zip"]
 
@@ -65,7 +67,7 @@ def test_mevis_archives_have_no_top_folder(tmp_path: Path) -> None:
     write_submission(tmp_path / "m.zip", dataset, read_perfect)
     with zipfile.ZipFile(tmp_path / "m.zip") as archive:
         assert archive.namelist() == ["v/0/0.png", "v/1/0.png"]
-    assert check_submission(tmp_path / "m.zip", dataset) == []
+    assert check_submission(tmp_path / "m.zip", dataset) == Audit([], [])
 
 
 def davis(tmp_path: Path) -> Dataset:
@@ -80,7 +82,7 @@ def test_davis_archives_hold_index_maps_of_each_annotation_file(tmp_path: Path) 
     with zipfile.ZipFile(path) as archive, Image.open(io.BytesIO(archive.read("anno_3/dog/00005.png"))) as image:
         assert image.mode == "P"
         assert np.array_equal(np.asarray(image), index_map(1))
-    assert check_submission(path, dataset) == []
+    assert check_submission(path, dataset) == Audit([], [])
     result = score_dataset(dataset, path)
     assert (result.j, result.f) == (1, 1)
 
@@ -185,9 +187,27 @@ def test_each_fault_is_one_line(
     with zipfile.ZipFile(tmp_path / "bad.zip", "w") as archive:
         for name, content in files.items():
             archive.writestr(name, content)
-    problems = check_submission(tmp_path / "bad.zip", dataset)
+    problems = check_submission(tmp_path / "bad.zip", dataset).faults
     assert len(problems) == 1
     assert message in problems[0]
+
+
+@pytest.mark.parametrize("root", ["ref-youtube-vos", "ref-davis17"])
+def test_sentences_that_are_empty_in_every_frame_are_named(tmp_path: Path, root: str) -> None:
+    videos = {"b": listed({"0": "1", "1": "1", "2": "1", "3": "1", "4": "2", "5": "2", "6": "2", "7": "2"})}
+    dataset = open_dataset(root, write_ref_youtube_vos(tmp_path / "data", videos), "valid")
+
+    def read(video: Video) -> Sequence[MaskSequence]:
+        black, one_frame = np.zeros((3, *SIZE), np.bool_), np.zeros((3, *SIZE), np.bool_)
+        one_frame[1, 2, 3] = True
+        changed = {"1": black, "5": black, "6": one_frame}
+        return [
+            dataclasses.replace(one, runs=encode(changed[one.expression])) if one.expression in changed else one
+            for one in read_perfect(video)
+        ]
+
+    write_submission(tmp_path / "s.zip", dataset, read)
+    assert check_submission(tmp_path / "s.zip", dataset) == Audit([], ["b/1", "b/5"])
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")
@@ -195,8 +215,10 @@ def test_a_mask_written_twice_is_named(tmp_path: Path, dataset: Dataset) -> None
     write_submission(tmp_path / "s.zip", dataset, read_perfect)
     with zipfile.ZipFile(tmp_path / "s.zip", "a") as archive:
         archive.writestr("Annotations/a/7/00000.png", png(MASK))
-    assert check_submission(tmp_path / "s.zip", dataset)[0].startswith(
-        "Annotations/a/7/00000.png: in the archive twice"
+    assert (
+        check_submission(tmp_path / "s.zip", dataset)
+        .faults[0]
+        .startswith("Annotations/a/7/00000.png: in the archive twice")
     )
 
 

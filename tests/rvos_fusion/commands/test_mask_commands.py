@@ -71,6 +71,11 @@ def test_what_is_missing_is_filled_with_black_and_listed(folder: Path, capsys: p
     assert "filled with black masks: video1/0, video1/1, video1/2\n" in checked
     assert "valid, but without results for 3 of 9 expressions" in checked
     assert "complete" not in checked
+    Path("filled.provenance.json").rename("kept.json")
+    assert main(["check-submission", "filled.zip", "--root", "data"]) == 0
+    alone = capsys.readouterr().out
+    assert "valid; 3 of 9 expressions are empty in every frame: video1/0, video1/1, video1/2\n" in alone
+    Path("kept.json").rename("filled.provenance.json")
     with zipfile.ZipFile("whole.zip") as whole, zipfile.ZipFile("filled.zip") as filled:
         assert whole.namelist() == filled.namelist()
         for name in filled.namelist():
