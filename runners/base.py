@@ -65,7 +65,6 @@ class Runner(Protocol):
 
     def segment(self, video: Video, expressions: Sequence[Expression]) -> Iterator[MaskSequence]:
         """Yield one mask sequence for each expression, in their order."""
-        ...
 
 
 class BuildRunner(Protocol):
@@ -81,7 +80,6 @@ class BuildRunner(Protocol):
             ConfigError: settings that the network does not have, or an unusable tokeniser folder.
             CheckpointError: the checkpoint cannot be read safely, or does not fit.
         """
-        ...
 
 
 @dataclass(frozen=True, slots=True)

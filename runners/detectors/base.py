@@ -108,4 +108,3 @@ class Detector(Protocol):
             InputError: a frame cannot be read, or what was imported cannot be used.
             CheckpointError: the network gives values that are not finite.
         """
-        ...

@@ -64,11 +64,9 @@ class ClipNetwork(Protocol[Encoded]):
 
     def encode_video(self, frames: Tensor, *, annotated: Tensor | None = None) -> Encoded:
         """Return what all expressions share of a clip `(1, T, 3, H, W)`, of its frames `annotated` `(1,)` alone."""
-        ...
 
     def encode_text(self, ids: Tensor, attention_mask: Tensor) -> TextFeatures:
         """Return the features of an expression of token ids `(1, L)`."""
-        ...
 
 
 class ClipRunner(Adapter[Answer], Generic[Visual]):

@@ -26,19 +26,15 @@ class Task(Protocol):
 
     def batch(self, indices: list[int], seeds: list[int]) -> Any:
         """Return the samples `indices` as one batch on the CPU; sample i draws only from `seeds[i]`."""
-        ...
 
     def losses(self, batch: Any, progress: float) -> Mapping[str, Tensor]:
         """Return a batch's losses after `progress` of 0 to 1, on any device; `total` is the one to descend."""
-        ...
 
     def validate(self, folder: Path) -> Mapping[str, float]:
         """Return the scores of the network as it is, among them `score`; `folder` is for temporary files."""
-        ...
 
     def export(self, path: Path) -> None:
         """Write the network as a checkpoint that the runners or engines load."""
-        ...
 
 
 @runtime_checkable

@@ -38,7 +38,6 @@ class SeesFrames(Protocol):
 
     def protocol(self) -> str:
         """Return which ones."""
-        ...
 
 
 def name_manifest(archive: Path) -> Path:

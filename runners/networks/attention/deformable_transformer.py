@@ -164,16 +164,21 @@ class DecoderLayer(nn.Module):
         self.norm3 = nn.LayerNorm(config.channels)
         self.dropout = nn.Dropout(config.dropout)
 
-    def forward(self, content: Tensor, position: Tensor, reference: Tensor, memory: Memory) -> Tensor:
-        """Return the new content (N, Q, C); `reference` (N, Q, levels, 2 or 4) is in padded coordinates."""
+    def forward(
+        self, content: Tensor, position: Tensor, reference: Tensor, memory: Memory, hidden: Tensor | None = None
+    ) -> Tensor:
+        """Return the new content (N, Q, C); `reference` (N, Q, levels, 2 or 4) is in padded coordinates.
+
+        `hidden`, bool (Q, Q), is true where a query must not look at another; None: all see all.
+        """
         query = content + position
-        mixed = self.self_attn(query, query, content, need_weights=False)[0]
+        mixed = self.self_attn(query, query, content, need_weights=False, attn_mask=hidden)[0]
         content = self.norm2(content + self.dropout(mixed))
         # The position is added again: the norm before has changed the content.
         gathered = self.cross_attn(content + position, reference, memory.tokens, memory.shapes, memory.padding_mask)
         content = self.norm1(content + self.dropout(gathered))
-        hidden = self.dropout(self.linear1(content).relu_())
-        return self.norm3(content + self.dropout(self.linear2(hidden)))
+        wide = self.dropout(self.linear1(content).relu_())
+        return self.norm3(content + self.dropout(self.linear2(wide)))
 
 
 class Decoder(nn.Module):

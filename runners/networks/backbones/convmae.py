@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -69,22 +70,34 @@ class ConvBlock(nn.Module):
 
 
 class GridBlock(nn.Module):
-    """Pre-norm transformer block, in windows of 14x14 tokens or over the whole map."""
+    """Pre-norm attention, in windows of a side in tokens or, with 0, over the whole grid, and an MLP."""
 
-    def __init__(self, channels: int, heads: int, *, windowed: bool, drop_path: float) -> None:
+    def __init__(
+        self, channels: int, heads: int, *, window: int, table_size: int, mlp_ratio: int = 4, drop_path: float = 0.0
+    ) -> None:
         super().__init__()
-        self.windowed = windowed
+        self.window = window
         self.norm1 = nn.LayerNorm(channels, eps=_EPSILON)
-        self.attn = GridAttention(channels, heads, WINDOW if windowed else LARGEST_GRID)
+        self.attn = GridAttention(channels, heads, window or table_size)
         self.norm2 = nn.LayerNorm(channels, eps=_EPSILON)
-        self.mlp = Mlp(channels, 4 * channels)
+        self.mlp = Mlp(channels, mlp_ratio * channels)
         self.drop_path = DropPath(drop_path)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the map `(N, h, w, C)`."""
+        """Return the grid `(N, h, w, C)`."""
         normed = self.norm1(x)
-        x = x + self.drop_path(attend_in_windows(self.attn, normed, WINDOW) if self.windowed else self.attn(normed))
+        x = x + self.drop_path(attend_in_windows(self.attn, normed, self.window) if self.window else self.attn(normed))
         return x + self.drop_path(self.mlp(self.norm2(x)))
+
+
+def resize_positions(table: Tensor, height: int, width: int) -> Tensor:
+    """Return the absolute encodings `(1, side * side, C)` of a square grid on another one, `(1, height, width, C)`."""
+    side = math.isqrt(table.shape[1])
+    grid = table.view(1, side, side, -1)
+    if (height, width) == (side, side):
+        return grid
+    resized = F.interpolate(grid.permute(0, 3, 1, 2), size=(height, width), mode="bicubic", align_corners=False)
+    return resized.permute(0, 2, 3, 1)
 
 
 class ConvMae(nn.Module):
@@ -109,11 +122,12 @@ class ConvMae(nn.Module):
         self.patch_embed4 = nn.Linear(third, third)
         self.blocks1 = nn.Sequential(*(ConvBlock(first, drop_path=rate) for rate in rates[0]))
         self.blocks2 = nn.Sequential(*(ConvBlock(second, drop_path=rate) for rate in rates[1]))
+        # Blocks 1, 4, 7 and 10 see the whole map.
+        windows = [0 if index % _GLOBAL_EVERY == 1 else WINDOW for index in range(len(rates[2]))]
         self.blocks3 = nn.Sequential(
             *(
-                # Blocks 1, 4, 7 and 10 see the whole map.
-                GridBlock(third, heads, windowed=index % _GLOBAL_EVERY != 1, drop_path=rate)
-                for index, rate in enumerate(rates[2])
+                GridBlock(third, heads, window=window, table_size=LARGEST_GRID, drop_path=rate)
+                for window, rate in zip(windows, rates[2], strict=True)
             )
         )
         self.norm3 = nn.LayerNorm(third, eps=_EPSILON)
@@ -125,16 +139,8 @@ class ConvMae(nn.Module):
         first = self.blocks1(self.patch_embed1(images))
         second = self.blocks2(self.patch_embed2(first))
         tokens = self.patch_embed4(self.patch_embed3(second).permute(0, 2, 3, 1))
-        tokens = self.blocks3(tokens + self._position(tokens.shape[1], tokens.shape[2]))
+        tokens = self.blocks3(tokens + resize_positions(self.pos_embed, *tokens.shape[1:3]))
         # Two norms of the same tokens: stride 32 is pooled from them, there is no fourth stage.
         third = self.norm3(tokens).permute(0, 3, 1, 2)
         fourth = F.max_pool2d(self.norm4(tokens).permute(0, 3, 1, 2), 2)
         return [first, second, third, fourth]
-
-    def _position(self, height: int, width: int) -> Tensor:
-        """Return the absolute encoding `(1, h, w, C)` of a grid."""
-        grid = self.pos_embed.view(1, _PRETRAINED_GRID, _PRETRAINED_GRID, -1)
-        if (height, width) == (_PRETRAINED_GRID, _PRETRAINED_GRID):
-            return grid
-        resized = F.interpolate(grid.permute(0, 3, 1, 2), size=(height, width), mode="bicubic", align_corners=False)
-        return resized.permute(0, 2, 3, 1)

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 _GROUPS = 8
 
 
-def _convolution(into: int, out: int, kernel: int) -> nn.Conv2d:
+def convolution(into: int, out: int, kernel: int = 3) -> nn.Conv2d:
+    """Return a convolution that keeps the size and starts Kaiming-uniform, without a bias."""
     layer = nn.Conv2d(into, out, kernel, padding=kernel // 2)
     nn.init.kaiming_uniform_(layer.weight, a=1)
     if layer.bias is not None:
@@ -31,15 +32,15 @@ class LightPyramid(nn.Module):
     def __init__(self, channels: int, finest: int, widths: Sequence[int], out: int) -> None:
         super().__init__()
         one, two, three, four, five = widths
-        self.lay1, self.gn1 = _convolution(channels, one, 3), nn.GroupNorm(_GROUPS, one)
-        self.lay2, self.gn2 = _convolution(one, two, 3), nn.GroupNorm(_GROUPS, two)
-        self.lay3, self.gn3 = _convolution(two, three, 3), nn.GroupNorm(_GROUPS, three)
-        self.lay4, self.gn4 = _convolution(three, four, 3), nn.GroupNorm(_GROUPS, four)
-        self.adapter1 = _convolution(channels, two, 1)
-        self.adapter2 = _convolution(channels, three, 1)
-        self.adapter3 = _convolution(finest, four, 1)
-        self.lay5, self.gn5 = _convolution(four, five, 3), nn.GroupNorm(_GROUPS, five)
-        self.out_lay = _convolution(five, out, 3)
+        self.lay1, self.gn1 = convolution(channels, one, 3), nn.GroupNorm(_GROUPS, one)
+        self.lay2, self.gn2 = convolution(one, two, 3), nn.GroupNorm(_GROUPS, two)
+        self.lay3, self.gn3 = convolution(two, three, 3), nn.GroupNorm(_GROUPS, three)
+        self.lay4, self.gn4 = convolution(three, four, 3), nn.GroupNorm(_GROUPS, four)
+        self.adapter1 = convolution(channels, two, 1)
+        self.adapter2 = convolution(channels, three, 1)
+        self.adapter3 = convolution(finest, four, 1)
+        self.lay5, self.gn5 = convolution(four, five, 3), nn.GroupNorm(_GROUPS, five)
+        self.out_lay = convolution(five, out, 3)
 
     def adapt_finest(self, level: Tensor) -> Tensor:
         """Return what stride 4 adds, (N, widths[3], h, w); it does not depend on the expression."""
@@ -51,12 +52,13 @@ class LightPyramid(nn.Module):
         # (N, C, H/32, W/32) -> two layers at stride 32 -> strides 16, 8, 4, the lateral added before each convolution
         x = self.gn1(self.lay1(coarse)).relu()
         x = self.gn2(self.lay2(x)).relu()
-        x = self.gn3(self.lay3(_add_upsampled(self.adapter1(middle), x))).relu()
-        x = self.gn4(self.lay4(_add_upsampled(self.adapter2(fine), x))).relu()
-        x = self.gn5(self.lay5(_add_upsampled(finest, x))).relu()
+        x = self.gn3(self.lay3(add_upsampled(self.adapter1(middle), x))).relu()
+        x = self.gn4(self.lay4(add_upsampled(self.adapter2(fine), x))).relu()
+        x = self.gn5(self.lay5(add_upsampled(finest, x))).relu()
         return self.out_lay(x)
 
 
-def _add_upsampled(lateral: Tensor, x: Tensor) -> Tensor:
+def add_upsampled(lateral: Tensor, x: Tensor) -> Tensor:
+    """Return a map `(N, C, h, w)` with a smaller one added."""
     # Nearest to the lateral's own size: odd sizes make a plain doubling one pixel too large.
     return lateral + F.interpolate(x, size=lateral.shape[-2:], mode="nearest")

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
+
+# Chance of an object that an untrained class head states, so that the many empty queries do not swamp the first steps.
+_PRIOR = 0.01
+# Logit of the first boxes' sides, 0.12 of the frame.
+_FIRST_SIZE = -2.0
 
 
 class Perceptron(nn.Module):
@@ -36,3 +42,13 @@ class Perceptron(nn.Module):
         for layer in self.layers[:-1]:
             values = layer(values).relu()
         return self.layers[-1](values)
+
+
+def start_heads(classes: nn.ModuleList, boxes: nn.ModuleList) -> None:
+    """Start the heads of decoder layers: objects are rare, the first layer's boxes small, later ones as they came."""
+    for head in classes:
+        nn.init.constant_(head.get_parameter("bias"), -math.log((1 - _PRIOR) / _PRIOR))
+    for index, head in enumerate(boxes):
+        assert isinstance(head, Perceptron)
+        size = _FIRST_SIZE if index == 0 else 0.0
+        head.reset_last(torch.tensor([0.0, 0.0, size, size]))

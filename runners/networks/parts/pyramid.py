@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from runners.networks.attention.broadcast_attention import attend, feed_forward
+from runners.networks.backbones.light_pyramid import add_upsampled
 from runners.networks.backbones.table import resize_mask
 from runners.networks.text.text_encoder import TextFeatures
 
@@ -211,7 +212,5 @@ class CrossModalPyramid(nn.Module):
 
     def _descend(self, stage: int, lateral: Tensor, above: Tensor | None) -> Tensor:
         """Return the map of a stage: lateral and upper map added, then a 3x3 convolution."""
-        # Nearest to the lateral's own size: odd sizes make a plain doubling one pixel too large.
-        if above is not None:
-            lateral = lateral + F.interpolate(above, size=(lateral.shape[-2], lateral.shape[-1]), mode="nearest")
-        return torch.relu(self.get_submodule(f"layer_{stage}")(lateral))
+        merged = lateral if above is None else add_upsampled(lateral, above)
+        return torch.relu(self.get_submodule(f"layer_{stage}")(merged))

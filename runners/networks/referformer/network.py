@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -28,7 +27,7 @@ from runners.networks.backbones.table import (
 )
 from runners.networks.parts.clip_rows import by_clip, for_clips, join_frames
 from runners.networks.parts.dynamic_masks import count_parameters, dynamic_masks
-from runners.networks.parts.heads import Perceptron
+from runners.networks.parts.heads import Perceptron, start_heads
 from runners.networks.parts.pyramid import (
     CrossModalPyramid,
     PyramidLevel,
@@ -49,13 +48,8 @@ from runners.networks.referformer.ablations import BlankQueries, PlaceBlindFilte
 from runners.networks.text.text_encoder import Resizer, TextConfig, TextFeatures, build_roberta, encode_text
 from rvos.settings import Chance, Count, Size
 
-_LEVELS = 4
 # Of the projections; the pyramid of the same network has 8.
 _GROUPS = 32
-# Chance of an object that an untrained class head states, so that the many empty queries do not swamp the first steps.
-_PRIOR = 0.01
-# Logit of the first boxes' sides, 0.12 of the frame.
-_FIRST_SIZE = -2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,15 +89,9 @@ class ReferFormerConfig:
 
     def transformer(self) -> DeformableConfig:
         """Return the sizes of the deformable transformer."""
+        layers = (self.encoder_layers, self.decoder_layers)
         return DeformableConfig(
-            channels=self.hidden_dim,
-            heads=self.heads,
-            encoder_layers=self.encoder_layers,
-            decoder_layers=self.decoder_layers,
-            feedforward=self.feedforward,
-            levels=_LEVELS,
-            points=self.points,
-            dropout=self.dropout,
+            self.hidden_dim, self.heads, *layers, self.feedforward, points=self.points, dropout=self.dropout
         )
 
 
@@ -145,13 +133,7 @@ class ReferFormer(nn.Module):
         )
         self.controller = _build_controller(config)
         self.query_start = nn.Identity() if config.conditional_queries else BlankQueries()
-        for head in self.class_embed:
-            nn.init.constant_(head.get_parameter("bias"), -math.log((1 - _PRIOR) / _PRIOR))
-        for index, box_head in enumerate(self.bbox_embed):
-            assert isinstance(box_head, Perceptron)
-            # Later layers refine a box that has a size already.
-            size = _FIRST_SIZE if index == 0 else 0.0
-            box_head.reset_last(torch.tensor([0.0, 0.0, size, size]))
+        start_heads(self.class_embed, self.bbox_embed)
         self.controller.reset_xavier()
         use_direct_products(self)
 
@@ -298,12 +280,16 @@ class ReferFormer(nn.Module):
 
     def fuse(self, visual: VisualFeatures, text: TextFeatures) -> list[Tensor]:
         """Return the projected maps after they have read the words, `(E * T, C, h, w)` a level."""
+        return self.fuse_maps([level.map for level in visual.projected], visual.clips, text)
+
+    def fuse_maps(self, maps: Sequence[Tensor], clips: int, text: TextFeatures) -> list[Tensor]:
+        """Return maps `(clips * T, C, h, w)` after they have read the words, `(E * T, C, h, w)` each."""
         keys, padding = text.words + text.position, key_padding(text)
         fused = []
-        for level in visual.projected:
+        for level in maps:
             # (B * T, C, h, w) -> (B or 1, T * h * w, C) -> fused (E, T * h * w, C) -> (E * T, C, h, w)
-            tokens = self.fusion_module(to_tokens(level.map, visual.clips), keys, text.words, padding)
-            fused.append(to_maps(tokens, (level.map.shape[-2], level.map.shape[-1])))
+            tokens = self.fusion_module(to_tokens(level, clips), keys, text.words, padding)
+            fused.append(to_maps(tokens, (level.shape[-2], level.shape[-1])))
         return fused
 
     def decode(

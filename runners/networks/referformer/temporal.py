@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -63,27 +64,8 @@ class TemporalInteraction(ClipTransformer):
     At evaluation the windows, of `window` frames, of every second encoder layer are shifted by half.
     """
 
-    def __init__(
-        self,
-        channels: int,
-        *,
-        heads: int,
-        feedforward: int,
-        frame_queries: int,
-        queries: int,
-        window: int,
-        encoder_layers: int,
-        decoder_layers: int,
-        dropout: float,
-    ) -> None:
-        super().__init__(
-            channels,
-            heads=heads,
-            feedforward=feedforward,
-            encoder_layers=encoder_layers,
-            decoder_layers=decoder_layers,
-            dropout=dropout,
-        )
+    def __init__(self, channels: int, *, frame_queries: int, queries: int, window: int, **layers: Any) -> None:
+        super().__init__(channels, **layers)
         self.window = window
         self.query_embed = nn.Embedding(queries, channels)
         self.query_feat = nn.Embedding(queries, channels)

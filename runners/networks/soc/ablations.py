@@ -120,7 +120,7 @@ class ClusterEncoder(nn.Module):
 
 def _transformer(config: SOCConfig, *, encoder_layers: int) -> ObjectClusters:
     return ObjectClusters(
-        channels=config.channels,
+        config.channels,
         heads=config.heads,
         feedforward=config.feedforward,
         encoder_layers=encoder_layers,

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from typing import cast
 
 import torch
 from deaot_toolkit.products import use_direct_products
@@ -15,7 +13,7 @@ from runners.networks.attention.positions import sine_encoding_2d
 from runners.networks.backbones.light_pyramid import LightPyramid
 from runners.networks.backbones.table import Backbone, keep_annotated, level_masks, repeat_clips, resize_mask
 from runners.networks.parts.dynamic_masks import count_parameters, dynamic_masks
-from runners.networks.parts.heads import Perceptron
+from runners.networks.parts.heads import Perceptron, start_heads
 from runners.networks.parts.pyramid import to_tokens
 from runners.networks.soc.ablations import build_clustering, build_fusions
 from runners.networks.soc.types import (
@@ -29,8 +27,6 @@ from runners.networks.soc.types import (
 )
 from runners.networks.text.text_encoder import Resizer, TextFeatures, build_roberta, encode_text
 
-_PRIOR = 0.01
-_START_SIZE_LOGIT = -2.0
 _FEATURES = 5
 _SMALLEST_SIDE = 1e-3
 
@@ -84,12 +80,7 @@ class SOC(nn.Module):
         self.txt_proj = Resizer(config.text.hidden, channels, config.dropout)
         filters = count_parameters(config.mask_channels, config.dynamic_channels)
         self.controller = Perceptron(channels, channels, channels, filters)
-        for name, bias in self.class_embed.named_parameters():
-            if name.endswith("bias"):
-                nn.init.constant_(bias, -math.log((1 - _PRIOR) / _PRIOR))
-        for index, head in enumerate(self.bbox_embed):
-            start = torch.tensor([0.0, 0.0, _START_SIZE_LOGIT, _START_SIZE_LOGIT] if index == 0 else [0.0] * 4)
-            cast("Perceptron", head).reset_last(start)
+        start_heads(self.class_embed, self.bbox_embed)
         self.controller.reset_xavier()
         nn.init.normal_(self.query_embed.weight)
         use_direct_products(self)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import Tensor, nn
 
 from runners.networks.attention.post_norm import ClipTransformer
@@ -10,25 +12,8 @@ from runners.networks.attention.post_norm import ClipTransformer
 class ObjectClusters(ClipTransformer):
     """Video Object Cluster (VOC) of Q queries; it has no notion of time. Source: soc.md, section 2.5."""
 
-    def __init__(
-        self,
-        *,
-        channels: int,
-        heads: int,
-        feedforward: int,
-        encoder_layers: int,
-        decoder_layers: int,
-        queries: int,
-        dropout: float,
-    ) -> None:
-        super().__init__(
-            channels,
-            heads=heads,
-            feedforward=feedforward,
-            encoder_layers=encoder_layers,
-            decoder_layers=decoder_layers,
-            dropout=dropout,
-        )
+    def __init__(self, channels: int, *, queries: int, **layers: Any) -> None:
+        super().__init__(channels, **layers)
         self.fq_pos = nn.Embedding(queries, channels)
         self.query_embed = nn.Embedding(queries, channels)
         self.reset_parameters()

@@ -15,7 +15,6 @@ from rvos.settings import Chance, Count, Size
 
 # Of the projections; the pixel decoder has 8.
 PROJECTION_GROUPS = 32
-_LEVELS = 4
 Clustering = Literal["both", "encoder", "decoder", "none", "kmeans", "convolution", "average"]
 """How the queries of all frames become video queries; `runners.networks.soc.ablations` has all but the official one."""
 Fusion = Literal["both", "l2v", "v2l", "none"]
@@ -71,15 +70,9 @@ class SOCConfig:
 
     def deformable(self) -> DeformableConfig:
         """Return the sizes of the deformable transformer."""
+        layers = (self.encoder_layers, self.decoder_layers)
         return DeformableConfig(
-            channels=self.channels,
-            heads=self.heads,
-            encoder_layers=self.encoder_layers,
-            decoder_layers=self.decoder_layers,
-            feedforward=self.feedforward,
-            levels=_LEVELS,
-            points=self.points,
-            dropout=self.dropout,
+            self.channels, self.heads, *layers, self.feedforward, points=self.points, dropout=self.dropout
         )
 
 

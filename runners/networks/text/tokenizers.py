@@ -56,7 +56,6 @@ class Tokens(Protocol):
         Raises:
             InputError: no expression, or an empty one.
         """
-        ...
 
 
 class RobertaTokens:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from runners.networks.backbones.resnet import NormKind
 from runners.networks.text.bert import TextSizes
@@ -25,17 +25,13 @@ class ResNetSizes:
     blocks: tuple[Count, ...] = (3, 4, 6, 3)
     width: Size = 64
     norm: NormKind = "frozen"
+    # Officially the ResNet alone is not padded at test time: odd sizes run through it.
+    multiple: ClassVar[int] = 1
 
     @property
     def channels(self) -> tuple[int, ...]:
         """Widths of res3, res4, res5."""
         return tuple(self.width * 4 * 2**stage for stage in (1, 2, 3))
-
-    @property
-    def multiple(self) -> int:
-        """Frame sides are padded to a multiple of this."""
-        # Officially the ResNet alone is not padded at test time: odd sizes run through it.
-        return 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,16 +40,12 @@ class ConvNextSizes:
 
     depths: tuple[Count, ...] = (3, 3, 27, 3)
     widths: tuple[Size, ...] = (192, 384, 768, 1536)
+    multiple: ClassVar[int] = 32
 
     @property
     def channels(self) -> tuple[int, ...]:
         """Widths of res3, res4, res5."""
         return self.widths[1:]
-
-    @property
-    def multiple(self) -> int:
-        """Frame sides are padded to a multiple of this."""
-        return 32
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from runners.networks.backbones.light_pyramid import add_upsampled, convolution
 from runners.networks.parts.dynamic_masks import count_parameters, dynamic_masks
 from runners.networks.parts.heads import Perceptron
 from runners.networks.uninext.config import FEATURE_STRIDE, UninextConfig
@@ -14,33 +15,26 @@ _COORDINATES = 2
 OUTPUT_STRIDE = 4
 
 
-def _convolution(inputs: int, outputs: int) -> nn.Conv2d:
-    layer = nn.Conv2d(inputs, outputs, 3, padding=1)
-    nn.init.kaiming_uniform_(layer.weight, a=1)
-    nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
-    return layer
-
-
 class MaskFeatures(nn.Module):
     """Merge maps of strides 32, 16, 8 to non-negative stride-8 features. Source: uninext.md, section 10, step 1."""
 
     def __init__(self, config: UninextConfig) -> None:
         super().__init__()
         width, narrow = config.width, config.width // 4
-        self.lay1 = _convolution(width, narrow)
-        self.lay2 = _convolution(narrow, config.mask_channels)
-        self.lay3 = _convolution(width, width)
-        self.lay4 = _convolution(width, width)
+        self.lay1 = convolution(width, narrow)
+        self.lay2 = convolution(narrow, config.mask_channels)
+        self.lay3 = convolution(width, width)
+        self.lay4 = convolution(width, width)
         # An ordinary convolution in spite of its name.
-        self.jia_dcn = _convolution(width, width)
+        self.jia_dcn = convolution(width, width)
 
     def forward(self, maps: list[Tensor]) -> Tensor:
         """Return features `(N, mask channels, h, w)` of maps `(N, C, h_l, w_l)` at strides 8, 16, 32."""
         fine, middle, coarse = maps[:3]
         # (N, C, H/32, W/32) -> H/16 -> H/8; the lower map is added before each convolution, resized by nearest
         merged = self.lay3(coarse).relu()
-        merged = self.lay4(middle + F.interpolate(merged, size=middle.shape[-2:], mode="nearest")).relu()
-        merged = self.jia_dcn(fine + F.interpolate(merged, size=fine.shape[-2:], mode="nearest")).relu()
+        merged = self.lay4(add_upsampled(middle, merged)).relu()
+        merged = self.jia_dcn(add_upsampled(fine, merged)).relu()
         return self.lay2(self.lay1(merged).relu()).relu()
 
 

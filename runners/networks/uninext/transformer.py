@@ -24,16 +24,8 @@ _SINE_ORDER = (1, 0, 2, 3)
 
 def deformable_sizes(config: UninextConfig) -> DeformableConfig:
     """Return the sizes as the shared deformable layers want them; UNINEXT uses no dropout there."""
-    return DeformableConfig(
-        channels=config.width,
-        heads=config.heads,
-        encoder_layers=config.encoder_layers,
-        decoder_layers=config.decoder_layers,
-        feedforward=config.feed_forward,
-        levels=N_LEVELS,
-        points=config.points,
-        dropout=0.0,
-    )
+    layers = (config.encoder_layers, config.decoder_layers)
+    return DeformableConfig(config.width, config.heads, *layers, config.feed_forward, points=config.points, dropout=0.0)
 
 
 class FusingEncoder(Encoder):
@@ -49,24 +41,6 @@ class FusingEncoder(Encoder):
         layer = self.vl_layers[0]
         assert isinstance(layer, FusionLayer)
         return layer.b_attn
-
-
-class MaskedDecoderLayer(DecoderLayer):
-    """Decoder layer whose self-attention can be kept within groups of queries."""
-
-    def attend(
-        self, content: Tensor, position: Tensor, reference: Tensor, memory: Memory, hidden: Tensor | None
-    ) -> Tensor:
-        """Return the new content `(N, Q, C)`; `hidden` `(Q, Q)` bool is true where a query must not look."""
-        if hidden is None:
-            return self(content, position, reference, memory)
-        # The same as the plain layer, without its dropout, which is 0 here anyway.
-        query = content + position
-        mixed = self.self_attn(query, query, content, need_weights=False, attn_mask=hidden)[0]
-        content = self.norm2(content + mixed)
-        gathered = self.cross_attn(content + position, reference, memory.tokens, memory.shapes, memory.padding_mask)
-        content = self.norm1(content + gathered)
-        return self.norm3(content + self.linear2(self.linear1(content).relu()))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -92,7 +66,7 @@ class RefiningDecoder(nn.Module):
         super().__init__()
         sizes = deformable_sizes(config)
         self.width = config.width
-        self.layers = nn.ModuleList(MaskedDecoderLayer(sizes) for _ in range(n_layers))
+        self.layers = nn.ModuleList(DecoderLayer(sizes) for _ in range(n_layers))
         self.ref_point_head = Perceptron(2 * config.width, config.width, config.width)
 
     def position(self, reference: Tensor) -> Tensor:
@@ -116,9 +90,8 @@ class RefiningDecoder(nn.Module):
         states, entering, boxes = [], [reference], []
         for layer, head in zip(self.layers, box_heads, strict=False):
             scaled = reference[:, :, None] * ratios
-            assert isinstance(layer, MaskedDecoderLayer)
             # The position follows the box as it moves, in the coordinates of the finest level.
-            content = layer.attend(content, self.position(scaled[:, :, 0]), scaled, memory, hidden)
+            content = layer(content, self.position(scaled[:, :, 0]), scaled, memory, hidden)
             delta = head(content)
             moved = refine(delta, reference)
             states.append(content)

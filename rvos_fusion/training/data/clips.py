@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from runners.passes import frames as frames_of_runners
 from rvos.errors import ConfigError, InputError
 from rvos.settings import Count, Size, show
 from rvos_fusion.training.data.batches import Batch
@@ -24,7 +25,6 @@ from rvos_fusion.training.data.texts import text_of
 from rvos_fusion.training.data.videos import MOTION, LabelledVideo, VideoFolder, object_of, objects_seen
 
 Sampling = Literal["around", "windows", "spread", "annotated"]
-MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _TRIES = 20
 
 
@@ -54,11 +54,9 @@ class ClipSource(Protocol):
 
     def __len__(self) -> int:
         """Return the number of samples."""
-        ...
 
     def clips(self, index: int, random: np.random.Generator, *, expressions: int) -> list[Clip]:
         """Return sample `index` and further expressions with the same frames, augmented alike from `random` alone."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +226,4 @@ def stack_alike(frames: Sequence[Tensor]) -> Tensor:
 
 def normalise(frames: NDArray[np.uint8]) -> Tensor:
     """Return RGB frames `(T, H, W, 3)` uint8 as `(T, 3, H, W)` float32 with ImageNet's mean and deviation removed."""
-    values = torch.from_numpy(np.ascontiguousarray(frames)).permute(0, 3, 1, 2).float().div_(255)
-    mean, deviation = (torch.tensor(value).view(1, 3, 1, 1) for value in (MEAN, DEVIATION))
-    return (values - mean).div_(deviation).contiguous()
+    return frames_of_runners.normalise(torch.from_numpy(np.ascontiguousarray(frames)))

@@ -28,7 +28,7 @@ class Sequence:
     labels: NDArray[np.uint8]
 
 
-_Factor = Annotated[float, Range(above=0, most=10)]
+Factor = Annotated[float, Range(above=0, most=10)]
 _Part = Annotated[float, Range(above=0, most=1)]
 
 
@@ -122,10 +122,10 @@ class Warp:
 
     degrees: Annotated[float, Range(least=0, most=180)] = 20.0
     shift: Chance = 0.1
-    scale: Annotated[tuple[_Factor, _Factor], Ascending()] = (0.9, 1.1)
+    scale: Annotated[tuple[Factor, Factor], Ascending()] = (0.9, 1.1)
     shear: Annotated[float, Range(least=0, below=90)] = 10.0
     area: Annotated[tuple[_Part, _Part], Ascending()] = (0.8, 1.0)
-    aspect: Annotated[tuple[_Factor, _Factor], Ascending()] = (3 / 4, 4 / 3)
+    aspect: Annotated[tuple[Factor, Factor], Ascending()] = (3 / 4, 4 / 3)
     flip: Chance = 0.3
 
 

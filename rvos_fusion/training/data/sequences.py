@@ -16,6 +16,7 @@ from rvos_fusion.training.data.clips import normalise
 from rvos_fusion.training.data.layouts import open_videos
 from rvos_fusion.training.data.sampling import walk
 from rvos_fusion.training.data.sequence_augmentation import (
+    Factor,
     Photometric,
     Sequence,
     Warp,
@@ -29,8 +30,6 @@ from rvos_fusion.training.data.sequence_augmentation import (
 from rvos_fusion.training.data.videos import LabelledVideo, VideoFolder, objects_seen
 
 _TRIES = 5
-
-_Factor = Annotated[float, Range(above=0, most=10)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +58,7 @@ class SequenceSettings:
     frames: Count = 5
     size: tuple[Side, Side] = (465, 465)
     short_edge: Side = 480
-    scale: Annotated[tuple[_Factor, _Factor], Ascending()] = (0.7, 1.3)
+    scale: Annotated[tuple[Factor, Factor], Ascending()] = (0.7, 1.3)
     most_gap: tuple[Count, ...] = (3,)
     reverse: Chance = 0.5
     flip: Chance = 0.5

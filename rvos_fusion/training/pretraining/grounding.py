@@ -19,7 +19,6 @@ from torch.nn import functional as F
 
 from runners.checkpoints.saving import save_network
 from runners.networks.attention.positions import sine_encoding_2d
-from runners.networks.parts.pyramid import key_padding, to_maps, to_tokens
 from runners.networks.referformer.network import ReferFormer, ReferFormerConfig
 from runners.networks.text.tokenizers import fit_tokens
 from rvos.errors import InputError
@@ -96,12 +95,7 @@ class GroundingNetwork(nn.Module):
         inputs = (*levels[1:], levels[-1])
         maps = [project(level) for project, level in zip(network.input_proj, inputs, strict=True)]
         maps = [level[batch.owners] for level in maps]
-        text = network.encode_text(batch.ids, batch.mask)
-        keys, padding = text.words + text.position, key_padding(text)
-        fused = []
-        for level in maps:
-            tokens = network.fusion_module(to_tokens(level, len(level)), keys, text.words, padding)
-            fused.append(to_maps(tokens, (level.shape[-2], level.shape[-1])))
+        fused = network.fuse_maps(maps, len(batch.owners), network.encode_text(batch.ids, batch.mask))
         masks = [level.new_zeros((1, *level.shape[-2:]), dtype=torch.bool) for level in maps]
         positions = [sine_encoding_2d(mask, network.config.hidden_dim) for mask in masks]
         spread = [mask.expand(len(batch.owners), -1, -1) for mask in masks]
