@@ -210,15 +210,11 @@ class ReferFormer(nn.Module):
         sizes: Tensor | None = None,
         annotated: Tensor | None = None,
     ) -> Predictions:
-        """Return the predictions of all queries, E expressions a clip.
+        """Return all queries' predictions, E expressions a clip; the other arguments are as in `encode_video`.
 
         Args:
-            frames: `(B, T, 3, H, W)` normalised, zero-padded.
-            padding_mask: `(B, T, H, W)` bool; None: no padding.
             ids: `(B * E, L)` int64, padded with 1; those of a clip next to each other.
             attention_mask: `(B * E, L)`, 1 = token.
-            sizes: `(B * E, 2)` unpadded (height, width); None: (H, W).
-            annotated: as in `encode_video`.
         """
         expressions = len(ids) // len(frames)
         visual = self.encode_video(frames, padding_mask, sizes, expressions=expressions, annotated=annotated)

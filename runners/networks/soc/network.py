@@ -211,14 +211,10 @@ class SOC(nn.Module):
         sizes: Tensor,
         annotated: Tensor | None = None,
     ) -> SOCOutputs:
-        """Return the predictions of all layers and queries.
+        """Return the predictions of all layers and queries; the other arguments are as in `encode_video`.
 
         Args:
-            frames: (B, T, 3, H, W) normalised, padded at the bottom and right.
-            padding_mask: bool (B, T, H, W), true = padding; None: nothing is padded.
             ids, attention_mask: (B * E, L) tokens of E expressions a clip, those of a clip next to each other.
-            sizes: (B * E, 2) unpadded (height, width).
-            annotated: as in `encode_video`.
         """
         expressions = len(ids) // len(frames)
         visual = self.encode_video(frames, padding_mask, sizes, expressions=expressions, annotated=annotated)

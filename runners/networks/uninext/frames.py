@@ -17,7 +17,7 @@ SOFT_RANGE = (-8.0, 8.0)
 
 
 def input_size(size: tuple[int, int], short_side: int, long_side: int) -> tuple[int, int]:
-    """Return a frame's input (H, W): `short_side`, or less than `long_side` allows. Source: uninext.md, section 2."""
+    """Return a frame's input (H, W) at `short_side`, or within `long_side`. Source: uninext.md, section 2."""
     scale = short_side / min(size)
     height, width = (short_side, scale * size[1]) if size[0] < size[1] else (scale * size[0], short_side)
     if max(height, width) > long_side:

@@ -56,7 +56,7 @@ def show_time(estimate: tuple[float, bool] | None) -> str:
 
 
 def count_due(done: int, last: int, *every: int) -> int:
-    """Return how many of the steps to `last` end with a break: the last, multiples of two `every` (0: none)."""
+    """Return how many steps from `done` to `last` end with a break: the last, multiples of two `every` (0: none)."""
     given = sorted({number for number in every if number > 0})
 
     def count(steps: int) -> int:
