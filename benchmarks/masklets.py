@@ -16,7 +16,7 @@ from propagate.engines.aot.settings import AotSettings
 from propagate.engines.table import build_engine
 from propagate.masklet_tracking import MaskletTracker
 from propagate.masklets import MaskletSettings
-from runners.detectors.base import DetectorSettings
+from runners.detectors.settings import UninextDetectorSettings
 from runners.detectors.table import build_detector
 from rvos.language.nouns import NounFinder
 from rvos.masks.mask_sequences import decode
@@ -35,7 +35,7 @@ class Side:
     """Detector and tracker of the demo."""
 
     def __init__(self) -> None:
-        detector = DetectorSettings("uninext", _CHECKPOINTS / "uninext.safetensors")
+        detector = UninextDetectorSettings("uninext", checkpoint=_CHECKPOINTS / "uninext.safetensors")
         self.detector = build_detector(detector, device=CPU)
         self.engine = build_engine(AotSettings("small-aot", _CHECKPOINTS / "aot.safetensors"), device=CPU)
         self.rules = MaskletSettings(detect_frames=5)

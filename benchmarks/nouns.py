@@ -15,7 +15,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from runners.detectors.base import Detector, DetectorSettings
+from runners.detectors.base import Detector
+from runners.detectors.settings import UninextDetectorSettings
 from runners.detectors.table import build_detector
 from rvos.masks.mask_sequences import decode
 from rvos_fusion.synthetic.language.sentences import GENERAL_NOUNS, NOUNS
@@ -87,7 +88,7 @@ def _iou(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
 
 def score(checkpoint: Path, folder: VideoFolder, *, threshold: float, step: int) -> Mapping[str, float]:
     """Return recall and precision in per cent, and the detections a frame of a noun that it does not show."""
-    settings = DetectorSettings("uninext", checkpoint, box_threshold=threshold)
+    settings = UninextDetectorSettings("uninext", checkpoint=checkpoint, box_threshold=threshold)
     detector = build_detector(settings, device=torch.device("cpu"))
     total, absent = NounCounts(), 0
     for video in open_videos(folder):

@@ -223,7 +223,8 @@ def list_all_defaults() -> dict[str, Golden]:
         found |= {f"kind {keyword}, {name}": (kinds[keyword].version, own) for name, own in chosen.items()}
     engines = {name: load_row(row.settings) for name, row in ENGINES.items()}
     found |= {f"engine {name}": (engine.version, list_defaults(engine)) for name, engine in engines.items()}
-    found |= {f"detector {name}": (row.version, list_defaults(DetectorSettings)) for name, row in DETECTORS.items()}
+    detectors = {name: load_row(row.settings) for name, row in DETECTORS.items()}
+    found |= {f"detector {name}": (own.version, list_defaults(own)) for name, own in detectors.items()}
     for name, runner in RUNNERS.items():
         own = list_defaults(runner.options, "options.")
         found[f"runner {name}"] = runner.version, list_defaults(ModelSettings) | own

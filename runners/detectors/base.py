@@ -1,96 +1,46 @@
-"""What a detector is, and its entry in a recipe."""
+"""What a detector is, and what a recipe says of it whichever it is; free of torch."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal, Protocol
+from typing import Annotated, ClassVar, Protocol
 
-from rvos.errors import ConfigError
 from rvos.masks.detections import FrameInstances
-from rvos.plugins import Plugin, is_plugin_name, list_entry_points, require_plugin
-from rvos.settings import Chance, Folder, Given, nearest, show
+from rvos.settings import Chance, Folder, Given
 from rvos.videos import Video
-
-GROUP = "rvos.detectors"
-"""Of entry points: an installed package names its `build` there."""
-# Settings that only some detectors have: given for another one, they would be without effect.
-_OWN: Mapping[str, tuple[str, ...]] = {
-    "grounding-dino": ("checkpoint", "text_threshold", "precision"),
-    "uninext": ("checkpoint", "backbone", "tokenizer", "precision"),
-    "import": ("path",),
-}
-_COMMON = ("detector", "box_threshold", "beside", "name")
-_NEEDED = {"grounding-dino": "checkpoint", "uninext": "checkpoint", "import": "path"}
 
 
 @dataclass(frozen=True, slots=True)
 class DetectorSettings:
-    """One entry of `detectors:` in a recipe.
+    """One entry of `detectors:` in a recipe; each detector has a class with its own settings.
 
     Args:
-        detector: `grounding-dino`, `uninext`, `import` for what any other detector found, or one's own: the name of an
-            entry point in the group `rvos.detectors`, or `module:function`.
-        checkpoint: of `grounding-dino` a folder of the hub with its safetensors; of `uninext` a file.
-        path: of an import: COCO-style JSON, or a folder with `VIDEO.json`.
+        detector: name, or one's own: the name of an entry point in the group `rvos.detectors`, or `module:function`.
         box_threshold: boxes of a lower score are dropped.
-        text_threshold: score that a word needs to label a box (`grounding-dino`); masks do not depend on it.
-        backbone: of `uninext`; None: as the checkpoint says.
-        tokenizer: of `uninext`: folder with its files; None: the project's small one.
-        precision: of the network's arithmetic.
         beside: folder of the recipe, where the module of a detector of one's own may lie; no key of the recipe.
         name: that the recipe calls it by.
-
-    Raises:
-        ConfigError: settings that the detector does not have, or lacks.
     """
 
+    version: ClassVar[int] = 1
+    """Raised when the same settings and files give other boxes: results of before are made again."""
+    is_own: ClassVar[bool] = False
+    """Whether it is a user's own, whose files of code count."""
+    gives_masks: ClassVar[bool] = True
+    """Whether masks may come with the boxes; those of an import show when it is read."""
+    needs_nouns: ClassVar[bool] = True
+    """Whether it finds what it is asked for alone; others can be asked for everything."""
+
     detector: str
-    checkpoint: Path | None = None
-    path: Path | None = None
-    box_threshold: Chance = 0.25
-    text_threshold: Chance = 0.3
-    backbone: str | None = None
-    tokenizer: Path | None = None
-    precision: Literal["float32", "float16", "bfloat16"] = "float32"
-    beside: Annotated[Path | None, Folder()] = None
-    name: Annotated[str, Given("name")] = ""
-
-    def __post_init__(self) -> None:
-        if self.is_own:
-            if self.beside is not None:
-                self.find_code()  # so that the recipe's line is told where there is none
-            return
-        if self.detector not in _OWN:
-            raise ConfigError(f"detector {show(self.detector)} is unknown; {nearest(self.detector, _OWN)}")
-        known = (*_COMMON, *_OWN[self.detector])
-        foreign = [one.name for one in fields(self) if one.name not in known and getattr(self, one.name) != one.default]
-        if foreign:
-            raise ConfigError(f"{', '.join(foreign)} has no effect on detector {self.detector}; leave it out")
-        if getattr(self, _NEEDED[self.detector]) is None:
-            raise ConfigError(f"detector {self.detector} needs {_NEEDED[self.detector]!r}; add it")
+    box_threshold: Chance = field(default=0.25, kw_only=True)
+    beside: Annotated[Path | None, Folder()] = field(default=None, kw_only=True)
+    name: Annotated[str, Given("name")] = field(default="", kw_only=True)
 
     @property
-    def is_own(self) -> bool:
-        """Whether it is a user's own; that one takes all settings."""
-        return self.detector not in _OWN and (
-            is_plugin_name(self.detector) or self.detector in list_entry_points(GROUP)
-        )
-
-    def find_code(self) -> Plugin:
-        """Return a user's detector, not imported; ConfigError where there is no such module or function."""
-        return require_plugin("detector", self.detector, group=GROUP, folder=self.beside)
-
-    @property
-    def gives_masks(self) -> bool:
-        """Whether masks may come with the boxes; those of an import show when it is read."""
-        return self.detector != "grounding-dino"
-
-    @property
-    def needs_nouns(self) -> bool:
-        """Whether it finds what it is asked for alone; others can be asked for everything."""
-        return self.detector != "import"
+    def files(self) -> Mapping[str, Path]:
+        """What must be on disk: of `checkpoint`, `tokenizer` and `detections` those that it has."""
+        return {}
 
 
 class Detector(Protocol):

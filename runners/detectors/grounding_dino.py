@@ -10,7 +10,7 @@ import torch
 from deaot_toolkit.products import use_direct_products
 from torch import Tensor
 
-from runners.detectors.base import DetectorSettings
+from runners.detectors.settings import GroundingDinoSettings
 from runners.networks.text.word_pieces import WordPieces
 from rvos.errors import CheckpointError, InputError
 from rvos.masks.detections import FrameBoxes, FrameInstances
@@ -32,7 +32,7 @@ class GroundingDino:
         processor: Any,
         tokens: WordPieces,
         *,
-        settings: DetectorSettings,
+        settings: GroundingDinoSettings,
         device: torch.device,
     ) -> None:
         self._network = network.to(device).eval()
@@ -96,7 +96,7 @@ class GroundingDino:
         return " . ".join(labels)
 
 
-def build(settings: DetectorSettings, *, device: torch.device) -> GroundingDino:
+def build(settings: GroundingDinoSettings, *, device: torch.device) -> GroundingDino:
     """Return the detector in a folder of the hub; nothing is downloaded or executed.
 
     Raises:
@@ -106,7 +106,6 @@ def build(settings: DetectorSettings, *, device: torch.device) -> GroundingDino:
     from transformers.models.grounding_dino.image_processing_pil_grounding_dino import GroundingDinoImageProcessorPil
 
     folder = settings.checkpoint
-    assert folder is not None
     _check_folder(folder)
     tokens = WordPieces.from_folder(folder)
     network = sketch_network(folder) if device.type == "meta" else load_network(folder)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from runners.detectors.base import DetectorSettings
+from runners.detectors.settings import ImportedSettings
 from rvos.errors import InputError
 from rvos.files.json_files import expect_list, expect_object, read_json
 from rvos.language.nouns import is_category
@@ -96,9 +96,8 @@ class ImportedDetections:
         return FrameInstances(FrameBoxes(boxes, scores, labels), masks if masks or not found else None)
 
 
-def build(settings: DetectorSettings, *, device: torch.device) -> ImportedDetections:
+def build(settings: ImportedSettings, *, device: torch.device) -> ImportedDetections:
     """Return the opened import; InputError where it is missing, or not of this form."""
-    assert settings.path is not None
     return ImportedDetections(settings.path, threshold=settings.box_threshold)
 
 

@@ -1,24 +1,60 @@
-"""The detectors by name, imported only when one is wanted."""
+"""The table of the detectors: a new one is one module and one line here."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 from runners.detectors.base import Detector, DetectorSettings
-from rvos.plugins import load_plugin
-from rvos.versions import Listed
+from runners.detectors.settings import GROUP, OwnDetectorSettings
+from rvos.plugins import is_plugin_name, list_entry_points, load_plugin
+from rvos.settings import Chosen
 
 if TYPE_CHECKING:
     import torch
 
-DETECTORS: Mapping[str, Listed] = {
-    "grounding-dino": Listed("runners.detectors.grounding_dino", version=1),
-    "uninext": Listed("runners.detectors.uninext", version=1),
-    "import": Listed("runners.detectors.imported", version=1),
+
+@dataclass(frozen=True, slots=True)
+class DetectorRow:
+    """Where a detector lies.
+
+    Args:
+        settings: class of its settings, free of torch.
+        module: has `build(settings, device=...)`; imported only when the detector is wanted.
+    """
+
+    settings: str
+    module: str
+
+
+_SETTINGS = "runners.detectors.settings"
+DETECTORS: Mapping[str, DetectorRow] = {
+    "grounding-dino": DetectorRow(f"{_SETTINGS}:GroundingDinoSettings", "runners.detectors.grounding_dino"),
+    "uninext": DetectorRow(f"{_SETTINGS}:UninextDetectorSettings", "runners.detectors.uninext"),
+    "import": DetectorRow(f"{_SETTINGS}:ImportedSettings", "runners.detectors.imported"),
 }
-"""Each has `build(settings, device=...)`."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChosenDetector(Chosen):
+    """Marks the settings of a detector, whose class follows from its name; a user's own has one for all."""
+
+    key: str = "detector"
+
+    def find(self, name: str) -> type:
+        """See `Chosen`."""
+        if name not in self.rows and (is_plugin_name(name) or name in list_entry_points(GROUP)):
+            return OwnDetectorSettings
+        return Chosen.find(self, name)
+
+    def classes(self) -> list[type]:
+        """See `Chosen`."""
+        return [*Chosen.classes(self), OwnDetectorSettings]
+
+
+CHOSEN_DETECTOR = ChosenDetector(rows={name: row.settings for name, row in DETECTORS.items()})
 
 
 def check_detector(settings: DetectorSettings) -> None:
@@ -38,9 +74,8 @@ def build_detector(settings: DetectorSettings, *, device: torch.device) -> Detec
         InputError: an import that cannot be read.
     """
     build: Callable[..., Detector]
-    build = (
-        load_plugin(settings.find_code())
-        if settings.is_own
-        else import_module(DETECTORS[settings.detector].module).build
-    )
+    if isinstance(settings, OwnDetectorSettings):
+        build = load_plugin(settings.find_code())
+    else:
+        build = import_module(DETECTORS[settings.detector].module).build
     return build(settings, device=device)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from runners.base import ModelSettings
-from runners.detectors.base import DetectorSettings
+from runners.detectors.settings import UninextDetectorSettings
 from runners.passes.frame_runner import Candidates, FrameRunner, load_frame_runner
 from rvos.masks.detections import FrameBoxes, FrameInstances, box_mask
 from rvos.videos import Expression, Video
@@ -53,14 +53,13 @@ class UninextDetector:
         )
 
 
-def build(settings: DetectorSettings, *, device: torch.device) -> UninextDetector:
+def build(settings: UninextDetectorSettings, *, device: torch.device) -> UninextDetector:
     """Return the detector of a checkpoint.
 
     Raises:
         CheckpointError: the checkpoint cannot be read safely, or does not fit.
         ConfigError: an unusable tokeniser folder or backbone.
     """
-    assert settings.checkpoint is not None
     model = ModelSettings(
         "uninext",
         settings.checkpoint,

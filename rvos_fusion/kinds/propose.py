@@ -80,7 +80,7 @@ class ProposeNode(Node):
     def sources(self, video: Video, checksums: Checksums) -> object:
         """Nouns, frames, and what was imported."""
         imported = [stamp_detections(one, video) for one in self.detectors]
-        sees_frames = any(one.path is None for one in self.detectors) or self.engine is not None
+        sees_frames = any("detections" not in one.files for one in self.detectors) or self.engine is not None
         frames = checksums.frames(video) if sees_frames else list(video.frames)
         return [self._list_nouns(video), frames, imported]
 

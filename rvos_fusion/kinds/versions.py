@@ -9,7 +9,7 @@ from propagate.engines.own import OwnSettings
 from propagate.engines.settings import EngineSettings
 from runners.base import ModelSettings
 from runners.detectors.base import DetectorSettings
-from runners.detectors.table import DETECTORS
+from runners.detectors.settings import OwnDetectorSettings
 from runners.registry import RUNNERS
 from rvos.plugins import Plugin
 from rvos_fusion.kinds.base import Node
@@ -53,17 +53,13 @@ def _find_code(part: Part) -> Plugin | None:
     """Return the code of a user's that a part is; None: it is of this project."""
     if isinstance(part, Plugin):
         return part
-    return (
-        part.find_code()
-        if isinstance(part, OwnSettings) or (isinstance(part, DetectorSettings) and part.is_own)
-        else None
-    )
+    return part.find_code() if isinstance(part, OwnSettings | OwnDetectorSettings) else None
 
 
 def _find_version(part: Part) -> Iterator[tuple[str, int]]:
     if isinstance(part, EngineSettings):
         yield f"engine {part.family}", part.version
-    elif isinstance(part, DetectorSettings) and part.detector in DETECTORS:
-        yield f"detector {part.detector}", DETECTORS[part.detector].version
+    elif isinstance(part, DetectorSettings) and not part.is_own:
+        yield f"detector {part.detector}", part.version
     elif isinstance(part, ModelSettings):
         yield f"runner {part.runner}", RUNNERS[part.runner].version

@@ -13,6 +13,7 @@ from typing import Annotated, Any
 from propagate.engines.settings import EngineSettings
 from propagate.engines.table import ChosenEngine
 from runners.detectors.base import DetectorSettings
+from runners.detectors.table import CHOSEN_DETECTOR
 from rvos.errors import ConfigError, PipelineError
 from rvos.formats import FORMATS, find_format
 from rvos.ids import check_id
@@ -29,6 +30,7 @@ _WHAT = "recipe"
 NEEDED = ("dataset", "stages")
 ROW = Annotated[str, RowName()]
 ENGINE = Annotated[EngineSettings, ChosenEngine()]
+DETECTOR = Annotated[DetectorSettings, CHOSEN_DETECTOR]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +89,7 @@ def read_recipe(path: Path, overrides: Sequence[str] = (), *, workspace: Path | 
             given={"groups": groups, "nouns": nouns, "overlapping": overlapping},
             named={
                 "engine": _read_named(loader, ENGINE, sections.engines, "engines"),
-                "detector": _read_named(loader, DetectorSettings, sections.detectors, "detectors"),
+                "detector": _read_named(loader, DETECTOR, sections.detectors, "detectors"),
             },
         )
     )

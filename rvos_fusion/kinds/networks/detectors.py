@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from runners.detectors.base import DetectorSettings
+from runners.detectors.settings import OwnDetectorSettings
 from rvos.language.nouns import NounSettings
 from rvos.videos import Video
 from rvos_fusion.kinds.base import NodeFile
@@ -15,16 +16,16 @@ from rvos_fusion.kinds.networks.loaded import explain
 def detector_files(detector: DetectorSettings) -> Iterator[NodeFile]:
     """Yield what must be on disk for a detector."""
     advice = "no such {}; put it there or correct the path"
-    if detector.checkpoint is not None:
-        yield NodeFile(detector.checkpoint, "checkpoint", advice.format("checkpoint"), "checkpoint", detector.detector)
-    if detector.tokenizer is not None:
-        words = advice.format("tokeniser folder")
-        yield NodeFile(detector.tokenizer, "tokeniser", words, "settings", "bert-base-uncased")
-    if detector.is_own:
-        for path in detector.find_code().sources:
-            yield NodeFile(path, "source", "no such file; install it again", "settings")
-    if detector.path is not None:
-        yield NodeFile(detector.path, "detections", advice.format("file of detections"), "results")
+    files = detector.files
+    if path := files.get("checkpoint"):
+        yield NodeFile(path, "checkpoint", advice.format("checkpoint"), "checkpoint", detector.detector)
+    if path := files.get("tokenizer"):
+        yield NodeFile(path, "tokeniser", advice.format("tokeniser folder"), "settings", "bert-base-uncased")
+    if isinstance(detector, OwnDetectorSettings):
+        for source in detector.find_code().sources:
+            yield NodeFile(source, "source", "no such file; install it again", "settings")
+    if path := files.get("detections"):
+        yield NodeFile(path, "detections", advice.format("file of detections"), "results")
 
 
 def explain_detector(detector: DetectorSettings) -> Iterator[str]:
@@ -36,7 +37,7 @@ def explain_detector(detector: DetectorSettings) -> Iterator[str]:
 
 def stamp_detections(detector: DetectorSettings, video: Video) -> object:
     """Return, for the fingerprint, what stands for detections that were made elsewhere; None without."""
-    path = detector.path
+    path = detector.files.get("detections")
     return None if path is None else stamp(path / f"{video.id}.json" if path.is_dir() else path)
 
 

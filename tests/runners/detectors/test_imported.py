@@ -11,11 +11,14 @@ import pytest
 import torch
 from PIL import Image
 
-from runners.detectors.base import Detector, DetectorSettings
+from runners.detectors.base import Detector
+from runners.detectors.settings import ImportedSettings
 from runners.detectors.table import build_detector
 from rvos.errors import ConfigError, InputError
 from rvos.masks.mask_sequences import encode
+from rvos.settings import load
 from rvos.videos import Video
+from rvos_fusion.recipe.reader import DETECTOR
 
 SIZE = (6, 8)
 
@@ -48,7 +51,7 @@ def make(*annotations: dict[str, Any]) -> dict[str, Any]:
 
 def open_detector(path: Path, content: object, **settings: Any) -> Detector:
     path.write_text(content if isinstance(content, str) else json.dumps(content))
-    return build_detector(DetectorSettings("import", path=path, **settings), device=torch.device("cpu"))
+    return build_detector(ImportedSettings("import", path=path, **settings), device=torch.device("cpu"))
 
 
 def test_boxes_of_the_noun_are_found_by_frame(tmp_path: Path, video: Video) -> None:
@@ -95,7 +98,7 @@ def test_a_folder_has_a_file_for_each_video(tmp_path: Path, video: Video) -> Non
     folder = tmp_path / "found"
     folder.mkdir()
     detector = open_detector(folder / "v.json", make({"image_id": 7, "bbox": [0, 0, 2, 2]}))
-    detector = build_detector(DetectorSettings("import", path=folder), device=torch.device("cpu"))
+    detector = build_detector(ImportedSettings("import", path=folder), device=torch.device("cpu"))
     assert detector.detect(video, (0,), [("dog",)])[0][0].boxes.labels == ("",)
     (folder / "v.json").unlink()
     with pytest.raises(InputError, match=r"v\.json: no such file"):
@@ -161,12 +164,13 @@ def test_detections_of_other_frames_alone_are_a_mistake(tmp_path: Path, video: V
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"detector": "import"}, "needs 'path'"),
-        ({"detector": "grounding-dino"}, "needs 'checkpoint'"),
-        ({"detector": "import", "path": Path("a"), "checkpoint": Path("b")}, "checkpoint has no effect"),
-        ({"detector": "uninext", "checkpoint": Path("a"), "text_threshold": 0.5}, "text_threshold has no effect"),
+        ({"detector": "import"}, "'path' is missing"),
+        ({"detector": "grounding-dino"}, "'checkpoint' is missing"),
+        ({"detector": "import", "path": "a", "checkpoint": "b"}, "unknown key 'checkpoint'"),
+        ({"detector": "uninext", "checkpoint": "a", "text_threshold": 0.5}, "unknown key 'text_threshold'"),
+        ({"detector": "uninex", "checkpoint": "a"}, "'uninex' is unknown; did you mean 'uninext'"),
     ],
 )
 def test_settings_without_effect_are_refused(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        DetectorSettings(**settings)
+        load(DETECTOR, settings, where="pipeline.yaml")

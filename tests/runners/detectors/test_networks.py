@@ -13,8 +13,8 @@ from safetensors.torch import load_file, save_file
 from small_dino import write_grounding_dino
 
 from runners.checkpoints.saving import save_network
-from runners.detectors.base import DetectorSettings
 from runners.detectors.grounding_dino import GroundingDino
+from runners.detectors.settings import GroundingDinoSettings, UninextDetectorSettings
 from runners.detectors.table import build_detector
 from runners.networks.text.bert import TextSizes
 from runners.networks.text.tokenizers import SmallTokens
@@ -43,7 +43,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def open_dino(folder: Path, **settings: float) -> GroundingDino:
-    detector = build_detector(DetectorSettings("grounding-dino", folder, **settings), device=CPU)  # type: ignore[arg-type]
+    detector = build_detector(GroundingDinoSettings("grounding-dino", checkpoint=folder, **settings), device=CPU)  # type: ignore[arg-type]
     assert isinstance(detector, GroundingDino)
     return detector
 
@@ -163,7 +163,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_uninext_gives_masks_with_the_boxes_around_them(checkpoint: Path, video: Video) -> None:
-    detector = build_detector(DetectorSettings("uninext", checkpoint, box_threshold=0.0), device=CPU)
+    detector = build_detector(UninextDetectorSettings("uninext", checkpoint=checkpoint, box_threshold=0.0), device=CPU)
     found = detector.detect(video, (0, 2), [("circle",), ("square", "circle")])
     assert [len(frames) for frames in found] == [2, 2]
     for frame in (*found[0], *found[1]):
@@ -178,7 +178,7 @@ def test_uninext_gives_masks_with_the_boxes_around_them(checkpoint: Path, video:
 
 
 def test_uninext_drops_low_scores_and_asks_nothing_without_a_noun(checkpoint: Path, video: Video) -> None:
-    settings = DetectorSettings("uninext", checkpoint, box_threshold=1.0)
+    settings = UninextDetectorSettings("uninext", checkpoint=checkpoint, box_threshold=1.0)
     detector = build_detector(settings, device=CPU)
     assert detector.detect(video, (0,), [("circle",)])[0][0].boxes.labels == ()
     assert detector.detect(video, (0,), []) == []

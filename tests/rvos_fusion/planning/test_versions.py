@@ -14,7 +14,7 @@ import runners.detectors.table
 import runners.registry
 from propagate.engines.aot.settings import AotSettings
 from propagate.engines.own import OwnSettings
-from runners.detectors.base import DetectorSettings
+from runners.detectors.settings import ImportedSettings, OwnDetectorSettings
 from runners.outside import CommandModel, OwnModel
 from rvos.masks.stored.store import Store
 from rvos.versions import Listed
@@ -84,7 +84,7 @@ def test_a_detectors_version_counts_for_what_it_finds(recipe: str, monkeypatch: 
     Path("found.json").write_text("{}")
     own = ("detectors={d: {detector: import, path: found.json}}", "stages.one.o={propose: [d]}")
     before = find_fingerprints(recipe, *own)
-    raise_version(monkeypatch, runners.detectors.table.DETECTORS, "import")
+    monkeypatch.setattr(ImportedSettings, "version", ImportedSettings.version + 1)
     assert changed(before, find_fingerprints(recipe, *own)) == {"o"}
 
 
@@ -130,7 +130,7 @@ def test_a_new_setting_at_its_default_leaves_results_valid() -> None:
         (OwnModel("a:b"), "keep_soft"),
         (CommandModel("command", ("a",)), "keep_soft"),
         (OwnSettings("a:b", Path("x")), "flip"),
-        (DetectorSettings("a:b"), "box_threshold"),
+        (OwnDetectorSettings("a:b"), "box_threshold"),
     ],
     ids=["runner", "command", "engine", "detector"],
 )

@@ -1,0 +1,111 @@
+"""Settings of the detectors; free of torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from runners.detectors.base import DetectorSettings
+from rvos.plugins import Plugin, require_plugin
+from rvos.settings import Chance
+
+GROUP = "rvos.detectors"
+"""Of entry points: an installed package names its `build` there."""
+Precision = Literal["float32", "float16", "bfloat16"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroundingDinoSettings(DetectorSettings):
+    """Grounding DINO.
+
+    Args:
+        checkpoint: a folder of the hub with its safetensors.
+        text_threshold: score that a word needs to label a box; masks do not depend on it.
+        precision: of the network's arithmetic.
+    """
+
+    gives_masks: ClassVar[bool] = False
+
+    checkpoint: Path
+    text_threshold: Chance = 0.3
+    precision: Precision = "float32"
+
+    @property
+    def files(self) -> Mapping[str, Path]:
+        """See `DetectorSettings`."""
+        return {"checkpoint": self.checkpoint}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UninextDetectorSettings(DetectorSettings):
+    """UNINEXT asked with nouns.
+
+    Args:
+        checkpoint: its file.
+        backbone: None: as the checkpoint says.
+        tokenizer: folder with its files; None: the project's small one.
+        precision: of the network's arithmetic.
+    """
+
+    checkpoint: Path
+    backbone: str | None = None
+    tokenizer: Path | None = None
+    precision: Precision = "float32"
+
+    @property
+    def files(self) -> Mapping[str, Path]:
+        """See `DetectorSettings`."""
+        given = {} if self.tokenizer is None else {"tokenizer": self.tokenizer}
+        return {"checkpoint": self.checkpoint, **given}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportedSettings(DetectorSettings):
+    """What any other detector found.
+
+    Args:
+        path: COCO-style JSON, or a folder with `VIDEO.json`.
+    """
+
+    needs_nouns: ClassVar[bool] = False
+
+    path: Path
+
+    @property
+    def files(self) -> Mapping[str, Path]:
+        """See `DetectorSettings`."""
+        return {"detections": self.path}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnDetectorSettings(DetectorSettings):
+    """A detector of a user's, which makes of the settings what it likes."""
+
+    is_own: ClassVar[bool] = True
+
+    checkpoint: Path | None = None
+    path: Path | None = None
+    text_threshold: Chance = 0.3
+    backbone: str | None = None
+    tokenizer: Path | None = None
+    precision: Precision = "float32"
+
+    def __post_init__(self) -> None:
+        if self.beside is not None:
+            self.find_code()  # so that the recipe's line is told where there is none
+
+    @property
+    def files(self) -> Mapping[str, Path]:
+        """See `DetectorSettings`."""
+        files = {"checkpoint": self.checkpoint, "tokenizer": self.tokenizer, "detections": self.path}
+        return {what: path for what, path in files.items() if path is not None}
+
+    def find_code(self) -> Plugin:
+        """Return the user's code, which is not imported.
+
+        Raises:
+            ConfigError: no such module, or no such function in it.
+        """
+        return require_plugin("detector", self.detector, group=GROUP, folder=self.beside)
