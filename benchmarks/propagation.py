@@ -25,8 +25,8 @@ from benchmarks.harness import CPU, Row, compare_masks, fastest, gain, limit, ti
 from benchmarks.plain_propagation import propagate_plain
 from benchmarks.scenes import draw_masks, start_sequences, write_video
 from propagate.engines.aot.engine import AotEngine
-from propagate.engines.aot.frames import prepare_frame
 from propagate.engines.aot.settings import AotSettings
+from propagate.engines.inputs import prepare_frame
 from propagate.propagator import Propagator, Source
 from rvos.masks.mask_sequences import MaskSequence
 from rvos.videos import Video

@@ -12,11 +12,6 @@ from rvos.masks.mask_sequences import MaskSequence
 _LARGEST_RATIO = 2.0
 
 
-def pick_key_frame(sequence: MaskSequence) -> int:
-    """Return the stated key frame of a sequence, else the first of the highest score (seed paper, Eq. 2)."""
-    return sequence.pick_key_frame()
-
-
 def pick_start_frames(sequence: MaskSequence, *, count: int = 1, skip_empty: bool = False) -> tuple[int, ...]:
     """Return the frames to start from, the key frame last; none if the key frame's mask is empty.
 
@@ -28,7 +23,7 @@ def pick_start_frames(sequence: MaskSequence, *, count: int = 1, skip_empty: boo
     """
     areas = sequence.as_runs().areas()
     ranked = [int(frame) for frame in np.argsort(-sequence.scores, kind="stable") if areas[frame] > 0]
-    key = pick_key_frame(sequence)
+    key = sequence.pick_key_frame()
     if areas[key] == 0:
         if not (skip_empty and ranked):
             return ()

@@ -9,11 +9,10 @@ from itertools import islice
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from propagate.collecting import SequenceCollector
 from propagate.engines.protocol import Engine
-from propagate.key_frames import pick_key_frame, pick_start_frames
+from propagate.key_frames import pick_start_frames
 from propagate.passes import EXPRESSIONS_AT_ONCE, Prediction, Track, cut, run_passes
 from rvos.errors import ConfigError
 from rvos.masks.mask_sequences import KeepSoft, MaskSequence
@@ -104,14 +103,13 @@ class Propagator:
 
     def _pick_key(self, sequence: MaskSequence) -> int:
         starts = self._pick_starts(sequence, 1)
-        return starts[-1] if starts else pick_key_frame(sequence)
+        return starts[-1] if starts else sequence.pick_key_frame()
 
 
 def check_sequences(video: Video, sequences: Sequence[MaskSequence]) -> None:
     """Check that masks and video have the same frames and size. Raises InputError: they differ."""
     size = video.read_size() if sequences else None
     for sequence in sequences:
-        pick_key_frame(sequence)
         sequence.check_fits(video, size, advice="rerun the member on this data set")
 
 
@@ -121,17 +119,12 @@ def _make_tracks(sequences: Sequence[MaskSequence], starts: Sequence[tuple[int, 
     for position, frames in enumerate(starts):
         if frames:
             groups[frames].append(position)
-    return [
-        Track(frames, tuple(first + index for index in chunk), _starting_masks(sequences, frames, chunk))
-        for frames, positions in sorted(groups.items())
-        for chunk in map(tuple, cut(positions, EXPRESSIONS_AT_ONCE))
-    ]
-
-
-def _starting_masks(sequences: Sequence[MaskSequence], frames: tuple[int, ...], chunk: tuple[int, ...]) -> Tensor:
-    """Return the masks `(frames, expressions, H, W)` uint8 that a track starts from."""
-    masks = [[sequences[position].mask(frame) for position in chunk] for frame in frames]
-    return torch.from_numpy(np.asarray(masks, dtype=np.uint8))
+    tracks = []
+    for frames, positions in sorted(groups.items()):
+        for chunk in cut(positions, EXPRESSIONS_AT_ONCE):
+            masks = np.asarray([[sequences[index].mask(frame) for index in chunk] for frame in frames], np.uint8)
+            tracks.append(Track(frames, tuple(first + index for index in chunk), torch.from_numpy(masks)))
+    return tracks
 
 
 def share_out(tracks: Sequence[Track], at_once: int = EXPRESSIONS_AT_ONCE) -> Iterator[list[Track]]:

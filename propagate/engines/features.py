@@ -13,7 +13,6 @@ class Features(Protocol):
     @property
     def n_bytes(self) -> int:
         """Memory that it takes."""
-        ...
 
 
 class FeatureCache:

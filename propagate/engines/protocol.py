@@ -62,15 +62,12 @@ class Session(Protocol):
         Raises:
             ConfigError: the engine does not take this kind of prompt.
         """
-        ...
 
     def step(self, features: Sequence[Any]) -> Step:
         """Return the outcome for the next frame in the direction of travel."""
-        ...
 
     def commit(self, masks: Tensor) -> None:
         """Remember the frame stepped to last with the masks `(B, H, W)` that were decided for it."""
-        ...
 
 
 @runtime_checkable
@@ -79,7 +76,6 @@ class Forking(Protocol):
 
     def fork(self) -> Session:
         """Return a session in the same state that goes its own way."""
-        ...
 
 
 class Engine(Protocol):
@@ -88,25 +84,20 @@ class Engine(Protocol):
     @property
     def augmentations(self) -> tuple[Augmentation, ...]:
         """Versions of the input that every session averages over."""
-        ...
 
     @property
     def carries_memory(self) -> bool:
         """Whether a session goes on with the backward pass after the forward pass; else each opens its own."""
-        ...
 
     @property
     def features(self) -> FeatureCache:
         """Features shared by directions, expressions, sources and sessions."""
-        ...
 
     def read(self, frame: Frame, augmentation: Augmentation) -> Any:
         """Return a frame's image features, cached or not; InputError where it is unreadable or of another size."""
-        ...
 
     def open(self) -> Session:
         """Return a session without memory."""
-        ...
 
 
 @runtime_checkable
@@ -116,8 +107,6 @@ class Competing(Protocol):
     @property
     def most_objects(self) -> int:
         """How many can compete in one state."""
-        ...
 
     def open_joint(self) -> Session:
         """Return a session without memory whose batch is one state."""
-        ...

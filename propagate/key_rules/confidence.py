@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from propagate.key_frames import pick_key_frame
 from propagate.key_rules.base import KeyRule
 from propagate.key_rules.merits import measure_confidence
 from rvos.errors import InputError
@@ -28,4 +27,4 @@ class SurestMask(KeyRule):
                 "where these masks are made"
             )
         confidence = measure_confidence(sequence.soft)
-        return int(confidence.argmax()) if confidence.any() else pick_key_frame(sequence)
+        return int(confidence.argmax()) if confidence.any() else sequence.pick_key_frame()

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from propagate.key_frames import pick_key_frame
 from propagate.key_rules.base import KeyRule
 from rvos.masks.mask_sequences import MaskSequence
 
@@ -19,4 +18,4 @@ class LargestMask(KeyRule):
     def pick(self, sequence: MaskSequence) -> int:
         """See `KeyRule`."""
         areas = sequence.as_runs().areas()
-        return int(areas.argmax()) if areas.any() else pick_key_frame(sequence)
+        return int(areas.argmax()) if areas.any() else sequence.pick_key_frame()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from propagate.key_frames import pick_key_frame
 from rvos.masks.mask_sequences import MaskSequence, SoftMaps
 
 _FOREGROUND = 0.5
@@ -17,11 +16,7 @@ def rank_steady_frames(sequence: MaskSequence) -> list[int]:
 
     A frame's merit is its score, times the squared mean probability inside its mask where soft maps are there, times
     the ratio of its area to the median area (or the inverse, whichever is below 1). Scores are taken to be positive.
-
-    Raises:
-        InputError: scores that are not finite.
     """
-    pick_key_frame(sequence)
     areas = sequence.as_runs().areas().astype(np.float64)
     if not areas.any():
         return []

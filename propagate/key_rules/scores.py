@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from propagate.key_frames import pick_key_frame
 from propagate.key_rules.base import KeyRule
 from rvos.masks.mask_sequences import MaskSequence
 
@@ -21,4 +20,4 @@ class BestScore(KeyRule):
 
     def pick(self, sequence: MaskSequence) -> int:
         """See `KeyRule`."""
-        return pick_key_frame(sequence)
+        return sequence.pick_key_frame()

@@ -8,7 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from propagate.key_frames import pick_key_frame
 from propagate.key_rules.base import KeyRule
 from propagate.key_rules.merits import rank_steady_frames
 from rvos.masks.mask_sequences import MaskSequence
@@ -24,4 +23,4 @@ class SteadiestFrame(KeyRule):
     def pick(self, sequence: MaskSequence) -> int:
         """See `KeyRule`."""
         ranked = rank_steady_frames(sequence)
-        return ranked[0] if ranked else pick_key_frame(sequence)
+        return ranked[0] if ranked else sequence.pick_key_frame()

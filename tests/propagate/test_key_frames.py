@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from propagate.key_frames import pick_key_frame
 from propagate.key_rules.base import KeyRule
 from propagate.key_rules.table import KEY_RULES
 from rvos.errors import ConfigError, InputError
@@ -47,7 +46,7 @@ def soft_maps(levels: tuple[float, ...]) -> SoftMaps:
 
 def test_a_mask_of_unusual_size_is_no_key_frame() -> None:
     odd = sequence((4, 4, 8, 4), (0.5, 0.6, 0.9, 0.5))
-    assert pick_key_frame(odd) == 2
+    assert odd.pick_key_frame() == 2
     assert pick_steady_frame(odd) == 1
 
 

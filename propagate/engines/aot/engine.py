@@ -9,20 +9,20 @@ import copy
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import deaot_toolkit
 import torch
-from deaot_toolkit import errors as toolkit
+from deaot_toolkit import FrameFeatures
 from torch import Tensor
 
-from propagate.engines.aot.frames import pick_labels, prepare_frame, prepare_labels, to_probabilities
+from propagate.engines.aot.frames import pick_labels, prepare_labels, to_probabilities
 from propagate.engines.aot.settings import AotSettings
 from propagate.engines.features import FeatureCache, Features
+from propagate.engines.inputs import number_masks, part_labels, prepare_frame, take_masks, translated
 from propagate.engines.precision import use_precision
 from propagate.engines.protocol import Augmentation, Step, list_augmentations
 from propagate.frames import Frame
-from rvos.errors import CheckpointError, ConfigError, InputError
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,29 +45,9 @@ AOT_PROTOCOLS = {
 }
 
 
-class Core(Protocol):
-    """The toolkit's `Engine`: the memory of B expressions at one augmentation; tensors are at network size."""
-
-    def reference(self, features: Any, labels: Tensor, n_objects: int | None = None) -> None:
-        """Remember a frame with labels `(B, h, w)` int64 that are given."""
-        ...
-
-    def propagate(self, features: Any) -> Tensor:
-        """Return the logits `(B, 1 + identities, h', w')` of the next frame, background first."""
-        ...
-
-    def remember(self, labels: Tensor) -> None:
-        """Remember the frame propagated to last, with labels `(B, h, w)` int64."""
-        ...
-
-    def copy(self) -> Core:
-        """Return a memory in the same state that goes its own way."""
-        ...
-
-
 def load_engine(settings: AotSettings, *, device: torch.device) -> AotEngine:
     """Return the engine of a recipe's entry. Raises CheckpointError, ConfigError: no such file, no such network."""
-    with _translated():
+    with translated():
         network = deaot_toolkit.load(settings.checkpoint, settings.network, outline=device.type == "meta")
     return AotEngine(network.to(device).eval(), settings, device=device)
 
@@ -122,11 +102,10 @@ class AotEngine:
 
         return self.features.get((frame.source, size, augmentation.mirrored), make)
 
-    def encode(self, image: Tensor) -> Features:
+    def encode(self, image: Tensor) -> FrameFeatures:
         """Return the features of an image `(1, 3, h, w)`, normalised."""
         with self.precision():
-            features: Features = self._network.encode(image)
-        return features
+            return self._network.encode(image)
 
     def open(self) -> AotSession:
         """See `Engine`."""
@@ -136,22 +115,21 @@ class AotEngine:
         """See `Competing`."""
         return JointSession(self)
 
-    def open_core(self) -> Core:
+    def open_core(self) -> deaot_toolkit.Engine:
         """Return the memory of one augmentation."""
-        with _translated():
-            core: Core = deaot_toolkit.Engine(
+        with translated():
+            return deaot_toolkit.Engine(
                 self._network,
                 active_objects=self.rules.active_objects,
                 long_term_gap=self._settings.long_term_gap,
                 max_memory_frames=self._settings.max_memory_frames,
                 legacy_counter=self.rules.carry_memory,
             )
-        return core
 
     @contextmanager
     def precision(self) -> Iterator[None]:
         """The arithmetic that the recipe asks for; the toolkit's errors become ours."""
-        with _translated(), use_precision(self._settings.precision, self.device):
+        with translated(), use_precision(self._settings.precision, self.device):
             yield
 
 
@@ -167,10 +145,10 @@ class AotSession:
 
     def start(self, features: Sequence[Any], *, masks: Tensor | None = None, boxes: Tensor | None = None) -> Step:
         """See `Session`; boxes are refused."""
-        masks = self._take_masks(masks, boxes)
+        given = self._take_masks(masks, boxes)
         # Stated, because an empty mask would otherwise count as no object.
-        self._begin(features, masks, n_objects=1)
-        return Step(masks.float(), masks > 0)
+        self._begin(features, given.long(), n_objects=1)
+        return Step(given.float(), given)
 
     def fork(self) -> AotSession:
         """See `Forking`."""
@@ -179,9 +157,7 @@ class AotSession:
         return twin
 
     def _take_masks(self, masks: Tensor | None, boxes: Tensor | None) -> Tensor:
-        if masks is None or boxes is not None:
-            raise ConfigError("AOT and DeAOT start from masks, not from boxes; name an engine that takes boxes")
-        return masks.to(self._engine.device)
+        return take_masks(masks, boxes, self._engine.device, networks="AOT and DeAOT start")
 
     def _begin(self, features: Sequence[Any], labels: Tensor, *, n_objects: int) -> None:
         """Remember a frame with labels `(B, H, W)` that are given."""
@@ -242,34 +218,17 @@ class JointSession(AotSession):
 
     def start(self, features: Sequence[Any], *, masks: Tensor | None = None, boxes: Tensor | None = None) -> Step:
         """See `Session`; where masks overlap the earlier one has the pixel."""
-        masks = self._take_masks(masks, boxes) > 0
-        self._n_objects = masks.shape[0]
-        numbers = torch.arange(self._n_objects, 0, -1, device=masks.device)[:, None, None]
-        highest = (masks * numbers).amax(dim=0)
-        labels = torch.where(highest > 0, self._n_objects + 1 - highest, 0)[None]
-        self._begin(features, labels, n_objects=self._n_objects)
-        return Step(masks.float(), masks)
+        given = self._take_masks(masks, boxes)
+        self._n_objects = len(given)
+        self._begin(features, number_masks(given), n_objects=self._n_objects)
+        return Step(given.float(), given)
 
     def step(self, features: Sequence[Any]) -> Step:
         """See `Session`; a mask is where its identity is the most probable one."""
         mean = self.average([of_all[:, : 1 + self._n_objects] for of_all in self._propagate(features)])
         self._labels = pick_labels(mean)[None]
-        numbers = torch.arange(1, self._n_objects + 1, device=mean.device)[:, None, None]
-        return Step(mean[1:], self._labels == numbers)
+        return Step(mean[1:], part_labels(self._labels, self._n_objects))
 
     def commit(self, masks: Tensor) -> None:
         """See `Session`; the labels stepped to are remembered, as masks of one state cannot be decided apart."""
         self.remember(self._labels.expand(len(self._cores), *self._labels.shape))
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    """Turn the toolkit's errors into the product's."""
-    try:
-        yield
-    except toolkit.NetworkConfigError as error:
-        raise ConfigError(str(error)) from None
-    except toolkit.CheckpointError as error:
-        raise CheckpointError(str(error)) from None
-    except toolkit.EngineError as error:
-        raise InputError(str(error)) from None

@@ -1,23 +1,10 @@
-"""AOT and DeAOT: from frames and labels to network inputs, and the way back to probabilities at frame size."""
+"""AOT and DeAOT: from labels to network inputs, and the way back to probabilities at frame size."""
 
 from __future__ import annotations
 
-import cv2
-import numpy as np
 import torch
-from deaot_toolkit import prepare_image, resize_labels, upsample_logits
-from numpy.typing import NDArray
+from deaot_toolkit import resize_labels, upsample_logits
 from torch import Tensor
-
-
-def prepare_frame(frame: NDArray[np.uint8], size: tuple[int, int], *, mirrored: bool, device: torch.device) -> Tensor:
-    """Return RGB `(H, W, 3)`, 0 to 255, as network input `(1, 3, h, w)` float32, mirrored after the resize."""
-    pixels = frame.astype(np.float32)
-    if pixels.shape[:2] != size:
-        # OpenCV, as the networks were trained with: torch rounds the positions to float32, 1e-5 off after normalising.
-        pixels = cv2.resize(pixels, (size[1], size[0]), interpolation=cv2.INTER_CUBIC)
-    image = prepare_image(torch.from_numpy(pixels).to(device), size)
-    return image.flip(3) if mirrored else image
 
 
 def prepare_labels(labels: Tensor, size: tuple[int, int], *, mirrored: bool) -> Tensor:

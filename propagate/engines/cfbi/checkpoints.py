@@ -9,18 +9,17 @@ import re
 from pathlib import Path
 
 import torch
-from deaot_toolkit.checkpoints import read_state
-from deaot_toolkit.errors import CheckpointError as ToolkitCheckpointError
+from deaot_toolkit.checkpoints import check_fit, read_state
 from torch import Tensor
 
 from propagate.engines.cfbi.configs import CfbiConfig
 from propagate.engines.cfbi.network import Cfbi
+from propagate.engines.inputs import translated
 from rvos.errors import CheckpointError
 
 _GATES = tuple(f"IA{number}" for number in range(1, 9))
 _LAYERS = tuple(f"layer{number}" for number in range(1, 9))
 _STAGES = ("S1_{}1", "S1_{}2", "S2_{}1", "S2_{}2", "S2_{}3", "S3_{}1", "S3_{}2", "S3_{}3")
-_SHOWN = 8
 OFFICIAL_KEY = "dynamic_seghead.IA_final_fg.weight"
 _ROOT = ("seperate_conv", "bn1", "embedding_conv", "bn2")
 _SEMANTIC = dict(zip(("0", "1", "3", "4"), _ROOT, strict=True))
@@ -72,10 +71,8 @@ def read_weights(path: Path, config: CfbiConfig, *, outline: bool = False) -> di
     Raises:
         CheckpointError: missing, damaged, or wanting to execute code.
     """
-    try:
+    with translated():
         state, _ = read_state(path, outline=outline)
-    except ToolkitCheckpointError as error:
-        raise CheckpointError(str(error)) from None
     state = {name.removeprefix("module."): value for name, value in state.items()}
     for name in filter(is_duplicate, state):
         original = state.get(repeated(name))
@@ -95,24 +92,7 @@ def load_weights(network: Cfbi, path: Path, *, name: str) -> None:
     expected = network.state_dict()
     outline = any(value.is_meta for value in expected.values())
     state = read_weights(path, network.config, outline=outline)
-    lists = {
-        "missing": [key for key in expected if key not in state],
-        "unexpected": [key for key in state if key not in expected],
-        "of another shape": [key for key in expected if key in state and state[key].shape != expected[key].shape],
-    }
-    problems = [f"{len(keys)} {what}: {_show(keys)}" for what, keys in lists.items() if keys]
-    if problems:
-        raise CheckpointError(
-            f"{path}: does not fit {name}, nothing was loaded; {'; '.join(problems)}; give a file of {name}"
-        )
-    if outline:
-        return
-    broken = [key for key, value in state.items() if not torch.isfinite(value).all()]
-    if broken:
-        raise CheckpointError(f"{path}: NaN or infinity in {_show(broken)}; get the file again")
-    network.load_state_dict(state)
-
-
-def _show(names: list[str]) -> str:
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(names[:_SHOWN]) + more
+    with translated():
+        check_fit(expected, state, source=str(path), name=name, advice=f"give a file of {name}")
+    if not outline:
+        network.load_state_dict(state)

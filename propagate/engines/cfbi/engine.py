@@ -8,13 +8,13 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 
-import cv2
 import numpy as np
 import torch
-from deaot_toolkit import network_size, prepare_image, upsample_logits
+from deaot_toolkit import network_size, upsample_logits
 from numpy.typing import NDArray
 from torch import Tensor
 
+from propagate.engines import inputs
 from propagate.engines.cfbi.checkpoints import load_weights
 from propagate.engines.cfbi.configs import find_config
 from propagate.engines.cfbi.memory import CfbiMemory, MatchingRules
@@ -24,7 +24,6 @@ from propagate.engines.features import FeatureCache
 from propagate.engines.precision import use_precision
 from propagate.engines.protocol import Augmentation, Step, list_augmentations
 from propagate.frames import Frame
-from rvos.errors import ConfigError
 
 _MOST_OBJECTS = 16
 """Rows of one state; each costs a pass of the ensembler, so this bounds time and memory, not the network."""
@@ -42,18 +41,9 @@ def load_engine(settings: CfbiSettings, *, device: torch.device) -> CfbiEngine:
 
 
 def prepare_frame(frame: NDArray[np.uint8], size: tuple[int, int], *, mirrored: bool, device: torch.device) -> Tensor:
-    """Return a frame as network input `(1, 3, h, w)` float32, mirrored after the resize.
-
-    Blue comes first, but mean and deviation are in the order of RGB: so the networks were trained.
-
-    Args:
-        frame: RGB `(H, W, 3)`, 0 to 255.
-    """
-    pixels = np.ascontiguousarray(frame[..., ::-1]).astype(np.float32)
-    if pixels.shape[:2] != size:
-        pixels = cv2.resize(pixels, (size[1], size[0]), interpolation=cv2.INTER_CUBIC)
-    image = prepare_image(torch.from_numpy(pixels).to(device), size)
-    return image.flip(3) if mirrored else image
+    """Return RGB `(H, W, 3)`, 0 to 255, as network input `(1, 3, h, w)` float32, mirrored after the resize."""
+    # Blue comes first, but mean and deviation are in the order of RGB: so the networks were trained.
+    return inputs.prepare_frame(np.ascontiguousarray(frame[..., ::-1]), size, mirrored=mirrored, device=device)
 
 
 class CfbiEngine:
@@ -137,9 +127,7 @@ class CfbiSession:
         self._remember(masks.long())
 
     def _take_masks(self, masks: Tensor | None, boxes: Tensor | None) -> Tensor:
-        if masks is None or boxes is not None:
-            raise ConfigError("CFBI starts from masks, not from boxes; name an engine that takes boxes")
-        return masks.to(self._engine.device) > 0
+        return inputs.take_masks(masks, boxes, self._engine.device, networks="CFBI starts")
 
     def _refer(self, features: Sequence[CfbiFeatures], labels: Tensor, *, n_objects: int) -> None:
         self._size = (labels.shape[1], labels.shape[2])
@@ -175,18 +163,14 @@ class JointSession(CfbiSession):
     ) -> Step:
         """See `Session`; where masks overlap the earlier one has the pixel."""
         masks = self._take_masks(masks, boxes)
-        numbers = torch.arange(len(masks), 0, -1, device=masks.device)[:, None, None]
-        highest = (masks * numbers).amax(dim=0)
-        labels = torch.where(highest > 0, len(masks) + 1 - highest, 0)
-        self._refer(features, labels[None], n_objects=len(masks))
+        self._refer(features, inputs.number_masks(masks), n_objects=len(masks))
         return Step(masks.float(), masks)
 
     def step(self, features: Sequence[CfbiFeatures]) -> Step:
         """See `Session`; a mask is where its row is the most probable one."""
         mean = self._average([logits[0] for logits in self._engine.propagate(self._memories, features)])
         self._labels = mean.argmax(dim=0)[None]
-        numbers = torch.arange(1, len(mean), device=mean.device)[:, None, None]
-        return Step(mean[1:], self._labels == numbers)
+        return Step(mean[1:], inputs.part_labels(self._labels, len(mean) - 1))
 
     def commit(self, masks: Tensor) -> None:
         """See `Session`; the labels stepped to are remembered, as masks of one state cannot be decided apart."""

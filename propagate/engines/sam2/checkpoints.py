@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from deaot_toolkit.checkpoints import read_state
-from deaot_toolkit.errors import CheckpointError as ToolkitCheckpointError
+from deaot_toolkit.checkpoints import check_fit, read_state
 from torch import Tensor, nn
 
+from propagate.engines.inputs import translated
 from propagate.engines.sam2.sizes import SIZES
 from rvos.errors import CheckpointError
 
@@ -23,7 +23,6 @@ _MODEL_TYPE = "sam2_video"
 OFFICIAL_KEY = "image_encoder.trunk.patch_embed.proj.weight"
 _POINTS = "sam_prompt_encoder.point_embeddings."
 _GAUSSIAN = "sam_prompt_encoder.pe_layer.positional_encoding_gaussian_matrix"
-_SHOWN = 8
 
 # Each rule is tried on what the rules before it left; the order matters where one name is part of another.
 _MLP = {"0": "proj_in", "1": "proj_out"}
@@ -121,10 +120,8 @@ def read_weights(path: Path, *, outline: bool = False) -> dict[str, Tensor]:
         if model_type != _MODEL_TYPE:
             raise CheckpointError(f"{path}: holds a model of type {model_type!r}, expected {_MODEL_TYPE!r}; give SAM 2")
         path = path / HUB_WEIGHTS
-    try:
+    with translated():
         state, _ = read_state(path, outline=outline)
-    except ToolkitCheckpointError as error:
-        raise CheckpointError(str(error)) from None
     return convert_official(state) if OFFICIAL_KEY in state else state
 
 
@@ -137,27 +134,13 @@ def load_weights(model: nn.Module, path: Path, *, network: str) -> None:
     expected = model.state_dict()
     outline = any(value.is_meta for value in expected.values())
     state = read_weights(path, outline=outline)
-    shapes = [
-        f"{name} {tuple(state[name].shape)}, expected {tuple(value.shape)}"
-        for name, value in expected.items()
-        if name in state and state[name].shape != value.shape
-    ]
-    lists = (
-        ("missing", [name for name in expected if name not in state]),
-        ("unexpected", [name for name in state if name not in expected]),
-        ("of another shape", shapes),
-    )
-    problems = [f"{len(names)} {what}: {_some(names)}" for what, names in lists if names]
-    if problems:
-        raise CheckpointError(
-            f"{path}: does not fit {network}, nothing was loaded; {'; '.join(problems)}; {_advise(state)}"
-        )
-    if outline:
-        return
-    broken = [name for name, value in state.items() if not torch.isfinite(value.float()).all()]
-    if broken:
-        raise CheckpointError(f"{path}: NaN or infinity in {_some(broken)}; get the file again")
-    model.load_state_dict(state)
+    likely = recognise(state)
+    # Loading 2.1 as 2.0 is the commonest mistake.
+    advice = "give a checkpoint of SAM 2" if likely is None else f"it looks like {likely}; name that network"
+    with translated():
+        check_fit(expected, state, source=str(path), name=network, advice=advice)
+    if not outline:
+        model.load_state_dict(state)
 
 
 def recognise(state: Mapping[str, Tensor]) -> str | None:
@@ -172,14 +155,3 @@ def recognise(state: Mapping[str, Tensor]) -> str | None:
     version = "sam2.1" if "occlusion_spatial_embedding_parameter" in state else "sam2"
     fitting = (name for name, size in SIZES.items() if (size.widths[0], sum(size.blocks)) == (stem.shape[0], blocks))
     return next((f"{version}-{name}" for name in fitting), None)
-
-
-def _advise(state: Mapping[str, Tensor]) -> str:
-    """Return what to do about keys that do not fit: loading 2.1 as 2.0 is the commonest mistake."""
-    network = recognise(state)
-    return "give a checkpoint of SAM 2" if network is None else f"it looks like {network}; name that network"
-
-
-def _some(names: list[str]) -> str:
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(names[:_SHOWN]) + more

@@ -15,8 +15,9 @@ from PIL import Image
 from torch import Tensor
 
 from propagate.engines.aot.engine import AOT_PROTOCOLS, AotEngine, AotRules
-from propagate.engines.aot.frames import pick_labels, prepare_frame
+from propagate.engines.aot.frames import pick_labels
 from propagate.engines.aot.settings import AotSettings
+from propagate.engines.inputs import prepare_frame
 from propagate.engines.protocol import Augmentation, list_augmentations
 from propagate.propagator import Propagator, Source
 from rvos.masks.mask_sequences import MaskSequence

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from propagate.engines.aot.frames import pick_labels, prepare_frame, prepare_labels, to_probabilities
+from propagate.engines.aot.frames import pick_labels, prepare_labels, to_probabilities
+from propagate.engines.inputs import prepare_frame
 from propagate.engines.protocol import Augmentation, list_augmentations
 
 CPU = torch.device("cpu")

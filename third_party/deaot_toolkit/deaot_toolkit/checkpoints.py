@@ -102,6 +102,43 @@ def _is_stored(value: object, *, outline: bool) -> bool:
     return not repeats and value.numel() * value.element_size() <= value.untyped_storage().nbytes()
 
 
+def check_fit(
+    expected: Mapping[str, Tensor],
+    given: Mapping[str, Tensor],
+    *,
+    source: str,
+    name: str,
+    advice: str,
+    tolerated: tuple[str, ...] = (),
+) -> None:
+    """Check that tensors are those of a network, and finite; of outlines there are no values.
+
+    Args:
+        source, name: of the file, and of the network.
+        advice: what to do about tensors that do not fit.
+        tolerated: ends of names that may be missing.
+
+    Raises:
+        CheckpointError: some are missing, unexpected or of another shape, or not finite.
+    """
+    lists = {
+        "missing": [key for key in expected if key not in given and not key.endswith(tolerated)],
+        "unexpected": [key for key in given if key not in expected],
+        "of another shape": [
+            f"{key} {tuple(value.shape)}, expected {tuple(expected[key].shape)}"
+            for key, value in given.items()
+            if key in expected and expected[key].shape != value.shape
+        ],
+    }
+    problems = [f"{len(keys)} {what}: {_some(keys)}" for what, keys in lists.items() if keys]
+    if problems:
+        raise CheckpointError(f"{source}: does not fit {name}, nothing was loaded; {'; '.join(problems)}; {advice}")
+    # One NaN spreads over all masks without a word.
+    broken = [key for key, value in given.items() if not value.is_meta and not value.isfinite().all()]
+    if broken:
+        raise CheckpointError(f"{source}: NaN or infinity in {_some(broken)}; get the file again")
+
+
 def load_state(network: VosNetwork, state: Mapping[str, Tensor], *, source: str) -> None:
     """Load every key of `state`, or nothing; float tensors are converted to the network's precision.
 
@@ -113,26 +150,10 @@ def load_state(network: VosNetwork, state: Mapping[str, Tensor], *, source: str)
     expected = network.state_dict()
     # Counters of batch norms, which frozen norms do not have.
     given = {name: value for name, value in state.items() if not name.endswith("num_batches_tracked")}
-    missing = [name for name in expected if name not in given and not name.endswith(_TOLERATED)]
-    unexpected = [name for name in given if name not in expected]
-    mismatched = [
-        f"{name} {tuple(value.shape)}, expected {tuple(expected[name].shape)}"
-        for name, value in given.items()
-        if name in expected and expected[name].shape != value.shape
-    ]
-    found = (("missing", missing), ("unexpected", unexpected), ("of another shape", mismatched))
-    problems = [f"{len(names)} {what}: {_some(names)}" for what, names in found if names]
-    if problems:
-        raise CheckpointError(
-            f"{source}: does not fit {network.config.name}, nothing was loaded; {'; '.join(problems)}; "
-            "name the network that the file was made for"
-        )
+    advice = "name the network that the file was made for"
+    check_fit(expected, given, source=source, name=network.config.name, advice=advice, tolerated=_TOLERATED)
     if any(value.is_meta for value in given.values()):
         return
-    # One NaN spreads over all masks without a word.
-    broken = [name for name, value in given.items() if value.is_floating_point() and not value.isfinite().all()]
-    if broken:
-        raise CheckpointError(f"{source}: NaN or infinity in {_some(broken)}; get the file again")
     moved = [
         name for name, value in given.items() if not value.is_floating_point() and not value.equal(expected[name].cpu())
     ]
