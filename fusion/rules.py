@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -38,7 +37,7 @@ class Answers:
 
 
 @dataclass(frozen=True, slots=True)
-class FusionRule(ABC):
+class FusionRule:
     """How members are combined; each method is a class with its own settings, which are further keys of the recipe.
 
     Args:
@@ -73,9 +72,13 @@ class FusionRule(ABC):
         # A weight of 1 is the default: said or not, it is the same rule.
         object.__setattr__(self, "weights", {name: weight for name, weight in self.weights.items() if weight != 1})
 
-    @abstractmethod
     def fuse(self, answers: Answers) -> Iterable[tuple[bytes, ...]]:
         """Return the run lengths that each group's expressions share; FusionError where it cannot fuse the masks."""
+        return (self.fuse_group(rows, answers.fits) for rows in answers.groups)
+
+    def fuse_group(self, rows: Rows, fits: Sequence[ScoreFit] | None) -> tuple[bytes, ...]:
+        """Return the run lengths of one group, of a method whose groups do not depend on each other."""
+        raise NotImplementedError
 
     def settle(self, *, grouped: bool, overlapping: bool) -> Self:
         """Return the rule with what depends on the recipe around it.

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fusion.assignment import ScoreFit
 from fusion.methods.singles import RuleWithSingles
-from fusion.rules import Answers, Rows
+from fusion.rules import Rows
 from rvos.errors import FusionError
 from rvos.masks.mask_sequences import MaskSequence, encode
 
@@ -34,11 +35,8 @@ class Average(RuleWithSingles):
         if any(threshold is not None and threshold.kind == "count" for threshold in stated):
             raise FusionError("an average needs a probability such as 0.5 as threshold, not a count")
 
-    def fuse(self, answers: Answers) -> Iterator[tuple[bytes, ...]]:
-        """Yield the run lengths of each group."""
-        return (self._fuse_group(rows) for rows in answers.groups)
-
-    def _fuse_group(self, rows: Rows) -> tuple[bytes, ...]:
+    def fuse_group(self, rows: Rows, fits: Sequence[ScoreFit] | None) -> tuple[bytes, ...]:
+        """See `FusionRule`."""
         if (only := self.take_only(rows)) is not None:
             return only
         everyone = [sequence for row in rows for sequence in row]

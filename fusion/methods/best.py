@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 from fusion.assignment import ScoreFit
 from fusion.methods.fitted import FittedRule
-from fusion.rules import Answers, Rows
+from fusion.rules import Rows
 from rvos.errors import FusionError
 
 
@@ -19,12 +19,8 @@ class Best(FittedRule):
     method: ClassVar[str] = "best"
     compares_scores: ClassVar[bool] = True
 
-    def fuse(self, answers: Answers) -> Iterator[tuple[bytes, ...]]:
-        """Yield the run lengths of each group."""
-        return (self._pick(rows, answers.fits) for rows in answers.groups)
-
-    def _pick(self, rows: Rows, fits: Sequence[ScoreFit] | None) -> tuple[bytes, ...]:
-        """Return the best sequence's run lengths; masks without scores are refused, as their 1 would always win."""
+    def fuse_group(self, rows: Rows, fits: Sequence[ScoreFit] | None) -> tuple[bytes, ...]:
+        """See `FusionRule`; masks without scores are refused, as their 1 would always win."""
         weights = self.integer_weights()
         merits = []
         for row in rows:

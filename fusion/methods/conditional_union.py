@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import ClassVar
 
-from fusion.rules import Answers, FusionRule, Rows
+from fusion.assignment import ScoreFit
+from fusion.rules import FusionRule, Rows
 from fusion.thresholds import Threshold
 from fusion.votes import read_all_runs
 from rvos.errors import FusionError
@@ -37,11 +38,8 @@ class ConditionalUnion(FusionRule):
         if self.threshold is not None and self.threshold.kind == "count":
             raise FusionError("conditional_union needs a part of an area such as 2 of 3 as threshold")
 
-    def fuse(self, answers: Answers) -> Iterator[tuple[bytes, ...]]:
-        """Yield the run lengths of each expression."""
-        return (self._unite(rows) for rows in answers.groups)
-
-    def _unite(self, rows: Rows) -> tuple[bytes, ...]:
+    def fuse_group(self, rows: Rows, fits: Sequence[ScoreFit] | None) -> tuple[bytes, ...]:
+        """See `FusionRule`."""
         if len(rows) > 1:
             named = " and ".join(self.members)
             raise FusionError(f"conditional_union of {named} takes single sentences; set groups by none")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
+from fusion.assignment import ScoreFit
 from fusion.methods.singles import RuleWithSingles
-from fusion.rules import Answers, Rows
+from fusion.rules import Rows
 from fusion.thresholds import Threshold, scale_weights
 from fusion.votes import vote
 
@@ -23,10 +24,6 @@ class Votes(RuleWithSingles):
     method: ClassVar[str] = "votes"
 
     threshold: Threshold
-
-    def fuse(self, answers: Answers) -> Iterator[tuple[bytes, ...]]:
-        """Yield the run lengths of each group."""
-        return (self._fuse_group(rows) for rows in answers.groups)
 
     def check(self) -> Iterator[str]:
         """See `FusionRule`."""
@@ -53,7 +50,8 @@ class Votes(RuleWithSingles):
         """Return the same rule with another threshold."""
         return replace(self, threshold=threshold)
 
-    def _fuse_group(self, rows: Rows) -> tuple[bytes, ...]:
+    def fuse_group(self, rows: Rows, fits: Sequence[ScoreFit] | None) -> tuple[bytes, ...]:
+        """See `FusionRule`."""
         if (only := self.take_only(rows)) is not None:
             return only
         everyone = [sequence for row in rows for sequence in row]

@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from rvos.dataset import Dataset
+from rvos.files.archives import make_entry
 from rvos.files.atomic import read_whole, replacing
 from rvos.files.json_files import expect_object, parse_json
-from rvos.formats.archives.layout import LARGEST_TEAM_FILE, TEAM_FILE, Audit, ReadVideo, make_entry
+from rvos.formats.archives.layout import LARGEST_TEAM_FILE, TEAM_FILE, Audit, ReadVideo
 from rvos.formats.table import find_format
 from rvos.masks.mask_sequences import MaskSequence, encode
 from rvos.videos import Video

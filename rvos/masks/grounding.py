@@ -29,7 +29,6 @@ class GroundingModel(Protocol):
             InputError: a frame cannot be read, or the tracklets are not of this video.
             CheckpointError: the network gives values that are not finite.
         """
-        ...
 
 
 def choose_tracklets(scores: Scores) -> list[int | None]:

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, Union, cast, get_args, get_origin
@@ -59,6 +60,7 @@ def load(
     return cast(Settings, result)
 
 
+@dataclass(frozen=True, slots=True)
 class Loader:
     """Reads values and notes what is wrong with them.
 
@@ -69,22 +71,14 @@ class Loader:
         named: by sort, such as `engine`, the values that the file may name; `INVALID` for those with problems.
     """
 
-    def __init__(
-        self,
-        problems: Problems,
-        *,
-        paths: Mapping[str, Path] | None = None,
-        given: Mapping[str, object] | None = None,
-        named: Mapping[str, Mapping[str, object]] | None = None,
-    ) -> None:
-        self.problems = problems
-        self.paths = paths
-        self._given = given or {}
-        self._named = named or {}
+    problems: Problems
+    paths: Mapping[str, Path] | None = None
+    given: Mapping[str, object] = field(default_factory=dict)
+    named: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
 
     def giving(self, **given: object) -> Loader:
         """Return a loader that knows further values of fields that are no keys."""
-        return Loader(self.problems, paths=self.paths, given={**self._given, **given}, named=self._named)
+        return replace(self, given={**self.given, **given})
 
     def read(self, hint: Any, node: Node, what: str, *, is_top: bool = False) -> Any:
         """Return a value as an annotation wants it; `INVALID` where a problem was noted.
@@ -97,15 +91,13 @@ class Loader:
             hint, *notes = get_args(hint)
             named = next((note for note in notes if isinstance(note, Named)), None)
             if named is not None:
-                known = self._named.get(named.what, {})
+                known = self.named.get(named.what, {})
                 name = self.read(str | None if type(None) in get_args(hint) else str, node, what)
                 if name is None or name is INVALID:
                     return name
-                if name not in known:
-                    self.problems.add(
-                        node.place, f"{what}: {named.what} {show(name)} is unknown; {nearest(name, known)}"
-                    )
-                return known.get(name, INVALID)
+                if name in known:
+                    return known[name]
+                return self._refuse(node.place, f"{what}: {named.what} {show(name)} is unknown; {nearest(name, known)}")
             if any(isinstance(note, Chosen) for note in notes):
                 return self._fill(Annotated[hint, *notes], node, what, prefix=f"{what}.")
             return self._check_notes(self.read(hint, node, what), notes, node, what)
@@ -128,6 +120,10 @@ class Loader:
                 found[key.text] = value
         return found
 
+    def _refuse(self, place: Place, message: str) -> Any:
+        self.problems.add(place, message)
+        return INVALID
+
     def _find_reader(self, hint: Any) -> Callable[[Any, Node, str], Any]:
         origin = get_origin(hint)
         if hint is Any:
@@ -149,12 +145,10 @@ class Loader:
         try:
             cls, known = find_class(hint, node), list_keys(hint, node)
         except ChoiceError as error:
-            self.problems.add(entries[error.key].place, f"{prefix}{error.key} {error}")
-            return INVALID
+            return self._refuse(entries[error.key].place, f"{prefix}{error.key} {error}")
         former = cls.explain_former(node) if hasattr(cls, "explain_former") else None
         if former is not None:
-            self.problems.add(node.place, f"{what}: {former}")
-            return INVALID
+            return self._refuse(node.place, f"{what}: {former}")
         for key, _ in node.entries:
             if isinstance(key, Text) and key.text not in known:
                 self.problems.add(key.place, f"{what}: unknown key {show(key.text)}; {nearest(key.text, known)}")
@@ -171,8 +165,8 @@ class Loader:
                 values[one.name] = node.place.line
             elif one.note(Folder):
                 values[one.name] = node.place.folder
-            elif given is not None and given.name in self._given:
-                values[one.name] = self._given[given.name]
+            elif given is not None and given.name in self.given:
+                values[one.name] = self.given[given.name]
             elif one.is_key and one.key in entries:
                 values[one.name] = self.read(one.hint, entries[one.key], f"{prefix}{one.key}")
                 chosen = by_name and by_name.classes.get(str(values.get(by_name.key)))
@@ -187,8 +181,7 @@ class Loader:
         try:
             return cls(**values)
         except (PipelineError, ValueError, ArithmeticError) as error:
-            self.problems.add(node.place, f"{what}: {error}")
-            return INVALID
+            return self._refuse(node.place, f"{what}: {error}")
 
     def _read_union(self, hint: Any, node: Node, what: str) -> Any:
         choices = [choice for choice in get_args(hint) if choice is not type(None)]
@@ -207,24 +200,21 @@ class Loader:
         """Return the value as the choice that it looks like, else as the first that can hold it; text comes last."""
         looks = type(guess(node))
         for choice in sorted(choices, key=lambda choice: (choice is not looks, choice is str)):
-            quiet = Loader(Problems(""), paths=self.paths, given=self._given, named=self._named)
+            quiet = replace(self, problems=Problems(""))
             value = quiet.read(choice, node, what)
             if value is not INVALID and not len(quiet.problems):
                 return value
         expected = " or ".join(_describe_hint(choice) for choice in choices)
-        self.problems.add(node.place, f"{what} {describe(node)} is not {expected}")
-        return INVALID
+        return self._refuse(node.place, f"{what} {describe(node)} is not {expected}")
 
     def _read_tuple(self, hint: Any, node: Node, what: str) -> Any:
         if not isinstance(node, Listing):
-            self.problems.add(node.place, f"{what} must be a list [a, b]; found {describe(node)}")
-            return INVALID
+            return self._refuse(node.place, f"{what} must be a list [a, b]; found {describe(node)}")
         hints = get_args(hint)
         if hints[-1] is Ellipsis:
             hints = (hints[0],) * len(node.items)
         if len(hints) != len(node.items):
-            self.problems.add(node.place, f"{what} has {len(node.items)} values; give {len(hints)}")
-            return INVALID
+            return self._refuse(node.place, f"{what} has {len(node.items)} values; give {len(hints)}")
         pairs = enumerate(zip(hints, node.items, strict=True))
         found = tuple(self.read(item_hint, item, f"{what}.{index}") for index, (item_hint, item) in pairs)
         return INVALID if any(value is INVALID for value in found) else found
@@ -248,13 +238,11 @@ class Loader:
     def _keep(self, hint: Any, node: Node, what: str) -> Any:
         if hint is not Section or isinstance(node, Section):
             return node
-        self.problems.add(node.place, f"{what} must be a mapping (key: value); found {describe(node)}")
-        return INVALID
+        return self._refuse(node.place, f"{what} must be a mapping (key: value); found {describe(node)}")
 
     def _read_scalar(self, hint: Any, node: Node, what: str) -> Any:
         if isinstance(node, Section | Listing):
-            self.problems.add(node.place, f"{what} must be a single value; found {describe(node)}")
-            return INVALID
+            return self._refuse(node.place, f"{what} must be a single value; found {describe(node)}")
         try:
             if get_origin(hint) is Literal:
                 choices = get_args(hint)
@@ -267,25 +255,21 @@ class Loader:
                 return read_path(node, self.paths)
             return read_scalar(hint, node)
         except UnknownReferenceError as error:
-            self.problems.add(node.place, str(error))
+            return self._refuse(node.place, str(error))
         except ScalarError as error:
-            self.problems.add(node.place, f"{what} {error}")
+            return self._refuse(node.place, f"{what} {error}")
         except PipelineError as error:
-            self.problems.add(node.place, f"{what}: {error}")
-        return INVALID
+            return self._refuse(node.place, f"{what}: {error}")
 
     def _check_notes(self, value: Any, notes: Sequence[object], node: Node, what: str) -> Any:
         for note in notes:
             if isinstance(note, Range) and isinstance(value, int | float | Fraction) and not note.holds(value):
                 kind = "a whole number" if isinstance(value, int) else "a number"
-                self.problems.add(node.place, f"{what} {describe(node)} is not {kind} {note}")
-                return INVALID
+                return self._refuse(node.place, f"{what} {describe(node)} is not {kind} {note}")
             if isinstance(note, Ascending) and isinstance(value, tuple) and list(value) != sorted(value):
-                self.problems.add(node.place, f"{what} {show(list(value))} falls; give the smaller number first")
-                return INVALID
+                return self._refuse(node.place, f"{what} {show(list(value))} falls; give the smaller number first")
             if isinstance(note, Names) and isinstance(value, str) and not note.holds(value):
-                self.problems.add(node.place, f"{what} {show(value)} is unknown; {nearest(value, note.known())}")
-                return INVALID
+                return self._refuse(node.place, f"{what} {show(value)} is unknown; {nearest(value, note.known())}")
         return value
 
 

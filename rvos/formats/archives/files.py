@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rvos.dataset import Dataset
-from rvos.files.archives import open_archive
+from rvos.files.archives import make_entry, open_archive
 from rvos.formats.archives.checks import find_faults
-from rvos.formats.archives.layout import ArchiveLayout, Audit, ReadVideo, make_entry, read_sequences
+from rvos.formats.archives.layout import ArchiveLayout, Audit, ReadVideo, read_sequences
 from rvos.masks.mask_sequences import MaskSequence
 from rvos.masks.png import encode_mask_pngs
 from rvos.videos import Video

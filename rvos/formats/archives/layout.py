@@ -17,9 +17,6 @@ from rvos.videos import Video
 ReadVideo = Callable[[Video], Sequence[MaskSequence]]
 TEAM_FILE = "team.json"
 LARGEST_TEAM_FILE = 1 << 20
-_FIXED_TIME = (1980, 1, 1, 0, 0, 0)
-_FILE_RIGHTS = 0o100644 << 16
-_UNIX = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +59,6 @@ class ArchiveLayout(ABC):
     @abstractmethod
     def audit(self, path: Path, dataset: Dataset) -> Audit:
         """Return what an archive holds. Raises InputError: no whole zip archive."""
-
-
-def make_entry(name: str) -> zipfile.ZipInfo:
-    """Return an entry of an archive that carries no time of today."""
-    entry = zipfile.ZipInfo(name, _FIXED_TIME)
-    entry.external_attr, entry.create_system = _FILE_RIGHTS, _UNIX
-    return entry
 
 
 def read_sequences(dataset: Dataset, video: Video, read: ReadVideo) -> list[MaskSequence]:

@@ -9,7 +9,8 @@ from pathlib import Path
 from rvos.dataset import Dataset
 from rvos.errors import InputError
 from rvos.evaluation.coco_results import RESULTS, Rows, encode_results, read_results
-from rvos.formats.archives.layout import ArchiveLayout, Audit, ReadVideo, make_entry, read_sequences
+from rvos.files.archives import make_entry
+from rvos.formats.archives.layout import ArchiveLayout, Audit, ReadVideo, read_sequences
 from rvos.masks.runs import Runs
 
 

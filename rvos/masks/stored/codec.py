@@ -29,7 +29,6 @@ class Codec(Protocol[T]):
 
     def pack(self, video: str, value: T) -> Packed:
         """Return what is stored, equal for equal values. Raises InputError: another video's, or inconsistent."""
-        ...
 
     def unpack(self, video: str, description: Mapping[str, Any], read: ReadPart) -> T:
         """Return the value that was packed.
@@ -40,7 +39,6 @@ class Codec(Protocol[T]):
         Raises:
             InputError, ValueError, KeyError, TypeError, AttributeError, OverflowError: it was not packed like this.
         """
-        ...
 
 
 def read_array(read: ReadPart, name: str, dtype: str, shape: tuple[int, ...]) -> NDArray[Any]:

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from rvos.errors import InputError, StoreError
+from rvos.files.archives import make_entry
 from rvos.files.json_files import parse_json
 from rvos.masks.stored.codec import Packed
 from rvos.masks.stored.fields import read_integer, read_text
@@ -33,9 +34,6 @@ LARGEST_RESULT = 3 << 27
 _DESCRIPTION = "description.json"
 _LARGEST_DESCRIPTION = 1 << 23
 _LARGEST_DIRECTORY = 1 << 22
-_FIXED_TIME = (1980, 1, 1, 0, 0, 0)
-_FILE_RIGHTS = 0o100644 << 16
-_UNIX = 3
 _ZLIB_LEVEL = 6
 _BLOCK = 1 << 20
 _END = struct.Struct("<4s4H2LH")
@@ -67,9 +65,9 @@ def pack(description: Description, packed: Packed) -> bytes:
         raise ValueError(f"{total} bytes of parts and {len(text)} of description are too much for one file")
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
-        archive.writestr(_make_entry(_DESCRIPTION), text)
+        archive.writestr(make_entry(_DESCRIPTION), text)
         for name, part in packed.parts.items():
-            archive.writestr(_make_entry(name), zlib.compress(part, _ZLIB_LEVEL))
+            archive.writestr(make_entry(name), zlib.compress(part, _ZLIB_LEVEL))
     return stream.getvalue()
 
 
@@ -170,12 +168,6 @@ def _check_layout(archive: zipfile.ZipFile) -> None:
         place += _LOCAL_HEADER_BYTES + len(info.filename.encode()) + info.compress_size
     if place != archive.start_dir or len(set(archive.namelist())) != len(archive.namelist()):
         raise ValueError("parts lie over each other, or have one name")
-
-
-def _make_entry(name: str) -> zipfile.ZipInfo:
-    entry = zipfile.ZipInfo(name, _FIXED_TIME)
-    entry.external_attr, entry.create_system = _FILE_RIGHTS, _UNIX
-    return entry
 
 
 def _to_json(description: Description) -> bytes:
