@@ -62,7 +62,7 @@ def count_votes(masks: Sequence[Runs], weights: Sequence[int] | None = None) -> 
 
 
 def vote(members: Sequence[MaskSequence], *, needed: int, weights: Sequence[int] | None = None) -> Runs:
-    """Keep the pixels that members of at least `needed` votes mark.
+    """Keep the pixels that members of at least `needed` votes mark. Source: seed paper, Eq. 3.
 
     Args:
         members: sequences of one group, same frames and size.
@@ -71,8 +71,6 @@ def vote(members: Sequence[MaskSequence], *, needed: int, weights: Sequence[int]
 
     Raises:
         FusionError: no members, their frames or sizes differ, or no vote can reach `needed`.
-
-    Source: seed paper, Eq. 3.
     """
     check_alike(members)
     return count_votes(read_all_runs(members), weights).keep(needed)

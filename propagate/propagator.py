@@ -21,14 +21,11 @@ from rvos.videos import Video
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Source:
-    """Where masks come from: a member or a fusion.
+    """Where masks come from: a member or a fusion. Raises ConfigError: no reference.
 
     Args:
         sequences: one or more expressions of the video, each propagated alone.
         n_references: frames to start from at most, the key frame among them; see `pick_start_frames`.
-
-    Raises:
-        ConfigError: no reference.
     """
 
     sequences: Sequence[MaskSequence]
@@ -65,7 +62,7 @@ class Propagator:
         The key frame keeps its mask. Where that mask is empty, the input masks are returned as they are, unless
         `skip_empty` finds another. Scores stay those of the input; the key frame is stated. The input's soft maps are
         handed on only with unchanged masks. A source gives to the bit what it gives alone: only image features are
-        shared.
+        shared. Source: seed paper, Sec. 3.2; the 2023 release for the protocols of AOT and DeAOT.
 
         Args:
             video: whose frames the masks belong to.
@@ -73,8 +70,6 @@ class Propagator:
         Raises:
             InputError: frames or sizes of masks and video differ, scores are not finite, a frame cannot be read.
             CheckpointError: the network gives values that are not finite.
-
-        Source: seed paper, Sec. 3.2; the 2023 release for the protocols of AOT and DeAOT.
         """
         sequences = [sequence for source in sources for sequence in source.sequences]
         check_sequences(video, sequences)

@@ -92,14 +92,12 @@ def pool_frame(
 ) -> tuple[list[Proposal], list[ProposalCount]]:
     """Return the proposals of a frame that are used, surest first, and what became of the others.
 
-    Equal confidences keep the order of the detectors, and of a detector's masks.
+    Equal confidences keep the order of the detectors, and of a detector's masks. Source: tracklets.md, section 2.2.
 
     Args:
         by_detector: what each detector gives for the frame, in the order of the recipe.
         frame: its name, for the counts.
         size: (H, W).
-
-    Source: tracklets.md, section 2.2.
     """
     counts, pooled = {}, []
     for name, found in by_detector.items():

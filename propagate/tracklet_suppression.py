@@ -59,14 +59,12 @@ class SuppressionSettings:
 def score_tracklet(
     confidence: float, propagation: NDArray[np.float32], areas: Integers, *, mean: ProbabilityMean = "all"
 ) -> float:
-    """Return confidence times mean propagation probability.
+    """Return confidence times mean propagation probability. Source: tracklets.md, section 2.5.
 
     Args:
         propagation: `(T,)`, of every frame.
         areas: `(T,)`, pixels of every frame, at least one of them above 0.
         mean: `all`: over all frames; `visible`: over those with a mask.
-
-    Source: tracklets.md, section 2.5.
     """
     n_frames = len(areas) if mean == "all" else int(np.count_nonzero(areas))
     return float(confidence * propagation.astype(np.float64).sum() / n_frames)
@@ -78,9 +76,7 @@ def suppress(
     """Return the places of the candidates that stay, best first, and the others in the order of their scores.
 
     Best: the higher score, then the larger area, then the earlier key frame and proposal. A candidate goes to the first
-    kept one that it repeats.
-
-    Source: tracklets.md, section 3.
+    kept one that it repeats. Source: tracklets.md, section 3.
     """
     areas = [candidate.runs.area() for candidate in candidates]
     by_frame = [candidate.runs.areas() for candidate in candidates]

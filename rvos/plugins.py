@@ -213,10 +213,7 @@ def _file_of(spec: ModuleSpec) -> Path | None:
 def _list_definitions(source: Path, name: str) -> Mapping[str, Sequence[ast.stmt | None]]:
     """Return what a file defines at its outermost level, by name, as far as that shows without executing it.
 
-    A definition is None where it tells nothing of how it is called, such as an import.
-
-    Raises:
-        ConfigError: no Python.
+    A definition is None where it tells nothing of how it is called, such as an import. Raises ConfigError: no Python.
     """
     try:
         with warnings.catch_warnings(action="ignore"):  # the user's own affair

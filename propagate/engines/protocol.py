@@ -53,14 +53,11 @@ class Session(Protocol):
     def start(self, features: Sequence[Any], *, masks: Tensor | None = None, boxes: Tensor | None = None) -> Step:
         """Remember a frame with what is given for it, any frame of the video, and return its masks.
 
-        Repeated calls add to the memory.
+        Repeated calls add to the memory. Raises ConfigError: the engine does not take this kind of prompt.
 
         Args:
             masks: `(B, H, W)` at frame size, 1 = object.
             boxes: `(B, 4)` float32, x0, y0, x1, y1 in pixels of the frame; exactly one of both.
-
-        Raises:
-            ConfigError: the engine does not take this kind of prompt.
         """
 
     def step(self, features: Sequence[Any]) -> Step:

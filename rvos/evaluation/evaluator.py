@@ -130,15 +130,12 @@ class Evaluator(ABC):
         """Return the scores of files of predictions.
 
         Missing frames count 0, whatever the ground truth shows. A video that the protocol cannot score is left out and
-        named.
+        named. Raises InputError: no ground truth, no prediction at all, or files that cannot be used.
 
         Args:
             predictions: folder or zip archive, `<video>/<expression>/<frame>.png`, below `Annotations` or not, or what
                 else the data set's submissions are.
             jobs: worker processes.
-
-        Raises:
-            InputError: no ground truth, no prediction at all, or files that cannot be used.
         """
         obstacles = {video.id: self.find_obstacle(video) for video in self.dataset.videos}
         videos = [video for video in self.dataset.videos if obstacles[video.id] is None]

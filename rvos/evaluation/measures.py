@@ -18,7 +18,7 @@ Values = NDArray[np.float64]
 def j_and_f(
     ground_truth: NDArray[np.bool_], prediction: NDArray[np.bool_], void: NDArray[np.bool_] | None = None
 ) -> tuple[Values, Values]:
-    """Return J and F of every frame, float64 `(T,)` each, in [0, 1].
+    """Return J and F of every frame, float64 `(T,)` each, in [0, 1]. Source: evaluation.md, sections 1 and 2.
 
     Args:
         ground_truth, prediction: masks `(T, H, W)`.
@@ -26,8 +26,6 @@ def j_and_f(
 
     Raises:
         InputError: shapes that differ or are not `(T, H, W)`.
-
-    Source: evaluation.md, sections 1 and 2.
     """
     if ground_truth.ndim != 3 or ground_truth.shape != prediction.shape:
         raise InputError(

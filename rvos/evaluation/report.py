@@ -26,10 +26,7 @@ def to_json(result: DatasetScore, *, stability: bool = False) -> dict[str, Any]:
 def write_reports(folder: Path, result: DatasetScore, *, stability: bool = False) -> list[Path]:
     """Write `scores.json`, `expressions.csv`, `objects.csv` and `frames.csv`; return their paths.
 
-    Samples have `scores.json` and `samples.csv`.
-
-    Raises:
-        StoreError: the folder cannot be written.
+    Samples have `scores.json` and `samples.csv`. Raises StoreError: the folder cannot be written.
     """
     files = {"scores.json": json.dumps(to_json(result, stability=stability), indent=1) + "\n"}
     samples = take_samples(result.scores)

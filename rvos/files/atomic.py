@@ -68,10 +68,7 @@ def replacing(path: Path) -> Iterator[Path]:
 def append_text(path: Path, text: str) -> None:
     """Add text to the end of a file; a link, pipe or device that stands there is replaced by a file.
 
-    Of names that are no UTF-8 the odd bytes are written as escapes.
-
-    Raises:
-        StoreError: it cannot be written.
+    Of names that are no UTF-8 the odd bytes are written as escapes. Raises StoreError: it cannot be written.
     """
     try:
         if path.is_symlink() or (path.exists() and not path.is_file()):

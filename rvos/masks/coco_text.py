@@ -65,7 +65,7 @@ def _find_spread(operation: np.ufunc, kind: str) -> int:
 
 
 def read_lengths(counts: Sequence[bytes], largest: int, kind: type[np.signedinteger]) -> tuple[Positions, ...]:
-    """Return what masks consist of.
+    """Return what masks consist of. Raises InputError: malformed run lengths.
 
     Args:
         counts: text of every mask.
@@ -75,9 +75,6 @@ def read_lengths(counts: Sequence[bytes], largest: int, kind: type[np.signedinte
     Returns:
         Lengths of each background and the foreground after it `(2 R,)`; the number of these of each mask `(T,)`; the
         last background of each mask `(T,)`, 0 where it ends with foreground.
-
-    Raises:
-        InputError: malformed run lengths.
     """
     numbers, per_mask = _read_numbers(counts, largest, kind)
     lengths, n_lengths, rest = _undo_differences(numbers, per_mask)

@@ -29,15 +29,13 @@ def merge_by_annotator(video: Video, probabilities: Mapping[str, NDArray[np.floa
     """Return the index maps `(T, H, W)` of the four annotation files.
 
     Probabilities below 0.5 count as 0, background has 0.1, and the largest value takes the pixel; of equal ones, the
-    object with the smaller index.
+    object with the smaller index. Source: evaluation.md, section 3, Ref-DAVIS17 in detail.
 
     Args:
         probabilities: expression id -> `(T, H, W)`, in [0, 1]; expressions that are missing mark nothing.
 
     Raises:
         InputError: expression ids or object indices that are not those of Ref-DAVIS17, or no masks at all.
-
-    Source: evaluation.md, section 3, Ref-DAVIS17 in detail.
     """
     shape = next((values.shape for values in probabilities.values()), None)
     if shape is None:

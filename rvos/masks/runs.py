@@ -103,14 +103,11 @@ class Runs:
 
 
 def _lay_out(lengths: Positions, n_lengths: Integers, rest: Positions, *, frames: Positions, pixels: int) -> Positions:
-    """Return the places on the line where runs begin and end.
+    """Return the places on the line where runs begin and end. Raises InputError: a mask of more or fewer pixels.
 
     Args:
         lengths, n_lengths, rest: as `read_lengths` gives them; `lengths` is overwritten.
         frames: which frame of its sequence each mask is, `(T,)`.
-
-    Raises:
-        InputError: a mask of more or fewer pixels.
     """
     begin = frames * (pixels + 1)
     end = begin + pixels - rest

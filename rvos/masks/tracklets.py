@@ -18,7 +18,7 @@ Setting = str | int | float | bool | None
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tracklet:
-    """One candidate instance of a video.
+    """One candidate instance of a video. Source: tracklet specification, section 2.
 
     Args:
         video: id.
@@ -31,8 +31,6 @@ class Tracklet:
         key_frame: index of that proposal's frame.
         label: noun of the proposal; empty where there is none.
         detector: who proposed it; empty where nobody is named.
-
-    Source: tracklet specification, section 2.
     """
 
     video: str
@@ -108,7 +106,7 @@ class Dropped:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrackletSet:
-    """The candidates of one video, whatever its sentences say; there may be none.
+    """The candidates of one video, whatever its sentences say; there may be none. Source: tracklets.md, section 7.
 
     Args:
         video: id.
@@ -121,8 +119,6 @@ class TrackletSet:
 
     Raises:
         InputError: tracklets of another video, other frames or another size; one without a pixel; unequal counts.
-
-    Source: tracklets.md, section 7.
     """
 
     video: str

@@ -48,14 +48,11 @@ def network_size(
 def prepare_image(frame: Tensor, size: tuple[int, int]) -> Tensor:
     """Return the network input (1, 3, h, w), float32, of a frame.
 
-    The bicubic resize comes before the normalisation, and its overshoot is kept.
+    The bicubic resize comes before the normalisation, and its overshoot is kept. Raises EngineError: another shape.
 
     Args:
         frame: RGB (H, W, 3), 0 to 255, uint8 or float.
         size: (h, w), see `network_size`.
-
-    Raises:
-        EngineError: another shape.
     """
     if frame.ndim != 3 or frame.shape[2] != 3 or not frame.numel():
         raise EngineError(f"frame: shape {tuple(frame.shape)}; give RGB (H, W, 3)")

@@ -134,14 +134,11 @@ def build_encoder(config: EncoderConfig) -> nn.Module:
 
 
 def build(name: str, config: NetworkConfig | Mapping[str, Any] | None = None) -> VosNetwork:
-    """Return a network with initial weights, in evaluation mode.
+    """Return a network with initial weights, in evaluation mode. Raises NetworkConfigError: unknown name or field.
 
     Args:
         name: see `CONFIGS`; case, `-` and `_` do not matter.
         config: a whole configuration, or fields to change in the named one.
-
-    Raises:
-        NetworkConfigError: unknown name or field.
     """
     if isinstance(config, NetworkConfig):
         return VosNetwork(config).eval()
