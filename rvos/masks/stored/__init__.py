@@ -7,7 +7,6 @@ from rvos.masks.stored.codec import Codec
 from rvos.masks.stored.mask_sequences import MASK_SEQUENCES, MASKS_ALONE
 from rvos.masks.stored.proposals import PROPOSALS
 from rvos.masks.stored.tracklets import TRACKLET_SETS, TRACKLETS
-from rvos.masks.stored.weights import WEIGHTS
 
 __all__ = [
     "BOXES",
@@ -16,6 +15,5 @@ __all__ = [
     "PROPOSALS",
     "TRACKLETS",
     "TRACKLET_SETS",
-    "WEIGHTS",
     "Codec",
 ]

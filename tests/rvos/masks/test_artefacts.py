@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from rvos.errors import InputError, StoreError
 from rvos.masks.detections import FrameBoxes, Proposal, VideoBoxes, VideoProposals
 from rvos.masks.mask_sequences import encode
-from rvos.masks.stored import BOXES, PROPOSALS, TRACKLET_SETS, TRACKLETS, WEIGHTS, Codec
+from rvos.masks.stored import BOXES, PROPOSALS, TRACKLET_SETS, TRACKLETS, Codec
 from rvos.masks.stored.store import Store
 from rvos.masks.tracklets import Dropped, Tracklet, TrackletSet
 
@@ -75,14 +75,6 @@ def proposals(draw: st.DrawFn) -> VideoProposals:
     return VideoProposals("v", FRAMES, (6, 7), (0, 2), tuple(own))
 
 
-@st.composite
-def weights(draw: st.DrawFn) -> dict[str, Any]:
-    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    shapes = draw(st.dictionaries(WORDS, st.lists(st.integers(0, 3), max_size=3), max_size=3))
-    kind = draw(st.sampled_from([np.float32, np.float64, np.int64]))
-    return {name: np.asarray(100 * rng.normal(size=shape), kind) for name, shape in shapes.items()}
-
-
 def to_plain(value: Any) -> Any:
     """Return a value with its arrays as lists, so that it can be compared."""
     if isinstance(value, np.ndarray):
@@ -101,7 +93,6 @@ SORTS = [
     (TRACKLETS, tracklets()),
     (TRACKLET_SETS, tracklet_sets()),
     (PROPOSALS, proposals()),
-    (WEIGHTS, weights()),
 ]
 IDS = [codec.name for codec, _ in SORTS]
 
@@ -173,8 +164,3 @@ def test_any_description_is_read_or_refused_by_its_codec(
 def test_boxes_that_are_no_numbers_are_refused() -> None:
     with pytest.raises(InputError, match="no finite numbers"):
         FrameBoxes(np.full((1, 4), np.nan, np.float32), np.ones(1, np.float32), ("",))
-
-
-def test_objects_are_no_weights(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="object"):
-        Store(tmp_path).write_artefact("node", "v", {"a": np.array([None])}, "f", codec=WEIGHTS)

@@ -18,8 +18,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rvos.errors import InputError, StoreError
+from rvos.masks.detections import VideoProposals
 from rvos.masks.mask_sequences import MaskSequence, SoftMaps
-from rvos.masks.stored import WEIGHTS, container
+from rvos.masks.stored import PROPOSALS, container
 from rvos.masks.stored.store import Store
 
 QUICK = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -343,6 +344,7 @@ def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
 
 def test_another_sort_of_artefact_is_named(tmp_path: Path) -> None:
     store = Store(tmp_path)
-    store.write_artefact("node", "v", {"a": np.zeros(3)}, "f", codec=WEIGHTS)
-    with pytest.raises(StoreError, match="holds weights, expected mask sequences"):
+    nothing = VideoProposals("v", ("0",), (1, 1), (), ())
+    store.write_artefact("node", "v", nothing, "f", codec=PROPOSALS)
+    with pytest.raises(StoreError, match="holds proposals, expected mask sequences"):
         store.read("node", "v")
