@@ -81,7 +81,8 @@ def count_member_votes(members: Sequence[Sequence[Runs]]) -> MemberVotes:
     codes.sort(kind="stable")
     positions, kind = np.divmod(codes, n_kinds)
     settled = np.append(positions[1:] != positions[:-1], True)[: positions.size]
-    counts = np.stack([np.cumsum(_signs(kind, m))[settled] for m in range(len(members))])
+    changes = [np.subtract(kind == 2 * m, kind == 2 * m + 1, dtype=np.int64) for m in range(len(members))]
+    counts = np.cumsum(changes, axis=1)[:, settled]
     return MemberVotes(positions[settled], counts, len(members[0]), first.n_frames, first.size)
 
 
@@ -145,7 +146,3 @@ def _edge_codes(mask: Runs, member: int, n_kinds: int) -> Integers:
     codes = mask.edges.astype(np.int64) * n_kinds + 2 * member
     codes[1::2] += 1
     return codes
-
-
-def _signs(kind: Integers, member: int) -> Integers:
-    return (kind == 2 * member).astype(np.int64) - (kind == 2 * member + 1)

@@ -134,17 +134,15 @@ class DavisJudge:
             predicted = _trace_objects(maps[self._kept], n_predicted, self._void)
             missing = tuple(frame for frame in lacking if frame in frames)
             absent = np.isin(frames, missing)
-            for index, pair in enumerate(self._pair(predicted), start=1):
+            if self._task == _UNSUPERVISED:
+                pairs = _match(self._traced, predicted)
+            else:
+                pairs = [score(one, other) for one, other in zip(self._traced, predicted, strict=True)]
+            for index, pair in enumerate(pairs, start=1):
                 j, f = (np.where(absent, 0.0, values) for values in pair)
                 name = f"anno_{number}/{index}"
                 results.append(ExpressionScore(self._video.id, name, (str(index),), frames, j, f, missing))
         return results
-
-    def _pair(self, predicted: Sequence[tuple[Outlines, ...]]) -> list[Pair]:
-        """Return J and F of every annotated object: as matched, or as numbered."""
-        if self._task == _UNSUPERVISED:
-            return _match(self._traced, predicted)
-        return [score(one, other) for one, other in zip(self._traced, predicted, strict=True)]
 
 
 def _trace_objects(maps: Maps, n_objects: int, void: NDArray[np.bool_] | None) -> list[tuple[Outlines, ...]]:

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from rvos.dataset import Dataset, SelectTruth
+from rvos.dataset import Dataset
 from rvos.errors import InputError
 from rvos.evaluation.expressions import TargetEvaluator
 from rvos.files.json_files import expect_list, expect_object, parse_json
@@ -35,15 +35,10 @@ def open_split(root: Path, split: str) -> Dataset:
     listed = read_expressions(tree, find_expression_file(tree, split), object_ids=read_annotation_ids)
     folders = (f"{split}/JPEGImages", f"JPEGImages/{split}", "JPEGImages")
     images, videos = find_images(root, tree, folders, listed)
-    return Dataset(
-        "mevis", root, split, videos, images, _find_truth(tree, split, images is not None), read_categories(tree, split)
-    )
-
-
-def _find_truth(tree: Tree, split: str, has_images: bool) -> SelectTruth | None:
     places = (f"{split}/mask_dict.json", f"mask_dict_{split}.json", "mask_dict.json")
     name = next((place for place in places if tree.exists(place)), None)
-    return None if name is None else MaskDictReader(tree, name, has_images)
+    truth = None if name is None else MaskDictReader(tree, name, images is not None)
+    return Dataset("mevis", root, split, videos, images, truth, read_categories(tree, split))
 
 
 class MaskDictReader:

@@ -62,11 +62,9 @@ def _find_truth(tree: Tree, split: str, videos: tuple[Video, ...]) -> SelectTrut
     for place in _VOID_FOLDERS:
         if count_videos(tree.below(place), ids) >= max(most, 1):
             return partial(IndexSource, tree.below(place), has_void=True)
-    return converted or _find_plain_folders(tree)
-
-
-def _find_plain_folders(tree: Tree) -> SelectTruth | None:
-    """Return the index maps of a folder that holds nothing but sequences."""
+    if converted:
+        return converted
+    # A folder that holds nothing but sequences.
     sequences = find_sequences(tree)
     return None if sequences is None else partial(IndexSource, sequences, has_void=True)
 

@@ -230,10 +230,6 @@ class CfbiMemory:
         for of_one in found:
             maps = squash(of_one, biases[:, None, None, None])
             maps = maps if is_pyramid else resize(maps, grid)
-            finished.append(_largest_first(maps))
+            # The network's channels begin with the largest window.
+            finished.append(torch.cat([maps[:, -1:], maps[:, :-1]], dim=1))
         return finished
-
-
-def _largest_first(maps: Tensor) -> Tensor:
-    """Return maps (rows, windows, h, w), ascending windows, in the order of the network's channels."""
-    return torch.cat([maps[:, -1:], maps[:, :-1]], dim=1)
