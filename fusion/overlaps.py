@@ -13,8 +13,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from fusion.votes import count_votes
-from rvos.errors import FusionError
+from fusion.votes import check_equal, count_votes
 from rvos.masks.coco_text import Positions, accumulate
 from rvos.masks.runs import Runs
 
@@ -50,7 +49,7 @@ class Pieces:
     @classmethod
     def cut(cls, masks: Sequence[Runs]) -> Pieces:
         """Return the pieces of at most 16 sequences. Raises FusionError: unequal frames or sizes."""
-        check_equal(masks)
+        check_equal(masks, "compared")
         shift = max(len(masks) - 1, 0).bit_length()
         codes = _sort_boundaries(masks, shift)
         # Every boundary of a sequence switches its bit on or off.
@@ -128,12 +127,6 @@ class Overlaps:
         return self.pieces.keep(votes)
 
 
-def check_equal(masks: Sequence[Runs]) -> None:
-    """Check that sequences can be compared. Raises FusionError: unequal frames or sizes."""
-    if any((mask.n_frames, mask.size) != (masks[0].n_frames, masks[0].size) for mask in masks):
-        raise FusionError("masks of unequal frames or sizes cannot be compared; check the members")
-
-
 def are_near(masks: Sequence[Runs]) -> Flags:
     """Return which pairs have a tracklet IoU of at least 0.5, `(N, N)`, empty ones never; raises as `check_equal`."""
     return find_near(intersect_all(masks))
@@ -151,7 +144,7 @@ def intersect_all(masks: Sequence[Runs]) -> Integers:
     n_masks = len(masks)
     if n_masks <= TOGETHER:
         return Pieces.cut(masks).intersect()
-    check_equal(masks)
+    check_equal(masks, "compared")
     common = np.zeros((n_masks, n_masks), np.int64)
     half = TOGETHER // 2
     blocks = [range(first, min(first + half, n_masks)) for first in range(0, n_masks, half)]

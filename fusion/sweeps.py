@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from fusion.methods.votes import Votes
 from fusion.thresholds import Threshold
+from fusion.votes import check_equal
 from rvos.errors import FusionError
 from rvos.evaluation.columns import trace_runs
 from rvos.evaluation.measures import score
@@ -74,8 +75,7 @@ def count_member_votes(members: Sequence[Sequence[Runs]]) -> MemberVotes:
     if not masks:
         raise FusionError("a sweep without masks; name at least one member")
     first = masks[0]
-    if any((mask.n_frames, mask.size) != (first.n_frames, first.size) for mask in masks):
-        raise FusionError("masks of unequal frames or sizes cannot be added; check the members")
+    check_equal(masks, "added")
     n_kinds = 2 * len(members)
     codes = np.concatenate([_edge_codes(mask, m, n_kinds) for m, own in enumerate(members) for mask in own])
     codes.sort(kind="stable")

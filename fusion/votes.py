@@ -41,13 +41,18 @@ class VoteCounts:
         return Runs(edges, self.n_frames, self.size)
 
 
+def check_equal(masks: Sequence[Runs], what: str) -> None:
+    """Check that masks can be `added` or `compared`. Raises FusionError: unequal frames or sizes."""
+    if any((mask.n_frames, mask.size) != (masks[0].n_frames, masks[0].size) for mask in masks):
+        raise FusionError(f"masks of unequal frames or sizes cannot be {what}; check the members")
+
+
 def count_votes(masks: Sequence[Runs], weights: Sequence[int] | None = None) -> VoteCounts:
     """Return the sum of masks, by integer weights above 0; None: 1 each. Raises FusionError: no masks, or unequal."""
     if not masks:
         raise FusionError("a vote without masks; name at least one member")
     first = masks[0]
-    if any((mask.n_frames, mask.size) != (first.n_frames, first.size) for mask in masks):
-        raise FusionError("masks of unequal frames or sizes cannot be added; check the members")
+    check_equal(masks, "added")
     weights = [1] * len(masks) if weights is None else weights
     kinds = sorted({sign * weight for weight in weights for sign in (1, -1)})
     shift = (len(kinds) - 1).bit_length()  # shifts are many times faster than divisions

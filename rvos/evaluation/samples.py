@@ -73,7 +73,7 @@ class SampleJudge:
     def judge_detections(
         self, found: Mapping[str, Sequence[Detection]], notes: Mapping[str, tuple[str, ...]] | None = None
     ) -> list[SampleScore]:
-        """Return a score for every expression, 0 without a detection of the truth's size; notes by expression too."""
+        """Return a score for every expression, 0 without a detection; what is found and noted is by expression."""
         given = notes or {}
         return [
             self._judge(one, tuple(found.get(one.id, ())), given.get(one.id, ())) for one in self._video.expressions
