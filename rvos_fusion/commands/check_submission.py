@@ -19,7 +19,6 @@ _SHOWN = 20
 
 
 def register(parser: argparse.ArgumentParser) -> None:
-    """Declare the options."""
     parser.epilog = (
         "Without data set options, the data set is the one that the archive's manifest names.\n\n"
         "examples:\n  rvos check-submission runs/demo/submission.zip\n"

@@ -18,7 +18,6 @@ _SHOWN = 12
 
 
 def register(parser: argparse.ArgumentParser) -> None:
-    """Declare the options."""
     parser.epilog = "example:\n  rvos checkpoint ytvos_joint_video_swin_base.pth"
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE")
     parser.add_argument("--json", action="store_true", help="print one JSON object with every key")

@@ -31,7 +31,6 @@ _GROUPED = (
 
 
 def register(parser: argparse.ArgumentParser) -> None:
-    """Declare the options."""
     parser.epilog = "examples:\n  rvos clean pipeline.yaml\n  rvos clean pipeline.yaml --remove"
     add_recipe_options(parser)
     parser.add_argument("--remove", action="store_true", help="delete what is listed; default: only list it")

@@ -21,7 +21,6 @@ _PARTS = ("data", "checkpoints", "*.json")
 
 
 def register(parser: argparse.ArgumentParser) -> None:
-    """Declare the options."""
     parser.epilog = "example:\n  rvos demo --out rvos-demo --jobs 2"
     parser.add_argument(
         "--out", type=Path, default=Path("rvos-demo"), help="folder for recipes, data and results; default: rvos-demo"

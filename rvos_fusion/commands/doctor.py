@@ -18,7 +18,6 @@ _PATIENCE = 20.0
 
 
 def register(parser: argparse.ArgumentParser) -> None:
-    """Declare the options."""
     parser.epilog = "example:\n  rvos doctor recipes/paper.yaml --set dataset.root=data/refer_youtube_vos --deep"
     add_recipe_options(parser)
     parser.add_argument(

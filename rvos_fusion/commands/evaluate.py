@@ -27,7 +27,6 @@ example:
 
 
 def register(parser: argparse.ArgumentParser) -> None:
-    """Declare the options."""
     parser.epilog = _EPILOG
     parser.add_argument("ground_truth", type=Path, metavar="GROUND_TRUTH")
     parser.add_argument("predictions", type=Path, metavar="PREDICTIONS")

@@ -20,7 +20,6 @@ from rvos_fusion.tables import print_json
 
 
 def register(parser: argparse.ArgumentParser) -> None:
-    """Declare the options."""
     parser.epilog = "example:\n  rvos export final --workspace runs/demo --out masks/final"
     parser.add_argument("node", metavar="NODE")
     parser.add_argument("--workspace", type=Path, required=True, help="folder of the results")

@@ -18,7 +18,6 @@ from rvos_fusion.weights.known_weights import DRIVES, FAMILIES, HUB, HubFolder
 
 
 def register(parser: argparse.ArgumentParser) -> None:
-    """Declare the options."""
     parser.epilog = (
         "examples:\n  rvos fetch-weights                  # what there is, and where the rest lies\n"
         "  rvos fetch-weights sam2.1-hiera-tiny roberta-base --out weights"

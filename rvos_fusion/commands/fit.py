@@ -33,15 +33,12 @@ class Fitted(Protocol):
 
     def fitted_file(self) -> Path | None:
         """Return the file of fitted numbers that the recipe names."""
-        ...
 
     def unfitted(self) -> Node:
         """Return the node without what was fitted."""
-        ...
 
 
 def register(parser: argparse.ArgumentParser) -> None:
-    """Declare the options."""
     parser.epilog = (
         "examples:\n  rvos fit recipe.yaml final --out fits/final.json\n"
         "  rvos fit recipe.yaml stage1    # votes: prints weights and threshold for the recipe"

@@ -45,7 +45,6 @@ class ImportReport:
 
 
 def register(parser: argparse.ArgumentParser) -> None:
-    """Declare the options."""
     parser.epilog = _EPILOG
     parser.add_argument("source", type=Path, metavar="SOURCE")
     parser.add_argument("--kind", choices=(*FORMATS, "release"), help="default: what SOURCE looks like")

@@ -29,7 +29,6 @@ _COLUMNS = (
 
 
 def register(parser: argparse.ArgumentParser) -> None:
-    """Declare the options."""
     parser.epilog = "example:\n  rvos licences recipes/paper.yaml --node stage2"
     add_recipe_options(parser)
     parser.add_argument("--node", help="default: the recipe's submission, else all nodes")

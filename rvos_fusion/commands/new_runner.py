@@ -13,7 +13,6 @@ from rvos.files.atomic import write_atomically
 
 
 def register(parser: argparse.ArgumentParser) -> None:
-    """Declare the options."""
     parser.epilog = "examples:\n  rvos new-runner my_model\n  rvos new-runner my_program --program --out models"
     parser.add_argument("name", metavar="NAME", help="of the module, such as my_model")
     parser.add_argument("--program", action="store_true", help="a program for another environment, instead of a module")

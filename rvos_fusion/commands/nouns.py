@@ -13,7 +13,6 @@ from rvos_fusion.tables import Column, Table, print_tables
 
 
 def register(parser: argparse.ArgumentParser) -> None:
-    """Declare the options."""
     parser.epilog = (
         "examples:\n  rvos nouns recipes/mevis_refinement.yaml\n  rvos nouns pipeline.yaml --json\n\n"
         'Correct a noun with nouns: {file: nouns.json} in the recipe; the file is {"VIDEO/EXPRESSION": "noun"} or\n'

@@ -14,7 +14,6 @@ from rvos_fusion.tables import Column, Table, print_json, print_tables
 
 
 def register(parser: argparse.ArgumentParser) -> None:
-    """Declare the options."""
     parser.epilog = "example:\n  rvos parity parity/soc/swin_t_released --stages"
     parser.add_argument("cases", nargs="+", type=Path, metavar="CASE_DIR")
     parser.add_argument("--stages", action="store_true", help="let intermediate arrays decide as well")

@@ -68,7 +68,6 @@ _ESTIMATES = (
 
 
 def register(parser: argparse.ArgumentParser) -> None:
-    """Declare the options."""
     parser.epilog = (
         "examples:\n  rvos plan recipes/paper.yaml --set dataset.root=data/rvos\n"
         "  rvos plan recipes/paper.yaml --workers 8 16 32 --load-seconds 20"

@@ -16,7 +16,6 @@ from rvos_fusion.tables import print_json
 
 
 def register(parser: argparse.ArgumentParser) -> None:
-    """Declare the options."""
     parser.epilog = "example:\n  rvos pseudo-labels recipe.yaml final --out data/pseudo --least-score 0.6"
     add_recipe_options(parser)
     parser.add_argument("node", metavar="NODE", help="finished for all videos of the recipe's split")

@@ -23,7 +23,6 @@ _SMALLEST, _LARGEST = 32, 4096
 
 
 def register(parser: argparse.ArgumentParser) -> None:
-    """Declare the options."""
     parser.epilog = (
         "examples:\n  rvos report pipeline.yaml --ladder soc soc_aot stage1 stage2 final --out report.html\n"
         "  rvos report pipeline.yaml recipes/paper.yaml --jobs 2   # two recipes on the same videos\n"

@@ -34,7 +34,6 @@ _COLUMNS = (
 
 
 def register(parser: argparse.ArgumentParser) -> None:
-    """Declare the options."""
     parser.epilog = (
         "examples:\n  rvos run pipeline.yaml\n"
         "  rvos run recipes/paper.yaml --workspace runs/paper --set dataset.root=data/rvos --stage 1 --jobs 4"

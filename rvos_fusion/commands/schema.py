@@ -19,7 +19,6 @@ example:
 
 
 def register(parser: argparse.ArgumentParser) -> None:
-    """Declare the options."""
     parser.epilog = _EPILOG
     parser.add_argument("--out", type=Path, metavar="FILE", help="default: print it")
 

@@ -40,7 +40,6 @@ _MOST_FRAMES_PER_SECOND = 1000
 
 
 def register(parser: argparse.ArgumentParser) -> None:
-    """Declare the options."""
     parser.epilog = (
         'examples:\n  rvos segment clip.mp4 "the red ball" "the box it hits" --out runs/clip\n'
         '  rvos segment frames/ "the dog on the left" --recipe recipes/paper.yaml --every 5'

@@ -21,7 +21,6 @@ from rvos_fusion.weights.provenance import write_manifest
 
 
 def register(parser: argparse.ArgumentParser) -> None:
-    """Declare the options."""
     parser.epilog = "example:\n  rvos submit pipeline.yaml --out submission.zip"
     add_recipe_options(parser)
     parser.add_argument("--node", help="default: the recipe's submission.node")

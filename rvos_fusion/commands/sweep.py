@@ -22,7 +22,6 @@ _OF = {"window": "a refinement", "tau": "a refinement", "islands": "a clean-up",
 
 
 def register(parser: argparse.ArgumentParser) -> None:
-    """Declare the options."""
     parser.epilog = (
         "examples:\n  rvos sweep pipeline.yaml stage1 --plot sweep.png\n  rvos sweep pipeline.yaml stage1 --members\n"
         "  rvos sweep pipeline.yaml smr --thresholds 2 3 4 0.6\n"

@@ -25,7 +25,6 @@ _WRITERS: Mapping[str, tuple[Callable[..., tuple[int, int]], tuple[str, ...]]] =
 
 
 def register(parser: argparse.ArgumentParser) -> None:
-    """Declare the options."""
     parser.epilog = (
         "examples:\n  rvos synthesize --seed 7 --videos 100 --drop 0.015 --out data/unseen\n"
         "  rvos synthesize --seed 7 --videos 100 --format mevis --split valid_u --out data/unseen\n"

@@ -35,7 +35,6 @@ _RECIPES = (".yaml", ".yml")
 
 
 def register(parser: argparse.ArgumentParser) -> None:
-    """Declare the options."""
     parser.epilog = (
         "examples:\n  rvos table pipeline.yaml soc soc_aot stage1 stage2 final\n"
         "  rvos table pipeline.yaml other.yaml stage1 stage2   # each node of one recipe and of the other\n"

@@ -9,7 +9,6 @@ from rvos_fusion.running.run_log import logged, name_log
 
 
 def register(parser: argparse.ArgumentParser) -> None:
-    """Declare the options."""
     parser.epilog = (
         "examples:\n"
         "  rvos train rvos_fusion/training/configs/small_deaot.yaml\n"

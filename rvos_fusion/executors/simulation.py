@@ -51,15 +51,12 @@ class _Counted(Executor):
         self._number = 0
 
     def workers(self) -> Sequence[Worker]:
-        """Return all workers."""
         return self._workers
 
     def idle(self) -> Sequence[Worker]:
-        """Return the workers without a pass."""
         return tuple(self._idle.values())
 
     def start(self, worker: Worker, tasks: Pass) -> None:
-        """Count when the pass will end."""
         seconds = sum(self._cost(task) for task in tasks)
         self.busy += seconds
         # What the schedule says a worker holds may never have been loaded, if all results were there.
@@ -72,11 +69,6 @@ class _Counted(Executor):
         del self._idle[worker.name]
 
     def wait(self) -> Sequence[Ended]:
-        """Set the clock to the end of the next pass.
-
-        Raises:
-            WorkersLostError: there is none.
-        """
         if not self._running:
             raise WorkersLostError("nothing to wait for")
         self.clock, _, worker, tasks = heapq.heappop(self._running)

@@ -18,23 +18,15 @@ class ThisProcess(Executor):
         self._given: Pass | None = None
 
     def workers(self) -> Sequence[Worker]:
-        """Return this process."""
         return (self._worker,)
 
     def idle(self) -> Sequence[Worker]:
-        """Return this process, unless it was given a pass."""
         return (self._worker,) if self._given is None else ()
 
     def start(self, worker: Worker, tasks: Pass) -> None:
-        """Keep the pass until it is waited for."""
         self._given = tasks
 
     def wait(self) -> Sequence[Ended]:
-        """Compute the pass.
-
-        Raises:
-            WorkersLostError: there is none.
-        """
         if self._given is None:
             raise WorkersLostError("nothing to wait for")
         # Idle again before it computes: an error must not leave the pass behind.

@@ -31,20 +31,16 @@ class CleanUpNode(Node):
     rules: Annotated[CleanUpRules, Flat()]
 
     def warn(self, nodes: NodeGraph) -> Iterable[str]:
-        """Nothing to drop and nothing to fill."""
         if not (self.rules.islands or self.rules.holes):
             yield "islands and holes are 0, so that nothing changes; choose them with rvos sweep"
 
     def describe(self) -> str:
-        """Source and sizes."""
         return f"cleans {self.source}: {self.detail()}"
 
     def detail(self) -> str:
-        """Sizes."""
         return f"islands {self.rules.islands:g}, holes {self.rules.holes:g}"
 
     def passes_scores_of(self) -> str:
-        """The source."""
         return self.source
 
     def clean(self, sequence: MaskSequence, rules: CleanUpRules) -> MaskSequence:

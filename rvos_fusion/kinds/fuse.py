@@ -71,13 +71,11 @@ class FuseNode(Node):
         object.__setattr__(self, "rule", rule)
 
     def reads(self) -> tuple[Input, ...]:
-        """The members, then the nodes that decide the groups."""
         soft = self.rule.method if self.rule.needs_soft else ""
         members = [Input(name, "fuse", MASKS, soft, hard_will_do=True) for name in self.members]
         return (*members, *(Input(name, "groups.members", MASKS) for name in self.groups.deciding))
 
     def files(self) -> tuple[NodeFile, ...]:
-        """The group file, and what was fitted."""
         advice = "no such file; make it with rvos fit, or correct the path"
         paths = (self._fitted_scores(), self._fitted_groups())
         fitted = [NodeFile(path, "fitted file", advice, "settings") for path in paths if path]
@@ -100,7 +98,6 @@ class FuseNode(Node):
         return [group.expressions for group in self.given_groups(video) or ()]
 
     def check(self, nodes: NodeGraph) -> Iterable[str]:
-        """Check that no member votes twice, that their values can be compared, and every threshold be reached."""
         for name in sorted({name for name in self.members if self.members.count(name) > 1}):
             yield f"member {name!r} is named twice; use weights instead"
         if self.rule.compares_scores:
@@ -112,7 +109,6 @@ class FuseNode(Node):
         yield from self.rule.check()
 
     def check_videos(self, videos: Sequence[Video]) -> Iterable[str]:
-        """Check that the data give groups, and that their votes can reach the threshold."""
         self.rule.read_fits()
         if self.groups.by == "runs":
             read_run_rule(self.groups)
@@ -138,19 +134,15 @@ class FuseNode(Node):
                     return
 
     def describe(self) -> str:
-        """Members and rule."""
         return f"fuses {', '.join(self.members)} by {self.rule.describe()}, groups by {self.groups.by}"
 
     def detail(self) -> str:
-        """The rule."""
         return self.rule.describe()
 
     def passes_scores_of(self) -> str | None:
-        """The first member where its scores are passed on."""
         return self.members[0] if self.rule.scores == "first" else None
 
     def order_members(self) -> tuple[str, ...]:
-        """The nodes that decide the runs."""
         return self.groups.members if self.groups.by == "runs" else ()
 
     def without_order(self) -> Node:
@@ -168,11 +160,9 @@ class FuseNode(Node):
         return group_by_runs(hits, [expression.id for expression in video.expressions], rule)
 
     def fitted_file(self) -> Path | None:
-        """Return the file of fitted numbers that the recipe names."""
         return self._fitted_scores() or self._fitted_groups()
 
     def chooses_from(self) -> tuple[str, ...]:
-        """The members."""
         return self.members
 
     def offers(self, video: Video, read: ReadArtefact) -> Iterable[Offer]:
@@ -204,7 +194,6 @@ class FuseNode(Node):
         return [pair for group in groups or () for pair in pairwise(group.expressions)]
 
     def make(self, task: Task) -> list[MaskSequence]:
-        """Return the fused masks of all expressions, in the order of the video."""
         members = [by_expression(task.read(name, soft=self.rule.needs_soft)) for name in self.members]
         masks = None
         # The masks that decide the groups may be those that are fused: they are read and compared once.

@@ -57,34 +57,27 @@ class GateNode(Node):
             raise ConfigError("members: a gate compares members with each other; name at least two")
 
     def files(self) -> tuple[NodeFile, ...]:
-        """What was fitted."""
         advice = "no such file; make it with rvos fit, or correct the path"
         return () if self.fitted is None else (NodeFile(self.fitted, "fitted file", advice, "settings"),)
 
     def check_videos(self, videos: Sequence[Video]) -> Iterable[str]:
-        """Check that the file is for these features and members."""
         if self.fitted is not None:
             self.working_threshold()
         return ()
 
     def describe(self) -> str:
-        """Source and features."""
         return f"empties answers of {self.source} by {', '.join(self.features)}"
 
     def detail(self) -> str:
-        """The threshold."""
         return "fitted" if self.threshold is None else f"threshold {self.threshold}"
 
     def passes_scores_of(self) -> str:
-        """The source."""
         return self.source
 
     def fitted_file(self) -> Path | None:
-        """Return the file of fitted numbers that the recipe names."""
         return self.fitted
 
     def unfitted(self) -> Node:
-        """The same gate without its file."""
         return replace(self, fitted=None, fitting=True)
 
     def chances(self, features: Values) -> Values:

@@ -87,12 +87,10 @@ class GroundNode(Node):
         return usual if self.gate is None else self.gate
 
     def reads(self) -> tuple[Input, ...]:
-        """Tracklets, the members, and the fallback."""
         others = () if self.fallback in (None, EMPTY) else (Input(str(self.fallback), "fallback", MASKS),)
         return (*find_inputs(self), *others)
 
     def files(self) -> tuple[NodeFile, ...]:
-        """Those of the networks."""
         return model_files(self.models)
 
     def sources(self, video: Video, checksums: Checksums) -> object:
@@ -100,19 +98,15 @@ class GroundNode(Node):
         return [[one.text for one in video.expressions], checksums.frames(video)] if self.models else None
 
     def describe(self) -> str:
-        """Tracklets, and what scores them."""
         return f"chooses from {self.tracklets} by {self._name_scorer()}"
 
     def detail(self) -> str:
-        """What scores, and the gate."""
         return f"{self._name_scorer()}, gate {self.working_gate:g}"
 
     def check_load(self) -> Iterable[str]:
-        """The networks."""
         return explain_models(self.models)
 
     def worker_key(self) -> WorkerKey | None:
-        """The networks; nothing for members."""
         return model_key(self.models) if self.models else None
 
     def read_grounding(self, task: Task) -> Grounding | None:

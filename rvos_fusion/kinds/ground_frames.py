@@ -53,27 +53,21 @@ class GroundFramesNode(Node):
             raise ConfigError("models is empty; name the checkpoint of a grounding network")
 
     def files(self) -> tuple[NodeFile, ...]:
-        """Those of the networks."""
         return model_files(self.models)
 
     def sources(self, video: Video, checksums: Checksums) -> object:
-        """The sentences and the frames."""
         return [[one.text for one in video.expressions], checksums.frames(video)]
 
     def describe(self) -> str:
-        """Proposals and networks."""
         return f"chooses from {self.proposals} in every frame by {self.detail()}"
 
     def detail(self) -> str:
-        """The networks."""
         return describe_models(self.models)
 
     def check_load(self) -> Iterable[str]:
-        """The networks."""
         return explain_models(self.models)
 
     def worker_key(self) -> WorkerKey | None:
-        """The networks."""
         return model_key(self.models)
 
     def make(self, task: Task) -> list[MaskSequence]:

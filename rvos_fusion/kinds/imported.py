@@ -54,7 +54,6 @@ class ImportNode(Node):
             object.__setattr__(self, "keep_soft", "float16" if self.format in _SOFT else False)
 
     def files(self) -> tuple[NodeFile, ...]:
-        """The masks."""
         return (NodeFile(self.path, "masks", "nothing to import there; correct the path", "results"),)
 
     def sources(self, video: Video, checksums: Checksums) -> object:
@@ -67,33 +66,26 @@ class ImportNode(Node):
             return [masks, "damaged"]
 
     def describe(self) -> str:
-        """Form and name."""
         return f"imports {self.format} {self.path.name}"
 
     def detail(self) -> str:
-        """The form."""
         return f"{self.format} import"
 
     def find_lacking(self, videos: Sequence[Video], *, deep: bool = False) -> Iterable[str]:
-        """Videos, expressions and frames that it has no masks for, and masks that do not fit."""
         return find_lacking(self._open(), videos, self.path, deep=deep)
 
     def sample(self, video: Video, *, deep: bool = False) -> Sequence[MaskSequence]:
-        """Some masks, or all."""
         return self._open().read(video) if deep else self._open().sample(video)
 
     def score_scale(self) -> str | None:
-        """Its own; pictures have none."""
         return None if self.format in ("png", "png16") else f"the scores of {self.name}"
 
     def soft_maps(self) -> str | None:
-        """Those that the import has, unless they are not kept."""
         if self.format not in ("dump", *_SOFT):
             return None
         return "" if self.keep_soft else "set keep_soft: true on the import"
 
     def make(self, task: Task) -> Sequence[MaskSequence]:
-        """Return the masks of all expressions."""
         return self._open().read(task.video)
 
     def _open(self) -> Source:

@@ -45,7 +45,6 @@ class MaskletsNode(Node):
     rules: Annotated[MaskletSettings, Flat()]
 
     def files(self) -> tuple[NodeFile, ...]:
-        """What detector and engine load, and the user's nouns."""
         return (*engine_files(self.engine), *detector_files(self.detector), *noun_files(self.nouns))
 
     def sources(self, video: Video, checksums: Checksums) -> object:
@@ -54,7 +53,6 @@ class MaskletsNode(Node):
         return [NounFinder(self.nouns).find_all(video), checksums.frames(video), imported]
 
     def check(self, nodes: NodeGraph) -> Iterable[str]:
-        """Some engines need masks to start from."""
         if not self.detector.gives_masks and not self.engine.takes_boxes:
             yield (
                 f"detector {self.detector.name} gives boxes alone and engine {self.engine.name} starts from masks; "
@@ -62,20 +60,16 @@ class MaskletsNode(Node):
             )
 
     def describe(self) -> str:
-        """Detector and engine."""
         return f"tracks what {self.detector.name} finds by engine {self.engine.name}"
 
     def detail(self) -> str:
-        """The two networks."""
         return f"{self.detector.detector}, {self.engine.network}"
 
     def worker_key(self) -> WorkerKey | None:
-        """Detector and engine, both loaded: they take turns in every video."""
         label = f"detector {self.detector.name} and engine {self.engine.name}"
         return WorkerKey(label, f"{self.detector} {engine_key(self.engine)} {self.rules}", shares=False)
 
     def check_load(self) -> Iterable[str]:
-        """The detector and the engine."""
         yield from explain_detector(self.detector)
         yield from explain_engine(self.engine)
 

@@ -45,7 +45,6 @@ class MemberNode(Node):
     model: Annotated[NetworkSettings, Flat()]
 
     def files(self) -> tuple[NodeFile, ...]:
-        """Checkpoint and tokeniser."""
         model = self.model
         advice = "no such checkpoint; put it there or correct the path"
         checkpoint = NodeFile(model.checkpoint, "checkpoint", advice, "checkpoint", model.runner)
@@ -56,29 +55,23 @@ class MemberNode(Node):
         return (checkpoint, NodeFile(model.tokenizer, "tokeniser", advice, "settings", words))
 
     def sources(self, video: Video, checksums: Checksums) -> object:
-        """The sentences and the frames."""
         # Texts alone: the ids are part of every fingerprint already.
         return [[expression.text for expression in video.expressions], checksums.frames(video)]
 
     def describe(self) -> str:
-        """The network."""
         return f"runs {self.model.runner}"
 
     def detail(self) -> str:
-        """The network."""
         return self.model.runner
 
     def check_load(self) -> Iterable[str]:
-        """Settings, tokeniser and the outline of the checkpoint."""
         return explain(lambda: check_runner(self.model))
 
     def protocol(self) -> str:
-        """Return the windows, and what is averaged."""
         windows = describe_setting(self.model.window, self.model.overlap)
         return windows if self.model.test_time is None else f"{windows}; {self.model.test_time}"
 
     def score_scale(self) -> str:
-        """The network's own."""
         return f"the scores of {self.model.runner}"
 
     def soft_maps(self) -> str | None:
@@ -88,11 +81,9 @@ class MemberNode(Node):
         return "" if self.model.keep_soft else "set keep_soft: true on the model"
 
     def worker_key(self) -> WorkerKey | None:
-        """The network; two members never gain from each other."""
         return WorkerKey(f"network {self.name}", repr(self.model), shares=False)
 
     def make(self, task: Task) -> list[MaskSequence]:
-        """Return the masks of all expressions."""
         key = (self.worker_key(), task.device)
         runner: Runner = NETWORK.get(key, lambda: build_runner(self.model, device=choose_device(task.device)))
         return list(runner.segment(task.video, task.video.expressions))

@@ -35,7 +35,6 @@ class _OutsideNode(Node):
     model: OwnModel | CommandModel
 
     def files(self) -> tuple[NodeFile, ...]:
-        """Checkpoint, what it is made of, and what the recipe names beside."""
         found = [NodeFile(path, "source", "no such file; correct the path", "settings") for path in self.sources_of()]
         if self.model.checkpoint is not None:
             advice = "no such checkpoint; put it there or correct the path"
@@ -48,11 +47,9 @@ class _OutsideNode(Node):
         return ()
 
     def sources(self, video: Video, checksums: Checksums) -> object:
-        """The sentences and the frames."""
         return [[expression.text for expression in video.expressions], checksums.frames(video)]
 
     def detail(self) -> str:
-        """The runner."""
         return self.model.runner
 
     def soft_maps(self) -> str | None:
@@ -78,21 +75,16 @@ class OwnNode(_OutsideNode):
         object.__setattr__(self, "plugin", require_plugin("runner", self.model.runner, group=GROUP, folder=self.folder))
 
     def sources_of(self) -> tuple[Path, ...]:
-        """Return the module, or all modules of its package."""
         return self.plugin.sources
 
     def describe(self) -> str:
-        """The function."""
         return f"runs {self.model.runner}"
 
     def worker_key(self) -> WorkerKey | None:
-        """The loaded model, of this very code."""
         content = f"{self.model!r} {self.plugin.checksum}"
         return WorkerKey(f"network {self.name}", content, shares=False)
 
     def make(self, task: Task) -> list[MaskSequence]:
-        """Return the masks of all expressions."""
-
         def build() -> object:
             return load_plugin(self.plugin)(self.model, device=choose_device(task.device))
 
@@ -119,7 +111,6 @@ class CommandNode(_OutsideNode):
         return self.recipe_folder or Path.cwd()
 
     def check(self, nodes: NodeGraph) -> Iterable[str]:
-        """Check that the program can be started."""
         if problem := explain_program(self.model.command, self.folder):
             yield problem
 
@@ -138,16 +129,13 @@ class CommandNode(_OutsideNode):
         return [plain_fields(self.model, without=("command",)), words]
 
     def describe(self) -> str:
-        """The program."""
         return f"runs {' '.join(Path(word).name for word in self.model.command[:2])}"
 
     def worker_key(self) -> WorkerKey | None:
-        """The running program."""
         stamps = [(path.stat().st_mtime_ns, path.stat().st_size) for path in self.sources_of()]
         return WorkerKey(f"program {self.name}", f"{self.model!r} {stamps}", shares=False)
 
     def make(self, task: Task) -> list[MaskSequence]:
-        """Return the masks of all expressions."""
         place = task.workspace / "commands" / self.name
 
         def build() -> CommandRunner:

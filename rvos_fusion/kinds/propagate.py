@@ -66,14 +66,12 @@ class PropagateNode(Node):
         return f"{' and '.join(given)} stand under 'key' now; write key: {{{line}}}" if given else None
 
     def reads(self) -> tuple[Input, ...]:
-        """The source, and the node that states the key frames."""
         soft = f"key: {{rule: {self.key.rule}}}" if self.key.needs_soft and self._working_engine() else ""
         if self.key.of in (None, self.source):
             return (Input(self.source, "propagate", MASKS, soft),)
         return Input(self.source, "propagate", MASKS), Input(str(self.key.of), "key.of", MASKS, soft)
 
     def files(self) -> tuple[NodeFile, ...]:
-        """The folder where it is there, else the engine's checkpoint."""
         engine = self._working_engine()
         if engine is None:
             assert self.folder is not None
@@ -85,7 +83,6 @@ class PropagateNode(Node):
         return plain_fields(self, without=() if self._working_engine() else ("engine",))
 
     def sources(self, video: Video, checksums: Checksums) -> object:
-        """The frames that an engine sees, or what the folder holds."""
         if self._working_engine() is not None:
             # Masks and scores come in by the fingerprints of the inputs; of the video itself an engine sees frames
             # alone.
@@ -104,17 +101,14 @@ class PropagateNode(Node):
                 return
 
     def describe(self) -> str:
-        """Source and engine."""
         engine = self._working_engine()
         by = f"folder {self.folder.name if self.folder else ''}" if engine is None else f"engine {engine.name}"
         return f"propagates {self.source} by {by}"
 
     def detail(self) -> str:
-        """The engine's network."""
         return self.engine.network if self.engine is not None else "imported"
 
     def passes_scores_of(self) -> str:
-        """The source."""
         return self.source
 
     def soft_maps(self) -> str | None:
@@ -130,12 +124,10 @@ class PropagateNode(Node):
         return None if engine is None else WorkerKey(f"engine {engine.name}", engine_key(engine), shares=True)
 
     def check_load(self) -> Iterable[str]:
-        """The engine, by the outline of its checkpoint."""
         engine = self._working_engine()
         return () if engine is None else explain_engine(engine)
 
     def find_lacking(self, videos: Sequence[Video], *, deep: bool = False) -> Iterable[str]:
-        """The masks of the folder."""
         if self._working_engine() is not None:
             return ()
         assert self.folder is not None
@@ -149,7 +141,6 @@ class PropagateNode(Node):
         return self._propagate(tasks, nodes)
 
     def make(self, task: Task) -> Sequence[MaskSequence]:
-        """Return the propagated masks of one node."""
         return self.compute([task])[0]
 
     def _working_engine(self) -> EngineSettings | None:

@@ -68,7 +68,6 @@ class ProposeNode(Node):
                 raise ConfigError(f"factors: unknown key {show(name)}; {nearest(name, sources)}")
 
     def files(self) -> tuple[NodeFile, ...]:
-        """What detectors and engine load, and the user's nouns."""
         engine = () if self.engine is None else engine_files(self.engine)
         detectors = (file for detector in self.detectors for file in detector_files(detector))
         return (*engine, *detectors, *(noun_files(self.nouns) if self._asks_for_sentences() else ()))
@@ -78,14 +77,12 @@ class ProposeNode(Node):
         return [[one.name for one in self.detectors], plain_fields(self)]
 
     def sources(self, video: Video, checksums: Checksums) -> object:
-        """Nouns, frames, and what was imported."""
         imported = [stamp_detections(one, video) for one in self.detectors]
         sees_frames = any("detections" not in one.files for one in self.detectors) or self.engine is not None
         frames = checksums.frames(video) if sees_frames else list(video.frames)
         return [self._list_nouns(video), frames, imported]
 
     def check(self, nodes: NodeGraph) -> Iterable[str]:
-        """Boxes need an engine that makes masks of them."""
         for detector in self.detectors:
             if not detector.gives_masks and self.engine is None:
                 yield (
@@ -96,11 +93,9 @@ class ProposeNode(Node):
             yield f"engine {self.engine.name} starts from masks; name a SAM 2 engine to make masks of boxes"
 
     def describe(self) -> str:
-        """Sources and number of frames."""
         return f"proposes masks by {', '.join(self._names())} in {self.rules.key_frames} frames"
 
     def detail(self) -> str:
-        """The sources."""
         return ", ".join(self._names())
 
     def worker_key(self) -> WorkerKey | None:
@@ -112,7 +107,6 @@ class ProposeNode(Node):
         return WorkerKey(label, f"{self.detectors} {engine}", shares=False)
 
     def check_load(self) -> Iterable[str]:
-        """The detectors and the engine."""
         for detector in self.detectors:
             yield from explain_detector(detector)
         if self.engine is not None:

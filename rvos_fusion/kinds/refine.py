@@ -46,29 +46,23 @@ class RefineNode(Node):
     rules: Annotated[RefinementSettings, Flat()]
 
     def files(self) -> tuple[NodeFile, ...]:
-        """The user's nouns."""
         return noun_files(self.nouns)
 
     def sources(self, video: Video, checksums: Checksums) -> object:
-        """The nouns of the sentences."""
         finder = NounFinder(self.nouns)
         nouns = (finder.find(video, expression) for expression in video.expressions)
         return [[noun.text, noun.phrase, noun.source] for noun in nouns]
 
     def describe(self) -> str:
-        """Source and masklets."""
         return f"refines {self.source} by {self.masklets}"
 
     def detail(self) -> str:
-        """Window and threshold."""
         return f"window {self.rules.window}, tau {self.rules.tau:g}"
 
     def passes_scores_of(self) -> str:
-        """The source."""
         return self.source
 
     def chooses_from(self) -> tuple[str, ...]:
-        """The coarse masks and the masklets."""
         return self.inputs()
 
     def offers(self, video: Video, read: ReadArtefact) -> Iterator[Offer]:

@@ -13,7 +13,6 @@ class PassesScores(Protocol):
 
     def passes_scores_of(self) -> str | None:
         """Return that other one; None: it has scores of its own."""
-        ...
 
 
 @runtime_checkable
@@ -22,7 +21,6 @@ class Scored(Protocol):
 
     def score_scale(self) -> str | None:
         """Return the scale in words; None: it has no scores."""
-        ...
 
 
 def find_score_scale(nodes: NodeGraph, name: str) -> str | None:

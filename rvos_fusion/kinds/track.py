@@ -47,32 +47,25 @@ class TrackNode(Node):
     rules: Annotated[TrackletSettings, Flat()]
 
     def files(self) -> tuple[NodeFile, ...]:
-        """The engine's checkpoint."""
         return tuple(engine_files(self.engine))
 
     def sources(self, video: Video, checksums: Checksums) -> object:
-        """The frames."""
         return checksums.frames(video)
 
     def check(self, nodes: NodeGraph) -> Iterable[str]:
-        """Not every engine lets objects compete."""
         if self.rules.joint and not self.engine.lets_compete:
             yield f"joint: objects of engine {self.engine.name} never meet; leave it out, or take AOT or DeAOT"
 
     def describe(self) -> str:
-        """Proposals and engine."""
         return f"tracks {self.proposals} by engine {self.engine.name}"
 
     def detail(self) -> str:
-        """The engine's network and the limits."""
         return f"{self.engine.network}, NMS {self.rules.nms_iou:g}, {self.rules.keep} kept"
 
     def worker_key(self) -> WorkerKey | None:
-        """The engine."""
         return WorkerKey(f"engine {self.engine.name}", f"{engine_key(self.engine)} {self.rules}", shares=False)
 
     def check_load(self) -> Iterable[str]:
-        """The engine."""
         return explain_engine(self.engine)
 
     def chooses_from(self) -> tuple[str, ...]:
@@ -80,7 +73,6 @@ class TrackNode(Node):
         return (self.name,)
 
     def offers(self, video: Video, read: ReadArtefact) -> Iterable[Offer]:
-        """Return every tracklet for every sentence."""
         found: TrackletSet = read(self.name, CANDIDATES)
         return [offer_tracklets(video, found.tracklets)]
 

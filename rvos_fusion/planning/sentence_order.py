@@ -63,11 +63,9 @@ class Ordered(Protocol):
 
     def order_members(self) -> tuple[str, ...]:
         """Return the nodes whose masks tell whether that order says anything; none where it does not count."""
-        ...
 
     def without_order(self) -> Node:
         """Return the node to take where it says nothing."""
-        ...
 
 
 def settle_order(recipe: Recipe, checksums: Checksums) -> tuple[Recipe, tuple[OrderFinding, ...]]:

@@ -19,7 +19,6 @@ class SoftMaps(Protocol):
 
     def soft_maps(self) -> str | None:
         """Return how to keep the probabilities; empty where they are kept, None where it has none after all."""
-        ...
 
 
 @runtime_checkable
@@ -28,7 +27,6 @@ class Doubtful(Protocol):
 
     def warn(self, nodes: NodeGraph) -> Iterable[str]:
         """Yield what is allowed but looks like a mistake."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,6 @@ class FormatName(Names):
     """Marks the name of a data set's format."""
 
     def known(self) -> Sequence[str]:
-        """Return the formats."""
         return tuple(FORMATS)
 
 

@@ -112,26 +112,21 @@ class PlanSide(Side):
     results: Results
 
     def nodes(self) -> tuple[ReportNode, ...]:
-        """See `Side`."""
         seconds = read_seconds(self.results.plan.recipe.workspace)
         return tuple(self._describe(node, seconds.get(node.name)) for node in self.results.plan.nodes)
 
     def of_video(self, video: str) -> VideoSide:
-        """See `Side`."""
         return PlanVideo(self.prefix, self.results.tasks(video), self.results.of_video(video))
 
     def advice(self) -> str:
-        """See `Side`."""
         return f"run first: {self.results.command}"
 
     def count_votes(self, node: str, sizes: Sequence[int]) -> tuple[tuple[int, int, int], ...]:
-        """See `Side`."""
         plain = node.removeprefix(self.prefix)
         ballot = next(find_ballot(one) for one in self.results.plan.nodes if one.name == plain)
         return () if ballot is None else tuple((size, *ballot.rule.count_votes(size)) for size in sizes)
 
     def final(self) -> str | None:
-        """See `Side`."""
         submission = self.results.plan.recipe.submission
         stored = {node.name for node in self.results.plan.nodes if node.artefact is MASKS}
         return self.prefix + submission if submission in stored else None
@@ -166,7 +161,6 @@ class PlanVideo(VideoSide):
         return ((self.prefix + name, task) for name, task in self.tasks.items() if self.results.has(name))
 
     def sequences(self) -> dict[str, Sequences]:
-        """See `VideoSide`."""
         return {
             name: self.results.by_expression(task.node.name)
             for name, task in self._stored()
@@ -174,11 +168,9 @@ class PlanVideo(VideoSide):
         }
 
     def members(self) -> tuple[str, ...]:
-        """See `VideoSide`."""
         return tuple(self.prefix + name for name, task in self.tasks.items() if not task.node.inputs())
 
     def tracklets(self) -> dict[str, tuple[Tracklet, ...]]:
-        """See `VideoSide`."""
         return {
             name: _list_tracklets(self.results.read_artefact(task.node.name, task.node.artefact))
             for name, task in self._stored()
@@ -186,7 +178,6 @@ class PlanVideo(VideoSide):
         }
 
     def groups(self) -> dict[str, tuple[Group, ...]]:
-        """See `VideoSide`."""
         return {
             name: combination.find_groups(task.video, task.read)
             for name, task in self._stored()
@@ -194,7 +185,6 @@ class PlanVideo(VideoSide):
         }
 
     def groundings(self) -> dict[str, Grounding]:
-        """See `VideoSide`."""
         return {
             name: replace(one, tracklets=self.prefix + one.tracklets)
             for name, task in self._stored()
@@ -203,7 +193,6 @@ class PlanVideo(VideoSide):
         }
 
     def refinements(self) -> dict[str, dict[str, dict[str, Any]]]:
-        """See `VideoSide`."""
         return {
             name: {
                 given.expression.id: build_report(given, refine(given.evidence, refiner.rules))
@@ -221,7 +210,6 @@ class FolderSide(Side):
     store: Store
 
     def nodes(self) -> tuple[ReportNode, ...]:
-        """See `Side`."""
         videos = {name: self.store.videos(name) for name in self.store.nodes()}
         found = {name: self.store.header(name, own[0]).artefact for name, own in videos.items() if own}
         return tuple(
@@ -231,11 +219,9 @@ class FolderSide(Side):
         )
 
     def of_video(self, video: str) -> VideoSide:
-        """See `Side`."""
         return FolderVideo(self.prefix, self.store, video)
 
     def advice(self) -> str:
-        """See `Side`."""
         return f"{self.store.workspace} holds nothing of it; name a workspace of the same videos"
 
 
@@ -248,14 +234,12 @@ class FolderVideo(VideoSide):
     video: str
 
     def sequences(self) -> dict[str, Sequences]:
-        """See `VideoSide`."""
         return {
             self.prefix + name: by_expression(self.store.read(name, self.video, soft=False))
             for name in self._find(MASKS)
         }
 
     def tracklets(self) -> dict[str, tuple[Tracklet, ...]]:
-        """See `VideoSide`."""
         return {
             self.prefix + name: _list_tracklets(self.store.read_artefact(name, self.video, codec=artefact.codec))
             for artefact in _TRACKLETS

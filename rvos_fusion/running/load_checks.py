@@ -31,7 +31,6 @@ class Supplied(Protocol):
         Raises:
             InputError: they cannot be opened at all.
         """
-        ...
 
 
 @runtime_checkable
@@ -40,7 +39,6 @@ class Loadable(Protocol):
 
     def check_load(self) -> Iterable[str]:
         """Yield what would keep it from being loaded; its files are there."""
-        ...
 
 
 def find_load_problems(nodes: Iterable[Node], *, executes: bool = False) -> Iterator[tuple[Node, str]]:

@@ -23,7 +23,6 @@ class Guessing(Protocol):
 
     def guessed_pairs(self, video: Video) -> Sequence[tuple[str, str]]:
         """Return pairs of expressions."""
-        ...
 
 
 @runtime_checkable
@@ -32,7 +31,6 @@ class Sampled(Protocol):
 
     def sample(self, video: Video, *, deep: bool = False) -> Sequence[MaskSequence]:
         """Return some of the masks of a video, or all; raises InputError."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,16 +27,13 @@ class Cleaner(Protocol):
     @property
     def name(self) -> str:
         """The node."""
-        ...
 
     @property
     def source(self) -> str:
         """The node whose masks are cleaned."""
-        ...
 
     def clean(self, sequence: MaskSequence, rules: CleanUpRules) -> MaskSequence:
         """Return a sequence of that node with cleaned masks, by these rules."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

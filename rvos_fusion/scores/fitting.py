@@ -43,15 +43,12 @@ class Combination(Fusing, Protocol):
 
     def order_members(self) -> tuple[str, ...]:
         """Return the nodes whose hits cut the file's order into runs; none where groups are found otherwise."""
-        ...
 
     def cut_runs(self, video: Video, hits: Values, pairs: PairFit | None) -> tuple[Group, ...]:
         """Return the groups by runs under a fit; None: the built-in numbers."""
-        ...
 
     def fitted_file(self) -> Path | None:
         """Return the file of fitted numbers that the recipe names."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

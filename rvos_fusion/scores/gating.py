@@ -36,22 +36,18 @@ class Gate(Protocol):
     @property
     def name(self) -> str:
         """The node."""
-        ...
 
     @property
     def source(self) -> str:
         """The node whose answers are kept or emptied."""
-        ...
 
     @property
     def members(self) -> tuple[str, ...]:
         """The nodes whose agreement and scores tell."""
-        ...
 
     @property
     def features(self) -> tuple[str, ...]:
         """Names of what decides."""
-        ...
 
     def chances(self, features: Values) -> Values:
         """Return the chance of a target from features `(E, K)`.
@@ -59,7 +55,6 @@ class Gate(Protocol):
         Raises:
             InputError: a fitted file that cannot be used, or is for other members or features.
         """
-        ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -37,11 +37,9 @@ class Chooser(Protocol):
     @property
     def name(self) -> str:
         """The node."""
-        ...
 
     def chooses_from(self) -> tuple[str, ...]:
         """Return the nodes whose results `offers` reads."""
-        ...
 
     def offers(self, video: Video, read: ReadArtefact) -> Iterable[Offer]:
         """Yield what could have been chosen for the sentences of a video; for every video the same names in one order.
@@ -49,7 +47,6 @@ class Chooser(Protocol):
         Args:
             read: returns the stored result of a node for this video.
         """
-        ...
 
 
 @dataclass(frozen=True, slots=True)

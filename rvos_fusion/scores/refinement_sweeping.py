@@ -34,16 +34,13 @@ class Refiner(Protocol):
     @property
     def name(self) -> str:
         """The node."""
-        ...
 
     @property
     def rules(self) -> RefinementSettings:
         """How masklets are selected."""
-        ...
 
     def inputs(self) -> tuple[str, ...]:
         """Return the nodes with the coarse masks and with the masklets."""
-        ...
 
     def gather(self, video: Video, read: ReadArtefact) -> Iterable[RefinedExpression]:
         """Yield the coarse masks of every expression and what they have in common with the masklets of its noun.
@@ -54,7 +51,6 @@ class Refiner(Protocol):
         Raises:
             InputError: masklets of other frames or of another size.
         """
-        ...
 
 
 @dataclass(frozen=True, slots=True)

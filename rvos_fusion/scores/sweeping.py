@@ -41,17 +41,14 @@ class Fusing(Protocol):
     @property
     def name(self) -> str:
         """The node."""
-        ...
 
     @property
     def members(self) -> tuple[str, ...]:
         """The nodes that vote, in the order of the rule's weights."""
-        ...
 
     @property
     def rule(self) -> FusionRule:
         """The method and its settings."""
-        ...
 
     def given_groups(self, video: Video) -> tuple[Group, ...] | None:
         """Return the groups that vote together; None where they can only be found from masks.
@@ -59,7 +56,6 @@ class Fusing(Protocol):
         Raises:
             InputError: the data set or a file should give them and does not.
         """
-        ...
 
     def find_groups(self, video: Video, read: Callable[[str], Iterable[MaskSequence]]) -> tuple[Group, ...]:
         """Return the groups that vote together; `read` returns the stored masks of a node for this video.
@@ -67,7 +63,6 @@ class Fusing(Protocol):
         Raises:
             InputError: the data set or a file should give them and does not.
         """
-        ...
 
 
 @runtime_checkable
@@ -77,7 +72,6 @@ class Ballot(Fusing, Protocol):
     @property
     def rule(self) -> Votes:
         """Weights and thresholds."""
-        ...
 
 
 def find_ballot(node: object) -> Ballot | None:
