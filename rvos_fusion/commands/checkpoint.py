@@ -7,9 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
-
-from runners.checkpoints.loading import CheckpointFile, read_checkpoint
+from runners.checkpoints.loading import read_checkpoint
 from rvos.files.atomic import hash_file
 from rvos_fusion.tables import Column, Table, print_json, print_tables
 from rvos_fusion.weights.identification import FAMILIES, Identity, common_prefixes, identify
@@ -43,7 +41,7 @@ def describe(path: Path) -> dict[str, Any]:
     """
     file = read_checkpoint(path)
     identity = identify(file)
-    broken = [name for name, value in file.state.items() if not _is_finite(value)]
+    broken = [name for name, value in file.state.items() if value.is_floating_point() and not value.isfinite().all()]
     description: dict[str, Any] = {
         "sha256": hash_file(path),
         "bytes": path.stat().st_size,
@@ -55,10 +53,6 @@ def describe(path: Path) -> dict[str, Any]:
     }
     if identity is None:
         return description | {"network": None, "loads": False, "prefixes": common_prefixes(file)}
-    return description | _as_json(identity, file) | {"loads": identity.report.is_complete and not broken}
-
-
-def _as_json(identity: Identity, file: CheckpointFile) -> dict[str, Any]:
     report = identity.report
     keys = {
         "matched": list(report.matched),
@@ -68,13 +62,14 @@ def _as_json(identity: Identity, file: CheckpointFile) -> dict[str, Any]:
         "unexpected": list(report.unexpected),
         "of another shape": list(report.mismatched),
     }
-    return {
+    return description | {
         "network": identity.network,
         "backbone": identity.backbone,
         "layout": identity.layout,
         "details": {name: _plain(value) for name, value in identity.details.items()},
         "contradictions": contradictions(identity, file.hyper_parameters),
         "keys": keys,
+        "loads": report.is_complete and not broken,
     }
 
 
@@ -121,10 +116,6 @@ def _list_keys(description: Mapping[str, Any], limit: int | None) -> Iterator[tu
         yield from ((kind, line) for line in lines[:limit])
         if limit is not None and len(lines) > limit:
             yield kind, f"and {len(lines) - limit} more (--all shows them)"
-
-
-def _is_finite(value: Tensor) -> bool:
-    return not value.is_floating_point() or bool(value.isfinite().all())
 
 
 def _plain(value: object) -> object:

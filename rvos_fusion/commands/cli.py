@@ -60,7 +60,10 @@ def _add_commands(parser: argparse.ArgumentParser) -> Mapping[str, argparse.Argu
 
 
 def build_parser(command: str) -> argparse.ArgumentParser:
-    """Return the parser of one command; no other command is loaded, so that each starts quickly."""
+    """Return the parser of one command, whose module declares its options by `register` and does its work by `run`.
+
+    No other command is loaded, so that each starts quickly.
+    """
     summary = COMMANDS[command]
     parser = argparse.ArgumentParser(
         prog=f"rvos {command}", description=summary, formatter_class=argparse.RawDescriptionHelpFormatter

@@ -6,7 +6,7 @@ The shell starts `rvos` with the line so far in its environment (argcomplete); n
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 import argcomplete
@@ -60,23 +60,19 @@ def _find_section(recipe: Path, name: str) -> Section | None:
     return found if isinstance(found, Section) else None
 
 
-def _complete_nodes(parsed_args: argparse.Namespace, **_: object) -> list[str]:
-    recipe = getattr(parsed_args, "recipe", None)
-    return [] if recipe is None else list(list_nodes(recipe))
+def _of_recipe(list_names: Callable[[Path], Iterable[str]]) -> Completer:
+    """Return what offers names of the recipe that is typed already."""
 
+    def complete(parsed_args: argparse.Namespace, **_: object) -> list[str]:
+        recipe = getattr(parsed_args, "recipe", None)
+        return [] if recipe is None else list(list_names(recipe))
 
-def _complete_stages(parsed_args: argparse.Namespace, **_: object) -> list[str]:
-    recipe = getattr(parsed_args, "recipe", None)
-    return [] if recipe is None else list(_list_stages(recipe))
-
-
-def _complete_weights(**_: object) -> list[str]:
-    return [*HUB, *DRIVES]
+    return complete
 
 
 # By the name that an argument has in every command.
 _COMPLETERS: Mapping[str, Completer] = {
-    **dict.fromkeys(("node", "nodes", "force", "ladder"), _complete_nodes),
-    "stage": _complete_stages,
-    "names": _complete_weights,
+    **dict.fromkeys(("node", "nodes", "force", "ladder"), _of_recipe(list_nodes)),
+    "stage": _of_recipe(_list_stages),
+    "names": lambda **_: [*HUB, *DRIVES],
 }

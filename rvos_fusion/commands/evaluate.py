@@ -12,7 +12,7 @@ from rvos.evaluation.report import to_json, write_reports
 from rvos.evaluation.results import DatasetScore
 from rvos.formats import FORMATS, find_format, score_dataset
 from rvos_fusion.commands.table_forms import add_forms, read_form
-from rvos_fusion.tables import Column, Form, Table, print_json, print_tables
+from rvos_fusion.tables import Column, Table, print_json, print_tables
 
 _SHOWN = 10
 
@@ -56,15 +56,10 @@ def run(options: argparse.Namespace) -> int:
         )
     if options.out:
         write_reports(options.out, result, stability=options.stability)
-    _print(result, read_form(options), stability=options.stability)
-    return 0
-
-
-def _print(result: DatasetScore, form: Form, *, stability: bool) -> None:
-    content = to_json(result, stability=stability)
+    form, content = read_form(options), to_json(result, stability=options.stability)
     if form == "json":
         print_json(content)
-        return
+        return 0
     _print_remarks(result)
     # Per cent, as in the other tables.
     cells = {
@@ -76,6 +71,7 @@ def _print(result: DatasetScore, form: Form, *, stability: bool) -> None:
         print_tables([Table(_FIGURES, list(cells.items())[1:], has_headings=False)], form)
     else:
         print_tables([Table(tuple(Column(name, itemgetter(name)) for name in cells), [cells])], form)
+    return 0
 
 
 _FIGURES = (Column("figure", itemgetter(0)), Column("value", lambda row: _show(*row)))

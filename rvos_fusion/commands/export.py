@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
 from pathlib import Path
 
 from joblib import Parallel, delayed
@@ -13,7 +12,6 @@ from rvos.errors import InputError, StoreError
 from rvos.files.atomic import write_atomically
 from rvos.formats.archives.files import list_masks
 from rvos.ids import check_id
-from rvos.masks.mask_sequences import MaskSequence
 from rvos.masks.stored.store import Store
 from rvos_fusion.clips.soft_exports import SOFT_FORMS, list_soft_masks
 from rvos_fusion.tables import print_json
@@ -38,29 +36,29 @@ def register(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Write the masks of all stored videos of a node."""
-    store = Store(options.workspace)
-    videos = _choose_videos(store, options.node, options.videos)
-    tasks = (delayed(export_video)(store, options.node, video, options.out, soft=options.soft) for video in videos)
-    rows: list[tuple[str, int, dict[str, int]]] = Parallel(n_jobs=options.jobs)(tasks)
-    if options.key_frames:
-        _write_key_frames(options.out, rows)
-    n_masks = sum(count for _, count, _ in rows)
-    if options.json:
-        print_json({"node": options.node, "out": str(options.out), "videos": len(rows), "masks": n_masks})
-    else:
-        print(f"{options.out}: {n_masks} masks of {len(rows)} videos from {options.node}")
-    return 0
-
-
-def _choose_videos(store: Store, node: str, chosen: Sequence[str]) -> tuple[str, ...]:
+    store, node = Store(options.workspace), options.node
     stored = store.videos(node)
     if not stored:
         known = ", ".join(store.nodes()) or "nothing"
         raise StoreError(f"{store.workspace}: no results of node {node}; it has {known}; run the node first")
-    missing = [video for video in chosen if video not in stored]
+    missing = [video for video in options.videos if video not in stored]
     if missing:
         raise StoreError(f"{store.workspace}: {node} has no video {missing[0]}; run the node for it first")
-    return tuple(chosen) or stored
+    videos = options.videos or stored
+    tasks = (delayed(export_video)(store, node, video, options.out, soft=options.soft) for video in videos)
+    rows: list[tuple[str, int, dict[str, int]]] = Parallel(n_jobs=options.jobs)(tasks)
+    if options.key_frames:
+        content = {
+            video: {name: {"index_info": {"class_index": index}} for name, index in key_frames.items()}
+            for video, _, key_frames in rows
+        }
+        write_atomically(options.out / "key_frame.json", json.dumps(content).encode())
+    n_masks = sum(count for _, count, _ in rows)
+    if options.json:
+        print_json({"node": node, "out": str(options.out), "videos": len(rows), "masks": n_masks})
+    else:
+        print(f"{options.out}: {n_masks} masks of {len(rows)} videos from {node}")
+    return 0
 
 
 def export_video(
@@ -72,31 +70,20 @@ def export_video(
         soft: form of the probabilities to write instead, one of `SOFT_FORMS`.
 
     Raises:
-        StoreError: the stored file is damaged, holds no soft masks, or a mask cannot be written.
-        InputError: stored names that could leave the folder.
+        StoreError: the stored file is damaged, has names that could leave the folder or no soft masks, or a mask cannot
+            be written.
     """
     sequences = store.read(node, video, soft=soft is not None)
-    _check_names(store.path(node, video), sequences)
+    where = str(store.path(node, video))
+    try:
+        for sequence in sequences:
+            check_id(sequence.expression, where=where, what="expression")
+            for frame in sequence.frames:
+                check_id(frame, where=where, what="frame")
+    except InputError as error:
+        raise StoreError(str(error)) from None
     count = 0
     for name, content in list_masks(sequences) if soft is None else list_soft_masks(node, sequences, form=soft):
         write_atomically(out / name, content)
         count += 1 if soft != "npz" else sequences[0].n_frames
     return video, count, {sequence.expression: sequence.pick_key_frame() for sequence in sequences}
-
-
-def _check_names(path: Path, sequences: Sequence[MaskSequence]) -> None:
-    try:
-        for sequence in sequences:
-            check_id(sequence.expression, where=str(path), what="expression")
-            for frame in sequence.frames:
-                check_id(frame, where=str(path), what="frame")
-    except InputError as error:
-        raise StoreError(str(error)) from None
-
-
-def _write_key_frames(out: Path, rows: Sequence[tuple[str, int, dict[str, int]]]) -> None:
-    content = {
-        video: {name: {"index_info": {"class_index": index}} for name, index in key_frames.items()}
-        for video, _, key_frames in rows
-    }
-    write_atomically(out / "key_frame.json", json.dumps(content).encode())

@@ -30,10 +30,17 @@ def register(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Fetch what is named, or list all."""
     if not options.names:
-        _list(options)
+        tables = [
+            Table(_HUB, list(HUB.items()), title="on the hub, fetched by name:", name="hub", has_headings=False),
+            Table(_DRIVES, DRIVES, title="behind drives, where you click yourself:", name="drives", has_headings=False),
+        ]
+        print_tables(tables, read_form(options))
         return 0
     for name in options.names:
-        _check_name(name)
+        if name in DRIVES:
+            raise ConfigError(f"{name}: {FAMILIES[name].place}; then rvos checkpoint FILE tells whether it is whole")
+        if name not in HUB:
+            raise ConfigError(f"no weights {name!a}; {nearest(name, [*HUB, *DRIVES])}")
     found = {name: fetch(HUB[name], options.out / name) for name in dict.fromkeys(options.names)}
     if options.json:
         print_json(found)
@@ -72,22 +79,6 @@ def fetch(folder: HubFolder, target: Path) -> dict[str, str]:
             )
     write_atomically(record, json.dumps(found, indent=1).encode())
     return found
-
-
-def _check_name(name: str) -> None:
-    if name in DRIVES:
-        raise ConfigError(f"{name}: {FAMILIES[name].place}; then rvos checkpoint FILE tells whether it is whole")
-    if name not in HUB:
-        raise ConfigError(f"no weights {name!a}; {nearest(name, [*HUB, *DRIVES])}")
-
-
-def _list(options: argparse.Namespace) -> None:
-    """Print what there is, and where the rest lies."""
-    tables = [
-        Table(_HUB, list(HUB.items()), title="on the hub, fetched by name:", name="hub", has_headings=False),
-        Table(_DRIVES, DRIVES, title="behind drives, where you click yourself:", name="drives", has_headings=False),
-    ]
-    print_tables(tables, read_form(options))
 
 
 _HUB = (

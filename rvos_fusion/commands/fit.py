@@ -97,11 +97,7 @@ def _choose_file(options: argparse.Namespace) -> Path:
 
 
 def _open(options: argparse.Namespace) -> Recipe:
-    """Return the recipe with the node as it is before anything is fitted.
-
-    Raises:
-        ConfigError: no such node, or one that has nothing to fit.
-    """
+    """Return the recipe with the node as it is before anything is fitted; refuse a node that has nothing to fit."""
     recipe = open_recipe(options)
     known = [node.name for node in recipe.nodes if capability(node, Fitted) is not None]
     if options.node not in known:
@@ -134,11 +130,7 @@ def _print(
     *,
     figures: Sequence[Column],
 ) -> None:
-    """Print what was gained, and where the numbers are.
-
-    Args:
-        figures: of what is compared; the gain is that of the last one.
-    """
+    """Print what was gained, and where the numbers are; the gain is that of the last of the figures."""
     if options.json:
         print_json({"node": options.node, "videos": n_videos, **asdict(gain), **found})
         return
@@ -154,9 +146,5 @@ def _print(
         weights = ", ".join(f"{name}: {weight}" for name, weight in found["weights"].items())
         notes.append(f"for the recipe: weights: {{{weights}}}, threshold: {found['threshold']}")
     heading = Column(f"{options.node}, {n_videos} videos", itemgetter(0))
-    print_tables([Table((heading, *map(_of_second, figures)), rows, notes=tuple(notes))], "text")
-
-
-def _of_second(column: Column) -> Column:
-    """Return a column of pairs that shows the second of each."""
-    return replace(column, value=lambda row: column.cell(row[1]))
+    shown = (replace(one, value=lambda row, one=one: one.cell(row[1])) for one in figures)
+    print_tables([Table((heading, *shown), rows, notes=tuple(notes))], "text")

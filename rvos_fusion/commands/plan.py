@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from rvos.errors import ConfigError
@@ -12,7 +12,7 @@ from rvos_fusion.commands.recipe_options import add_recipe_options, open_recipe
 from rvos_fusion.commands.table_forms import read_form
 from rvos_fusion.executors.simulation import Estimate, simulate
 from rvos_fusion.kinds.base import Node, Task
-from rvos_fusion.planning.plan import Plan, make_plan, select_videos
+from rvos_fusion.planning.plan import make_plan
 from rvos_fusion.planning.results import Results
 from rvos_fusion.planning.timings import count_work, read_speeds
 from rvos_fusion.planning.workspace import find_place
@@ -96,7 +96,7 @@ def run(options: argparse.Namespace) -> int:
         missing.setdefault(node.name, []).append(f"{file.path}: {file.advice}")
     for warning in graph.warnings:
         print(f"warning: {warning}", file=sys.stderr)
-    results = None if missing else Results(_make_full_plan(recipe, options))
+    results = None if missing else Results(make_plan(recipe, graph, recipe.dataset.open().videos))
     if results is not None:
         for node, problem in _find_problems(results):
             missing.setdefault(node.name, []).append(problem)
@@ -120,35 +120,20 @@ def _find_problems(results: Results) -> Iterator[tuple[Node, str]]:
         yield from find_data_problems([node], results.plan.videos)
 
 
-def _make_full_plan(recipe: Recipe, options: argparse.Namespace) -> Plan:
-    graph = build_graph(recipe, stage=choose_stage(recipe, options.stage))
-    dataset = recipe.dataset.open()
-    return make_plan(recipe, graph, select_videos(dataset))
-
-
 def _describe(recipe: Recipe, node: Node, results: Results | None, missing: list[str]) -> PlannedNode:
     videos = results.plan.videos if results is not None else ()
     left = set(results.find_missing(node.name)) if results is not None else set()
     work = sum(count_work(video) for video in videos if video.id in left)
-    seconds = _estimate(read_speeds(recipe.workspace), node.name, work) if results is not None else None
+    speed = None if results is None else read_speeds(recipe.workspace).get(node.name, None if work else 0.0)
+    seconds = None if speed is None else speed * work
     cached = len(videos) - len(left)
     return PlannedNode(
         node.name, node.stage, node.describe(), node.inputs(), len(videos), cached, seconds, tuple(missing)
     )
 
 
-def _estimate(speeds: Mapping[str, float], node: str, work: int) -> float | None:
-    if work == 0:
-        return 0.0
-    return speeds[node] * work if node in speeds else None
-
-
 def _simulate(results: Results, options: argparse.Namespace) -> list[Estimate]:
-    """Return an estimate for each number of workers.
-
-    Raises:
-        ConfigError: nodes that have work left and never ran in this workspace.
-    """
+    """Return an estimate for each number of workers; a node with work left must have run in this workspace."""
     if not options.workers:
         return []
     plan, speeds = results.plan, read_speeds(results.plan.recipe.workspace)

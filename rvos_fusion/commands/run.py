@@ -87,11 +87,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _check_earlier_stages(plan: Plan, options: argparse.Namespace) -> None:
-    """Check that what earlier stages made is there.
-
-    Raises:
-        StoreError: naming the results that are missing and the command that makes them.
-    """
+    """Refuse a run whose earlier stages lack results, with the command that makes them."""
     missing = find_missing_inputs(plan)
     if not missing:
         return

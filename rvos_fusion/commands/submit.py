@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rvos.errors import InputError
-from rvos.formats import Dataset, find_format
+from rvos.formats import find_format
 from rvos.formats.submissions import fill_black, read_team, write_submission
 from rvos.masks.mask_sequences import MaskSequence
 from rvos.videos import Video
@@ -39,8 +39,8 @@ def run(options: argparse.Namespace) -> int:
     plan = make_plan(recipe, build_graph(recipe), dataset.videos)
     results = Results(plan, repeat_options(options))
     node = results.choose_submission(options.node)
-    gaps = find_gaps(results, node) if options.fill_missing else []
-    if not gaps:
+    gaps = results.find_missing(node) if options.fill_missing else []
+    if len(gaps) in (0, len(dataset.videos)):  # an archive of black masks is nobody's wish
         results.require([node])
     filled = [f"{v.id}/{e.id}" for v in dataset.videos if v.id in gaps for e in v.expressions]
     team = read_team(options.team) if options.team is not None else None
@@ -48,7 +48,12 @@ def run(options: argparse.Namespace) -> int:
     out = options.out or recipe.workspace / "submission.zip"
 
     def read(video: Video) -> Sequence[MaskSequence]:
-        return draw_black(dataset, video) if video.id in gaps else results.of_video(video.id).read(node, soft=soft)
+        if video.id not in gaps:
+            return results.of_video(video.id).read(node, soft=soft)
+        size = dataset.read_size(video)
+        if size is None:
+            raise InputError(f"{video.id}: no result, and no image tells the size of its masks; add the images")
+        return fill_black(video, size)
 
     n_masks = write_submission(out, dataset, read, team=team)
     manifest = write_manifest(out, plan, node, overrides=options.overrides, n_masks=n_masks, filled=filled)
@@ -60,27 +65,3 @@ def run(options: argparse.Namespace) -> int:
             print(f"{video}: no result of {node}, filled with black masks", file=sys.stderr)
         print(f"{out}: {n_masks} masks of {len(dataset.videos)} videos from {node}; made of: {manifest}")
     return 0
-
-
-def find_gaps(results: Results, node: str) -> list[str]:
-    """Return the videos that a node has no result for.
-
-    Raises:
-        StoreError: it has none at all; an archive of black masks is nobody's wish.
-    """
-    missing = results.find_missing(node)
-    if missing and len(missing) == len(results.plan.tasks[node]):
-        results.require([node])
-    return missing
-
-
-def draw_black(dataset: Dataset, video: Video) -> Sequence[MaskSequence]:
-    """Return black masks for all expressions of a video.
-
-    Raises:
-        InputError: the data set has no images that tell the size.
-    """
-    size = dataset.read_size(video)
-    if size is None:
-        raise InputError(f"{video.id}: no result, and no image tells the size of its masks; add the images")
-    return fill_black(video, size)

@@ -71,11 +71,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _check_options(kind: SweepKind, options: argparse.Namespace) -> None:
-    """Refuse settings that another kind of node has.
-
-    Raises:
-        ConfigError: one is given.
-    """
+    """Refuse settings that another kind of node has."""
     names = [name for other in SWEEP_KINDS for name in other.settings]
     foreign = [name for name in names if name not in kind.settings and getattr(options, name)]
     if options.plot and kind.draw is None:

@@ -15,12 +15,7 @@ from rvos.formats import open_evaluator
 from rvos.masks.stored.store import Store
 from rvos_fusion.commands.entrants import open_one, open_several
 from rvos_fusion.commands.recipe_options import add_recipe_options, open_recipe, repeat_options
-from rvos_fusion.commands.table_columns import (
-    tabulate_oracles,
-    tabulate_pairs,
-    tabulate_scores,
-    tabulate_steadiness,
-)
+from rvos_fusion.commands.table_columns import tabulate_oracles, tabulate_pairs, tabulate_scores, tabulate_steadiness
 from rvos_fusion.commands.table_forms import add_forms, read_form
 from rvos_fusion.recipe.published import PublishedRow, describe_data, find_published
 from rvos_fusion.scores.comparison import score_rows

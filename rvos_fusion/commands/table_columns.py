@@ -44,7 +44,8 @@ def tabulate_scores(
     added = [] if last is None else [f"+ further inputs of {last}; their gain is what {last} gains over them"]
     notes = [*notes, *added]
     notes += [one.note for one in figures if one.note and any(one.name in row.figures for row in rows)]
-    columns = [Column("node", "node", forms=PROGRAMS), Column("node", _name_row, forms=PEOPLE)]
+    columns = [Column("node", "node", forms=PROGRAMS)]
+    columns.append(Column("node", lambda row: row.node if row.input_of is None else f"+ {row.node}", forms=PEOPLE))
     if any(row.missing for row in rows):
         columns.append(Column("lacks videos", lambda row: row.missing or None, forms=PEOPLE))
     for key, group in groupby(figures, lambda figure: figure.key):
@@ -55,7 +56,8 @@ def tabulate_scores(
     columns += [Column(name, name, forms=PROGRAMS) for name in ("input_of", "missing")]
     columns += [] if published is None else _list_published(published)
     known = {row.node: row for row in steadiness}
-    columns += [Column(head, partial(_take_steady, known, key), forms=("csv",)) for head, key in _STEADY if known]
+    for heading, key in _STEADY if known else ():
+        columns.append(Column(heading, lambda row, key=key: getattr(known.get(row.node), key, None), forms=("csv",)))
     return Table(tuple(columns), rows, notes=tuple(notes))
 
 
@@ -66,7 +68,8 @@ def _list_figures(key: str, figures: Sequence[Figure], rows: Sequence[TableRow])
         forms = FORMS if any(figure.name in row.figures for row in rows) else PROGRAMS
         if len(figures) > 1:
             forms = tuple(form for form in forms if form != "json")
-        columns.append(Column(figure.heading, partial(_take_figure, figure.name), forms=forms, key=key))
+        name = figure.name
+        columns.append(Column(figure.heading, lambda row, name=name: row.figures.get(name), forms=forms, key=key))
     if len(figures) > 1:
         names = [figure.name for figure in figures]
         columns.append(Column(key, lambda row: [row.figures.get(name) for name in names], forms=("json",)))
@@ -75,7 +78,10 @@ def _list_figures(key: str, figures: Sequence[Figure], rows: Sequence[TableRow])
 
 def _list_gain(figure: Figure, *, is_alone: bool) -> list[Column]:
     """Return the columns of a gain; where there are several, each says of what it is."""
-    parts = [(part, partial(_take_gain, figure.name, part)) for part in ("gain", "low", "high")]
+    parts = [
+        (part, lambda row, part=part: getattr(row.gains.get(figure.name), part, None))
+        for part in ("gain", "low", "high")
+    ]
     if is_alone:
         interval = Column("95 % interval", lambda row: show_interval(row.gains.get(figure.name)), forms=PEOPLE)
         forms = {"gain": FORMS}
@@ -104,23 +110,6 @@ def _list_published(published: Mapping[str, PublishedRow]) -> list[Column]:
         Column("row of", partial(take, "label"), forms=by_form),
         Column("published", lambda row: published.get(row.node), forms=("json",)),
     ]
-
-
-def _name_row(row: TableRow) -> str:
-    """Return the name of a row: further inputs have a mark before theirs."""
-    return row.node if row.input_of is None else f"+ {row.node}"
-
-
-def _take_figure(name: str, row: TableRow) -> float | None:
-    return row.figures.get(name)
-
-
-def _take_gain(name: str, part: str, row: TableRow) -> float | None:
-    return getattr(row.gains.get(name), part, None)
-
-
-def _take_steady(known: dict[str, Steadiness], key: str, row: TableRow) -> object:
-    return getattr(known[row.node], key) if row.node in known else None
 
 
 def show_interval(row: Any) -> str | None:
