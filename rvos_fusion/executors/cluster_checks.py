@@ -34,11 +34,7 @@ class Expected:
 
 @contextmanager
 def expect(folders: tuple[Path, ...]) -> Iterator[Expected]:
-    """Put a token into the workspace while workers look for it.
-
-    Raises:
-        StoreError: the workspace cannot be written.
-    """
+    """Put a token into the workspace while workers look for it; StoreError where it cannot be written."""
     # A path may exist on every machine and yet be another folder: only a file that was just written there can tell.
     token = name_part("cluster")  # so that a later run clears it, if this one is killed
     path = folders[0] / token

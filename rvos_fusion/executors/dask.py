@@ -23,8 +23,8 @@ from dask import config
 from distributed import Client, Future, KilledWorker
 
 from rvos.errors import ConfigError
-from rvos_fusion.executors.base import Ended, Pass, Worker, WorkersLostError
-from rvos_fusion.executors.cluster_checks import Expected, check_worker, expect
+from rvos_fusion.executors.base import Ended, Executor, Pass, Worker, WorkersLostError
+from rvos_fusion.executors.cluster_checks import check_worker, expect
 from rvos_fusion.executors.dask_scheduler import forget_keys
 from rvos_fusion.planning.tasks import Outcome, run_together
 
@@ -55,7 +55,7 @@ def run_on_worker(tasks: Pass) -> list[Outcome]:
     return run_together(tasks)
 
 
-class Dask:
+class Dask(Executor):
     """The workers of one scheduler, each with one pass at a time.
 
     A worker that declares resources takes networks only with a `GPU` among them; one that declares none takes all.
@@ -110,16 +110,13 @@ class Dask:
         self._close()
 
     def workers(self) -> Sequence[Worker]:
-        """Return the workers that live and can do the work."""
         return tuple(self._workers.values())
 
     def idle(self) -> Sequence[Worker]:
-        """Return the workers without a pass of this run."""
         busy = {worker.name for _, worker, _ in self._running.values()}
         return tuple(worker for name, worker in self._workers.items() if name not in busy)
 
     def start(self, worker: Worker, tasks: Pass) -> None:
-        """Send a pass to a worker."""
         # A new key each time, because dask answers a known one from memory. Digits, and no id of a video: the scheduler
         # keeps statistics of whatever stands before the first word that is no name, for ever.
         key = f"rvos-{tasks[0].node.name}-{secrets.randbits(64)}"
@@ -169,11 +166,6 @@ class Dask:
             self._client.close(timeout=2)
 
     def _find_first_workers(self) -> None:
-        """Wait for the first workers.
-
-        Raises:
-            ConfigError: none comes, or one cannot do the work.
-        """
         end = time.monotonic() + _ANSWER
         while not (found := self._ask_who_lives()):
             if time.monotonic() > end:
@@ -197,14 +189,10 @@ class Dask:
         return done
 
     def _end(self, future: Future[list[Outcome]]) -> Ended | None:
-        """Return what a future says; None where its worker was already counted as lost.
-
-        Raises:
-            SchedulerLostError: dask gave the future up together with the scheduler.
-        """
+        """Return what a future says; None where its worker was already counted as lost."""
         if future.key not in self._running:
             return None
-        if future.status in ("cancelled", "lost"):
+        if future.status in ("cancelled", "lost"):  # dask gave it up together with the scheduler
             raise SchedulerLostError
         _, _, tasks = self._running.pop(future.key)
         try:
@@ -215,11 +203,7 @@ class Dask:
             return Ended(tasks, None, f"{type(error).__name__}: {_shorten(error)}")
 
     def _look(self) -> list[Ended]:
-        """Return the passes whose worker is gone; take in the workers that came.
-
-        Raises:
-            SchedulerLostError: it does not answer.
-        """
+        """Return the passes whose worker is gone; take in the workers that came."""
         self._last_look = time.monotonic()
         alive = self._ask_who_lives()
         for name in self._workers.keys() - alive.keys():
@@ -232,19 +216,14 @@ class Dask:
                 print(f"note: worker {name} {problem}; it is left out", file=sys.stderr)
         self._add({name: found for name, found in new.items() if problems.get(name) == ""})
         lost = [key for key, (_, worker, _) in self._running.items() if worker.name not in self._workers]
-        return [self._lose(key) for key in lost]
-
-    def _lose(self, key: str) -> Ended:
-        future, _, tasks = self._running.pop(key)
-        future.cancel()
-        return Ended(tasks, None, _KILLED)
+        ended = []
+        for future, _, tasks in map(self._running.pop, lost):
+            future.cancel()
+            ended.append(Ended(tasks, None, _KILLED))
+        return ended
 
     def _ask_who_lives(self) -> Mapping[str, Mapping[str, Any]]:
-        """Return the resources and more of every worker, by address.
-
-        Raises:
-            SchedulerLostError: it does not answer.
-        """
+        """Return the resources and more of every worker, by address."""
         try:
             if self._client.status != "running":
                 raise SchedulerLostError
@@ -256,13 +235,14 @@ class Dask:
         return workers
 
     def _check(self, names: Sequence[str]) -> dict[str, str]:
-        """Return what each worker lacks; one that is gone again is left out.
-
-        Raises:
-            SchedulerLostError: it does not answer.
-        """
+        """Return what each worker lacks; one that is gone again is left out."""
         with expect(self._folders) as expected:
-            answers = self._ask(names, expected)
+            try:
+                answers: Mapping[str, object] = self._client.run(
+                    check_worker, expected, workers=list(names), on_error="return"
+                )
+            except (OSError, TimeoutError, RuntimeError):
+                raise SchedulerLostError from None
         found = {}
         for name, answer in answers.items():
             if isinstance(answer, ImportError):
@@ -271,15 +251,6 @@ class Dask:
                 found[name] = str(answer)
         return found
 
-    def _ask(self, names: Sequence[str], expected: Expected) -> Mapping[str, object]:
-        try:
-            answers: Mapping[str, object] = self._client.run(
-                check_worker, expected, workers=list(names), on_error="return"
-            )
-        except (OSError, TimeoutError, RuntimeError):
-            raise SchedulerLostError from None
-        return answers
-
     def _add(self, found: Mapping[str, Mapping[str, Any]]) -> None:
         for name, entry in found.items():
             resources = entry["resources"]
@@ -287,11 +258,7 @@ class Dask:
             self._workers[name] = Worker(name, can_load=not resources or "GPU" in resources)
 
     def _reconnect(self) -> list[Ended]:
-        """Return all passes as lost, by no fault of theirs, once the scheduler is there again.
-
-        Raises:
-            WorkersLostError: it does not come back.
-        """
+        """Return all passes as lost, by no fault of theirs, once the scheduler is there again."""
         lost = [Ended(tasks, None, is_blamed=False) for _, _, tasks in self._running.values()]
         self._running.clear()
         self._workers.clear()

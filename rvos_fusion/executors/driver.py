@@ -15,7 +15,7 @@ from rvos_fusion.planning.tasks import Outcome, find_stored
 
 
 class Watcher(Protocol):
-    """Is told what happens, to show it."""
+    """Is told what happens, to show it; one that is derived from it leaves out what does not concern it."""
 
     def begin(self, plan: Plan) -> None:
         """The run begins."""
@@ -64,7 +64,6 @@ def run_plan(plan: Plan, *, executor: Executor, watchers: Sequence[Watcher] = ()
 
 
 def _give_out(schedule: Schedule, executor: Executor, watchers: Sequence[Watcher]) -> None:
-    """Give every idle worker a pass while there is one for it."""
     # Workers are asked one by one, since each choice changes what others hold.
     for worker in executor.idle():
         tasks = schedule.take(worker, executor.workers())
@@ -87,11 +86,7 @@ def _wait(schedule: Schedule, executor: Executor) -> Sequence[Ended]:
 
 
 def _settle(schedule: Schedule, ended: Ended, attempts: int) -> list[Outcome]:
-    """Return the outcomes that are known now: none where a pass is tried again.
-
-    Raises:
-        StoreError: results cannot be written.
-    """
+    """Return the outcomes that are known now: none where a pass is tried again."""
     outcomes = ended.outcomes
     if outcomes is None:
         # The worker may have been lost after it had stored its results.

@@ -24,7 +24,7 @@ from typing import cast
 from rvos import endings
 from rvos.endings import ended_by_signals
 from rvos.outside_code import describe
-from rvos_fusion.executors.base import Ended, Pass, Worker, WorkersLostError
+from rvos_fusion.executors.base import Ended, Executor, Pass, Worker, WorkersLostError
 from rvos_fusion.planning.tasks import Outcome, run_together
 
 RunPass = Callable[[Pass], list[Outcome]]
@@ -35,7 +35,7 @@ _PATIENCE = 5.0
 _THREAD_LIMITS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
 
-class Processes:
+class Processes(Executor):
     """A fixed number of processes; one that is killed is not replaced, because memory was too small for so many.
 
     Args:
@@ -55,14 +55,18 @@ class Processes:
         self._running: dict[Future[list[Outcome]], tuple[Worker, Pass]] = {}
 
     def __enter__(self) -> Processes:
-        """Start the processes.
-
-        Raises:
-            WorkersLostError: the system gives no more of them, or each was killed at once.
-        """
         try:
             with _environment(dict.fromkeys(_THREAD_LIMITS, "1")), _without_main():
-                self._begin()
+                for number in range(self._jobs):
+                    # Not forked: a copy of a process with threads, or with a device in use, may hang.
+                    pool = ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=_prepare_process)
+                    self._pools[f"process {number + 1}"] = pool
+                # Pools start their process with the first call: the limits of threads must still be set by then.
+                begun = {name: pool.submit(os.getpid) for name, pool in self._pools.items()}
+                for name, future in begun.items():
+                    with suppress(BrokenProcessPool):  # killed while it started: the others have its memory
+                        self._process_ids[name] = future.result()
+                        self._workers[name] = Worker(name)
         except (OSError, RuntimeError) as error:  # no more files, processes or threads
             self.__exit__(None, None, None)
             raise WorkersLostError(
@@ -73,18 +77,6 @@ class Processes:
             self.__exit__(type(error), error, None)
             raise
         return self
-
-    def _begin(self) -> None:
-        for number in range(self._jobs):
-            # Not forked: a copy of a process with threads, or with a device in use, may hang.
-            pool = ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=_prepare_process)
-            self._pools[f"process {number + 1}"] = pool
-        # Pools start their process with the first call: the limits of threads must still be set by then.
-        begun = {name: pool.submit(os.getpid) for name, pool in self._pools.items()}
-        for name, future in begun.items():
-            with suppress(BrokenProcessPool):  # killed while it started: the others have its memory
-                self._process_ids[name] = future.result()
-                self._workers[name] = Worker(name)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -105,16 +97,13 @@ class Processes:
             pool.shutdown(cancel_futures=True)
 
     def workers(self) -> Sequence[Worker]:
-        """Return the processes that live."""
         return tuple(self._workers.values())
 
     def idle(self) -> Sequence[Worker]:
-        """Return the processes without a pass."""
         busy = {worker.name for worker, _ in self._running.values()}
         return tuple(worker for worker in self._workers.values() if worker.name not in busy)
 
     def start(self, worker: Worker, tasks: Pass) -> None:
-        """Give a pass to a process."""
         try:
             future = self._pools[worker.name].submit(_run_in_process, self._run, tasks)
         except BrokenProcessPool as error:  # killed while it was idle
@@ -123,11 +112,6 @@ class Processes:
         self._running[future] = (worker, tasks)
 
     def wait(self) -> Sequence[Ended]:
-        """Return the passes of all processes that have ended one, at least one.
-
-        Raises:
-            WorkersLostError: every process was killed.
-        """
         if not self._running:
             raise WorkersLostError(f"{KILLED}; finished results are kept")
         done, _ = wait_for_any(self._running, return_when=FIRST_COMPLETED)

@@ -41,7 +41,7 @@ class Schedule:
         self._keys = [step[0].worker_key() for step in self.steps]
         self._plan = plan
         # Videos by rank: the one with the most expression-frames first, else as in the data set.
-        self._videos = _rank_videos(plan)
+        self._videos = sorted(range(len(plan.videos)), key=lambda index: count_work(plan.videos[index]), reverse=True)
         self._ranks = {plan.videos[index].id: rank for rank, index in enumerate(self._videos)}
         self._lost: set[tuple[str, str]] = set()
         self._suspects: list[Pass] = []
@@ -151,7 +151,11 @@ class Schedule:
     def _release(self, index: int, rank: int) -> list[Outcome]:
         """Make a step of a video ready, without the tasks whose inputs failed; return the outcomes of these."""
         tasks = self._list_tasks(index, rank)
-        blocked = [_block(task, missing) for task in tasks if (missing := self._find_lost_inputs(task))]
+        blocked = [
+            Outcome(task.node.name, task.video.id, "blocked", message=f"{task.video.id}: needs {', '.join(missing)}")
+            for task in tasks
+            if (missing := self._find_lost_inputs(task))
+        ]
         self._lost |= {(outcome.node, outcome.video) for outcome in blocked}
         if len(blocked) == len(tasks):
             return [*blocked, *self._settle(index, rank)]
@@ -164,14 +168,3 @@ class Schedule:
 
     def _find_lost_inputs(self, task: Task) -> list[str]:
         return [name for name, _ in task.inputs if (name, task.video.id) in self._lost]
-
-
-def _block(task: Task, missing: Sequence[str]) -> Outcome:
-    message = f"{task.video.id}: needs {', '.join(missing)}"
-    return Outcome(task.node.name, task.video.id, "blocked", message=message)
-
-
-def _rank_videos(plan: Plan) -> list[int]:
-    """Return the videos as indices into the plan's: the one with the most expression-frames first."""
-    # Sorting is stable, so equally long videos keep the order of the data set on every machine.
-    return sorted(range(len(plan.videos)), key=lambda index: count_work(plan.videos[index]), reverse=True)

@@ -51,7 +51,12 @@ class Tally:
             if outcome.status == "failed":
                 self._n_failed += 1
                 self._is_input_error &= outcome.is_input_error
-                self._keep_reason(outcome)
+                # What is wrong with a network is wrong for every video: it is told once.
+                alike = (outcome.node, outcome.message.replace(outcome.video, "\0"))
+                if alike in self._reasons:
+                    self._reasons[alike].count += 1
+                elif len(self._reasons) < _SHOWN:
+                    self._reasons[alike] = _Reason(f"{outcome.node}: {outcome.message}")
 
     @property
     def n_missing(self) -> int:
@@ -84,14 +89,6 @@ class Tally:
         if not self._n_failed:
             return 0
         return EXIT_INPUT if self._is_input_error else EXIT_FAILED
-
-    def _keep_reason(self, outcome: Outcome) -> None:
-        # What is wrong with a network is wrong for every video: it is told once.
-        alike = (outcome.node, outcome.message.replace(outcome.video, "\0"))
-        if alike in self._reasons:
-            self._reasons[alike].count += 1
-        elif len(self._reasons) < _SHOWN:
-            self._reasons[alike] = _Reason(f"{outcome.node}: {outcome.message}")
 
 
 @dataclass(slots=True)

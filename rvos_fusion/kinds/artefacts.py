@@ -30,11 +30,7 @@ class Artefact:
         return [expression.id for expression in video.expressions] if self.by_expression else []
 
     def check(self, video: Video, value: Any) -> None:
-        """Check that a result has a part for every expression: half a result must not be stored as a whole one.
-
-        Raises:
-            InputError: expressions are missing, or their masks are not of the video's frames.
-        """
+        """Refuse a result without a part for every expression, or of other frames: it must not pass for a whole one."""
         if not self.by_expression:
             return
         found = by_expression(value)

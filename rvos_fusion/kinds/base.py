@@ -13,7 +13,7 @@ from rvos.masks.mask_sequences import MaskSequence
 from rvos.masks.stored.store import Store
 from rvos.settings import Given, Line
 from rvos.videos import Video
-from rvos_fusion.kinds.artefacts import Artefact
+from rvos_fusion.kinds.artefacts import MASKS, Artefact
 from rvos_fusion.kinds.checksums import Checksums
 from rvos_fusion.kinds.inputs import Input, find_inputs
 from rvos_fusion.kinds.plain import plain_fields
@@ -77,7 +77,7 @@ class Node(ABC):
     """The kind in a word, for people."""
     section: ClassVar[Literal["models", "stages"]] = "stages"
     """Where such entries stand."""
-    artefact: ClassVar[Artefact]
+    artefact: ClassVar[Artefact] = MASKS
     """What is stored."""
     version: ClassVar[int] = 1
     """Raised when the same recipe gives another result, or a default changes: results of before are made again."""
@@ -152,27 +152,19 @@ def capability(node: object, protocol: type[Capability]) -> Capability | None:
 
 
 class NodeGraph(Mapping[str, Node]):
-    """The nodes of a recipe by name, and how they stand on each other.
-
-    Args:
-        nodes: in the order of the recipe.
-        path: of the recipe, for messages.
-    """
+    """The nodes of a recipe by name, in its order, and how they stand on each other; `path` is for messages."""
 
     def __init__(self, nodes: Iterable[Node], path: Path) -> None:
         self._nodes = {node.name: node for node in nodes}
         self._path = path
 
     def __getitem__(self, name: str) -> Node:
-        """Return a node."""
         return self._nodes[name]
 
     def __iter__(self) -> Iterator[str]:
-        """Yield the names in the order of the recipe."""
         return iter(self._nodes)
 
     def __len__(self) -> int:
-        """Return the number of nodes."""
         return len(self._nodes)
 
     def below(self, *names: str) -> tuple[Node, ...]:
@@ -237,18 +229,10 @@ class Task:
     versions: Mapping[str, int] = field(default_factory=dict)
 
     def read(self, name: str, *, soft: bool = False) -> tuple[MaskSequence, ...]:
-        """Return the masks of one of the inputs.
-
-        Raises:
-            StoreError: missing, damaged, or made with other settings.
-        """
+        """Return the masks of one of the inputs; StoreError where they are missing, damaged, or of other settings."""
         # By fingerprint: a worker on a stale file system must not read what an earlier recipe left there.
         return Store(self.workspace).read(name, self.video.id, dict(self.inputs)[name], soft=soft)
 
     def read_artefact(self, name: str, artefact: Artefact) -> Any:
-        """Return the result of one of the inputs that stores something else than masks.
-
-        Raises:
-            StoreError: missing, damaged, made with other settings, or of another sort.
-        """
+        """Return the result of one of the inputs, of any sort; raises as `read` does, and for one of another sort."""
         return Store(self.workspace).read_artefact(name, self.video.id, dict(self.inputs)[name], codec=artefact.codec)

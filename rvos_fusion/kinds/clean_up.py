@@ -9,7 +9,6 @@ from typing import Annotated, ClassVar
 from fusion.clean_up import CleanUpRules, clean_up
 from rvos.masks.mask_sequences import MaskSequence
 from rvos.settings import Flat, Key
-from rvos_fusion.kinds.artefacts import MASKS, Artefact
 from rvos_fusion.kinds.base import Node, NodeGraph, Task
 from rvos_fusion.kinds.inputs import MasksOf
 
@@ -25,7 +24,6 @@ class CleanUpNode(Node):
 
     keyword: ClassVar[str] = "clean_up"
     kind: ClassVar[str] = "clean-up"
-    artefact: ClassVar[Artefact] = MASKS
 
     source: Annotated[MasksOf, Key("clean_up")]
     rules: Annotated[CleanUpRules, Flat()]

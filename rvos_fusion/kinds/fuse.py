@@ -22,7 +22,7 @@ from rvos.errors import ConfigError
 from rvos.masks.mask_sequences import MaskSequence, by_expression
 from rvos.settings import Chosen, Flat, Given, Key, count
 from rvos.videos import Video
-from rvos_fusion.kinds.artefacts import HARD_MASKS, MASKS, Artefact, ReadArtefact
+from rvos_fusion.kinds.artefacts import HARD_MASKS, MASKS, ReadArtefact
 from rvos_fusion.kinds.base import Node, NodeFile, NodeGraph, Task
 from rvos_fusion.kinds.checksums import Checksums
 from rvos_fusion.kinds.groups.grouping import GroupSettings, find_groups, given_groups, read_run_rule, write_review
@@ -51,7 +51,6 @@ class FuseNode(Node):
 
     keyword: ClassVar[str] = "fuse"
     kind: ClassVar[str] = "fuse"
-    artefact: ClassVar[Artefact] = MASKS
 
     members: Annotated[tuple[MasksOf, ...], Key("fuse")]
     rule: Annotated[FusionRule, Flat(), Chosen("method", METHODS, "votes")]
@@ -170,22 +169,11 @@ class FuseNode(Node):
         return offer_members(video, [by_expression(read(name, HARD_MASKS)) for name in self.members])
 
     def given_groups(self, video: Video) -> tuple[Group, ...] | None:
-        """Return the groups that the data or a file give; None where masks decide.
-
-        Raises:
-            InputError: they do not give them.
-        """
+        """Return the groups that the data or a file give, as the function of this name does."""
         return given_groups(self.groups, video)
 
     def find_groups(self, video: Video, read: Callable[[str], Iterable[MaskSequence]]) -> tuple[Group, ...]:
-        """Return the groups of a video.
-
-        Args:
-            read: returns the stored masks of a node for this video; asked only where masks decide.
-
-        Raises:
-            InputError: the data or the file do not give them.
-        """
+        """Return the groups of a video, as the function of this name does."""
         return find_groups(self.groups, video, read)
 
     def guessed_pairs(self, video: Video) -> Sequence[tuple[str, str]]:

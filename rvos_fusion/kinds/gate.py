@@ -16,7 +16,6 @@ from rvos.errors import ConfigError, InputError
 from rvos.masks.mask_sequences import MaskSequence, by_expression
 from rvos.settings import Given, Key
 from rvos.videos import Video
-from rvos_fusion.kinds.artefacts import MASKS, Artefact
 from rvos_fusion.kinds.base import Node, NodeFile, Task
 from rvos_fusion.kinds.inputs import MasksOf
 
@@ -38,7 +37,6 @@ class GateNode(Node):
 
     keyword: ClassVar[str] = "gate"
     kind: ClassVar[str] = "gate"
-    artefact: ClassVar[Artefact] = MASKS
 
     source: Annotated[MasksOf, Key("gate")]
     members: tuple[MasksOf, ...]
@@ -97,11 +95,7 @@ class GateNode(Node):
         return found.gate.chances(features[:, order])
 
     def working_threshold(self) -> float:
-        """Return the threshold, the recipe's before the file's.
-
-        Raises:
-            InputError: a file that cannot be used, is for other members or features, or states no threshold.
-        """
+        """Return the threshold, the recipe's before the file's; raises as `chances`, and where the file has none."""
         if self.fitted is not None:
             self.chances(np.zeros((0, len(self.features))))
         if self.threshold is not None:

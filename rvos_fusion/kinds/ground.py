@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Annotated, ClassVar
 
@@ -17,18 +17,12 @@ from rvos.masks.runs import Runs
 from rvos.masks.tracklets import TrackletSet
 from rvos.settings import Chance, Key, Positive, Section, nearest, show
 from rvos.videos import Video
-from rvos_fusion.kinds.artefacts import CANDIDATES, MASKS, Artefact
-from rvos_fusion.kinds.base import Node, NodeFile, Task, WorkerKey
+from rvos_fusion.kinds.artefacts import CANDIDATES, MASKS
+from rvos_fusion.kinds.base import Task
 from rvos_fusion.kinds.checksums import Checksums
 from rvos_fusion.kinds.grounding_report import GroundedSentence, Grounding, read_grounding, write_grounding
 from rvos_fusion.kinds.inputs import CandidatesOf, Input, MasksOf, find_inputs
-from rvos_fusion.kinds.networks.grounding import (
-    describe_models,
-    explain_models,
-    model_files,
-    model_key,
-    score_by_networks,
-)
+from rvos_fusion.kinds.networks.grounding import GroundingNode, describe_models, score_by_networks
 from rvos_fusion.kinds.tracklet_agreement import score_by_members, vote_members
 
 EMPTY = "empty"
@@ -37,7 +31,7 @@ _AGREEMENT_GATE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class GroundNode(Node):
+class GroundNode(GroundingNode):
     """A tracklet for every sentence: ordinary masks with a score, for any fusion.
 
     Args:
@@ -51,7 +45,6 @@ class GroundNode(Node):
 
     keyword: ClassVar[str] = "ground"
     kind: ClassVar[str] = "ground"
-    artefact: ClassVar[Artefact] = MASKS
 
     tracklets: Annotated[CandidatesOf, Key("ground")]
     models: tuple[GroundingSettings, ...] = ()
@@ -90,9 +83,6 @@ class GroundNode(Node):
         others = () if self.fallback in (None, EMPTY) else (Input(str(self.fallback), "fallback", MASKS),)
         return (*find_inputs(self), *others)
 
-    def files(self) -> tuple[NodeFile, ...]:
-        return model_files(self.models)
-
     def sources(self, video: Video, checksums: Checksums) -> object:
         """What the networks see; the members' fingerprints say it all."""
         return [[one.text for one in video.expressions], checksums.frames(video)] if self.models else None
@@ -103,12 +93,6 @@ class GroundNode(Node):
     def detail(self) -> str:
         return f"{self._name_scorer()}, gate {self.working_gate:g}"
 
-    def check_load(self) -> Iterable[str]:
-        return explain_models(self.models)
-
-    def worker_key(self) -> WorkerKey | None:
-        return model_key(self.models) if self.models else None
-
     def read_grounding(self, task: Task) -> Grounding | None:
         """Return the scores that were written beside the result; None where nothing is known of it."""
         return read_grounding(task, self.tracklets)
@@ -116,18 +100,15 @@ class GroundNode(Node):
     def _name_scorer(self) -> str:
         return describe_models(self.models) if self.models else f"agreement with {', '.join(self.agreement)}"
 
-    def _score(self, task: Task, tracklets: TrackletSet) -> Scores:
-        if not len(tracklets):
-            return np.zeros((len(task.video.expressions), 0))
-        if self.models:
-            return score_by_networks(self.models, task, task.video, tracklets)
-        return score_by_members(self.agreement, self.weights, task, tracklets)
-
     def make(self, task: Task) -> list[MaskSequence]:
         """Return the chosen tracklets; all scores are written to `ground/NODE/VIDEO.json` of the workspace."""
         tracklets: TrackletSet = task.read_artefact(self.tracklets, CANDIDATES)
         check_tracklets(task.video, tracklets)
-        scores = self._score(task, tracklets)
+        scores: Scores = np.zeros((len(task.video.expressions), 0))
+        if len(tracklets) and self.models:
+            scores = score_by_networks(self.models, task, task.video, tracklets)
+        elif len(tracklets):
+            scores = score_by_members(self.agreement, self.weights, task, tracklets)
         chosen = choose_tracklets(scores)
         best = [0.0 if place is None else float(row[place]) for place, row in zip(chosen, scores, strict=True)]
         passing = [

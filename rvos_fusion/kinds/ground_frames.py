@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
@@ -16,24 +16,18 @@ from rvos.masks.mask_sequences import MaskSequence, encode
 from rvos.masks.tracklets import Tracklet, TrackletSet
 from rvos.settings import Key
 from rvos.videos import Video
-from rvos_fusion.kinds.artefacts import INSTANCE_PROPOSALS, MASKS, Artefact
-from rvos_fusion.kinds.base import Node, NodeFile, Task, WorkerKey
+from rvos_fusion.kinds.artefacts import INSTANCE_PROPOSALS
+from rvos_fusion.kinds.base import Task
 from rvos_fusion.kinds.checksums import Checksums
 from rvos_fusion.kinds.inputs import ProposalsOf
-from rvos_fusion.kinds.networks.grounding import (
-    describe_models,
-    explain_models,
-    model_files,
-    model_key,
-    score_by_networks,
-)
+from rvos_fusion.kinds.networks.grounding import GroundingNode, describe_models, score_by_networks
 
 _PER_FRAME = 10
 """Proposals of a frame that are asked about, the surest: as many as the paper's networks have slots."""
 
 
 @dataclass(frozen=True, slots=True)
-class GroundFramesNode(Node):
+class GroundFramesNode(GroundingNode):
     """For every sentence and key frame the proposal that fits best, whatever the other frames choose.
 
     Args:
@@ -43,7 +37,6 @@ class GroundFramesNode(Node):
 
     keyword: ClassVar[str] = "ground_frames"
     kind: ClassVar[str] = "ground frames"
-    artefact: ClassVar[Artefact] = MASKS
 
     proposals: Annotated[ProposalsOf, Key("ground_frames")]
     models: tuple[GroundingSettings, ...]
@@ -51,9 +44,6 @@ class GroundFramesNode(Node):
     def __post_init__(self) -> None:
         if not self.models:
             raise ConfigError("models is empty; name the checkpoint of a grounding network")
-
-    def files(self) -> tuple[NodeFile, ...]:
-        return model_files(self.models)
 
     def sources(self, video: Video, checksums: Checksums) -> object:
         return [[one.text for one in video.expressions], checksums.frames(video)]
@@ -63,12 +53,6 @@ class GroundFramesNode(Node):
 
     def detail(self) -> str:
         return describe_models(self.models)
-
-    def check_load(self) -> Iterable[str]:
-        return explain_models(self.models)
-
-    def worker_key(self) -> WorkerKey | None:
-        return model_key(self.models)
 
     def make(self, task: Task) -> list[MaskSequence]:
         """Return for every sentence, in each key frame, the proposal that fits best; other frames are empty.

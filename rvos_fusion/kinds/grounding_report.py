@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from rvos_fusion.kinds.base import Task
 from rvos_fusion.kinds.side_reports import read_report, write_report
@@ -27,13 +26,7 @@ class GroundedSentence:
 
 @dataclass(frozen=True, slots=True)
 class Grounding:
-    """What a node that chooses among tracklets found for a video; the report shows it.
-
-    Args:
-        tracklets: node with the candidates.
-        by: what scored them, in words.
-        sentences: by expression.
-    """
+    """What a node that chooses among the tracklets of another found for a video, by what; the report shows it."""
 
     tracklets: str
     by: str
@@ -41,11 +34,7 @@ class Grounding:
 
 
 def write_grounding(task: Task, found: Grounding, content_hash: str) -> None:
-    """Write it beside the result of a task; `content_hash` is that of the tracklets.
-
-    Raises:
-        StoreError: it cannot be written.
-    """
+    """Write it beside the result of a task; `content_hash` is that of the tracklets."""
     rows = [
         {
             "expression": name,
@@ -59,21 +48,15 @@ def write_grounding(task: Task, found: Grounding, content_hash: str) -> None:
 
 
 def read_grounding(task: Task, tracklets: str) -> Grounding | None:
-    """Return what was written beside the result of a task; None where that is not there any more.
-
-    Args:
-        tracklets: node with the candidates.
-    """
+    """Return what was written beside the result of a task that chose of `tracklets`; None where it is not there."""
     content = read_report(task)
     if not isinstance(content, dict):
         return None
     try:
-        return Grounding(tracklets, str(content.get("by", "")), dict(_parse(content["expressions"])))
+        sentences = {
+            str(row["expression"]): GroundedSentence(tuple(map(float, row["scores"])), row["tracklet"], row["why"])
+            for row in content["expressions"]
+        }
+        return Grounding(tracklets, str(content.get("by", "")), sentences)
     except (KeyError, TypeError, ValueError):  # not written by this version
         return None
-
-
-def _parse(rows: Iterable[Mapping[str, Any]]) -> Iterable[tuple[str, GroundedSentence]]:
-    for row in rows:
-        scores = tuple(map(float, row["scores"]))
-        yield str(row["expression"]), GroundedSentence(scores, row["tracklet"], row["why"])

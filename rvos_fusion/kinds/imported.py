@@ -14,7 +14,6 @@ from rvos.imports.source import find_frame_size
 from rvos.masks.mask_sequences import KeepSoft, MaskSequence
 from rvos.settings import Key
 from rvos.videos import Video
-from rvos_fusion.kinds.artefacts import MASKS, Artefact
 from rvos_fusion.kinds.base import Node, NodeFile, Task
 from rvos_fusion.kinds.checksums import Checksums
 from rvos_fusion.kinds.foreign.masks import find_lacking
@@ -41,7 +40,6 @@ class ImportNode(Node):
     keyword: ClassVar[str] = "import"
     kind: ClassVar[str] = "import"
     section: ClassVar[Literal["models", "stages"]] = "models"
-    artefact: ClassVar[Artefact] = MASKS
 
     format: Annotated[ImportFormat, Key("import")]
     path: Path

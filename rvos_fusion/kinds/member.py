@@ -12,7 +12,6 @@ from runners.registry import RUNNERS, build_runner, check_runner
 from rvos.masks.mask_sequences import MaskSequence
 from rvos.settings import ByName, Flat, OneOf
 from rvos.videos import Video
-from rvos_fusion.kinds.artefacts import MASKS, Artefact
 from rvos_fusion.kinds.base import Node, NodeFile, Task, WorkerKey
 from rvos_fusion.kinds.checksums import Checksums
 from rvos_fusion.kinds.networks.loaded import NETWORK, choose_device, explain
@@ -40,7 +39,6 @@ class MemberNode(Node):
     keyword: ClassVar[str] = "runner"
     kind: ClassVar[str] = "member"
     section: ClassVar[Literal["models", "stages"]] = "models"
-    artefact: ClassVar[Artefact] = MASKS
 
     model: Annotated[NetworkSettings, Flat()]
 

@@ -21,10 +21,9 @@ Masks = Mapping[str, Sequence[Runs]]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Offer:
-    """One way of choosing, for all sentences of a video.
+    """One way of choosing, for all sentences of a video; `name` is that of the best choice, such as `best member`.
 
     Args:
-        name: of the best choice, such as `best member`.
         masks: for each expression what one of it can be taken as it is. The same object for several is scored once.
         parts: for each expression what any number of can be taken together.
     """
@@ -54,11 +53,7 @@ def offer_tracklets(video: Video, tracklets: Sequence[Tracklet]) -> Offer:
 
 
 def check_sizes(offer: Offer, video: Video, size: tuple[int, int]) -> None:
-    """Check that everything on offer has the frames and the size of the ground truth.
-
-    Raises:
-        InputError: something has not.
-    """
+    """Check that everything on offer has the frames and the size of the ground truth; InputError where it has not."""
     for masks in (*offer.masks.values(), *offer.parts.values()):
         for mask in masks:
             if (mask.n_frames, mask.size) != (video.n_frames, size):

@@ -14,7 +14,6 @@ from rvos.masks.mask_sequences import MaskSequence
 from rvos.plugins import Plugin, load_plugin, require_plugin
 from rvos.settings import Flat, Folder
 from rvos.videos import Video
-from rvos_fusion.kinds.artefacts import MASKS, Artefact
 from rvos_fusion.kinds.base import Node, NodeFile, NodeGraph, Task, WorkerKey
 from rvos_fusion.kinds.checksums import Checksums
 from rvos_fusion.kinds.networks.loaded import NETWORK, choose_device
@@ -30,7 +29,6 @@ class _OutsideNode(Node):
     keyword: ClassVar[str] = "runner"
     kind: ClassVar[str] = "member"
     section: ClassVar[Literal["models", "stages"]] = "models"
-    artefact: ClassVar[Artefact] = MASKS
 
     model: OwnModel | CommandModel
 

@@ -24,7 +24,8 @@ def plain_fields(value: Any, *, without: Sequence[str] = ()) -> dict[str, object
     for one in list_fields(cls):
         content = getattr(value, one.name)
         if choice := one.note(ByName):
-            content = _leave_out_defaults(content, choice.classes[getattr(value, choice.key)])
+            defaults = {part.key: part.default for part in list_fields(choice.classes[getattr(value, choice.key)])}
+            content = {key: given for key, given in content.items() if given != defaults[key]}
         chosen = one.note(Chosen)
         name = {} if chosen is None else {chosen.key: getattr(content, chosen.key)}
         if one.note(Flat):
@@ -32,11 +33,6 @@ def plain_fields(value: Any, *, without: Sequence[str] = ()) -> dict[str, object
         elif _counts(one, content) and one.name not in without and (is_own or content != one.default):
             found[one.name] = {**name, **plain_fields(content)} if name else plain(content)
     return found
-
-
-def _leave_out_defaults(content: Mapping[str, object], settings: type) -> Mapping[str, object]:
-    defaults = {one.key: one.default for one in list_fields(settings)}
-    return {key: value for key, value in content.items() if value != defaults[key]}
 
 
 def plain(value: object) -> object:

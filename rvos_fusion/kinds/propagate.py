@@ -17,7 +17,7 @@ from rvos.imports import open_source
 from rvos.masks.mask_sequences import MaskSequence, by_expression
 from rvos.settings import Chosen, Key, Named, Section
 from rvos.videos import Video
-from rvos_fusion.kinds.artefacts import MASKS, Artefact
+from rvos_fusion.kinds.artefacts import MASKS
 from rvos_fusion.kinds.base import Node, NodeFile, NodeGraph, Task, WorkerKey
 from rvos_fusion.kinds.checksums import Checksums
 from rvos_fusion.kinds.foreign.masks import find_lacking, import_folder
@@ -47,7 +47,6 @@ class PropagateNode(Node):
 
     keyword: ClassVar[str] = "propagate"
     kind: ClassVar[str] = "propagate"
-    artefact: ClassVar[Artefact] = MASKS
 
     source: Annotated[MasksOf, Key("propagate")]
     engine: Annotated[EngineSettings | None, Named("engine")] = None

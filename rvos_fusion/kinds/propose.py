@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
@@ -149,8 +149,12 @@ class ProposeNode(Node):
             if names or not settings.needs_nouns:
                 (own,) = detector.detect(task.video, frames, [names])
                 for frame, instances in zip(frames, own, strict=True):
-                    masks = _find_masks(task.video, frame, instances, engine, settings.name)
-                    found[settings.name][frame] = list(_to_proposals(frame, instances, masks, settings.name))
+                    masks, boxes = _find_masks(task.video, frame, instances, engine, settings.name), instances.boxes
+                    # Scores of networks are chances; rounding may lift one a little above 1.
+                    found[settings.name][frame] = [
+                        Proposal(frame, mask, min(max(score, 0.0), 1.0), settings.name, label)
+                        for mask, score, label in zip(masks, boxes.scores.tolist(), boxes.labels, strict=True)
+                    ]
         return found
 
     def _load(self, device: str) -> tuple[list[Detector], Engine | None]:
@@ -188,10 +192,3 @@ def _find_masks(
     from propagate.box_masks import find_masks
 
     return find_masks(engine, video, frame, instances.boxes.boxes)
-
-
-def _to_proposals(frame: int, instances: FrameInstances, masks: Sequence[bytes], detector: str) -> Iterator[Proposal]:
-    boxes = instances.boxes
-    for mask, score, label in zip(masks, boxes.scores.tolist(), boxes.labels, strict=True):
-        # Scores of networks are chances; rounding may lift one a little above 1.
-        yield Proposal(frame, mask, min(max(score, 0.0), 1.0), detector, label)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar
 
@@ -15,7 +15,7 @@ from rvos.masks.runs import Runs
 from rvos.masks.tracklets import Tracklet
 from rvos.settings import Flat, Given, Key
 from rvos.videos import Video
-from rvos_fusion.kinds.artefacts import HARD_MASKS, INSTANCES, MASKS, Artefact, ReadArtefact
+from rvos_fusion.kinds.artefacts import HARD_MASKS, INSTANCES, ReadArtefact
 from rvos_fusion.kinds.base import Node, NodeFile, Task
 from rvos_fusion.kinds.checksums import Checksums
 from rvos_fusion.kinds.inputs import InstancesOf, MasksOf
@@ -38,7 +38,6 @@ class RefineNode(Node):
 
     keyword: ClassVar[str] = "refine"
     kind: ClassVar[str] = "refine"
-    artefact: ClassVar[Artefact] = MASKS
 
     source: Annotated[MasksOf, Key("refine")]
     masklets: InstancesOf
@@ -93,7 +92,10 @@ class RefineNode(Node):
         by_noun: dict[str, list[tuple[Tracklet, Runs]]] = {}
         for tracklet in read(self.masklets, INSTANCES):
             by_noun.setdefault(tracklet.label, []).append((tracklet, tracklet.as_runs()))
-        distinct = {label: self._drop_copies(own) for label, own in by_noun.items()}
+        distinct = {
+            label: [own[place] for place in list_distinct([runs for _, runs in own], dedup_iou=self.rules.dedup_iou)]
+            for label, own in by_noun.items()
+        }
         for expression in video.expressions:
             sequence, noun = coarse[expression.id], finder.find(video, expression)
             masklets = distinct.get(noun.text, [])
@@ -102,10 +104,6 @@ class RefineNode(Node):
             evidence = Evidence(sequence.as_runs(), [runs for _, runs in masklets])
             names = tuple(tracklet.id for tracklet, _ in masklets)
             yield RefinedExpression(expression, noun, sequence, evidence, names)
-
-    def _drop_copies(self, masklets: Sequence[tuple[Tracklet, Runs]]) -> list[tuple[Tracklet, Runs]]:
-        kept = list_distinct([runs for _, runs in masklets], dedup_iou=self.rules.dedup_iou)
-        return [masklets[place] for place in kept]
 
 
 def _check_fits(coarse: MaskSequence, masklet: Tracklet) -> None:

@@ -30,7 +30,11 @@ class RefinedExpression:
 
 def build_report(given: RefinedExpression, found: Refinement) -> dict[str, Any]:
     """Return the record of one sentence."""
-    changes = _measure_changes(given.evidence, found)
+    # 1 - IoU of coarse and refined mask of every frame.
+    changes = [
+        0.0 if chosen is None else 1 - float(given.evidence.compose(chosen).ious[frame])
+        for frame, chosen in enumerate(found.frames)
+    ]
     n_refined = sum(window.reason == "refined" for window in found.windows)
     return {
         "expression": given.expression.id,
@@ -62,11 +66,3 @@ def _describe_window(window: WindowChoice, frames: Sequence[str], masklets: Sequ
         "reason": window.reason,
         "iou": window.iou,
     }
-
-
-def _measure_changes(evidence: Evidence, found: Refinement) -> list[float]:
-    """Return 1 - IoU of coarse and refined mask of every frame."""
-    return [
-        0.0 if chosen is None else 1 - float(evidence.compose(chosen).ious[frame])
-        for frame, chosen in enumerate(found.frames)
-    ]

@@ -12,11 +12,7 @@ from rvos_fusion.kinds.base import Task
 
 
 def write_report(task: Task, content: object) -> None:
-    """Write what a node says of a video beside its result.
-
-    Raises:
-        StoreError: it cannot be written.
-    """
+    """Write what a node says of a video beside its result; StoreError where it cannot be written."""
     path = _name_report(task)
     text = json.dumps({"fingerprint": task.fingerprint, "video": task.video.id, "content": content}, indent=1)
     write_atomically(path, text.encode())

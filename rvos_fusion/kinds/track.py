@@ -10,7 +10,7 @@ from propagate.engines.settings import EngineSettings
 from propagate.tracklets import TrackletSettings, choose_candidates, to_tracklet
 from rvos.masks.detections import VideoProposals
 from rvos.masks.runs import unite
-from rvos.masks.tracklets import Tracklet, TrackletSet
+from rvos.masks.tracklets import TrackletSet
 from rvos.settings import Flat, Key, Named
 from rvos.videos import Video
 from rvos_fusion.kinds.artefacts import CANDIDATES, INSTANCE_PROPOSALS, Artefact, ReadArtefact
@@ -81,19 +81,15 @@ class TrackNode(Node):
         tracker: TrackletTracker = NETWORK.get((self.worker_key(), task.device), lambda: self._load(task.device))
         proposals: VideoProposals = task.read_artefact(self.proposals, INSTANCE_PROPOSALS)
         tracked = tracker.track(task.video, proposals)
-        members = self._read_members(task, proposals.size)
+        members = []
+        for name in self.members:
+            for sequence in task.read(name):
+                sequence.check_fits(task.video, proposals.size, advice=f"make the masks of {name} again")
+                if (tracklet := to_tracklet(sequence, member=name)) is not None:
+                    members.append(tracklet)
         tracklets = [*tracked.tracklets, *members]
         found = choose_candidates(tracklets, video=task.video, size=proposals.size, settings=self.rules)
         write_report(task, build_report(proposals, tracked, found, n_members=len(members)))
-        return found
-
-    def _read_members(self, task: Task, size: tuple[int, int]) -> list[Tracklet]:
-        found = []
-        for name in self.members:
-            for sequence in task.read(name):
-                sequence.check_fits(task.video, size, advice=f"make the masks of {name} again")
-                if (tracklet := to_tracklet(sequence, member=name)) is not None:
-                    found.append(tracklet)
         return found
 
     def _load(self, device: str) -> TrackletTracker:
@@ -108,6 +104,9 @@ def build_report(
 ) -> dict[str, object]:
     """Return what became of a video's proposals, as plain values for JSON."""
     frames = {found.frames[frame]: len(proposals.of_frame(frame)) for frame in proposals.key_frames}
+    masks = [tracklet.as_runs() for tracklet in found.tracklets]
+    # The share of the video's pixels that lie in any of the tracklets.
+    coverage = unite(masks).area() / (len(found.frames) * found.size[0] * found.size[1]) if masks else 0.0
     kept = [
         {
             "id": tracklet.id,
@@ -125,14 +124,7 @@ def build_report(
         "explained": list(tracked.explained),
         "tracklets_before_nms": len(tracked.tracklets) + n_members,
         "tracklets": kept,
-        "coverage": round(measure_coverage(found), 4),
+        "coverage": round(coverage, 4),
         "dropped": [asdict(one) for one in found.dropped],
         "content_hash": found.content_hash(),
     }
-
-
-def measure_coverage(found: TrackletSet) -> float:
-    """Return the share of the video's pixels that lie in any of the tracklets."""
-    masks = [tracklet.as_runs() for tracklet in found.tracklets]
-    pixels = len(found.frames) * found.size[0] * found.size[1]
-    return unite(masks).area() / pixels if masks else 0.0

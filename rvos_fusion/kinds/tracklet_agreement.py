@@ -28,7 +28,11 @@ def score_by_members(
         weights: of members, above 0; 1 where none is given.
     """
     own = [tracklet.as_runs() for tracklet in tracklets.tracklets]
-    masks = [_read(name, task, tracklets) for name in members]
+    masks = [by_expression(task.read(name)) for name in members]
+    for name, member in zip(members, masks, strict=True):
+        for sequence in member.values():
+            advice = f"make the masks of {name} or the tracklets again"
+            sequence.check_fits(task.video, tracklets.size, advice=advice)
     shares = tuple(weights.get(name, 1.0) for name in members)
     rows = [
         score_agreement(own, [member[expression.id].as_runs() for member in masks], shares)
@@ -46,10 +50,3 @@ def vote_members(members: Sequence[str], task: Task) -> dict[str, MaskSequence]:
         own = [member[expression.id] for member in masks]
         found[expression.id] = replace(own[0], runs=vote(own, needed=needed).encode(), propagation=None)
     return found
-
-
-def _read(name: str, task: Task, tracklets: TrackletSet) -> dict[str, MaskSequence]:
-    masks = by_expression(task.read(name))
-    for sequence in masks.values():
-        sequence.check_fits(task.video, tracklets.size, advice=f"make the masks of {name} or the tracklets again")
-    return masks

@@ -27,7 +27,7 @@ def list_versions(node: Node) -> Versions:
 
 def list_own_code(node: Node) -> list[Plugin]:
     """Return the code of users that a node's settings name, which is not imported."""
-    return [code for part in _find_parts(node) if (code := _find_code(part)) is not None]
+    return [code for part in _find_parts(node) for code in _find_code(part)]
 
 
 def explain_change(made_by: Versions, now: Versions) -> list[str]:
@@ -49,11 +49,11 @@ def _find_parts(value: object) -> Iterator[Part]:
             yield from _find_parts(content)
 
 
-def _find_code(part: Part) -> Plugin | None:
-    """Return the code of a user's that a part is; None: it is of this project."""
+def _find_code(part: Part) -> Iterator[Plugin]:
     if isinstance(part, Plugin):
-        return part
-    return part.find_code() if isinstance(part, OwnSettings | OwnDetectorSettings) else None
+        yield part
+    elif isinstance(part, OwnSettings | OwnDetectorSettings):
+        yield part.find_code()
 
 
 def _find_version(part: Part) -> Iterator[tuple[str, int]]:

@@ -40,13 +40,7 @@ class Plan:
     order: tuple[OrderFinding, ...] = ()
 
 
-def make_plan(
-    recipe: Recipe,
-    graph: Graph,
-    videos: Sequence[Video],
-    *,
-    device: str = "auto",
-) -> Plan:
+def make_plan(recipe: Recipe, graph: Graph, videos: Sequence[Video], *, device: str = "auto") -> Plan:
     """Return the tasks of a run; of files that did not change since they were last read, only size and time are read.
 
     Raises:
@@ -55,7 +49,11 @@ def make_plan(
     """
     # One for the whole plan: a checkpoint of gigabytes is read once, not once a video.
     checksums = Checksums(recipe.workspace)
-    _check_videos(recipe, videos)
+    problems = Problems(recipe.path)
+    for node in recipe.nodes:
+        for problem in node.check_videos(videos):
+            problems.add_at(node.line, f"{node.name}: {problem}")
+    problems.check()
     # Before any fingerprint, as it may change nodes: results under the wrong reading of the order would count as
     # missing.
     recipe, order = settle_order(recipe, checksums)
@@ -63,7 +61,11 @@ def make_plan(
     graph = replace(graph, nodes=tuple(recipe.node(node.name) for node in graph.nodes))
     # A stage may run alone: nodes of earlier stages are not run, but their fingerprints are part of what reads them.
     ordered = recipe.graph.order(*(node.name for node in graph.nodes))
-    versions = _gather_versions(ordered)
+    # Of all that makes a node's results, by node; inputs come first.
+    versions: dict[str, Versions] = {}
+    for node in ordered:
+        below = [versions[name] for name in node.inputs()]
+        versions[node.name] = {name: number for own in (list_versions(node), *below) for name, number in own.items()}
     fingerprints = {node.name: list[bytes]() for node in ordered}
     assumed: list[tuple[str, str, str]] = []
     for video in videos:
@@ -117,29 +119,8 @@ def share_videos(dataset: Dataset, videos: Sequence[Video], recipe: Path) -> tup
 
 
 def parse_shard(text: str) -> tuple[int, int]:
-    """Return (i, n) of `i/n`, 1 <= i <= n.
-
-    Raises:
-        ConfigError: another form.
-    """
+    """Return (i, n) of `i/n`, 1 <= i <= n; ConfigError where it has another form."""
     first, slash, second = text.partition("/")
     if slash and first.isdecimal() and second.isdecimal() and 1 <= int(first) <= int(second):
         return int(first), int(second)
     raise ConfigError(f"--shard {text}: expected i/n with 1 <= i <= n, such as 2/8")
-
-
-def _gather_versions(nodes: Sequence[Node]) -> dict[str, Versions]:
-    """Return by node the versions of all that makes its results; `nodes` with inputs first."""
-    found: dict[str, Versions] = {}
-    for node in nodes:
-        below = [found[name] for name in node.inputs()]
-        found[node.name] = {name: number for own in (list_versions(node), *below) for name, number in own.items()}
-    return found
-
-
-def _check_videos(recipe: Recipe, videos: Sequence[Video]) -> None:
-    problems = Problems(recipe.path)
-    for node in recipe.nodes:
-        for problem in node.check_videos(videos):
-            problems.add_at(node.line, f"{node.name}: {problem}")
-    problems.check()

@@ -39,11 +39,7 @@ class VideoResults:
         return self._is_there[node]
 
     def read(self, node: str, *, soft: bool = False) -> tuple[MaskSequence, ...]:
-        """Return the masks of a node.
-
-        Raises:
-            StoreError: missing, damaged, or made with other settings; with the command that makes it.
-        """
+        """Return the masks of a node; StoreError, with the command that makes it, where it is missing or damaged."""
         try:
             return self.store.read(node, self.video, self.fingerprints[node], soft=soft)
         except StoreError as error:
@@ -99,11 +95,7 @@ class Results:
         return [video for video in self._places if not self.of_video(video).has(node)]
 
     def require(self, nodes: Iterable[str]) -> None:
-        """Check that nodes have results for all videos of the plan.
-
-        Raises:
-            StoreError: naming the first node without, how many are missing, and the command that makes them.
-        """
+        """Refuse, by a StoreError with the command that makes them, nodes that lack results for videos of the plan."""
         for node in nodes:
             missing = self.find_missing(node)
             if missing:

@@ -69,11 +69,7 @@ class Ordered(Protocol):
 
 
 def settle_order(recipe: Recipe, checksums: Checksums) -> tuple[Recipe, tuple[OrderFinding, ...]]:
-    """Return the recipe as its sentences' order allows, and what was found for each set of deciding members.
-
-    Raises:
-        InputError: a data set or a file that cannot be read.
-    """
+    """Return the recipe as its sentences' order allows, and what was found for each set of deciding members."""
     ordered = {node.name: own for node in recipe.nodes if (own := capability(node, Ordered)) and own.order_members()}
     sets = tuple(dict.fromkeys(node.order_members() for node in ordered.values()))
     if not sets:

@@ -99,7 +99,11 @@ def find_stored(task: Task) -> tuple[Outcome | None, str]:
     # Whole, of this form and of these settings; anything else counts as missing.
     if store.has(name, video, task.fingerprint):
         return Outcome(name, video, "reused", n_bytes=path.stat().st_size), ""
-    return None, find_damage(store, name, video)
+    try:
+        store.header(name, video)
+    except StoreError as error:
+        return None, str(error)
+    return None, "" if store.has(name, video) else f"{path}: damaged; it was made again"
 
 
 def _store(task: Task, result: Any, seconds: float, note: str) -> Outcome:
@@ -118,15 +122,6 @@ def _store(task: Task, result: Any, seconds: float, note: str) -> Outcome:
     except Exception as error:  # the value is not what its codec stores: a fault of the kind, for this video
         return _keep_traceback(task, error, seconds)
     return Outcome(name, video, "done", seconds, store.path(name, video).stat().st_size, note)
-
-
-def find_damage(store: Store, node: str, video: str) -> str:
-    """Return what is wrong with a stored file, or nothing where it is whole."""
-    try:
-        store.header(node, video)
-    except StoreError as error:
-        return str(error)
-    return "" if store.has(node, video) else f"{store.path(node, video)}: damaged; it was made again"
 
 
 def _keep_traceback(task: Task, error: Exception, seconds: float) -> Outcome:

@@ -37,11 +37,7 @@ class Stopwatch:
         """Ignore it."""
 
     def settle(self, outcomes: Sequence[Outcome]) -> None:
-        """Write down what was computed.
-
-        Raises:
-            StoreError: the file cannot be written.
-        """
+        """Write down what was computed; StoreError where the file cannot be written."""
         stream = io.StringIO()
         writer = csv.writer(stream)
         for outcome in outcomes:

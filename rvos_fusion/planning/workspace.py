@@ -11,11 +11,7 @@ from rvos.files.leftovers import clear_leftovers
 
 
 def find_place(path: Path) -> Path:
-    """Return the folder where a workspace is, or would be made.
-
-    Raises:
-        StoreError: there stands something else.
-    """
+    """Return the folder where a workspace is, or would be made; StoreError where something else stands there."""
     place = path
     while not os.path.lexists(place) and place != place.parent:
         place = place.parent
@@ -25,11 +21,7 @@ def find_place(path: Path) -> Path:
 
 
 def prepare_workspace(path: Path) -> None:
-    """Make the workspace, test that it can be written, and remove what killed runs left half written.
-
-    Raises:
-        StoreError: read-only, full, or no folder.
-    """
+    """Make the workspace, remove what killed runs left half written; StoreError where it cannot be written."""
     find_place(path)
     places = (path / "nodes", path / "groups", path / "failures", *path.glob("nodes/*"), *path.glob("failures/*"))
     for place in places:

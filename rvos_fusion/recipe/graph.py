@@ -63,7 +63,9 @@ def build_graph(recipe: Recipe, *, stage: str | None = None) -> Graph:
     nodes = tuple(node for node in ordered if node.name in needed)
     read = dict.fromkeys(name for node in nodes for name in node.inputs())
     assumed = tuple(name for name in read if name not in needed)
-    return Graph(nodes, assumed, tuple(_find_warnings(recipe)))
+    doubtful = ((node, own) for node in recipe.nodes if (own := capability(node, Doubtful)) is not None)
+    warnings = [f"{recipe.path}:{node.line}: {text}" for node, own in doubtful for text in own.warn(recipe.graph)]
+    return Graph(nodes, assumed, tuple(warnings))
 
 
 def restrict_graph(graph: Graph, recipe: Recipe, node: str) -> Graph:
@@ -80,11 +82,7 @@ def restrict_graph(graph: Graph, recipe: Recipe, node: str) -> Graph:
 
 
 def choose_stage(recipe: Recipe, number: str | None) -> str | None:
-    """Return the stage of a number counted from 1, or of a name; None for all.
-
-    Raises:
-        ConfigError: the recipe has no such stage.
-    """
+    """Return the stage of a number counted from 1, or of a name, None for all; ConfigError where there is none."""
     if number is None or number in recipe.stages:
         return number
     if number.isdecimal() and 1 <= int(number) <= len(recipe.stages):
@@ -94,11 +92,7 @@ def choose_stage(recipe: Recipe, number: str | None) -> str | None:
 
 
 def check_files(nodes: Iterable[Node], recipe: Recipe) -> None:
-    """Check that everything that these nodes read is there.
-
-    Raises:
-        ConfigError: files or folders that are missing, all in one message.
-    """
+    """Refuse, by one ConfigError with all of them, nodes that read files or folders which are missing."""
     problems = Problems(recipe.path)
     for node, file in find_missing_files(nodes):
         problems.add_at(node.line, f"{node.name}: {file.path}: {file.advice}")
@@ -163,10 +157,3 @@ def _check_inputs(node: Node, graph: NodeGraph) -> Iterable[str]:
             if advice or (advice is None and not one.hard_will_do):
                 advice = advice or "it has none; name a node that has some"
                 yield f"{one.soft} needs the probabilities of {one.node!r}; {advice}"
-
-
-def _find_warnings(recipe: Recipe) -> Iterable[str]:
-    for node in recipe.nodes:
-        doubtful = capability(node, Doubtful)
-        warnings = () if doubtful is None else doubtful.warn(recipe.graph)
-        yield from (f"{recipe.path}:{node.line}: {warning}" for warning in warnings)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -84,11 +84,17 @@ def write_report(
     nodes = [node for side in sides for node in side.nodes()]
     chosen = videos[: settings.most]
     jobs = [_make_job(dataset, video, sides, nodes, settings.longest) for video in chosen]
-    found = list(_write_parts(name_files(path), jobs, settings))
-    parts = [part for part in found if part is not None]
+    tasks = (joblib.delayed(_write_part)(name_files(path), index, job) for index, job in enumerate(jobs))
+    found = joblib.Parallel(n_jobs=settings.jobs, return_as="generator")(tasks)
+    bar = tqdm(found, desc="report", total=len(chosen), unit="video", disable=settings.quiet, file=sys.stderr)
+    parts: list[Part] = [part for part in bar if part is not None]
     if not parts:
         raise InputError(f"{path}: nothing of video {chosen[0].id} yet; {sides[0].advice()}")
-    kept = _merge_groupings(nodes, parts)
+    # One node for every different grouping: most nodes of a recipe share one.
+    kept: list[str] = []
+    for node in nodes:
+        if any(node.name in part.groups for part in parts) and _find_grouping(node.name, kept, parts) is None:
+            kept.append(node.name)
     ladders, curves, notes = _score(dataset, videos, sides=sides, parts=parts, settings=settings)
     notes += _name_left_out(videos, chosen, parts)
     report = Report(
@@ -121,29 +127,14 @@ def _make_job(
     )
 
 
-def _write_parts(files: Path, jobs: Sequence[VideoJob], settings: ReportSettings) -> Iterator[Part | None]:
-    """Yield every video once its part is written; None where nothing of it is stored."""
-    tasks = (joblib.delayed(_write_part)(files, index, job) for index, job in enumerate(jobs))
-    parts = joblib.Parallel(n_jobs=settings.jobs, return_as="generator")(tasks)
-    yield from tqdm(parts, desc="report", total=len(jobs), unit="video", disable=settings.quiet, file=sys.stderr)
-
-
 def _write_part(files: Path, index: int, job: VideoJob) -> Part | None:
+    """Write a video; None where nothing of it is stored."""
     found = collect_video(job)
     if found is None:
         return None
     # Masks and pictures go to disk in the worker: of hundreds of videos they would not fit into memory.
     write_video(files, index, found.view, found.pictures)
     return Part(index, job.video, found.rows, found.groups, found.scores)
-
-
-def _merge_groupings(nodes: Sequence[ReportNode], parts: Sequence[Part]) -> list[str]:
-    """Return one node for every different grouping: most nodes of a recipe share one."""
-    kept: list[str] = []
-    for node in nodes:
-        if any(node.name in part.groups for part in parts) and _find_grouping(node.name, kept, parts) is None:
-            kept.append(node.name)
-    return kept
 
 
 def _find_grouping(node: str, kept: Sequence[str], parts: Sequence[Part]) -> int | None:

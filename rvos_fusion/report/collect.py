@@ -96,10 +96,17 @@ def collect_video(job: VideoJob) -> CollectedVideo | None:
         for one in own.values():
             one.check_fits(video, first.size, advice=f"make the masks of {name} again")
     truth = job.truth.read() if job.truth is not None else None
-    scores = _judge(job, truth, stored)
+    scores: dict[str, tuple[ExpressionScore, ...]] = {}
+    if truth is not None:  # each expression on its own
+        judge = job.open_judge(video, truth)
+        scores = {
+            name: tuple(one.condense() for one in judge.judge(list(own.values()))) for name, own in stored.items()
+        }
     table = MaskTable(picture_size(first.size, longest=job.longest))
     members = [name for side in job.sides[:1] for name in side.members()]
     tracklets = _view_tracklets(job, table)
+    records = {name: found for side in job.sides for name, found in side.refinements().items()}
+    chosen = {name: found for side in job.sides for name, found in side.groundings().items()}
     view = VideoView(
         video.id,
         video.frames,
@@ -108,26 +115,22 @@ def collect_video(job: VideoJob) -> CollectedVideo | None:
         (),
         _view_truth(video, truth, table),
         tuple(_view_node(stored.get(name), video, table) for name in job.nodes),
-        _view_refinements(job),
+        tuple(
+            tuple(records[name][one.id] for one in video.expressions) if name in records else None for name in job.nodes
+        ),
         tracklets,
-        _view_groundings(job, tracklets),
+        tuple(_view_grounding(chosen[name], job, tracklets) if name in chosen else None for name in job.nodes),
     )
     rows = tuple(
         _describe(one, place, job.nodes, stored, scores, members) for place, one in enumerate(video.expressions)
     )
-    pictures = _take_pictures(job, table.size)
+    pictures: tuple[bytes, ...]
+    if job.has_images:
+        pictures = tuple(encode_picture(video.read_frame(index), table.size) for index in range(video.n_frames))
+    else:  # one grey picture for all frames
+        pictures = (encode_picture(np.full((*table.size, 3), _GREY, np.uint8), table.size),)
     groups = {name: found for side in job.sides for name, found in side.groups().items()}
     return CollectedVideo(replace(view, masks=tuple(table.texts)), pictures, rows, groups, scores)
-
-
-def _judge(
-    job: VideoJob, truth: VideoTruth | None, stored: Mapping[str, Mapping[str, MaskSequence]]
-) -> dict[str, tuple[ExpressionScore, ...]]:
-    """Return the scores of every node's masks, each expression on its own."""
-    if truth is None:
-        return {}
-    judge = job.open_judge(job.video, truth)
-    return {name: tuple(one.condense() for one in judge.judge(list(own.values()))) for name, own in stored.items()}
 
 
 def _view_truth(video: Video, truth: VideoTruth | None, table: MaskTable) -> tuple[tuple[int | None, ...], ...] | None:
@@ -149,17 +152,11 @@ def _view_node(
 ) -> tuple[SequenceView | None, ...] | None:
     if own is None:
         return None
-    return tuple(None if (one := own.get(e.id)) is None else _view_sequence(one, table) for e in video.expressions)
-
-
-def _view_sequence(sequence: MaskSequence, table: MaskTable) -> SequenceView:
-    return SequenceView(table.add(sequence.runs, sequence.size), _round(sequence.scores), sequence.pick_key_frame())
-
-
-def _view_refinements(job: VideoJob) -> tuple[tuple[Mapping[str, object], ...] | None, ...]:
-    records = {name: found for side in job.sides for name, found in side.refinements().items()}
     return tuple(
-        tuple(records[name][one.id] for one in job.video.expressions) if name in records else None for name in job.nodes
+        SequenceView(table.add(one.runs, one.size), _round(one.scores), one.pick_key_frame())
+        if (one := own.get(expression.id)) is not None
+        else None
+        for expression in video.expressions
     )
 
 
@@ -186,13 +183,6 @@ def _view_tracklets(job: VideoJob, table: MaskTable) -> tuple[tuple[TrackletView
         else None
         for name in job.nodes
     )
-
-
-def _view_groundings(
-    job: VideoJob, tracklets: Sequence[tuple[TrackletView, ...] | None]
-) -> tuple[GroundingView | None, ...]:
-    found = {name: one for side in job.sides for name, one in side.groundings().items()}
-    return tuple(_view_grounding(found[name], job, tracklets) if name in found else None for name in job.nodes)
 
 
 def _view_grounding(
@@ -236,22 +226,13 @@ def _describe(
 
 def measure_disagreement(masks: Sequence[Runs]) -> float:
     """Return 1 - the mean IoU of all pairs of mask sequences, in [0, 1]; two empty ones agree, one member too."""
-    overlaps = [_overlap(first, second) for first, second in combinations(masks, 2)]
+    overlaps = []
+    for first, second in combinations(masks, 2):
+        common = intersect(first, second)
+        union = first.area() + second.area() - common
+        overlaps.append(common / union if union else 1.0)
     return round(1.0 - float(np.mean(overlaps)), 4) if overlaps else 0.0
-
-
-def _overlap(first: Runs, second: Runs) -> float:
-    common = intersect(first, second)
-    union = first.area() + second.area() - common
-    return common / union if union else 1.0
 
 
 def _round(values: NDArray[np.float32]) -> tuple[float, ...]:
     return tuple(round(float(value), 4) for value in values)
-
-
-def _take_pictures(job: VideoJob, size: tuple[int, int]) -> tuple[bytes, ...]:
-    """Return the frames; one grey picture where the data set has no images."""
-    if not job.has_images:
-        return (encode_picture(np.full((*size, 3), _GREY, np.uint8), size),)
-    return tuple(encode_picture(job.video.read_frame(index), size) for index in range(job.video.n_frames))

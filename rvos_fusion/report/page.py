@@ -44,11 +44,7 @@ def name_files(page: Path) -> Path:
 
 
 def render(report: Report, *, files: str) -> str:
-    """Return the page: markup, style, scripts and index in one text.
-
-    Args:
-        files: folder of its files, relative to the page.
-    """
+    """Return the page: markup, style, scripts and index in one text; `files` is its folder, relative to the page."""
     assets = resources.files("rvos_fusion.report") / "assets"
     scripts = "\n".join((assets / name).read_text(encoding="utf-8") for name in SCRIPTS)
     parts = {
@@ -63,11 +59,7 @@ def render(report: Report, *, files: str) -> str:
 
 
 def write_page(path: Path, report: Report) -> None:
-    """Write the page; the parts of its videos are written by `write_video`.
-
-    Raises:
-        StoreError: it cannot be written.
-    """
+    """Write the page, whose videos' parts `write_video` writes; StoreError where it cannot be written."""
     # A title from a command line may hold bytes that are no UTF-8.
     write_atomically(path, render(report, files=name_files(path).name).encode("utf-8", "replace"))
 
@@ -91,10 +83,7 @@ def write_video(files: Path, index: int, view: VideoView, pictures: tuple[bytes,
 
 
 def _write_quickly(path: Path, content: bytes) -> None:
-    """Write a picture so that its name never shows a part of it, without waiting for the disk.
-
-    There are thousands, which are made again by the same command should the machine lose its power.
-    """
+    """Write a picture so that its name never shows a part of it, without waiting for the disk: there are thousands."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(name_part(path.name))

@@ -49,11 +49,7 @@ def collect_ladder(
 
 
 def make_ladder(title: str, dataset: Dataset, rows: Sequence[TableRow], *, prefix: str = "") -> Ladder:
-    """Return rungs with the figures that tables show of the data set.
-
-    Args:
-        prefix: before the names of the nodes.
-    """
+    """Return rungs with the figures that tables show of the data set; `prefix` stands before the names of the nodes."""
     figures = [one for one in open_evaluator(dataset).figures if any(one.name in row.figures for row in rows)]
     return Ladder(
         title,

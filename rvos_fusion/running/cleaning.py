@@ -27,10 +27,7 @@ class Unnamed:
 
 
 def find_unnamed(plan: Plan) -> list[Unnamed]:
-    """Return what is stored beside the plan's results: of other nodes, of other videos, or made with other settings.
-
-    Args:
-        plan: of all nodes and videos of the recipe.
+    """Return what is stored beside the results of a recipe's whole plan: of other nodes, videos or settings.
 
     Raises:
         StoreError: a link leads out of the workspace.
@@ -49,11 +46,7 @@ def find_unnamed(plan: Plan) -> list[Unnamed]:
 
 
 def remove_results(found: Sequence[Unnamed]) -> None:
-    """Delete results, and the folders of nodes that are empty then.
-
-    Raises:
-        StoreError: a file cannot be deleted.
-    """
+    """Delete results, and the folders of nodes that are empty then; StoreError where a file cannot be deleted."""
     for result in found:
         try:
             result.path.unlink(missing_ok=True)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from rvos.videos import Video
+from rvos_fusion.executors.driver import Watcher
 from rvos_fusion.kinds.base import Task
 from rvos_fusion.planning.plan import Plan
 from rvos_fusion.planning.tasks import Outcome
@@ -41,7 +42,7 @@ class WatchedVideo(Video):
         return Video, (self.id, self.frames, self.expressions, self.image_paths, self.clip_frames, self.annotated)
 
 
-class ClipProgress:
+class ClipProgress(Watcher):
     """A watcher of a run over one clip; a line for every node that is done, and a bar of frames.
 
     The bar's whole is the clip's frames times the nodes. A pass that reads frames moves it frame by frame, every other
@@ -66,7 +67,6 @@ class ClipProgress:
         return WatchedVideo(**given, on_read=self._see)
 
     def begin(self, plan: Plan) -> None:
-        """Start the bar."""
         tasks = [task for own in plan.tasks.values() for task in own]
         self._n_frames = tasks[0].video.n_frames if tasks else 0
         self._what = {node.name: node.describe() for node in plan.nodes}
@@ -76,18 +76,15 @@ class ClipProgress:
         self._bar = tqdm(total=self._total, disable=hidden, leave=False, file=sys.stderr, bar_format=_FORM)
 
     def start(self, tasks: Sequence[Task]) -> None:
-        """Name what is running."""
         self._running = tasks
         self._read = set()
         self._bar.set_description_str(" + ".join(task.node.name for task in tasks))
 
     def stop(self, tasks: Sequence[Task]) -> None:
-        """Name it no more."""
         self._running = ()
         self._read = set()
 
     def settle(self, outcomes: Sequence[Outcome]) -> None:
-        """Count the frames of these nodes as done."""
         for outcome in outcomes:
             self._done += self._n_frames
             self._reused += self._n_frames if outcome.status == "reused" else 0
@@ -98,7 +95,6 @@ class ClipProgress:
         self._show(self._done)
 
     def close(self) -> None:
-        """Remove the bar."""
         self._bar.close()
 
     def count(self) -> int:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from tqdm import tqdm
 
+from rvos_fusion.executors.driver import Watcher
 from rvos_fusion.kinds.base import Task
 from rvos_fusion.planning.plan import Plan
 from rvos_fusion.planning.tasks import Outcome
@@ -18,7 +19,7 @@ _SHOWN = 48
 _FORM = "{percentage:3.0f}%|{bar:10}| {n_fmt}/{total_fmt} results, {elapsed}{postfix}: {desc}"
 
 
-class Progress:
+class Progress(Watcher):
     """Lines and a bar on standard error; there is no bar in a log file.
 
     Args:
@@ -31,7 +32,6 @@ class Progress:
         self._settled: dict[str, Counter[str]] = defaultdict(Counter)
 
     def begin(self, plan: Plan) -> None:
-        """Count the tasks of every node."""
         self._what = {node.name: node.describe() for node in plan.nodes}
         self._nodes_left = dict.fromkeys((video.id for video in plan.videos), len(plan.nodes))
         self._n_videos = len(plan.videos)
@@ -41,17 +41,14 @@ class Progress:
         self._bar = tqdm(total=total, disable=hidden, leave=False, file=sys.stderr, bar_format=_FORM)
 
     def start(self, tasks: Sequence[Task]) -> None:
-        """Name a pass as running."""
         self._running.append(tasks)
         self._show()
 
     def stop(self, tasks: Sequence[Task]) -> None:
-        """Name a pass as running no more."""
         if tasks in self._running:
             self._running.remove(tasks)
 
     def settle(self, outcomes: Sequence[Outcome]) -> None:
-        """Let the bar grow; print the notes of these results, and the nodes that they complete."""
         for outcome in outcomes:
             self._work.settle(outcome)
             self._nodes_left[outcome.video] -= 1
@@ -62,11 +59,11 @@ class Progress:
             if outcome.message and outcome.status == "done":
                 self._print(f"note: {outcome.message}")
             if own.total() == self._n_videos:
-                self._print(f"{outcome.node}: {self._what[outcome.node]}; {_write_counts(own)}")
+                counts = ", ".join(f"{count} {status}" for status, count in sorted(own.items()))
+                self._print(f"{outcome.node}: {self._what[outcome.node]}; {counts}")
         self._bar.update(len(outcomes))
 
     def close(self) -> None:
-        """Remove the bar."""
         self._bar.close()
 
     def _show(self) -> None:
@@ -116,8 +113,3 @@ class WorkLeft:
         if n_workers < 1 or any(node not in self._speeds for node in nodes):
             return None
         return sum(self._left[node] * self._speeds[node] for node in nodes) / n_workers
-
-
-def _write_counts(counts: Mapping[str, int]) -> str:
-    """Return how many results a node has, of each status that occurs."""
-    return ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))

@@ -17,7 +17,7 @@ from typing import Any, TextIO, cast
 
 from rvos.errors import PipelineError, StoreError
 from rvos.files.atomic import append_text, check_inside
-from rvos_fusion.executors.base import Pass
+from rvos_fusion.executors.driver import Watcher
 from rvos_fusion.planning.plan import Plan
 from rvos_fusion.planning.tasks import Outcome
 from rvos_fusion.weights.provenance import find_commit, list_versions
@@ -29,7 +29,7 @@ def name_log(folder: Path) -> Path:
     return folder / "logs" / f"{begun}-{os.getpid()}.log"
 
 
-class RunLog:
+class RunLog(Watcher):
     """Lines with the time of day (UTC); a log that can no longer be written does not end the run.
 
     It watches a run, to note every result that is computed or fails; reused ones are only counted.
@@ -71,18 +71,10 @@ class RunLog:
                 self._is_open = False
 
     def begin(self, plan: Plan) -> None:
-        """See `Watcher`."""
         self._reused = 0
         self.note(f"begins: {len(plan.nodes)} nodes, {len(plan.videos)} videos, workspace {plan.recipe.workspace}")
 
-    def start(self, tasks: Pass) -> None:
-        """See `Watcher`."""
-
-    def stop(self, tasks: Pass) -> None:
-        """See `Watcher`."""
-
     def settle(self, outcomes: Sequence[Outcome]) -> None:
-        """See `Watcher`."""
         for outcome in outcomes:
             self._reused += outcome.status == "reused"
             if outcome.status != "reused":
@@ -90,7 +82,6 @@ class RunLog:
                 self.note(f"{outcome.status} {outcome.node} {outcome.video} {outcome.seconds:.2f} s{message}")
 
     def close(self) -> None:
-        """See `Watcher`."""
         self.note(f"ends: {self._reused} results were there already")
 
 

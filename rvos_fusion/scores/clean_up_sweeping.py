@@ -17,16 +17,12 @@ from rvos.formats import Dataset
 from rvos.masks.mask_sequences import MaskSequence
 from rvos.videos import Video
 from rvos_fusion.planning.results import Results
-from rvos_fusion.scores.scoring import ScoringTask, Values, average, score_videos, take_values
+from rvos_fusion.scores.scoring import Named, ScoringTask, Values, average, score_videos, take_values
 
 
 @runtime_checkable
-class Cleaner(Protocol):
+class Cleaner(Named, Protocol):
     """How a node cleans masks: what sweeps count."""
-
-    @property
-    def name(self) -> str:
-        """The node."""
 
     @property
     def source(self) -> str:
@@ -79,11 +75,10 @@ def sweep_clean_up(
     counts = np.array([own.shape[1] for own in scored])
     means = average(scored)
     rows = []
-    for place, ((island, hole), (j, f)) in enumerate(zip(pairs, means, strict=True)):
-        low, high = resample_gain(100 * (totals[:, place] - totals[:, 0]), counts)
-        mean = float(j + f) / 2
-        gain = mean - float(means[0].mean())
-        rows.append(CleanUpRow(island, hole, float(j), float(f), mean, gain, low, high))
+    for place, (pair, (j, f)) in enumerate(zip(pairs, means.tolist(), strict=True)):
+        limits = resample_gain(100 * (totals[:, place] - totals[:, 0]), counts)
+        mean = (j + f) / 2
+        rows.append(CleanUpRow(*pair, j, f, mean, mean - float(means[0].mean()), *limits))
     return rows
 
 

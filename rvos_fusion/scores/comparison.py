@@ -61,7 +61,11 @@ def open_entrants(paths: Sequence[Path], overrides: Sequence[str], names: Sequen
         videos = share_videos(dataset, found[0].videos, path) if found else select_videos(dataset, names=names)
         results = Results(make_plan(recipe, build_graph(recipe), videos), str(path))
         found.append(Entrant(path.stem if stems[path.stem] == 1 else str(path), results, dataset, videos))
-        _check_sentences(path, found[0].videos, videos)
+        for expected, video in zip(found[0].videos, videos, strict=True):
+            if [one.id for one in expected.expressions] != [one.id for one in video.expressions]:
+                raise ConfigError(
+                    f"{path}: video {video.id} has other sentences than in the first recipe; take one data set"
+                )
     return found
 
 
@@ -94,11 +98,3 @@ def score_rows(rows: Sequence[tuple[Entrant, str]], *, jobs: int = 1) -> list[li
         scores = score_nodes(*entrant.labelled, nodes, jobs=jobs)
         found |= {(entrant.name, node): own for node, own in zip(nodes, scores, strict=True)}
     return [found[one.name, node] for one, node in rows]
-
-
-def _check_sentences(path: Path, first: Sequence[Video], videos: Sequence[Video]) -> None:
-    for expected, video in zip(first, videos, strict=True):
-        if [one.id for one in expected.expressions] != [one.id for one in video.expressions]:
-            raise ConfigError(
-                f"{path}: video {video.id} has other sentences than in the first recipe; take one data set"
-            )

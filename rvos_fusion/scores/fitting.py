@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import partial
 from itertools import product
-from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -46,9 +45,6 @@ class Combination(Fusing, Protocol):
 
     def cut_runs(self, video: Video, hits: Values, pairs: PairFit | None) -> tuple[Group, ...]:
         """Return the groups by runs under a fit; None: the built-in numbers."""
-
-    def fitted_file(self) -> Path | None:
-        """Return the file of fitted numbers that the recipe names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +120,11 @@ def fit_numbers(
     labelled = score_videos(results, dataset, videos, partial(_label, node))
 
     def fit(own: Sequence[LabelledVideo]) -> Numbers:
-        return Numbers(_fit_scores(own) if learns_scores else None, _fit_pairs(own))
+        if not learns_scores:
+            return Numbers(None, _fit_pairs(own))
+        scores = np.concatenate([one.scores for one in own], axis=1).tolist()
+        is_right = np.concatenate([one.is_right for one in own], axis=1).tolist()
+        return Numbers(tuple(map(fit_scores, scores, is_right)), _fit_pairs(own))
 
     def judge(numbers: Numbers, own: LabelledVideo) -> Values:
         return _judge(node, numbers, own)
@@ -137,11 +137,7 @@ def fit_numbers(
 def fit_votes(
     results: Results, dataset: Dataset, videos: Sequence[Video], node: Combination, *, force: bool = False
 ) -> tuple[Votes, Gain]:
-    """Return the weights from 1 to 3 and the threshold of a vote that score best.
-
-    Raises:
-        FusionError, InputError, StoreError: as `fit_numbers`.
-    """
+    """Return the weights from 1 to 3 and the threshold of a vote that score best; raises as `fit_numbers`."""
     assert isinstance(node.rule, Votes)
     results.require([*node.members, *node.order_members()])
     groups = [node.find_groups(video, results.of_video(video.id).read) for video in videos]
@@ -196,12 +192,6 @@ def _label(node: Combination, task: ScoringTask) -> LabelledVideo:
         np.asarray(is_right, np.bool_).reshape(shape),
         task.truth,
     )
-
-
-def _fit_scores(labelled: Sequence[LabelledVideo]) -> tuple[ScoreFit, ...]:
-    scores = np.concatenate([own.scores for own in labelled], axis=1)
-    is_right = np.concatenate([own.is_right for own in labelled], axis=1)
-    return tuple(fit_scores(one.tolist(), right.tolist()) for one, right in zip(scores, is_right, strict=True))
 
 
 def _fit_pairs(labelled: Sequence[LabelledVideo]) -> PairFit | None:

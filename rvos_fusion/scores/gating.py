@@ -26,16 +26,12 @@ from rvos.evaluation.resampling import Limits, draw, find_limits
 from rvos.formats import Dataset, open_evaluator
 from rvos.videos import Video
 from rvos_fusion.planning.results import Results
-from rvos_fusion.scores.scoring import ScoringTask, Values, score_videos
+from rvos_fusion.scores.scoring import Named, ScoringTask, Values, score_videos
 
 
 @runtime_checkable
-class Gate(Protocol):
+class Gate(Named, Protocol):
     """How a node empties answers: what sweeps and fits of gates read."""
-
-    @property
-    def name(self) -> str:
-        """The node."""
 
     @property
     def source(self) -> str:
@@ -50,11 +46,7 @@ class Gate(Protocol):
         """Names of what decides."""
 
     def chances(self, features: Values) -> Values:
-        """Return the chance of a target from features `(E, K)`.
-
-        Raises:
-            InputError: a fitted file that cannot be used, or is for other members or features.
-        """
+        """Return the chance of a target from features `(E, K)`; InputError where the fitted file cannot be used."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -151,15 +143,10 @@ def fit_gate(videos: Sequence[GatedVideo], *, force: bool = False) -> tuple[Logi
 
     (logistic, threshold), fitted, held_out = cross_validate(videos, fit, judge, force=force)
     plain = np.stack([sum_counts([own.answers], [np.ones(len(own.features))], 0.0)[0] for own in videos])
-    gain = compare(plain, np.stack(fitted), np.stack(held_out))
-    return logistic, threshold, gain
-
-
-def compare(plain: Values, fitted: Values, held_out: Values) -> GateGain:
-    """Return the scores of counts by video, `(V, 6)` each, with the interval of the gain."""
-    low, high = resample_final(plain, held_out)
-    scores = [score_counts(counts.sum(axis=0)) for counts in (plain, fitted, held_out)]
-    return GateGain(scores[0], scores[1], scores[2], low, high)
+    # (V, 6) each
+    counts = (plain, np.stack(fitted), np.stack(held_out))
+    before, same, others = (score_counts(own.sum(axis=0)) for own in counts)
+    return logistic, threshold, GateGain(before, same, others, *resample_final(plain, counts[-1]))
 
 
 def resample_final(before: Values, after: Values) -> Limits:

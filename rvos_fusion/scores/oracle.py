@@ -25,18 +25,14 @@ from rvos_fusion.kinds.artefacts import ReadArtefact
 from rvos_fusion.kinds.base import capability
 from rvos_fusion.kinds.offers import Offer, check_sizes
 from rvos_fusion.planning.results import Results
-from rvos_fusion.scores.scoring import ScoringTask, Values, score_videos, take_values
+from rvos_fusion.scores.scoring import Named, ScoringTask, Values, score_videos, take_values
 
 _TOGETHER = 8
 
 
 @runtime_checkable
-class Chooser(Protocol):
+class Chooser(Named, Protocol):
     """What a node chooses from: what the oracle rows of a table score."""
-
-    @property
-    def name(self) -> str:
-        """The node."""
 
     def chooses_from(self) -> tuple[str, ...]:
         """Return the nodes whose results `offers` reads."""

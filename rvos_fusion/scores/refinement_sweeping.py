@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol, runtime_checkable
@@ -11,7 +11,6 @@ import numpy as np
 
 from propagate.refinement import Combination, Evidence, RefinementSettings, refine
 from rvos.evaluation.columns import trace_runs
-from rvos.evaluation.evaluator import Judge
 from rvos.evaluation.expressions import ExpressionJudge
 from rvos.evaluation.measures import score
 from rvos.formats import Dataset
@@ -20,7 +19,7 @@ from rvos.videos import Video
 from rvos_fusion.kinds.artefacts import ReadArtefact
 from rvos_fusion.kinds.refinement_report import RefinedExpression
 from rvos_fusion.planning.results import Results
-from rvos_fusion.scores.scoring import ScoringTask, Values, average, score_videos, take_values
+from rvos_fusion.scores.scoring import Named, ScoringTask, Values, average, judge_masks, score_videos
 
 _TOGETHER = 8
 Choice = tuple[Combination | None, ...]
@@ -28,12 +27,8 @@ Choice = tuple[Combination | None, ...]
 
 
 @runtime_checkable
-class Refiner(Protocol):
+class Refiner(Named, Protocol):
     """How a node refines masks by masklets: what sweeps count."""
-
-    @property
-    def name(self) -> str:
-        """The node."""
 
     @property
     def rules(self) -> RefinementSettings:
@@ -45,11 +40,7 @@ class Refiner(Protocol):
     def gather(self, video: Video, read: ReadArtefact) -> Iterable[RefinedExpression]:
         """Yield the coarse masks of every expression and what they have in common with the masklets of its noun.
 
-        Args:
-            read: returns the stored result of a node for this video.
-
-        Raises:
-            InputError: masklets of other frames or of another size.
+        Masklets of other frames or of another size raise an InputError.
         """
 
 
@@ -103,16 +94,18 @@ def score_video(node: Refiner, grid: Sequence[RefinementSettings], task: Scoring
             _score_choices(judge, coarse, evidence, own) for (coarse, evidence), own in zip(given, choices, strict=True)
         ]
         return np.stack(rows, axis=1)
-    return np.stack([_judge_setting(judge, given, own) for own in zip(*choices, strict=True)])
+
+    def pick(own: Sequence[Choice]) -> Iterator[tuple[MaskSequence, tuple[bytes, ...]]]:
+        for (coarse, evidence), choice in zip(given, own, strict=True):
+            yield coarse, evidence.pick(coarse.runs, choice)
+
+    return np.stack([judge_masks(judge, pick(own)) for own in zip(*choices, strict=True)])
 
 
 def _score_choices(
     judge: ExpressionJudge, coarse: MaskSequence, evidence: Evidence, choices: Sequence[Choice]
 ) -> Values:
-    """Return J and F of one sentence's choices, `(choices, 2)`.
-
-    Few distinct combinations occur, so that each is traced once, and a choice picks from their frames.
-    """
+    """Return J and F of one sentence's choices, `(choices, 2)`; each of the few combinations is traced once."""
     truth = judge.trace_for(coarse)
     keys = list(dict.fromkeys(key for choice in choices for key in choice))
     known: dict[Combination | None, Values] = {}
@@ -124,12 +117,3 @@ def _score_choices(
     picked = [[known[key][:, frame] for frame, key in enumerate(choice)] for choice in choices]
     means: Values = np.asarray(picked).mean(axis=1)
     return means
-
-
-def _judge_setting(judge: Judge, given: Sequence[tuple[MaskSequence, Evidence]], choices: Sequence[Choice]) -> Values:
-    """Return J and F `(units, 2)` of the masks that one setting gives all sentences of a video."""
-    refined = [
-        replace(coarse, runs=evidence.pick(coarse.runs, choice), soft=None, propagation=None)
-        for (coarse, evidence), choice in zip(given, choices, strict=True)
-    ]
-    return take_values(judge.judge(refined))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import joblib
 import numpy as np
@@ -13,14 +13,23 @@ from numpy.typing import NDArray
 
 from rvos.dataset import TruthSource
 from rvos.errors import InputError
-from rvos.evaluation.evaluator import SelectedTruth
+from rvos.evaluation.evaluator import Judge, SelectedTruth
 from rvos.evaluation.results import ExpressionScore
 from rvos.formats import Dataset, open_evaluator
+from rvos.masks.mask_sequences import MaskSequence
 from rvos.videos import Video
 from rvos_fusion.planning.results import Results, VideoResults
 
 Values = NDArray[np.float64]
 Found = TypeVar("Found")
+
+
+class Named(Protocol):
+    """A node, as protocols of nodes know it."""
+
+    @property
+    def name(self) -> str:
+        """Its name in the recipe."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +94,11 @@ def score_nodes(
 def take_values(scores: Sequence[ExpressionScore]) -> Values:
     """Return J and F, means over the frames, of every unit of the protocol: `(units, 2)` in [0, 1]."""
     return np.array([(one.j_mean, one.f_mean) for one in scores]).reshape(-1, 2)
+
+
+def judge_masks(judge: Judge, masks: Iterable[tuple[MaskSequence, tuple[bytes, ...]]]) -> Values:
+    """Return J and F `(units, 2)` of sequences that have other masks, those beside them."""
+    return take_values(judge.judge([replace(one, runs=runs, soft=None, propagation=None) for one, runs in masks]))
 
 
 def average(found: Sequence[Values]) -> Values:

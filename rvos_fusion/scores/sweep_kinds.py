@@ -111,11 +111,7 @@ class SweepKind:
         return curve.of_single_frames() if find_format(dataset.format).has_samples else curve
 
     def write_plot(self, dataset: Dataset, node: Any, rows: Sequence[Any], out: Path) -> None:
-        """Write the rows as a PNG.
-
-        Raises:
-            StoreError: it cannot be written.
-        """
+        """Write the rows as a PNG; StoreError where it cannot be written."""
         if self.plot is not None:
             self.plot(node.name, rows, out)
         else:

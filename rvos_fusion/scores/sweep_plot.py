@@ -18,11 +18,7 @@ if TYPE_CHECKING:
 
 
 def plot_curve(curve: Curve, out: Path) -> None:
-    """Write a PNG with the scores in per cent over the settings, the best of the first line marked.
-
-    Raises:
-        StoreError: it cannot be written.
-    """
+    """Write a PNG with the scores in per cent over the settings, the best of the first line marked."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(6, 3.4), dpi=110, layout="constrained")
@@ -47,11 +43,7 @@ def plot_curve(curve: Curve, out: Path) -> None:
 def plot_grid(node: str, rows: Sequence[RefinementRow], out: Path) -> None:
     """Write a PNG with J&F in per cent of every window and threshold as a heat map, the best one marked.
 
-    Args:
-        rows: the coarse masks first, then the grid.
-
-    Raises:
-        StoreError: it cannot be written.
+    `rows` are the coarse masks first, then the grid.
     """
     from matplotlib.figure import Figure
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Protocol, runtime_checkable
 
@@ -12,35 +12,22 @@ import numpy as np
 from fusion.groups import Group
 from fusion.methods.votes import Votes
 from fusion.rules import FusionRule
-from fusion.sweeps import (
-    MemberVotes,
-    Setting,
-    count_member_votes,
-    list_shares,
-    list_subsets,
-    list_thresholds,
-    score_settings,
-)
+from fusion.sweeps import Setting, count_member_votes, list_shares, list_subsets, list_thresholds, score_settings
 from fusion.thresholds import Threshold
 from fusion.votes import check_alike
-from rvos.evaluation.evaluator import Judge
 from rvos.evaluation.expressions import ExpressionJudge
 from rvos.formats import Dataset
 from rvos.masks.mask_sequences import MaskSequence
 from rvos.videos import Video
 from rvos_fusion.kinds.base import capability
 from rvos_fusion.planning.results import Results
-from rvos_fusion.scores.scoring import ScoringTask, Values, average, score_videos, take_values
+from rvos_fusion.scores.scoring import Named, ScoringTask, Values, average, judge_masks, score_videos
 
 _LARGEST_GROUP = 2
 
 
-class Fusing(Protocol):
+class Fusing(Named, Protocol):
     """How a node combines members, by whatever method."""
-
-    @property
-    def name(self) -> str:
-        """The node."""
 
     @property
     def members(self) -> tuple[str, ...]:
@@ -58,11 +45,7 @@ class Fusing(Protocol):
         """
 
     def find_groups(self, video: Video, read: Callable[[str], Iterable[MaskSequence]]) -> tuple[Group, ...]:
-        """Return the groups that vote together; `read` returns the stored masks of a node for this video.
-
-        Raises:
-            InputError: the data set or a file should give them and does not.
-        """
+        """Return them; `read` returns the stored masks of a node for this video. Raises as `given_groups`."""
 
 
 @runtime_checkable
@@ -115,18 +98,17 @@ def sweep_node(
     groups = {video.id: node.given_groups(video) for video in videos}
     given = [group for own in groups.values() for group in own or ()]
     largest = max((len(group.expressions) for group in given), default=_LARGEST_GROUP)
-    settings = list_settings(node, thresholds, subsets=subsets, group_size=largest)
-    means = average(score_videos(results, dataset, videos, partial(_sweep_video, node, groups, settings), jobs=jobs))
-    rows = [_make_row(node, setting, values) for setting, values in zip(settings, means, strict=True)]
-    return sorted(rows, key=lambda row: -row.j_and_f) if subsets else rows
-
-
-def list_settings(node: Ballot, thresholds: Sequence[str], *, subsets: bool, group_size: int) -> list[Setting]:
-    """Return the settings to score."""
     if subsets:
-        return list_subsets(node.rule, group_size)
-    parsed = [Threshold.parse(text) for text in thresholds]
-    return list_thresholds(node.rule, parsed or list_shares(node.rule.exact_weights(), group_size))
+        settings = list_subsets(node.rule, largest)
+    else:
+        parsed = [Threshold.parse(text) for text in thresholds]
+        settings = list_thresholds(node.rule, parsed or list_shares(node.rule.exact_weights(), largest))
+    means = average(score_videos(results, dataset, videos, partial(_sweep_video, node, groups, settings), jobs=jobs))
+    rows = []
+    for setting, (j, f) in zip(settings, means.tolist(), strict=True):
+        names = tuple(node.members[index] for index in setting.members)
+        rows.append(SweepRow(names, str(setting.rule.threshold), j, f, (j + f) / 2))
+    return sorted(rows, key=lambda row: -row.j_and_f) if subsets else rows
 
 
 def _sweep_video(
@@ -140,10 +122,21 @@ def _sweep_video(
 def sweep_video(task: ScoringTask, node: Fusing, groups: Sequence[Group], settings: Sequence[Setting]) -> Values:
     """Return J and F of every setting and unit of the data set's protocol, `(settings, units, 2)`."""
     members = [task.results.by_expression(name) for name in node.members]
-    votes = [(group, _count_votes(members, group, node.members)) for group in groups]
+    votes = []
+    for group in groups:
+        own = [[member[expression] for expression in group.expressions] for member in members]
+        for sequences in zip(*own, strict=True):
+            check_alike(sequences, node.members)
+        votes.append((group, count_member_votes([[one.as_runs() for one in part] for part in own])))
     judge = task.truth.open()
     if not isinstance(judge, ExpressionJudge):
-        return np.stack([_judge_setting(judge, votes, setting, members[0]) for setting in settings])
+
+        def fuse(setting: Setting) -> Iterator[tuple[MaskSequence, tuple[bytes, ...]]]:
+            for group, counted in votes:
+                runs = counted.keep(setting).encode()
+                yield from ((members[0][expression], runs) for expression in group.expressions)
+
+        return np.stack([judge_masks(judge, fuse(setting)) for setting in settings])
     # Where expressions are scored one by one, the outlines of a group's masks serve all of them.
     order = {expression.id: index for index, expression in enumerate(task.video.expressions)}
     values = np.empty((len(settings), len(order), 2))
@@ -152,27 +145,3 @@ def sweep_video(task: ScoringTask, node: Fusing, groups: Sequence[Group], settin
         truths = [judge.trace_for(members[0][expression]) for expression in group.expressions]
         values[:, places] = score_settings(counted, settings, truths, judge.void)
     return values
-
-
-def _count_votes(members: Sequence[dict[str, MaskSequence]], group: Group, names: Sequence[str]) -> MemberVotes:
-    for expression in group.expressions:
-        check_alike([member[expression] for member in members], names)
-    return count_member_votes([[member[e].as_runs() for e in group.expressions] for member in members])
-
-
-def _judge_setting(
-    judge: Judge, votes: Sequence[tuple[Group, MemberVotes]], setting: Setting, like: dict[str, MaskSequence]
-) -> Values:
-    """Return J and F `(units, 2)` of the masks that one setting gives all expressions of a video."""
-    fused = []
-    for group, counted in votes:
-        runs = counted.keep(setting).encode()
-        fused += [replace(like[name], runs=runs, soft=None, propagation=None) for name in group.expressions]
-    return take_values(judge.judge(fused))
-
-
-def _make_row(node: Ballot, setting: Setting, values: Values) -> SweepRow:
-    j, f = float(values[0]), float(values[1])
-    threshold = setting.rule.threshold
-    members = tuple(node.members[index] for index in setting.members)
-    return SweepRow(members, str(threshold), j, f, (j + f) / 2)

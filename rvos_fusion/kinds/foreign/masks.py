@@ -22,12 +22,7 @@ _MOST_FOLDERS = 200
 
 
 def find_lacking(source: Source, videos: Sequence[Video], path: Path, *, deep: bool = False) -> Iterator[str]:
-    """Yield what a source has no masks for, or has of another size, one line a video.
-
-    Args:
-        path: that was opened.
-        deep: read all masks, not some.
-    """
+    """Yield what a source has no masks for, or of another size, one line a video; `deep` reads all masks, not some."""
     present = frozenset(source.list_videos())
     place = find_deeper(path, videos) if present.isdisjoint(video.id for video in videos) else None
     if place is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from rvos.errors import InputError
@@ -24,16 +25,12 @@ def stamp_masks(path: Path, video: Video) -> object:
         return stamp(path)
     # Inside the folder or beside it, as the official tools leave it.
     key_frames = [path / "key_frame.json", path.parent / "key_frame.json"]
-    places = [find_named(_find_masks(path), video.id), find_named(path, f"{video.id}.json"), *key_frames]
-    return [stamp(place) for place in places]
-
-
-def _find_masks(path: Path) -> Path:
-    try:
+    masks = path
+    with suppress(InputError):  # importing it will say so
         tree = open_masks(path)
-    except InputError:  # importing it will say so
-        return path
-    return tree.root if isinstance(tree, FolderTree) else path
+        masks = tree.root if isinstance(tree, FolderTree) else path
+    places = [find_named(masks, video.id), find_named(path, f"{video.id}.json"), *key_frames]
+    return [stamp(place) for place in places]
 
 
 def stamp(path: Path, *, depth: int = _DEPTH) -> object:

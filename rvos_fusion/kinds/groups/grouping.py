@@ -67,11 +67,7 @@ class GroupSettings:
 
 
 def given_groups(settings: GroupSettings, video: Video) -> tuple[Group, ...] | None:
-    """Return the groups that the data or a file give; None where masks decide.
-
-    Raises:
-        InputError: they do not give them.
-    """
+    """Return the groups that the data or a file give, None where masks decide; InputError where they do not."""
     if settings.deciding:
         return None
     if settings.by == "file":
@@ -102,11 +98,7 @@ def find_groups(
 
 
 def read_run_rule(settings: GroupSettings) -> RunRule:
-    """Return what a cut into runs is worth.
-
-    Raises:
-        InputError: a fitted file that cannot be used.
-    """
+    """Return what a cut into runs is worth; InputError where the fitted file cannot be used."""
     if settings.fitted is None:
         return RunRule(settings.lengths)
     fitted = read_fitted(settings.fitted)

@@ -13,20 +13,10 @@ from runners.grounding.settings import GroundingSettings
 from rvos.masks.grounding import GroundingModel, Scores
 from rvos.masks.tracklets import TrackletSet
 from rvos.videos import Video
-from rvos_fusion.kinds.base import NodeFile, Task, WorkerKey
+from rvos_fusion.kinds.base import Node, NodeFile, Task, WorkerKey
 from rvos_fusion.kinds.networks.loaded import NETWORK, choose_device, explain
 
 Models = Sequence[GroundingSettings]
-
-
-def model_files(models: Models) -> tuple[NodeFile, ...]:
-    """Return what must be on disk."""
-    advice = "no such {}; put it there or correct the path"
-    words = advice.format("tokeniser folder")
-    return (
-        *(NodeFile(one.checkpoint, "checkpoint", advice.format("checkpoint"), "checkpoint") for one in models),
-        *(NodeFile(one.tokenizer, "tokeniser", words, "settings") for one in models if one.tokenizer),
-    )
 
 
 def describe_models(models: Models) -> str:
@@ -40,29 +30,46 @@ def model_key(models: Models) -> WorkerKey:
     return WorkerKey(f"grounding by {len(models)} networks", repr(models), shares=False)
 
 
-def explain_models(models: Models) -> Iterator[str]:
-    """Yield what would keep them from being loaded: the outlines of the checkpoints, and the tokenisers."""
-    import torch
+class GroundingNode(Node):
+    """A node with grounding networks: their files, and what is loaded."""
 
-    from runners.grounding.scorer import load_grounder
+    __slots__ = ()
+    models: tuple[GroundingSettings, ...]
 
-    for model in models:
-        yield from explain(partial(load_grounder, model, device=torch.device("meta")))
+    def files(self) -> tuple[NodeFile, ...]:
+        advice = "no such {}; put it there or correct the path"
+        words = advice.format("tokeniser folder")
+        return (
+            *(NodeFile(one.checkpoint, "checkpoint", advice.format("checkpoint"), "checkpoint") for one in self.models),
+            *(NodeFile(one.tokenizer, "tokeniser", words, "settings") for one in self.models if one.tokenizer),
+        )
+
+    def worker_key(self) -> WorkerKey | None:
+        return model_key(self.models) if self.models else None
+
+    def check_load(self) -> Iterator[str]:
+        """Yield what would keep them from being loaded: the outlines of the checkpoints, and the tokenisers."""
+        import torch
+
+        from runners.grounding.scorer import load_grounder
+
+        for model in self.models:
+            yield from explain(partial(load_grounder, model, device=torch.device("meta")))
 
 
 def score_by_networks(models: Models, task: Task, video: Video, tracklets: TrackletSet) -> Scores:
     """Return the scores `(E, P)` of tracklets for the sentences of a video, which may be a part of the task's own."""
-    networks: list[GroundingModel] = NETWORK.get((model_key(models), task.device), lambda: _load(models, task.device))
+
+    def load() -> list[GroundingModel]:
+        # Torch is imported where a network runs: plans and tables read the recipe without it.
+        from runners.grounding.scorer import load_grounder
+
+        return [load_grounder(model, device=choose_device(task.device)) for model in models]
+
+    networks: list[GroundingModel] = NETWORK.get((model_key(models), task.device), load)
     name = tracklets.content_hash()
     scored = [
         TrackletScores(model.checkpoint.stem, name, network.scores(video, tracklets, video.expressions))
         for model, network in zip(models, networks, strict=True)
     ]
     return average_scores(scored, [model.weight for model in models])
-
-
-def _load(models: Models, device: str) -> list[GroundingModel]:
-    # Torch is imported where a network runs: plans and tables read the recipe without it.
-    from runners.grounding.scorer import load_grounder
-
-    return [load_grounder(model, device=choose_device(device)) for model in models]
