@@ -23,8 +23,8 @@ from benchmarks.harness import ROOT, Row, growth
 from rvos_fusion.executors.base import Ended, Executor, Pass, Worker
 from rvos_fusion.executors.driver import run_plan
 from rvos_fusion.executors.processes import Processes
+from rvos_fusion.executors.schedule import list_steps
 from rvos_fusion.executors.simulation import simulate
-from rvos_fusion.executors.steps import list_steps
 from rvos_fusion.planning.plan import Plan, make_plan, select_videos
 from rvos_fusion.recipe.graph import build_graph
 from rvos_fusion.recipe.reader import read_recipe

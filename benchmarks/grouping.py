@@ -29,7 +29,7 @@ from rvos.formats import open_evaluator
 from rvos.masks.mask_sequences import MaskSequence, by_expression
 from rvos.masks.runs import Runs
 from rvos.videos import Video
-from rvos_fusion.commands.recipe_options import add_recipe_options, open_recipe
+from rvos_fusion.commands.shared_options import add_recipe_options, open_recipe
 from rvos_fusion.kinds.base import capability
 from rvos_fusion.planning.plan import make_plan
 from rvos_fusion.planning.results import Results, VideoResults

@@ -19,8 +19,7 @@ from benchmarks.harness import ROOT, Row
 from rvos.videos import Expression, Video
 from rvos_fusion.executors.simulation import Estimate, simulate
 from rvos_fusion.kinds.base import Task
-from rvos_fusion.planning.node_tasks import NodeTasks
-from rvos_fusion.planning.plan import Plan
+from rvos_fusion.planning.plan import NodeTasks, Plan
 from rvos_fusion.planning.timings import count_work
 from rvos_fusion.recipe.graph import build_graph
 from rvos_fusion.recipe.reader import read_recipe

@@ -21,10 +21,9 @@ from rvos_fusion.recipe.graph import build_graph, check_files
 from rvos_fusion.recipe.reader import read_recipe
 from rvos_fusion.recipe.recipe import Recipe
 from rvos_fusion.running.compute import RunMeans, compute
-from rvos_fusion.scores.coverage import find_coverage
 from rvos_fusion.scores.scoring import score_nodes
 from rvos_fusion.scores.tables import TableRow as ScoreRow
-from rvos_fusion.scores.tables import make_covered_table
+from rvos_fusion.scores.tables import find_coverage, make_covered_table
 
 Masks = NDArray[np.bool_]
 _logger = logging.getLogger(__name__)

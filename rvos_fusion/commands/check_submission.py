@@ -11,7 +11,7 @@ from rvos.files.json_files import expect_list, expect_object, read_json
 from rvos.formats import Dataset, open_dataset
 from rvos.formats.submissions import check_submission
 from rvos.settings import count
-from rvos_fusion.commands.dataset_options import add_dataset_options, open_chosen_dataset
+from rvos_fusion.commands.shared_options import add_dataset_options, open_chosen_dataset
 from rvos_fusion.tables import print_json
 from rvos_fusion.weights.provenance import FILLED, name_manifest
 

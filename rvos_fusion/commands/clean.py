@@ -7,14 +7,13 @@ from collections.abc import Sequence
 from itertools import groupby
 from operator import itemgetter
 
-from rvos_fusion.commands.recipe_options import add_recipe_options, open_recipe
-from rvos_fusion.commands.table_forms import read_form
+from rvos_fusion.commands.shared_options import add_recipe_options, open_recipe
 from rvos_fusion.executors.summary import format_size
 from rvos_fusion.planning.plan import make_plan
 from rvos_fusion.planning.workspace import find_place
 from rvos_fusion.recipe.graph import build_graph
 from rvos_fusion.running.cleaning import Unnamed, find_unnamed, remove_results
-from rvos_fusion.tables import Column, Table, print_tables
+from rvos_fusion.tables import Column, Table, print_tables, read_form
 
 _COLUMNS = (
     Column("node", "node"),

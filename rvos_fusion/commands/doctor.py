@@ -7,11 +7,10 @@ import subprocess
 import sys
 from collections.abc import Iterator
 
-from rvos_fusion.commands.recipe_options import add_recipe_options, open_recipe
-from rvos_fusion.commands.table_forms import read_form
+from rvos_fusion.commands.shared_options import add_recipe_options, open_recipe
 from rvos_fusion.executors.summary import EXIT_INPUT
 from rvos_fusion.running.doctor import Finding, examine
-from rvos_fusion.tables import Column, Table, print_tables
+from rvos_fusion.tables import Column, Table, print_tables, read_form
 from rvos_fusion.weights.provenance import list_versions
 
 _PATIENCE = 20.0

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rvos.errors import ConfigError
-from rvos_fusion.commands.recipe_options import open_recipe, repeat_options
+from rvos_fusion.commands.shared_options import open_recipe, repeat_options
 from rvos_fusion.planning.plan import make_plan, select_videos
 from rvos_fusion.planning.results import Results
 from rvos_fusion.recipe.graph import build_graph

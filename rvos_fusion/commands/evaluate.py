@@ -11,8 +11,7 @@ from rvos.errors import InputError
 from rvos.evaluation.report import to_json, write_reports
 from rvos.evaluation.results import DatasetScore
 from rvos.formats import FORMATS, find_format, score_dataset
-from rvos_fusion.commands.table_forms import add_forms, read_form
-from rvos_fusion.tables import Column, Table, print_json, print_tables
+from rvos_fusion.tables import Column, Table, add_forms, print_json, print_tables, read_form
 
 _SHOWN = 10
 

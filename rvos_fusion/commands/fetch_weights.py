@@ -11,8 +11,7 @@ from rvos.errors import ConfigError, InputError
 from rvos.files.atomic import hash_file, write_atomically
 from rvos.files.json_files import expect_object, read_json
 from rvos.settings import nearest
-from rvos_fusion.commands.table_forms import read_form
-from rvos_fusion.tables import Column, Table, print_json, print_tables
+from rvos_fusion.tables import Column, Table, print_json, print_tables, read_form
 from rvos_fusion.weights.downloads import PARTS, download
 from rvos_fusion.weights.known_weights import DRIVES, FAMILIES, HUB, HubFolder
 

@@ -16,7 +16,7 @@ from rvos.evaluation.resampling import show_limits
 from rvos.formats import find_format
 from rvos.settings import nearest
 from rvos_fusion.commands.entrants import open_one
-from rvos_fusion.commands.recipe_options import add_recipe_options, open_recipe
+from rvos_fusion.commands.shared_options import add_recipe_options, open_recipe
 from rvos_fusion.kinds.base import Node, capability
 from rvos_fusion.recipe.recipe import Recipe
 from rvos_fusion.scores.fitting import Combination, Gain, fit_numbers, fit_votes

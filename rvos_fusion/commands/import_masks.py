@@ -16,7 +16,7 @@ from rvos.formats import Dataset
 from rvos.imports import FORMATS, find_misfits, open_source
 from rvos.imports.release import FoundMember, find_members, is_release
 from rvos.masks.stored.store import Store
-from rvos_fusion.commands.dataset_options import add_dataset_options, open_chosen_dataset
+from rvos_fusion.commands.shared_options import add_dataset_options, open_chosen_dataset
 from rvos_fusion.tables import print_json
 
 Kind = Literal["png", "dump", "rle", "npz", "png16", "release"]

@@ -6,10 +6,9 @@ import argparse
 
 from rvos.errors import ConfigError
 from rvos.settings import nearest
-from rvos_fusion.commands.recipe_options import add_recipe_options, open_recipe
-from rvos_fusion.commands.table_forms import read_form
+from rvos_fusion.commands.shared_options import add_recipe_options, open_recipe
 from rvos_fusion.recipe.graph import build_graph
-from rvos_fusion.tables import Column, Table, print_tables
+from rvos_fusion.tables import Column, Table, print_tables, read_form
 from rvos_fusion.weights.licences import Source, list_ancestors, list_sources, name_statements
 
 

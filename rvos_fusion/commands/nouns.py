@@ -6,10 +6,9 @@ import argparse
 from collections import Counter
 
 from rvos.language.nouns import NounFinder
-from rvos_fusion.commands.recipe_options import add_recipe_options, open_recipe
-from rvos_fusion.commands.table_forms import read_form
+from rvos_fusion.commands.shared_options import add_recipe_options, open_recipe
 from rvos_fusion.planning.plan import select_videos
-from rvos_fusion.tables import Column, Table, print_tables
+from rvos_fusion.tables import Column, Table, print_tables, read_form
 
 
 def register(parser: argparse.ArgumentParser) -> None:

@@ -8,8 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from rvos.errors import ConfigError
-from rvos_fusion.commands.recipe_options import add_recipe_options, open_recipe
-from rvos_fusion.commands.table_forms import read_form
+from rvos_fusion.commands.shared_options import add_recipe_options, open_recipe
 from rvos_fusion.executors.simulation import Estimate, simulate
 from rvos_fusion.kinds.base import Node, Task
 from rvos_fusion.planning.plan import make_plan
@@ -19,7 +18,7 @@ from rvos_fusion.planning.workspace import find_place
 from rvos_fusion.recipe.graph import build_graph, choose_stage, find_missing_files
 from rvos_fusion.recipe.recipe import Recipe
 from rvos_fusion.running.load_checks import find_data_problems, find_load_problems
-from rvos_fusion.tables import Column, Table, print_tables
+from rvos_fusion.tables import Column, Table, print_tables, read_form
 
 
 @dataclass(frozen=True, slots=True)

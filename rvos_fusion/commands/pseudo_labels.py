@@ -11,7 +11,7 @@ from rvos.formats import find_format
 from rvos.ids import check_id
 from rvos_fusion.clips.pseudo_labels import write_pseudo_labels
 from rvos_fusion.commands.entrants import open_one
-from rvos_fusion.commands.recipe_options import add_recipe_options, open_recipe
+from rvos_fusion.commands.shared_options import add_recipe_options, open_recipe
 from rvos_fusion.tables import print_json
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from rvos.errors import ConfigError
 from rvos.masks.stored.store import Store
 from rvos.videos import Video
-from rvos_fusion.commands.recipe_options import add_recipe_options, open_recipe, repeat_options
+from rvos_fusion.commands.shared_options import add_recipe_options, open_recipe, repeat_options
 from rvos_fusion.planning.plan import make_plan, select_videos, share_videos
 from rvos_fusion.planning.results import Results
 from rvos_fusion.recipe.graph import build_graph

@@ -8,8 +8,7 @@ from dataclasses import replace
 from functools import partial
 
 from rvos.errors import StoreError
-from rvos_fusion.commands.recipe_options import add_recipe_options, open_recipe, repeat_options
-from rvos_fusion.commands.table_forms import read_form
+from rvos_fusion.commands.shared_options import add_recipe_options, open_recipe, repeat_options
 from rvos_fusion.executors.summary import Tally, format_size
 from rvos_fusion.kinds.artefacts import MASKS
 from rvos_fusion.kinds.groups.review import write_review
@@ -17,10 +16,10 @@ from rvos_fusion.planning.plan import Plan, find_missing_inputs, make_plan, pars
 from rvos_fusion.planning.workspace import prepare_workspace
 from rvos_fusion.recipe.graph import build_graph, check_files, choose_stage, restrict_graph
 from rvos_fusion.recipe.recipe import Recipe
+from rvos_fusion.running.cleaning import find_dependents, forget_results
 from rvos_fusion.running.compute import RunMeans, compute
-from rvos_fusion.running.forcing import find_dependents, forget_results
 from rvos_fusion.running.run_log import logged, name_log
-from rvos_fusion.tables import PEOPLE, PROGRAMS, Column, Table, print_tables
+from rvos_fusion.tables import PEOPLE, PROGRAMS, Column, Table, print_tables, read_form
 
 _COLUMNS = (
     Column("node", "node"),

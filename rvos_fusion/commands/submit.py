@@ -12,7 +12,7 @@ from rvos.formats import find_format
 from rvos.formats.submissions import fill_black, read_team, write_submission
 from rvos.masks.mask_sequences import MaskSequence
 from rvos.videos import Video
-from rvos_fusion.commands.recipe_options import add_recipe_options, open_recipe, repeat_options
+from rvos_fusion.commands.shared_options import add_recipe_options, open_recipe, repeat_options
 from rvos_fusion.planning.plan import make_plan
 from rvos_fusion.planning.results import Results
 from rvos_fusion.recipe.graph import build_graph

@@ -11,11 +11,10 @@ from rvos.errors import ConfigError
 from rvos.formats import Dataset
 from rvos.settings import nearest
 from rvos_fusion.commands.entrants import open_one
-from rvos_fusion.commands.recipe_options import add_recipe_options
-from rvos_fusion.commands.table_forms import add_forms, read_form
+from rvos_fusion.commands.shared_options import add_recipe_options
 from rvos_fusion.scores.sweep_kinds import SETTINGS, SWEEP_KINDS, SweepKind, find_sweep
 from rvos_fusion.scores.sweeping import find_ballot
-from rvos_fusion.tables import Column, Table, print_tables
+from rvos_fusion.tables import Column, Table, add_forms, print_tables, read_form
 
 _SHOWN = 20
 _OF = {"window": "a refinement", "tau": "a refinement", "islands": "a clean-up", "holes": "a clean-up"}

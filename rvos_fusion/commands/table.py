@@ -14,17 +14,15 @@ from rvos.evaluation.results import ExpressionScore
 from rvos.formats import open_evaluator
 from rvos.masks.stored.store import Store
 from rvos_fusion.commands.entrants import open_one, open_several
-from rvos_fusion.commands.recipe_options import add_recipe_options, open_recipe, repeat_options
+from rvos_fusion.commands.shared_options import add_recipe_options, open_recipe, repeat_options
 from rvos_fusion.commands.table_columns import tabulate_oracles, tabulate_pairs, tabulate_scores, tabulate_steadiness
-from rvos_fusion.commands.table_forms import add_forms, read_form
 from rvos_fusion.recipe.published import PublishedRow, describe_data, find_published
 from rvos_fusion.scores.comparison import score_rows
-from rvos_fusion.scores.coverage import find_coverage
 from rvos_fusion.scores.oracle import OracleRow, measure_oracles
 from rvos_fusion.scores.scoring import score_nodes
 from rvos_fusion.scores.steadiness import Steadiness, measure_steadiness
-from rvos_fusion.scores.tables import TableRow, compare_pairs, make_covered_table, make_table
-from rvos_fusion.tables import PROGRAMS, print_tables
+from rvos_fusion.scores.tables import TableRow, compare_pairs, find_coverage, make_covered_table, make_table
+from rvos_fusion.tables import PROGRAMS, add_forms, print_tables, read_form
 
 _RECIPES = (".yaml", ".yml")
 

@@ -16,9 +16,16 @@ from rvos.videos import Video
 from rvos_fusion.kinds.artefacts import INSTANCES, Artefact
 from rvos_fusion.kinds.base import Node, NodeFile, NodeGraph, Task, WorkerKey
 from rvos_fusion.kinds.checksums import Checksums
-from rvos_fusion.kinds.networks.detectors import detector_files, explain_detector, noun_files, stamp_detections
-from rvos_fusion.kinds.networks.engines import engine_files, engine_key, explain_engine
 from rvos_fusion.kinds.networks.loaded import NETWORK, choose_device
+from rvos_fusion.kinds.networks.named import (
+    detector_files,
+    engine_files,
+    engine_key,
+    explain_detector,
+    explain_engine,
+    noun_files,
+    stamp_detections,
+)
 from rvos_fusion.kinds.side_reports import write_report
 
 if TYPE_CHECKING:

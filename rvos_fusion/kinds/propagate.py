@@ -23,8 +23,8 @@ from rvos_fusion.kinds.checksums import Checksums
 from rvos_fusion.kinds.foreign.masks import find_lacking, import_folder
 from rvos_fusion.kinds.foreign.stamps import stamp_masks
 from rvos_fusion.kinds.inputs import Input, MasksOf
-from rvos_fusion.kinds.networks.engines import engine_files, engine_key, explain_engine
 from rvos_fusion.kinds.networks.loaded import NETWORK, choose_device
+from rvos_fusion.kinds.networks.named import engine_files, engine_key, explain_engine
 from rvos_fusion.kinds.plain import plain_fields
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from rvos_fusion.kinds.artefacts import HARD_MASKS, INSTANCES, ReadArtefact
 from rvos_fusion.kinds.base import Node, NodeFile, Task
 from rvos_fusion.kinds.checksums import Checksums
 from rvos_fusion.kinds.inputs import InstancesOf, MasksOf
-from rvos_fusion.kinds.networks.detectors import noun_files
+from rvos_fusion.kinds.networks.named import noun_files
 from rvos_fusion.kinds.offers import Offer
 from rvos_fusion.kinds.refinement_report import RefinedExpression, build_report
 from rvos_fusion.kinds.side_reports import write_report

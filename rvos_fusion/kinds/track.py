@@ -17,8 +17,8 @@ from rvos_fusion.kinds.artefacts import CANDIDATES, INSTANCE_PROPOSALS, Artefact
 from rvos_fusion.kinds.base import Node, NodeFile, NodeGraph, Task, WorkerKey
 from rvos_fusion.kinds.checksums import Checksums
 from rvos_fusion.kinds.inputs import MasksOf, ProposalsOf
-from rvos_fusion.kinds.networks.engines import engine_files, engine_key, explain_engine
 from rvos_fusion.kinds.networks.loaded import NETWORK, choose_device
+from rvos_fusion.kinds.networks.named import engine_files, engine_key, explain_engine
 from rvos_fusion.kinds.offers import Offer, offer_tracklets
 from rvos_fusion.kinds.side_reports import write_report
 

@@ -10,11 +10,10 @@ from rvos.formats import Dataset, open_evaluator
 from rvos.videos import Video
 from rvos_fusion.planning.results import Results
 from rvos_fusion.report.content import Ladder, LadderRow
-from rvos_fusion.scores.coverage import Coverage, find_coverage
 from rvos_fusion.scores.curves import Curve
 from rvos_fusion.scores.scoring import score_nodes
 from rvos_fusion.scores.sweep_kinds import SETTINGS, find_sweep
-from rvos_fusion.scores.tables import TableRow, make_covered_table
+from rvos_fusion.scores.tables import Coverage, TableRow, find_coverage, make_covered_table
 
 Known = Mapping[str, Mapping[str, Sequence[ExpressionScore]]]
 """Scores of every expression by video and node."""

@@ -12,7 +12,7 @@ import pytest
 from small_data import write_split
 
 import rvos.masks.stored.store as store_module
-import rvos_fusion.planning.node_tasks as tasks_module
+import rvos_fusion.planning.plan as tasks_module
 from rvos.masks.stored import MASK_SEQUENCES
 from rvos.masks.stored.codec import Packed
 from rvos.masks.stored.container import Container

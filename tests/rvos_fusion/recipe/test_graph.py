@@ -8,7 +8,7 @@ import pytest
 
 from rvos.errors import ConfigError
 from rvos.videos import Expression, Video
-from rvos_fusion.executors.steps import list_steps
+from rvos_fusion.executors.schedule import list_steps
 from rvos_fusion.planning.plan import make_plan
 from rvos_fusion.recipe.graph import build_graph, check_files, choose_stage
 from rvos_fusion.recipe.reader import read_recipe
