@@ -15,7 +15,7 @@ from rvos.errors import StoreError
 from rvos.formats import Dataset, open_evaluator
 from rvos.masks.mask_sequences import MaskSequence
 from rvos_fusion.planning.plan import make_plan, select_videos
-from rvos_fusion.planning.results import Results
+from rvos_fusion.planning.results import open_results
 from rvos_fusion.planning.workspace import prepare_workspace
 from rvos_fusion.recipe.graph import build_graph, check_files
 from rvos_fusion.recipe.reader import read_recipe
@@ -86,7 +86,7 @@ class OpenedRecipe:
 
     def plan(self) -> list[PlannedNode]:
         """Return how far every node is; nothing is computed."""
-        results = Results(make_plan(self._recipe, self._graph, self._dataset.videos))
+        results = open_results(self._recipe, self._dataset.videos)
         missing = {node: len(results.find_missing(node)) for node in self.nodes}
         return [PlannedNode(node, len(self.videos) - missing[node], missing[node]) for node in self.nodes]
 
@@ -124,7 +124,7 @@ class OpenedRecipe:
             StoreError: the result is missing, damaged, or made with other settings.
         """
         wanted = self._dataset.video(video)
-        results = Results(make_plan(self._recipe, self._graph, [wanted]))
+        results = open_results(self._recipe, [wanted])
         results.choose_nodes([node])
         return results.of_video(video).read(node)
 
@@ -154,7 +154,7 @@ class OpenedRecipe:
             StoreError: a node lacks results.
         """
         chosen = select_videos(self._dataset, names=videos)
-        results = Results(make_plan(self._recipe, self._graph, chosen))
+        results = open_results(self._recipe, chosen)
         rows = results.choose_nodes(nodes)
         coverage = find_coverage(results, chosen, rows)
         for note in coverage.notes():

@@ -51,7 +51,10 @@ def write_own_video(
             no text.
     """
     for text in texts:
-        _check_text(text)
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise InputError(f"sentence {ascii(text)[:60]}: holds bytes that are no UTF-8; type it again") from None
     video = check_id(name_video(source), where=str(source), what="video")
     frames = list(
         _write_frames(root / SPLIT / "JPEGImages" / video, islice(_read_frames(source), 0, None, every), max_frames)
@@ -82,13 +85,6 @@ def _write_frames(folder: Path, frames: Iterable[NamedFrame], limit: int | None)
         Image.fromarray(frame).save(stream, "JPEG", quality=_JPEG_QUALITY)
         write_atomically(folder / f"{name}.jpg", stream.getvalue())
         yield name
-
-
-def _check_text(text: str) -> None:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise InputError(f"sentence {ascii(text)[:60]}: holds bytes that are no UTF-8; type it again") from None
 
 
 def _read_frames(source: Path) -> Iterator[NamedFrame]:

@@ -13,7 +13,7 @@ from typing import Any
 from PIL import Image
 from tqdm import tqdm
 
-from fusion.pseudo_labels import PseudoLabels, paint_labels
+from fusion.pseudo_labels import paint_labels
 from rvos.errors import ConfigError
 from rvos.files.atomic import read_whole, write_atomically
 from rvos.files.images import LARGEST_IMAGE_FILE
@@ -70,29 +70,22 @@ def write_pseudo_labels(
         dropped.update(found.dropped.values())
         if not found.objects:
             continue
-        _write_pictures(out / split, video, found)
-        entries[video.id] = _make_entry(video, found)
+        for index, frame in enumerate(video.frames):
+            labels = encode_index_map(found.labels[index])
+            write_atomically(out / split / "JPEGImages" / video.id / f"{frame}.jpg", _read_jpeg(video, index))
+            write_atomically(out / split / "Annotations" / video.id / f"{frame}.png", labels)
+        expressions = {
+            one.id: {"exp": one.text, "obj_id": str(found.objects[one.id])}
+            for one in video.expressions
+            if one.id in found.objects
+        }
+        entries[video.id] = {"expressions": expressions, "frames": list(video.frames)}
         objects += len(set(found.objects.values()))
     if not entries:
         raise ConfigError(f"{node}: no sentence is left as a label; lower --least-score")
     write_atomically(expression_file, json.dumps({"videos": entries}, indent=1).encode())
     sentences = sum(len(entry["expressions"]) for entry in entries.values())
     return LabelCounts(len(entries), sentences, objects, dict(sorted(dropped.items())))
-
-
-def _make_entry(video: Video, found: PseudoLabels) -> dict[str, Any]:
-    expressions = {
-        one.id: {"exp": one.text, "obj_id": str(found.objects[one.id])}
-        for one in video.expressions
-        if one.id in found.objects
-    }
-    return {"expressions": expressions, "frames": list(video.frames)}
-
-
-def _write_pictures(folder: Path, video: Video, found: PseudoLabels) -> None:
-    for index, frame in enumerate(video.frames):
-        write_atomically(folder / "JPEGImages" / video.id / f"{frame}.jpg", _read_jpeg(video, index))
-        write_atomically(folder / "Annotations" / video.id / f"{frame}.png", encode_index_map(found.labels[index]))
 
 
 def _read_jpeg(video: Video, index: int) -> bytes:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from itertools import groupby
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 
 from rvos_fusion.commands.shared_options import add_recipe_options, open_recipe
 from rvos_fusion.executors.summary import format_size
-from rvos_fusion.planning.plan import make_plan
+from rvos_fusion.planning.results import open_results
 from rvos_fusion.planning.workspace import find_place
-from rvos_fusion.recipe.graph import build_graph
 from rvos_fusion.running.cleaning import Unnamed, find_unnamed, remove_results
 from rvos_fusion.tables import Column, Table, print_tables, read_form
 
@@ -40,8 +39,7 @@ def run(options: argparse.Namespace) -> int:
     """List, or remove, what a run of the recipe would not take."""
     recipe = open_recipe(options)
     find_place(recipe.workspace)
-    dataset = recipe.dataset.open()
-    found = find_unnamed(make_plan(recipe, build_graph(recipe), dataset.videos))
+    found = find_unnamed(open_results(recipe, recipe.dataset.open().videos).plan)
     if options.remove:
         remove_results(found)
     table = Table(_COLUMNS, found, name="files")
@@ -57,11 +55,8 @@ def run(options: argparse.Namespace) -> int:
 def _group(found: Sequence[Unnamed]) -> list[tuple[str, int, str, str]]:
     """Return node, number of results, size and reason, a row for every node and reason."""
     rows = []
-    for (node, reason), group in groupby(sorted(found, key=_sort), key=_sort):
+    key = attrgetter("node", "reason")
+    for (node, reason), group in groupby(sorted(found, key=key), key=key):
         sizes = [one.n_bytes for one in group]
         rows.append((node, len(sizes), format_size(sum(sizes)), reason))
     return rows
-
-
-def _sort(result: Unnamed) -> tuple[str, str]:
-    return result.node, result.reason

@@ -8,28 +8,22 @@ from pathlib import Path
 
 from rvos.errors import ConfigError
 from rvos_fusion.commands.shared_options import open_recipe, repeat_options
-from rvos_fusion.planning.plan import make_plan, select_videos
-from rvos_fusion.planning.results import Results
-from rvos_fusion.recipe.graph import build_graph
+from rvos_fusion.planning.plan import select_videos
+from rvos_fusion.planning.results import open_results
 from rvos_fusion.recipe.recipe import Recipe
 from rvos_fusion.scores.comparison import Entrant, choose_rows, open_entrants
 
 
 def open_one(options: argparse.Namespace, recipe: Recipe | None = None) -> Entrant:
-    """Return the one recipe, with the videos that the options choose.
-
-    Args:
-        recipe: as it is to be taken; None: as the options name it.
+    """Return the one recipe, as it is given or else as the options name it, with the videos that these choose.
 
     Raises:
-        ConfigError: everything that is wrong with the recipe.
-        InputError: the data set cannot be read, or lacks a chosen video.
+        ConfigError, InputError: what is wrong with the recipe or the data set, which may lack a chosen video.
     """
     recipe = recipe or open_recipe(options)
     dataset = recipe.dataset.open()
     videos = select_videos(dataset, names=options.videos)
-    results = Results(make_plan(recipe, build_graph(recipe), videos), repeat_options(options))
-    return Entrant(recipe.path.stem, results, dataset, videos)
+    return Entrant(recipe.path.stem, open_results(recipe, videos, repeat_options(options)), dataset, videos)
 
 
 def open_several(options: argparse.Namespace, others: Sequence[str]) -> list[tuple[Entrant, str]]:

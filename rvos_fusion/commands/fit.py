@@ -65,7 +65,9 @@ def run(options: argparse.Namespace) -> int:
     assert node is not None
     if isinstance(node.rule, Votes) and options.out is None:
         rule, gain = fit_votes(*one.labelled, node, force=options.force)
-        _print(options, n_videos, gain, _describe(rule), figures=_MEAN)
+        # As the recipe writes them.
+        weights = {name: str(weight) for name, weight in zip(rule.members, rule.exact_weights(), strict=True)}
+        _print(options, n_videos, gain, {"weights": weights, "threshold": str(rule.threshold)}, figures=_MEAN)
         return 0
     out = _choose_file(options)
     numbers, gain = fit_numbers(*one.labelled, node, force=options.force)
@@ -114,12 +116,6 @@ def _forget_fit(node: Node, named: str) -> Node:
     fitted = capability(node, Fitted)
     is_meant = node.name == named or any(not file.path.exists() for file in node.files())
     return fitted.unfitted() if fitted is not None and is_meant else node
-
-
-def _describe(rule: Votes) -> dict[str, Any]:
-    """Return weights and threshold as the recipe writes them."""
-    weights = {name: str(weight) for name, weight in zip(rule.members, rule.exact_weights(), strict=True)}
-    return {"weights": weights, "threshold": str(rule.threshold)}
 
 
 def _print(

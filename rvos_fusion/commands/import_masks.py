@@ -64,7 +64,17 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         print_json({"members": [asdict(report) for report in reports]})
     else:
-        _print(reports, members, len(dataset.videos))
+        for report in reports:
+            counts = f"{report.videos} of {len(dataset.videos)} videos fit, {len(report.problems)} problems"
+            print(f"{report.name}: {counts}")
+            for problem in report.problems[:_SHOWN]:
+                print(f"  {problem}", file=sys.stderr)
+            if len(report.problems) > _SHOWN:
+                print(f"  and {len(report.problems) - _SHOWN} more; --json lists all", file=sys.stderr)
+        print("models of a recipe:")
+        for member in members:
+            values = f", values: {member.values}" if member.format == "dump" else ""
+            print(f"  {member.name}: {{import: {member.format}, path: {member.path}{values}}}")
     return 2 if any(report.problems for report in reports) else 0
 
 
@@ -102,11 +112,7 @@ def _guess_kind(source: Path) -> Kind:
 
 
 def import_member(member: FoundMember, dataset: Dataset, workspace: Path | None, *, soft: bool) -> ImportReport:
-    """Read all masks of a member, store them if there is a workspace, and return what does not fit.
-
-    Raises:
-        StoreError: the workspace cannot be written.
-    """
+    """Read all masks of a member, store them if there is a workspace, and return what does not fit."""
     try:
         source = open_source(member.format, member.path, values=member.values, soft=soft)
         problems = find_misfits(source, dataset.videos)
@@ -125,16 +131,3 @@ def import_member(member: FoundMember, dataset: Dataset, workspace: Path | None,
             Store(workspace).write(member.name, video.id, sequences, IMPORTED)
         count += 1
     return ImportReport(member.name, member.format, str(member.path), count, tuple(problems))
-
-
-def _print(reports: list[ImportReport], members: tuple[FoundMember, ...], n_videos: int) -> None:
-    for report in reports:
-        print(f"{report.name}: {report.videos} of {n_videos} videos fit, {len(report.problems)} problems")
-        for problem in report.problems[:_SHOWN]:
-            print(f"  {problem}", file=sys.stderr)
-        if len(report.problems) > _SHOWN:
-            print(f"  and {len(report.problems) - _SHOWN} more; --json lists all", file=sys.stderr)
-    print("models of a recipe:")
-    for member in members:
-        values = f", values: {member.values}" if member.format == "dump" else ""
-        print(f"  {member.name}: {{import: {member.format}, path: {member.path}{values}}}")

@@ -32,9 +32,16 @@ def run(options: argparse.Namespace) -> int:
         deciding = outputs + stages if options.stages else outputs
         failed |= not all(row.passes for row in deciding)
         if not options.json:
-            print_case(folder, outputs, stages, passed=all(row.passes for row in deciding))
+            rows = [*(("output", row) for row in outputs), *(("stage", row) for row in stages)]
+            verdict = "pass" if all(row.passes for row in deciding) else "FAIL"
+            print_tables([Table(_COLUMNS, rows, title=f"{folder}: {verdict}")], "text")
     if options.json:
-        print_json({folder: _as_json(*rows) for folder, rows in results.items()})
+        print_json(
+            {
+                folder: {"outputs": _as_json(outputs), "stages": _as_json(stages)}
+                for folder, (outputs, stages) in results.items()
+            }
+        )
     return int(failed)
 
 
@@ -42,12 +49,6 @@ def list_cases(path: Path) -> list[Path]:
     """Return the condensed cases of a folder that is no case itself; else the path as it is."""
     condensed = sorted(path.glob("*.npz")) if path.is_dir() and not (path / "keys.json").exists() else []
     return condensed or [path]
-
-
-def print_case(folder: str, outputs: list[ArrayDifference], stages: list[ArrayDifference], *, passed: bool) -> None:
-    """Print a line an array, failing ones marked."""
-    rows = [*(("output", row) for row in outputs), *(("stage", row) for row in stages)]
-    print_tables([Table(_COLUMNS, rows, title=f"{folder}: {'pass' if passed else 'FAIL'}")], "text")
 
 
 _COLUMNS = (
@@ -59,17 +60,9 @@ _COLUMNS = (
 )
 
 
-def _as_json(outputs: list[ArrayDifference], stages: list[ArrayDifference]) -> dict[str, object]:
-    def row(difference: ArrayDifference) -> dict[str, object]:
-        finite = math.isfinite(difference.relative)
-        return {
-            "absolute": difference.absolute if finite else None,
-            "relative": difference.relative if finite else None,
-            "limit": difference.limit,
-            "passes": difference.passes,
-        }
-
-    return {
-        "outputs": {difference.name: row(difference) for difference in outputs},
-        "stages": {difference.name: row(difference) for difference in stages},
-    }
+def _as_json(rows: list[ArrayDifference]) -> dict[str, object]:
+    found: dict[str, object] = {}
+    for row in rows:
+        absolute, relative = (row.absolute, row.relative) if math.isfinite(row.relative) else (None, None)
+        found[row.name] = {"absolute": absolute, "relative": relative, "limit": row.limit, "passes": row.passes}
+    return found

@@ -11,9 +11,8 @@ from rvos.errors import ConfigError
 from rvos.masks.stored.store import Store
 from rvos.videos import Video
 from rvos_fusion.commands.shared_options import add_recipe_options, open_recipe, repeat_options
-from rvos_fusion.planning.plan import make_plan, select_videos, share_videos
-from rvos_fusion.planning.results import Results
-from rvos_fusion.recipe.graph import build_graph
+from rvos_fusion.planning.plan import select_videos, share_videos
+from rvos_fusion.planning.results import open_results
 from rvos_fusion.recipe.reader import read_recipe
 from rvos_fusion.recipe.recipe import Recipe
 from rvos_fusion.report.build import LONGEST_SIDE, ReportSettings, write_report
@@ -69,25 +68,17 @@ def run(options: argparse.Namespace) -> int:
         options.jobs,
         options.quiet,
     )
-    path = name_page(options.out or recipe.workspace / "report.html")
+    path = options.out or recipe.workspace / "report.html"
+    if path.suffix.lower() not in (".html", ".htm"):
+        path /= "index.html"
     write_report(path, dataset, videos, sides=sides, settings=settings)
     print(path)
     return 0
 
 
-def name_page(out: Path) -> Path:
-    """Return the page: the file that is named, or `index.html` in the folder that is."""
-    return out if out.suffix.lower() in (".html", ".htm") else out / "index.html"
-
-
 def open_sides(options: argparse.Namespace, recipe: Recipe, videos: Sequence[Video]) -> list[PlanSide | FolderSide]:
-    """Return the recipe's side, and the other's where one is named.
-
-    Raises:
-        ConfigError: the other is no recipe that can be used, or has none of these videos.
-    """
-    plan = make_plan(recipe, build_graph(recipe), videos)
-    results = Results(plan, repeat_options(options))
+    """Return the recipe's side, and the other's, which must have these videos, where one is named."""
+    results = open_results(recipe, videos, repeat_options(options))
     if options.other is None:
         return [PlanSide("", results)]
     names = [_name_side(options.recipe), _name_side(options.other)]
@@ -96,10 +87,8 @@ def open_sides(options: argparse.Namespace, recipe: Recipe, videos: Sequence[Vid
     if os.path.isdir(options.other):
         return [PlanSide(names[0], results), FolderSide(names[1], Store(options.other.absolute()))]
     second = read_recipe(options.other, [])
-    other = second.dataset.open()
-    shared = share_videos(other, videos, options.other)
-    other_results = Results(make_plan(second, build_graph(second), shared), f"{options.other}")
-    return [PlanSide(names[0], results), PlanSide(names[1], other_results)]
+    shared = share_videos(second.dataset.open(), videos, options.other)
+    return [PlanSide(names[0], results), PlanSide(names[1], open_results(second, shared, f"{options.other}"))]
 
 
 def _name_side(path: Path) -> str:

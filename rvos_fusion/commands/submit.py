@@ -13,9 +13,7 @@ from rvos.formats.submissions import fill_black, read_team, write_submission
 from rvos.masks.mask_sequences import MaskSequence
 from rvos.videos import Video
 from rvos_fusion.commands.shared_options import add_recipe_options, open_recipe, repeat_options
-from rvos_fusion.planning.plan import make_plan
-from rvos_fusion.planning.results import Results
-from rvos_fusion.recipe.graph import build_graph
+from rvos_fusion.planning.results import open_results
 from rvos_fusion.tables import print_json
 from rvos_fusion.weights.provenance import write_manifest
 
@@ -36,8 +34,7 @@ def run(options: argparse.Namespace) -> int:
     """Write archive and manifest."""
     recipe = open_recipe(options)
     dataset = recipe.dataset.open()
-    plan = make_plan(recipe, build_graph(recipe), dataset.videos)
-    results = Results(plan, repeat_options(options))
+    results = open_results(recipe, dataset.videos, repeat_options(options))
     node = results.choose_submission(options.node)
     gaps = results.find_missing(node) if options.fill_missing else []
     if len(gaps) in (0, len(dataset.videos)):  # an archive of black masks is nobody's wish
@@ -56,7 +53,7 @@ def run(options: argparse.Namespace) -> int:
         return fill_black(video, size)
 
     n_masks = write_submission(out, dataset, read, team=team)
-    manifest = write_manifest(out, plan, node, overrides=options.overrides, n_masks=n_masks, filled=filled)
+    manifest = write_manifest(out, results.plan, node, overrides=options.overrides, n_masks=n_masks, filled=filled)
     if options.json:
         content = {"archive": str(out), "manifest": str(manifest), "node": node, "masks": n_masks, "filled": filled}
         print_json(content)

@@ -136,7 +136,7 @@ class PropagateNode(Node):
         """Return the propagated masks of all expressions; scores and key frames are those it started from."""
         nodes = [task.node for task in tasks if isinstance(task.node, PropagateNode)]
         if self._working_engine() is None:
-            return [self._read_folder(task, node) for task, node in zip(tasks, nodes, strict=True)]
+            return [node._read_folder(task) for task, node in zip(tasks, nodes, strict=True)]
         return self._propagate(tasks, nodes)
 
     def make(self, task: Task) -> Sequence[MaskSequence]:
@@ -146,12 +146,12 @@ class PropagateNode(Node):
         """Return the engine that will work; None where masks were propagated elsewhere."""
         return None if self.folder is not None and self.folder.is_dir() else self.engine
 
-    def _read_folder(self, task: Task, node: PropagateNode) -> list[MaskSequence]:
+    def _read_folder(self, task: Task) -> list[MaskSequence]:
         assert self.folder is not None
-        sources = _read_sources(task, node)
+        sources = _read_sources(task, self)
         masks = import_folder(self.folder, task, [source for source, _ in sources])
         return [
-            replace(mask, scores=source.scores, key_frame=node.key.pick(deciding), scored=source.scored)
+            replace(mask, scores=source.scores, key_frame=self.key.pick(deciding), scored=source.scored)
             for mask, (source, deciding) in zip(masks, sources, strict=True)
         ]
 

@@ -10,9 +10,12 @@ from rvos.errors import ConfigError, StoreError
 from rvos.masks.mask_sequences import MaskSequence, by_expression
 from rvos.masks.stored.store import Store
 from rvos.settings import nearest
+from rvos.videos import Video
 from rvos_fusion.kinds.artefacts import MASKS, Artefact
 from rvos_fusion.kinds.base import Task
-from rvos_fusion.planning.plan import Plan
+from rvos_fusion.planning.plan import Plan, make_plan
+from rvos_fusion.recipe.graph import build_graph
+from rvos_fusion.recipe.recipe import Recipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,3 +149,8 @@ class Results:
         if chosen not in self.plan.tasks:
             raise StoreError(f"{recipe.path}: no stage needs node {chosen}, so it was not run; add it to a stage")
         return chosen
+
+
+def open_results(recipe: Recipe, videos: Sequence[Video], options: str | None = None) -> Results:
+    """Return what all nodes of a recipe stored for these videos; `options` as in `Results`."""
+    return Results(make_plan(recipe, build_graph(recipe), videos), options)

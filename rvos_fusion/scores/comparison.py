@@ -13,9 +13,8 @@ from rvos.formats import Dataset
 from rvos.settings import nearest
 from rvos.videos import Video
 from rvos_fusion.kinds.artefacts import MASKS
-from rvos_fusion.planning.plan import make_plan, select_videos, share_videos
-from rvos_fusion.planning.results import Results
-from rvos_fusion.recipe.graph import build_graph
+from rvos_fusion.planning.plan import select_videos, share_videos
+from rvos_fusion.planning.results import Results, open_results
 from rvos_fusion.recipe.reader import read_recipe
 from rvos_fusion.scores.scoring import score_nodes
 
@@ -59,7 +58,7 @@ def open_entrants(paths: Sequence[Path], overrides: Sequence[str], names: Sequen
         recipe = read_recipe(path, overrides)
         dataset = recipe.dataset.open()
         videos = share_videos(dataset, found[0].videos, path) if found else select_videos(dataset, names=names)
-        results = Results(make_plan(recipe, build_graph(recipe), videos), str(path))
+        results = open_results(recipe, videos, str(path))
         found.append(Entrant(path.stem if stems[path.stem] == 1 else str(path), results, dataset, videos))
         for expected, video in zip(found[0].videos, videos, strict=True):
             if [one.id for one in expected.expressions] != [one.id for one in video.expressions]:

@@ -38,11 +38,7 @@ class Chooser(Named, Protocol):
         """Return the nodes whose results `offers` reads."""
 
     def offers(self, video: Video, read: ReadArtefact) -> Iterable[Offer]:
-        """Yield what could have been chosen for the sentences of a video; for every video the same names in one order.
-
-        Args:
-            read: returns the stored result of a node for this video.
-        """
+        """Yield what could have been chosen for the sentences of a video; the same names in one order for every video."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +86,15 @@ def measure_oracles(
         )
     results.require([node, *(name for chooser in choosers for name in chooser.chooses_from())])
     found = score_videos(results, dataset, videos, partial(score_offers, node, choosers), jobs=jobs)
-    own = [values for values, _ in found]
-    return [_make_row(key, own, [best[key] for _, best in found]) for key in found[0][1]]
+    counts = np.array([len(own) for own, _ in found])
+    rows = []
+    for key in found[0][1]:
+        j, f = 100 * np.concatenate([best[key] for _, best in found]).mean(axis=0)
+        differences = np.array([float((best[key] - own).mean(axis=1).sum()) for own, best in found])
+        low, high = resample_gain(100 * differences, counts)
+        gap = 100 * differences.sum() / counts.sum()
+        rows.append(OracleRow(*key, float(j), float(f), float(j + f) / 2, float(gap), low, high))
+    return rows
 
 
 def score_offers(
@@ -162,12 +165,3 @@ class _Scorer:
                 j, f = score(truth, self._traced[id(mask)][1])
                 self._scores[key] = np.array([j.mean(), f.mean()])
         return np.array([self._scores[id(mask), id(truth)] for mask in masks]).reshape(-1, 2)
-
-
-def _make_row(key: tuple[str, str], own: Sequence[Values], best: Sequence[Values]) -> OracleRow:
-    j, f = 100 * np.concatenate(best).mean(axis=0)
-    differences = np.array([float((one - other).mean(axis=1).sum()) for one, other in zip(best, own, strict=True)])
-    counts = np.array([len(values) for values in own])
-    low, high = resample_gain(100 * differences, counts)
-    gap = 100 * differences.sum() / counts.sum()
-    return OracleRow(*key, float(j), float(f), float(j + f) / 2, float(gap), low, high)

@@ -33,7 +33,13 @@ def write_review(workspace: Path) -> tuple[Path, int] | None:
     Raises:
         StoreError: a file cannot be written.
     """
-    groups = [group for path in sorted((workspace / "groups").glob("[!.]*.json")) for group in _read(path)]
+    groups: list[ReviewedGroup] = []
+    for path in sorted((workspace / "groups").glob("[!.]*.json")):
+        try:
+            rows = read_json(path)
+            groups += [ReviewedGroup(path.stem, dict(row["expressions"]), float(row["confidence"])) for row in rows]
+        except (InputError, ValueError, KeyError, TypeError) as error:
+            raise StoreError(f"{path}: cannot be read ({error}); delete it and the fusions of this video") from None
     if not groups:
         return None
     stream = io.StringIO()
@@ -49,11 +55,3 @@ def write_review(workspace: Path) -> tuple[Path, int] | None:
         by_video.setdefault(group.video, []).append(list(group.expressions))
     write_atomically(workspace / "groups.json", json.dumps(by_video, indent=1).encode())
     return table, sum(group.confidence < DOUBTFUL for group in groups)
-
-
-def _read(path: Path) -> list[ReviewedGroup]:
-    try:
-        rows = read_json(path)
-        return [ReviewedGroup(path.stem, dict(row["expressions"]), float(row["confidence"])) for row in rows]
-    except (InputError, ValueError, KeyError, TypeError) as error:
-        raise StoreError(f"{path}: cannot be read ({error}); delete it and the fusions of this video") from None
