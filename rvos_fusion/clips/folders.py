@@ -20,8 +20,7 @@ _MOST_NAMESAKES = 1000
 def choose_folder(source: Path, out: Path | None, *, root: Path) -> Path:
     """Return the folder of a clip's results: the one that is asked for, or one of its own below `root`.
 
-    Raises:
-        ConfigError: the folder that is asked for holds another clip's results.
+    Raises a ConfigError where the one that is asked for holds another clip's results.
     """
     if out is not None:
         owner = _read(out).get("source", name_source(source))
@@ -44,11 +43,7 @@ def name_source(source: Path) -> str:
 def write_owner(folder: Path, source: Path, masks: Iterable[str]) -> None:
     """Say in the folder whose results it holds, and remove the masks of an earlier call that are no longer among them.
 
-    Args:
-        masks: files below `masks/`, such as `0/00005.png`.
-
-    Raises:
-        StoreError: a file cannot be written.
+    `masks` are files below `masks/`, such as `0/00005.png`. Raises a StoreError where a file cannot be written.
     """
     kept = sorted(set(masks))
     for name in _read(folder).get("masks", []):

@@ -41,11 +41,7 @@ def draw_masks(frame: NDArray[np.uint8], masks: Sequence[NDArray[np.bool_]]) -> 
 
 
 def draw_video(video: Video, sequences: Sequence[MaskSequence]) -> Iterable[NDArray[np.uint8]]:
-    """Yield every frame (H, W, 3) of a video with the masks of the sequences on it.
-
-    Raises:
-        InputError: a frame cannot be read, or a mask has another size.
-    """
+    """Yield every frame (H, W, 3) of a video with the masks of the sequences on it, which must be of its size."""
     for index in range(video.n_frames):
         frame = video.read_frame(index)
         for sequence in sequences:
@@ -148,11 +144,7 @@ def _write_sound(
 
 
 def read_showing(path: Path) -> Showing:
-    """Return how a video file is shown.
-
-    Raises:
-        InputError: the file is missing or no video.
-    """
+    """Return how a video file is shown; InputError where it is missing or no video."""
     open_regular(path).close()
     try:
         with av.open(f"file:{path}") as container:

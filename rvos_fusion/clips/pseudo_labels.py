@@ -27,12 +27,7 @@ _QUALITY = 95
 
 @dataclass(frozen=True, slots=True)
 class LabelCounts:
-    """What was written.
-
-    Args:
-        videos, expressions, objects: of the split.
-        dropped: reason -> sentences.
-    """
+    """What was written into the split; `dropped` counts sentences by reason."""
 
     videos: int
     expressions: int

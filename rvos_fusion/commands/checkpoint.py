@@ -34,11 +34,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def describe(path: Path) -> dict[str, Any]:
-    """Return everything that is known of a file, ready for JSON.
-
-    Raises:
-        CheckpointError: the file cannot be read safely.
-    """
+    """Return everything that is known of a file, ready for JSON; CheckpointError where it cannot be read safely."""
     file = read_checkpoint(path)
     identity = identify(file)
     broken = [name for name, value in file.state.items() if value.is_floating_point() and not value.isfinite().all()]

@@ -26,12 +26,7 @@ def find_command(line: str, commands: Mapping[str, str]) -> str | None:
 
 
 def answer(parser: argparse.ArgumentParser, command: argparse.ArgumentParser | None) -> None:
-    """Print what could follow to the shell, and end the program.
-
-    Args:
-        parser: of the whole line.
-        command: its part for the command that is typed already.
-    """
+    """Print what could follow the whole line to the shell, and end the program; `command` is the part that is typed."""
     for action in () if command is None else command._actions:
         completer = _COMPLETERS.get(action.dest)
         if completer is not None:

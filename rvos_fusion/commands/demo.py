@@ -65,8 +65,7 @@ def list_commands(jobs: int) -> Iterator[list[str]]:
 def copy_demo(folder: Path) -> None:
     """Write the recipes, and what the bundled one reads, into a folder; what is there already is left as it is.
 
-    Raises:
-        InputError: the folder cannot be written, or something else stands there.
+    Raises an InputError where the folder cannot be written.
     """
     source = find_bundled()
     pairs = [(source / _RECIPE, folder / _RECIPE)]

@@ -29,8 +29,7 @@ def open_one(options: argparse.Namespace, recipe: Recipe | None = None) -> Entra
 def open_several(options: argparse.Namespace, others: Sequence[str]) -> list[tuple[Entrant, str]]:
     """Return the rows of a table of several recipes; `others` are those that stand among the words for nodes.
 
-    Raises:
-        ConfigError: a workspace, which is one recipe's; everything of `open_entrants` and `choose_rows`.
+    Raises a ConfigError for a workspace, which is one recipe's, else what `open_entrants` and `choose_rows` do.
     """
     if options.workspace is not None:
         raise ConfigError("--workspace is for one recipe; leave it out, or the other recipes")

@@ -55,8 +55,8 @@ def run(options: argparse.Namespace) -> int:
         )
     if options.out:
         write_reports(options.out, result, stability=options.stability)
-    form, content = read_form(options), to_json(result, stability=options.stability)
-    if form == "json":
+    shown, content = read_form(options), to_json(result, stability=options.stability)
+    if shown == "json":
         print_json(content)
         return 0
     _print_remarks(result)
@@ -66,10 +66,10 @@ def run(options: argparse.Namespace) -> int:
         for name, value in content.items()
         if isinstance(value, str | int | float)
     }
-    if form == "text":
-        print_tables([Table(_FIGURES, list(cells.items())[1:], has_headings=False)], form)
+    if shown == "text":
+        print_tables([Table(_FIGURES, list(cells.items())[1:], has_headings=False)], shown)
     else:
-        print_tables([Table(tuple(Column(name, itemgetter(name)) for name in cells), [cells])], form)
+        print_tables([Table(tuple(Column(name, itemgetter(name)) for name in cells), [cells])], shown)
     return 0
 
 

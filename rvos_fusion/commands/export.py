@@ -66,12 +66,8 @@ def export_video(
 ) -> tuple[str, int, dict[str, int]]:
     """Write the masks of one video; return its id, the number of masks, and expression -> key frame.
 
-    Args:
-        soft: form of the probabilities to write instead, one of `SOFT_FORMS`.
-
-    Raises:
-        StoreError: the stored file is damaged, has names that could leave the folder or no soft masks, or a mask cannot
-            be written.
+    `soft` is the form of probabilities to write instead, one of `SOFT_FORMS`. Raises a StoreError where the stored file
+    is damaged, has names that could leave the folder or no soft masks, or a mask cannot be written.
     """
     sequences = store.read(node, video, soft=soft is not None)
     where = str(store.path(node, video))

@@ -142,5 +142,6 @@ def _print(
         weights = ", ".join(f"{name}: {weight}" for name, weight in found["weights"].items())
         notes.append(f"for the recipe: weights: {{{weights}}}, threshold: {found['threshold']}")
     heading = Column(f"{options.node}, {n_videos} videos", itemgetter(0))
-    shown = (replace(one, value=lambda row, one=one: one.cell(row[1])) for one in figures)
-    print_tables([Table((heading, *shown), rows, notes=tuple(notes))], "text")
+    seconds = [(one, lambda row, one=one: one.cell(row[1])) for one in figures]
+    columns = (heading, *(replace(one, value=take) for one, take in seconds))
+    print_tables([Table(columns, rows, notes=tuple(notes))], "text")

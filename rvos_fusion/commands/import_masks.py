@@ -79,12 +79,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def list_members(options: argparse.Namespace) -> tuple[FoundMember, ...]:
-    """Return the members that the source holds.
-
-    Raises:
-        InputError: nothing there, or nothing to import in it.
-        ConfigError: options that do not go together.
-    """
+    """Return the members that the source holds; at least one, or an InputError says that there is nothing to import."""
     source: Path = options.source
     if not source.exists():
         raise InputError(f"{source}: no such file or folder; check the path")
@@ -112,7 +107,10 @@ def _guess_kind(source: Path) -> Kind:
 
 
 def import_member(member: FoundMember, dataset: Dataset, workspace: Path | None, *, soft: bool) -> ImportReport:
-    """Read all masks of a member, store them if there is a workspace, and return what does not fit."""
+    """Read all masks of a member, store them if there is a workspace, and return what does not fit.
+
+    Raises a StoreError where the workspace cannot be written.
+    """
     try:
         source = open_source(member.format, member.path, values=member.values, soft=soft)
         problems = find_misfits(source, dataset.videos)

@@ -32,13 +32,9 @@ def run(options: argparse.Namespace) -> int:
 
 
 def write_runner(name: str, folder: Path, *, kind: str) -> tuple[Path, Path]:
-    """Write a template and its test, and return the files.
+    """Write the template of a `runner` or `program` and its test, and return the files.
 
-    Args:
-        kind: `runner` or `program`.
-
-    Raises:
-        ConfigError: no name for a module, or one that is taken.
+    Raises a ConfigError for no name of a module, or one that is taken.
     """
     if not name.isidentifier():
         raise ConfigError(f"{name!a}: no name for a module; take letters, digits and _, such as my_model")

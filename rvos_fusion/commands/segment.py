@@ -93,8 +93,7 @@ def run(options: argparse.Namespace) -> int:
 def open_own_recipe(options: argparse.Namespace, data: Path, workspace: Path) -> Recipe:
     """Return the recipe on the clip's data, every expression on its own.
 
-    Raises:
-        ConfigError: the recipe cannot be used, or has members that are not networks, or no such result node.
+    Raises a ConfigError for members that are not networks, or no such result node.
     """
     own = ["dataset.format=ref-youtube-vos", f"dataset.root={data}", f"dataset.split={SPLIT}", "groups.by=none"]
     recipe = read_recipe(options.recipe, [*own, *options.overrides], workspace=workspace)

@@ -28,11 +28,7 @@ def add_recipe_options(parser: argparse.ArgumentParser) -> None:
 
 
 def open_recipe(options: argparse.Namespace) -> Recipe:
-    """Return the recipe that the options name.
-
-    Raises:
-        ConfigError: everything that is wrong with it.
-    """
+    """Return the recipe that the options name; ConfigError with everything that is wrong with it."""
     workspace = options.workspace.absolute() if options.workspace is not None else None
     return read_recipe(options.recipe, options.overrides, workspace=workspace)
 
@@ -61,12 +57,7 @@ def add_dataset_options(parser: argparse.ArgumentParser) -> None:
 
 
 def open_chosen_dataset(options: argparse.Namespace) -> Dataset:
-    """Return the data set that the options name.
-
-    Raises:
-        ConfigError: neither a recipe nor a root.
-        InputError: the data set cannot be used.
-    """
+    """Return the data set that the options name; ConfigError where they name neither a recipe nor a root."""
     if options.recipe is not None:
         entry = read_recipe(options.recipe, options.overrides).dataset
         return replace(

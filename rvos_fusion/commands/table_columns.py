@@ -33,12 +33,10 @@ def tabulate_scores(
     notes: Sequence[str] = (),
     published: Mapping[str, PublishedRow] | None = None,
 ) -> Table:
-    """Return the figures of the rows that a data set has, with their gains.
+    """Return the figures of the rows that a data set has, with their gains; `notes` say what is lacking.
 
-    Args:
-        steadiness: of the same nodes, which CSV shows in the same table.
-        notes: what is lacking.
-        published: by node, what papers print; None: not asked for.
+    CSV shows the steadiness of the same nodes in the same table; `published` is what papers print, by node, None where
+    that was not asked for.
     """
     last = next((row.input_of for row in rows if row.input_of is not None), None)
     added = [] if last is None else [f"+ further inputs of {last}; their gain is what {last} gains over them"]
@@ -56,8 +54,8 @@ def tabulate_scores(
     columns += [Column(name, name, forms=PROGRAMS) for name in ("input_of", "missing")]
     columns += [] if published is None else _list_published(published)
     known = {row.node: row for row in steadiness}
-    for heading, key in _STEADY if known else ():
-        columns.append(Column(heading, lambda row, key=key: getattr(known.get(row.node), key, None), forms=("csv",)))
+    steady = [(name, lambda row, key=key: getattr(known.get(row.node), key, None)) for name, key in _STEADY if known]
+    columns += [Column(heading, take, forms=("csv",)) for heading, take in steady]
     return Table(tuple(columns), rows, notes=tuple(notes))
 
 
@@ -68,8 +66,7 @@ def _list_figures(key: str, figures: Sequence[Figure], rows: Sequence[TableRow])
         forms = FORMS if any(figure.name in row.figures for row in rows) else PROGRAMS
         if len(figures) > 1:
             forms = tuple(form for form in forms if form != "json")
-        name = figure.name
-        columns.append(Column(figure.heading, lambda row, name=name: row.figures.get(name), forms=forms, key=key))
+        columns.append(Column(figure.heading, partial(_take_figure, figure.name), forms=forms, key=key))
     if len(figures) > 1:
         names = [figure.name for figure in figures]
         columns.append(Column(key, lambda row: [row.figures.get(name) for name in names], forms=("json",)))
@@ -110,6 +107,10 @@ def _list_published(published: Mapping[str, PublishedRow]) -> list[Column]:
         Column("row of", partial(take, "label"), forms=by_form),
         Column("published", lambda row: published.get(row.node), forms=("json",)),
     ]
+
+
+def _take_figure(name: str, row: TableRow) -> float | None:
+    return row.figures.get(name)
 
 
 def show_interval(row: Any) -> str | None:

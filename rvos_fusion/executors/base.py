@@ -17,13 +17,7 @@ Pass = tuple[Task, ...]
 
 @dataclass(slots=True)
 class Worker:
-    """A process that computes.
-
-    Args:
-        name: unique in a run; a restarted process has another one.
-        can_load: networks may run there; a cluster may have workers for the rest alone.
-        holds: what it loaded last.
-    """
+    """A process that computes; a restarted one has another name. Some workers of a cluster can load no networks."""
 
     name: str
     can_load: bool = True
@@ -56,8 +50,7 @@ class WorkersLostError(PipelineError):
 class Executor(Protocol):
     """Where passes run. It is opened before the first pass; leaving it with an error ends what still runs.
 
-    Attributes:
-        attempts: how many workers a pass may cost before it counts as failed.
+    `attempts` is how many workers a pass may cost before it counts as failed.
     """
 
     # A property of the place: on one machine a second try meets the same memory.
@@ -85,6 +78,5 @@ class Executor(Protocol):
     def wait(self) -> Sequence[Ended]:
         """Return what ended, after some time nothing; new workers may have come in the meantime.
 
-        Raises:
-            WorkersLostError: nothing can end any more.
+        Raises a WorkersLostError where nothing can end any more.
         """

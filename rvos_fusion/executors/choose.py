@@ -11,14 +11,9 @@ from rvos_fusion.executors.this_process import ThisProcess
 
 
 def choose_executor(*, jobs: int, cluster: str | None = None, folders: tuple[Path, ...] = ()) -> Executor:
-    """Return this process, processes beside it, or the workers of a cluster.
+    """Return this process, processes beside it, or the workers of a cluster, which must see `folders`.
 
-    Args:
-        cluster: address of a dask scheduler, or its scheduler file.
-        folders: what the workers of a cluster must see, the workspace first.
-
-    Raises:
-        ConfigError: dask is asked for and not installed.
+    `cluster` is a dask scheduler's address or file, the workspace the first folder. ConfigError where dask is missing.
     """
     if cluster is None:
         # One job runs here: no second copy of the network, all cores, and a debugger that works.

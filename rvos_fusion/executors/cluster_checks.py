@@ -19,12 +19,8 @@ _PACKAGES = ("rvos", "fusion", "propagate", "runners", "rvos_fusion", "deaot_too
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What a worker must find.
-
-    Args:
-        project: digest of the sources.
-        folders: the workspace first.
-        token: name of a file in the workspace that only this client made.
+    """What a worker must find: the digest of the sources, folders with the workspace first, and there the file `token`,
+    which only this client made.
     """
 
     project: str

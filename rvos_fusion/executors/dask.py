@@ -56,14 +56,10 @@ def run_on_worker(tasks: Pass) -> list[Outcome]:
 
 
 class Dask(Executor):
-    """The workers of one scheduler, each with one pass at a time.
+    """The workers of one scheduler, known by address or scheduler file, each with one pass at a time.
 
     A worker that declares resources takes networks only with a `GPU` among them; one that declares none takes all.
-
-    Args:
-        address: of the scheduler, or the path of its scheduler file.
-        folders: what every worker must see under the same path; the first is the workspace, where it writes.
-        run: computes a pass there.
+    Every worker must see the folders under the same path; the first is the workspace, where it writes.
     """
 
     attempts = _ATTEMPTS
@@ -82,11 +78,7 @@ class Dask(Executor):
         self._last_look = self._last_sign = time.monotonic()
 
     def __enter__(self) -> Dask:
-        """Connect to the scheduler, wait for a worker, and check all that are there.
-
-        Raises:
-            ConfigError: no scheduler or no worker answers, or a worker cannot do the work.
-        """
+        """Connect to the scheduler, wait for a worker, and check all that are there; ConfigError where that fails."""
         _silence_dask()
         try:
             self._client = self._connect(_ANSWER)
@@ -136,8 +128,7 @@ class Dask(Executor):
     def wait(self) -> Sequence[Ended]:
         """Return the passes that ended or lost their worker; after a second nothing, as new workers may have come.
 
-        Raises:
-            WorkersLostError: no worker, or no scheduler, for a minute.
+        Raises a WorkersLostError after a minute without worker or scheduler.
         """
         try:
             ended = [found for future in self._take_done() if (found := self._end(future)) is not None]

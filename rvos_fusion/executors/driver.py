@@ -22,9 +22,11 @@ class Watcher(Protocol):
 
     def start(self, tasks: Pass) -> None:
         """A worker takes a pass."""
+        return
 
     def stop(self, tasks: Pass) -> None:
         """A pass ended or lost its worker."""
+        return
 
     def settle(self, outcomes: Sequence[Outcome]) -> None:
         """These tasks are settled: done, reused, failed or blocked."""
@@ -36,9 +38,7 @@ class Watcher(Protocol):
 def run_plan(plan: Plan, *, executor: Executor, watchers: Sequence[Watcher] = ()) -> Tally:
     """Run all tasks and count what became of them; a failed video only blocks what depends on it.
 
-    Raises:
-        StoreError: results cannot be written, such as on a full disk.
-        WorkersLostError: no worker is left.
+    Raises a StoreError where results cannot be written, a WorkersLostError where no worker is left.
     """
     schedule = Schedule(plan)
     # Outcomes are counted and let go: a list of them would grow with every task.

@@ -36,12 +36,7 @@ _THREAD_LIMITS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", 
 
 
 class Processes(Executor):
-    """A fixed number of processes; one that is killed is not replaced, because memory was too small for so many.
-
-    Args:
-        jobs: how many.
-        run: computes a pass there.
-    """
+    """A fixed number of processes; one that is killed is not replaced, because memory was too small for so many."""
 
     # Here a second try would meet the same memory; on a cluster another machine may have more.
     attempts = 1

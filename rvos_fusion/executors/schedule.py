@@ -15,15 +15,14 @@ from rvos_fusion.planning.timings import count_work
 
 Step = tuple[Node, ...]
 """One node, or nodes that share what a worker loads, such as the propagations by one engine."""
+Place = tuple[int, int]
+"""Index of a step, and rank of a video."""
 
 
 def list_steps(nodes: Sequence[Node]) -> list[Step]:
-    """Return the nodes in the order in which one process runs them, those that run together as one step.
+    """Return the nodes, given with inputs first, in the order in which one process runs them, shared ones as one step.
 
     Nodes that share a load wait until nothing else can run, so that as many as possible go together.
-
-    Args:
-        nodes: in an order in which every node comes after its inputs.
     """
     waiting, steps = list(nodes), []
     while waiting:
@@ -41,10 +40,6 @@ def _shared_key(node: Node) -> WorkerKey | None:
     """Return what nodes have in common that run together; None for a node that runs alone."""
     key = node.worker_key()
     return key if key is not None and key.shares else None
-
-
-Place = tuple[int, int]
-"""Index of a step, and rank of a video."""
 
 
 class Schedule:
@@ -94,11 +89,7 @@ class Schedule:
         return self._open == 0
 
     def take(self, worker: Worker, workers: Sequence[Worker]) -> Pass | None:
-        """Return the next pass for a worker, by the rule of the class; None: nothing is ready for it.
-
-        Args:
-            workers: all that live, with what they hold.
-        """
+        """Return the next pass for a worker among those that live, by the rule of the class; None: nothing is ready."""
         index = self._choose_step(worker, workers)
         if index is None:
             return self._take_suspect(worker)

@@ -79,9 +79,7 @@ class _Counted(Executor):
 def simulate(plan: Plan, n_workers: int, *, cost: Callable[[Task], float], load: float = 0.0) -> Estimate:
     """Return what a number of equal workers would need for all tasks of a plan.
 
-    Args:
-        cost: seconds that a task takes; 0 where its result is there.
-        load: seconds to load a network.
+    `cost` gives the seconds of a task, 0 where its result is there; `load` is the seconds to load a network.
     """
     executor = _Counted(n_workers, cost, load)
     run_plan(plan, executor=executor)

@@ -16,10 +16,8 @@ from rvos.videos import Video
 class Artefact:
     """A sort of stored result.
 
-    Args:
-        codec: writes and reads it.
-        by_expression: its parts are those of the video's expressions, so that another expression file makes another
-            result; what belongs to the video alone outlives such a change.
+    `by_expression`: its parts are those of the video's expressions, so that another expression file makes another
+    result; what belongs to the video alone outlives such a change.
     """
 
     codec: Codec[Any]

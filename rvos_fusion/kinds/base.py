@@ -44,12 +44,9 @@ class NodeFile:
 
 @dataclass(frozen=True, slots=True)
 class WorkerKey:
-    """What a worker must have loaded for a node: nodes with equal keys need one load.
+    """What a worker must have loaded for a node, in words as a label: nodes with equal keys need one load.
 
-    Args:
-        label: in words, such as "engine aot".
-        content: everything that the load depends on.
-        shares: several nodes of one video cost less in one call of `compute`.
+    `shares`: several nodes of one video cost less in one call of `compute`.
     """
 
     label: str
@@ -122,11 +119,7 @@ class Node(ABC):
         return ()
 
     def check_videos(self, videos: Sequence[Video]) -> Iterable[str]:
-        """Yield what cannot work with these videos, as far as shows without reading pixels.
-
-        Raises:
-            InputError: a file that the node takes from them cannot be read.
-        """
+        """Yield what cannot work with these videos, without reading pixels; InputError where a file cannot be used."""
         return ()
 
     def worker_key(self) -> WorkerKey | None:
@@ -134,10 +127,9 @@ class Node(ABC):
         return None
 
     def compute(self, tasks: Sequence[Task]) -> Sequence[Any]:
-        """Return one artefact for each task; a kind whose nodes share work does it here.
+        """Return one artefact for each task of one video; a kind whose nodes share work does it here.
 
-        Args:
-            tasks: of one video; their nodes have equal worker keys, and this node is the first one's.
+        Their nodes have equal worker keys, and this node is the first one's.
         """
         return [task.node.make(task) for task in tasks]
 
@@ -186,12 +178,9 @@ class NodeGraph(Mapping[str, Node]):
         return tuple(node for node in self.order() if node.name in found)
 
     def order(self, *names: str) -> tuple[Node, ...]:
-        """Return all nodes, or some and what they stand on, so that each comes after its inputs.
+        """Return all nodes, or some and what they stand on, in the recipe's order where inputs can so come first.
 
-        The recipe's order is kept where it can be.
-
-        Raises:
-            ConfigError: a cycle, named node by node.
+        Raises a ConfigError for a cycle, named node by node.
         """
         ordered: dict[str, Node] = {}
 

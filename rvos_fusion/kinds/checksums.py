@@ -31,11 +31,7 @@ class Checksums:
         self._frames: dict[tuple[Path, ...], str] = {}
 
     def get(self, path: Path) -> str:
-        """Return the checksum of a file, or of all files below a folder with their names.
-
-        Raises:
-            InputError: it is missing or cannot be read.
-        """
+        """Return the checksum of a file, or of all files below a folder with their names; InputError without."""
         if path.is_dir():
             # Names count, and so does their place below the folder; where the folder itself lies does not.
             return hash_json([[str(child.relative_to(path)), self.get(child)] for child in _list_files(path)])

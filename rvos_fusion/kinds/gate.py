@@ -81,8 +81,7 @@ class GateNode(Node):
     def chances(self, features: Values) -> Values:
         """Return the chance of a target from the gate's features `(E, K)`; the feature itself without a file.
 
-        Raises:
-            InputError: a file that cannot be used, or is for other members or features.
+        Raises an InputError for a file that cannot be used, or is for other members or features.
         """
         if self.fitted is None:
             return features[:, 0]

@@ -11,13 +11,7 @@ from rvos_fusion.kinds.side_reports import read_report, write_report
 
 @dataclass(frozen=True, slots=True)
 class GroundedSentence:
-    """How the tracklets of a video scored for a sentence.
-
-    Args:
-        scores: in the order of the tracklets.
-        chosen: id of the tracklet that answers; None: the fallback does.
-        why: the fallback does.
-    """
+    """How the tracklets scored for a sentence, the id of the one that answers, and why none does: the fallback then."""
 
     scores: tuple[float, ...]
     chosen: str | None

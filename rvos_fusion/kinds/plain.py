@@ -38,8 +38,7 @@ def plain_fields(value: Any, *, without: Sequence[str] = ()) -> dict[str, object
 def plain(value: object) -> object:
     """Return a setting as JSON can write it, always in the same way; paths inside of it are left out.
 
-    Raises:
-        TypeError: a value that has no such form; the kind must say itself what it means.
+    Raises a TypeError for a value that has no such form; the kind must say itself what it means.
     """
     # 1 and 1.0 are different texts: a setting that becomes a float counts as changed, which is safe.
     if value is None or isinstance(value, bool | int | float | str):

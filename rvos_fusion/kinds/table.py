@@ -46,11 +46,7 @@ def list_variants(keyword: str) -> dict[type[Node], Names | None]:
 
 
 def choose_variant(keyword: str, value: str) -> type[Node]:
-    """Return the kind that is meant by the value of a keyword.
-
-    Raises:
-        ConfigError: none takes it.
-    """
+    """Return the kind that is meant by the value of a keyword; ConfigError where none takes it."""
     variants = list_variants(keyword)
     for kind, names in variants.items():
         if names is None or names.holds(value):

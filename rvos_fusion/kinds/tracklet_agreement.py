@@ -21,12 +21,7 @@ from rvos_fusion.kinds.base import Task
 def score_by_members(
     members: Sequence[str], weights: Mapping[str, float], task: Task, tracklets: TrackletSet
 ) -> Scores:
-    """Return the scores `(E, P)` of tracklets for the sentences of a task's video.
-
-    Args:
-        members: nodes with masks, at least one.
-        weights: of members, above 0; 1 where none is given.
-    """
+    """Return the scores `(E, P)` of tracklets for a task's sentences by members, of weight 1 where none is given."""
     own = [tracklet.as_runs() for tracklet in tracklets.tracklets]
     masks = [by_expression(task.read(name)) for name in members]
     for name, member in zip(members, masks, strict=True):

@@ -20,13 +20,10 @@ def fingerprint_nodes(nodes: Iterable[Node], video: Video, checksums: Checksums)
 
 
 def fingerprint_task(node: Node, video: Video, *, inputs: Mapping[str, str], checksums: Checksums) -> str:
-    """Return the fingerprint of the result of a node for a video.
+    """Return the fingerprint of the result of a node for a video, given those of its inputs.
 
     Two results with one fingerprint must be the same, on any machine and in any folder: names of files and times do
     not count where their content can be read, and nothing that changes a mask may be left out.
-
-    Args:
-        inputs: fingerprints of the node's inputs for this video.
     """
     content = {
         # Files of an older form could not be read even if all else is equal.

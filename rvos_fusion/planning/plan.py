@@ -128,8 +128,7 @@ def select_videos(
 ) -> tuple[Video, ...]:
     """Return the videos that are named, or all; of these every n-th from the i-th for the shard i/n.
 
-    Raises:
-        InputError: a name that the split does not list.
+    Raises an InputError for a name that the split does not list.
     """
     # Every n-th, not blocks of neighbours: long videos often stand together, and shards should take equally long.
     videos = tuple(dataset.video(name) for name in dict.fromkeys(names)) if names else dataset.videos
@@ -137,11 +136,7 @@ def select_videos(
 
 
 def share_videos(dataset: Dataset, videos: Sequence[Video], recipe: Path) -> tuple[Video, ...]:
-    """Return the videos of another recipe's data set that have the names of `videos`.
-
-    Raises:
-        ConfigError: it lacks some.
-    """
+    """Return the videos of another recipe's data set that have the names of `videos`; ConfigError if it lacks any."""
     known = {video.id: video for video in dataset.videos}
     missing = [video.id for video in videos if video.id not in known]
     if missing:

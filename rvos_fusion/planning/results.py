@@ -20,13 +20,7 @@ from rvos_fusion.recipe.recipe import Recipe
 
 @dataclass(frozen=True, slots=True)
 class VideoResults:
-    """The results of one video; small enough to be sent to another process.
-
-    Args:
-        video: id.
-        fingerprints: by node.
-        command: makes what is missing.
-    """
+    """The results of one video, by node, small enough to be sent elsewhere; `command` makes what is missing."""
 
     store: Store
     video: str
@@ -110,9 +104,7 @@ class Results:
     def choose_nodes(self, names: Sequence[str]) -> list[str]:
         """Return the named nodes, whose results are all there, or else all, finished or not, in the plan's order.
 
-        Raises:
-            ConfigError: unknown names, or there is no result at all.
-            StoreError: a named node lacks results.
+        Raises a ConfigError for unknown names or no result at all, a StoreError where a named node lacks results.
         """
         recipe = self.plan.recipe
         known = [node.name for node in self.plan.nodes if node.artefact is MASKS]
@@ -133,11 +125,9 @@ class Results:
         return [name for name in inputs if name in stored - set(nodes)]
 
     def choose_submission(self, name: str | None) -> str:
-        """Return the node to submit: the named one, or the recipe's.
+        """Return the node to submit: the named one, or the recipe's; ConfigError where there is none.
 
-        Raises:
-            ConfigError: none is given, or the recipe has no such node.
-            StoreError: no stage needs the node, so that it was never run.
+        Raises a StoreError where no stage needs the node, so that it was never run.
         """
         recipe = self.plan.recipe
         known = [node.name for node in recipe.nodes if node.artefact is MASKS]

@@ -32,11 +32,7 @@ _FILE = "sentence_order.json"
 
 @dataclass(frozen=True, slots=True)
 class OrderFinding:
-    """What the masks of some members say about the order of the file.
-
-    Args:
-        evidence: None while results of videos are missing.
-    """
+    """What the masks of some members say about the order of the file; None while results of videos are missing."""
 
     members: tuple[str, ...]
     evidence: OrderEvidence | None

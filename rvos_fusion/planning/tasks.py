@@ -79,8 +79,7 @@ def run_together(tasks: Sequence[Task]) -> list[Outcome]:
 def compute(tasks: Sequence[Task]) -> Sequence[Any]:
     """Return the artefact of every task; they are of one video, with nodes of equal worker keys.
 
-    Raises:
-        ValueError: the kind breaks its promise of one result for each task.
+    Raises a ValueError where the kind breaks its promise of one result for each task.
     """
     with contained():
         results = tasks[0].node.compute(tasks)

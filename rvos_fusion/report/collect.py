@@ -49,11 +49,9 @@ class VideoJob:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CollectedVideo:
-    """One video: its part of the page, its pictures, and what the index says of it.
+    """One video: its part of the page, its distinct pictures as JPEG, and what the index says of it.
 
-    Args:
-        pictures: the distinct ones, JPEG.
-        scores: of every expression by node; empty without ground truth.
+    The scores are those of every expression by node, empty without ground truth.
     """
 
     view: VideoView
@@ -83,9 +81,7 @@ class MaskTable:
 def collect_video(job: VideoJob) -> CollectedVideo | None:
     """Return one video with the masks of every node that is stored; None where nothing is.
 
-    Raises:
-        InputError: frames are missing or damaged, or masks are of other frames or sizes.
-        StoreError: a stored result is damaged.
+    Raises an InputError for frames that are missing or damaged and masks of others, a StoreError for damaged results.
     """
     video = job.video
     stored = {name: found for side in job.sides for name, found in side.sequences().items()}

@@ -75,8 +75,7 @@ class Ladder:
 class GroupRow:
     """Expressions that are fused with each other, by their places in the video.
 
-    Args:
-        confidence: 0 to 1 where masks decided; None where the grouping is given.
+    The confidence is 0 to 1 where masks decided, None where the grouping is given.
     """
 
     expressions: tuple[int, ...]
@@ -102,12 +101,7 @@ class ExpressionRow:
 
 @dataclass(frozen=True, slots=True)
 class VideoRow:
-    """What the index knows of a video.
-
-    Args:
-        part: number of its file.
-        groups: by grouping; None where it has none.
-    """
+    """What the index knows of a video; `part` numbers its file, groups are by grouping, None where it has none."""
 
     part: int
     id: str
@@ -118,11 +112,7 @@ class VideoRow:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The index: everything but masks and pictures.
-
-    Args:
-        finals: for each side the node that its recipe submits, as far as it names one.
-    """
+    """The index, which has all but masks and pictures; `finals` are the nodes that the recipes submit, if any."""
 
     title: str
     nodes: tuple[ReportNode, ...]
@@ -135,13 +125,7 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class SequenceView:
-    """One node's masks of one expression.
-
-    Args:
-        masks: for each frame a place among the video's masks.
-        scores: one a frame.
-        key_frame: index of the key frame.
-    """
+    """One node's masks of one expression: places among the video's masks and scores by frame, and the key frame."""
 
     masks: tuple[int, ...]
     scores: tuple[float, ...]

@@ -67,10 +67,7 @@ def write_page(path: Path, report: Report) -> None:
 def write_video(files: Path, index: int, view: VideoView, pictures: tuple[bytes, ...]) -> VideoView:
     """Write the part of the page's `index`-th video and its pictures; return the part as it was written.
 
-    Names are numbers, whatever a video is called.
-
-    Raises:
-        StoreError: a file cannot be written.
+    Names are numbers, whatever a video is called. Raises a StoreError where a file cannot be written.
     """
     names = tuple(f"pictures/{index}/{place}.jpg" for place in range(len(pictures)))
     for name, content in zip(names, pictures, strict=True):

@@ -42,11 +42,7 @@ class VideoSide(ABC):
 
     @abstractmethod
     def sequences(self) -> dict[str, Sequences]:
-        """Return the masks of every stored node by expression.
-
-        Raises:
-            StoreError: a stored result is damaged.
-        """
+        """Return the masks of every stored node by expression; StoreError where a stored result is damaged."""
 
     @abstractmethod
     def tracklets(self) -> dict[str, tuple[Tracklet, ...]]:
@@ -71,11 +67,7 @@ class VideoSide(ABC):
 
 @dataclass(frozen=True)
 class Side(ABC):
-    """One side of a report.
-
-    Args:
-        name: what its nodes' names start with; empty where there is no other side.
-    """
+    """One side of a report; its nodes' names start with its own, which is empty where there is no other side."""
 
     name: str
 

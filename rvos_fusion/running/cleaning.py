@@ -17,11 +17,7 @@ from rvos_fusion.recipe.recipe import Recipe
 
 @dataclass(frozen=True, slots=True)
 class Unnamed:
-    """A stored result that a run of the recipe would not take.
-
-    Args:
-        reason: why not.
-    """
+    """A stored result that a run of the recipe would not take, and why not."""
 
     node: str
     path: Path
@@ -32,8 +28,7 @@ class Unnamed:
 def find_unnamed(plan: Plan) -> list[Unnamed]:
     """Return what is stored beside the results of a recipe's whole plan: of other nodes, videos or settings.
 
-    Raises:
-        StoreError: a link leads out of the workspace.
+    Raises a StoreError for a link that leads out of the workspace.
     """
     recipe, store = plan.recipe, Store(plan.recipe.workspace)
     # A node that no stage needs is in the recipe and not in the plan; what it stored is still named.
@@ -75,14 +70,7 @@ def _look_into(folder: Path, named: Mapping[str, str] | None, store: Store) -> I
 
 
 def find_dependents(nodes: Sequence[Node], names: Sequence[str], recipe: Recipe) -> tuple[str, ...]:
-    """Return the named nodes of a run and all that stand on them, in the order of the run.
-
-    Args:
-        nodes: of the run, in an order in which every node comes after its inputs.
-
-    Raises:
-        ConfigError: a name that this run does not make.
-    """
+    """Return the named nodes of a run, and all that stand on them, in the run's order; ConfigError for other names."""
     known = [node.name for node in nodes]
     for name in names:
         if name not in known:
@@ -92,11 +80,7 @@ def find_dependents(nodes: Sequence[Node], names: Sequence[str], recipe: Recipe)
 
 
 def forget_results(plan: Plan, names: Sequence[str]) -> None:
-    """Delete the results of nodes for the videos of a plan.
-
-    Raises:
-        StoreError: one cannot be deleted.
-    """
+    """Delete the results of nodes for the videos of a plan; StoreError where one cannot be deleted."""
     store = Store(plan.recipe.workspace)
     # What stands on others goes first: a run that is killed here must not take it for the result of the new inputs.
     for path in (store.path(name, task.video.id) for name in reversed(names) for task in plan.tasks[name]):

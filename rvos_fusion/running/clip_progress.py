@@ -23,11 +23,7 @@ _FORM = "{percentage:3.0f}%|{bar:12}| {n_fmt}/{total_fmt} frames, {elapsed}{post
 
 @dataclass(frozen=True, slots=True)
 class WatchedVideo(Video):
-    """A video that tells which of its frames are read.
-
-    Args:
-        on_read: is told the file; None in other processes, where nobody listens.
-    """
+    """A video that tells `on_read` which of its files are read; nobody in other processes."""
 
     on_read: Callable[[Path], None] | None = field(default=None, compare=False)
 

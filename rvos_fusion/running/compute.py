@@ -46,11 +46,8 @@ class RunMeans:
 def compute(plan: Plan, means: RunMeans, *, plan_again: Callable[[], Plan]) -> tuple[Plan, Tally]:
     """Run all tasks of a plan, keep how long they took, and return the plan that holds at last and what they came to.
 
-    Args:
-        plan_again: makes the plan anew; the masks of a run can show that the order of the sentences says nothing.
-
-    Raises:
-        ConfigError: a network that cannot be loaded, or no such device; nothing was computed.
+    `plan_again` makes the plan anew: the masks of a run can show that the order of the sentences says nothing. Raises a
+    ConfigError before anything is computed for a network that cannot be loaded, or no such device.
     """
     waiting, outdated = take_stock(plan)
     # The machines of a cluster have devices of their own.

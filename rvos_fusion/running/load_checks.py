@@ -25,11 +25,7 @@ class Supplied(Protocol):
     def find_lacking(self, videos: Sequence[Video], *, deep: bool = False) -> Iterable[str]:
         """Yield what it has no masks for, or none that fit, one line a video, as far as names and a few masks tell.
 
-        Args:
-            deep: as far as all masks tell.
-
-        Raises:
-            InputError: they cannot be opened at all.
+        `deep`: as far as all masks tell. Raises an InputError where they cannot be opened at all.
         """
 
 
@@ -44,8 +40,7 @@ class Loadable(Protocol):
 def find_load_problems(nodes: Iterable[Node], *, executes: bool = False) -> Iterator[tuple[Node, str]]:
     """Yield what would keep nodes from being loaded, whose files are there; what they share is tried once.
 
-    Args:
-        executes: import the modules of users that they name, which may do anything.
+    `executes` imports the modules of users that they name, which may do anything.
     """
     tried: set[WorkerKey] = set()
     for node in nodes:
@@ -74,14 +69,9 @@ def find_data_problems(
 
 
 def check_loads(nodes: Iterable[Node], recipe: Path, *, device: str | None) -> None:
-    """Check that everything that nodes have to load can be loaded; modules of users are imported.
+    """Refuse, by one ConfigError, what nodes of a recipe cannot load; modules of users are imported.
 
-    Args:
-        recipe: file that names them.
-        device: that networks run on; None: others know.
-
-    Raises:
-        ConfigError: something cannot, all in one message, or there is no such device.
+    `device` is where networks run, which must be there; None: others know.
     """
     waiting = [node for node in nodes if node.worker_key() is not None]
     problems = Problems(recipe)

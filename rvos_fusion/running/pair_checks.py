@@ -35,11 +35,7 @@ class Sampled(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ApartPairs:
-    """Pairs of a node that all masks at hand place on two objects.
-
-    Args:
-        outweigh: they are more than the others.
-    """
+    """Pairs of a node that all masks at hand place on two objects; `outweigh`: they are more than the others."""
 
     node: Node
     text: str
@@ -47,11 +43,7 @@ class ApartPairs:
 
 
 def find_apart_pairs(nodes: NodeGraph, videos: Sequence[Video], *, deep: bool = False) -> Iterator[ApartPairs]:
-    """Yield what masks say against the pairs of nodes.
-
-    Args:
-        deep: read all masks, not some.
-    """
+    """Yield what masks say against the pairs of nodes; `deep` reads all masks, not some."""
     for name, node in nodes.items():
         guessing = capability(node, Guessing)
         givers = [giver for below in nodes.below(name) if (giver := capability(below, Sampled)) is not None]

@@ -20,11 +20,7 @@ _FORM = "{percentage:3.0f}%|{bar:10}| {n_fmt}/{total_fmt} results, {elapsed}{pos
 
 
 class Progress(Watcher):
-    """Lines and a bar on standard error; there is no bar in a log file.
-
-    Args:
-        quiet: show nothing.
-    """
+    """Lines and a bar on standard error, nothing of them where `quiet`; there is no bar in a log file."""
 
     def __init__(self, *, quiet: bool) -> None:
         self._quiet = quiet
@@ -88,8 +84,7 @@ class Progress(Watcher):
 class WorkLeft:
     """How much work is left, and how long it takes by the times that were measured.
 
-    Args:
-        speeds: seconds per expression-frame of nodes that ran before; those that run now replace them.
+    `speeds` are the seconds per expression-frame of nodes that ran before; those that run now replace them.
     """
 
     def __init__(self, plan: Plan, speeds: Mapping[str, float]) -> None:

@@ -30,15 +30,10 @@ def name_log(folder: Path) -> Path:
 
 
 class RunLog(Watcher):
-    """Lines with the time of day (UTC); a log that can no longer be written does not end the run.
+    """Lines with the time of day (UTC) below the command line; that it can no longer be written does not end a run.
 
-    It watches a run, to note every result that is computed or fails; reused ones are only counted.
-
-    Args:
-        words: the command line.
-
-    Raises:
-        StoreError: it cannot be begun.
+    It watches a run, to note every result that is computed or fails; reused ones are only counted. StoreError where it
+    cannot be begun.
     """
 
     def __init__(self, path: Path, words: Sequence[str]) -> None:
@@ -90,9 +85,6 @@ def logged(path: Path) -> Iterator[RunLog]:
     """Give the log of a run; until the end, lines on standard error stand in it too.
 
     Standard error itself gets what it would get without; of bars, which overwrite themselves, the log has nothing.
-
-    Raises:
-        StoreError: the log cannot be begun.
     """
     log = RunLog(path, ["rvos", *sys.argv[1:]])
     shown = sys.stderr

@@ -58,10 +58,7 @@ def sweep_clean_up(
 ) -> list[CleanUpRow]:
     """Return the scores of the masks as they are (both sizes 0), then of every size of islands with every one of holes.
 
-    Raises:
-        ConfigError: a size that is no part of a mask.
-        InputError: no ground truth, or masks that do not fit it.
-        StoreError: the input of the node is missing, damaged, or made with other settings.
+    Raises a ConfigError for a size that is no part of a mask, else what `score_nodes` does.
     """
     wrong = [size for size in (*islands, *holes) if not 0 <= size <= 1]
     if wrong:

@@ -24,12 +24,7 @@ Labelled = tuple[Results, Dataset, Sequence[Video]]
 
 @dataclass(frozen=True, slots=True)
 class Entrant:
-    """A recipe that is compared with others.
-
-    Args:
-        name: before the names of its nodes.
-        videos: of its own data set, the same ones as of the other recipes.
-    """
+    """A recipe that is compared with others on the same videos, of its own data set; its name precedes its nodes'."""
 
     name: str
     results: Results
@@ -43,14 +38,9 @@ class Entrant:
 
 
 def open_entrants(paths: Sequence[Path], overrides: Sequence[str], names: Sequence[str]) -> list[Entrant]:
-    """Return the recipes; the first one's videos count.
+    """Return the recipes, with `overrides` for each; the first one's videos, all or those of `names`, count.
 
-    Args:
-        overrides: of `--set`, for every recipe.
-        names: only these videos; none: all of the first recipe.
-
-    Raises:
-        ConfigError: a recipe that cannot be used, or lacks videos or sentences of the first one.
+    Raises a ConfigError for a recipe that cannot be used, or lacks videos or sentences of the first one.
     """
     stems = Counter(path.stem for path in paths)
     found: list[Entrant] = []
@@ -71,9 +61,7 @@ def open_entrants(paths: Sequence[Path], overrides: Sequence[str], names: Sequen
 def choose_rows(entrants: Sequence[Entrant], nodes: Sequence[str]) -> list[tuple[Entrant, str]]:
     """Return the rows, node by node: each of the recipes that have it; without names what each recipe submits.
 
-    Raises:
-        ConfigError: no recipe has such a node, or nothing is named and a recipe submits nothing.
-        StoreError: results are missing.
+    Raises a ConfigError where no recipe has such a node, a StoreError where results are missing.
     """
     if not nodes:
         rows = [(one, one.results.choose_submission(None)) for one in entrants]

@@ -26,12 +26,7 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """What other settings of a node would score.
-
-    Args:
-        setting: what is swept, in words.
-        used: the recipe's own setting in words.
-    """
+    """What other settings of a node would score; `setting` says in words what is swept, `used` the recipe's own."""
 
     node: str
     setting: str

@@ -108,10 +108,7 @@ def fit_numbers(
 ) -> tuple[Numbers, Gain]:
     """Return what scores and hits are worth for a fusion by assignment or by the best score.
 
-    Raises:
-        FusionError: too few videos, values that are not finite, or labels that teach nothing.
-        InputError: no ground truth.
-        StoreError: results that are missing.
+    Raises a FusionError for too few videos or labels that teach nothing, else what `score_nodes` does.
     """
     learns_scores = isinstance(node.rule, FittedRule)
     if not learns_scores and not node.order_members():

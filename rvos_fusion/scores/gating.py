@@ -68,8 +68,7 @@ class GateRow(GateScore):
 class GateGain:
     """Final of a gate that was fitted on other videos, beside that without a gate.
 
-    Args:
-        low, high: 95 % interval of the difference of Final, over videos; None of fewer than five.
+    `low` and `high` are the 95 % interval of the difference, over videos; None of fewer than five.
     """
 
     plain: GateScore
@@ -84,10 +83,7 @@ def read_answers(
 ) -> list[GatedVideo]:
     """Return what a gate sees of every video, and what its answers are worth.
 
-    Raises:
-        FusionError: the data set's protocol does not score single sentences.
-        InputError: no ground truth.
-        StoreError: results that are missing.
+    Raises a FusionError where the data set's protocol does not score single sentences.
     """
     results.require([gate.source, *gate.members])
     if not open_evaluator(dataset).scores_alone:
@@ -128,8 +124,7 @@ def sweep_gate(videos: Sequence[GatedVideo], gate: Gate) -> list[GateRow]:
 def fit_gate(videos: Sequence[GatedVideo], *, force: bool = False) -> tuple[Logistic, float, GateGain]:
     """Return the chance of a target, the threshold with the largest Final, and what both give held-out videos.
 
-    Raises:
-        FusionError: too few videos, features that are not finite, or no sentence without target.
+    Raises a FusionError for too few videos, features that are not finite, or no sentence without target.
     """
 
     def fit(own: Sequence[GatedVideo]) -> tuple[Logistic, float]:

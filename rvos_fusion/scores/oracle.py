@@ -38,7 +38,7 @@ class Chooser(Named, Protocol):
         """Return the nodes whose results `offers` reads."""
 
     def offers(self, video: Video, read: ReadArtefact) -> Iterable[Offer]:
-        """Yield what could have been chosen for the sentences of a video; the same names in one order for every video."""
+        """Yield what could have been chosen for a video's sentences; the same names in one order for every video."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +67,7 @@ def measure_oracles(
 ) -> list[OracleRow]:
     """Return the rows of a node and of everything it stands on, compared with the node's own masks.
 
-    Raises:
-        ConfigError: nothing is chosen there, or a protocol that scores no sentence alone.
-        InputError: no ground truth, or masks that do not fit it.
-        StoreError: a result is missing, damaged, or made with other settings.
+    Raises a ConfigError where nothing is chosen or no sentence scored alone, else what `score_nodes` does.
     """
     form, evaluator = find_format(dataset.format), open_evaluator(dataset)
     if not evaluator.scores_alone:

@@ -38,10 +38,7 @@ class Refiner(Named, Protocol):
         """Return the nodes with the coarse masks and with the masklets."""
 
     def gather(self, video: Video, read: ReadArtefact) -> Iterable[RefinedExpression]:
-        """Yield the coarse masks of every expression and what they have in common with the masklets of its noun.
-
-        Masklets of other frames or of another size raise an InputError.
-        """
+        """Yield the coarse masks of every expression and what they have in common with the masklets of its noun."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +64,7 @@ def sweep_refinement(
 ) -> list[RefinementRow]:
     """Return the scores of the coarse masks, then of every window with every threshold.
 
-    Raises:
-        ConfigError: a window or threshold out of range.
-        InputError: no ground truth, or masks that do not fit it.
-        StoreError: an input of the node is missing, damaged, or made with other settings.
+    Raises a ConfigError for a window or threshold out of range, else what `score_nodes` does.
     """
     grid = [replace(node.rules, window=window, tau=tau) for window in windows for tau in taus]
     results.require(node.inputs())

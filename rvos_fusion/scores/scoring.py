@@ -34,13 +34,8 @@ class Named(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ScoringTask:
-    """One video to be scored; small enough to be sent to another process.
-
-    Args:
-        results: of the video.
-        truth: in the protocol of the data set.
-        masks: the same ground truth as masks.
-        reads_soft: whether soft maps change the scores.
+    """One video to be scored, small enough to be sent to another process: its results, the truth in the protocol of the
+    data set and as masks, and whether soft maps change the scores.
     """
 
     video: Video
@@ -58,11 +53,7 @@ def score_videos(
     *,
     jobs: int = 1,
 ) -> list[Found]:
-    """Return what a function says of every video.
-
-    Raises:
-        InputError: no ground truth; and what the function raises.
-    """
+    """Return what a function says of every video; InputError where there is no ground truth."""
     evaluator = open_evaluator(dataset)
     tasks = (
         ScoringTask(

@@ -26,12 +26,7 @@ _PARTS = 3
 
 @dataclass(frozen=True, slots=True)
 class Duration:
-    """Videos of like length.
-
-    Args:
-        shortest, longest: numbers of frames.
-        j_and_f, consistency: in per cent, of all units and of all sentences of these videos.
-    """
+    """Videos of like length, in frames; J&F in per cent is that of their units, consistency that of their sentences."""
 
     shortest: int
     longest: int
@@ -62,10 +57,7 @@ def measure_steadiness(
 ) -> list[Steadiness]:
     """Return the steadiness of stored nodes, and last that of the ground truth, whose objects move too.
 
-    Raises:
-        ConfigError: no video with two frames, or a protocol of single frames.
-        InputError: no ground truth, or masks that do not fit it.
-        StoreError: a result is missing, damaged, or made with other settings.
+    Raises a ConfigError for a protocol of single frames or no video with two, else what `score_nodes` does.
     """
     if find_format(dataset.format).has_samples:
         raise ConfigError(f"--stability: {dataset.format} scores single frames; leave it out")

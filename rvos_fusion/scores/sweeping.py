@@ -38,11 +38,7 @@ class Fusing(Named, Protocol):
         """The method and its settings."""
 
     def given_groups(self, video: Video) -> tuple[Group, ...] | None:
-        """Return the groups that vote together; None where they can only be found from masks.
-
-        Raises:
-            InputError: the data set or a file should give them and does not.
-        """
+        """Return the groups that vote together, None where only masks tell; InputError where data or file lack them."""
 
     def find_groups(self, video: Video, read: Callable[[str], Iterable[MaskSequence]]) -> tuple[Group, ...]:
         """Return them; `read` returns the stored masks of a node for this video. Raises as `given_groups`."""
@@ -84,15 +80,11 @@ def sweep_node(
     subsets: bool = False,
     jobs: int = 1,
 ) -> list[SweepRow]:
-    """Return the scores of every setting of a fusion by votes.
+    """Return the scores of every setting of a fusion by votes; raises what `score_nodes` does.
 
     Args:
         thresholds: as in a recipe; none: all that can differ.
         subsets: every subset of the members with every threshold instead, the best first.
-
-    Raises:
-        InputError: no ground truth, or masks that do not fit it.
-        StoreError: an input of the node is missing, damaged, or made with other settings.
     """
     results.require(node.members)
     groups = {video.id: node.given_groups(video) for video in videos}

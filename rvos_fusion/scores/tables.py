@@ -55,8 +55,7 @@ class Coverage:
 def find_coverage(results: Results, videos: Sequence[Video], rows: Sequence[str]) -> Coverage:
     """Return how far the rows of a table are, and the further inputs of the last one, which follow them.
 
-    Raises:
-        StoreError: no video is common to the rows that have any.
+    Raises a StoreError where no video is common to the rows that have any.
     """
     further = {node: results.find_missing(node) for node in results.find_inputs(rows)}
     missing = {node: results.find_missing(node) for node in rows}
@@ -188,9 +187,7 @@ def make_covered_table(
 ) -> list[TableRow]:
     """Return the rows of `make_table`, each with what it lacks; a node without any result has a row without figures.
 
-    Args:
-        nodes: the named ones; the further rows of the coverage are inputs of the last.
-        scores: of `coverage.scored`, in that order.
+    `nodes` are the named ones, further rows of the coverage inputs of the last; scores are those of `coverage.scored`.
     """
     scored = coverage.scored
     named = [node for node in nodes if node in scored]

@@ -38,8 +38,7 @@ def read_form(options: argparse.Namespace) -> Form:
 def print_tables(tables: Sequence[Table], form: Form, content: Mapping[str, object] = _NOTHING) -> None:
     """Print tables below each other; text is folded to the width of a terminal, and never where it goes elsewhere.
 
-    Args:
-        content: what the JSON object holds beside the tables, or in place of one of their name.
+    `content` is what the JSON object holds beside the tables, or in place of one of their name.
     """
     if form == "json":
         print_json({**content, **{table.name: table.as_json() for table in tables if table.name not in content}})
@@ -54,11 +53,7 @@ def print_json(content: Mapping[str, object]) -> None:
 
 
 def render(table: Table, form: Form, *, width: int | None = None) -> str:
-    """Return a table with a line break at the end.
-
-    Args:
-        width: columns of the terminal that text is folded to; None: every row is one line.
-    """
+    """Return a table with a line break at the end, text folded to `width` columns; None: every row is one line."""
     return _render_text(table, width) if form == "text" else _RENDERERS[form](table)
 
 
@@ -96,11 +91,7 @@ def _render_text(table: Table, width: int | None) -> str:
 
 
 def _fit_column(column: Column, table: Table, heading_width: int) -> tuple[str, int]:
-    """Return a heading and the least width of its column: numbers and names are never cut.
-
-    Args:
-        heading_width: fold a longer heading at words, but not narrower than what stands below it.
-    """
+    """Return a heading, folded at words, and the least width of its column: numbers and names are never cut."""
     from rich.cells import cell_len
 
     heading = column.heading

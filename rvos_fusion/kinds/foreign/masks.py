@@ -77,8 +77,7 @@ def _shorten(path: Path) -> Path:
 def import_folder(folder: Path, task: Task, sources: Sequence[MaskSequence]) -> Sequence[MaskSequence]:
     """Return masks of a folder that was made from `sources`, in their order.
 
-    Raises:
-        InputError: masks are missing, damaged, or of another size than those they were made from.
+    Raises an InputError for masks that are missing, damaged, or of another size than those they were made from.
     """
     found = by_expression(_open_masks(folder).read(task.video))
     for source in sources:

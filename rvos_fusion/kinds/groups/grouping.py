@@ -79,13 +79,9 @@ def given_groups(settings: GroupSettings, video: Video) -> tuple[Group, ...] | N
 def find_groups(
     settings: GroupSettings, video: Video, read: Callable[[str], Iterable[MaskSequence]]
 ) -> tuple[Group, ...]:
-    """Return the groups of a video.
+    """Return the groups of a video; InputError where the data or the file do not give them.
 
-    Args:
-        read: returns the stored masks of a node for this video; asked only where masks decide.
-
-    Raises:
-        InputError: the data or the file do not give them.
+    `read` returns the stored masks of a node for this video; it is asked only where masks decide.
     """
     given = given_groups(settings, video)
     if given is not None:

@@ -29,9 +29,6 @@ def write_review(workspace: Path) -> tuple[Path, int] | None:
     """Write `groups.csv` and `groups.json`; return the table and how many groups are doubtful, None without groups.
 
     The JSON file has the form that `groups: {by: file, file: ...}` reads, so that it can be corrected and used.
-
-    Raises:
-        StoreError: a file cannot be written.
     """
     groups: list[ReviewedGroup] = []
     for path in sorted((workspace / "groups").glob("[!.]*.json")):

@@ -41,11 +41,7 @@ def explain(load: Callable[[], object]) -> Iterator[str]:
 
 
 def choose_device(name: str) -> torch.device:
-    """Return the device of `--device`; `auto` is CUDA where there is one.
-
-    Raises:
-        ConfigError: no such device on this machine.
-    """
+    """Return the device of `--device`, CUDA for `auto` where there is one; ConfigError where there is none such."""
     import torch
 
     if name == "auto":

@@ -15,11 +15,7 @@ from rvos_fusion.kinds.networks.loaded import explain
 
 
 def engine_files(engine: EngineSettings, also: str = "") -> Iterator[NodeFile]:
-    """Yield the checkpoint of an engine, and the code of a user's own.
-
-    Args:
-        also: what else is missing where the checkpoint is.
-    """
+    """Yield the checkpoint of an engine, `also` saying what else is missing with it, and the code of a user's own."""
     advice = f"no such checkpoint{also}; put it there or correct the path"
     yield NodeFile(engine.checkpoint, "checkpoint", advice, "checkpoint", engine.family)
     for path in engine.sources:
