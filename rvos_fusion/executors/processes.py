@@ -33,6 +33,8 @@ _PATIENCE = 5.0
 """Seconds in which a process that was asked to end does so, unless it is deep in a library."""
 # Libraries read these when they are loaded, so they must be set before the process starts.
 _THREAD_LIMITS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+# Python's own process that removes the semaphores of a killed parent need not complain of having done so.
+_ENVIRONMENT = dict.fromkeys(_THREAD_LIMITS, "1") | {"PYTHONWARNINGS": "ignore:resource_tracker:UserWarning"}
 
 
 class Processes(Executor):
@@ -51,7 +53,7 @@ class Processes(Executor):
 
     def __enter__(self) -> Processes:
         try:
-            with _environment(dict.fromkeys(_THREAD_LIMITS, "1")), _without_main():
+            with _environment(_ENVIRONMENT), _without_main():
                 for number in range(self._jobs):
                     # Not forked: a copy of a process with threads, or with a device in use, may hang.
                     pool = ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=_prepare_process)

@@ -11,7 +11,9 @@ from functools import partial
 from pathlib import Path
 
 import deadly
+import nbformat
 import pytest
+from nbclient import NotebookClient
 from small_data import write_split
 
 from rvos.masks.stored.store import Store
@@ -53,14 +55,15 @@ def test_without_any_process_left_the_run_ends_with_one_line(
 def test_processes_end_when_their_parent_is_killed(tmp_path: Path) -> None:
     paths = os.pathsep.join([str(Path(deadly.__file__).parent), *sys.path])
     environment = {**os.environ, "PYTHONPATH": paths}
-    parent = subprocess.Popen([sys.executable, deadly.__file__, str(tmp_path)], env=environment)
+    command = [sys.executable, deadly.__file__, str(tmp_path)]
+    parent = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
     end = time.monotonic() + _SECONDS
     while len(found := list(tmp_path.glob("*.pid"))) < 2 and time.monotonic() < end:
         time.sleep(0.05)
     workers = [int(path.stem) for path in found]
     assert len(workers) == 2
     parent.send_signal(signal.SIGKILL)
-    parent.wait()
+    assert parent.communicate(timeout=_SECONDS)[1] == ""  # not even of the semaphores, which are removed
     while any(map(_lives, workers)) and time.monotonic() < end:
         time.sleep(0.05)
     assert not any(map(_lives, workers))
@@ -111,3 +114,11 @@ def test_a_script_without_a_guard_may_ask_for_processes(tmp_path: Path, how: str
     words = [sys.executable, str(path) if how == "script" else "-"]
     ended = subprocess.run(words, input=script, capture_output=True, text=True, cwd=Path(__file__).parents[3])
     assert (ended.stdout, ended.stderr) == ("[0, 0, 0, 0, 0]\n", "")
+
+
+def test_a_notebook_may_ask_for_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_split(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+    cell = nbformat.v4.new_code_cell(SCRIPT.format(recipe=str(tmp_path / "pipeline.yaml")))
+    NotebookClient(nbformat.v4.new_notebook(cells=[cell]), timeout=None, kernel_name="python3").execute()
+    assert [(output.name, output.text) for output in cell.outputs] == [("stdout", "[0, 0, 0, 0, 0]\n")]
