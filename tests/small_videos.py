@@ -9,6 +9,27 @@ import numpy as np
 from PIL import Image
 
 SIZE = (48, 64)
+TRAINING = """\
+name: small
+task: referformer
+network:
+  hidden_dim: 32
+  heads: 4
+  encoder_layers: 1
+  decoder_layers: 2
+  feedforward: 16
+  queries: 3
+  mask_dim: 8
+  backbone: small
+  backbone_sizes: {kind: resnet, width: 8, depths: [1, 1, 1, 1], norm: group}
+  text: {vocab_size: 200, hidden: 16, layers: 1, heads: 2, intermediate: 16, max_tokens: 32}
+data:
+  videos:
+    - {folder: {root: videos}, frames: 2, sampling: spread, augmentation: {short_sides: [48]}}
+optimiser: {rate: 1e-3}
+loop: {steps: 1, batch: 2, save_every: 0}
+"""
+"""A small training on them, where they lie in a folder `videos` beside it."""
 
 
 def write_small_videos(root: Path, *, n_videos: int = 2, n_frames: int = 6, split: str = "train") -> Path:

@@ -37,7 +37,8 @@ class Votes(RuleWithSingles):
             return None
         what = "a group of one expression" if group_size == 1 else f"a group of {group_size} expressions"
         advice = "lower the threshold or add a rule for singles" if group_size == 1 else "lower the threshold"
-        return f"{what}, {where}, has {self._in_votes(total)} votes but needs {self._in_votes(needed)}; {advice}"
+        votes = "1 vote" if self._in_votes(total) == "1" else f"{self._in_votes(total)} votes"
+        return f"{what}, {where}, has {votes} but needs {self._in_votes(needed)}; {advice}"
 
     def count_votes(self, group_size: int) -> tuple[int, int]:
         """Return the votes that a group of this size has, and those that it needs, in units of the weights."""

@@ -7,8 +7,9 @@ built from the parser's events without recursion.
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import yaml
@@ -157,7 +158,14 @@ def _put(node: Node, keys: list[str], value: Node, *, place: Place, done: str) -
         return Listing(node.place, tuple(items))
     if not isinstance(node, Section):
         raise ConfigError(f"{place}: {done or 'the file'} is no mapping; nothing can be set in it")
-    child = _put(node.find(word) or Section(place, ()), rest, value, place=place, done=here)
+    child = node.find(word)
+    if child is None:
+        # New parts may be added by `--set`, so that this one is meant is doubted only where it turns out to be wrong.
+        known = [other for other in node.words() if other != word]
+        close = difflib.get_close_matches(word, known, n=1) if rest and not node.place.doubt else ()
+        doubt = f"{here} is not in the file; did you mean {close[0]!r}?" if close else node.place.doubt
+        child = Section(replace(place, doubt=doubt), ())
+    child = _put(child, rest, value, place=place, done=here)
     entry = (Text(place, word), child)
     old = [isinstance(key, Text) and key.text == word for key, _ in node.entries]
     if True not in old:

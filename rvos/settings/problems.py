@@ -21,11 +21,13 @@ class Place:
         source: the file, or the `--set` that gave it.
         line: counted from 1; 0 where there are no lines.
         folder: that paths are relative to; None: paths stay as they are.
+        doubt: what is probably wrong with the place itself, told instead of any problem with the value.
     """
 
     source: str
     line: int = 0
     folder: Path | None = None
+    doubt: str = ""
 
     def __str__(self) -> str:
         """Return `file:line`."""
@@ -46,7 +48,7 @@ class Problems:
     def add(self, place: Place | None, message: str) -> None:
         """Note a problem at a place; None: the file as a whole."""
         place = place or Place(self._source)
-        self._found.append((place.line, f"{place}: {message}"))
+        self._found.append((place.line, f"{place}: {place.doubt or message}"))
 
     def add_at(self, line: int, message: str) -> None:
         """Note a problem at a line of the file, counted from 1; 0: a value given on the command line."""

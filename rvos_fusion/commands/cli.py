@@ -115,7 +115,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 sys.stdout.flush()
     except KeyboardInterrupt as error:
         ended = error if isinstance(error, Ended) else Ended(signal.SIGINT)
-        print(f"{name}: {ended}; run it again to go on", file=sys.stderr)
+        how = " with --resume" if words[0] == "train" else ""
+        print(f"{name}: {ended}; run it again{how} to go on", file=sys.stderr)
         return ended.exit_status
     except BrokenPipeError:
         _drop_output()

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
-from rvos.errors import ConfigError
 from rvos.masks.mask_sequences import MaskSequence
 from rvos.masks.stored.store import Store
 from rvos.settings import Given, Line
@@ -144,11 +143,10 @@ def capability(node: object, protocol: type[Capability]) -> Capability | None:
 
 
 class NodeGraph(Mapping[str, Node]):
-    """The nodes of a recipe by name, in its order, and how they stand on each other; `path` is for messages."""
+    """The nodes of a recipe by name, in its order, and how they stand on each other."""
 
-    def __init__(self, nodes: Iterable[Node], path: Path) -> None:
+    def __init__(self, nodes: Iterable[Node]) -> None:
         self._nodes = {node.name: node for node in nodes}
-        self._path = path
 
     def __getitem__(self, name: str) -> Node:
         return self._nodes[name]
@@ -180,22 +178,18 @@ class NodeGraph(Mapping[str, Node]):
     def order(self, *names: str) -> tuple[Node, ...]:
         """Return all nodes, or some and what they stand on, in the recipe's order where inputs can so come first.
 
-        Raises a ConfigError for a cycle, named node by node.
+        There are no cycles, or the recipe was refused.
         """
         ordered: dict[str, Node] = {}
 
-        def visit(node: Node, path: tuple[str, ...]) -> None:
-            if node.name in ordered:
-                return
-            if node.name in path:
-                cycle = " -> ".join((*path[path.index(node.name) :], node.name))
-                raise ConfigError(f"{self._path}:{node.line}: cycle {cycle}; a node cannot need its own result")
+        def visit(node: Node) -> None:
             for name in node.inputs():
-                visit(self[name], (*path, node.name))
-            ordered[node.name] = node
+                if name not in ordered:
+                    visit(self[name])
+            ordered.setdefault(node.name, node)
 
         for name in names or self:
-            visit(self[name], ())
+            visit(self[name])
         return tuple(ordered.values())
 
 

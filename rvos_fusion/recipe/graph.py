@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -51,12 +51,9 @@ def build_graph(recipe: Recipe, *, stage: str | None = None) -> Graph:
         ConfigError: unknown names, cycles, thresholds out of reach, a stage that reads a later one: all in one message.
     """
     problems = Problems(recipe.path)
-    _check_references(recipe, problems)
+    check_graph(recipe, problems)
     problems.check()
     ordered = recipe.graph.order()
-    _check_stages(recipe, problems)
-    _check_nodes(recipe, problems)
-    problems.check()
     wanted = [node for node in recipe.nodes if node.stage is not None and stage in (None, node.stage)]
     models = {name for node in wanted for name in node.inputs() if recipe.graph[name].stage is None}
     needed = models.union(node.name for node in wanted)
@@ -66,6 +63,20 @@ def build_graph(recipe: Recipe, *, stage: str | None = None) -> Graph:
     doubtful = ((node, own) for node in recipe.nodes if (own := capability(node, Doubtful)) is not None)
     warnings = [f"{recipe.path}:{node.line}: {text}" for node, own in doubtful for text in own.warn(recipe.graph)]
     return Graph(nodes, assumed, tuple(warnings))
+
+
+def check_graph(recipe: Recipe, problems: Problems, *, unread: Collection[str] = (), whole: bool = True) -> None:
+    """Note all that is wrong with how the nodes of a recipe stand on each other.
+
+    Args:
+        unread: names of nodes that could not be read; what is wrong with them is noted already.
+        whole: what nodes are given, such as groups, could be read; else a node's own doubts may be unfounded.
+    """
+    _check_references(recipe, problems, unread)
+    sound = _check_cycles(recipe, problems)
+    _check_stages(recipe, problems)
+    if whole:
+        _check_nodes(recipe, problems, sound)
 
 
 def restrict_graph(graph: Graph, recipe: Recipe, node: str) -> Graph:
@@ -104,8 +115,8 @@ def find_missing_files(nodes: Iterable[Node]) -> list[tuple[Node, NodeFile]]:
     return [(node, file) for node in nodes for file in node.files() if not file.path.exists()]
 
 
-def _check_references(recipe: Recipe, problems: Problems) -> None:
-    known = [node.name for node in recipe.nodes]
+def _check_references(recipe: Recipe, problems: Problems, unread: Collection[str]) -> None:
+    known = [*(node.name for node in recipe.nodes), *unread]
     for node in recipe.nodes:
         for name in node.inputs():
             if name not in known:
@@ -119,26 +130,45 @@ def _check_references(recipe: Recipe, problems: Problems) -> None:
         )
 
 
+def _check_cycles(recipe: Recipe, problems: Problems) -> Collection[str]:
+    """Return the nodes that stand on no cycle, nor on anything that is not there."""
+    graph = recipe.graph
+    sound: dict[str, bool] = {}
+
+    def visit(name: str, path: tuple[str, ...]) -> bool:
+        if name in path:
+            cycle = " -> ".join((*path[path.index(name) :], name))
+            problems.add_at(graph[name].line, f"cycle {cycle}; a node cannot need its own result")
+            return False
+        if name in graph and name not in sound:
+            below = [visit(source, (*path, name)) for source in graph[name].inputs()]  # all: each may hold a cycle
+            sound[name] = all(below)
+        return sound.get(name, False)
+
+    return [name for name in graph if visit(name, ())]
+
+
 def _check_stages(recipe: Recipe, problems: Problems) -> None:
-    place = {stage: index for index, stage in enumerate(recipe.stages)}
+    graph, place = recipe.graph, {stage: index for index, stage in enumerate(recipe.stages)}
     for node in recipe.nodes:
         for name in node.inputs():
-            stage = recipe.node(name).stage
+            stage = graph[name].stage if name in graph else None
             if node.stage is not None and stage is not None and place[stage] > place[node.stage]:
                 problems.add_at(node.line, f"{node.name} of {node.stage} reads {name!r} of {stage}; move one of them")
 
 
-def _check_nodes(recipe: Recipe, problems: Problems) -> None:
+def _check_nodes(recipe: Recipe, problems: Problems, sound: Collection[str]) -> None:
     graph = recipe.graph
-    for node in recipe.nodes:
-        for problem in (*_check_inputs(node, graph), *node.check(graph)):
-            problems.add_at(node.line, f"{node.name}: {problem}")
+    for name in sound:
+        for problem in (*_check_inputs(graph[name], graph), *graph[name].check(graph)):
+            problems.add_at(graph[name].line, f"{name}: {problem}")
     for row in recipe.rows:
-        if graph[row.node].artefact is not MASKS:
+        if row.node in graph and graph[row.node].artefact is not MASKS:
             stored = graph[row.node].artefact.codec.name
             problems.add_at(row.line, f"rows: {row.node} stores {stored}; name a node with masks")
-    if recipe.submission is not None and graph[recipe.submission].artefact is not MASKS:
-        stored = graph[recipe.submission].artefact.codec.name
+    submitted = graph.get(recipe.submission or "")
+    if submitted is not None and submitted.artefact is not MASKS:
+        stored = submitted.artefact.codec.name
         problems.add_at(
             recipe.submission_line, f"submission: {recipe.submission} stores {stored}; name a node with masks"
         )

@@ -23,6 +23,7 @@ from rvos.settings import Node as SettingsNode
 from rvos_fusion.kinds.base import Node
 from rvos_fusion.kinds.groups.grouping import GroupSettings
 from rvos_fusion.kinds.table import choose_variant, list_kinds
+from rvos_fusion.recipe.graph import check_graph
 from rvos_fusion.recipe.published import RowName
 from rvos_fusion.recipe.recipe import DatasetEntry, NamedRow, Recipe
 
@@ -76,11 +77,13 @@ def read_recipe(path: Path, overrides: Sequence[str] = (), *, workspace: Path | 
         if getattr(sections, key) is None:
             problems.add(root.place, f"{_WHAT}: {key!r} is missing; add it")
     loader = Loader(problems, paths=_read_paths(problems, sections.paths))
+    read = len(problems)
     dataset = _read_section(loader, DatasetEntry, sections.dataset, "dataset", otherwise=None)
     if workspace is None:
         workspace = _read_workspace(loader, sections.workspace)
     groups = _read_section(loader, GroupSettings, sections.groups, "groups", otherwise=GroupSettings("none"))
     nouns = _read_section(loader, NounSettings, sections.nouns, "nouns", otherwise=NounSettings())
+    are_given = len(problems) == read
     overlapping = dataset is not None and dataset.format in FORMATS and find_format(dataset.format).overlapping
     nodes = _Nodes(
         Loader(
@@ -98,11 +101,14 @@ def read_recipe(path: Path, overrides: Sequence[str] = (), *, workspace: Path | 
     stages = _read_stages(nodes, sections.stages)
     submission = _read_section(loader, Submission | str, sections.submission, "submission", otherwise=None)
     rows = _read_rows(loader, sections.rows)
-    problems.check()
     submission = submission.node if isinstance(submission, Submission) else submission
     line = 0 if sections.submission is None else sections.submission.place.line
     found = tuple(nodes.found.values())
-    return Recipe(path, dataset, workspace, groups, found, stages, submission, nouns, line, rows)
+    recipe = Recipe(path, dataset, workspace, groups, found, stages, submission, nouns, line, rows)
+    if nodes.is_whole and len(problems):  # what the graph would be refused for belongs into the same message
+        check_graph(recipe, problems, unread=nodes.unread, whole=are_given)
+    problems.check()
+    return recipe
 
 
 def _read_section(loader: Loader, hint: Any, node: SettingsNode | None, what: str, *, otherwise: Any) -> Any:
@@ -145,6 +151,7 @@ def _read_named(loader: Loader, settings: Any, node: SettingsNode | None, what: 
 def _read_stages(nodes: _Nodes, node: SettingsNode | None) -> tuple[str, ...]:
     if node is None:
         return ()
+    nodes.is_whole &= isinstance(node, Section)
     stages = nodes.loader.entries(node, "stages")
     if not stages and isinstance(node, Section):
         nodes.loader.problems.add(node.place, "stages has no stage; add stage1 with at least one node")
@@ -158,27 +165,37 @@ class _Nodes:
 
     Args:
         loader: knows what they may refer to.
+
+    Attributes:
+        unread: names of nodes with problems.
+        is_whole: whether the names of all nodes are known.
     """
 
     def __init__(self, loader: Loader) -> None:
         self.loader = loader
         self.found: dict[str, Node] = {}
+        self.unread: list[str] = []
+        self.is_whole = True
 
     def read(self, section: str, stage: str | None, entries: SettingsNode) -> None:
         """Read all nodes of `models` or of a stage."""
         place = section if stage is None else f"{section}.{stage}"
+        self.is_whole &= isinstance(entries, Section)
         for name, mapping in self.loader.entries(entries, place).items():
             try:
                 check_id(name, where=place, what="node")
                 kind = _choose_kind(section, mapping, f"{place}.{name}")
             except PipelineError as error:
                 self.loader.problems.add(mapping.place, str(error))
+                self.unread.append(name)
                 continue
             node = self.loader.giving(name=name, stage=stage).read(kind, mapping, f"{place}.{name}")
             if node is not INVALID and name in self.found:
                 line = self.found[name].line
                 self.loader.problems.add(mapping.place, f"node {name!r} is already defined at line {line}; rename one")
-            elif node is not INVALID:
+            elif node is INVALID:
+                self.unread.append(name)
+            else:
                 self.found[name] = node
 
 

@@ -87,7 +87,7 @@ class Recipe:
     @property
     def graph(self) -> NodeGraph:
         """How the nodes stand on each other."""
-        return NodeGraph(self.nodes, self.path)
+        return NodeGraph(self.nodes)
 
     def node(self, name: str) -> Node:
         """Return a node by its name; the caller knows that it is there."""

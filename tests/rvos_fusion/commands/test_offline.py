@@ -12,7 +12,7 @@ import pytest
 import torch
 from referring_helpers import small_network
 from small_data import write_split
-from small_videos import write_small_videos
+from small_videos import TRAINING, write_small_videos
 
 from runners.checkpoints.saving import save_network
 from rvos_fusion.commands.cli import COMMANDS, main
@@ -33,26 +33,6 @@ submission: {node: final}
 """
 FITTING = RECIPE.replace("[a, model, again], threshold: 1", "[model, again], method: best, fitted: fitted.json")
 NETWORKS = RECIPE.replace("[a, model, again]", "[model, again]").replace("  a: {import: png, path: members/a}\n", "")
-TRAINING = """
-name: small
-task: referformer
-network:
-  hidden_dim: 32
-  heads: 4
-  encoder_layers: 1
-  decoder_layers: 2
-  feedforward: 16
-  queries: 3
-  mask_dim: 8
-  backbone: small
-  backbone_sizes: {kind: resnet, width: 8, depths: [1, 1, 1, 1], norm: group}
-  text: {vocab_size: 200, hidden: 16, layers: 1, heads: 2, intermediate: 16, max_tokens: 32}
-data:
-  videos:
-    - {folder: {root: videos}, frames: 2, sampling: spread, augmentation: {short_sides: [48]}}
-optimiser: {rate: 1e-3}
-loop: {steps: 1, batch: 2, save_every: 0}
-"""
 STEPS = (
     "synthesize --seed 1 --videos 1 --out drawn",
     "import members/a --root data --split valid",

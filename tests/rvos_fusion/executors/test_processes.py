@@ -64,19 +64,9 @@ def test_processes_end_when_their_parent_is_killed(tmp_path: Path) -> None:
     assert len(workers) == 2
     parent.send_signal(signal.SIGKILL)
     assert parent.communicate(timeout=_SECONDS)[1] == ""  # not even of the semaphores, which are removed
-    while any(map(_lives, workers)) and time.monotonic() < end:
+    while any(map(deadly.lives, workers)) and time.monotonic() < end:
         time.sleep(0.05)
-    assert not any(map(_lives, workers))
-
-
-def _lives(process: int) -> bool:
-    """Tell whether a process still runs; one that only waits for its status to be read does not."""
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    status = Path(f"/proc/{process}/stat")
-    return not status.exists() or status.read_text().rpartition(")")[2].split()[0] != "Z"
+    assert not any(map(deadly.lives, workers))
 
 
 def test_processes_that_are_killed_while_they_start_are_one_line(
