@@ -58,9 +58,10 @@ def identify_referformer(file: CheckpointFile) -> Identity | None:
     """ReferFormer: a fusion module and no temporal modules."""
     if not _is_referring(file, "referformer", "fusion_module.", without="mti."):
         return None
-    from runners.networks.referformer.network import ReferFormer, ReferFormerConfig
+    from runners.networks.referformer.baseline import build_referformer
+    from runners.networks.referformer.config import ReferFormerConfig
 
-    return _referring(file, "referformer", ReferFormerConfig, ReferFormer)
+    return _referring(file, "referformer", ReferFormerConfig, build_referformer)
 
 
 def identify_mutr(file: CheckpointFile) -> Identity | None:
@@ -100,7 +101,9 @@ def _referring(file: CheckpointFile, name: str, config_type: Any, network_type: 
 def identify_soc(file: CheckpointFile) -> Identity | None:
     """SOC: `voc.` in the released layout, `vita.` in the challenge's."""
     stated = read_network_config(file)
-    if (stated is not None and stated[0] != "soc") or not (_has(file, "voc.") or _has(file, "vita.")):
+    # Our own files say what they are: some clusterings have no parameters, and leave no `voc.*`.
+    is_soc = stated[0] == "soc" if stated is not None else _has(file, "voc.") or _has(file, "vita.")
+    if not is_soc:
         return None
     from runners.networks.parts.recognition import name_backbone
     from runners.networks.soc.checkpoints import IGNORED, RENAMES, read_config

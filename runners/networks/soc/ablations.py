@@ -45,7 +45,7 @@ class Unfused(nn.Module):
 
 
 class Unclustered(nn.Module):
-    """No video queries: zeros, so that frames stay on their own and the contrastive loss is a constant."""
+    """No video queries: zeros, so that frames stay on their own; the contrastive loss then reads the frame queries."""
 
     def forward(self, frame_queries: Tensor, sentence: Tensor) -> Tensor:
         """Return zeros (B, Q, C)."""

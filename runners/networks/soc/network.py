@@ -169,6 +169,9 @@ class SOC(nn.Module):
         clip_queries = clip_queries if self.training else clip_queries * len(frames)
         # Slot q of the clip is added to slot q of each frame, which is what ties the slots over time.
         hidden = tuple(layer + clip[:, None] for layer, clip in zip(frames, clip_queries, strict=True))
+        if self.config.clustering == "none":
+            # Nothing was gathered: the sentence is compared with the queries of the frames themselves.
+            clip_queries = list(frames)
         return QueryStates(hidden, tuple(clip_queries), states, self.spatial_decoder(memory.maps(), visual.finest))
 
     def _with_trajectories(self, frames: Tensor, states: DecoderStates) -> Tensor:

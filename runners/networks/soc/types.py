@@ -108,7 +108,7 @@ class QueryStates:
 
     Args:
         hidden: one (B, T, Q, C) a layer, the video queries added.
-        clip_queries: one (B, Q, C) a layer.
+        clip_queries: one (B, Q, C) a layer; without clustering the frame queries, (B, T, Q, C).
         decoder: states of single frames, N = B * T.
         mask_features: (N, c, h, w) at stride 4.
     """
@@ -127,7 +127,7 @@ class LayerOutput:
         class_logits: (B, T, Q, K).
         boxes: (B, T, Q, 4) as (cx, cy, w, h), [0, 1] over the unpadded input.
         mask_logits: (B, T, Q, h, w) at stride 4 of the padded input.
-        clip_queries: (B, Q, C) video queries.
+        clip_queries: (B, Q, C) video queries; without clustering the frame queries, (B, T, Q, C).
     """
 
     class_logits: Tensor

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -32,25 +33,28 @@ class SOCWeights:
         classes, boxes, giou, mask_focal, mask_dice, contrast: of the losses; contrast 0 is the ablation without it.
         match_classes, match_dice, match_boxes, match_giou: of the costs; neither focal nor contrast take part.
         similarity_scale: what the similarity of a video query and the sentence is divided by.
+        published: where focal and dice are not given, 2 and 5 as in the released code, or 5 and 2 as in the paper.
     """
 
     classes: Coefficient = 2.0
     boxes: Coefficient = 2.0
     giou: Coefficient = 2.0
-    mask_focal: Coefficient = 2.0
-    mask_dice: Coefficient = 5.0
+    mask_focal: Coefficient | None = None
+    mask_dice: Coefficient | None = None
     contrast: Coefficient = 1.0
     match_classes: Coefficient = 2.0
     match_dice: Coefficient = 5.0
     match_boxes: Coefficient = 2.0
     match_giou: Coefficient = 2.0
     similarity_scale: Positive = 256.0
+    published: Literal["code", "paper"] = "code"
 
     def losses(self) -> dict[str, float]:
         """Return the coefficients by the names of the losses."""
+        focal, dice = (2.0, 5.0) if self.published == "code" else (5.0, 2.0)
         return {
-            "loss_sigmoid_focal": self.mask_focal,
-            "loss_dice": self.mask_dice,
+            "loss_sigmoid_focal": focal if self.mask_focal is None else self.mask_focal,
+            "loss_dice": dice if self.mask_dice is None else self.mask_dice,
             "loss_con": self.contrast,
             "loss_cls": self.classes,
             "loss_bbox": self.boxes,
@@ -104,11 +108,13 @@ class SOCCriterion:
         masks = targets.masks.to(logits.dtype)
         boxes = layer.boxes[clips, :, match].float()
         wanted = call_classes(layer.class_logits, targets, match)
-        similarity = torch.einsum("bqc,bc->bq", layer.clip_queries.float(), sentence.float())
+        # (B, Q, C), or (B, T, Q, C) of frames, for each of which the same query is right
+        similarity = torch.einsum("b...qc,bc->bq...", layer.clip_queries.float(), sentence.float())
+        meant = match.reshape(-1, *[1] * (similarity.ndim - 2)).expand(len(match), *similarity.shape[2:])
         return {
             "loss_sigmoid_focal": sigmoid_focal(logits, masks).mean((-2, -1)).sum() / number,
             "loss_dice": (1 - dice_coefficient(logits.sigmoid(), masks)).sum() / number,
-            "loss_con": F.cross_entropy(similarity / self.weights.similarity_scale, match),
+            "loss_con": F.cross_entropy(similarity / self.weights.similarity_scale, meant),
             "loss_cls": sigmoid_focal(layer.class_logits.float(), wanted).sum() / number,
             "loss_bbox": (boxes - targets.boxes).abs().sum() / number,
             "loss_giou": (1 - generalised_iou(boxes, targets.boxes)).sum() / number,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +16,8 @@ from runners.networks.backbones.table import BackboneConfig
 from runners.networks.soc.network import SOC
 from runners.networks.soc.types import LayerOutput, SOCConfig, SOCOutputs
 from runners.networks.text.text_encoder import TextConfig
-from rvos_fusion.training.criteria.soc import SOCCriterion
+from rvos.settings import load
+from rvos_fusion.training.criteria.soc import SOCCriterion, SOCWeights
 from rvos_fusion.training.data.targets import ClipTargets, targets_of
 
 CLIPS, FRAMES, QUERIES, CHANNELS = 2, 3, 4, 256
@@ -151,6 +154,32 @@ def test_total_is_the_sum_with_the_stated_coefficients() -> None:
         total += factor * value.item()
     assert weighted["total"].item() == pytest.approx(total, rel=1e-6)
     assert len(plain) == 12
+
+
+def test_queries_of_frames_meet_the_sentence_one_frame_at_a_time() -> None:
+    outputs, targets = make_batch(1)
+    frames = torch.randn(CLIPS, FRAMES, QUERIES, CHANNELS)
+    criterion = SOCCriterion()
+    plain = dataclasses.replace(outputs.layers[0], clip_queries=frames)
+    match = torch.arange(CLIPS) % QUERIES
+    alone = [
+        criterion.layer_losses(dataclasses.replace(plain, clip_queries=frames[:, t]), outputs.sentence, targets, match)[
+            "loss_con"
+        ]
+        for t in range(FRAMES)
+    ]
+    found = criterion.layer_losses(plain, outputs.sentence, targets, match)["loss_con"]
+    torch.testing.assert_close(found, torch.stack(alone).mean())
+
+
+def test_the_papers_weights_go_by_name_and_single_ones_go_before_them() -> None:
+    def focal_and_dice(**weights: Any) -> tuple[float, float]:
+        losses = load(SOCWeights, weights, where="test").losses()
+        return losses["loss_sigmoid_focal"], losses["loss_dice"]
+
+    assert focal_and_dice() == (2, 5)
+    assert focal_and_dice(published="paper") == (5, 2)
+    assert focal_and_dice(published="paper", mask_dice=3) == (5, 3)
 
 
 def test_a_clip_without_its_object_has_finite_losses() -> None:
