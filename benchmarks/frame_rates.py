@@ -16,7 +16,8 @@ import torch
 
 from benchmarks.harness import Row, figure, one_core, print_markdown, processor_name
 from benchmarks.roofline_networks import CLIP_FRAMES, CLIP_SIZE, clip_pass
-from runners.networks.referformer.network import ReferFormer, ReferFormerConfig
+from runners.networks.referformer.config import ReferFormerConfig
+from runners.networks.referformer.network import ReferFormer
 from runners.networks.soc.network import SOC
 from runners.networks.soc.types import SOCConfig
 

@@ -13,8 +13,9 @@ from torch import nn
 from propagate.engines.sam2.memory import N_MAPS, N_POINTERS, Recalled
 from propagate.engines.sam2.network import Sam2Network
 from propagate.engines.sam2.sizes import find_config
+from runners.networks.referformer.config import ReferFormerConfig
 from runners.networks.referformer.mutr import Mutr, MutrConfig
-from runners.networks.referformer.network import ReferFormer, ReferFormerConfig
+from runners.networks.referformer.network import ReferFormer
 from runners.networks.soc.network import SOC
 from runners.networks.soc.types import SOCConfig
 from runners.networks.uninext.config import RELEASED, UninextConfig

@@ -20,7 +20,8 @@ from torch import Tensor
 from benchmarks.harness import Row, fastest, gain, growth, limit, peak_gib, run_apart, timed
 from benchmarks.plain_referring import plain_predict
 from runners.networks.parts.referring import Selection, VisualFeatures
-from runners.networks.referformer.network import ReferFormer, ReferFormerConfig
+from runners.networks.referformer.config import ReferFormerConfig
+from runners.networks.referformer.network import ReferFormer
 from runners.networks.text.text_encoder import TextConfig
 
 EXPRESSIONS = 4

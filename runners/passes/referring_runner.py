@@ -11,7 +11,7 @@ from runners.base import ModelSettings
 from runners.checkpoints.loading import CheckpointFile
 from runners.networks.parts.referring import VisualFeatures
 from runners.networks.referformer.checkpoints import load_released
-from runners.networks.referformer.network import ReferFormer
+from runners.networks.referformer.encoders import ReferringEncoders
 from runners.networks.text.text_encoder import TextFeatures, stack_texts
 from runners.networks.text.tokenizers import Tokens, fit_tokens
 from runners.passes.clip_runner import ClipProtocol, ClipRunner
@@ -21,7 +21,7 @@ _GPU_EXPRESSIONS = 4
 
 
 def finish_referring(
-    network: ReferFormer,
+    network: ReferringEncoders,
     file: CheckpointFile,
     settings: ModelSettings,
     options: ReferringOptions,
@@ -45,8 +45,8 @@ def finish_referring(
     load_released(network, file)
     if settings.compile:
         # The parts that take the time; the first clip of each size is slow.
-        network.visual_backbone.compile()
-        network.transformer.encoder.compile()
+        for part in network.slow_parts:
+            part.compile()
     clips = ClipProtocol(
         settings,
         short_side=options.short_side or short_side,
@@ -59,7 +59,7 @@ def finish_referring(
 
 
 def run_referring(
-    network: ReferFormer, tokens: Tokens, device: torch.device, *, clips: ClipProtocol, options: ReferringOptions
+    network: ReferringEncoders, tokens: Tokens, device: torch.device, *, clips: ClipProtocol, options: ReferringOptions
 ) -> ClipRunner[VisualFeatures]:
     """Return the runner of a network with its weights."""
     at_once = options.expressions_at_once or (1 if device.type == "cpu" else _GPU_EXPRESSIONS)

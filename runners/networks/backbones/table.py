@@ -51,6 +51,11 @@ class BackboneConfig:
         if self.kind in ("swin", "video_swin") and len(self.heads) != stages:
             raise ConfigError(f"backbone {self.kind}: heads {self.heads}; give {stages} numbers of heads")
 
+    @classmethod
+    def from_name(cls, name: str) -> BackboneConfig:
+        """Return the sizes of the backbone `name`, as `find_backbone` does: settings may name it."""
+        return find_backbone(name)
+
 
 def _swins(kind: BackboneKind, prefix: str, drops: Sequence[float]) -> dict[str, BackboneConfig]:
     short, long = (2, 2, 6, 2), (2, 2, 18, 2)

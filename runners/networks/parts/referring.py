@@ -69,20 +69,29 @@ class Predictions:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Selection:
-    """The chosen query of each of E expressions.
+class Drawn:
+    """The masks of each of E expressions.
 
     Args:
-        query: `(E,)` int64.
-        scores: `(E, T)` probability of that query in every frame.
-        boxes: `(E, T, 4)` as in `Predictions`.
+        scores: `(E, T)` how sure they are in every frame.
         masks: `(E, T, h, w)` logits at stride 4.
     """
 
-    query: Tensor
     scores: Tensor
-    boxes: Tensor
     masks: Tensor
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Selection(Drawn):
+    """The chosen query of each of E expressions; a score is its probability.
+
+    Args:
+        query: `(E,)` int64.
+        boxes: `(E, T, 4)` as in `Predictions`.
+    """
+
+    query: Tensor
+    boxes: Tensor
 
 
 def select_query(values: Tensor, query: Tensor) -> Tensor:

@@ -9,8 +9,9 @@ from torch import Tensor
 from runners.checkpoints.loading import CheckpointFile, LoadReport, load_strict, read_stated_config
 from runners.networks.backbones.table import find_backbone
 from runners.networks.parts.recognition import check_backbone, infer_backbone, name_backbone
+from runners.networks.referformer.config import ReferFormerConfig
+from runners.networks.referformer.encoders import ReferringEncoders
 from runners.networks.referformer.mutr import MutrConfig
-from runners.networks.referformer.network import ReferFormer, ReferFormerConfig
 from runners.networks.text.text_encoder import IGNORED_TEXT_KEYS
 from rvos.errors import CheckpointError
 
@@ -68,7 +69,7 @@ def _name_released(file: CheckpointFile, runner: str, wanted: str | None) -> str
     return name
 
 
-def load_released(network: ReferFormer, file: CheckpointFile) -> LoadReport:
+def load_released(network: ReferringEncoders, file: CheckpointFile) -> LoadReport:
     """Load a file whole; CheckpointError: it does not fit, or its window indices are not the released backbones'."""
     # Indices are computed here, not loaded: another one in the file tells that its windows have another size.
     for name, value in file.state.items():
@@ -77,7 +78,7 @@ def load_released(network: ReferFormer, file: CheckpointFile) -> LoadReport:
     return load_strict(network, file, ignored=IGNORED_KEYS)
 
 
-def _is_ours(network: ReferFormer, name: str, value: Tensor) -> bool:
+def _is_ours(network: ReferringEncoders, name: str, value: Tensor) -> bool:
     """Return whether a stored index is the computed one; entries of other backbones are refused by their names."""
     try:
         ours = network.get_buffer(name)

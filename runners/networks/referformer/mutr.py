@@ -13,7 +13,8 @@ from runners.networks.attention.deformable_transformer import DecoderStates
 from runners.networks.parts.clip_rows import by_clip
 from runners.networks.parts.pyramid import to_tokens
 from runners.networks.parts.referring import HeadStates, VisualFeatures
-from runners.networks.referformer.network import ReferFormer, ReferFormerConfig
+from runners.networks.referformer.config import ReferFormerConfig
+from runners.networks.referformer.network import ReferFormer
 from runners.networks.referformer.temporal import MultiScaleAggregation, TemporalInteraction
 from runners.networks.text.text_encoder import TextFeatures
 from rvos.errors import ConfigError
@@ -41,8 +42,10 @@ class MutrConfig(ReferFormerConfig):
     eval_layer: int = 0
 
     def __post_init__(self) -> None:
-        if not self.conditional_queries:
-            raise ConfigError("MUTR: its queries start with words that saw the clip; remove conditional_queries")
+        if not self.conditional_queries or self.concatenated:
+            raise ConfigError(
+                "MUTR: its queries start with words that saw the clip; remove conditional_queries and concatenated"
+            )
 
 
 class Mutr(ReferFormer):

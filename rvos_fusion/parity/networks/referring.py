@@ -13,8 +13,9 @@ from runners.checkpoints.loading import read_checkpoint
 from runners.networks.parts.clip_rows import by_clip
 from runners.networks.parts.referring import VisualFeatures
 from runners.networks.referformer.checkpoints import load_released
+from runners.networks.referformer.config import ReferFormerConfig
 from runners.networks.referformer.mutr import Mutr, MutrConfig
-from runners.networks.referformer.network import ReferFormer, ReferFormerConfig
+from runners.networks.referformer.network import ReferFormer
 from runners.networks.text.text_encoder import TextConfig, TextFeatures
 from rvos_fusion.parity.cases import Case, Found, Results
 

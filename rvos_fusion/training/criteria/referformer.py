@@ -81,12 +81,18 @@ class ReferFormerCriterion:
     def __init__(self, weights: ReferFormerWeights | None = None) -> None:
         self.weights = weights or ReferFormerWeights()
 
-    def __call__(self, outputs: Predictions, targets: ClipTargets) -> dict[str, Tensor]:
+    def __call__(self, outputs: Predictions | Tensor, targets: ClipTargets) -> dict[str, Tensor]:
         """Return every loss times its coefficient, and their sum `total`; names as in `losses`."""
         return weigh(self.losses(outputs, targets), self.weights.losses())
 
-    def losses(self, outputs: Predictions, targets: ClipTargets) -> dict[str, Tensor]:
-        """Return the bare losses, all but the last layer's ending in `_<layer>`; InputError: sides no multiple of 4."""
+    def losses(self, outputs: Predictions | Tensor, targets: ClipTargets) -> dict[str, Tensor]:
+        """Return the bare losses, all but the last layer's ending in `_<layer>`; InputError: sides no multiple of 4.
+
+        Of mask logits `(B, T, h, w)`, as the baseline without queries gives them, those of masks alone.
+        """
+        if isinstance(outputs, Tensor):
+            wanted = sampled_masks(targets.masks, (outputs.shape[-2], outputs.shape[-1]))
+            return _mask_losses(outputs.float(), wanted, _count_frames(targets))
         masks = sampled_masks(targets.masks, (outputs.masks.shape[-2], outputs.masks.shape[-1]))
         last = len(outputs.logits) - 1
         found: dict[str, Tensor] = {}
@@ -120,15 +126,13 @@ class ReferFormerCriterion:
         """Return the five terms of one layer; arguments as for `match`."""
         logits, boxes, drawn = layer
         query = self.match(layer, targets, masks)
-        number = mean_over_processes(targets.visible.sum().float()).clamp(min=1)
+        number = _count_frames(targets)
         chosen = select_query(boxes, query)
-        volume, wanted = _volumes(select_query(drawn, query)[:, :, None]), _volumes(masks[:, :, None])
         return {
             "loss_ce": sigmoid_focal(logits, call_classes(logits, targets, query)).sum() / number,
             "loss_bbox": (chosen - targets.boxes).abs().sum() / number,
             "loss_giou": (1 - generalised_iou(chosen, targets.boxes)).sum() / number,
-            "loss_mask": sigmoid_focal(volume, wanted).mean((-2, -1)).sum() / number,
-            "loss_dice": (1 - dice_coefficient(volume.sigmoid(), wanted)).sum() / number,
+            **_mask_losses(select_query(drawn, query), masks, number),
         }
 
 
@@ -140,6 +144,20 @@ def sampled_masks(masks: Tensor, size: tuple[int, int]) -> Tensor:
             f"targets of {tuple(masks.shape[-2:])} pixels: predictions have {size}; pad frames to a multiple of 32"
         )
     return sampled
+
+
+def _count_frames(targets: ClipTargets) -> Tensor:
+    """Return how many frames of a batch show their object, over all processes, at least 1."""
+    return mean_over_processes(targets.visible.sum().float()).clamp(min=1)
+
+
+def _mask_losses(logits: Tensor, masks: Tensor, number: Tensor) -> dict[str, Tensor]:
+    """Return focal and dice loss of logits `(B, T, h, w)`, each clip one volume."""
+    volume, wanted = _volumes(logits[:, :, None]), _volumes(masks[:, :, None])
+    return {
+        "loss_mask": sigmoid_focal(volume, wanted).mean((-2, -1)).sum() / number,
+        "loss_dice": (1 - dice_coefficient(volume.sigmoid(), wanted)).sum() / number,
+    }
 
 
 def _volumes(masks: Tensor) -> Tensor:

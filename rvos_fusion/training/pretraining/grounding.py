@@ -19,7 +19,8 @@ from torch.nn import functional as F
 
 from runners.checkpoints.saving import save_network
 from runners.networks.attention.positions import sine_encoding_2d
-from runners.networks.referformer.network import ReferFormer, ReferFormerConfig
+from runners.networks.referformer.config import ReferFormerConfig
+from runners.networks.referformer.network import ReferFormer
 from runners.networks.text.tokenizers import fit_tokens
 from rvos.errors import InputError
 from rvos.settings import Count, Range
