@@ -9,8 +9,9 @@ import numpy as np
 import torch
 from PIL import Image
 
+from runners.networks.referformer.config import ReferFormerConfig
 from runners.networks.referformer.mutr import Mutr, MutrConfig
-from runners.networks.referformer.network import ReferFormer, ReferFormerConfig
+from runners.networks.referformer.network import ReferFormer
 from runners.networks.text.text_encoder import TextConfig
 from rvos.videos import Expression, Video
 

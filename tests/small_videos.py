@@ -6,7 +6,9 @@ import json
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
+from pycocotools import mask as coco
 
 SIZE = (48, 64)
 TRAINING = """\
@@ -62,3 +64,25 @@ def write_small_videos(root: Path, *, n_videos: int = 2, n_frames: int = 6, spli
     (folder / "meta_expressions.json").write_text(json.dumps({"videos": expressions}), encoding="utf-8")
     (root / split / "meta.json").write_text(json.dumps({"videos": meta}), encoding="utf-8")
     return root
+
+
+def write_small_mevis(root: Path, *, split: str = "train") -> Path:
+    """Write one of these videos in the layout of MeViS: sentences about one square, about both, and about none."""
+    write_small_videos(root, n_videos=1, split=split)
+    folder = root / split
+    label_paths = sorted((folder / "Annotations" / "video0").iterdir())
+    labels = [np.array(Image.open(path)) for path in label_paths]
+    (folder / "mask_dict.json").write_text(
+        json.dumps({str(name): [_run_lengths(label == name) for label in labels] for name in (1, 2)})
+    )
+    named = {"the red square": [1], "the squares": [1, 2], "the circle": []}
+    expressions = {str(i): {"exp": text, "anno_id": ids, "obj_id": ids} for i, (text, ids) in enumerate(named.items())}
+    video = {"frames": [path.stem for path in label_paths], "expressions": expressions}
+    listed = root / "meta_expressions" / split / "meta_expressions.json"
+    listed.write_text(json.dumps({"videos": {"video0": video}}))
+    return root
+
+
+def _run_lengths(mask: NDArray[np.bool_]) -> dict[str, object]:
+    found = coco.encode(np.asfortranarray(mask.astype(np.uint8)))
+    return {"size": list(mask.shape), "counts": found["counts"].decode()}

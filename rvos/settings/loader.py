@@ -6,10 +6,11 @@ the collection, and a message knows neither the line nor the folder that a path 
 more than what stands here. `rvos.settings.schema` gives the JSON schema from the same annotations.
 
 What an annotation may be: `str`, `int`, `float`, `bool`, `Path`, `Fraction`, a class with `parse(text)`, `Literal`,
-`tuple[X, ...]` or `tuple[X, Y]`, `Mapping[str, X]`, a dataclass, a union of them with or without None, `Any`, and a
-node of the tree (`Section`, `Node`) for what is read later. `Annotated` adds a note of `rvos.settings.bounds`. Further
-conditions are the dataclass's own: its `__post_init__` raises an error of `rvos.errors` or ValueError, and its
-`explain_former(section)` returns what to write instead where a mapping has keys of before, else None.
+`tuple[X, ...]` or `tuple[X, Y]`, `Mapping[str, X]`, a dataclass (with `from_name(text)` a name will do), a union of
+them with or without None, `Any`, and a node of the tree (`Section`, `Node`) for what is read later. `Annotated` adds a
+note of `rvos.settings.bounds`. Further conditions are the dataclass's own: its `__post_init__` raises an error of
+`rvos.errors` or ValueError, and its `explain_former(section)` returns what to write instead where a mapping has keys of
+before, else None.
 """
 
 from __future__ import annotations
@@ -102,6 +103,8 @@ class Loader:
                 return self._fill(Annotated[hint, *notes], node, what, prefix=f"{what}.")
             return self._check_notes(self.read(hint, node, what), notes, node, what)
         if is_settings_class(hint):
+            if hasattr(hint, "from_name") and isinstance(node, Text) and not node.is_null:
+                return self._read_name(hint, node, what)
             return self._fill(hint, node, what, prefix="" if is_top else f"{what}.")
         return self._find_reader(hint)(hint, node, what)
 
@@ -260,6 +263,13 @@ class Loader:
             return self._refuse(node.place, f"{what} {error}")
         except PipelineError as error:
             return self._refuse(node.place, f"{what}: {error}")
+
+    def _read_name(self, hint: Any, node: Text, what: str) -> Any:
+        try:
+            return hint.from_name(node.text)
+        except PipelineError as error:
+            self.problems.add(node.place, f"{what}: {error}")
+            return INVALID
 
     def _check_notes(self, value: Any, notes: Sequence[object], node: Node, what: str) -> Any:
         for note in notes:

@@ -129,7 +129,8 @@ def describe(hint: Any) -> Schema:
     if isinstance(origin, type) and issubclass(origin, Mapping):
         return {"type": "object", "additionalProperties": describe(arguments[1])}
     if is_settings_class(hint):
-        return describe_class(hint)
+        whole = describe_class(hint)
+        return {"anyOf": [{"type": "string"}, whole]} if hasattr(hint, "from_name") else whole
     # What parses its own text says no more than that, and what is read later may be anything.
     return dict(_SCALARS.get(hint, {"type": ["string", "number"]} if hasattr(hint, "parse") else {}))
 

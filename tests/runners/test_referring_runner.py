@@ -13,7 +13,8 @@ from referring_helpers import SIZES, small_network, write_roberta_folder, write_
 
 from runners.base import ModelSettings
 from runners.checkpoints.saving import save_network
-from runners.networks.referformer.network import ReferFormer, ReferFormerConfig
+from runners.networks.referformer.config import ReferFormerConfig
+from runners.networks.referformer.network import ReferFormer
 from runners.networks.text.text_encoder import TextConfig
 from runners.passes.clip_runner import ClipRunner
 from runners.passes.referring_runner import find_surest

@@ -13,8 +13,9 @@ from PIL import Image
 from runners.base import ModelSettings, Runner
 from runners.checkpoints.saving import save_network
 from runners.networks.backbones.table import BACKBONES
+from runners.networks.referformer.config import ReferFormerConfig
 from runners.networks.referformer.mutr import Mutr, MutrConfig
-from runners.networks.referformer.network import ReferFormer, ReferFormerConfig
+from runners.networks.referformer.network import ReferFormer
 from runners.networks.soc.network import SOC
 from runners.networks.soc.types import SOCConfig
 from runners.networks.text.bert import TextSizes

@@ -22,7 +22,7 @@ from rvos_fusion.training.data.layouts import open_videos
 from rvos_fusion.training.data.sampling import around, spread, windows
 from rvos_fusion.training.data.targets import ClipTargets, targets_of
 from rvos_fusion.training.data.texts import text_of
-from rvos_fusion.training.data.videos import MOTION, LabelledVideo, VideoFolder, object_of, objects_seen
+from rvos_fusion.training.data.videos import MOTION, LabelledVideo, VideoFolder, objects_of, objects_seen
 
 Sampling = Literal["around", "windows", "spread", "annotated"]
 _TRIES = 20
@@ -112,12 +112,14 @@ class VideoClips:
         shown = [set(objects_seen(video.labels([frame]))) for frame in range(video.n_frames)]
         cut = [set().union(*(shown[frame] for frame in frames)) for frames in windows(video.n_frames, settings.frames)]
         for number in self._numbers(video):
-            target = object_of(video, number)
-            yield from ((index, number, place) for place, objects in enumerate(cut) if target in objects)
+            targets = objects_of(video, number)
+            yield from ((index, number, place) for place, objects in enumerate(cut) if objects.intersection(targets))
 
     def _numbers(self, video: LabelledVideo) -> Iterator[int]:
-        """Yield the expressions of a video, those about motion as often as the settings say."""
+        """Yield the expressions of a video that name an object, those about motion as often as the settings say."""
         for number, sentence in enumerate(video.video.expressions):
+            if not sentence.object_ids:
+                continue
             times = self.settings.motion if video.kinds.get(sentence.id) == MOTION else 1
             yield from repeat(number, times)
 
@@ -142,17 +144,19 @@ class VideoClips:
             video_index, expression, place = self._samples[index]
             video = self.videos[video_index]
             indices = self._indices(video.n_frames, place, random)
-            others = random.permutation(len(video.video.expressions)).tolist() if expressions > 1 else []
-            numbers = [expression, *(other for other in others if other != expression)]
+            sentences = video.video.expressions
+            others = random.permutation(len(sentences)).tolist() if expressions > 1 else []
+            numbers = [expression, *(one for one in others if one != expression and sentences[one].object_ids)]
             numbers = [numbers[place % len(numbers)] for place in range(expressions)]
             state = random.bit_generator.state
             drawn = []
             for number in numbers:
                 # Every expression gets the same flip and the same size.
                 random.bit_generator.state = state
-                target = object_of(video, number)
-                text, masks = text_of(video.video.expressions[number]), video.labels(indices) == target
-                clip = Clip(video.frames(indices), masks, text, self._label(video, target), video.annotated)
+                targets = objects_of(video, number)
+                masks = np.isin(video.labels(indices), targets)
+                text, label = text_of(sentences[number]), self._label(video, targets)
+                clip = Clip(video.frames(indices), masks, text, label, video.annotated)
                 drawn.append(augment(clip, self.settings.augmentation, random))
             if drawn[0].masks.any():
                 return drawn
@@ -169,14 +173,16 @@ class VideoClips:
             return list(range(n_frames))
         return windows(n_frames, settings.frames)[place]
 
-    def _label(self, video: LabelledVideo, target: int) -> int:
+    def _label(self, video: LabelledVideo, targets: Sequence[int]) -> int:
         known = self.settings.categories
         if not known:
             return 0
-        category = video.categories.get(str(target))
+        found = {video.categories.get(str(target)) for target in targets}
+        category = found.pop() if len(found) == 1 else None
         if category not in known:
+            what = "of no single category" if category is None else show(category)
             raise InputError(
-                f"{video.video.id}: object {target} is {'of no category' if category is None else show(category)}, "
+                f"{video.video.id}: object {', '.join(map(str, targets))} is {what}, "
                 f"data.videos lists {len(known)} others; correct categories"
             )
         return known.index(category)

@@ -121,12 +121,19 @@ class VideoFolder:
 def object_of(video: LabelledVideo, number: int) -> int:
     """Return the object that a sentence names; InputError: none, several, or no index."""
     sentence = video.video.expressions[number]
+    if len(sentence.object_ids) != 1:
+        raise InputError(f"{video.video.id}/{sentence.id}: objects {sentence.object_ids}; training needs exactly one")
+    return objects_of(video, number)[0]
+
+
+def objects_of(video: LabelledVideo, number: int) -> tuple[int, ...]:
+    """Return the objects that a sentence names; InputError: one is no index."""
+    sentence = video.video.expressions[number]
     try:
-        (name,) = sentence.object_ids
-        return int(name)
+        return tuple(int(name) for name in sentence.object_ids)
     except ValueError:
         raise InputError(
-            f"{video.video.id}/{sentence.id}: objects {sentence.object_ids}; training needs exactly one index"
+            f"{video.video.id}/{sentence.id}: objects {sentence.object_ids}; training needs their indices"
         ) from None
 
 

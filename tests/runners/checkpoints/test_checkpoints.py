@@ -19,8 +19,9 @@ from torch.optim.swa_utils import AveragedModel
 from propagate.engines.sam2.network import Sam2Network
 from propagate.engines.sam2.sizes import find_config
 from runners.checkpoints.loading import load_strict, read_checkpoint
+from runners.networks.referformer.config import ReferFormerConfig
 from runners.networks.referformer.mutr import Mutr, MutrConfig
-from runners.networks.referformer.network import ReferFormer, ReferFormerConfig
+from runners.networks.referformer.network import ReferFormer
 from runners.networks.soc.network import SOC
 from runners.networks.soc.types import SOCConfig
 from runners.networks.uninext.config import UninextConfig

@@ -18,8 +18,9 @@ from torch import Tensor
 from runners.checkpoints.loading import CheckpointFile, match_keys
 from runners.networks.backbones.table import BackboneConfig
 from runners.networks.referformer.checkpoints import IGNORED_KEYS, load_released
+from runners.networks.referformer.config import ReferFormerConfig
 from runners.networks.referformer.mutr import Mutr, MutrConfig
-from runners.networks.referformer.network import ReferFormer, ReferFormerConfig
+from runners.networks.referformer.network import ReferFormer
 from rvos.errors import CheckpointError
 from rvos_fusion.weights.identification import identify
 

@@ -9,8 +9,9 @@ from torch import Tensor
 
 from runners.networks.backbones.table import BackboneConfig
 from runners.networks.parts.referring import Predictions
+from runners.networks.referformer.config import ReferFormerConfig
 from runners.networks.referformer.mutr import Mutr, MutrConfig
-from runners.networks.referformer.network import ReferFormer, ReferFormerConfig
+from runners.networks.referformer.network import ReferFormer
 from runners.networks.text.text_encoder import TextFeatures, stack_texts
 from runners.networks.text.tokenizers import SmallTokens
 

@@ -10,9 +10,11 @@ from small_data import write_split
 from small_videos import write_small_videos
 
 from runners.base import ModelSettings
+from runners.checkpoints.loading import read_checkpoint
 from runners.networks.parts.dynamic_masks import count_parameters
 from runners.networks.referformer.ablations import PlaceBlindFilters
-from runners.networks.referformer.network import ReferFormer, ReferFormerConfig
+from runners.networks.referformer.config import ReferFormerConfig
+from runners.networks.referformer.network import ReferFormer
 from runners.networks.soc.ablations import KMeans, MultiplicativeFusion, TimeConvolution
 from runners.networks.soc.network import SOC
 from runners.networks.soc.types import SOCConfig
@@ -22,6 +24,7 @@ from rvos_fusion.commands.cli import main
 from rvos_fusion.training.config import TrainingConfig, read_config
 from rvos_fusion.training.run import run_training
 from rvos_fusion.training.tasks import build_task
+from rvos_fusion.weights.identification import identify
 
 SOC_NETWORK = """
   channels: 32
@@ -70,6 +73,7 @@ REFERFORMER_SWITCHES = [
     "network.conditional_queries=false",
     "network.relative_coordinates=false",
     "network.pyramid_fusion=false",
+    "network.concatenated=true",
     "network.queries=1",
     "data.videos.0.frames=1",
     "options.weights.match_dice=2",
@@ -107,11 +111,14 @@ def test_a_switch_trains_and_its_checkpoint_loads_again(tmp_path: Path, task: st
     runner = build_runner(ModelSettings(task, checkpoint), device=torch.device("cpu"))
     for name, value in runner.network.state_dict().items():  # type: ignore[attr-defined]
         assert value.isfinite().all(), name
+    found = identify(read_checkpoint(checkpoint))
+    assert found is not None
+    assert (found.network, found.layout, found.report.is_complete) == (task, "own", True)
 
 
 def test_a_checkpoint_of_an_ablation_segments_in_a_recipe(tmp_path: Path) -> None:
     write_split(tmp_path, 1)
-    for task, switch in (("soc", "network.clustering=average"), ("referformer", "network.pyramid_fusion=false")):
+    for task, switch in (("soc", "network.clustering=average"), ("referformer", "network.concatenated=true")):
         config = small(tmp_path / task, task, switch)
         run_training(config, tmp_path / f"{task}-out", export=tmp_path / f"{task}.safetensors", quiet=True)
     recipe = tmp_path / "ablated.yaml"
@@ -152,6 +159,17 @@ def test_filters_without_coordinates_have_zeros_in_their_place() -> None:
     assert (first[..., :3] != 0).all()
 
 
+def test_without_clustering_frames_stay_alone_and_the_sentence_meets_their_queries(tmp_path: Path) -> None:
+    task = build_task(small(tmp_path, "soc", "network.clustering=none"))
+    network = task.network
+    batch = task.batch([0, 1], [1, 2])
+    ids = torch.tensor([[0, 5, 2], [0, 6, 2]])
+    layer = network(batch.frames, batch.padding_mask, ids, torch.ones_like(ids), batch.sizes).layers[-1]
+    # (B, T, Q, C): what the heads read, with nothing added.
+    assert layer.clip_queries.shape == (2, 2, 3, 32)
+    assert torch.equal(network.class_embed[-1](layer.clip_queries), layer.class_logits)
+
+
 def test_k_means_finds_the_means_of_what_lies_together_and_keeps_slots_in_place() -> None:
     # Two slots in three frames; in the last frame they have changed places.
     frames = torch.tensor([[[0.0, 1.0], [9.0, 1.0]], [[0.0, 2.0], [9.0, 2.0]], [[9.0, 3.0], [0.0, 3.0]]])
@@ -176,6 +194,7 @@ def test_the_convolution_is_the_only_clustering_that_knows_the_order_of_frames()
         ("referformer", "network.relative_coordinates=maybe", "relative_coordinates"),
         ("referformer", "options.weights.match_box=1", "unknown key 'match_box'; did you mean 'match_boxes'"),
         ("mutr", "network.conditional_queries=false", "remove conditional_queries"),
+        ("mutr", "network.concatenated=true", "remove conditional_queries and concatenated"),
     ],
 )
 def test_a_wrong_switch_is_one_line(tmp_path: Path, task: str, change: str, message: str) -> None:
@@ -196,3 +215,34 @@ def test_categories_must_fit_the_class_logits_and_the_videos(tmp_path: Path) -> 
 def test_categories_become_labels_in_their_order(tmp_path: Path) -> None:
     task = build_task(small(tmp_path, "referformer", *CLASSES))
     assert task.batch([0, 1], [1, 2]).targets.labels.tolist() == [1, 1]
+
+
+def test_the_baseline_has_no_queries_and_every_frame_of_it_is_alone_with_the_words(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    task = build_task(small(tmp_path, "referformer", "network.concatenated=true"))
+    network = task.network.eval()
+    parts = {name.split(".")[0] for name in network.state_dict()}
+    assert not parts & {"query_embed", "controller", "class_embed", "bbox_embed", "transformer", "fusion_module"}
+    batch = task.batch([0, 1], [1, 2])
+    ids, other = torch.tensor([[0, 5, 2]]), torch.tensor([[0, 9, 2]])
+
+    def masks(frames: torch.Tensor, words: torch.Tensor) -> torch.Tensor:
+        drawn = network.segment(network.encode_video(frames), network.encode_text(words, torch.ones_like(words)))
+        return drawn.masks
+
+    clip = batch.frames[:1]
+    whole = masks(clip, ids)
+    torch.testing.assert_close(whole[:, :1], masks(clip[:, [0, 0]], ids)[:, :1], atol=1e-5, rtol=1e-4)
+    assert (whole - masks(clip, other)).abs().max() > 1e-4
+    # Several sentences of one clip are answered as each alone.
+    both = masks(clip, torch.cat([ids, other]))
+    torch.testing.assert_close(both[:1], whole, atol=1e-5, rtol=1e-4)
+
+
+def test_padding_changes_nothing_of_the_baseline(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    network = build_task(small(tmp_path, "referformer", "network.concatenated=true")).network.eval()
+    clip, ids = torch.randn(1, 2, 3, 64, 64), torch.tensor([[0, 5, 2]])
+    padded_ids, words = torch.tensor([[0, 5, 2, 1]]), torch.tensor([[1, 1, 1, 0]])
+    alone = network(clip, None, ids, torch.ones_like(ids))
+    assert torch.allclose(alone, network(clip, None, padded_ids, words), atol=1e-5)

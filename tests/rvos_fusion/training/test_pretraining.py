@@ -14,7 +14,8 @@ from torch import nn
 
 from runners.checkpoints.loading import read_checkpoint
 from runners.networks.backbones.table import BackboneConfig
-from runners.networks.referformer.network import ReferFormer, ReferFormerConfig
+from runners.networks.referformer.config import ReferFormerConfig
+from runners.networks.referformer.network import ReferFormer
 from runners.networks.text.text_encoder import TextConfig
 from runners.networks.text.tokenizers import SmallTokens
 from rvos.errors import ConfigError, InputError
