@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from rvos.evaluation.average_precision import Sample
 from rvos.evaluation.measures import summarise
+from rvos.settings import count
 
 Values = NDArray[np.float64]
 
@@ -119,7 +120,7 @@ class DatasetScore:
         found = []
         for score in self.scores:
             lacks_all = len(score.missing) == len(score.frames)
-            named = f"all {len(score.frames)} frames" if lacks_all else ", ".join(score.missing)
+            named = f"all {count(len(score.frames), 'frame')}" if lacks_all else ", ".join(score.missing)
             found += [f"{score.video}/{score.expression}: {named}"] if score.missing else []
         return tuple(found)
 

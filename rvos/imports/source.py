@@ -14,6 +14,7 @@ from rvos.errors import InputError
 from rvos.files.images import check_area
 from rvos.files.trees import Tree, list_masks, name_mask
 from rvos.masks.mask_sequences import MaskSequence
+from rvos.settings import count
 from rvos.videos import Expression, Video
 
 
@@ -116,7 +117,7 @@ def find_misfits(source: Source, videos: Sequence[Video]) -> list[str]:
     problems = [f"{name}: not in the data set" for name in present if name not in known]
     for video in videos:
         if video.id not in present:
-            problems.append(f"{video.id}: missing, {len(video.expressions)} expressions")
+            problems.append(f"{video.id}: missing, {count(len(video.expressions), 'expression')}")
             continue
         expected = [expression.id for expression in video.expressions]
         found = source.list_expressions(video.id)

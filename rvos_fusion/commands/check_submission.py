@@ -48,7 +48,7 @@ def run(options: argparse.Namespace) -> int:
     verdict = f"valid and complete: {counts}"
     if filled:
         print(f"filled with black masks: {_list(filled)}")
-        verdict = f"valid, but without results for {len(filled)} of {dataset.n_expressions} expressions"
+        verdict = f"valid, but without results for {len(filled)} of {count(dataset.n_expressions, 'expression')}"
     if audit.empty:  # with or without a manifest: nobody should read "complete" where black masks stand for results
         n_empty = f"{len(audit.empty)} of {count(dataset.n_expressions, 'expression')}"
         verdict = f"{verdict if filled else 'valid'}; {n_empty} are empty in every frame: {_list(audit.empty)}"

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from itertools import groupby
 from operator import attrgetter, itemgetter
 
+from rvos.settings import count
 from rvos_fusion.commands.shared_options import add_recipe_options, open_recipe
 from rvos_fusion.executors.summary import format_size
 from rvos_fusion.planning.results import open_results
@@ -46,7 +47,7 @@ def run(options: argparse.Namespace) -> int:
     if not options.json:
         total = format_size(sum(one.n_bytes for one in found))
         advice = ", removed" if options.remove else "; --remove deletes them" if found else ""
-        notes = (f"{len(found)} results, {total}{advice}",)
+        notes = (f"{count(len(found), 'result')}, {total}{advice}",)
         table = Table(_GROUPED, _group(found), notes=notes, has_headings=bool(found))
     print_tables([table], read_form(options), {"removed": options.remove})
     return 0

@@ -13,6 +13,7 @@ from rvos.files.atomic import write_atomically
 from rvos.formats.archives.files import list_masks
 from rvos.ids import check_id
 from rvos.masks.stored.store import Store
+from rvos.settings import count
 from rvos_fusion.clips.soft_exports import SOFT_FORMS, list_soft_masks
 from rvos_fusion.tables import print_json
 
@@ -57,7 +58,7 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         print_json({"node": node, "out": str(options.out), "videos": len(rows), "masks": n_masks})
     else:
-        print(f"{options.out}: {n_masks} masks of {len(rows)} videos from {node}")
+        print(f"{options.out}: {count(n_masks, 'mask')} of {count(len(rows), 'video')} from {node}")
     return 0
 
 

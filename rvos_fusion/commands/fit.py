@@ -14,7 +14,7 @@ from fusion.methods.votes import Votes
 from rvos.errors import ConfigError
 from rvos.evaluation.resampling import show_limits
 from rvos.formats import find_format
-from rvos.settings import nearest
+from rvos.settings import count, nearest
 from rvos_fusion.commands.entrants import open_one
 from rvos_fusion.commands.shared_options import add_recipe_options, open_recipe
 from rvos_fusion.kinds.base import Node, capability
@@ -141,7 +141,7 @@ def _print(
     else:
         weights = ", ".join(f"{name}: {weight}" for name, weight in found["weights"].items())
         notes.append(f"for the recipe: weights: {{{weights}}}, threshold: {found['threshold']}")
-    heading = Column(f"{options.node}, {n_videos} videos", itemgetter(0))
+    heading = Column(f"{options.node}, {count(n_videos, 'video')}", itemgetter(0))
     seconds = [(one, lambda row, one=one: one.cell(row[1])) for one in figures]
     columns = (heading, *(replace(one, value=take) for one, take in seconds))
     print_tables([Table(columns, rows, notes=tuple(notes))], "text")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from rvos.errors import ConfigError
-from rvos.settings import nearest
+from rvos.settings import count, nearest
 from rvos_fusion.commands.shared_options import add_recipe_options, open_recipe
 from rvos_fusion.recipe.graph import build_graph
 from rvos_fusion.tables import Column, Table, print_tables, read_form
@@ -46,6 +46,6 @@ def run(options: argparse.Namespace) -> int:
         nodes = tuple(list_ancestors(recipe, name))
     sources = list_sources(recipe, nodes)
     unknown = sum(not source.is_known for source in sources)
-    notes = (f"{len(sources)} sources, {unknown} of unknown licence",)
+    notes = (f"{count(len(sources), 'source')}, {unknown} of unknown licence",)
     print_tables([Table(_COLUMNS, sources, notes=notes, name="sources")], read_form(options), {"node": name})
     return 0

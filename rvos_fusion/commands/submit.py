@@ -11,6 +11,7 @@ from rvos.errors import InputError
 from rvos.formats import find_format
 from rvos.formats.submissions import fill_black, read_team, write_submission
 from rvos.masks.mask_sequences import MaskSequence
+from rvos.settings import count
 from rvos.videos import Video
 from rvos_fusion.commands.shared_options import add_recipe_options, open_recipe, repeat_options
 from rvos_fusion.planning.results import open_results
@@ -60,5 +61,7 @@ def run(options: argparse.Namespace) -> int:
     else:
         for video in gaps:
             print(f"{video}: no result of {node}, filled with black masks", file=sys.stderr)
-        print(f"{out}: {n_masks} masks of {len(dataset.videos)} videos from {node}; made of: {manifest}")
+        print(
+            f"{out}: {count(n_masks, 'mask')} of {count(len(dataset.videos), 'video')} from {node}; made of: {manifest}"
+        )
     return 0

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from rvos.settings import count
 from rvos_fusion.planning.plan import Plan
 from rvos_fusion.planning.tasks import Outcome
 
@@ -76,12 +77,12 @@ class Tally:
         """Print every reason of failures once on standard error; what was only blocked is counted."""
         n_told = sum(reason.count for reason in self._reasons.values())
         for reason in self._reasons.values():
-            more = f" (and so {reason.count - 1} more videos)" if reason.count > 1 else ""
+            more = f" (and so {count(reason.count - 1, 'more video')})" if reason.count > 1 else ""
             print(f"failed: {reason.text}{more}", file=sys.stderr)
         if self._n_failed > n_told:
             print(f"failed: {self._n_failed - n_told} more", file=sys.stderr)
         if self._n_blocked:
-            print(f"blocked: {self._n_blocked} results that need these", file=sys.stderr)
+            print(f"blocked: {count(self._n_blocked, 'result that needs', 'results that need')} these", file=sys.stderr)
 
     @property
     def exit_status(self) -> int:

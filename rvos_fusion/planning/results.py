@@ -9,7 +9,7 @@ from typing import Any
 from rvos.errors import ConfigError, StoreError
 from rvos.masks.mask_sequences import MaskSequence, by_expression
 from rvos.masks.stored.store import Store
-from rvos.settings import nearest
+from rvos.settings import count, nearest
 from rvos.videos import Video
 from rvos_fusion.kinds.artefacts import MASKS, Artefact
 from rvos_fusion.kinds.base import Task
@@ -98,7 +98,7 @@ class Results:
             if missing:
                 raise StoreError(
                     f"{self.store.workspace}: {node} is missing, or made with other settings, for {len(missing)} of "
-                    f"{len(self._places)} videos, first {missing[0]}; run first: {self.command}"
+                    f"{count(len(self._places), 'video')}, first {missing[0]}; run first: {self.command}"
                 )
 
     def choose_nodes(self, names: Sequence[str]) -> list[str]:

@@ -18,6 +18,7 @@ from rvos.files.json_files import expect_object, parse_json
 from rvos.files.names import is_system_path
 from rvos.formats.archives.layout import LARGEST_TEAM_FILE, TEAM_FILE
 from rvos.masks.mask_images import decode_with_mode
+from rvos.settings import count
 
 JudgeValues = Callable[[str, NDArray[np.uint8], str], str | None]
 
@@ -121,7 +122,7 @@ def _find_missing(present: set[str], expected: Mapping[str, str]) -> Iterator[st
     for folder, files in folders.items():
         missing = [file for file in files if f"{folder}/{file}" not in present]
         if len(missing) == len(files):
-            yield f"{folder}: missing, all {len(files)} frames"
+            yield f"{folder}: missing, all {count(len(files), 'frame')}"
         elif missing:
             yield f"{folder}: missing {', '.join(missing)}"
 

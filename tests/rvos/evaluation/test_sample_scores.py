@@ -202,7 +202,7 @@ def write_masks(folder: Path) -> Path:
 def test_masks_as_images_need_only_the_annotated_frames(tmp_path: Path) -> None:
     dataset = open_dataset("a2d-sentences", write_a2d(tmp_path / "data"), "test")
     result = score_dataset(dataset, write_masks(tmp_path / "masks"))
-    assert result.missing == ("clip-00001/1: all 1 frames",)
+    assert result.missing == ("clip-00001/1: all 1 frame",)
     assert to_json(result)["samples"] == 3
     assert result.figures["mean IoU"] == pytest.approx(2 / 3)
     assert result.figures["overall IoU"] == pytest.approx(200 / (200 + 12 * 14))

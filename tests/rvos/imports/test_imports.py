@@ -317,7 +317,7 @@ def test_misfits_list_every_id_that_does_not_fit(tmp_path: Path, dataset: Datase
         "b/9: not in the data set",
         "b: notes.txt is no expression folder",
         "b: 0/stray.png is no listed frame",
-        "a: missing, 1 expressions",
+        "a: missing, 1 expression",
     ]
 
 

@@ -127,7 +127,7 @@ def test_a_program_that_breaks_its_promise_is_told_in_one_line(
     assert main(["run", "pipeline.yaml", "--quiet", "--videos", "video0", *sets]) == 2
     lines = capsys.readouterr().err.splitlines()
     assert [bool(re.search(message, line)) for line in lines] == [True, False]
-    assert lines[1] == "blocked: 1 results that need these"
+    assert lines[1] == "blocked: 1 result that needs these"
 
 
 @pytest.mark.parametrize(

@@ -147,5 +147,5 @@ def test_what_is_wrong_for_every_video_is_printed_once(
     save_network(Path("n.safetensors"), "referformer", network.config, network)
     assert call("run") == 2
     failed, blocked = capsys.readouterr().err.splitlines()
-    assert re.search(r"failed: n: .*NaN or infinity in .* \(and so 1 more videos\)", failed)
+    assert re.search(r"failed: n: .*NaN or infinity in .* \(and so 1 more video\)", failed)
     assert blocked == "blocked: 2 results that need these"
