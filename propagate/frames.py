@@ -32,6 +32,11 @@ class Frame:
         return self.path, 0 if numbers is None else numbers[self.index]
 
     @property
+    def is_image(self) -> bool:
+        """Whether its file is an image, not a video."""
+        return self._video.clip_frames is None
+
+    @property
     def n_frames(self) -> int:
         """Frames of the whole video."""
         return self._video.n_frames

@@ -20,7 +20,7 @@ class EngineSettings:
     Args:
         network: name, such as `r50-aotl`, `swinl-deaotl` or `sam2.1-hiera-large`; of an engine of one's own the name of
             an entry point in the group `rvos.engines`, or `module:function`.
-        checkpoint: official file, our own safetensors, or for SAM 2 a folder of the hub.
+        checkpoint: official file, our own safetensors, or for SAM 2 a folder of the hub; only a program needs none.
         precision: of the network's arithmetic; probabilities are averaged in float32 always.
         cache_megabytes: bound of the features kept for sharing.
         skip_empty: start from the best-scored frame whose mask is not empty where the key frame's is.
@@ -41,7 +41,7 @@ class EngineSettings:
     """Whether several objects can share a state, in which they compete for pixels."""
 
     network: str
-    checkpoint: Path
+    checkpoint: Path | None = None
     precision: Literal["float32", "float16", "bfloat16"] = field(default="float32", kw_only=True)
     cache_megabytes: Annotated[int, Range(least=0), NoEffect()] = field(default=1024, kw_only=True)
     skip_empty: bool = field(default=False, kw_only=True)
@@ -64,8 +64,15 @@ class EngineSettings:
         return ""
 
 
+@dataclass(frozen=True, slots=True)
+class NetworkSettings(EngineSettings):
+    """Settings of engines that have a checkpoint."""
+
+    checkpoint: Path
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ScaledSettings(EngineSettings):
+class ScaledSettings(NetworkSettings):
     """Settings of engines that see frames at one or more scales.
 
     Args:

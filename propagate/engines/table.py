@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from propagate.engines.own import GROUP
@@ -27,11 +28,13 @@ class Family:
         names: what those of its networks look like, in lower case.
         settings: class of its settings, free of torch.
         module: has `load_engine(settings, device=...)`; imported only when an engine is wanted.
+        needs_place: it also takes `place`, a folder for its files.
     """
 
     names: str
     settings: str
     module: str
+    needs_place: bool = False
 
 
 _OWN = Family("*:*", "propagate.engines.own:OwnSettings", "propagate.engines.own")
@@ -39,6 +42,12 @@ ENGINES: Mapping[str, Family] = {
     "own": _OWN,
     "sam2": Family("sam2*", "propagate.engines.sam2.settings:Sam2Settings", "propagate.engines.sam2.engine"),
     "cfbi": Family("*cfbi*", "propagate.engines.cfbi.settings:CfbiSettings", "propagate.engines.cfbi.engine"),
+    "command": Family(
+        "command",
+        "propagate.engines.command.settings:CommandSettings",
+        "propagate.engines.command.engine",
+        needs_place=True,
+    ),
     "aot": Family("*aot*", "propagate.engines.aot.settings:AotSettings", "propagate.engines.aot.engine"),
 }
 """The families; the first whose names fit a network is taken."""
@@ -80,14 +89,17 @@ def check_engine(settings: EngineSettings) -> None:
     build_engine(settings, device=torch.device("meta"))
 
 
-def build_engine(settings: EngineSettings, *, device: torch.device) -> Engine:
+def build_engine(settings: EngineSettings, *, device: torch.device, place: Path | None = None) -> Engine:
     """Return the engine that a recipe describes, with its checkpoint loaded.
 
     Args:
         device: on `meta` no weights are read: what is wrong with settings and files shows as it would on any other.
+        place: folder for what an engine that is a program gets and says; None: a temporary one.
 
     Raises:
         CheckpointError: the checkpoint is missing, damaged or of another network.
         ConfigError: no network of that name.
     """
-    return import_module(find_family(settings.network).module).load_engine(settings, device=device)
+    family = find_family(settings.network)
+    own = {"place": place} if family.needs_place else {}
+    return import_module(family.module).load_engine(settings, device=device, **own)

@@ -10,15 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from rvos.errors import InputError
 from rvos.files.images import LARGEST_IMAGE_FILE
 from rvos.files.json_files import expect_object, read_json
 from rvos.files.trees import list_masks, name_mask, open_masks
 from rvos.imports.source import PictureSource, check_mask_size, score_presence
-from rvos.masks.mask_images import decode_index_map
+from rvos.masks.mask_images import decode_mask
 from rvos.masks.mask_sequences import MaskSequence, encode
 from rvos.videos import Expression, Video
 
@@ -45,7 +42,7 @@ class PngSource(PictureSource):
         for frame in video.frames:
             name = masks.get(frame, name_mask(frame))
             where = f"{folder.name}/{name}"
-            mask = _to_mask(decode_index_map(folder.read(name, most=LARGEST_IMAGE_FILE), where=where), where=where)
+            mask = decode_mask(folder.read(name, most=LARGEST_IMAGE_FILE), where=where)
             size = check_mask_size((mask.shape[0], mask.shape[1]), size, where=where)
             runs += encode(mask[None])
             empty.append(not mask.any())
@@ -101,15 +98,3 @@ def _read_index(entry: object, *, where: str) -> int:
     if type(index) is not int:
         raise InputError(f"{where}: class_index {ascii(index)[:40]} is no whole number; correct it")
     return index
-
-
-def _to_mask(values: NDArray[np.uint8], *, where: str) -> NDArray[np.bool_]:
-    """Return the foreground of 0/255 or 0/1 values."""
-    foreground: NDArray[np.bool_] = values != 0
-    highest = int(values.max())
-    if highest in (1, 255) and int(values.sum(dtype=np.int64)) == highest * int(np.count_nonzero(foreground)):
-        return foreground
-    if highest == 0:
-        return foreground
-    odd = sorted(set(np.unique(values).tolist()) - {0, 255})[0]
-    raise InputError(f"{where}: value {odd}, expected 0 and 255 or 0 and 1; write binary masks")

@@ -47,6 +47,19 @@ def decode_index_map(content: bytes, *, where: str) -> NDArray[np.uint8]:
         return values
 
 
+def decode_mask(content: bytes, *, where: str) -> NDArray[np.bool_]:
+    """Return the foreground `(H, W)` of a picture of 0 and 255 or 0 and 1; InputError as above, or for other values."""
+    values = decode_index_map(content, where=where)
+    foreground: NDArray[np.bool_] = values != 0
+    highest = int(values.max())
+    if highest in (1, 255) and int(values.sum(dtype=np.int64)) == highest * int(np.count_nonzero(foreground)):
+        return foreground
+    if highest == 0:
+        return foreground
+    odd = sorted(set(np.unique(values).tolist()) - {0, 255})[0]
+    raise InputError(f"{where}: value {odd}, expected 0 and 255 or 0 and 1; write binary masks")
+
+
 def _read_palette(image: Image.Image, *, where: str) -> NDArray[np.uint8]:
     """Return the indices of an image with a palette, or what its greys say where index 0 is not black.
 

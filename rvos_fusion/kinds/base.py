@@ -211,6 +211,11 @@ class Task:
     device: str = "auto"
     versions: Mapping[str, int] = field(default_factory=dict)
 
+    @property
+    def place(self) -> Path:
+        """Folder for what programs of other environments get and say."""
+        return self.workspace / "commands"
+
     def read(self, name: str, *, soft: bool = False) -> tuple[MaskSequence, ...]:
         """Return the masks of one of the inputs; StoreError where they are missing, damaged, or of other settings."""
         # By fingerprint: a worker on a stale file system must not read what an earlier recipe left there.

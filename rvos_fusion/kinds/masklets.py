@@ -82,7 +82,7 @@ class MaskletsNode(Node):
 
     def make(self, task: Task) -> Sequence[Tracklet]:
         """Return the masklets; what became of the boxes is written to `masklets/NODE/VIDEO.json` of the workspace."""
-        detector, tracker = NETWORK.get((self.worker_key(), task.device), lambda: self._load(task.device))
+        detector, tracker = NETWORK.get((self.worker_key(), task.device), lambda: self._load(task))
         nouns = NounFinder(self.nouns).find_all(task.video)
         frames = self.rules.list_frames(task.video.n_frames)
         found = detector.detect(task.video, frames, [split_names(noun) or (noun,) for noun in nouns])
@@ -91,12 +91,13 @@ class MaskletsNode(Node):
         write_report(task, masklets.report())
         return masklets.tracklets
 
-    def _load(self, device: str) -> tuple[Detector, MaskletTracker]:
+    def _load(self, task: Task) -> tuple[Detector, MaskletTracker]:
         from propagate.engines.table import build_engine
         from propagate.masklet_tracking import MaskletTracker
         from runners.detectors.table import build_detector
 
-        place = choose_device(device)
-        detector, engine = build_detector(self.detector, device=place), build_engine(self.engine, device=place)
+        place = choose_device(task.device)
+        detector = build_detector(self.detector, device=place)
+        engine = build_engine(self.engine, device=place, place=task.place)
         takes_boxes, name = self.engine.takes_boxes, self.detector.detector
         return detector, MaskletTracker(engine, self.rules, takes_boxes=takes_boxes, detector=name)

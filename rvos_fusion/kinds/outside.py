@@ -9,9 +9,9 @@ from typing import Annotated, ClassVar, Literal
 
 from runners.command import CommandRunner
 from runners.outside import GROUP, CommandModel, OwnModel, check_sequences
-from runners.programs import explain_program, find_program, is_script
 from rvos.masks.mask_sequences import MaskSequence
 from rvos.plugins import Plugin, load_plugin, require_plugin
+from rvos.programs.words import explain_program, list_sources
 from rvos.settings import Flat, Folder
 from rvos.videos import Video
 from rvos_fusion.kinds.base import Node, NodeFile, NodeGraph, Task, WorkerKey
@@ -113,13 +113,8 @@ class CommandNode(_OutsideNode):
             yield problem
 
     def sources_of(self) -> tuple[Path, ...]:
-        """Return the files among the words; a program that is no script counts by its name alone.
-
-        An update of the system would otherwise make everything again that Python ever made.
-        """
-        program = find_program(self.model.command[0], self.folder)
-        own = [program] if program is not None and is_script(program) else []
-        return (*own, *(path for word in self.model.command[1:] if (path := self.folder / word).is_file()))
+        """Return the files among the words."""
+        return list_sources(self.model.command, self.folder)
 
     def settings(self) -> object:
         """All of them; of words that are files the name, as their content counts."""
@@ -134,7 +129,7 @@ class CommandNode(_OutsideNode):
         return WorkerKey(f"program {self.name}", f"{self.model!r} {stamps}", shares=False)
 
     def make(self, task: Task) -> list[MaskSequence]:
-        place = task.workspace / "commands" / self.name
+        place = task.place / self.name
 
         def build() -> CommandRunner:
             return CommandRunner(self.model, folder=self.folder, place=place, device=task.device)

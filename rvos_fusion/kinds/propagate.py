@@ -160,7 +160,7 @@ class PropagateNode(Node):
         from propagate.propagator import Source
 
         device = tasks[0].device
-        propagator: Propagator = NETWORK.get((self.worker_key(), device), lambda: self._load(device))
+        propagator: Propagator = NETWORK.get((self.worker_key(), device), lambda: self._load(tasks[0]))
         sources = [_read_sources(task, node) for task, node in zip(tasks, nodes, strict=True)]
         starts = [[node.key.list_starts(*pair) for pair in own] for own, node in zip(sources, nodes, strict=True)]
         carried = propagator.propagate(
@@ -178,13 +178,13 @@ class PropagateNode(Node):
             for node, pairs, own, found in zip(nodes, sources, starts, map(iter, carried), strict=True)
         ]
 
-    def _load(self, device: str) -> Propagator:
+    def _load(self, task: Task) -> Propagator:
         """Return a propagator with the loaded engine."""
         from propagate.engines.table import build_engine
         from propagate.propagator import PropagationSettings, Propagator
 
         assert self.engine is not None
-        engine = build_engine(self.engine, device=choose_device(device))
+        engine = build_engine(self.engine, device=choose_device(task.device), place=task.place)
         return Propagator(engine, PropagationSettings(self.engine.skip_empty, self.engine.keep_soft))
 
 

@@ -146,7 +146,7 @@ class ProposeNode(Node):
     def _detect(self, task: Task, frames: Sequence[int]) -> dict[str, ByFrame]:
         if not self.detectors:
             return {}
-        detectors, engine = NETWORK.get((self.worker_key(), task.device), lambda: self._load(task.device))
+        detectors, engine = NETWORK.get((self.worker_key(), task.device), lambda: self._load(task))
         nouns = self._list_nouns(task.video)
         found: dict[str, ByFrame] = {}
         for settings, detector in zip(self.detectors, detectors, strict=True):
@@ -164,12 +164,12 @@ class ProposeNode(Node):
                     ]
         return found
 
-    def _load(self, device: str) -> tuple[list[Detector], Engine | None]:
+    def _load(self, task: Task) -> tuple[list[Detector], Engine | None]:
         from propagate.engines.table import build_engine
         from runners.detectors.table import build_detector
 
-        place = choose_device(device)
-        engine = None if self.engine is None else build_engine(self.engine, device=place)
+        place = choose_device(task.device)
+        engine = None if self.engine is None else build_engine(self.engine, device=place, place=task.place)
         return [build_detector(one, device=place) for one in self.detectors], engine
 
     def _names(self) -> tuple[str, ...]:

@@ -78,7 +78,7 @@ class TrackNode(Node):
 
     def make(self, task: Task) -> TrackletSet:
         """Return the tracklets; what became of each is written to `track/NODE/VIDEO.json` of the workspace."""
-        tracker: TrackletTracker = NETWORK.get((self.worker_key(), task.device), lambda: self._load(task.device))
+        tracker: TrackletTracker = NETWORK.get((self.worker_key(), task.device), lambda: self._load(task))
         proposals: VideoProposals = task.read_artefact(self.proposals, INSTANCE_PROPOSALS)
         tracked = tracker.track(task.video, proposals)
         members = []
@@ -92,11 +92,13 @@ class TrackNode(Node):
         write_report(task, build_report(proposals, tracked, found, n_members=len(members)))
         return found
 
-    def _load(self, device: str) -> TrackletTracker:
+    def _load(self, task: Task) -> TrackletTracker:
         from propagate.engines.table import build_engine
         from propagate.tracklet_tracking import TrackletTracker
 
-        return TrackletTracker(build_engine(self.engine, device=choose_device(device)), self.rules)
+        return TrackletTracker(
+            build_engine(self.engine, device=choose_device(task.device), place=task.place), self.rules
+        )
 
 
 def build_report(

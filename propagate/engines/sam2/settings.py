@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from propagate.engines.settings import EngineSettings
+from propagate.engines.settings import NetworkSettings
 from rvos.settings import Size
 
 Sam2Protocol = Literal["fresh", "shared"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sam2Settings(EngineSettings):
+class Sam2Settings(NetworkSettings):
     """A SAM 2 or SAM 2.1 network.
 
     Args:

@@ -17,7 +17,8 @@ from rvos_fusion.kinds.networks.loaded import explain
 def engine_files(engine: EngineSettings, also: str = "") -> Iterator[NodeFile]:
     """Yield the checkpoint of an engine, `also` saying what else is missing with it, and the code of a user's own."""
     advice = f"no such checkpoint{also}; put it there or correct the path"
-    yield NodeFile(engine.checkpoint, "checkpoint", advice, "checkpoint", engine.family)
+    if engine.checkpoint is not None:
+        yield NodeFile(engine.checkpoint, "checkpoint", advice, "checkpoint", engine.family)
     for path in engine.sources:
         yield NodeFile(path, "source", "no such file; install it again", "settings")
 

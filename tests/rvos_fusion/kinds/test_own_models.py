@@ -17,9 +17,9 @@ import numpy as np
 import pytest
 from small_data import write_split
 
-from runners.command import _collect
 from rvos.masks.mask_sequences import MaskSequence
 from rvos.masks.stored.store import Store
+from rvos.programs.process import _collect
 from rvos_fusion.commands.cli import main
 from rvos_fusion.commands.new_runner import write_runner
 
@@ -37,7 +37,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     write_split(tmp_path, n_videos=2)
     code = re.findall(r"```python\n(.*?)```", DOCUMENT.read_text(encoding="utf-8"), re.DOTALL)
-    for name, text in zip(("my_model.py", "their_model.py", "still_engine.py"), code, strict=True):
+    for name, text in zip(("my_model.py", "their_model.py", "still_engine.py", "their_engine.py"), code, strict=True):
         (tmp_path / name).write_text(text)
     return tmp_path
 

@@ -38,6 +38,16 @@ def is_script(path: Path) -> bool:
     return _read_start(path).startswith(_SCRIPT)
 
 
+def list_sources(words: Sequence[str], folder: Path) -> tuple[Path, ...]:
+    """Return the files of code among the words of a program; one that is no script counts by its name alone.
+
+    An update of the system would otherwise make everything again that Python ever made.
+    """
+    program = find_program(words[0], folder)
+    own = [program] if program is not None and is_script(program) else []
+    return (*own, *(path for word in words[1:] if (path := folder / word).is_file()))
+
+
 def explain_program(words: Sequence[str], folder: Path) -> str | None:
     """Return what keeps a program from being started; None: nothing that shows."""
     path = find_program(words[0], folder)

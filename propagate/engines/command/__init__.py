@@ -1,0 +1,1 @@
+"""A program of another environment as an engine."""

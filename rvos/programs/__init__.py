@@ -1,0 +1,1 @@
+"""Programs of other environments: why one cannot be started, and one that answers line by line."""
