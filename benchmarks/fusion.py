@@ -131,7 +131,7 @@ def _compare_sweep(folder: Path, store: Store) -> Row:
     settings = list_thresholds(rule, [Threshold("fraction", Fraction(k, 20)) for k in range(1, 21)])
     truth = SelectedTruth(video, IndexSource(FolderTree(folder / "truth"), video), ExpressionJudge)
     results = VideoResults(store, "video", dict.fromkeys(_MODELS, _FINGERPRINT), "rvos run")
-    task = ScoringTask(video, results, truth, truth.source, reads_soft=False)
+    task = ScoringTask(video, video, results, truth, truth.source, reads_soft=False)
 
     def sweep(chosen: Sequence[Setting]) -> None:
         sweep_video(task, node, [Group(_PAIR)], chosen)

@@ -36,6 +36,11 @@ class Answers:
     fits: Sequence[ScoreFit] | None = None
 
 
+def list_present(rows: Rows) -> list[tuple[int, MaskSequence]]:
+    """Return (place of the member, sequence) of a group's sequences but for those of members that abstain."""
+    return [(member, one) for row in rows for member, one in enumerate(row) if not one.abstains]
+
+
 @dataclass(frozen=True, slots=True)
 class FusionRule:
     """How members are combined; each method is a class with its own settings, which are further keys of the recipe.
@@ -74,7 +79,10 @@ class FusionRule:
 
     def fuse(self, answers: Answers) -> Iterable[tuple[bytes, ...]]:
         """Return the run lengths that each group's expressions share; FusionError where it cannot fuse the masks."""
-        return (self.fuse_group(rows, answers.fits) for rows in answers.groups)
+        # Where every member abstains, its black masks stay.
+        return (
+            self.fuse_group(rows, answers.fits) if list_present(rows) else rows[0][0].runs for rows in answers.groups
+        )
 
     def fuse_group(self, rows: Rows, fits: Sequence[ScoreFit] | None) -> tuple[bytes, ...]:
         """Return the run lengths of one group, of a method whose groups do not depend on each other."""
@@ -143,8 +151,11 @@ def fuse_video(
         raise FusionError(f"fits of {len(fits)} members for {len(rule.members)}; fit these members again")
     rows = [[_gather(members, rule, expression) for expression in group.expressions] for group in groups]
     for own, runs in zip(rows, rule.fuse(Answers(rows, masks, fits)), strict=True):
+        answered = [present for row in own if (present := [one for one in row if not one.abstains])]
         for row in own:
-            scores, key_frame = combine_scores(row, rule.scores)
+            # Scores too are those of the members that answer; where none does, of another sentence of the object.
+            present = [one for one in row if not one.abstains] or (answered[0] if answered else row)
+            scores, key_frame = combine_scores(present, rule.scores)
             first = row[0]
             yield MaskSequence(
                 first.video,
@@ -154,7 +165,8 @@ def fuse_video(
                 runs,
                 scores,
                 key_frame,
-                scored=all(one.scored for one in (row[:1] if rule.scores == "first" else row)),
+                scored=all(one.scored for one in (present[:1] if rule.scores == "first" else present)),
+                missing=None if answered else "abstain",
             )
 
 

@@ -45,6 +45,7 @@ class MemberVotes:
         positions: `(P,)` ascending places where any member changes.
         counts: `(M, P)` expressions that each member marks from each place to the next.
         n_expressions: of the group.
+        present: `(M,)` expressions that each member answers.
     """
 
     positions: Integers
@@ -52,6 +53,7 @@ class MemberVotes:
     n_expressions: int
     n_frames: int
     size: tuple[int, int]
+    present: Integers
 
     def keep(self, setting: Setting) -> Runs:
         """Return the runs that pass; none where no vote can reach the threshold."""
@@ -66,10 +68,11 @@ class MemberVotes:
             return self.counts[setting.members[place]] > 0
         weights = np.asarray(rule.integer_weights(), np.int64)
         sums = weights @ self.counts[list(setting.members)]
-        return sums >= rule.count_votes(self.n_expressions)[1]
+        total = int(weights @ self.present[list(setting.members)])
+        return sums >= rule.count_needed(total, self.n_expressions)
 
 
-def count_member_votes(members: Sequence[Sequence[Runs]]) -> MemberVotes:
+def count_member_votes(members: Sequence[Sequence[Runs]], present: Sequence[int] | None = None) -> MemberVotes:
     """Return the votes of members, each the masks of the group's expressions; FusionError where none or unequal."""
     masks = [mask for own in members for mask in own]
     if not masks:
@@ -83,7 +86,8 @@ def count_member_votes(members: Sequence[Sequence[Runs]]) -> MemberVotes:
     settled = np.append(positions[1:] != positions[:-1], True)[: positions.size]
     changes = [np.subtract(kind == 2 * m, kind == 2 * m + 1, dtype=np.int64) for m in range(len(members))]
     counts = np.cumsum(changes, axis=1)[:, settled]
-    return MemberVotes(positions[settled], counts, len(members[0]), first.n_frames, first.size)
+    answered = np.asarray([len(own) for own in members] if present is None else present, np.int64)
+    return MemberVotes(positions[settled], counts, len(members[0]), first.n_frames, first.size, answered)
 
 
 def list_thresholds(rule: Votes, thresholds: Sequence[Threshold]) -> list[Setting]:

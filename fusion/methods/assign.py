@@ -14,7 +14,7 @@ import numpy as np
 from fusion.assignment import WEIGHT_UNIT, Candidate, ScoreFit, assign
 from fusion.member_masks import MemberMasks
 from fusion.methods.fitted import FittedRule
-from fusion.rules import Answers
+from fusion.rules import Answers, list_present
 from rvos.masks.mask_sequences import MaskSequence, by_expression
 from rvos.masks.runs import Runs
 from rvos.settings import Range
@@ -50,8 +50,7 @@ class Assign(FittedRule):
         sequences = [
             (group, member, sequence)
             for group, rows in enumerate(answers.groups)
-            for row in rows
-            for member, sequence in enumerate(row)
+            for member, sequence in list_present(rows)
         ]
         masks = answers.masks or self._read_masks(answers)
         places = [masks.place(member, sequence.expression) for _, member, sequence in sequences]
@@ -65,7 +64,7 @@ class Assign(FittedRule):
         capacity = None if self.capacity == "any" else self.capacity or 1
         overlaps = masks.overlaps.select([places[index] for index in filled])
         found = assign(candidates, len(answers.groups), capacity=capacity, overlaps=overlaps)
-        first = sequences[0][2]
+        first = answers.groups[0][0][0]
         nothing = Runs.empty(first.n_frames, first.size)
         return [(nothing if own is None else own).encode() for own in found]
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from fusion.assignment import ScoreFit
 from fusion.methods.singles import RuleWithSingles
-from fusion.rules import Rows
+from fusion.rules import Rows, list_present
 from rvos.errors import FusionError
 from rvos.masks.mask_sequences import MaskSequence, encode
 
@@ -39,8 +39,9 @@ class Average(RuleWithSingles):
         """See `FusionRule`."""
         if (only := self.take_only(rows)) is not None:
             return only
-        everyone = [sequence for row in rows for sequence in row]
-        weights = np.asarray(self.integer_weights() * len(rows), np.float64)
+        present = list_present(rows)
+        everyone = [sequence for _, sequence in present]
+        weights = np.asarray([self.integer_weights()[member] for member, _ in present], np.float64)
         shares = weights / weights.sum()
         stated = self.threshold_for(len(rows))
         threshold = _EVEN if stated is None else float(stated.value)

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from fusion.assignment import ScoreFit
 from fusion.methods.fitted import FittedRule
-from fusion.rules import Rows
+from fusion.rules import Rows, list_present
 from rvos.errors import FusionError
 
 
@@ -23,14 +23,13 @@ class Best(FittedRule):
         """See `FusionRule`; masks without scores are refused, as their 1 would always win."""
         weights = self.integer_weights()
         merits = []
-        for row in rows:
-            for member, sequence in enumerate(row):
-                if not sequence.scored:
-                    raise FusionError(
-                        f"{sequence.video}/{sequence.expression}: {self.members[member]} came without scores, which "
-                        "best compares; fuse by votes"
-                    )
-                mean = float(sequence.scores.mean())
-                merits.append(weights[member] * mean if fits is None else fits[member].chance(mean))
-        place = merits.index(max(merits))
-        return rows[place // len(self.members)][place % len(self.members)].runs
+        present = list_present(rows)
+        for member, sequence in present:
+            if not sequence.scored:
+                raise FusionError(
+                    f"{sequence.video}/{sequence.expression}: {self.members[member]} came without scores, which "
+                    "best compares; fuse by votes"
+                )
+            mean = float(sequence.scores.mean())
+            merits.append(weights[member] * mean if fits is None else fits[member].chance(mean))
+        return present[merits.index(max(merits))][1].runs

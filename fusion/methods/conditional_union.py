@@ -43,6 +43,8 @@ class ConditionalUnion(FusionRule):
         if len(rows) > 1:
             named = " and ".join(self.members)
             raise FusionError(f"conditional_union of {named} takes single sentences; set groups by none")
+        if any(one.abstains for one in rows[0]):  # no part of an area without both
+            return rows[0][0 if rows[0][1].abstains else 1].runs
         first, second = read_all_runs(rows[0])
         share = AREA_SHARE if self.threshold is None else self.threshold.value
         return unite_if_small(first, second, share=share).encode()

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from fusion.assignment import ScoreFit
 from fusion.methods.singles import RuleWithSingles
-from fusion.rules import Rows
+from fusion.rules import Rows, list_present
 from fusion.thresholds import Threshold, scale_weights
 from fusion.votes import vote
 
@@ -42,10 +42,13 @@ class Votes(RuleWithSingles):
 
     def count_votes(self, group_size: int) -> tuple[int, int]:
         """Return the votes that a group of this size has, and those that it needs, in units of the weights."""
-        weights, unit = scale_weights(self.exact_weights())
-        total = sum(weights) * group_size
-        threshold = self.threshold_for(group_size)
-        return total, 1 if threshold is None else threshold.needed(total, unit)
+        total = sum(self.integer_weights()) * group_size
+        return total, self.count_needed(total, group_size)
+
+    def count_needed(self, total: int, group_size: int) -> int:
+        """Return the votes that keep a pixel, at least 1, of those of the members that answer, in units of weights."""
+        threshold, unit = self.threshold_for(group_size), scale_weights(self.exact_weights())[1]
+        return 1 if threshold is None else max(1, threshold.needed(total, unit))
 
     def with_threshold(self, threshold: Threshold) -> Votes:
         """Return the same rule with another threshold."""
@@ -55,9 +58,10 @@ class Votes(RuleWithSingles):
         """See `FusionRule`."""
         if (only := self.take_only(rows)) is not None:
             return only
-        everyone = [sequence for row in rows for sequence in row]
-        weights = self.integer_weights() * len(rows)
-        return vote(everyone, needed=self.count_votes(len(rows))[1], weights=weights).encode()
+        present = list_present(rows)
+        weights = [self.integer_weights()[member] for member, _ in present]
+        needed = self.count_needed(sum(weights), len(rows))
+        return vote([sequence for _, sequence in present], needed=needed, weights=weights).encode()
 
     def _in_votes(self, scaled: int) -> str:
         """Return votes as the recipe counts them."""

@@ -40,6 +40,10 @@ class PngSource(PictureSource):
         empty: list[bool] = []
         masks = list_masks(folder)
         for frame in video.frames:
+            if self.fills and frame not in masks:
+                runs.append(b"")
+                empty.append(True)
+                continue
             name = masks.get(frame, name_mask(frame))
             where = f"{folder.name}/{name}"
             mask = decode_mask(folder.read(name, most=LARGEST_IMAGE_FILE), where=where)
@@ -47,13 +51,14 @@ class PngSource(PictureSource):
             runs += encode(mask[None])
             empty.append(not mask.any())
         assert size is not None
+        black = encode(np.zeros((1, *size), np.bool_))[0]
         key_frame = self._find_key_frame(video, expression)
         return MaskSequence(
             video.id,
             expression.id,
             video.frames,
             size,
-            tuple(runs),
+            tuple(one or black for one in runs),
             score_presence(empty),
             key_frame,
             scored=False,

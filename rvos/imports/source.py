@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +42,11 @@ class Source(ABC):
         """
         return self.read(replace(video, expressions=video.expressions[:2]))
 
+    def list_gaps(self, video: Video) -> Mapping[str, int]:
+        """Return how many masks are missing of expressions that lack some; all of those that are not there at all."""
+        present = self.list_expressions(video.id) if video.id in self.list_videos() else ()
+        return {one.id: video.n_frames for one in video.expressions if one.id not in present}
+
     def list_lacking(self, video: Video) -> Sequence[str]:
         """Return the masks of a video's expressions that are missing by their names; none where there are no names."""
         return ()
@@ -64,7 +69,9 @@ class FolderSource(Source):
 
 @dataclass(frozen=True, slots=True)
 class PictureSource(FolderSource):
-    """Pictures `<video>/<expression>/<frame>.png`."""
+    """Pictures `<video>/<expression>/<frame>.png`; with `fills`, frames without one are black."""
+
+    fills: bool = field(default=False, kw_only=True)
 
     def read(self, video: Video) -> tuple[MaskSequence, ...]:
         """Return a video's masks by the data set's frames. Raises InputError: a file is missing, damaged or misfit."""
@@ -82,6 +89,13 @@ class PictureSource(FolderSource):
     def sample(self, video: Video) -> tuple[MaskSequence, ...]:
         """Those of the first frame."""
         return self.read(video.take([0]))
+
+    def list_gaps(self, video: Video) -> Mapping[str, int]:
+        """Frames without a mask."""
+        folder = self.masks.below(video.id)
+        found = {one.id: list_masks(folder.below(one.id)) for one in video.expressions}
+        counts = {name: sum(frame not in masks for frame in video.frames) for name, masks in found.items()}
+        return {name: number for name, number in counts.items() if number}
 
     def list_lacking(self, video: Video) -> tuple[str, ...]:
         """Frames without a mask."""

@@ -16,6 +16,7 @@ from rvos.masks.runs import Runs
 from rvos.videos import Video
 
 SoftKind = Literal["logit", "probability"]
+MaskFill = Literal["empty", "abstain"]
 KeepSoft = bool | Literal["uint8", "float16"]
 """Whether soft maps are kept, and in what; true means `uint8`."""
 _LEVELS = 255
@@ -104,6 +105,8 @@ class MaskSequence:
         soft: soft masks at network resolution, or None.
         propagation: `(T,)` float32 in [0, 1], mean foreground probability inside the propagated mask of a frame: 1 on
             the key frame, 0 without a mask; None: the masks were not propagated.
+        missing: what stands for masks that were not there: `empty`: black ones, in some frames or all; `abstain`: black
+            ones, which no fusion counts; None: nothing was missing.
         scored: False where the masks came without scores: `scores` then only tells frames with a mask (1) from empty
             ones (0), enough to choose a key frame, and is not to be compared with another system's.
     """
@@ -118,11 +121,14 @@ class MaskSequence:
     soft: SoftMaps | None = None
     propagation: NDArray[np.float32] | None = None
     scored: bool = True
+    missing: MaskFill | None = None
 
     def __post_init__(self) -> None:
         where = f"{self.video}/{self.expression}"
         if not self.frames:
             raise InputError(f"{where}: a mask sequence needs at least one frame; check the frame list")
+        if not isinstance(self.frames, tuple) or not isinstance(self.scores, np.ndarray):
+            raise InputError(f"{where}: give the frames as a tuple of names, and the scores as an array of float32")
         if len(self.runs) != len(self.frames) or self.scores.shape != (len(self.frames),):
             raise InputError(
                 f"{where}: {len(self.frames)} frames but {len(self.runs)} masks and scores of shape "
@@ -142,8 +148,8 @@ class MaskSequence:
             )
         if self.propagation is not None and not np.isfinite(self.propagation).all():
             raise InputError(f"{where}: propagation probabilities are not finite; check what made them")
-        if self.key_frame is not None and not 0 <= self.key_frame < len(self.frames):
-            raise InputError(f"{where}: key frame {self.key_frame} is outside the {len(self.frames)} frames")
+        if self.key_frame is not None and self.key_frame not in range(len(self.frames)):
+            raise InputError(f"{where}: key frame {self.key_frame} is no index into the {len(self.frames)} frames")
 
     @classmethod
     def from_masks(
@@ -166,6 +172,11 @@ class MaskSequence:
     def n_frames(self) -> int:
         """Number of frames."""
         return len(self.frames)
+
+    @property
+    def abstains(self) -> bool:
+        """Whether nobody answered the sentence: no fusion counts these masks."""
+        return self.missing == "abstain"
 
     def check_fits(self, video: Video, size: tuple[int, int] | None, *, advice: str) -> None:
         """Check that the masks belong to the frames of a video.

@@ -14,6 +14,7 @@ from rvos.masks.mask_sequences import MaskSequence
 from rvos.settings import count
 from rvos.videos import Video
 from rvos_fusion.commands.shared_options import add_recipe_options, open_recipe, repeat_options
+from rvos_fusion.planning.gaps import list_gaps
 from rvos_fusion.planning.results import open_results
 from rvos_fusion.tables import print_json
 from rvos_fusion.weights.provenance import write_manifest
@@ -47,20 +48,27 @@ def run(options: argparse.Namespace) -> int:
 
     def read(video: Video) -> Sequence[MaskSequence]:
         if video.id not in gaps:
-            return results.of_video(video.id).read(node, soft=soft)
+            found = results.of_video(video.id).read(node, soft=soft)
+            filled.extend(f"{video.id}/{one.expression}" for one in found if one.missing)
+            return found
         size = dataset.read_size(video)
         if size is None:
             raise InputError(f"{video.id}: no result, and no image tells the size of its masks; add the images")
         return fill_black(video, size)
 
     n_masks = write_submission(out, dataset, read, team=team)
-    manifest = write_manifest(out, results.plan, node, overrides=options.overrides, n_masks=n_masks, filled=filled)
+    lacking = {f"{name}: {fill}": own for (name, fill), own in list_gaps(results, [node]).items()}
+    manifest = write_manifest(
+        out, results.plan, node, overrides=options.overrides, n_masks=n_masks, filled=filled, gaps=lacking
+    )
     if options.json:
         content = {"archive": str(out), "manifest": str(manifest), "node": node, "masks": n_masks, "filled": filled}
         print_json(content)
     else:
         for video in gaps:
             print(f"{video}: no result of {node}, filled with black masks", file=sys.stderr)
+        for name, own in lacking.items():
+            print(f"{name}: no masks for {count(len(own), 'expression')}, first {own[0]}", file=sys.stderr)
         print(
             f"{out}: {count(n_masks, 'mask')} of {count(len(dataset.videos), 'video')} from {node}; made of: {manifest}"
         )

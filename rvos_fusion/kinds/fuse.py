@@ -15,6 +15,7 @@ from fusion.fitting import PairFit
 from fusion.groups import Group, read_group_file
 from fusion.member_masks import MemberMasks
 from fusion.methods.fitted import FittedRule
+from fusion.methods.singles import RuleWithSingles
 from fusion.methods.table import METHODS
 from fusion.rules import FusionRule, fuse_video
 from fusion.runs import RunRule, group_by_runs
@@ -22,6 +23,7 @@ from rvos.errors import ConfigError
 from rvos.masks.mask_sequences import MaskSequence, by_expression
 from rvos.settings import Chosen, Flat, Given, Key, count
 from rvos.videos import Video
+from rvos_fusion.kinds.abstentions import list_abstaining
 from rvos_fusion.kinds.artefacts import HARD_MASKS, MASKS, ReadArtefact
 from rvos_fusion.kinds.base import Node, NodeFile, NodeGraph, Task
 from rvos_fusion.kinds.checksums import Checksums
@@ -102,6 +104,7 @@ class FuseNode(Node):
         if self.rule.compares_scores:
             yield from self._check_scales(nodes)
         yield from self._check_order_members(nodes)
+        yield from self._check_abstaining(nodes)
         size = _LARGEST_GROUP.get(self.groups.by)
         if size is not None and (problem := self.rule.explain_reach(size, f"with groups by {self.groups.by}")):
             yield problem
@@ -216,6 +219,20 @@ class FuseNode(Node):
                 f"({', '.join(dict.fromkeys(map(str, scales.values())))}); name members of one network, "
                 "or give 'fitted', a file of rvos fit"
             )
+
+    def _check_abstaining(self, nodes: NodeGraph) -> Iterable[str]:
+        """Yield what cannot do without members that may abstain."""
+        for name in list_abstaining(nodes, self.groups.deciding):
+            yield f"groups by {self.groups.by} need masks of every sentence, and {name!r} may abstain; name others"
+        absent = list_abstaining(nodes, self.members)
+        if absent and isinstance(self.rule, RuleWithSingles):
+            singles = self.rule.singles
+            if singles is not None and singles.only in absent:
+                yield f"singles.only {singles.only!r} may abstain; give singles a threshold"
+            stated = (self.rule.threshold, singles.threshold if singles else None)
+            for one in (one for one in stated if one is not None and one.kind == "count"):
+                share = f"{one} of {len(self.members)}"
+                yield f"threshold {one} is a count, and {absent[0]!r} may abstain; write a part of the votes: {share}"
 
     def _check_order_members(self, nodes: NodeGraph) -> Iterable[str]:
         if self.groups.by != "runs":

@@ -16,7 +16,8 @@ from rvos.errors import ConfigError, InputError
 from rvos.masks.mask_sequences import MaskSequence, by_expression
 from rvos.settings import Given, Key
 from rvos.videos import Video
-from rvos_fusion.kinds.base import Node, NodeFile, Task
+from rvos_fusion.kinds.abstentions import list_abstaining
+from rvos_fusion.kinds.base import Node, NodeFile, NodeGraph, Task
 from rvos_fusion.kinds.inputs import MasksOf
 
 Values = NDArray[np.float64]
@@ -57,6 +58,11 @@ class GateNode(Node):
     def files(self) -> tuple[NodeFile, ...]:
         advice = "no such file; make it with rvos fit, or correct the path"
         return () if self.fitted is None else (NodeFile(self.fitted, "fitted file", advice, "settings"),)
+
+    def check(self, nodes: NodeGraph) -> Iterable[str]:
+        """Check that the members answer every sentence."""
+        for name in list_abstaining(nodes, self.members):
+            yield f"a gate compares masks of every sentence, and {name!r} may abstain; name others"
 
     def check_videos(self, videos: Sequence[Video]) -> Iterable[str]:
         if self.fitted is not None:

@@ -10,13 +10,14 @@ from typing import Annotated, ClassVar, Literal
 
 from rvos.errors import InputError
 from rvos.imports import Source, open_source
+from rvos.imports.missing import Missing, read_filled
 from rvos.imports.source import find_frame_size
 from rvos.masks.mask_sequences import KeepSoft, MaskSequence
 from rvos.settings import Key
 from rvos.videos import Video
 from rvos_fusion.kinds.base import Node, NodeFile, Task
 from rvos_fusion.kinds.checksums import Checksums
-from rvos_fusion.kinds.foreign.masks import find_lacking
+from rvos_fusion.kinds.foreign.masks import find_deeper, find_lacking
 from rvos_fusion.kinds.foreign.stamps import stamp, stamp_masks
 
 ImportFormat = Literal["png", "dump", "rle", "npz", "png16"]
@@ -35,6 +36,8 @@ class ImportNode(Node):
         values: what a dump's `mask_logits` hold.
         keep_soft: keep probabilities beside the hard masks, as `uint8` (true) or `float16`, for fusion by average;
             None: `float16` of what is soft from the start.
+        missing: what becomes of sentences that it has no masks for: `refuse`: the video fails; `empty`: masks that are
+            missing are black; `abstain`: it has no vote on the sentence, which fusions take from the others.
     """
 
     keyword: ClassVar[str] = "import"
@@ -45,6 +48,7 @@ class ImportNode(Node):
     path: Path
     values: DumpValues = "logits"
     keep_soft: KeepSoft | None = None
+    missing: Missing = "refuse"
 
     def __post_init__(self) -> None:
         if self.keep_soft is None:
@@ -69,10 +73,20 @@ class ImportNode(Node):
     def detail(self) -> str:
         return f"{self.format} import"
 
+    def check_videos(self, videos: Sequence[Video]) -> Iterable[str]:
+        """Check that a wrong path is not taken for masks that are missing."""
+        if self.missing == "refuse" or not self.path.exists():
+            return
+        found = frozenset(self._open().list_videos()).intersection(video.id for video in videos)
+        if not found and (place := find_deeper(self.path, videos)):
+            yield f"{self.path}: no masks of these videos; they lie in another folder, give path: {place}"
+
     def find_lacking(self, videos: Sequence[Video], *, deep: bool = False) -> Iterable[str]:
-        return find_lacking(self._open(), videos, self.path, deep=deep)
+        return find_lacking(self._open(), videos, self.path, deep=deep, refuses=self.missing == "refuse")
 
     def sample(self, video: Video, *, deep: bool = False) -> Sequence[MaskSequence]:
+        if self.missing != "refuse":
+            return read_filled(self._open(), video, self.missing)
         return self._open().read(video) if deep else self._open().sample(video)
 
     def score_scale(self) -> str | None:
@@ -84,6 +98,8 @@ class ImportNode(Node):
         return "" if self.keep_soft else "set keep_soft: true on the import"
 
     def make(self, task: Task) -> Sequence[MaskSequence]:
+        if self.missing != "refuse":
+            return read_filled(self._open(), task.video, self.missing)
         return self._open().read(task.video)
 
     def _open(self) -> Source:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import partial
 from itertools import product
+from math import nan
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -89,7 +90,7 @@ class LabelledVideo:
         members: masks by expression, in the order of the fusion.
         given: groups that no fit changes; None where hits decide.
         hits: `(E, E)` of the deciding nodes; None where groups are given.
-        scores, is_right: `(M, E)` mean score, and whether the mask lies on the right object.
+        scores, is_right: `(M, E)` mean score, NaN of who abstains, and whether the mask lies on the right object.
         known: J&F of the protocol's units by the masks of all expressions.
     """
 
@@ -119,9 +120,11 @@ def fit_numbers(
     def fit(own: Sequence[LabelledVideo]) -> Numbers:
         if not learns_scores:
             return Numbers(None, _fit_pairs(own))
-        scores = np.concatenate([one.scores for one in own], axis=1).tolist()
-        is_right = np.concatenate([one.is_right for one in own], axis=1).tolist()
-        return Numbers(tuple(map(fit_scores, scores, is_right)), _fit_pairs(own))
+        scores = np.concatenate([one.scores for one in own], axis=1)
+        is_right = np.concatenate([one.is_right for one in own], axis=1)
+        rows = zip(scores, is_right, ~np.isnan(scores), strict=True)
+        fits = tuple(fit_scores(one[known].tolist(), right[known].tolist()) for one, right, known in rows)
+        return Numbers(fits, _fit_pairs(own))
 
     def judge(numbers: Numbers, own: LabelledVideo) -> Values:
         return _judge(node, numbers, own)
@@ -171,14 +174,17 @@ def _label(node: Combination, task: ScoringTask) -> LabelledVideo:
     members = [results.by_expression(name) for name in node.members]
     truth = task.masks.read()
     masks = {expression.id: Runs.from_masks(truth.masks(expression)) for expression in video.expressions}
-    scores = [[float(member[e].scores.mean(dtype=np.float64)) for e in ids] for member in members]
+    scores = [
+        [nan if member[e].abstains else float(member[e].scores.mean(dtype=np.float64)) for e in ids]
+        for member in members
+    ]
     is_right = [[tracklet_iou(member[e].as_runs(), masks[e]) >= _RIGHT for e in ids] for member in members]
     hits, given = None, None
     if node.order_members():
         deciding = [results.by_expression(name) for name in node.order_members()]
         hits = count_hits(read_members([[member[e] for e in ids] for member in deciding]), ids)
     else:
-        given = node.find_groups(video, results.read)
+        given = node.find_groups(task.whole, results.read)
     shape = (len(members), len(ids))
     return LabelledVideo(
         video,

@@ -34,11 +34,12 @@ class Named(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ScoringTask:
-    """One video to be scored, small enough to be sent to another process: its results, the truth in the protocol of the
-    data set and as masks, and whether soft maps change the scores.
+    """One video to be scored, small enough to be sent to another process: with the sentences that can be scored, and
+    whole, its results, the truth in the protocol of the data set and as masks, and whether soft maps change the scores.
     """
 
     video: Video
+    whole: Video
     results: VideoResults
     truth: SelectedTruth
     masks: TruthSource
@@ -57,10 +58,11 @@ def score_videos(
     evaluator = open_evaluator(dataset)
     tasks = (
         ScoringTask(
+            dataset.scored(video),
             video,
             results.of_video(video.id),
             evaluator.select(video),
-            dataset.select_truth(video),
+            dataset.select_truth(dataset.scored(video)),
             evaluator.reads_soft,
         )
         for video in videos

@@ -107,7 +107,7 @@ def _sweep_video(
     node: Ballot, groups: Mapping[str, Sequence[Group] | None], settings: Sequence[Setting], task: ScoringTask
 ) -> Values:
     given = groups[task.video.id]
-    found = node.find_groups(task.video, task.results.read) if given is None else given
+    found = node.find_groups(task.whole, task.results.read) if given is None else given
     return sweep_video(task, node, found, settings)
 
 
@@ -119,7 +119,8 @@ def sweep_video(task: ScoringTask, node: Fusing, groups: Sequence[Group], settin
         own = [[member[expression] for expression in group.expressions] for member in members]
         for sequences in zip(*own, strict=True):
             check_alike(sequences, node.members)
-        votes.append((group, count_member_votes([[one.as_runs() for one in part] for part in own])))
+        present = [sum(not one.abstains for one in part) for part in own]
+        votes.append((group, count_member_votes([[one.as_runs() for one in part] for part in own], present)))
     judge = task.truth.open()
     if not isinstance(judge, ExpressionJudge):
 
@@ -133,7 +134,10 @@ def sweep_video(task: ScoringTask, node: Fusing, groups: Sequence[Group], settin
     order = {expression.id: index for index, expression in enumerate(task.video.expressions)}
     values = np.empty((len(settings), len(order), 2))
     for group, counted in votes:
-        places = [order[expression] for expression in group.expressions]
-        truths = [judge.trace_for(members[0][expression]) for expression in group.expressions]
+        known = [expression for expression in group.expressions if expression in order]
+        if not known:
+            continue
+        places = [order[expression] for expression in known]
+        truths = [judge.trace_for(members[0][expression]) for expression in known]
         values[:, places] = score_settings(counted, settings, truths, judge.void)
     return values

@@ -13,8 +13,12 @@ from rvos.errors import StoreError
 from rvos.evaluation.figures.base import Figure
 from rvos.evaluation.resampling import find_limits
 from rvos.evaluation.results import ExpressionScore
+from rvos.settings import count
 from rvos.videos import Video
+from rvos_fusion.planning.gaps import list_gaps
 from rvos_fusion.planning.results import Results
+
+_FILLED = {"empty": "black stands for them", "abstain": "it abstains"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +31,7 @@ class Coverage:
         left_out: the same of inputs that are no rows because they lack videos.
         videos: that all rows have which have any.
         n_videos: that there are.
+        gaps: for imports, of how many sentences they lack masks, and what stands for them, in words.
     """
 
     command: str
@@ -34,6 +39,7 @@ class Coverage:
     left_out: Mapping[str, int]
     videos: tuple[Video, ...]
     n_videos: int
+    gaps: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def scored(self) -> list[str]:
@@ -46,7 +52,8 @@ class Coverage:
         notes += [f"input {node} is left out: {self._count(lacking)}" for node, lacking in self.left_out.items()]
         if len(self.videos) < self.n_videos:
             notes.append(f"figures over the {len(self.videos)} of {self.n_videos} videos that all rows with any have")
-        return [*notes, f"to make what is missing: {self.command}"] if notes else []
+        notes += [f"to make what is missing: {self.command}"] if notes else []
+        return [*notes, *(f"{node} has no masks for {lacking}" for node, lacking in self.gaps.items())]
 
     def _count(self, lacking: int) -> str:
         return f"{self.n_videos - lacking} of {self.n_videos} videos"
@@ -72,7 +79,12 @@ def find_coverage(results: Results, videos: Sequence[Video], rows: Sequence[str]
             f"name nodes, or run first: {results.command}"
         )
     left_out = {node: len(lacking) for node, lacking in further.items() if lacking}
-    return Coverage(results.command, counts, left_out, common, len(videos))
+    n_sentences = count(sum(len(video.expressions) for video in videos), "expression")
+    gaps = {
+        name: f"{len(found)} of {n_sentences}, first {found[0]}: {_FILLED[fill]}"
+        for (name, fill), found in list_gaps(results, rows).items()
+    }
+    return Coverage(results.command, counts, left_out, common, len(videos), gaps)
 
 
 _RIGHT = 0.5

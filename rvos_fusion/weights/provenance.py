@@ -10,9 +10,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
+from types import MappingProxyType
 from typing import Protocol, runtime_checkable
 
+from rvos.errors import InputError
 from rvos.files.atomic import hash_file, write_text
+from rvos.files.json_files import expect_object, read_json
 from rvos_fusion.kinds.base import capability
 from rvos_fusion.kinds.checksums import Checksums, hash_json
 from rvos_fusion.planning.plan import Plan
@@ -45,13 +48,37 @@ def name_manifest(archive: Path) -> Path:
     return archive.with_suffix(".provenance.json")
 
 
+def read_dataset_entry(archive: Path) -> tuple[str, Path, str] | None:
+    """Return format, root and split of the data set that an archive's manifest names; None without a manifest.
+
+    Raises:
+        InputError: a manifest that names none.
+    """
+    manifest = name_manifest(archive)
+    if not manifest.is_file():
+        return None
+    entry = expect_object(expect_object(read_json(manifest), where=str(manifest)).get("dataset"), where=str(manifest))
+    format, root, split = (entry.get(name) for name in ("format", "root", "split"))
+    if not isinstance(format, str) or not isinstance(root, str) or not isinstance(split, str):
+        raise InputError(f"{manifest}: names no data set; give --format, --split and the folder of the data")
+    return format, Path(root), split
+
+
 def write_manifest(
-    archive: Path, plan: Plan, node: str, *, overrides: Sequence[str], n_masks: int, filled: Sequence[str] = ()
+    archive: Path,
+    plan: Plan,
+    node: str,
+    *,
+    overrides: Sequence[str],
+    n_masks: int,
+    filled: Sequence[str] = (),
+    gaps: Mapping[str, Sequence[str]] = MappingProxyType({}),
 ) -> Path:
     """Write what `archive` was made of, without times or machine names, and return the file.
 
     Args:
         filled: sentences, as `video/expression`, that have black masks in place of a result.
+        gaps: by import, sentences that it had no masks for.
 
     Raises:
         StoreError: it cannot be written.
@@ -83,6 +110,7 @@ def write_manifest(
         "commit": find_commit(),
         "protocols": {name: one.protocol() for name, one in networks.items() if one is not None},
         **({FILLED: list(filled)} if filled else {}),
+        **({"missing masks": {name: list(own) for name, own in gaps.items()}} if gaps else {}),
         "fingerprints": {task.video.id: task.fingerprint for task in plan.tasks[node]},
         "versions": list_versions(),
     }

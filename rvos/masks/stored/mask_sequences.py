@@ -10,7 +10,7 @@ import numpy as np
 
 from rvos.errors import InputError
 from rvos.ids import check_id
-from rvos.masks.mask_sequences import MaskSequence, SoftMaps
+from rvos.masks.mask_sequences import MaskFill, MaskSequence, SoftMaps
 from rvos.masks.stored.codec import Packed, ReadPart, read_array
 from rvos.masks.stored.fields import (
     check_distinct,
@@ -88,6 +88,7 @@ class MaskSequenceCodec:
                 soft,
                 propagation=propagation,
                 scored=bool(entry["scored"]),
+                missing=_read_fill(entry.get("missing")),
             )
 
 
@@ -116,7 +117,16 @@ def _describe(sequence: MaskSequence) -> dict[str, Any]:
         "soft": None if soft is None else _describe_soft(soft),
         "propagation": sequence.propagation is not None,
         "scored": sequence.scored,
+        # Not named where nothing was missing: such files stay what they were.
+        **({} if sequence.missing is None else {"missing": sequence.missing}),
     }
+
+
+def _read_fill(value: Any) -> MaskFill | None:
+    if value not in (None, "empty", "abstain"):
+        raise ValueError(f"masks that are missing by {str(value)[:40]}")
+    fill: MaskFill | None = value
+    return fill
 
 
 def _describe_soft(soft: SoftMaps) -> list[Any]:

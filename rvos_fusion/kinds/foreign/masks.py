@@ -21,14 +21,24 @@ _DEEPEST = 4
 _MOST_FOLDERS = 200
 
 
-def find_lacking(source: Source, videos: Sequence[Video], path: Path, *, deep: bool = False) -> Iterator[str]:
-    """Yield what a source has no masks for, or of another size, one line a video; `deep` reads all masks, not some."""
+def find_lacking(
+    source: Source, videos: Sequence[Video], path: Path, *, deep: bool = False, refuses: bool = True
+) -> Iterator[str]:
+    """Yield what a source has no masks for, or of another size, one line a video; `deep` reads all masks, not some.
+
+    Without `refuses`, masks that are missing are no fault, and only those that are there are looked at.
+    """
     present = frozenset(source.list_videos())
     place = find_deeper(path, videos) if present.isdisjoint(video.id for video in videos) else None
     if place is not None:
         yield f"{path}: no masks of these videos; they lie in another folder, give path: {place}"
         return
     for video in videos:
+        if not refuses:
+            gaps = source.list_gaps(video)
+            video = replace(video, expressions=tuple(one for one in video.expressions if one.id not in gaps))
+            if not video.expressions:
+                continue
         if video.id not in present:
             yield f"{video.id}: no masks"
             continue
