@@ -250,4 +250,5 @@ FORMAT = Format(
     archive=ResultsArchive(),
     default_split="test",
     window=WINDOW,
+    marks=(LIST, SENTENCES, SPLITS, MASKS),
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from functools import partial
 
-from rvos.dataset import Dataset, SelectTruth
+from rvos.dataset import SelectTruth
 from rvos.files.json_files import expect_object, parse_json
 from rvos.files.trees import FolderTree, Tree, ZipTree
 from rvos.formats.truth import IndexSource, PerExpressionTruth
@@ -84,10 +84,3 @@ def read_categories(tree: Tree, split: str) -> Mapping[tuple[str, str], str]:
 def _read_optional(entry: Mapping[str, object], key: str, where: str) -> Mapping[str, object]:
     value = entry.get(key)
     return {} if value is None else expect_object(value, where=f"{where}: {key}")
-
-
-def find_mask_dict(dataset: Dataset) -> tuple[str, str] | None:
-    """Return the format whose mark is a file of run lengths, MeViS, and the mark; None without such a file."""
-    names = (f"{dataset.split}/mask_dict.json", "mask_dict.json")
-    found = next((name for name in names if (dataset.root / name).is_file()), None)
-    return None if found is None else ("mevis", f"it has {found}")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from rvos.dataset import Dataset
-from rvos.errors import ConfigError, InputError
+from rvos.errors import ConfigError
 from rvos.evaluation.evaluator import Evaluator
 from rvos.formats.archives import ArchiveLayout
 
@@ -37,8 +37,11 @@ class Format:
         with_test: number of videos in a list of `valid` that holds those of `test` too.
         licence: None: nobody states it.
         overlapping: whether different sentences of a video may mean some of the same objects.
-        find_other: returns the name of another format whose mark an opened data set bears, and the mark in words; None:
-            nothing speaks against this one.
+        marks: files and folders that data of other formats do not have; `{split}` stands for the split.
+        shared_marks: those that other formats may have too: they count where data cannot be read.
+        find_other: returns the name of another format that what an opened data set holds speaks for, and what does, in
+            words; None: nothing.
+        find_doubt: returns what an opened data set has of another format, where nothing decides; None: nothing.
     """
 
     name: str
@@ -52,7 +55,10 @@ class Format:
     with_test: int | None = None
     licence: Licence | None = None
     overlapping: bool = False
+    marks: tuple[str, ...] = ()
+    shared_marks: tuple[str, ...] = ()
     find_other: Callable[[Dataset], tuple[str, str] | None] = lambda dataset: None
+    find_doubt: Callable[[Dataset], str | None] = lambda dataset: None
 
     @property
     def has_samples(self) -> bool:
@@ -60,22 +66,7 @@ class Format:
         return self.window is not None
 
     def open(self, root: Path, split: str, *, window: int | None = None) -> Dataset:
-        """Return a split; images and masks are read only when asked for.
-
-        Args:
-            window: frames around an annotated one; None: the format's own number.
-
-        Raises:
-            ConfigError: a window of no frames, or for a format of whole videos.
-            InputError: missing folders or files that cannot be used, or data of another format.
-        """
-        dataset = self._read(root, split, window)
-        if other := self.find_other(dataset):
-            name, mark = other
-            raise InputError(f"{root}: looks like {name}, not {self.name} ({mark}); write format: {name}")
-        return dataset
-
-    def _read(self, root: Path, split: str, window: int | None) -> Dataset:
+        """Return a split; see `rvos.formats.table.open_dataset`, which looks for marks of other formats too."""
         if self.window is None:
             if window is not None:
                 raise ConfigError(

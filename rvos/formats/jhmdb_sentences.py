@@ -129,4 +129,5 @@ FORMAT = Format(
     archive=ResultsArchive(),
     default_split="test",
     window=WINDOW,
+    marks=(LIST,),
 )

@@ -14,7 +14,6 @@ from rvos.files.trees import Tree, open_data
 from rvos.formats.annotation_folders import (
     count_videos,
     find_annotations,
-    find_mask_dict,
     find_truth,
     read_categories,
 )
@@ -84,13 +83,14 @@ def _name_objects(video: ListedVideo) -> ListedVideo:
 
 def _find_other(dataset: Dataset) -> tuple[str, str] | None:
     """Return what the data are instead: here every object has four sentences, two by each of two annotators."""
-    if any((dataset.root / name).is_dir() for name in _OWN_FOLDERS):
+    tree = open_data(dataset.root, known=_PARTS | {dataset.split})
+    if any(tree.exists(name) for name in _OWN_FOLDERS):
         return None
     for video in dataset.videos:
         for name, count in Counter(name for one in video.expressions for name in one.object_ids).items():
             if count != N_ANNOTATORS:
                 mark = f"{video.id}: object {name} has {count} of the {N_ANNOTATORS} sentences of Ref-DAVIS17"
-                return find_mask_dict(dataset) or ("ref-youtube-vos", f"meta_expressions.json: {mark}")
+                return "ref-youtube-vos", f"meta_expressions.json: {mark}"
     return None
 
 
@@ -101,5 +101,6 @@ FORMAT = Format(
     evaluator=DavisEvaluator,
     archive=IndexMapArchive(),
     official={"valid": (30, 244)},
+    marks=_OWN_FOLDERS,
     find_other=_find_other,
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 from rvos.dataset import Dataset
@@ -11,7 +12,6 @@ from rvos.files.trees import Tree, open_data
 from rvos.formats.annotation_folders import (
     NO_ANNOTATIONS,
     find_annotations,
-    find_mask_dict,
     find_truth,
     read_categories,
 )
@@ -24,6 +24,8 @@ from rvos.formats.expressions import (
     list_video_ids,
     read_expressions,
 )
+from rvos.formats.truth import IndexSource
+from rvos.masks.index_maps import N_ANNOTATORS
 
 _PARTS = NO_ANNOTATIONS | {"Annotations", "annotations"}
 
@@ -39,15 +41,9 @@ def open_split(root: Path, split: str) -> Dataset:
     tree = open_data(root, known=_PARTS | {split})
     folders = (f"{split}/JPEGImages", f"JPEGImages/{split}", "JPEGImages")
     images, videos = find_images(root, tree, folders, _read_listed(tree, split))
-    return Dataset(
-        "ref-youtube-vos",
-        root,
-        split,
-        videos,
-        images,
-        find_truth(find_annotations(tree, split, videos), videos),
-        read_categories(tree, split),
-    )
+    truth, categories = find_truth(find_annotations(tree, split, videos), videos), read_categories(tree, split)
+    is_by_object = isinstance(truth, partial) and truth.func is IndexSource
+    return Dataset("ref-youtube-vos", root, split, videos, images, truth, categories, is_by_object)
 
 
 def _read_listed(tree: Tree, split: str) -> tuple[ListedVideo, ...]:
@@ -62,11 +58,17 @@ def _read_listed(tree: Tree, split: str) -> tuple[ListedVideo, ...]:
     return remaining
 
 
-def _find_other(dataset: Dataset) -> tuple[str, str] | None:
-    """Return what the data are instead, where files say so."""
-    if (dataset.root / "DAVIS").is_dir():
-        return "ref-davis17", "it has a folder DAVIS"
-    return find_mask_dict(dataset)
+def _find_doubt(dataset: Dataset) -> str | None:
+    """Return that the sentences are numbered as those of Ref-DAVIS17: four for every object, one after the other."""
+    sentences = [(video, one) for video in dataset.videos for one in video.expressions]
+    if not sentences or not all(one.id.isdecimal() and one.object_ids for _, one in sentences):
+        return None
+    objects: dict[tuple[str, int], list[tuple[str, ...]]] = {}
+    for video, one in sentences:
+        objects.setdefault((video.id, int(one.id) // N_ANNOTATORS), []).append(one.object_ids)
+    if any(len(own) != N_ANNOTATORS or len(set(own)) > 1 for own in objects.values()):
+        return None
+    return f"every object has {N_ANNOTATORS} sentences, as in ref-davis17"
 
 
 FORMAT = Format(
@@ -77,5 +79,6 @@ FORMAT = Format(
     archive=MaskArchive(top="Annotations/"),
     official={"train": (3471, 12913), "valid": (202, 834), "test": (305, 1262)},
     with_test=507,
-    find_other=_find_other,
+    shared_marks=("meta_expressions",),
+    find_doubt=_find_doubt,
 )

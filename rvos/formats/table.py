@@ -6,9 +6,10 @@ from importlib import import_module
 from pathlib import Path
 
 from rvos.dataset import Dataset
-from rvos.errors import ConfigError
+from rvos.errors import ConfigError, InputError
 from rvos.evaluation.evaluator import Evaluator
 from rvos.evaluation.results import DatasetScore
+from rvos.files.trees import open_data
 from rvos.formats.base import Format
 
 FORMATS = {
@@ -28,14 +29,58 @@ def find_format(name: str) -> Format:
     return import_module(FORMATS[name]).FORMAT
 
 
-def open_dataset(format: str, root: Path, split: str, *, window: int | None = None) -> Dataset:
-    """Return a split of a data set; see `Format.open`.
+def open_dataset(format: str, root: Path, split: str | None = None, *, window: int | None = None) -> Dataset:
+    """Return a split of a data set; images and masks are read only when asked for.
+
+    Args:
+        split: None: the format's own.
+        window: frames around an annotated one; None: the format's own number.
 
     Raises:
-        ConfigError: unknown format, or a window that it cannot have.
-        InputError: missing folders or files that cannot be used.
+        ConfigError: unknown format, a window of no frames, or for a format of whole videos.
+        InputError: missing folders or files that cannot be used, or data that bear the mark of another format.
     """
-    return find_format(format).open(Path(root), split, window=window)
+    form, root = find_format(format), Path(root)
+    split = split or form.default_split
+    _refuse(_find_marked(form, root, split), form, root)
+    try:
+        dataset = form.open(root, split, window=window)
+    except InputError:
+        if form.has_samples:  # formats of whole videos have layouts in common, so that their own words tell more
+            _refuse(_find_marked(form, root, split, shared=True), form, root)
+        raise
+    _refuse(form.find_other(dataset), form, root)
+    return dataset
+
+
+def _refuse(other: tuple[str, str] | None, form: Format, root: Path) -> None:
+    if other is not None:
+        name, mark = other
+        raise InputError(f"{root}: looks like {name}, not {form.name} ({mark}); write format: {name}")
+
+
+def explain_assumed(dataset: Dataset) -> str | None:
+    """Return what speaks for another format, where nothing decides and the one that was named is assumed."""
+    doubt = find_format(dataset.format).find_doubt(dataset)
+    return doubt and f"{dataset.root}: taken for {dataset.format}, as nothing tells it from another format: {doubt}"
+
+
+def _find_marked(form: Format, root: Path, split: str, *, shared: bool = False) -> tuple[str, str] | None:
+    """Return another format whose mark data bear that have none of their own, and the mark."""
+    if not root.exists():
+        return None
+    known = {one: _list_marks(find_format(one), split, shared=shared) for one in FORMATS}
+    own = _list_marks(form, split, shared=shared)
+    parts = {mark.partition("/")[0] for marks in (own, *known.values()) for mark in marks}
+    tree = open_data(root, known=frozenset(parts))
+    if any(tree.exists(mark) for mark in own):
+        return None
+    found = ((name, mark) for name, marks in known.items() for mark in marks if name != form.name and tree.exists(mark))
+    return next(((name, f"it has {mark}") for name, mark in found), None)
+
+
+def _list_marks(form: Format, split: str, *, shared: bool) -> list[str]:
+    return [mark.format(split=split) for mark in (*form.marks, *(form.shared_marks if shared else ()))]
 
 
 def open_evaluator(dataset: Dataset, *, task: str | None = None) -> Evaluator:

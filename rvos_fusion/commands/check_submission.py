@@ -6,14 +6,14 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from rvos.errors import ConfigError, InputError
+from rvos.errors import InputError
 from rvos.files.json_files import expect_list, expect_object, read_json
 from rvos.formats import Dataset, open_dataset
 from rvos.formats.submissions import check_submission
 from rvos.settings import count
 from rvos_fusion.commands.shared_options import add_dataset_options, open_chosen_dataset
 from rvos_fusion.tables import print_json
-from rvos_fusion.weights.provenance import FILLED, name_manifest
+from rvos_fusion.weights.provenance import FILLED, name_manifest, read_dataset_entry
 
 _SHOWN = 20
 
@@ -70,11 +70,8 @@ def _read_filled(archive: Path) -> list[str]:
 
 
 def _open_dataset(options: argparse.Namespace) -> Dataset:
-    manifest = name_manifest(options.archive)
-    if options.recipe is not None or options.root is not None or not manifest.is_file():
+    named = None if options.recipe is not None or options.root is not None else read_dataset_entry(options.archive)
+    if named is None:
         return open_chosen_dataset(options)
-    entry = expect_object(expect_object(read_json(manifest), where=str(manifest)).get("dataset"), where=str(manifest))
-    values = [entry.get(name) for name in ("format", "root", "split")]
-    if not all(isinstance(value, str) for value in values):
-        raise ConfigError(f"{manifest}: names no data set; give --recipe, or --root with --format and --split")
-    return open_dataset(str(values[0]), Path(str(values[1])), str(values[2]))
+    format, root, split = named
+    return open_dataset(format, root, split)

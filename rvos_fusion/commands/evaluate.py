@@ -7,11 +7,12 @@ import sys
 from operator import itemgetter
 from pathlib import Path
 
-from rvos.errors import InputError
+from rvos.errors import ConfigError, InputError
 from rvos.evaluation.report import to_json, write_reports
 from rvos.evaluation.results import DatasetScore
-from rvos.formats import FORMATS, find_format, score_dataset
+from rvos.formats import FORMATS, explain_assumed, open_dataset, score_dataset
 from rvos_fusion.tables import Column, Table, add_forms, print_json, print_tables, read_form
+from rvos_fusion.weights.provenance import read_dataset_entry
 
 _SHOWN = 10
 
@@ -21,16 +22,17 @@ names their objects. PREDICTIONS is a folder or a zip archive of <video>/<expres
 of anno_0 ... anno_3, for a2d-sentences and jhmdb-sentences also of COCO results (results.json). Missing masks count 0
 and are listed.
 
-example:
-  rvos evaluate demo/data runs/demo/submission.zip --format ref-youtube-vos --out runs/demo/scores"""
+examples:
+  rvos evaluate demo/data runs/demo/submission.zip --out runs/demo/scores   # format and split of its manifest
+  rvos evaluate demo/data theirs --format ref-youtube-vos"""
 
 
 def register(parser: argparse.ArgumentParser) -> None:
     parser.epilog = _EPILOG
     parser.add_argument("ground_truth", type=Path, metavar="GROUND_TRUTH")
     parser.add_argument("predictions", type=Path, metavar="PREDICTIONS")
-    parser.add_argument("--format", choices=tuple(FORMATS), required=True)
-    parser.add_argument("--split", help="default: valid; valid_u for MeViS, test for A2D- and JHMDB-Sentences")
+    parser.add_argument("--format", choices=tuple(FORMATS), help="default, as for --split: of the archive's manifest")
+    parser.add_argument("--split", help="otherwise: valid; valid_u for MeViS, test for A2D- and JHMDB-Sentences")
     parser.add_argument(
         "--task",
         help="protocol, where the format has several: of ref-davis17 unsupervised (the default, as papers report) "
@@ -45,8 +47,13 @@ def register(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Score the predictions and print the figures."""
-    form = find_format(options.format)
-    dataset = form.open(options.ground_truth, options.split or form.default_split)
+    named = read_dataset_entry(options.predictions) if options.format is None else None
+    if options.format is None and named is None:
+        raise ConfigError(f"{options.predictions}: no manifest beside it names a format; give --format")
+    format, _, split = named or (options.format, None, None)
+    dataset = open_dataset(format, options.ground_truth, options.split or split)
+    if assumed := explain_assumed(dataset):
+        print(f"note: {assumed}", file=sys.stderr)
     result = score_dataset(dataset, options.predictions, task=options.task, jobs=options.jobs)
     if options.strict and result.missing:
         raise InputError(

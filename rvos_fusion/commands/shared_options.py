@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from rvos.errors import ConfigError
-from rvos.formats import FORMATS, Dataset, find_format
+from rvos.formats import FORMATS, Dataset, open_dataset
 from rvos_fusion.recipe.reader import read_recipe
 from rvos_fusion.recipe.recipe import Recipe
 
@@ -68,5 +68,4 @@ def open_chosen_dataset(options: argparse.Namespace) -> Dataset:
         ).open()
     if options.root is None:
         raise ConfigError("data set: give --recipe RECIPE, or --root FOLDER with --format and --split")
-    form = find_format(options.format or DEFAULT_FORMAT)
-    return form.open(options.root, options.split or form.default_split)
+    return open_dataset(options.format or DEFAULT_FORMAT, options.root, options.split)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from rvos.errors import InputError
 from rvos.evaluation.truth import IndexTruth
-from rvos.formats import Dataset, find_format
+from rvos.formats import Dataset, find_format, open_dataset
 from rvos.formats.truth import IndexSource
 from rvos.videos import Expression, Video
 from rvos_fusion.training.data.videos import LabelledVideo, VideoFolder
@@ -26,7 +26,7 @@ def open_labelled(folder: VideoFolder, *, window: int | None = None) -> list[Lab
         InputError: files are missing or damaged, there are no videos, or one has more objects than fit.
     """
     form = find_format(folder.layout)
-    dataset = form.open(folder.root, folder.split, window=window if form.has_samples else None)
+    dataset = open_dataset(folder.layout, folder.root, folder.split, window=window if form.has_samples else None)
     chosen = sorted(dataset.videos, key=lambda video: video.id)[: folder.videos]
     if not chosen:
         raise InputError(f"{folder.root}: split {folder.split} has no videos; check the folder")

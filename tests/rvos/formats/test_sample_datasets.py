@@ -92,9 +92,9 @@ def test_wrong_settings_are_one_line(tmp_path: Path) -> None:
     write_a2d(tmp_path)
     for words, use in (
         ("choose train or test", lambda: open_dataset("a2d-sentences", tmp_path, "valid")),
-        ("evaluation only", lambda: open_dataset("jhmdb-sentences", tmp_path, "train")),
+        ("evaluation only", lambda: open_dataset("jhmdb-sentences", tmp_path / "none", "train")),
         ("give 1 frame or more", lambda: open_a2d(tmp_path, window=0)),
-        ("leave it out", lambda: open_dataset("mevis", tmp_path, "valid", window=5)),
+        ("leave it out", lambda: open_dataset("mevis", tmp_path / "none", "valid", window=5)),
     ):
         with pytest.raises(ConfigError, match=words):
             use()

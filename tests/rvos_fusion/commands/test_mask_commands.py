@@ -53,6 +53,24 @@ def test_submit_check_and_score(folder: Path, capsys: pytest.CaptureFixture[str]
     assert scores["missing"] == []
 
 
+def test_format_and_split_are_those_of_the_manifest(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["submit", "pipeline.yaml", "--out", "s.zip"]) == 0
+    capsys.readouterr()
+    assert main(["evaluate", "data", "s.zip", "--json"]) == 0
+    first = json.loads(capsys.readouterr().out)
+    assert main(["evaluate", "data", "s.zip", "--json", "--format", "ref-youtube-vos", "--split", "valid"]) == 0
+    assert json.loads(capsys.readouterr().out) == first
+    manifest = json.loads(Path("s.provenance.json").read_text())
+    manifest["dataset"]["split"] = "elsewhere"
+    Path("s.provenance.json").write_text(json.dumps(manifest))
+    assert "no expression file of split elsewhere" in fail(["evaluate", "data", "s.zip"], capsys)
+    assert main(["evaluate", "data", "s.zip", "--split", "valid"]) == 0
+    Path("s.provenance.json").unlink()
+    assert fail(["evaluate", "data", "s.zip"], capsys).endswith(
+        "s.zip: no manifest beside it names a format; give --format"
+    )
+
+
 def test_archive_and_manifest_are_the_same_every_time(folder: Path) -> None:
     assert main(["submit", "pipeline.yaml", "--out", "first.zip"]) == 0
     first = Path("first.zip").read_bytes(), Path("first.provenance.json").read_bytes()
