@@ -90,8 +90,7 @@ def score_agreement(
 
 def find_confidence(sequence: MaskSequence, frame: int) -> float:
     """Return how sure a member is of a frame's mask, in [0, 1]: its score, or 1 where it gives none."""
-    score = float(sequence.scores[frame]) if sequence.scored else 1.0
-    return min(max(score, 0.0), 1.0) if np.isfinite(score) else 0.0
+    return min(max(float(sequence.scores[frame]), 0.0), 1.0) if sequence.scored else 1.0
 
 
 def to_tracklet(sequence: MaskSequence, *, member: str) -> Tracklet | None:

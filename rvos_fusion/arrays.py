@@ -25,12 +25,16 @@ def vote(masks: Sequence[Masks], *, needed: int, weights: Sequence[int] | None =
         weights: votes of each, whole numbers from 1; default: 1 each.
 
     Raises:
-        FusionError: no masks, unequal ones, arrays that are no masks, or a vote that cannot be reached.
+        FusionError: no masks, unequal ones, arrays that are no masks, votes that are no whole numbers, or a vote that
+            cannot be reached.
     """
     try:
         checked = [as_masks(array, where="a vote") for array in masks]
     except InputError as error:
         raise FusionError(str(error)) from None
+    for number in (needed, *(() if weights is None else weights)):
+        if isinstance(number, bool) or not isinstance(number, (int, np.integer)) or number < 1:
+            raise FusionError(f"a vote of {number!r}; votes are whole numbers from 1")
     if weights is not None and len(weights) != len(masks):
         raise FusionError(f"a vote of {len(masks)} masks with {len(weights)} weights; give one weight each")
     kept = count_votes([Runs.from_masks(array) for array in checked], weights).keep(needed)
@@ -41,9 +45,11 @@ def score(masks: Masks, truth: Masks) -> tuple[float, float]:
     """Return J and F of masks `(T, H, W)` against the truth: means over the frames, in [0, 1].
 
     Raises:
-        InputError: shapes that differ or are not `(T, H, W)`, or arrays that are no masks.
+        InputError: shapes that differ or are not `(T, H, W)`, no frames, or arrays that are no masks.
 
     Source: evaluation.md, sections 1 and 2.
     """
     j, f = j_and_f(as_masks(truth, where="the truth"), as_masks(masks, where="the masks"))
+    if not j.size:
+        raise InputError("the masks: no frame, so nothing can be scored; give masks (T, H, W)")
     return float(j.mean()), float(f.mean())

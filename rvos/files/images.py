@@ -20,6 +20,7 @@ from PIL.WebPImagePlugin import WebPImageFile
 from rvos.errors import InputError
 
 LARGEST_IMAGE = 1 << 26
+_OPAQUE = 255
 LARGEST_IMAGE_FILE = 1 << 28
 # First bytes -> reader. Pillow left to itself would also start Ghostscript for a file that says it is PostScript.
 _READERS: Mapping[bytes, type[ImageFile]] = {
@@ -76,8 +77,14 @@ def check_area(size: tuple[int, int], *, where: str) -> None:
 
 
 def decode_frame(content: bytes, *, where: str, upright: bool = False) -> NDArray[np.uint8]:
-    """Return RGB `(H, W, 3)`, 0 to 255; `upright`: turned by its EXIF. Raises InputError: no image, damaged, large."""
+    """Return RGB `(H, W, 3)`, 0 to 255; `upright`: turned by its EXIF.
+
+    Raises:
+        InputError: no image, damaged, too large, or transparent somewhere: colours below that are nobody's picture.
+    """
     with open_image(content, where=where) as image:
+        if image.has_transparency_data and np.asarray(image.convert("RGBA"))[..., 3].min() < _OPAQUE:
+            raise InputError(f"{where}: transparent in places, and what is seen there is not known; write no alpha")
         shown = ImageOps.exif_transpose(image) if upright else image
         if shown.mode.startswith("I"):  # Pillow's own conversion clips at 255: nearly all white
             grey = (np.asarray(shown).astype(np.int64) >> 8).clip(0, 255).astype(np.uint8)

@@ -21,6 +21,7 @@ from rvos.files.images import check_area
 _KEPT_CLIPS = 2
 _ONE = 1 << 16
 """Of the fixed-point numbers of a display matrix."""
+_STILL = ("mjpeg", "png", "bmp", "webp")
 _ERRORS = (av.FFmpegError, OSError, ValueError)
 
 
@@ -38,10 +39,14 @@ def read_video(path: Path) -> Iterable[NDArray[np.uint8]]:
 
 
 def find_pictures(container: av.container.InputContainer, path: Path) -> av.VideoStream:
-    """Return the first video stream of an opened file that is no cover picture. Raises InputError: there is none."""
-    for stream in container.streams.video:
-        if not stream.disposition & Disposition.attached_pic:
-            return stream
+    """Return the first video stream of an opened file that is no cover picture. Raises InputError: there is none.
+
+    Phones write thumbnails as streams without a flag: one of several that has a single frame, or holds still images, is
+    none that is meant.
+    """
+    streams = [one for one in container.streams.video if not one.disposition & Disposition.attached_pic]
+    if streams:
+        return min(streams, key=lambda one: (one.frames == 1, one.codec_context.name in _STILL))
     what = "no video stream but a cover picture" if container.streams.video else "no video stream"
     raise InputError(f"{path}: holds {what}; give a video file or a folder of frames")
 

@@ -24,6 +24,7 @@ from rvos.imports.source import Source, check_mask_size, find_frame_size, score_
 from rvos.masks.mask_sequences import MaskSequence, encode
 from rvos.masks.run_lengths import check_run_length
 from rvos.masks.runs import Runs
+from rvos.settings import nearest
 from rvos.videos import Expression, Video
 
 _SUFFIX = ".json"
@@ -48,7 +49,7 @@ class RleSource(Source):
 
     def list_expressions(self, video_id: str) -> tuple[str, ...]:
         """Ids of the expressions of a video."""
-        return tuple(self._read_entries(video_id))
+        return tuple(name for name, entry in self._read_entries(video_id).items() if entry is not None)
 
     def sample(self, video: Video) -> tuple[MaskSequence, ...]:
         """All of them."""
@@ -94,7 +95,7 @@ class RleSource(Source):
         details = entry if isinstance(entry, Mapping) else {}
         unknown = next((key for key in details if key not in _KNOWN), None)
         if unknown is not None:
-            raise InputError(f"{where}: unknown key {ascii(unknown)[:60]}; choose from {', '.join(_KNOWN)}")
+            raise InputError(f"{where}: unknown key {ascii(unknown)[:60]}; {nearest(unknown, _KNOWN)}")
         scores = _read_scores(details.get("scores"), runs, size, where=where)
         return MaskSequence(
             video.id,

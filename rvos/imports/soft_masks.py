@@ -36,12 +36,14 @@ class SoftFrames:
     shrink: int = 1
     runs: list[bytes] = field(default_factory=list)
     _maps: list[NDArray[np.float32]] = field(default_factory=list)
+    largest: float = 0.0
     _has_negative: bool = False
     _is_binary: bool = True
 
     def add(self, values: NDArray[np.float32], *, where: str) -> None:
         """Take in the next frame `(h, w)`, resized, then thresholded; raises as `check_values` does."""
         values = check_values(values, self.kind, where=where)
+        self.largest = max(self.largest, float(values.max()))
         self._has_negative = self._has_negative or bool((values < 0).any())
         self._is_binary = self._is_binary and bool(((values == 0) | (values == values.max())).all())
         whole = values
@@ -60,6 +62,11 @@ class SoftFrames:
     def may_be_logits(self) -> bool:
         """Whether some of the values are negative, or all are those of hard masks."""
         return self._has_negative or self._is_binary
+
+    @property
+    def may_be_labels(self) -> bool:
+        """Whether something is marked, by one value in each frame and never by half: as labels or hard masks are."""
+        return self._is_binary and self.largest > 0
 
     def maps(self) -> SoftMaps | None:
         """Return what is kept; None: nothing."""

@@ -83,6 +83,31 @@ def test_wrong_calls_say_what_is_wrong(recipe: rf.OpenedRecipe) -> None:
             rf.score(np.zeros((1, 4, 5), bool), array)
     with pytest.raises(FusionError, match="2 masks with 1 weights"):
         rf.vote([np.zeros((1, 4, 5), bool)] * 2, needed=1, weights=[1])
+    for needed, weights in ((1.5, None), (0, None), (True, None), (1, [0.5, 1]), (1, [0, 1]), (1, [3, -1])):
+        with pytest.raises(FusionError, match="votes are whole numbers from 1"):
+            rf.vote([np.zeros((1, 4, 5), bool)] * 2, needed=needed, weights=weights)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="no frame, so nothing can be scored"):
+        rf.score(np.zeros((0, 4, 5), bool), np.zeros((0, 4, 5), bool))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"masks": np.full((2, 4, 5), 0.6)}, "values from 0.6 to 0.6 are no masks"),
+        ({"masks": np.full((2, 4, 5), 2, np.uint8)}, "values from 2 to 2 are no masks"),
+        ({"scores": np.array([np.nan, 1], np.float32)}, "scores are not finite"),
+        ({"scores": np.array([1, -np.inf], np.float32)}, "scores are not finite"),
+        ({"scores": [1.0, 1.0]}, "scores as an array of float32"),
+        ({"frames": ["0", "1"]}, "frames as a tuple of names"),
+        ({"key_frame": 0.5}, "key frame 0.5 is no index into the 2 frames"),
+        ({"key_frame": 2}, "key frame 2 is no index into the 2 frames"),
+    ],
+)
+def test_a_mask_sequence_of_something_else_is_refused(change: dict[str, object], message: str) -> None:
+    right: dict[str, object] = {"masks": np.zeros((2, 4, 5), bool), "frames": ("0", "1"), "scores": np.ones(2, "f4")}
+    rf.MaskSequence.from_masks(**right, video="v", expression="0")  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=message):
+        rf.MaskSequence.from_masks(**(right | change), video="v", expression="0")  # type: ignore[arg-type]
 
 
 RECIPES = ["open_recipe", "OpenedRecipe", "PlannedNode", "ScoreRow", "score", "vote"]

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from rvos.errors import InputError
-from rvos.files.images import read_image_size
+from rvos.files.images import decode_frame, read_image_size
 from rvos.masks.mask_images import decode_index_map, decode_with_mode
 from rvos.videos import Video
 
@@ -156,6 +156,26 @@ def test_transparency_over_background_changes_nothing() -> None:
 def test_a_mask_that_transparency_hides_is_refused(content: bytes) -> None:
     with pytest.raises(InputError, match=r"x\.png: .*transparency"):
         decode_index_map(content, where="x.png")
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
+@pytest.mark.parametrize("alpha", [255, 254, 0])
+def test_frames_that_are_transparent_somewhere_are_refused(mode: str, alpha: int) -> None:
+    image = Image.new("RGBA", (4, 3), (90, 90, 90, 255))
+    image.putpixel((1, 2), (90, 90, 90, alpha))
+    stream = io.BytesIO()
+    if mode == "P":
+        flat = Image.new("P", (4, 3), 0)
+        flat.putpalette([90, 90, 90] * 2)
+        flat.putpixel((1, 2), 1)
+        flat.save(stream, "PNG", transparency=bytes([255, alpha]))
+    else:
+        image.convert(mode).save(stream, "PNG")
+    if alpha == 255:
+        assert (decode_frame(stream.getvalue(), where="f") == 90).all()
+    else:
+        with pytest.raises(InputError, match="f: transparent in places"):
+            decode_frame(stream.getvalue(), where="f")
 
 
 def test_colours_of_16_bits_are_refused() -> None:

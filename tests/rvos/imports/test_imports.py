@@ -24,6 +24,7 @@ from data_folders import (
 )
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from PIL import Image
 from pycocotools import mask as coco
 from reference import RELEASED
 
@@ -411,8 +412,28 @@ def test_one_sentence_may_name_the_whole_picture(tmp_path: Path, dataset: Datase
     assert source.read(dataset.video("b"))[0].masks().all()
 
 
-@pytest.mark.parametrize("key", ["score", "keyframe"])
-def test_keys_of_run_lengths_that_nothing_reads_are_named(tmp_path: Path, dataset: Dataset, key: str) -> None:
+@pytest.mark.parametrize(("key", "meant"), [("score", "scores"), ("keyframe", "key_frame")])
+def test_keys_of_run_lengths_that_nothing_reads_are_named(
+    tmp_path: Path, dataset: Dataset, key: str, meant: str
+) -> None:
     path = write_json(tmp_path / "m.json", {"a": {"7": {"masks": [rle_of(index_map(0) == 2)] * 2, key: [1, 0]}}})
-    with pytest.raises(InputError, match=f"a/7: unknown key '{key}'; choose from masks, scores, key_frame"):
+    with pytest.raises(InputError, match=rf"a/7: unknown key '{key}'; did you mean '{meant}'\?"):
         open_source("rle", path).read(dataset.video("a"))
+
+
+@pytest.mark.parametrize("value", [1, 255])
+def test_labels_of_16_bits_are_no_probabilities(tmp_path: Path, dataset: Dataset, value: int) -> None:
+    def write(folder: str, values: Any) -> Source:
+        for video, name, frame in (("a", "7", frame) for frame in FRAMES[:2]):
+            (tmp_path / folder / video / name).mkdir(parents=True, exist_ok=True)
+            Image.fromarray(values).save(tmp_path / folder / video / name / f"{frame}.png")
+        return open_source("png16", tmp_path / folder)
+
+    mask = (index_map(0) == 2).astype(np.uint16)
+    with pytest.raises(InputError, match=rf"a: values up to {value} of 65535, one a frame, are labels or masks"):
+        write("labels", mask * value).read(dataset.video("a"))
+    faint = mask * value
+    faint[0, :3] = 2, 3, 4
+    for folder, values in (("whole", mask * 65535), ("nothing", mask * 0), ("faint", faint)):
+        (found,) = write(folder, values.astype(np.uint16)).read(dataset.video("a"))
+        assert found.masks().any() == (folder == "whole")

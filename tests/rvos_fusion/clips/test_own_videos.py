@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from types import SimpleNamespace
 
+import av
 import numpy as np
 import pytest
 from av.stream import Disposition
 from PIL import Image
 
 from rvos.errors import InputError
-from rvos.files.video_files import find_pictures, read_matrix, turn_upright
+from rvos.files.video_files import count_clip_frames, find_pictures, read_matrix, read_video, turn_upright
 from rvos.formats import open_dataset
 from rvos_fusion.clips.overlays import write_video
 from rvos_fusion.clips.own_videos import name_video, write_own_video
@@ -137,8 +138,24 @@ def test_unequal_frames_and_empty_folders_are_named(tmp_path: Path) -> None:
         write_own_video(tmp_path / "data", source, ["a thing"])
 
 
+@pytest.mark.parametrize("container", ["mp4", "mkv"])
+def test_a_thumbnail_that_is_not_marked_as_one_is_not_the_clip(tmp_path: Path, container: str) -> None:
+    path = tmp_path / f"clip.{container}"
+    with av.open(str(path), "w") as out:
+        thumbnail, clip = out.add_stream("mjpeg", rate=10), out.add_stream("mpeg4", rate=10)
+        thumbnail.width, thumbnail.height, thumbnail.pix_fmt = 16, 16, "yuvj420p"
+        clip.width, clip.height, clip.pix_fmt = 32, 24, "yuv420p"
+        for stream, size, n_frames in ((thumbnail, (16, 16, 3), 1), (clip, (24, 32, 3), 5)):
+            for _ in range(n_frames):
+                out.mux(stream.encode(av.VideoFrame.from_ndarray(np.zeros(size, np.uint8), format="rgb24")))
+            out.mux(stream.encode())
+    assert [frame.shape for frame in read_video(path)] == [(24, 32, 3)] * 5
+    assert count_clip_frames(path) == 5
+
+
 def test_a_cover_picture_is_not_the_stream_that_is_read() -> None:
-    cover, clip = (SimpleNamespace(disposition=one) for one in (Disposition.attached_pic, Disposition.default))
+    kept = {"frames": 0, "codec_context": SimpleNamespace(name="h264")}
+    cover, clip = (SimpleNamespace(disposition=one, **kept) for one in (Disposition.attached_pic, Disposition.default))
     opened = SimpleNamespace(streams=SimpleNamespace(video=[cover, clip]))
     assert find_pictures(opened, Path("clip.mp4")) is clip  # type: ignore[arg-type, comparison-overlap]
     opened.streams.video = [cover]
