@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -53,6 +53,7 @@ class Dataset:
         image_folder: holds `<video>/<frame>.jpg` (or `.png`); None where there are no images.
         truth: ground truth; None where the split has none.
         categories: (video, object) -> category name, where the data set tells.
+        is_by_object: whether the objects that a sentence names say what its ground truth is.
     """
 
     format: str
@@ -62,6 +63,7 @@ class Dataset:
     image_folder: Path | None = None
     truth: SelectTruth | None = None
     categories: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    is_by_object: bool = False
 
     @property
     def n_expressions(self) -> int:
@@ -74,6 +76,32 @@ class Dataset:
             if video.id == compose_name(video_id):
                 return video
         raise InputError(f"{self.root}: split {self.split} has no video {video_id}; check the id and the split")
+
+    def find_unknown(self, video: Video) -> tuple[str, ...]:
+        """Return the sentences of a video of which nothing says what they mean, where the data say it of others.
+
+        They cannot be scored; where no sentence names an object, reading the ground truth says what is missing.
+        """
+        if self.truth is None or not self.is_by_object:
+            return ()
+        lacking = tuple(one.id for one in video.expressions if one.has_target and not one.object_ids)
+        said = lacking and any(one.object_ids for own in self.videos for one in own.expressions)
+        return lacking if said else ()
+
+    def scored(self, video: Video) -> Video:
+        """Return a video without the sentences of `find_unknown`."""
+        unknown = self.find_unknown(video)
+        if not unknown:
+            return video
+        return replace(video, expressions=tuple(one for one in video.expressions if one.id not in unknown))
+
+    def name_unknown(self, videos: Sequence[Video]) -> list[str]:
+        """Return a line for every sentence of some videos that cannot be scored."""
+        return [
+            f"{video.id}/{name}: no object or annotation says what it means, so its mask is unknown; not scored"
+            for video in videos
+            for name in self.find_unknown(video)
+        ]
 
     def read_size(self, video: Video) -> tuple[int, int] | None:
         """Return (H, W) of a video's first image, None without images. Raises InputError: missing or damaged."""

@@ -133,12 +133,12 @@ class OpenedRecipe:
         return {sequence.expression: sequence.masks() for sequence in self.sequences(node, video)}
 
     def truth(self, video: str) -> dict[str, Masks]:
-        """Return the true masks `(T, H, W)` bool by expression.
+        """Return the true masks `(T, H, W)` bool by expression, of those whose masks are known.
 
         Raises:
             InputError: no such video, or the split has no ground truth.
         """
-        wanted = self._dataset.video(video)
+        wanted = self._dataset.scored(self._dataset.video(video))
         read = self._dataset.read_truth(wanted)
         return {expression.id: read.masks(expression) for expression in wanted.expressions}
 

@@ -93,7 +93,8 @@ class Evaluator(ABC):
 
     def select(self, video: Video) -> SelectedTruth:
         """Return the ground truth of a video, unread. Raises InputError: the data set has none."""
-        return SelectedTruth(video, self.dataset.select_truth(video), self.open_judge)
+        scored = self.dataset.scored(video)
+        return SelectedTruth(scored, self.dataset.select_truth(scored), self.open_judge)
 
     def find_obstacle(self, video: Video) -> str | None:
         """Return why the protocol has no score for a video, or None."""
@@ -146,4 +147,5 @@ class Evaluator(ABC):
         selected = [self.select(video) for video in videos]
         for scores in Parallel(n_jobs=jobs)(delayed(SelectedTruth.judge_files)(truth, tree) for truth in selected):
             self.scores += scores
-        return replace(self.evaluate(), strays=left_out + strays)
+        unknown = self.dataset.name_unknown(videos)
+        return replace(self.evaluate(), strays=(*left_out, *unknown, *strays))

@@ -5,6 +5,7 @@ Source: evaluation specification, section 3.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import ClassVar
@@ -24,6 +25,8 @@ from rvos.files.trees import Tree
 from rvos.masks.mask_sequences import MaskSequence, by_expression
 from rvos.videos import Expression, Video
 
+_logger = logging.getLogger(__name__)
+
 
 class ExpressionJudge:
     """Ground truth of a video with its contours; an object that several expressions name is traced once."""
@@ -34,6 +37,7 @@ class ExpressionJudge:
         self._traced: dict[object, tuple[Outlines, ...]] = {}
         self._size = truth.size
         self._nowhere: set[object] = set()
+        self._told: set[str] = set()
         self.void = None if truth.void is None else pack_columns(truth.void)
 
     def trace(self, expression: Expression) -> tuple[Outlines, ...]:
@@ -49,7 +53,11 @@ class ExpressionJudge:
 
     def trace_for(self, sequence: MaskSequence) -> tuple[Outlines, ...]:
         """Return the outlines of a sequence's truth. Raises InputError: its frames or size are others."""
-        outlines = self.trace(next(one for one in self._video.expressions if one.id == sequence.expression))
+        expression = next(one for one in self._video.expressions if one.id == sequence.expression)
+        outlines = self.trace(expression)
+        if expression.object_ids in self._nowhere and expression.id not in self._told:
+            self._told.add(expression.id)
+            _logger.warning("%s", self._say_nowhere(expression))
         sequence.check_fits(self._video, self._size, advice="make the masks again")
         return outlines
 
@@ -92,10 +100,13 @@ class ExpressionJudge:
             )
             notes = found.notes
             if expression.object_ids in self._nowhere:
-                name = ", ".join(expression.object_ids)
-                notes += (f"{self._video.id}/{expression.id}: no annotation holds object {name}; scored as absent",)
+                notes += (self._say_nowhere(expression),)
             scores.append(replace(named, notes=notes))
         return scores
+
+    def _say_nowhere(self, expression: Expression) -> str:
+        name = ", ".join(expression.object_ids)
+        return f"{self._video.id}/{expression.id}: no annotation holds object {name}; scored as absent"
 
     def _name(
         self, expression: Expression, j: Values, f: Values, *, is_empty: bool, missing: tuple[str, ...] = ()

@@ -95,7 +95,7 @@ def _print(options: argparse.Namespace, kind: SweepKind, rows: Sequence[Any], da
         shown = rows[:_SHOWN] if options.members else kind.thin(rows, best, _SHOWN)
     left_out = len(rows) - len(shown)
     notes = [f"{left_out} more; --json, --csv and --markdown print all"] if left_out else []
-    notes += kind.explain(dataset, rows)
+    notes += [*kind.explain(dataset, rows), *dataset.name_unknown(dataset.videos)]
     mark = Column("", lambda row: "*" if row is best else "", forms=("text",))
     table = Table((mark, *kind.columns_for(dataset)), shown, notes=tuple(notes), name="settings")
     print_tables([table], form, {"node": options.node})

@@ -143,7 +143,11 @@ def _score_one(options: argparse.Namespace) -> _Scored:
         coverage.scored,
         scores,
         nodes[-1],
-        [*coverage.notes(), *describe_data((published or {}).values(), one.dataset, coverage.videos)],
+        [
+            *coverage.notes(),
+            *one.dataset.name_unknown(coverage.videos),
+            *describe_data((published or {}).values(), one.dataset, coverage.videos),
+        ],
         measure_oracles(*labelled, nodes[-1], jobs=options.jobs) if options.oracle else (),
         measure_steadiness(*labelled, coverage.scored, jobs=options.jobs) if options.stability else (),
         coverage.missing.get(one.results.plan.recipe.submission or "", 0) > 0,

@@ -114,13 +114,15 @@ def write_report(
 def _make_job(
     dataset: Dataset, video: Video, sides: Sequence[Side], nodes: Sequence[ReportNode], longest: int
 ) -> VideoJob:
-    truth = dataset.select_truth(video) if dataset.truth is not None else None
+    scored = dataset.scored(video)
+    truth = dataset.select_truth(scored) if dataset.truth is not None else None
     own = tuple(side.of_video(video.id) for side in sides)
     return VideoJob(
         video,
         own,
         tuple(node.name for node in nodes),
         truth,
+        scored,
         open_evaluator(dataset).open_alone,
         dataset.image_folder is not None,
         longest,
@@ -191,6 +193,7 @@ def _score(
     what, drawn = ("annotated frames", "samples") if find_format(dataset.format).has_samples else ("videos", "videos")
     limits = f"intervals by paired resampling of {drawn}" if len(videos) >= FEWEST_VIDEOS else "too few for intervals"
     notes = [f"Scores over {len(videos)} {what}; {limits}."]
+    notes += [f"{line}." for line in dataset.name_unknown(videos)]
     for side in sides:
         if not isinstance(side, PlanSide):
             continue

@@ -33,6 +33,7 @@ class VideoJob:
     Args:
         nodes: names of the report's nodes, in its order.
         truth: where the ground truth lies; None: there is none.
+        scored: the video with the sentences that can be scored.
         open_judge: makes of ground truth what scores the expressions one by one.
         has_images: False where the data set has masks alone.
         longest: of the sides of pictures and masks, in pixels.
@@ -42,6 +43,7 @@ class VideoJob:
     sides: tuple[VideoSide, ...]
     nodes: tuple[str, ...]
     truth: TruthSource | None
+    scored: Video
     open_judge: OpenJudge
     has_images: bool
     longest: int
@@ -94,7 +96,7 @@ def collect_video(job: VideoJob) -> CollectedVideo | None:
     truth = job.truth.read() if job.truth is not None else None
     scores: dict[str, tuple[ExpressionScore, ...]] = {}
     if truth is not None:  # each expression on its own
-        judge = job.open_judge(video, truth)
+        judge = job.open_judge(job.scored, truth)
         scores = {
             name: tuple(one.condense() for one in judge.judge(list(own.values()))) for name, own in stored.items()
         }
@@ -109,7 +111,7 @@ def collect_video(job: VideoJob) -> CollectedVideo | None:
         table.size,
         (),
         (),
-        _view_truth(video, truth, table),
+        _view_truth(job, truth, table),
         tuple(_view_node(stored.get(name), video, table) for name in job.nodes),
         tuple(
             tuple(records[name][one.id] for one in video.expressions) if name in records else None for name in job.nodes
@@ -117,9 +119,7 @@ def collect_video(job: VideoJob) -> CollectedVideo | None:
         tracklets,
         tuple(_view_grounding(chosen[name], job, tracklets) if name in chosen else None for name in job.nodes),
     )
-    rows = tuple(
-        _describe(one, place, job.nodes, stored, scores, members) for place, one in enumerate(video.expressions)
-    )
+    rows = tuple(_describe(one, job.nodes, stored, scores, members) for one in video.expressions)
     pictures: tuple[bytes, ...]
     if job.has_images:
         pictures = tuple(encode_picture(video.read_frame(index), table.size) for index in range(video.n_frames))
@@ -129,18 +129,20 @@ def collect_video(job: VideoJob) -> CollectedVideo | None:
     return CollectedVideo(replace(view, masks=tuple(table.texts)), pictures, rows, groups, scores)
 
 
-def _view_truth(video: Video, truth: VideoTruth | None, table: MaskTable) -> tuple[tuple[int | None, ...], ...] | None:
+def _view_truth(job: VideoJob, truth: VideoTruth | None, table: MaskTable) -> tuple[tuple[int | None, ...], ...] | None:
     if truth is None:
         return None
+    video = job.video
     is_known = [video.annotated is None or place in video.annotated for place in range(video.n_frames)]
     found: dict[object, tuple[int | None, ...]] = {}
-    for one in video.expressions:
+    for one in job.scored.expressions:
         key = one.object_ids or one.id
         if key not in found:
             masks = truth.masks(one)
             places = table.add(encode(masks), (masks.shape[1], masks.shape[2]))
             found[key] = tuple(one if known else None for one, known in zip(places, is_known, strict=True))
-    return tuple(found[one.object_ids or one.id] for one in video.expressions)
+    unknown = (None,) * video.n_frames
+    return tuple(found.get(one.object_ids or one.id, unknown) for one in video.expressions)
 
 
 def _view_node(
@@ -199,7 +201,6 @@ def _view_grounding(
 
 def _describe(
     expression: Expression,
-    place: int,
     nodes: Sequence[str],
     stored: Mapping[str, Mapping[str, MaskSequence]],
     scores: Mapping[str, Sequence[ExpressionScore]],
@@ -207,8 +208,9 @@ def _describe(
 ) -> ExpressionRow:
     own = [stored[name][expression.id] for name in members if expression.id in stored.get(name, {})]
     shown = tuple(
-        round(PERCENT * scores[name][place].j_and_f, 2) if name in scores and expression.id in stored[name] else None
+        round(PERCENT * found.j_and_f, 2) if found is not None and expression.id in stored[name] else None
         for name in nodes
+        for found in [next((one for one in scores.get(name, ()) if one.expression == expression.id), None)]
     )
     best = max((float(one.scores.max()) for one in own), default=None)
     return ExpressionRow(

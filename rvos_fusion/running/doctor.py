@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from rvos.errors import InputError, StoreError
-from rvos.formats import Dataset, find_format
+from rvos.formats import Dataset, explain_assumed, find_format
 from rvos.settings import count
 from rvos.videos import Video
 from rvos_fusion.kinds.base import Node
@@ -62,6 +62,8 @@ def examine_dataset(dataset: Dataset, *, deep: bool = False) -> Iterator[Finding
     name = f"{dataset.root}: split {dataset.split}"
     counts = (len(dataset.videos), dataset.n_expressions)
     yield Finding("ok", f"{name}: {count(counts[0], 'video')}, {count(counts[1], 'expression')}")
+    if assumed := explain_assumed(dataset):
+        yield Finding("note", assumed)
     form = find_format(dataset.format)
     official = form.official.get(dataset.split)
     if dataset.split == "valid" and counts[0] == form.with_test:
@@ -117,15 +119,19 @@ def _examine_truth(dataset: Dataset, *, deep: bool) -> Iterator[Finding]:
         text = "no ground truth, so nothing can be scored; add annotations and an expression file that names objects"
         yield Finding("note", f"{dataset.root}: split {dataset.split}: {text}")
         return
-    problems = []
-    for video in dataset.videos if deep else dataset.videos[:1]:
+    unknown = dataset.name_unknown(dataset.videos)
+    yield from (Finding("note", line) for line in unknown[:_SHOWN])
+    problems, nowhere = [], []
+    for video in map(dataset.scored, dataset.videos if deep else dataset.videos[:1]):
         try:
             truth = dataset.read_truth(video)
             for expression in video.expressions if deep else video.expressions[:1]:
-                truth.masks(expression)
+                if not truth.masks(expression).any() and expression.object_ids and video.annotated is None:
+                    nowhere.append(f"{video.id}/{expression.id}: no annotation holds its object, it counts as absent")
         except InputError as error:
             problems.append(f"ground truth of {video.id}: {error}")
     yield from _show(problems, "ground truth", "videos with problems")
+    yield from _show(nowhere, "ground truth", "sentences whose object no annotation holds")
     if not problems:
         yield Finding("ok", f"ground truth: {'all' if deep else 'first'} masks can be read")
 

@@ -125,7 +125,7 @@ def choose(finished: Path, *offers: Offer) -> dict[tuple[str, str], NDArray[np.f
     recipe = read_recipe(finished / "pipeline.yaml")
     results = Results(make_plan(recipe, build_graph(recipe), dataset.videos)).of_video(video.id)
     truth = open_evaluator(dataset).select(video)
-    task = ScoringTask(video, results, truth, dataset.select_truth(video), reads_soft=False)
+    task = ScoringTask(video, video, results, truth, dataset.select_truth(video), reads_soft=False)
     return score_offers("final", [Shelf(*offers)], task)[1]
 
 
