@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from rvos.errors import InputError
 from rvos.files.images import LARGEST_IMAGE_FILE
 from rvos.files.json_files import expect_object, read_json
