@@ -19,6 +19,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 from sam2_weights import make_network
+from sam3_weights import make_detector, make_tracker, write_vocabulary, write_weights
 from small_dino import write_grounding_dino
 
 from fusion.methods.table import METHODS
@@ -86,6 +87,8 @@ def write_case(folder: Path) -> Path:
                 Image.fromarray(mask).save(place / f"{frame}.png")
     _write_detections(folder / "found.json", dict(zip(frames, labels, strict=True)))
     torch.save(make_network().model.state_dict(), folder / "sam2.pt")
+    write_weights(folder / "sam3.pt", make_tracker(), make_detector())
+    write_vocabulary(folder / "clip")
     torch.manual_seed(0)
     torch.save({"state_dict": Cfbi(find_config("small-cfbi+")).state_dict()}, folder / "cfbi.pth")
     write_grounding_dino(folder / "dino")

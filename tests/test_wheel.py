@@ -13,7 +13,7 @@ import pytest
 from house import read_house
 
 PROJECT = Path(__file__).parents[1]
-PACKAGES = {"fusion", "propagate", "runners", "rvos", "rvos_fusion", "deaot_toolkit"}
+PACKAGES = {"fusion", "propagate", "runners", "rvos", "rvos_fusion", "deaot_toolkit", "sam3_toolkit"}
 BUNDLED = "rvos_fusion/bundled/"
 LEFT_OUT = shutil.ignore_patterns(".*", "__pycache__", "*.egg-info", "build", "runs", "docs", "parity_cases")
 
@@ -45,8 +45,8 @@ def test_it_holds_every_module_and_what_lies_beside_them(wheel: ZipFile, source:
     modules = [source / file for file in read_house(source).files.values()]
     folders = {path.parent for path in modules}
     beside = {path for folder in folders for path in folder.rglob("*") if path.is_file()}
-    toolkit = source / "third_party" / "deaot_toolkit"
-    names = {str(path.relative_to(toolkit if path.is_relative_to(toolkit) else source)) for path in beside}
+    roots = (*(source / "third_party").iterdir(), source)
+    names = {str(path.relative_to(next(root for root in roots if path.is_relative_to(root)))) for path in beside}
     held = {name for name in wheel.namelist() if ".dist-info/" not in name and not name.startswith(BUNDLED)}
     assert held == {name for name in names if "__pycache__" not in name}
 

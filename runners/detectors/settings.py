@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 
 from runners.detectors.base import DetectorSettings
 from rvos.plugins import Plugin, require_plugin
-from rvos.settings import Chance
+from rvos.settings import Chance, Size
 
 GROUP = "rvos.detectors"
 """Of entry points: an installed package names its `build` there."""
@@ -52,6 +52,38 @@ class UninextDetectorSettings(DetectorSettings):
     checkpoint: Path
     backbone: str | None = None
     tokenizer: Path | None = None
+    precision: Precision = "float32"
+
+    @property
+    def files(self) -> Mapping[str, Path]:
+        """See `DetectorSettings`."""
+        given = {} if self.tokenizer is None else {"tokenizer": self.tokenizer}
+        return {"checkpoint": self.checkpoint, **given}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sam3DetectorSettings(DetectorSettings):
+    """SAM 3 asked for concepts.
+
+    Args:
+        checkpoint: the official `sam3.pt`, or the hub's folder.
+        network: `sam3`.
+        tokenizer: folder with `vocab.json` and `merges.txt` of CLIP; None: the checkpoint's, if that is a folder.
+        box_threshold: instances of a lower score, presence included, are dropped.
+        mask_iou: of two masks with a larger intersection over union the better stays; 1 keeps all, as officially in
+            single images.
+        image_size: side of the square network input, a multiple of 14; None: 1008.
+        resize: of frames to it; `bilinear` is the official detector's, `bicubic` the official tracker's.
+        precision: of the network's arithmetic.
+    """
+
+    checkpoint: Path
+    network: str = "sam3"
+    tokenizer: Path | None = None
+    box_threshold: Chance = 0.5
+    mask_iou: Chance = 0.1
+    image_size: Size | None = None
+    resize: Literal["bilinear", "bicubic"] = "bilinear"
     precision: Precision = "float32"
 
     @property

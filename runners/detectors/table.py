@@ -33,6 +33,7 @@ _SETTINGS = "runners.detectors.settings"
 DETECTORS: Mapping[str, DetectorRow] = {
     "grounding-dino": DetectorRow(f"{_SETTINGS}:GroundingDinoSettings", "runners.detectors.grounding_dino"),
     "uninext": DetectorRow(f"{_SETTINGS}:UninextDetectorSettings", "runners.detectors.uninext"),
+    "sam3": DetectorRow(f"{_SETTINGS}:Sam3DetectorSettings", "runners.detectors.sam3"),
     "import": DetectorRow(f"{_SETTINGS}:ImportedSettings", "runners.detectors.imported"),
 }
 

@@ -40,10 +40,17 @@ class FrameBoxes:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FrameInstances:
-    """What a detector finds in a frame: N boxes, and their masks as run lengths, None for boxes alone."""
+    """What a detector finds in a frame.
+
+    Args:
+        boxes: N of them.
+        masks: theirs, as run lengths; None for boxes alone.
+        presence: probability that the frame shows what was asked for at all; None: the detector does not say.
+    """
 
     boxes: FrameBoxes
     masks: tuple[bytes, ...] | None = None
+    presence: float | None = None
 
     def __post_init__(self) -> None:
         if self.masks is not None and len(self.masks) != len(self.boxes.labels):

@@ -21,6 +21,7 @@ ADAPTERS = {
     "cfbi": "rvos_fusion.parity.networks.cfbi",
     "propagation": "rvos_fusion.parity.networks.propagation",
     "sam2": "rvos_fusion.parity.networks.sam2",
+    "sam3": "rvos_fusion.parity.networks.sam3",
 }
 """Which module runs the cases of a model; each has `run(case, checkpoint) -> Results`."""
 

@@ -88,6 +88,9 @@ def read_condensed(path: Path) -> Case:
 def _cut_frames(inputs: Arrays, outputs: Arrays, frames: int) -> tuple[Arrays, Arrays]:
     """Return the first frames' arrays; the whole clip's length stays known, as SAM 2 measures distances by it."""
     total = len(inputs["images"] if "images" in inputs else inputs["frames"])
+    orders = {name.removesuffix("frames"): array for name, array in outputs.items() if name.endswith(".frames")}
+    if orders:
+        return _cut_passes(inputs, outputs, orders, frames)
     inputs = {"n_frames": np.asarray(total)} | {
         name: array[:frames] if np.shape(array)[:1] == (total,) else array for name, array in inputs.items()
     }
@@ -98,6 +101,27 @@ def _cut_frames(inputs: Arrays, outputs: Arrays, frames: int) -> tuple[Arrays, A
         elif len(array) == total - 1:  # nothing is predicted for the first frame
             kept[name] = array[: frames - 1]
     return inputs, kept
+
+
+def _cut_passes(
+    inputs: Arrays, outputs: Arrays, orders: Mapping[str, NDArray[Any]], frames: int
+) -> tuple[Arrays, Arrays]:
+    """Return the forward passes over the first frames; frames before the first pass, which nobody reads, are black.
+
+    Args:
+        orders: frames of each pass in their order, by the beginning of its arrays' names.
+    """
+    forward = {where: int((order < frames).sum()) for where, order in orders.items() if order[0] < order[-1]}
+    start = min(int(orders[where][0]) for where in forward)
+    total, pictures = len(inputs["frames"]), inputs["frames"][:frames].copy()
+    pictures[:start] = 0
+    kept = {
+        name: array[:rows]
+        for where, rows in forward.items()
+        for name, array in outputs.items()
+        if name.startswith(where)
+    }
+    return {**inputs, "n_frames": np.asarray(total), "frames": pictures}, kept
 
 
 def _code_pictures(name: str, array: NDArray[Any]) -> Iterator[tuple[str, NDArray[Any]]]:

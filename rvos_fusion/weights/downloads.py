@@ -12,6 +12,7 @@ from rvos.files.atomic import hash_file
 
 PARTS = ".parts"
 """The folder of what is not whole yet, beside the files."""
+_NEEDS_ACCESS = (401, 403)
 _SHA256, _BLOB = re.compile(r"[0-9a-f]{64}"), re.compile(r"[0-9a-f]{40}")
 
 
@@ -36,6 +37,11 @@ def download(repository: str, file: str, target: Path) -> None:
     except EntryNotFoundError:
         raise InputError(f"{where}: no such file there any more; open the address and look for it") from None
     except HfHubHTTPError as error:
+        if error.response.status_code in _NEEDS_ACCESS:
+            raise InputError(
+                f"{where}: refused, these files want an account that has accepted their licence; accept it at "
+                f"{constants.ENDPOINT}/{repository}, then run `hf auth login` or set HF_TOKEN"
+            ) from None
         raise InputError(f"{where}: refused ({_shorten(error)}); open the address in a browser") from None
     except OSError as error:
         raise StoreError(

@@ -200,6 +200,38 @@ def identify_sam2(file: CheckpointFile) -> Identity | None:
     return Identity(network, size, "official" if is_official else "hub", {"version": version}, report)
 
 
+def identify_sam3(file: CheckpointFile) -> Identity | None:
+    """SAM 3: official names, or those of the hub; stacked projections count as renamed to three."""
+    from sam3_toolkit.checkpoints import list_expected, recognise
+    from sam3_toolkit.configs import find_config
+    from sam3_toolkit.key_names import COMPUTED, HUB_KEY, OFFICIAL_KEY, UNUSED, convert_official, rename_official
+
+    is_official = OFFICIAL_KEY in file.state
+    state = convert_official(file.state) if is_official else file.state
+    network = recognise(state)
+    if network is None:
+        return None
+    expected = list_expected(state, find_config(network))
+    ignored = tuple(name for name in file.state if is_official and (name.endswith(COMPUTED) or name in UNUSED))
+    named = {name: rename_official(name) for name in file.state if name not in ignored}
+    fitting = {name: targets for name, targets in named.items() if all(target in expected for target in targets)}
+    lacking = [name for name in UNUSED if is_official and name not in file.state]
+    report = LoadReport(
+        matched=tuple(name for name, targets in fitting.items() if targets == (name,)),
+        renamed={name: ", ".join(targets) for name, targets in fitting.items() if targets != (name,)},
+        ignored=ignored,
+        missing=(*(name for name in expected if name not in state), *lacking),
+        unexpected=tuple(name for name in named if name not in fitting),
+        mismatched=tuple(
+            f"{name} {tuple(state[name].shape)}, expected {tuple(value.shape)}"
+            for name, value in expected.items()
+            if name in state and state[name].shape != value.shape
+        ),
+    )
+    width = state[HUB_KEY].shape[0]
+    return Identity(network, f"transformer of width {width}", "official" if is_official else "hub", {}, report)
+
+
 def identify_cfbi(file: CheckpointFile) -> Identity | None:
     """CFBI and CFBI+: entries that repeat others count as renamed to what they repeat."""
     from propagate.engines.cfbi.checkpoints import OFFICIAL_KEY, is_duplicate, rename, repeated
@@ -259,5 +291,6 @@ FAMILIES: Mapping[str, Callable[[CheckpointFile], Identity | None]] = {
     "uninext": identify_uninext,
     "aot and deaot": identify_vos,
     "sam2": identify_sam2,
+    "sam3": identify_sam3,
     "cfbi": identify_cfbi,
 }

@@ -2,7 +2,7 @@
 
 The addresses are those of docs/weights.md.
 
-Source: practicalities.md, section 6; sam2.md, section 1.
+Source: practicalities.md, section 6; sam2.md, section 1; sam3.md, sections 1 and 13.
 """
 
 from __future__ import annotations
@@ -59,6 +59,11 @@ FAMILIES: Mapping[str, Family] = {
         "Google Drive and OneDrive: open that release, click joint SOC, Swin-L AOT and Swin-L DeAOT",
     ),
     "sam2": Family("Apache-2.0", "SAM 2, facebookresearch/sam2", "the hub"),
+    "sam3": Family(
+        "SAM License",
+        "SAM 3, facebookresearch/sam3",
+        "the hub, where one accepts the licence first",
+    ),
     "grounding-dino": Family("Apache-2.0", "Grounding DINO, IDEA-Research", "the hub"),
     "roberta-base": Family("MIT", "RoBERTa, FacebookAI/roberta-base", "the hub"),
     "bert-base-uncased": Family("Apache-2.0", "BERT, google-bert/bert-base-uncased", "the hub"),
@@ -89,6 +94,7 @@ HUB: Mapping[str, HubFolder] = {
         for version in ("sam2.1", "sam2")
         for size in ("tiny", "small", "base-plus", "large")
     },
+    "sam3": HubFolder("facebook/sam3", "sam3", (*_SAM2, "vocab.json", "merges.txt")),
     **{
         f"grounding-dino-{size}": HubFolder(f"IDEA-Research/grounding-dino-{size}", "grounding-dino", _DINO)
         for size in ("tiny", "base")

@@ -61,7 +61,7 @@ PAGES = sorted(
     [PROJECT / name for name in ("README.md", "CONTRIBUTING.md", "mkdocs.yml")]
     + [path for pattern in ("*.md", "*.ipynb") for path in (PROJECT / "docs").glob(pattern)]
 )
-CODE = ("rvos_fusion", "rvos", "fusion", "propagate", "runners", "deaot_toolkit", "benchmarks")
+CODE = ("rvos_fusion", "rvos", "fusion", "propagate", "runners", "deaot_toolkit", "sam3_toolkit", "benchmarks")
 GONE = ("pipeline", "training", "parity", "demo")
 FOLDERS = (*CODE, *GONE, "third_party", "tests", "docs", "recipes", "scripts", "kinds")
 _FILE = re.compile(rf"`((?:{'|'.join(FOLDERS)})/[\w./*-]*)`")
@@ -83,7 +83,7 @@ def find_stale(text: str, folder: Path) -> list[str]:
 def is_module(name: str) -> bool:
     """Tell whether a dotted name is a module, a file, or a name that a module holds."""
     for place in (name, name.rpartition(".")[0]):
-        for root in (PROJECT, PROJECT / "third_party" / "deaot_toolkit"):
+        for root in (PROJECT, *(PROJECT / "third_party").iterdir()):
             path = root.joinpath(*place.split("."))
             inside = [file for file in (path.with_suffix(".py"), path / "__init__.py") if file.is_file()]
             if inside and (place == name or name.rpartition(".")[2] in inside[0].read_text(encoding="utf-8")):

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import torch
 from deaot_toolkit.checkpoints import check_fit, read_state
+from sam3_toolkit.key_names import HUB_KEY as HUB_SAM3_KEY
+from sam3_toolkit.key_names import OFFICIAL_KEY as OFFICIAL_SAM3_KEY
 from torch import Tensor, nn
 
 from propagate.engines.inputs import translated
@@ -134,7 +136,7 @@ def load_weights(model: nn.Module, path: Path, *, network: str) -> None:
     expected = model.state_dict()
     outline = any(value.is_meta for value in expected.values())
     state = read_weights(path, outline=outline)
-    likely = recognise(state)
+    likely = "sam3" if {OFFICIAL_SAM3_KEY, HUB_SAM3_KEY} & state.keys() else recognise(state)
     # Loading 2.1 as 2.0 is the commonest mistake.
     advice = "give a checkpoint of SAM 2" if likely is None else f"it looks like {likely}; name that network"
     with translated():

@@ -11,6 +11,7 @@ import pytest
 import torch
 from reference import read_reference
 from sam2_weights import NETWORK, SIDE, make_network
+from sam3_toolkit.key_names import HUB_KEY, OFFICIAL_KEY
 from torch import Tensor
 
 from propagate.engines.sam2.checkpoints import (
@@ -149,6 +150,13 @@ def test_the_newer_version_is_named_where_the_older_is_asked_for(state: dict[str
     older = Sam2Network(find_config("sam2-mini", SIDE))
     with pytest.raises(CheckpointError, match=r"it looks like sam2\.1-mini; name that network"):
         load_weights(older.model, tmp_path / "x.pt", network="sam2-mini")
+
+
+@pytest.mark.parametrize("key", [OFFICIAL_KEY, HUB_KEY])
+def test_sam_3_is_named_where_sam_2_is_asked_for(target: Sam2Network, tmp_path: Path, key: str) -> None:
+    torch.save({key: torch.zeros(1)}, tmp_path / "x.pt")
+    with pytest.raises(CheckpointError, match=r"it looks like sam3; name that network"):
+        load_weights(target.model, tmp_path / "x.pt", network=NETWORK)
 
 
 def test_values_that_are_not_finite_are_refused(state: dict[str, Tensor], target: Sam2Network, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from rvos_fusion.parity.condensed import LARGEST, condense, read_condensed
 
 CASES = Path(__file__).resolve().parents[2] / "parity_cases"
 NAMES = sorted(str(path.relative_to(CASES).with_suffix("")) for path in CASES.rglob("*.npz"))
-NETWORKS = ("aot", "cfbi", "common", "deaot", "mutr", "referformer", "sam2", "soc", "uninext")
+NETWORKS = ("aot", "cfbi", "common", "deaot", "mutr", "referformer", "sam2", "sam3", "soc", "uninext")
 
 
 def test_every_network_has_a_case() -> None:

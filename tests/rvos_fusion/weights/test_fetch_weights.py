@@ -32,6 +32,8 @@ class Hub:
         """Path and wanted range of every request for content."""
         self.stalls_after: int | None = None
         """Bytes after which no more of a file comes."""
+        self.refuses: int | None = None
+        """Status by which it says that an account is wanted."""
         self.spoils = False
         """Whether other bytes come than the checksum is of."""
         self.released = threading.Event()
@@ -54,9 +56,10 @@ class Hub:
     def answer(self, request: BaseHTTPRequestHandler, *, with_content: bool) -> None:
         name = request.path.rpartition("/resolve/main/")[2]
         content = self.files.get(name)
-        if content is None:
-            request.send_response(404)
-            request.send_header("X-Error-Code", "EntryNotFound")
+        if content is None or self.refuses is not None:
+            request.send_response(self.refuses or 404)
+            if self.refuses != 401:
+                request.send_header("X-Error-Code", "GatedRepo" if self.refuses else "EntryNotFound")
             request.send_header("Content-Length", "0")
             request.end_headers()
             return
@@ -179,6 +182,18 @@ def test_what_cannot_be_had_is_one_line(hub: Hub, capsys: pytest.CaptureFixture[
     assert "no connection" in told
     assert told.count("\n") == 1
     assert not Path("weights/bert-base-uncased.checksums.json").exists()
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_files_that_want_an_account_say_how_to_get_access(
+    hub: Hub, capsys: pytest.CaptureFixture[str], status: int
+) -> None:
+    hub.refuses = status
+    assert main(["fetch-weights", "sam3"]) == 2
+    told = capsys.readouterr().err
+    assert f"accept it at {hub.address}/facebook/sam3, then run `hf auth login` or set HF_TOKEN" in told
+    assert told.count("\n") == 1
+    assert not Path("weights/sam3").exists()
 
 
 def test_what_lies_behind_a_drive_says_what_to_click(hub: Hub, capsys: pytest.CaptureFixture[str]) -> None:

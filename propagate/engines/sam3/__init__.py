@@ -1,0 +1,1 @@
+"""SAM 3's tracker behind the engine contract."""
