@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from runners.base import Precision
 from runners.checkpoints.loading import build_network, load_strict, read_checkpoint, read_stated_config
 from runners.grounding.settings import GroundingSettings
+from runners.networks.text.language_models import LanguageModel, fit_own_tokens
 from runners.networks.text.text_encoder import IGNORED_TEXT_KEYS, TextConfig
 from runners.networks.text.tokenizers import Tokens, fit_tokens
 from runners.networks.text.word_pieces import fit_word_pieces
@@ -132,8 +133,10 @@ def load_grounder(settings: GroundingSettings, *, device: torch.device) -> Track
 
 
 def fit_grounding_tokens(folder: Path | None, config: GroundingConfig, *, where: str) -> Tokens:
-    """Return BERT's or RoBERTa's tokeniser, or the small word list; ConfigError: files missing, or no fit."""
+    """Return the language model's tokeniser, or the small word list; ConfigError: files missing, or no fit."""
     text, longest = config.text, config.max_words
+    if isinstance(text, LanguageModel):
+        return fit_own_tokens(folder, text, max_tokens=longest, where=where)
     if isinstance(text, TextConfig):
         return fit_tokens(folder, vocabulary=text.vocab_size, max_tokens=longest, where=where)
     return fit_word_pieces(folder, vocabulary=text.vocabulary, max_tokens=longest, where=where)

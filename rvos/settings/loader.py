@@ -103,7 +103,7 @@ class Loader:
                 return self._fill(Annotated[hint, *notes], node, what, prefix=f"{what}.")
             return self._check_notes(self.read(hint, node, what), notes, node, what)
         if is_settings_class(hint):
-            if hasattr(hint, "from_name") and isinstance(node, Text) and not node.is_null:
+            if hasattr(hint, "from_name") and _word(node) is not None:
                 return self._read_name(hint, node, what)
             return self._fill(hint, node, what, prefix="" if is_top else f"{what}.")
         return self._find_reader(hint)(hint, node, what)
@@ -264,9 +264,9 @@ class Loader:
         except PipelineError as error:
             return self._refuse(node.place, f"{what}: {error}")
 
-    def _read_name(self, hint: Any, node: Text, what: str) -> Any:
+    def _read_name(self, hint: Any, node: Node, what: str) -> Any:
         try:
-            return hint.from_name(node.text)
+            return hint.from_name(_word(node))
         except PipelineError as error:
             self.problems.add(node.place, f"{what}: {error}")
             return INVALID
@@ -289,9 +289,18 @@ def _is_of_form(hint: Any, node: Node) -> bool:
     origin = get_origin(hint)
     if hint is Any or is_node(hint):
         return True
+    if hasattr(hint, "from_name") and _word(node) is not None:
+        return True
     if is_settings_class(hint) or (isinstance(origin, type) and issubclass(origin, Mapping)):
         return isinstance(node, Section)
     return isinstance(node, Listing) if origin is tuple else isinstance(node, Text | Value)
+
+
+def _word(node: Node) -> str | None:
+    """Return the word that a node is; None where it is anything else."""
+    if isinstance(node, Text):
+        return None if node.is_null else node.text
+    return node.value if isinstance(node, Value) and isinstance(node.value, str) else None
 
 
 def _nearest_class(choices: Sequence[Any], keys: set[str]) -> Any:

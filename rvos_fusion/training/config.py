@@ -48,9 +48,14 @@ class GroupRule:
 
 @dataclass(frozen=True, slots=True)
 class OptimiserSettings:
-    """AdamW with parameter groups; `clip` limits the total gradient norm, None: no clipping."""
+    """Parameter groups; `clip` limits the total gradient norm, None: no clipping.
+
+    Args:
+        kind: `adamw` decays weights apart from the gradients, `adam` as a part of them.
+    """
 
     rate: Positive
+    kind: Literal["adamw", "adam"] = "adamw"
     weight_decay: Annotated[float, Range(least=0)] = 1e-4
     betas: tuple[Annotated[float, Range(least=0, below=1)], Annotated[float, Range(least=0, below=1)]] = (0.9, 0.999)
     clip: Positive | None = 0.1

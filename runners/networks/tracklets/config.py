@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from runners.networks.backbones.table import BACKBONES, BackboneConfig
 from runners.networks.text.bert import TextSizes
+from runners.networks.text.language_models import LanguageModel
 from runners.networks.text.text_encoder import TextConfig
 from rvos.errors import ConfigError
 from rvos.settings import Chance, Count, Range, Size
@@ -21,7 +22,8 @@ class GroundingConfig:
     """A network; defaults are the paper's, or the specification's. Source: tracklets.md, sections 1 and 4.
 
     Args:
-        text: BERT (`TextSizes`), or RoBERTa (`TextConfig`).
+        backbone: its sizes, or a name of `runners.networks.backbones.table`.
+        text: BERT (`TextSizes`), RoBERTa (`TextConfig`), or any encoder of transformers by the name of its type.
         width: D of slots and words; divisible by the heads.
         slots: P, tracklets of a video at most.
         max_words: word pieces of an expression with both special tokens; longer ones are cut.
@@ -36,7 +38,7 @@ class GroundingConfig:
     """
 
     backbone: BackboneConfig = field(default_factory=lambda: BACKBONES["resnet101"])
-    text: TextSizes | TextConfig = field(default_factory=TextSizes)
+    text: TextSizes | TextConfig | LanguageModel = field(default_factory=TextSizes)
     width: Size = 768
     layers: Count = 4
     heads: Count = 12

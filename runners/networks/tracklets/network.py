@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from runners.networks.backbones.table import Backbone
 from runners.networks.text.bert import TextEncoder
+from runners.networks.text.language_models import LanguageModel, build_language_model
 from runners.networks.text.text_encoder import TextConfig, build_roberta
 from runners.networks.tracklets.config import GroundingConfig, Pool
 from runners.networks.tracklets.paths import PATH_FEATURES
@@ -202,6 +203,8 @@ def _build_transformer(config: GroundingConfig, layers: int) -> nn.TransformerEn
 
 def _build_text(config: GroundingConfig) -> tuple[nn.Module, int]:
     """Return the language model and its width."""
+    if isinstance(config.text, LanguageModel):
+        return build_language_model(config.text)
     if isinstance(config.text, TextConfig):
         return build_roberta(config.text), config.text.hidden
     return TextEncoder(config.text), config.text.width

@@ -1,4 +1,4 @@
-"""AdamW over parameter groups chosen by name."""
+"""AdamW or Adam over parameter groups chosen by name."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rvos_fusion.training.running.schedules import rate_factor
 _DEFAULT = GroupRule(match="")
 
 
-def build_optimiser(network: nn.Module, settings: OptimiserSettings) -> torch.optim.AdamW:
+def build_optimiser(network: nn.Module, settings: OptimiserSettings) -> torch.optim.Optimizer:
     """Return the optimiser; parameters of frozen rules no longer require gradients.
 
     Every group keeps its full rate under `full_rate` for `set_rates`. Tied parameters count once,
@@ -43,7 +43,8 @@ def build_optimiser(network: nn.Module, settings: OptimiserSettings) -> torch.op
             groups.append(group)
     if not groups:
         raise ConfigError("optimiser.rules: every parameter is frozen; leave some to train")
-    return torch.optim.AdamW(groups, lr=settings.rate, betas=settings.betas, weight_decay=settings.weight_decay)
+    kind = torch.optim.AdamW if settings.kind == "adamw" else torch.optim.Adam
+    return kind(groups, lr=settings.rate, betas=settings.betas, weight_decay=settings.weight_decay)
 
 
 def set_rates(optimiser: torch.optim.Optimizer, schedule: ScheduleSettings, progress: float, *, length: float) -> float:

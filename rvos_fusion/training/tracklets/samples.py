@@ -4,21 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional as F
 
-from runners.networks.tracklets.network import Paths
+from runners.networks.tracklets.network import Paths, average_area
 from runners.networks.tracklets.paths import PATH_FEATURES, describe_paths
-from rvos.errors import InputError
+from rvos.errors import ConfigError, InputError
 from rvos.settings import Chance, Count, Positive, Range
 from rvos_fusion.training.data.batches import Batch
 from rvos_fusion.training.data.clip_augmentation import Clip, resize
-from rvos_fusion.training.data.clips import normalise, stack_alike
+from rvos_fusion.training.data.clips import normalise
 from rvos_fusion.training.data.layouts import open_videos
+from rvos_fusion.training.data.refcoco import ReferFolder, open_refer
 from rvos_fusion.training.data.texts import mirror_text, text_of
 from rvos_fusion.training.data.videos import MOTION, LabelledVideo, VideoFolder, object_of, objects_seen
 from rvos_fusion.training.tracklets.candidates import CandidateSettings, make_candidates, tracklet_overlaps
@@ -28,9 +31,10 @@ _LEAST_PIXELS = 30
 
 @dataclass(frozen=True, slots=True)
 class TrackletData:
-    """Labelled videos and how they become samples.
+    """Labelled videos or images, and how they become samples.
 
     Args:
+        folder: of videos; `refer`: images of data sets in the refer format, each a video of one frame.
         clips: "frame": one frame is the whole video (pre-training); "video": all frames, of which `frames` are looked
             at while paths come from all of them.
         expressions: of a video at most so many, drawn at random.
@@ -40,7 +44,8 @@ class TrackletData:
         margin: other tracklets within this of the label's IoU are near-duplicates, not wrong: the loss ignores them.
     """
 
-    folder: VideoFolder
+    folder: VideoFolder | None = None
+    refer: tuple[ReferFolder, ...] = ()
     clips: Literal["frame", "video"] = "video"
     frames: Count = 2
     expressions: Count = 6
@@ -49,6 +54,19 @@ class TrackletData:
     least_iou: Annotated[float, Range(above=0, most=1)] = 0.5
     margin: Chance = 0.15
     candidates: CandidateSettings = field(default_factory=CandidateSettings)
+
+    def __post_init__(self) -> None:
+        if (self.folder is None) != bool(self.refer):
+            raise ConfigError("data: give folder, or refer")
+
+    def open(self) -> list[LabelledVideo]:
+        """Return the videos; InputError: files are missing or damaged."""
+        return open_videos(self.folder) if self.folder else [one for refer in self.refer for one in open_refer(refer)]
+
+    @property
+    def root(self) -> Path:
+        """Where the data are, for messages."""
+        return self.folder.root if self.folder else self.refer[0].root
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -110,7 +128,7 @@ class TrackletSamples:
 
     def __init__(self, data: TrackletData, *, slots: int, short_side: int) -> None:
         self.data, self._slots, self._short_side = data, slots, short_side
-        self.videos = open_videos(data.folder)
+        self.videos = data.open()
 
     def __len__(self) -> int:
         """Return the number of samples."""
@@ -164,9 +182,9 @@ class TrackletSamples:
         return [int(number) for number in random.choice(numbers, data.expressions, replace=False, p=chances)]
 
     def collate(self, samples: Sequence[Sample]) -> TrackletBatch:
-        """Return samples, each of as many frames, as one batch; InputError: no sample, or frames of several sizes."""
+        """Return samples, each of as many frames, as one batch; InputError: no sample."""
         if not samples:
-            raise InputError(f"{self.data.folder.root}: no sentence of a batch has a tracklet; raise loop.batch")
+            raise InputError(f"{self.data.root}: no sentence of a batch has a tracklet; raise loop.batch")
         slots = max(len(sample.candidates) for sample in samples)
         length = max(sample.candidates.shape[1] for sample in samples)
         present = torch.zeros((len(samples), slots), dtype=torch.bool)
@@ -185,7 +203,7 @@ class TrackletSamples:
             frames.append(normalise(resize(looked_at, self._short_side).frames))
         paths = Paths(features, padding, torch.from_numpy(np.stack([sample.chosen for sample in samples])))
         labels = self._labels(samples, slots)
-        return TrackletBatch(stack_alike(frames), stack_alike(masks), present, paths, labels)
+        return TrackletBatch(*_stack(frames, masks), present, paths, labels)
 
     def _labels(self, samples: Sequence[Sample], slots: int) -> Labels:
         videos = [row for row, sample in enumerate(samples) for _ in sample.texts]
@@ -210,6 +228,24 @@ class TrackletSamples:
             torch.from_numpy(np.stack(shown)),
             torch.from_numpy(quality),
         )
+
+
+def _stack(frames: Sequence[Tensor], masks: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    """Return frames `(S, 3, h, w)` and masks `(S, P, H, W)` as batches.
+
+    Where sizes differ, masks are brought to those of their frames, and both are padded on the right and at the bottom.
+    """
+    if len({(*frame.shape[-2:], *mask.shape[-2:]) for frame, mask in zip(frames, masks, strict=True)}) == 1:
+        return torch.stack(list(frames)), torch.stack(list(masks))
+    sizes = [(frame.shape[-2], frame.shape[-1]) for frame in frames]
+    height, width = (max(sides) for sides in zip(*sizes, strict=True))
+    margins = [(0, width - columns, 0, height - rows) for rows, columns in sizes]
+    shrunk = [average_area(mask, size) for mask, size in zip(masks, sizes, strict=True)]
+    padded_frames, padded_masks = (
+        torch.stack([F.pad(one, margin) for one, margin in zip(some, margins, strict=True)])
+        for some in (frames, shrunk)
+    )
+    return padded_frames, padded_masks
 
 
 def mirror(sample: Sample) -> Sample:

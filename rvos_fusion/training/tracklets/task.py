@@ -96,7 +96,9 @@ class TrackletTask:
         overlap: list[float] = []
         kinds: list[str] = []
         device = next(self.network.parameters()).device
-        for batch in self.validation_batches(self._settings.validation or self._settings.data.folder):
+        data = self._settings.data
+        held_out = TrackletData(self._settings.validation, clips=data.clips) if self._settings.validation else data
+        for batch in self.validation_batches(held_out):
             logits, slots = self._score(batch.to(device))
             best = video_scores(logits, slots.used).argmax(1).cpu()
             found = batch.labels.quality.gather(1, best[:, None])[:, 0]
@@ -108,9 +110,9 @@ class TrackletTask:
             scores[f"choice {kind}"] = 100 * float(np.mean([r for r, k in zip(right, kinds, strict=True) if k == kind]))
         return scores
 
-    def validation_batches(self, folder: VideoFolder) -> list[TrackletBatch]:
-        """Return every video of a folder with all frames and sentences, and always the same candidates."""
-        samples = self._open(TrackletData(folder, clips=self._settings.data.clips))
+    def validation_batches(self, data: TrackletData) -> list[TrackletBatch]:
+        """Return every video with all frames and sentences, and always the same candidates."""
+        samples = self._open(TrackletData(data.folder, data.refer, clips=data.clips))
         found = [
             samples.sample(index, np.random.default_rng([_VALIDATION_SEED, index]), every=True)
             for index in range(len(samples))

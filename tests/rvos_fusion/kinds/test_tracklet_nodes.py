@@ -16,9 +16,11 @@ from PIL import Image
 from referring_helpers import small_network
 from report_pages import read_index, read_part
 from small_data import FRAMES, HEIGHT, N_FRAMES, WIDTH, write_split
+from small_language_models import MODELS
 from small_tracklets import CONFIG, make_checkpoint
 
 from runners.checkpoints.saving import save_network
+from runners.networks.backbones.table import BackboneConfig
 from runners.networks.tracklets.network import GroundingNetwork
 from rvos.masks.detections import VideoProposals
 from rvos.masks.mask_sequences import encode
@@ -337,6 +339,27 @@ def test_other_weights_of_a_network_are_another_result(
     assert run(recipe, capsys)["grounded"] == (0, 2)
     make_checkpoint(tmp_path / "one.safetensors", seed=5)
     assert run(recipe, capsys)["grounded"] == (2, 0)
+
+
+def test_an_ensemble_of_five_unlike_networks_is_a_list(
+    recipe: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small = (1, 1, 1, 1)
+    backbones = {
+        "bert": BackboneConfig("resnet", 8, (1, 1, 2, 1), norm="group"),
+        "roberta": BackboneConfig("swin", 8, small, (1, 1, 1, 1)),
+        "deberta": BackboneConfig("convnext", 8, small),
+        "bart": BackboneConfig("resnet", 16, small, norm="group"),
+    }
+    for name, backbone in backbones.items():
+        make_checkpoint(tmp_path / f"{name}.safetensors", replace(CONFIG, backbone=backbone, text=MODELS[name]))
+    names = ("one", *backbones)
+    _by_networks(recipe, tmp_path, *(f"{{checkpoint: {name}.safetensors}}" for name in names))
+    run(recipe, capsys)
+    report = read_report("ground", "grounded")
+    assert report["by"] == f"the mean of {', '.join(names)}"
+    found = np.array([row["scores"] for row in report["expressions"]])
+    np.testing.assert_allclose(found.sum(1), 1, atol=2e-3)
 
 
 def test_a_network_that_is_missing_or_of_another_kind_is_one_line(

@@ -116,6 +116,19 @@ def test_the_paper_on_the_demo_s_networks_is_the_paper_s_graph() -> None:
         assert engine.keys() == {"network", "checkpoint"}  # the text has no flips and no scales
 
 
+def test_the_third_step_of_the_tracklet_ladder_suppresses_nothing_and_asks_one_network() -> None:
+    ladder = yaml.safe_load(RECIPES["demo_tracklet_ladder"].read_text(encoding="utf-8"))["stages"]["stage1"]
+    grounded, ensemble = ladder["grounded"], ladder["ensemble"]
+    tracked, suppressed = ladder[grounded["ground"]], ladder[ensemble["ground"]]
+    # No IoU is above 1.
+    assert tracked["nms_iou"] == 1
+    assert suppressed["nms_iou"] < 1
+    assert {key: value for key, value in tracked.items() if key != "nms_iou"} == {
+        key: value for key, value in suppressed.items() if key != "nms_iou"
+    }
+    assert (len(grounded["models"]), len(ensemble["models"])) == (1, 3)
+
+
 def mask_of(expression: str, *pixels: int) -> MaskSequence:
     """Return one frame of four pixels."""
     mask = np.isin(np.arange(4), pixels)[None, None]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import re
 from pathlib import Path
 
 import pytest
 import torch
 from small_images import write_refer
+from small_language_models import MODELS
 from small_videos import write_small_mevis, write_small_videos
 
 from runners.networks.referformer.config import ReferFormerConfig
@@ -32,9 +34,18 @@ SMALL_REFERFORMER = (
     f"network={{backbone: small, backbone_sizes: {SMALL_BACKBONE}, text: {SMALL_TEXT}, hidden_dim: 32, heads: 4, "
     "encoder_layers: 1, decoder_layers: 2, feedforward: 16, queries: 3, mask_dim: 8, dropout: 0.0}"
 )
+SMALL_TRACKLETS = (
+    "network={backbone: resnet_tiny, text: TEXT, width: 16, layers: 1, heads: 2, feed_forward: 16, dropout: 0.0}"
+)
 VIDEOS = ("data.videos.0.folder={root: ROOT/videos}", "data.videos.0.augmentation={short_sides: [32]}")
 MEVIS = "data.videos.0.folder={root: ROOT/mevis, layout: mevis}"
 IMAGES = ("data.images.0.refer=[{root: ROOT, images: ROOT}]", "data.images.0.augmentation={short_sides: [32]}")
+
+
+def small_tracklets(model: str) -> tuple[str, ...]:
+    """Return the sizes of a grounding network with a language model of transformers."""
+    text = f"{{model: {model}, sizes: {json.dumps(MODELS[model].sizes)}}}"
+    return (SMALL_TRACKLETS.replace("TEXT", text), "data.candidates={faults: 1, found: 1.0, lost: 0.0, loose: 0.0}")
 
 
 def read_small(root: Path, name: str, *changes: str) -> TrainingConfig:
@@ -77,8 +88,10 @@ def losses_of(config: TrainingConfig) -> list[float]:
         ("soc", (SMALL_SOC, *VIDEOS, "options.weights.published=paper")),
         ("referformer_scratch", (SMALL_REFERFORMER, *VIDEOS, "network.concatenated=true")),
         ("mutr_mevis", (SMALL_REFERFORMER, MEVIS, VIDEOS[1])),
+        ("tracklets_images", (*small_tracklets("bert"), "data.refer=[{root: ROOT, images: ROOT}]")),
+        ("tracklets", (*small_tracklets("bart"), "data.folder={root: ROOT/videos}")),
     ],
-    ids=["soc_images", "soc", "soc-paper-weights", "concatenating-baseline", "mutr_mevis"],
+    ids=["soc_images", "soc", "soc-paper-weights", "concatenating-baseline", "mutr_mevis", "images", "tracklets"],
 )
 def test_a_configuration_learns_on_small_data(data: Path, name: str, changes: tuple[str, ...]) -> None:
     losses = losses_of(read_small(data, name, *changes, "optimiser.rate=1e-3"))
@@ -90,6 +103,8 @@ def test_a_configuration_learns_on_small_data(data: Path, name: str, changes: tu
     [
         ("soc_images", 30, (15, 20), 8, {"backbone": 1e-5, "text_encoder": 5e-6, "": 1e-4}),
         ("soc", 20, (10,), 1, {"backbone": 1e-5, "text_encoder": 5e-6, "": 1e-4}),
+        ("tracklets_images", 20, (), 6, {"": 4e-5}),
+        ("tracklets", 5, (), 1, {"": 1e-5}),
         ("mutr_mevis", 3, (), 2, {"^backbone\\.": 6e-6, "^text_encoder\\.": 1e-5, "": 1e-4}),
     ],
 )
@@ -100,6 +115,12 @@ def test_lengths_batches_and_rates_are_the_published_ones(
     assert (config.loop.epochs, config.schedule.milestones, config.loop.batch) == (epochs, milestones, batch)
     rules = {rule.match: rule.rate for rule in config.optimiser.rules}
     assert {**rules, "": config.optimiser.rate} == rates
+
+
+@pytest.mark.parametrize(("name", "kind"), [("tracklets_images", torch.optim.Adam), ("soc", torch.optim.AdamW)])
+def test_the_optimiser_is_the_published_one(name: str, kind: type[torch.optim.Optimizer]) -> None:
+    settings = dataclasses.replace(read_config(CONFIGS / f"{name}.yaml").optimiser, rules=())
+    assert type(build_optimiser(torch.nn.Linear(2, 2), settings)) is kind
 
 
 def test_a_sentence_of_mevis_means_all_of_its_objects_and_one_about_nothing_is_no_sample(data: Path) -> None:

@@ -11,14 +11,17 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from small_images import SIZE as IMAGE_SIZE
+from small_images import write_refer
 from small_tracklets import CONFIG
 from small_videos import write_small_videos
 
 from runners.grounding.scorer import load_grounder
 from runners.grounding.settings import GroundingSettings
-from rvos.errors import InputError
+from rvos.errors import ConfigError, InputError
 from rvos_fusion.training.config import LoopSettings, OptimiserSettings, TrainingConfig
-from rvos_fusion.training.data.videos import VideoFolder
+from rvos_fusion.training.data.refcoco import ReferFolder, open_refer
+from rvos_fusion.training.data.videos import VideoFolder, object_of
 from rvos_fusion.training.running.distributed import Ranks
 from rvos_fusion.training.running.loop import Trainer
 from rvos_fusion.training.tasks import build_task
@@ -250,3 +253,44 @@ def test_validation_scores_every_kind_of_sentence(folder: VideoFolder, tmp_path:
         scores, again = task.validate(tmp_path), task.validate(tmp_path)
     assert scores == again
     assert {"choice", "tracklet-IoU", "choice appearance", "choice motion"} == set(scores)
+
+
+# Images with sentences
+
+
+def test_an_image_is_a_video_of_one_frame_with_all_its_objects(tmp_path: Path) -> None:
+    write_refer(tmp_path)
+    (video,) = open_refer(ReferFolder(tmp_path, tmp_path))
+    assert [one.text for one in video.video.expressions] == ["the left thing", "a thing"]
+    labels = video.labels([0])
+    assert labels.shape == (1, *IMAGE_SIZE)
+    assert set(np.unique(labels)) == {0, 1, 2}
+    assert {object_of(video, number) for number in (0, 1)} == {int(labels[0, 15, 10])}
+    # The other object is a candidate too, though no sentence is about it.
+    samples = TrackletSamples(
+        TrackletData(refer=(ReferFolder(tmp_path, tmp_path),), clips="frame", frames=1, candidates=CLEAN),
+        slots=4,
+        short_side=40,
+    )
+    sample = samples.sample(0, np.random.default_rng(0), every=True)
+    assert sample is not None
+    assert (len(sample.candidates), sample.texts) == (2, ("the left thing", "a thing"))
+
+
+def test_images_of_several_sizes_are_padded_and_their_masks_stay_on_them(folder: VideoFolder) -> None:
+    samples = TrackletSamples(TrackletData(folder, candidates=CLEAN), slots=4, short_side=48)
+    wide = samples.sample(0, np.random.default_rng(0), every=True)
+    assert wide is not None
+    narrow = dataclasses.replace(wide, frames=wide.frames[:, :, :56], candidates=wide.candidates[..., :56])
+    batch, alone = samples.collate([wide, narrow]), samples.collate([narrow])
+    assert batch.frames.shape[-2:] == (48, 64)
+    assert torch.equal(batch.frames[1, ..., :56], alone.frames[0])
+    assert not batch.frames[1, ..., 56:].any()
+    torch.testing.assert_close(batch.masks[1, ..., :56], alone.masks[0])
+    assert not batch.masks[1, ..., 56:].any()
+
+
+def test_data_are_videos_or_images_and_not_both(folder: VideoFolder, tmp_path: Path) -> None:
+    for both in ((None, ()), (folder, (ReferFolder(tmp_path, tmp_path),))):
+        with pytest.raises(ConfigError, match="give folder, or refer"):
+            TrackletData(*both)
