@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
 from statistics import median
 from typing import Literal
 
+import numpy as np
+
 from rvos.errors import InputError
 from rvos.files.json_files import read_json
 from rvos.ids import compose_name
-from rvos.masks.runs import Runs, tracklet_iou
+from rvos.masks.runs import Runs, intersect, tracklet_iou
 from rvos.videos import Video
 
 GroupingRule = Literal["object_id", "runs", "neighbours", "agreement", "file", "none"]
@@ -23,7 +25,7 @@ Similarities = dict[tuple[str, str], float]
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Expressions of one object, in file order; confidence of a grouping by masks, 0 (a coin's toss) to 1."""
+    """Expressions of one object, in file order; confidence by masks, 0 (a coin's toss) to 1."""
 
     expressions: tuple[str, ...]
     confidence: float | None = None
@@ -59,6 +61,24 @@ def group_neighbours(video: Video) -> tuple[Group, ...]:
 def group_none(video: Video) -> tuple[Group, ...]:
     """Return every expression on its own."""
     return tuple(Group((expression.id,)) for expression in video.expressions)
+
+
+def doubt_apart(groups: Sequence[Group], members: Sequence[Mapping[str, Runs]]) -> tuple[Group, ...]:
+    """Return given groups with what masks say of them: confidence 0 where two sentences never meet, else 1.
+
+    Two sentences never meet where no member marks a common pixel for them, and at least one marks something for both.
+    The same mask for both says nothing: a fusion of the same groups gives it.
+    """
+    return tuple(
+        replace(group, confidence=float(all(_may_meet(pair, members) for pair in combinations(group.expressions, 2))))
+        for group in groups
+    )
+
+
+def _may_meet(pair: tuple[str, str], members: Sequence[Mapping[str, Runs]]) -> bool:
+    both = [(own[pair[0]], own[pair[1]]) for own in members if own.keys() >= set(pair)]
+    unlike = [(a, b) for a, b in both if a.area() and b.area() and not np.array_equal(a.edges, b.edges)]
+    return not unlike or any(intersect(a, b) for a, b in unlike)
 
 
 def group_by_agreement(

@@ -109,7 +109,8 @@ def _report(options: argparse.Namespace, plan: Plan, tally: Tally, stage: str | 
     review = write_review(recipe.workspace)
     if review is not None and not options.quiet:
         table, doubtful = review
-        print(f"groups: {doubtful} doubtful; {table} lists them first", file=sys.stderr)
+        if doubtful:
+            print(f"groups: {doubtful} doubtful; {table} lists them first", file=sys.stderr)
     if not options.quiet and not options.json:
         print(f"next: {_advise(options, recipe, tally, stage)}")
 

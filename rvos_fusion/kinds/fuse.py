@@ -12,13 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusion.fitting import PairFit
-from fusion.groups import Group, read_group_file
+from fusion.groups import Group, doubt_apart, read_group_file
 from fusion.member_masks import MemberMasks
 from fusion.methods.fitted import FittedRule
 from fusion.methods.singles import RuleWithSingles
 from fusion.methods.table import METHODS
 from fusion.rules import FusionRule, fuse_video
 from fusion.runs import RunRule, group_by_runs
+from fusion.votes import read_members
 from rvos.errors import ConfigError
 from rvos.masks.mask_sequences import MaskSequence, by_expression
 from rvos.settings import Chosen, Flat, Given, Key, count
@@ -194,9 +195,10 @@ class FuseNode(Node):
             groups = group_by_runs(masks.count_hits(), ids, read_run_rule(self.groups))
         else:
             groups = self.find_groups(task.video, task.read)
-        # What data or a file state needs nobody's review.
         if self.groups.deciding:
             write_review(task, groups)
+        elif any(len(group.expressions) > 1 for group in groups):
+            write_review(task, doubt_apart(groups, read_members([own.values() for own in members])))
         # Fused group by group, returned in the order of the video: stored parts must not depend on the grouping.
         fused = by_expression(fuse_video(members, groups, self.rule, masks=masks, fits=self.rule.read_fits()))
         return [fused[expression.id] for expression in task.video.expressions]

@@ -92,9 +92,14 @@ class PropagateNode(Node):
     def warn(self, nodes: NodeGraph) -> Iterable[str]:
         """Warn where the engine already worked on the input: the paper mixes engines on purpose."""
         for node in nodes.below(self.source):
-            if isinstance(node, PropagateNode) and self.engine is not None and node.engine == self.engine:
+            if not isinstance(node, PropagateNode) or self.engine is None or node.engine is None:
+                continue
+            is_same = node.engine.checkpoint is not None and node.engine.checkpoint == self.engine.checkpoint
+            if is_same or node.engine == self.engine:
+                before = node.engine.name
+                name = "" if before == self.engine.name else f" by the name {before!r} and with the same checkpoint"
                 yield (
-                    f"{self.name} propagates with {self.engine.name!r}, as {node.name} did before it; "
+                    f"{self.name} propagates with {self.engine.name!r}, as {node.name} did before it{name}; "
                     "another engine usually adds more"
                 )
                 return

@@ -41,3 +41,21 @@ def test_the_reviewed_file_gives_the_same_masks(finished: Path) -> None:
     for video in Store(finished / "runs").videos("final"):
         first, second = (Store(finished / name).read("final", video) for name in ("runs", "again"))
         assert [sequence.runs for sequence in first] == [sequence.runs for sequence in second]
+
+
+def test_given_groups_are_doubtful_where_their_sentences_never_meet(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_split(tmp_path, n_videos=2)
+    pairs = {"video0": [["0", "1"], ["2"]], "video1": [["0", "2"], ["1"]]}  # 0 and 2 are two objects
+    (tmp_path / "pairs.json").write_text(json.dumps(pairs))
+    by_file = ["--set", f"groups={{by: file, file: {tmp_path}/pairs.json}}"]
+    assert main(["run", str(tmp_path / "pipeline.yaml"), *by_file]) == 0
+    assert "groups: 1 doubtful" in capsys.readouterr().err
+    with (tmp_path / "runs/groups.csv").open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert [(row["confidence"], row["video"], row["expressions"]) for row in rows[:2]] == [
+        ("0.000", "video1", "0 2"),
+        ("1.000", "video0", "0 1"),
+    ]
+    assert json.loads((tmp_path / "runs/groups.json").read_text()) == pairs

@@ -141,6 +141,14 @@ def test_the_same_engine_twice_in_a_chain_is_a_warning(tmp_path: Path) -> None:
     assert other.warnings == ()
 
 
+def test_a_checkpoint_under_two_names_in_a_chain_is_a_warning(tmp_path: Path) -> None:
+    stages = "  one:\n    p: {propagate: a, engine: e}\n    q: {propagate: p, engine: d}\n"
+    recipe = make(tmp_path, stages)
+    recipe.path.write_text(recipe.path.read_text().replace("checkpoint: d.pth", "checkpoint: e.pth, flip: true"))
+    (warning,) = build_graph(read_recipe(recipe.path)).warnings
+    assert "q propagates with 'd', as p did before it by the name 'e' and with the same checkpoint" in warning
+
+
 def test_missing_files_are_named_with_node_and_line(tmp_path: Path) -> None:
     recipe = make(tmp_path, "  one:\n    p: {propagate: a, engine: e}\n")
     with pytest.raises(ConfigError) as caught:
