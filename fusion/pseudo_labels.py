@@ -45,17 +45,10 @@ def paint_labels(sequences: Sequence[MaskSequence], *, least_score: float | None
     Raises:
         FusionError: no sentences, scores to compare where there are none, or more objects than an index map holds.
     """
-    if not sequences:
-        raise FusionError("labels of a video without sentences; drop the video")
-    dropped = {sequence.expression: reason for sequence in sequences if (reason := _refuse(sequence, least_score))}
-    objects: dict[tuple[bytes, ...], list[MaskSequence]] = {}
-    for sequence in sequences:
-        if sequence.expression not in dropped:
-            objects.setdefault(sequence.runs, []).append(sequence)
+    own, dropped = gather_objects(sequences, least_score=least_score)
     first = sequences[0]
-    if len(objects) > MOST_OBJECTS:
-        raise FusionError(f"{first.video}: {len(objects)} objects, an index map holds {MOST_OBJECTS}; drop the video")
-    own = list(objects.values())
+    if len(own) > MOST_OBJECTS:
+        raise FusionError(f"{first.video}: {len(own)} objects, an index map holds {MOST_OBJECTS}; drop the video")
     # The object of every pixel, counted from 1; the surest choose first, the first of equals.
     owner = np.zeros((first.n_frames, *first.size), np.int64)
     scores = [max(float(one.scores.mean(dtype=np.float64)) for one in row) for row in own]
@@ -71,6 +64,23 @@ def paint_labels(sequences: Sequence[MaskSequence], *, least_score: float | None
     dropped |= {one.expression: COVERED for place, row in enumerate(own) if place not in kept for one in row}
     named = {one.expression: int(numbers[place + 1]) for place in kept for one in own[place]}
     return PseudoLabels(numbers[owner], named, dropped)
+
+
+def gather_objects(
+    sequences: Sequence[MaskSequence], *, least_score: float | None = None
+) -> tuple[list[list[MaskSequence]], dict[str, str]]:
+    """Return the sentences of each object, those of equal masks, and why the others are no labels.
+
+    Objects may overlap; arguments and errors as in `paint_labels`.
+    """
+    if not sequences:
+        raise FusionError("labels of a video without sentences; drop the video")
+    dropped = {sequence.expression: reason for sequence in sequences if (reason := _refuse(sequence, least_score))}
+    objects: dict[tuple[bytes, ...], list[MaskSequence]] = {}
+    for sequence in sequences:
+        if sequence.expression not in dropped:
+            objects.setdefault(sequence.runs, []).append(sequence)
+    return list(objects.values()), dropped
 
 
 def _refuse(sequence: MaskSequence, least_score: float | None) -> str | None:

@@ -20,7 +20,10 @@ def register(parser: argparse.ArgumentParser) -> None:
     add_recipe_options(parser)
     parser.add_argument("node", metavar="NODE", help="finished for all videos of the recipe's split")
     parser.add_argument(
-        "--out", type=Path, required=True, help="folder of the new split, in the layout of Ref-YouTube-VOS"
+        "--out",
+        type=Path,
+        required=True,
+        help="folder of the new split, in the layout of Ref-YouTube-VOS, or of MeViS where answers may overlap",
     )
     parser.add_argument("--split", default="train", help="its name (default: train)")
     parser.add_argument("--least-score", type=float, metavar="S", help="leave out sentences of a lower mean score")
@@ -48,6 +51,7 @@ def run(options: argparse.Namespace) -> int:
         options.out,
         split=options.split,
         least_score=options.least_score,
+        overlapping=find_format(form).overlapping,
         quiet=options.quiet,
     )
     if options.json:

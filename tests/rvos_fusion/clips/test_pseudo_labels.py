@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
+from pycocotools import mask as coco
 from small_data import write_split
+from small_videos import write_small_mevis
 
 from rvos.formats import open_dataset
 from rvos_fusion.commands.cli import main
@@ -76,3 +79,38 @@ def test_what_cannot_be_written_is_one_line(recipe: Path, capsys: pytest.Capture
     assert "holds a split train already; name another --out or --split" in fail()
     command[2] = "finale"
     assert "no node 'finale'" in fail()
+
+
+def test_answers_that_overlap_are_written_in_the_form_of_mevis(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = write_small_mevis(tmp_path / "data", split="valid_u")
+    whole = json.loads((data / "valid_u/mask_dict.json").read_text())
+    video = open_dataset("mevis", data, "valid_u").videos[0]
+    size = video.read_size()
+    one, other = ([coco.decode(frame) for frame in whole[name]] for name in ("1", "2"))
+    empty = [np.zeros(size, np.uint8)] * video.n_frames
+    both = [np.maximum(a, b) for a, b in zip(one, other, strict=True)]
+    for expression, masks in {"0": one, "1": both, "2": empty}.items():
+        for frame, mask in zip(video.frames, masks, strict=True):
+            path = tmp_path / "masks/video0" / expression / f"{frame}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(mask * np.uint8(255)).save(path)
+    recipe = tmp_path / "pipeline.yaml"
+    recipe.write_text(
+        "dataset: {format: mevis, root: data, split: valid_u}\nworkspace: runs\ngroups: {by: none}\n"
+        "models: {m: {import: png, path: masks}}\nstages: {one: {f: {fuse: [m], threshold: 1}}}\n"
+        "submission: {node: f}\n"
+    )
+    assert main(["run", str(recipe), "--quiet"]) == 0
+    out = tmp_path / "pseudo"
+    capsys.readouterr()
+    assert main(["pseudo-labels", str(recipe), "f", "--out", str(out), "--quiet", "--json"]) == 0
+    counts = json.loads(capsys.readouterr().out)
+    assert (counts["expressions"], counts["objects"], counts["dropped"]) == (2, 2, {"without a mask": 1})
+    labels = open_dataset("mevis", out, "train")
+    assert labels.truth is not None
+    truth = labels.truth(labels.videos[0]).read()
+    for expression, masks in zip(labels.videos[0].expressions, (one, both), strict=True):
+        assert np.array_equal(truth.masks(expression), masks)  # the square that both name is whole in each
+    assert len(VideoClips(VideoClipSettings(VideoFolder(out, layout="mevis"), 3, "windows", Augmentation()))) == 2
