@@ -54,6 +54,9 @@ class Dataset:
         truth: ground truth; None where the split has none.
         categories: (video, object) -> category name, where the data set tells.
         is_by_object: whether the objects that a sentence names say what its ground truth is.
+
+    Raises:
+        InputError: a video is listed twice.
     """
 
     format: str
@@ -64,6 +67,13 @@ class Dataset:
     truth: SelectTruth | None = None
     categories: Mapping[tuple[str, str], str] = field(default_factory=dict)
     is_by_object: bool = False
+
+    def __post_init__(self) -> None:
+        seen: set[str] = set()
+        for video in self.videos:
+            if video.id in seen:
+                raise InputError(f"{self.root}: split {self.split} lists video {video.id} twice; keep one")
+            seen.add(video.id)
 
     @property
     def n_expressions(self) -> int:

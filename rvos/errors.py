@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+_LONGEST_LINE = 1500
+
 
 class PipelineError(Exception):
     """Anything wrong that a user can mend; the command line prints it as one line and exits with its status."""
@@ -10,16 +12,20 @@ class PipelineError(Exception):
     may_have_lines = False
 
     def __str__(self) -> str:
-        """Return the message; what is not printable in names and contents that it quotes is written as an escape.
+        """Return the message as `make_printable` shows it: names and contents that it quotes may hold anything."""
+        lines = super().__str__().split("\n") if self.may_have_lines else [super().__str__()]
+        return "\n".join(map(make_printable, lines))
 
-        A name may hold a line break or half a character: neither may split the line or stop a terminal.
-        """
-        return "".join(
-            character
-            if character.isprintable() or (self.may_have_lines and character == "\n")
-            else repr(character)[1:-1]
-            for character in super().__str__()
-        )
+
+def make_printable(text: str) -> str:
+    """Return text that can be shown as one line: what is not printable is written as an escape.
+
+    A name may hold a line break or half a character: neither may split the line or stop a terminal. Of a line that
+    nobody would read to its end, start and end are returned.
+    """
+    line = "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
+    half = _LONGEST_LINE // 2
+    return line if len(line) <= _LONGEST_LINE else f"{line[:half]} ... {line[-half:]}"
 
 
 class ConfigError(PipelineError):

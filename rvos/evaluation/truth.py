@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rvos.errors import InputError
+from rvos.masks.index_maps import read_index
 from rvos.videos import Expression, Video
 
 VOID = 255
-_MOST_DIGITS = 9
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,14 +47,8 @@ class IndexTruth:
                 f"{self.where}: expression {expression.id}: no obj_id, so its mask is unknown; "
                 "use the expression file that comes with the ground truth"
             )
-        values = [_to_index(name, f"{self.where}: expression {expression.id}") for name in expression.object_ids]
+        values = [read_index(name, where=f"{self.where}: expression {expression.id}") for name in expression.object_ids]
         return self.maps == values[0] if len(values) == 1 else np.isin(self.maps, values)
-
-
-def _to_index(name: str, where: str) -> int:
-    if not (name.isascii() and name.isdecimal() and len(name) <= _MOST_DIGITS) or not 0 < int(name) <= VOID:
-        raise InputError(f"{where}: object {ascii(name)[:40]} is no index from 1 to {VOID}; correct obj_id")
-    return int(name)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

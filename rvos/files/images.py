@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import warnings
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -40,6 +41,7 @@ _DECODING_ERRORS = (
     struct.error,
     zlib.error,
     MemoryError,
+    AssertionError,  # of a palette that is missing
     Image.DecompressionBombError,
 )
 
@@ -61,7 +63,8 @@ def open_image(content: bytes, *, where: str) -> Iterator[Image.Image]:
             f"{where}: image cannot be decoded (no PNG, JPEG, BMP or WebP file{_guess(content)}); write the file again"
         )
     try:
-        with reader(io.BytesIO(content)) as image:
+        # Pillow warns of parts that it passes over, such as a broken animation.
+        with warnings.catch_warnings(action="ignore", category=UserWarning), reader(io.BytesIO(content)) as image:
             check_area((image.height, image.width), where=where)
             yield image
     except _DECODING_ERRORS as error:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import sys
+import warnings
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -122,7 +123,8 @@ def _read_arrays(content: bytes, where: str, *, most: int) -> dict[str, Array]:
                     raise InputError(f"{where}: array {name!a:.60}; give {', '.join(_KNOWN)}, each once")
                 if info.file_size > min(most + _SMALL, LARGEST_FILE):
                     raise InputError(f"{where}: {name}: {info.file_size} bytes, more than the frames; write it smaller")
-                with archive.open(info) as stream:
+                # numpy warns of shapes and headers that it then refuses, or reads all the same.
+                with archive.open(info) as stream, warnings.catch_warnings(action="ignore"):
                     # Objects are pickles, which are never read.
                     arrays[name] = npy.read_array(stream, allow_pickle=False)
                     if stream.read(1):

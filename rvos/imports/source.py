@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from rvos.errors import InputError
+from rvos.errors import InputError, make_printable
 from rvos.files.images import check_area
 from rvos.files.trees import Tree, list_masks, name_mask
 from rvos.masks.mask_sequences import MaskSequence
@@ -125,7 +125,7 @@ def _list_folders(tree: Tree) -> tuple[str, ...]:
 
 
 def find_misfits(source: Source, videos: Sequence[Video]) -> list[str]:
-    """Return what does not fit a data set by its ids, one line each; the masks themselves are not read."""
+    """Return what does not fit a data set by its ids, one printable line each; no mask is read."""
     present = source.list_videos()
     known = {video.id: video for video in videos}
     problems = [f"{name}: not in the data set" for name in present if name not in known]
@@ -138,7 +138,7 @@ def find_misfits(source: Source, videos: Sequence[Video]) -> list[str]:
         problems += [f"{video.id}/{name}: missing" for name in expected if name not in found]
         problems += [f"{video.id}/{name}: not in the data set" for name in found if name not in expected]
         problems += [f"{video.id}: {stray}" for stray in source.list_strays(video)]
-    return problems
+    return [make_printable(problem) for problem in problems]
 
 
 def find_frame_size(video: Video) -> tuple[int, int] | None:

@@ -16,6 +16,7 @@ from rvos.videos import Expression, Video
 
 N_ANNOTATORS = 4
 _BACKGROUND = np.float32(0.1)
+_LARGEST_INDEX = 255
 
 
 def split_expression_id(expression: Expression, *, where: str) -> tuple[int, int]:
@@ -23,6 +24,17 @@ def split_expression_id(expression: Expression, *, where: str) -> tuple[int, int
     if not expression.id.isdecimal():
         raise InputError(f"{where}/{expression.id}: expression ids of Ref-DAVIS17 are 4 x object + file; correct it")
     return divmod(int(expression.id), N_ANNOTATORS)
+
+
+def read_index(name: str, *, where: str) -> int:
+    """Return the value that an object has in index maps.
+
+    Raises:
+        InputError: no whole number from 1 to 255.
+    """
+    if not (name.isascii() and name.isdecimal() and len(name) < 10) or not 0 < int(name) <= _LARGEST_INDEX:
+        raise InputError(f"{where}: object {ascii(name)[:40]} is no index from 1 to {_LARGEST_INDEX}; correct obj_id")
+    return int(name)
 
 
 def merge_by_annotator(video: Video, probabilities: Mapping[str, NDArray[np.float32]]) -> list[NDArray[np.uint8]]:
@@ -42,15 +54,18 @@ def merge_by_annotator(video: Video, probabilities: Mapping[str, NDArray[np.floa
         raise InputError(f"{video.id}: no masks to merge; predict at least one expression")
     best = [np.full(shape, _BACKGROUND) for _ in range(N_ANNOTATORS)]
     maps = [np.zeros(shape, np.uint8) for _ in range(N_ANNOTATORS)]
-    order = sorted(video.expressions, key=lambda expression: int(expression.object_ids[0]))
-    for expression in order:
+    indices = {
+        one.id: read_index("".join(one.object_ids[:1]), where=f"{video.id}: expression {one.id}")
+        for one in video.expressions
+    }
+    for expression in sorted(video.expressions, key=lambda one: indices[one.id]):
         if expression.id not in probabilities:
             continue
         _, number = split_expression_id(expression, where=video.id)
         values = np.where(probabilities[expression.id] < 0.5, np.float32(0), probabilities[expression.id])
         wins = values > best[number]
         best[number][wins] = values[wins]
-        maps[number][wins] = int(expression.object_ids[0])
+        maps[number][wins] = indices[expression.id]
     return maps
 
 

@@ -41,7 +41,8 @@ class Program:
         """
         process = self._start()
         assert process.stdin is not None
-        before = self._log.stat().st_size
+        # A worker of a cluster may hold the program longer than the workspace stands.
+        before = self._log.stat().st_size if self._log.exists() else 0
         with suppress(OSError):  # it ended already, which shows below
             process.stdin.write(f"{request}\n")
             process.stdin.flush()

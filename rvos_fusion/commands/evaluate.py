@@ -7,7 +7,7 @@ import sys
 from operator import itemgetter
 from pathlib import Path
 
-from rvos.errors import ConfigError, InputError
+from rvos.errors import ConfigError, InputError, make_printable
 from rvos.evaluation.report import to_json, write_reports
 from rvos.evaluation.results import DatasetScore
 from rvos.formats import FORMATS, explain_assumed, open_dataset, score_dataset
@@ -94,6 +94,6 @@ def _print_remarks(result: DatasetScore) -> None:
         if lines:
             print(f"{title}: {len(lines)}", file=sys.stderr)
             for line in lines[:_SHOWN]:
-                print(f"  {line}", file=sys.stderr)
+                print(f"  {make_printable(line)}", file=sys.stderr)
             if len(lines) > _SHOWN:
                 print(f"  and {len(lines) - _SHOWN} more; --json lists all", file=sys.stderr)

@@ -32,6 +32,15 @@ def test_problems_of_a_recipe_keep_their_lines() -> None:
     assert str(ConfigError("one\ntwo\x07")) == "one\ntwo" + r"\x07"
 
 
+def test_of_a_line_that_nobody_would_read_start_and_end_are_shown() -> None:
+    shown = str(ConfigError(f"recipe.yaml:3: no node '{'x' * 100_000}'; did you mean 'a'?\nsecond"))
+    first, second = shown.split("\n")
+    assert len(first) < 2000
+    assert first.startswith("recipe.yaml:3: no node 'xxx")
+    assert first.endswith("xxx'; did you mean 'a'?")
+    assert second == "second"
+
+
 def test_an_expression_id_that_is_a_line_break_is_refused_in_one_line(tmp_path: Path) -> None:
     folder = tmp_path / "meta_expressions" / "valid"
     folder.mkdir(parents=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from rvos.dataset import Dataset
-from rvos.errors import InputError
+from rvos.errors import InputError, make_printable
 from rvos.masks.mask_sequences import MaskSequence, by_expression
 from rvos.videos import Video
 
@@ -36,7 +36,9 @@ class Audit:
     def of(cls, dataset: Dataset, faults: Sequence[str], marked: set[tuple[str, str]]) -> Audit:
         """Return what was found, given the (video, expression) of all sentences with foreground."""
         sentences = [(video.id, one.id) for video in dataset.videos for one in video.expressions]
-        return cls(faults, [f"{video}/{name}" for video, name in sentences if (video, name) not in marked])
+        # Names in an archive may hold anything.
+        shown = [make_printable(fault) for fault in faults]
+        return cls(shown, [f"{video}/{name}" for video, name in sentences if (video, name) not in marked])
 
 
 class ArchiveLayout(ABC):

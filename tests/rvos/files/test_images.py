@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import warnings
 import zlib
 from pathlib import Path
 
@@ -194,3 +195,23 @@ def test_a_missing_frame_is_named(tmp_path: Path) -> None:
     for read in (lambda: video.read_frame(0), video.read_size):
         with pytest.raises(InputError, match=r"0\.jpg: frame is missing"):
             read()
+
+
+def chunk(name: bytes, content: bytes) -> bytes:
+    return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+
+
+def test_a_palette_image_without_a_palette_is_named() -> None:
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", 2, 2, 8, 3, 0, 0, 0))
+    content = b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(bytes(6))) + chunk(b"IEND", b"")
+    for read in (decode_index_map, decode_with_mode):
+        with pytest.raises(InputError, match=r"^m\.png: image cannot be decoded"):
+            read(content, where="m.png")
+
+
+def test_a_broken_animation_is_read_as_its_first_picture_without_a_word() -> None:
+    content = FILES["PNG"]
+    start = content.index(b"IDAT") - 4
+    animated = content[:start] + chunk(b"acTL", bytes(8)) + content[start:]
+    with warnings.catch_warnings(action="error"):
+        assert np.array_equal(decode_index_map(animated, where="m.png"), decode_index_map(content, where="m.png"))

@@ -14,7 +14,8 @@ from pycocotools import mask as coco
 from rvos.errors import ConfigError, InputError
 from rvos.formats import open_dataset
 from rvos.formats.truth import RunLengthTruth
-from rvos.videos import Expression
+from rvos.masks.index_maps import merge_by_annotator
+from rvos.videos import Expression, Video
 
 TWO = {"b": listed({"0": "1", "1": "2"}), "a": listed({"10": "2", "2": "1", "1": "2"}, FRAMES[:2])}
 
@@ -317,6 +318,22 @@ def test_broken_lines_of_text_files_are_named(tmp_path: Path) -> None:
         (tmp_path / f"Davis17_annot{name}.txt").write_text('dog 1 "x"\ndog one "y"\n')
     with pytest.raises(InputError, match=r"Davis17_annot1\.txt:2: expected <video> <object>"):
         open_dataset("ref-davis17", tmp_path, "valid")
+
+
+def test_a_sequence_that_is_listed_twice_is_named(tmp_path: Path) -> None:
+    write_png(tmp_path / "DAVIS/Annotations_unsupervised/480p/dog/00000.png", index_map(0), mode="P")
+    (tmp_path / "DAVIS/ImageSets/2017").mkdir(parents=True)
+    (tmp_path / "DAVIS/ImageSets/2017/val.txt").write_text("dog\ndog\n")
+    with pytest.raises(InputError, match="split valid lists video dog twice"):
+        open_dataset("ref-davis17", tmp_path, "valid")
+
+
+@pytest.mark.parametrize("name", ["0", "256", "9" * 30, "9" * 5000, "\u0661", "dog", ""])
+def test_an_object_that_no_index_map_can_hold_is_named_before_maps_are_merged(name: str) -> None:
+    expressions = (Expression("0", "a dog", ("1",)), Expression("1", "it", (name,) if name else ()))
+    masks = np.zeros((1, *SIZE), np.float32)
+    with pytest.raises(InputError, match=r"^v: expression 1: object '.* is no index from 1 to 255"):
+        merge_by_annotator(Video("v", ("00000",), expressions, (Path("0.png"),)), {"0": masks, "1": masks})
 
 
 def test_only_an_empty_list_of_annotations_says_that_there_is_no_target() -> None:

@@ -19,7 +19,7 @@ from small_data import write_split
 
 from rvos.masks.mask_sequences import MaskSequence
 from rvos.masks.stored.store import Store
-from rvos.programs.process import _collect
+from rvos.programs.process import Program, _collect
 from rvos_fusion.commands.cli import main
 from rvos_fusion.commands.new_runner import write_runner
 
@@ -406,6 +406,14 @@ def test_what_a_program_has_started_ends_with_it(folder: Path, capsys: pytest.Ca
     while read_state(child) not in "XZ" and time.monotonic() < deadline:
         time.sleep(0.01)  # the system ends a process a moment after it is told to
     assert read_state(child) in "XZ"
+
+
+def test_a_program_that_outlives_its_workspace_is_asked_again(tmp_path: Path) -> None:
+    echo = "import sys\nfor line in sys.stdin: print(line, end='', flush=True)"
+    program = Program((sys.executable, "-c", echo), folder=tmp_path, log=tmp_path / "ws/log.txt")
+    program.ask(tmp_path / "one/request.json", video="v", timeout=60)
+    shutil.rmtree(tmp_path / "ws")
+    program.ask(tmp_path / "two/request.json", video="w", timeout=60)
 
 
 def test_a_line_without_an_end_is_taken_in_pieces(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
