@@ -62,7 +62,7 @@ class Sample:
 def measure(n_tasks: int) -> list[Sample]:
     """Run so many tasks on a scheduler and workers of its own; return the memory on the way."""
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
-        processes, address = stack.enter_context(_start_cluster(Path(folder)))
+        processes, address = stack.enter_context(start_cluster(Path(folder)))
         workspace = Path(folder) / "workspace"
         workspace.mkdir()
         plan = _make_plan(n_tasks)
@@ -117,7 +117,7 @@ def _make_plan(n_tasks: int) -> Plan:
 
 
 @contextmanager
-def _start_cluster(folder: Path) -> Iterator[tuple[dict[str, int], str]]:
+def start_cluster(folder: Path, n_workers: int = N_WORKERS) -> Iterator[tuple[dict[str, int], str]]:
     """Yield the ids of the processes, this one among them, and the address of the scheduler; kill them at the end."""
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
@@ -125,7 +125,7 @@ def _start_cluster(folder: Path) -> Iterator[tuple[dict[str, int], str]]:
     address = f"tcp://127.0.0.1:{port}"
     preload = ("--preload", "rvos_fusion.executors.dask_scheduler")
     started = {"scheduler": _start(folder, "dask_scheduler", "--host", "127.0.0.1", "--port", port, *preload)}
-    for number in range(1, N_WORKERS + 1):
+    for number in range(1, n_workers + 1):
         words = (address, "--no-nanny", "--nthreads", "1")
         started[f"worker {number}"] = _start(folder, "dask_worker", *words)
     try:
