@@ -33,7 +33,8 @@ SIZE = (32, 48)
 RUN = ["run", "my.yaml", "--quiet"]
 LOOKS = [["plan", "my.yaml"], ["doctor", "my.yaml"]]
 IMPORT = ["--root", "data", "--workspace", "ws", "--node", "n"]
-READ_WORKSPACE = [RUN, ["submit", "my.yaml"], ["plan", "my.yaml"], ["report", "my.yaml", "--quiet"]]
+MAKE_AGAIN = [RUN, ["submit", "my.yaml"]]
+READ_WORKSPACE = [*MAKE_AGAIN, ["plan", "my.yaml"], ["report", "my.yaml", "--quiet"]]
 
 Words = list[list[str]]
 Damage = Callable[[], Words]
@@ -419,22 +420,20 @@ DAMAGES: Mapping[str, Damage] = {
 """What is refused: one line, status 2."""
 
 RESULTS = {
-    "result: cut": cut(_RESULT, 0.5, *READ_WORKSPACE),
-    "result: an endless device": place(_RESULT, lambda path: path.symlink_to("/dev/zero"), *READ_WORKSPACE),
-    "result: a pipe": place(_RESULT, os.mkfifo, *READ_WORKSPACE),
+    "result: cut": cut(_RESULT, 0.5, *MAKE_AGAIN),
+    "result: an endless device": place(_RESULT, lambda path: path.symlink_to("/dev/zero"), *MAKE_AGAIN),
+    "result: a pipe": place(_RESULT, os.mkfifo, *MAKE_AGAIN),
     "checksums: an endless device": place(
-        Path("ws/checksums.json"), lambda path: path.symlink_to("/dev/zero"), *READ_WORKSPACE
+        Path("ws/checksums.json"), lambda path: path.symlink_to("/dev/zero"), *MAKE_AGAIN
     ),
-    "checksums: wrong types": file("ws/checksums.json", b'{"x": [1, {}], "y": null}', *READ_WORKSPACE),
+    "checksums: wrong types": file("ws/checksums.json", b'{"x": [1, {}], "y": null}', *MAKE_AGAIN),
     "times: a huge number": file("ws/timings.csv", b"node,video,seconds\nfirst,v1," + b"9" * 400, *READ_WORKSPACE),
     "times: a link to a file of the user's": place(
-        Path("ws/timings.csv"), lambda path: path.symlink_to("../victim"), *READ_WORKSPACE
+        Path("ws/timings.csv"), lambda path: path.symlink_to("../victim"), *MAKE_AGAIN
     ),
     "archive: a link to a file of the user's": place(
-        Path("ws/submission.zip"), lambda path: path.symlink_to("../victim"), *READ_WORKSPACE
+        Path("ws/submission.zip"), lambda path: path.symlink_to("../victim"), *MAKE_AGAIN
     ),
-    "ignored: an endless device": place(
-        Path("ws/.gitignore"), lambda path: path.symlink_to("/dev/zero"), *READ_WORKSPACE
-    ),
+    "ignored: an endless device": place(Path("ws/.gitignore"), lambda path: path.symlink_to("/dev/zero"), *MAKE_AGAIN),
 }
 """What the next run makes again: the archive has the same bytes."""

@@ -172,10 +172,8 @@ def _pack(members: list[tuple[str, bytes]], method: int, random: Random) -> byte
     with warnings.catch_warnings(), zipfile.ZipFile(stream, "w", method) as archive:
         warnings.simplefilter("ignore")  # of names that are there twice
         for name, inner in members:
-            try:
-                archive.writestr(name.replace("\0", "_"), inner)
-            except (UnicodeEncodeError, ValueError):
-                archive.writestr("odd", inner)
+            entry = zipfile.ZipInfo(name.encode("utf-8", "replace").decode().replace("\0", "_"))  # of no date
+            archive.writestr(entry, inner, compress_type=method)
         if random.random() < 0.05:
             archive.comment = random.randbytes(50)
     return stream.getvalue()

@@ -238,7 +238,10 @@ def spoil_yaml(content: bytes, random: Random) -> bytes:
 
 def spoil_csv(content: bytes, random: Random) -> bytes:
     """Return a table with other cells."""
-    rows = list(csv.reader(io.StringIO(content.decode("utf-8", "replace"))))
+    try:
+        rows = list(csv.reader(io.StringIO(content.decode("utf-8", "replace"))))
+    except csv.Error:
+        return spoil_text(content, random)
     stream = io.StringIO()
     csv.writer(stream, lineterminator="\n").writerows(
         [map(str, row)] if not isinstance(row, list) else map(str, row) for row in _as_rows(spoil_value(rows, random))

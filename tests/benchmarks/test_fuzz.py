@@ -43,7 +43,7 @@ FAULTS: dict[str, tuple[Callable[[], object], str]] = {
     "an escape": (lambda: print("\x1b[31m"), "prints a control character"),
     "a line without end": (lambda: print("x" * 5000), "prints a line that nobody reads"),
     "memory": (lambda: np.ones(1 << 27), "MiB"),
-    "a loop": (wait_for_ever, "hangs (SIGPROF)"),
+    "a loop": (wait_for_ever, "hangs"),
 }
 
 
@@ -58,8 +58,8 @@ def project(tmp_path: Path) -> Path:
 def test_a_trial_blames_a_command_for(project: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     act, fault = FAULTS[name]
     monkeypatch.setattr(doctor, "run", lambda options: int(act() is None))
-    monkeypatch.setattr(trials, "MOST_SECONDS", 2.0)
-    monkeypatch.setattr(trials, "MOST_MEMORY", 1 << 30)
+    if act is wait_for_ever:
+        monkeypatch.setattr(trials, "MOST_SECONDS", 0.5)
     assert fault in "\n".join(attempt(["doctor", "my.yaml"], project).faults)
 
 

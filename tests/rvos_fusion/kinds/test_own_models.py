@@ -411,9 +411,9 @@ def test_what_a_program_has_started_ends_with_it(folder: Path, capsys: pytest.Ca
 def test_a_program_that_outlives_its_workspace_is_asked_again(tmp_path: Path) -> None:
     echo = "import sys\nfor line in sys.stdin: print(line, end='', flush=True)"
     program = Program((sys.executable, "-c", echo), folder=tmp_path, log=tmp_path / "ws/log.txt")
-    program.ask(tmp_path / "one/request.json", video="v", timeout=60)
+    program.ask(tmp_path / "one/request.json", where="v", timeout=60)
     shutil.rmtree(tmp_path / "ws")
-    program.ask(tmp_path / "two/request.json", video="w", timeout=60)
+    program.ask(tmp_path / "two/request.json", where="w", timeout=60)
 
 
 def test_a_line_without_an_end_is_taken_in_pieces(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
