@@ -32,6 +32,9 @@ class DetectorSettings:
     needs_nouns: ClassVar[bool] = True
     """Whether it finds what it is asked for alone; others can be asked for everything."""
 
+    words: ClassVar[str] = "bert-base-uncased"
+    """Whose vocabulary a `tokenizer` holds; licences go by it."""
+
     detector: str
     box_threshold: Chance = field(default=0.25, kw_only=True)
     beside: Annotated[Path | None, Folder()] = field(default=None, kw_only=True)

@@ -77,6 +77,8 @@ class Sam3DetectorSettings(DetectorSettings):
         precision: of the network's arithmetic.
     """
 
+    words: ClassVar[str] = "sam3"
+
     checkpoint: Path
     network: str = "sam3"
     tokenizer: Path | None = None

@@ -23,6 +23,7 @@ KINDS: dict[str, str] = {
     "track": "rvos_fusion.kinds.track:TrackNode",
     "ground": "rvos_fusion.kinds.ground:GroundNode",
     "ground_frames": "rvos_fusion.kinds.ground_frames:GroundFramesNode",
+    "locate": "rvos_fusion.kinds.locate:LocateNode",
     "gate": "rvos_fusion.kinds.gate:GateNode",
     "clean_up": "rvos_fusion.kinds.clean_up:CleanUpNode",
 }

@@ -43,7 +43,7 @@ def detector_files(detector: DetectorSettings) -> Iterator[NodeFile]:
     if path := files.get("checkpoint"):
         yield NodeFile(path, "checkpoint", advice.format("checkpoint"), "checkpoint", detector.detector)
     if path := files.get("tokenizer"):
-        yield NodeFile(path, "tokeniser", advice.format("tokeniser folder"), "settings", "bert-base-uncased")
+        yield NodeFile(path, "tokeniser", advice.format("tokeniser folder"), "settings", detector.words)
     if isinstance(detector, OwnDetectorSettings):
         for source in detector.find_code().sources:
             yield NodeFile(source, "source", "no such file; install it again", "settings")

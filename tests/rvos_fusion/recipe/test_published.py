@@ -56,6 +56,7 @@ ROWS = {
     },
     "demo_tracklets": {"chosen": ("+ tracklet-NMS and five models", 61.4)},
     "tracklets": {},
+    "zero_shot": {},
 }
 """By recipe: its nodes that are rows, with what the papers call them and print."""
 
