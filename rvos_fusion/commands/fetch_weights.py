@@ -11,18 +11,22 @@ from rvos.errors import ConfigError, InputError
 from rvos.files.atomic import hash_file, write_atomically
 from rvos.files.json_files import expect_object, read_json
 from rvos.settings import nearest
+from rvos_fusion.recipe.reader import read_recipe
 from rvos_fusion.tables import Column, Table, print_json, print_tables, read_form
 from rvos_fusion.weights.downloads import PARTS, download
 from rvos_fusion.weights.known_weights import DRIVES, FAMILIES, HUB, HubFolder
+
+_RECIPES = (".yaml", ".yml")
 
 
 def register(parser: argparse.ArgumentParser) -> None:
     parser.epilog = (
         "examples:\n  rvos fetch-weights                  # what there is, and where the rest lies\n"
-        "  rvos fetch-weights sam2.1-hiera-tiny roberta-base --out weights"
+        "  rvos fetch-weights sam2.1-hiera-tiny roberta-base --out weights\n"
+        "  rvos fetch-weights recipes/zero_shot.yaml        # what it reads of the hub, to where it reads it"
     )
-    parser.add_argument("names", nargs="*", metavar="NAME", help="default: list all")
-    parser.add_argument("--out", type=Path, default=Path("weights"), help="folder; default: weights")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="or a recipe (.yaml); default: list all")
+    parser.add_argument("--out", type=Path, default=Path("weights"), help="folder of what is named; default: weights")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
@@ -35,21 +39,36 @@ def run(options: argparse.Namespace) -> int:
         ]
         print_tables(tables, read_form(options))
         return 0
+    folders: dict[str, Path] = {}
     for name in options.names:
-        if name in DRIVES:
-            raise ConfigError(f"{name}: {FAMILIES[name].place}; then rvos checkpoint FILE tells whether it is whole")
-        if name not in HUB:
-            raise ConfigError(f"no weights {name!a}; {nearest(name, [*HUB, *DRIVES])}")
-    found = {name: fetch(HUB[name], options.out / name) for name in dict.fromkeys(options.names)}
+        folders |= _list_folders(Path(name)) if name.endswith(_RECIPES) else {_check_name(name): options.out / name}
+    found = {name: fetch(HUB[name], folder) for name, folder in folders.items()}
     if options.json:
         print_json(found)
         return 0
     for name, checksums in found.items():
         for file, checksum in checksums.items():
-            print(f"{options.out / name / file}: sha256 {checksum}")
+            print(f"{folders[name] / file}: sha256 {checksum}")
         family = FAMILIES[HUB[name].family]
         print(f"{name}: {family.licence}; name {family.attribution}")
     return 0
+
+
+def _check_name(name: str) -> str:
+    if name in DRIVES:
+        raise ConfigError(f"{name}: {FAMILIES[name].place}; then rvos checkpoint FILE tells whether it is whole")
+    if name not in HUB:
+        raise ConfigError(f"no weights {name!a}; {nearest(name, [*HUB, *DRIVES])}")
+    return name
+
+
+def _list_folders(path: Path) -> dict[str, Path]:
+    """Return the folders of the hub that a recipe reads, by the names that it gives them."""
+    files = [file for node in read_recipe(path).nodes for file in node.files()]
+    folders = {file.path.name: file.path for file in files if file.path.name in HUB}
+    if not folders:
+        raise ConfigError(f"{path}: reads no folder called as on the hub; such are {', '.join(HUB)}")
+    return folders
 
 
 def fetch(folder: HubFolder, target: Path) -> dict[str, str]:

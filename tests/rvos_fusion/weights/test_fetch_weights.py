@@ -20,6 +20,7 @@ from rvos_fusion.commands.cli import main
 from rvos_fusion.weights.downloads import PARTS
 
 PATIENCE = 60.0
+PROJECT = Path(__file__).parents[3]
 NAMES = ("vocab.json", "merges.txt")
 
 
@@ -194,6 +195,23 @@ def test_files_that_want_an_account_say_how_to_get_access(
     assert f"accept it at {hub.address}/facebook/sam3, then run `hf auth login` or set HF_TOKEN" in told
     assert told.count("\n") == 1
     assert not Path("weights/sam3").exists()
+
+
+def test_a_recipe_s_folders_are_fetched_to_where_it_reads_them(hub: Hub, tmp_path: Path) -> None:
+    for name in ("config.json", "preprocessor_config.json", "model.safetensors"):
+        hub.files[name] = f"content of {name}".encode()
+    (tmp_path / "recipes").mkdir()
+    recipe = tmp_path / "recipes/zero_shot.yaml"
+    recipe.write_text((PROJECT / "recipes/zero_shot.yaml").read_text())
+    assert main(["fetch-weights", str(recipe)]) == 0
+    found = {str(path.relative_to(tmp_path)) for path in (tmp_path / "weights").rglob("*.safetensors")}
+    assert found == {f"weights/{name}/model.safetensors" for name in ("grounding-dino-tiny", "sam2.1-hiera-tiny")}
+
+
+def test_a_recipe_without_folders_of_the_hub_is_told(hub: Hub, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["fetch-weights", str(PROJECT / "pipeline.yaml")]) == 2
+    assert "pipeline.yaml: reads no folder called as on the hub" in capsys.readouterr().err
+    assert hub.asked == []
 
 
 def test_what_lies_behind_a_drive_says_what_to_click(hub: Hub, capsys: pytest.CaptureFixture[str]) -> None:
