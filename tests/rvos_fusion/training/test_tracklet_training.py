@@ -18,6 +18,7 @@ from small_videos import write_small_videos
 
 from runners.grounding.scorer import load_grounder
 from runners.grounding.settings import GroundingSettings
+from runners.networks.tracklets.network import average_area
 from rvos.errors import ConfigError, InputError
 from rvos_fusion.training.config import LoopSettings, OptimiserSettings, TrainingConfig
 from rvos_fusion.training.data.refcoco import ReferFolder, open_refer
@@ -278,16 +279,16 @@ def test_an_image_is_a_video_of_one_frame_with_all_its_objects(tmp_path: Path) -
 
 
 def test_images_of_several_sizes_are_padded_and_their_masks_stay_on_them(folder: VideoFolder) -> None:
-    samples = TrackletSamples(TrackletData(folder, candidates=CLEAN), slots=4, short_side=48)
+    samples = TrackletSamples(TrackletData(folder, candidates=CLEAN), slots=4, short_side=24)
     wide = samples.sample(0, np.random.default_rng(0), every=True)
     assert wide is not None
     narrow = dataclasses.replace(wide, frames=wide.frames[:, :, :56], candidates=wide.candidates[..., :56])
     batch, alone = samples.collate([wide, narrow]), samples.collate([narrow])
-    assert batch.frames.shape[-2:] == (48, 64)
-    assert torch.equal(batch.frames[1, ..., :56], alone.frames[0])
-    assert not batch.frames[1, ..., 56:].any()
-    torch.testing.assert_close(batch.masks[1, ..., :56], alone.masks[0])
-    assert not batch.masks[1, ..., 56:].any()
+    assert batch.frames.shape[-2:] == batch.masks.shape[-2:] == (24, 32)
+    assert torch.equal(batch.frames[1, ..., :28], alone.frames[0])
+    torch.testing.assert_close(batch.masks[1, ..., :28], average_area(alone.masks[0], (24, 28)))
+    assert not batch.frames[1, ..., 28:].any()
+    assert not batch.masks[1, ..., 28:].any()
 
 
 def test_data_are_videos_or_images_and_not_both(folder: VideoFolder, tmp_path: Path) -> None:
