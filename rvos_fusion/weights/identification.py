@@ -95,6 +95,8 @@ def _referring(file: CheckpointFile, name: str, config_type: Any, network_type: 
         config = config_type(backbone=named or "resnet50", backbone_sizes=None if named else sizes)
     report = _account(lambda: network_type(config), file, ignored=IGNORED_KEYS)
     details = {"hidden_dim": config.hidden_dim, "queries": config.queries, "classes": config.classes}
+    if config.concatenated:
+        details = {"hidden_dim": config.hidden_dim, "concatenated": "no queries, the baseline"}
     return Identity(name, backbone, "own" if stated else "official", details, report)
 
 
