@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from deaot_toolkit.errors import CheckpointError as ToolkitCheckpointError
+from deaot_toolkit.hub_folders import HUB_INDEX, HUB_WEIGHTS, read_hub_weights
 from deaot_toolkit.products import use_direct_products
 from torch import Tensor
 
@@ -16,10 +18,10 @@ from rvos.errors import CheckpointError, InputError
 from rvos.masks.detections import FrameBoxes, FrameInstances
 from rvos.videos import Video
 
-WEIGHTS = "model.safetensors"
 _MODEL_TYPE = "grounding-dino"
 _IGNORED = ("position_ids",)
 _SHOWN = 3
+_DAMAGE = (OSError, ValueError, TypeError, KeyError, RuntimeError, AttributeError)
 _PRECISIONS = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 
 
@@ -120,41 +122,38 @@ def sketch_network(folder: Path) -> Any:
     """Return the network of a folder without weights, on the device `meta`.
 
     Raises:
-        CheckpointError: the configuration or the file is damaged. Keys are accounted for when it is loaded: the library
+        CheckpointError: the configuration or a file is damaged. Keys are accounted for when it is loaded: the library
             renames those of older files on its way, so names in the file alone decide nothing.
     """
-    from safetensors import SafetensorError, safe_open
-    from transformers import GroundingDinoConfig, GroundingDinoForObjectDetection
+    from transformers import GroundingDinoForObjectDetection
 
+    config, _ = _read_folder(folder, outline=True)
     try:
-        config = GroundingDinoConfig.from_pretrained(folder, local_files_only=True, disable_custom_kernels=True)
         with torch.device("meta"):
-            network = GroundingDinoForObjectDetection(config)
-        with safe_open(folder / WEIGHTS, framework="pt"):
-            pass
-    except (OSError, ValueError, TypeError, KeyError, RuntimeError, AttributeError, SafetensorError) as error:
+            return GroundingDinoForObjectDetection(config)
+    except _DAMAGE as error:
         raise _damaged(folder, error) from None
-    return network
 
 
 def load_network(folder: Path) -> Any:
     """Return a folder's network; CheckpointError: damaged, or keys missing, unexpected or of another shape."""
-    from safetensors import SafetensorError
     from transformers import GroundingDinoForObjectDetection
     from transformers.utils import logging
 
     logging.disable_progress_bar()  # a second bar in the middle of a run's own
+    logging.set_verbosity_error()  # what does not fit is told below, in one line
+    config, state = _read_folder(folder, outline=False)
     try:
         network, info = GroundingDinoForObjectDetection.from_pretrained(
-            folder, local_files_only=True, use_safetensors=True, output_loading_info=True, disable_custom_kernels=True
+            None, config=config, state_dict=state, output_loading_info=True
         )
-    except (OSError, ValueError, TypeError, KeyError, RuntimeError, AttributeError, SafetensorError) as error:
+    except _DAMAGE as error:
         raise _damaged(folder, error) from None
     for problem in ("missing_keys", "unexpected_keys", "mismatched_keys"):
         keys = sorted(str(key) for key in info[problem] if not str(key).endswith(_IGNORED))
         if keys:
             raise CheckpointError(
-                f"{folder / WEIGHTS}: {len(keys)} {problem.replace('_', ' ')}, such as {', '.join(keys[:_SHOWN])}; "
+                f"{folder}: {len(keys)} {problem.replace('_', ' ')}, such as {', '.join(keys[:_SHOWN])}; "
                 "give the whole folder of one Grounding DINO"
             )
     return network
@@ -163,7 +162,11 @@ def load_network(folder: Path) -> Any:
 def _check_folder(folder: Path) -> None:
     from rvos.files.json_files import expect_object, read_json
 
-    for name in ("config.json", "preprocessor_config.json", WEIGHTS):
+    if not folder.is_dir():
+        what = "a file, not a folder" if folder.exists() else "no such folder"
+        raise CheckpointError(f"{folder}: {what}; give a folder such as IDEA-Research/grounding-dino-tiny of the hub")
+    weights = HUB_INDEX if (folder / HUB_INDEX).is_file() else HUB_WEIGHTS
+    for name in ("config.json", "preprocessor_config.json", weights):
         if not (folder / name).is_file():
             raise CheckpointError(
                 f"{folder}: no {name}; give a folder such as IDEA-Research/grounding-dino-tiny of the hub, whole"
@@ -171,6 +174,19 @@ def _check_folder(folder: Path) -> None:
     stated = expect_object(read_json(folder / "config.json"), where=str(folder / "config.json")).get("model_type")
     if stated != _MODEL_TYPE:
         raise CheckpointError(f"{folder}: a model of type {ascii(stated)[:40]}, expected {_MODEL_TYPE}")
+
+
+def _read_folder(folder: Path, *, outline: bool) -> tuple[Any, dict[str, Tensor]]:
+    """Return the configuration and the weights of a folder, without what trainers add to their names."""
+    from transformers import GroundingDinoConfig
+
+    try:
+        config = GroundingDinoConfig.from_pretrained(folder, local_files_only=True, disable_custom_kernels=True)
+        return config, read_hub_weights(folder, outline=outline)
+    except ToolkitCheckpointError as error:
+        raise CheckpointError(str(error)) from None
+    except _DAMAGE as error:
+        raise _damaged(folder, error) from None
 
 
 def _damaged(folder: Path, error: Exception) -> CheckpointError:

@@ -73,13 +73,27 @@ def read_member(archive: zipfile.ZipFile, name: str, *, where: str, most: int = 
     info = archive.getinfo(name)
     if info.compress_type not in _METHODS:
         raise InputError(f"{where}: packed by method {info.compress_type}; pack with deflate, or without compression")
-    dense = info.file_size > _LARGEST_DENSE and info.file_size > _MOST_PACKED * info.compress_size
-    if info.file_size > most or dense:
-        raise InputError(f"{where}: unpacks to {info.file_size} bytes, which no such file has; make the archive again")
+    if info.file_size > most or _is_bomb(info):
+        raise InputError(f"{where}: {_too_large(info)}")
     try:
         return archive.read(info)
     except ZIP_ERRORS as error:
         raise InputError(f"{where}: damaged in the archive ({error}); make it again") from None
+
+
+def refuse_bombs(archive: zipfile.ZipFile, *, where: str) -> None:
+    """Raise an InputError if a member is made to fill the memory."""
+    for info in archive.infolist():
+        if _is_bomb(info):
+            raise InputError(f"{where}: {info.filename}: {_too_large(info)}")
+
+
+def _is_bomb(info: zipfile.ZipInfo) -> bool:
+    return info.file_size > _LARGEST_DENSE and info.file_size > _MOST_PACKED * info.compress_size
+
+
+def _too_large(info: zipfile.ZipInfo) -> str:
+    return f"unpacks to {info.file_size} bytes, which no such file has; make the archive again"
 
 
 def check_names(names: Iterable[str], *, where: str) -> None:

@@ -6,7 +6,7 @@ import pickle
 import pickletools
 import re
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, BinaryIO
 
@@ -228,7 +228,7 @@ def check_opcodes(stream: BinaryIO) -> None:
     """
     depths: dict[object, int] = {}
     depth, previous = 0, ""
-    for number, (opcode, argument, _) in enumerate(pickletools.genops(stream)):
+    for number, (opcode, argument, _) in enumerate(_read_opcodes(stream)):
         name = opcode.name
         if name in _REFUSED:
             raise RefusedError(f"the opcode {name}")
@@ -248,3 +248,10 @@ def check_opcodes(stream: BinaryIO) -> None:
         if depth > _DEEPEST:
             raise ValueError("tuples are nested too deeply")
         previous = name
+
+
+def _read_opcodes(stream: BinaryIO) -> Iterator[tuple[pickletools.OpcodeInfo, Any, int | None]]:
+    try:
+        yield from pickletools.genops(stream)
+    except MemoryError:
+        raise ValueError("it claims a text longer than the file") from None

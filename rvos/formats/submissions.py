@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from rvos.dataset import Dataset
-from rvos.files.archives import make_entry
+from rvos.files.archives import make_entry, open_archive, refuse_bombs
 from rvos.files.atomic import read_whole, replacing
 from rvos.files.json_files import expect_object, parse_json
 from rvos.formats.archives.layout import LARGEST_TEAM_FILE, TEAM_FILE, Audit, ReadVideo
@@ -40,7 +40,13 @@ def write_submission(path: Path, dataset: Dataset, read: ReadVideo, *, team: byt
 
 
 def check_submission(path: Path, dataset: Dataset) -> Audit:
-    """Return what is wrong, and which sentences are empty in every frame. Raises InputError: no whole zip archive."""
+    """Return what is wrong, and which sentences are empty in every frame.
+
+    Raises:
+        InputError: no whole zip archive, or one that is made to fill the memory.
+    """
+    with open_archive(path) as archive:
+        refuse_bombs(archive, where=str(path))
     return find_format(dataset.format).archive.audit(path, dataset)
 
 

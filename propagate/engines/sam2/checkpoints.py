@@ -5,23 +5,20 @@ Source: docs/specs/sam2.md, sections 1 and 4.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 from deaot_toolkit.checkpoints import check_fit, read_state
+from deaot_toolkit.hub_folders import check_hub_folder, read_hub_weights
 from sam3_toolkit.key_names import HUB_KEY as HUB_SAM3_KEY
 from sam3_toolkit.key_names import OFFICIAL_KEY as OFFICIAL_SAM3_KEY
 from torch import Tensor, nn
 
 from propagate.engines.inputs import translated
 from propagate.engines.sam2.sizes import SIZES
-from rvos.errors import CheckpointError
 
-HUB_WEIGHTS = "model.safetensors"
-_MODEL_TYPE = "sam2_video"
 OFFICIAL_KEY = "image_encoder.trunk.patch_embed.proj.weight"
 _POINTS = "sam_prompt_encoder.point_embeddings."
 _GAUSSIAN = "sam_prompt_encoder.pe_layer.positional_encoding_gaussian_matrix"
@@ -111,19 +108,12 @@ def read_weights(path: Path, *, outline: bool = False) -> dict[str, Tensor]:
     Raises:
         CheckpointError: missing, damaged, of another model, or wanting to execute code.
     """
-    if path.is_dir():
-        try:
-            model_type = json.loads((path / "config.json").read_bytes())["model_type"]
-        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-            raise CheckpointError(
-                f"{path}: no folder of the hub ({type(error).__name__} in config.json); give one with config.json and "
-                f"{HUB_WEIGHTS}, or an official .pt file"
-            ) from None
-        if model_type != _MODEL_TYPE:
-            raise CheckpointError(f"{path}: holds a model of type {model_type!r}, expected {_MODEL_TYPE!r}; give SAM 2")
-        path = path / HUB_WEIGHTS
     with translated():
-        state, _ = read_state(path, outline=outline)
+        if path.is_dir():
+            check_hub_folder(path, model_type="sam2_video", network="SAM 2", file="an official .pt file")
+            state = read_hub_weights(path, outline=outline)
+        else:
+            state, _ = read_state(path, outline=outline)
     return convert_official(state) if OFFICIAL_KEY in state else state
 
 

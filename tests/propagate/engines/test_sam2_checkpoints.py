@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import zipfile
 from pathlib import Path
 
 import pytest
 import torch
+from hub_parts import split_weights
 from reference import read_reference
 from sam2_weights import NETWORK, SIDE, make_network
 from sam3_toolkit.key_names import HUB_KEY, OFFICIAL_KEY
@@ -77,6 +79,10 @@ def target() -> Sam2Network:
     return Sam2Network(find_config(NETWORK, SIDE))
 
 
+def wrap(state: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {prefix + name: value for name, value in state.items()}
+
+
 def write_folder(folder: Path, state: dict[str, Tensor], model_type: str = "sam2_video") -> Path:
     from safetensors.torch import save_file
 
@@ -130,6 +136,49 @@ def test_torch_files_are_read_with_and_without_envelope(
     path = tmp_path / "sam2.pt"
     torch.save({envelope: state} if envelope else state, path)
     load_weights(target.model, path, network=NETWORK)
+
+
+@pytest.mark.parametrize("prefix", ["model.", "module.", "_forward_module.", "_forward_module.model."])
+@pytest.mark.parametrize("envelope", ["state_dict", "module"])
+def test_what_trainers_put_around_the_network_is_taken_away(
+    state: dict[str, Tensor], target: Sam2Network, tmp_path: Path, prefix: str, envelope: str
+) -> None:
+    torch.save({envelope: wrap(state, prefix), "epoch": 3}, tmp_path / "last.ckpt")
+    load_weights(target.model, tmp_path / "last.ckpt", network=NETWORK)
+    load_weights(target.model, write_folder(tmp_path / "hub", wrap(state, prefix)), network=NETWORK)
+    assert all(torch.equal(value, state[name]) for name, value in target.model.state_dict().items())
+
+
+def test_a_folder_whose_weights_lie_in_parts_is_read(
+    state: dict[str, Tensor], target: Sam2Network, tmp_path: Path
+) -> None:
+    folder = write_folder(tmp_path / "hub", state)
+    split_weights(folder)
+    load_weights(target.model, folder, network=NETWORK)
+    assert all(torch.equal(value, state[name]) for name, value in target.model.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("model-00001-of-00002.safetensors", "part 1 of 2 of a checkpoint, not the whole; give the folder"),
+        ("model.safetensors.index.json", "the index of weights that lie in several parts, .*; give the folder"),
+    ],
+)
+def test_one_part_and_the_index_say_to_give_the_folder(
+    state: dict[str, Tensor], tmp_path: Path, name: str, reason: str
+) -> None:
+    folder = write_folder(tmp_path / "hub", state)
+    split_weights(folder)
+    with pytest.raises(CheckpointError, match=f"{name}: {reason}"):
+        read_weights(folder / name)
+
+
+def test_a_packed_file_is_named(state: dict[str, Tensor], tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "sam2.pt", "w") as archive:
+        archive.writestr("inner.pt", b"")
+    with pytest.raises(CheckpointError, match=r"a zip archive around inner\.pt, not a checkpoint; unpack it first"):
+        read_weights(tmp_path / "sam2.pt")
 
 
 def test_a_missing_and_an_unknown_key_load_nothing(

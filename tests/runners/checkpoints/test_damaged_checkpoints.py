@@ -26,6 +26,7 @@ from runners.networks.soc.network import SOC
 from runners.networks.soc.types import SOCConfig
 from rvos.errors import CheckpointError, PipelineError
 from rvos.files.pickles import RefusedError, StandIn, read_pickle
+from rvos.files.tensor_files import SEQUENCE_START
 
 
 def linear_state() -> dict[str, torch.Tensor]:
@@ -117,6 +118,10 @@ HOSTILE: dict[str, tuple[Callable[[Path], None], str]] = {
     "list": (saved([1, 2]), "holds a list"),
     "empty state": (saved({"model": {}}), "its state dict is empty"),
     "no torch record": (in_archive(b"\x80\x02}" + text("w") + b"K\x01s."), "w is a int"),
+    "endless text": (
+        with_bytes(SEQUENCE_START + b"\x80\x04\x8d" + (1 << 62).to_bytes(8, "little")),
+        "damaged.*longer than the file",
+    ),
     "big-endian": (in_archive(b"\x80\x02}.", {"byteorder": b"big"}), "damaged.*big-endian"),
     "program": (in_archive(b"\x80\x02}.", {"constants.pkl": b""}), "refused.*TorchScript"),
     "same values many times": (

@@ -8,12 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hub_parts import split_weights
 from PIL import Image
 from safetensors.torch import load_file, save_file
 from small_dino import write_grounding_dino
 
 from runners.checkpoints.saving import save_network
-from runners.detectors.grounding_dino import GroundingDino
+from runners.detectors.grounding_dino import GroundingDino, load_network
 from runners.detectors.settings import GroundingDinoSettings, UninextDetectorSettings
 from runners.detectors.table import build_detector
 from runners.networks.text.bert import TextSizes
@@ -93,7 +94,7 @@ def test_a_folder_that_lacks_a_file_is_refused(folder: Path, tmp_path: Path, nam
 def test_damaged_files_are_refused(folder: Path, tmp_path: Path) -> None:
     broken = copy(folder, tmp_path / "dino")
     (broken / "model.safetensors").write_bytes(b"\x10" * 100)
-    with pytest.raises(CheckpointError, match="cannot be loaded"):
+    with pytest.raises(CheckpointError, match=r"model\.safetensors: not a whole safetensors file"):
         open_dino(broken)
 
 
@@ -115,6 +116,45 @@ def test_every_key_is_accounted_for(folder: Path, tmp_path: Path) -> None:
     save_file(state | {name: weight, "more": torch.zeros(1)}, broken / "model.safetensors", {"format": "pt"})
     with pytest.raises(CheckpointError, match="1 unexpected keys, such as more"):
         open_dino(broken)
+
+
+@pytest.mark.parametrize("prefix", ["model.", "module.", "_forward_module.", "_forward_module.model."])
+@pytest.mark.parametrize("has_parts", [False, True])
+def test_wrapped_weights_and_weights_in_parts_are_the_same_network(
+    folder: Path, tmp_path: Path, prefix: str, *, has_parts: bool
+) -> None:
+    changed = copy(folder, tmp_path / "dino")
+    state = load_file(folder / "model.safetensors")
+    save_file({prefix + name: value for name, value in state.items()}, changed / "model.safetensors")
+    if has_parts:
+        split_weights(changed)
+    expected, found = load_network(folder).state_dict(), load_network(changed).state_dict()
+    assert all(torch.equal(value, found[name]) for name, value in expected.items())
+
+
+def test_heads_that_are_stored_once_leave_the_word_of_the_trunk(folder: Path, tmp_path: Path) -> None:
+    trunk = copy(folder, tmp_path / "dino")
+    state = load_file(folder / "model.safetensors")
+    state = {f"model.decoder.{name}" if name.startswith("bbox_embed.") else name: v for name, v in state.items()}
+    save_file(state, trunk / "model.safetensors")
+    expected, found = load_network(folder).state_dict(), load_network(trunk).state_dict()
+    assert all(torch.equal(value, found[name]) for name, value in expected.items())
+
+
+def test_a_missing_part_is_named(folder: Path, tmp_path: Path) -> None:
+    broken = copy(folder, tmp_path / "dino")
+    split_weights(broken)
+    (broken / "model-00002-of-00002.safetensors").unlink()
+    for device in (CPU, torch.device("meta")):
+        with pytest.raises(CheckpointError, match=r"model-00002-of-00002\.safetensors: no such"):
+            build_detector(GroundingDinoSettings("grounding-dino", checkpoint=broken), device=device)
+
+
+def test_a_file_in_place_of_the_folder_is_named(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match=r"model\.safetensors: a file, not a folder; give a folder such as"):
+        open_dino(folder / "model.safetensors")
+    with pytest.raises(CheckpointError, match="nowhere: no such folder"):
+        open_dino(tmp_path / "nowhere")
 
 
 def test_another_vocabulary_is_refused(folder: Path, tmp_path: Path) -> None:

@@ -222,6 +222,13 @@ def test_a_mask_written_twice_is_named(tmp_path: Path, dataset: Dataset) -> None
     )
 
 
+def test_an_archive_that_fills_the_memory_is_refused(tmp_path: Path, dataset: Dataset) -> None:
+    with zipfile.ZipFile(tmp_path / "s.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("Annotations/b/0/00000.png", bytes((1 << 24) + 1))
+    with pytest.raises(InputError, match=r"s\.zip: Annotations/b/0/00000\.png: unpacks to 16777217 bytes"):
+        check_submission(tmp_path / "s.zip", dataset)
+
+
 @pytest.mark.parametrize("content", [b"", b"no archive", b"PK\x03\x04"], ids=repr)
 def test_files_that_are_no_archive_are_named(tmp_path: Path, dataset: Dataset, content: bytes) -> None:
     (tmp_path / "s.zip").write_bytes(content)

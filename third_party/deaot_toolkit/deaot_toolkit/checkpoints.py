@@ -41,9 +41,10 @@ def read_state(path: Path, *, outline: bool = False) -> tuple[dict[str, Tensor],
     Raises:
         CheckpointError: missing, damaged, holding no state dict, or wanting to execute code.
     """
+    if path.suffix == ".safetensors":
+        tensors, text = read_safetensors(path, outline=outline)
+        return strip(tensors), NetworkConfig.from_json(text) if text else None
     with open_regular(path) as stream:
-        if path.suffix == ".safetensors":
-            return _read_safetensors(path, outline=outline)
         try:
             check_torch_file(stream)
             stream.seek(0)
@@ -65,13 +66,23 @@ def read_state(path: Path, *, outline: bool = False) -> tuple[dict[str, Tensor],
         raise CheckpointError(f"{path}: no state dict under {' or '.join(ENVELOPES)}; give a checkpoint")
     if not all(_is_stored(value, outline=outline) for value in state.values()):
         raise CheckpointError(f"{path}: no state dict of plain, stored tensors; save it again with torch.save")
-    return _strip(state), None
+    return strip(state), None
 
 
-def _read_safetensors(path: Path, *, outline: bool) -> tuple[dict[str, Tensor], NetworkConfig | None]:
+def read_safetensors(path: Path, *, is_part: bool = False, outline: bool = False) -> tuple[dict[str, Tensor], str]:
+    """Return the tensors of a safetensors file under its own names, and the stored configuration; empty: none.
+
+    Args:
+        is_part: one part of several is what is wanted.
+        outline: tensors without their values, on the device `meta`.
+
+    Raises:
+        CheckpointError: missing, damaged, or something else.
+    """
+    open_regular(path, is_part=is_part).close()
     try:
         with safe_open(path, framework="pt") as stream:
-            text = (stream.metadata() or {}).get(CONFIG_ENTRY)
+            text = (stream.metadata() or {}).get(CONFIG_ENTRY, "")
             names = stream.keys()
             if outline:
                 state = {name: _sketch(stream.get_slice(name)) for name in names}
@@ -79,7 +90,7 @@ def _read_safetensors(path: Path, *, outline: bool) -> tuple[dict[str, Tensor], 
                 state = {name: stream.get_tensor(name) for name in names}
     except (SafetensorError, *DAMAGE) as error:
         raise CheckpointError(f"{path}: not a whole safetensors file ({error}); copy it again") from None
-    return _strip(state), NetworkConfig.from_json(text) if text else None
+    return state, text
 
 
 def _sketch(part: Any) -> Tensor:
@@ -88,7 +99,8 @@ def _sketch(part: Any) -> Tensor:
     return torch.empty(part.get_shape(), dtype=torch.int64 if is_integer else torch.float32, device="meta")
 
 
-def _strip(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def strip(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return a state dict without what trainers, compiled, averaged and parallel models add to its names."""
     return {target: state[name] for name, target in unwrap_names(state).items()}
 
 

@@ -15,11 +15,15 @@ _PAGES = (b"<!doctype", b"<html", b"<head", b"<?xml", b"<!--", b"<script")
 _PACKED = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"7z\xbc\xaf": "7z", b"Rar!": "rar"}
 _TAR, _TAR_PLACE = b"ustar", 257
 _PART = re.compile(r"-(\d{1,9})-of-(\d{1,9})(?=\.)")
-_JOIN = "load the parts one by one and save their tensors as one safetensors file"
+_JOIN = "give the folder with all of them to a network that takes one, else save their tensors as one file"
 
 
-def refuse_other_files(path: Path, start: bytes) -> None:
-    """Raise a CheckpointError for what cannot be a checkpoint by its name and first `START_LENGTH` bytes."""
+def refuse_other_files(path: Path, start: bytes, *, is_part: bool = False) -> None:
+    """Raise a CheckpointError for what cannot be a checkpoint by its name and first `START_LENGTH` bytes.
+
+    Args:
+        is_part: one part of several is what is wanted.
+    """
     text = start.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     packed = next((name for mark, name in _PACKED.items() if start.startswith(mark)), None)
     part = _PART.search(path.name)
@@ -37,7 +41,7 @@ def refuse_other_files(path: Path, start: bytes) -> None:
         reason = "JSON text, not a checkpoint; download the file of weights"
         if path.name.endswith(".index.json") or b'"weight_map"' in text:
             reason = f"the index of weights that lie in several parts, not a checkpoint; {_JOIN}"
-    elif part is not None and int(part[2]) > 1:
+    elif part is not None and int(part[2]) > 1 and not is_part:
         reason = f"part {int(part[1])} of {int(part[2])} of a checkpoint, not the whole; {_JOIN}"
     elif packed or start[_TAR_PLACE:].startswith(_TAR):
         reason = f"packed with {packed or 'tar'}; unpack it first"
@@ -56,4 +60,5 @@ def _describe_archive(path: Path) -> str | None:
         return None
     if any(name.endswith("data.pkl") for name in names):
         return None
-    return f"a zip archive around {ascii(names[0])[1:61] if names else 'nothing'}, not a checkpoint; unpack it first"
+    held = ascii(names[0])[1:-1][:60] if names else "nothing"
+    return f"a zip archive around {held}, not a checkpoint; unpack it first"

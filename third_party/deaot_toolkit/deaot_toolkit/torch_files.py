@@ -8,8 +8,9 @@ import pickletools
 import stat
 import zipfile
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from deaot_toolkit.errors import CheckpointError
 from deaot_toolkit.other_files import START_LENGTH, refuse_other_files
@@ -43,8 +44,15 @@ class RefusedFileError(Exception):
     """A file that names other than tensors, containers and numbers."""
 
 
-def open_regular(path: Path) -> BinaryIO:
-    """Return the opened file, waiting for no pipe. Raises CheckpointError: missing, or no file that could be one."""
+def open_regular(path: Path, *, is_part: bool = False) -> BinaryIO:
+    """Return the opened file, waiting for no pipe.
+
+    Args:
+        is_part: one part of several is what is wanted.
+
+    Raises:
+        CheckpointError: missing, or no file that could be a checkpoint.
+    """
     try:
         # Without waiting: opening a pipe would block until somebody writes to it.
         handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
@@ -58,7 +66,7 @@ def open_regular(path: Path) -> BinaryIO:
         raise CheckpointError(f"{path}: a folder, pipe or device, not a checkpoint file; check the path")
     stream = os.fdopen(handle, "rb")
     try:
-        refuse_other_files(path, stream.read(START_LENGTH))
+        refuse_other_files(path, stream.read(START_LENGTH), is_part=is_part)
     except CheckpointError:
         stream.close()
         raise
@@ -104,7 +112,7 @@ def _check_pickle(stream: BinaryIO, size: int) -> None:
     """Walk one pickle and leave the stream behind it."""
     numbers: list[int] = []
     previous = ""
-    for count, (opcode, argument, _) in enumerate(pickletools.genops(stream)):
+    for count, (opcode, argument, _) in enumerate(_read_opcodes(stream)):
         name = opcode.name
         # Names of classes are only accepted in the plain form that torch writes; all other ways to one are refused.
         if name in _REFUSED or (name == "GLOBAL" and argument not in _KNOWN):
@@ -121,6 +129,13 @@ def _check_pickle(stream: BinaryIO, size: int) -> None:
             # A reference to a storage ends with its number of values, which torch would make room for unread.
             raise ValueError("it claims more values than it has bytes")
         previous = name
+
+
+def _read_opcodes(stream: BinaryIO) -> Iterator[tuple[pickletools.OpcodeInfo, Any, int | None]]:
+    try:
+        yield from pickletools.genops(stream)
+    except MemoryError:
+        raise ValueError("it claims a text longer than the file") from None
 
 
 DAMAGE = (

@@ -250,3 +250,11 @@ def test_changed_bytes_never_end_in_a_traceback(tmp_path: Path, data: st.DataObj
     path.write_bytes(content)
     with pytest.raises(CheckpointError, match=r"file\.pth"):
         load(path, "small-aot")
+
+
+def test_a_text_that_claims_more_than_the_file_is_named(tmp_path: Path) -> None:
+    torch.save({"w": torch.zeros(1)}, tmp_path / "old.pth", _use_new_zipfile_serialization=False)
+    content = (tmp_path / "old.pth").read_bytes()
+    (tmp_path / "old.pth").write_bytes(content[:15] + b"\x80\x04\x8d" + (1 << 62).to_bytes(8, "little"))
+    with pytest.raises(CheckpointError, match=r"old\.pth: not a readable torch file \(it claims a text longer"):
+        load(tmp_path / "old.pth", "small-aot")

@@ -5,13 +5,13 @@ Source: docs/specs/sam3.md, sections 1, 4 and 14.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 from deaot_toolkit.checkpoints import check_fit, read_state
 from deaot_toolkit.errors import CheckpointError
+from deaot_toolkit.hub_folders import check_hub_folder, read_hub_weights
 from torch import Tensor
 
 from sam3_toolkit.configs import CONFIGS, NetworkConfig
@@ -19,8 +19,6 @@ from sam3_toolkit.detector import Detector
 from sam3_toolkit.key_names import HUB_KEY, OFFICIAL_KEY, UNUSED, convert_official
 from sam3_toolkit.tracker import Tracker
 
-HUB_WEIGHTS = "model.safetensors"
-_MODEL_TYPE = "sam3_video"
 _OTHERS = {
     "image_encoder.trunk.patch_embed.proj.weight": "SAM 2",
     "vision_encoder.backbone.patch_embed.projection.weight": "SAM 2",
@@ -40,19 +38,10 @@ def read_weights(path: Path, *, outline: bool = False) -> dict[str, Tensor]:
         CheckpointError: missing, damaged, of another model, or wanting to execute code.
     """
     if path.is_dir():
-        try:
-            model_type = json.loads((path / "config.json").read_bytes())["model_type"]
-        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-            raise CheckpointError(
-                f"{path}: no folder of the hub ({type(error).__name__} in config.json); give one with config.json and "
-                f"{HUB_WEIGHTS}, or the official sam3.pt"
-            ) from None
-        if model_type != _MODEL_TYPE:
-            raise CheckpointError(
-                f"{path}: holds a model of type {ascii(model_type)[:40]}, expected {_MODEL_TYPE!r}; give SAM 3"
-            )
-        path = path / HUB_WEIGHTS
-    state, _ = read_state(path, outline=outline)
+        check_hub_folder(path, model_type="sam3_video", network="SAM 3", file="the official sam3.pt")
+        state = read_hub_weights(path, outline=outline)
+    else:
+        state, _ = read_state(path, outline=outline)
     if any(_MULTIPLEX in name for name in state):
         raise CheckpointError(f"{path}: is of SAM 3.1 (multiplex), a network of another build; give sam3.pt of SAM 3")
     if OFFICIAL_KEY not in state:
