@@ -21,7 +21,7 @@ from pathlib import Path
 from random import Random
 
 from benchmarks.cluster import start_cluster
-from benchmarks.fuzzing.samples import MODELS, write_project
+from benchmarks.fuzzing.projects import MODELS, write_project
 from benchmarks.harness import ROOT, Row, limit
 
 COUNT = 50

@@ -11,8 +11,7 @@ from ast import literal_eval
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from damages import (
-    DAMAGES,
+from damage_makers import (
     EXPRESSIONS,
     HUGE,
     IMPORT,
@@ -26,6 +25,7 @@ from damages import (
     place,
     run_lengths,
 )
+from damages import DAMAGES
 from hostile_files import eps
 
 KEPT = Path(__file__).parents[2] / "shared" / "damage"

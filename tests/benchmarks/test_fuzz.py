@@ -16,7 +16,8 @@ import pytest
 from benchmarks.fuzz import Fuzz
 from benchmarks.fuzzing import trials
 from benchmarks.fuzzing.containers import SPOILERS, spoil_by_name
-from benchmarks.fuzzing.samples import SAMPLES, write_imports
+from benchmarks.fuzzing.projects import write_imports
+from benchmarks.fuzzing.samples import SAMPLES
 from benchmarks.fuzzing.trials import attempt, prepare
 from rvos_fusion.commands import doctor
 

@@ -12,10 +12,11 @@ from contextlib import chdir
 from pathlib import Path
 
 import pytest
-from damages import DAMAGES, RESULTS, Words, expressions
+from damage_makers import Words, expressions
+from damages import DAMAGES, RESULTS
 from kept_damage import damage, list_kept, may_be_read
 
-from benchmarks.fuzzing.samples import write_finished
+from benchmarks.fuzzing.projects import write_finished
 from benchmarks.fuzzing.trials import attempt, prepare
 
 KEPT = list_kept()
