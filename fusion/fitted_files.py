@@ -13,6 +13,7 @@ from fusion.fitting import Logistic, PairFit
 from rvos.errors import InputError
 from rvos.files.atomic import write_atomically
 from rvos.files.json_files import read_json
+from rvos.settings import name_type
 
 FORMAT = "rvos-fusion fit"
 VERSION = 1
@@ -107,7 +108,7 @@ def _names(value: Any, where: str) -> tuple[str, ...]:
 
 def _expect(value: Any, kind: type, where: str) -> Any:
     if not isinstance(value, kind):
-        raise InputError(f"{where}: {type(value).__name__}, expected {kind.__name__}; fit again")
+        raise InputError(f"{where}: {name_type(value)}, expected {name_type(kind())}; fit again")
     return value
 
 

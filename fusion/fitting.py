@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from fusion.assignment import ScoreFit
 from fusion.runs import HITS_OF_EVEN_ODDS, SLOPE
 from rvos.errors import FusionError
+from rvos.settings import count
 
 Values = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -122,7 +123,7 @@ def cross_validate(
     """
     if len(videos) < (2 if force else LEAST_VIDEOS):
         raise FusionError(
-            f"{len(videos)} videos to fit on, expected at least {2 if force else LEAST_VIDEOS}; "
+            f"{count(len(videos), 'video')} to fit on, expected at least {2 if force else LEAST_VIDEOS}; "
             + ("add videos" if force else "add videos, or take the risk with --force")
         )
     everything = fit(videos)

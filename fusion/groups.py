@@ -15,6 +15,7 @@ from rvos.errors import InputError
 from rvos.files.json_files import read_json
 from rvos.ids import compose_name
 from rvos.masks.runs import Runs, intersect, tracklet_iou
+from rvos.settings import name_type
 from rvos.videos import Video
 
 GroupingRule = Literal["object_id", "runs", "neighbours", "agreement", "file", "none"]
@@ -115,7 +116,7 @@ def read_group_file(path: Path, videos: Sequence[Video]) -> dict[str, tuple[Grou
     """Return the groups of `{video: [[expression, ...], ...]}`. Raises InputError: unknown, repeated or missing ids."""
     content = read_json(path)
     if not isinstance(content, dict):
-        raise InputError(f"{path}: {type(content).__name__}, expected {{video: [[expression, ...], ...]}}")
+        raise InputError(f"{path}: {name_type(content)}, expected {{video: [[expression, ...], ...]}}")
     return {video.id: _check_file_groups(path, video, content.get(video.id)) for video in videos}
 
 

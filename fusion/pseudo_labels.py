@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from rvos.errors import FusionError
 from rvos.masks.mask_sequences import MaskSequence
+from rvos.settings import count
 
 MOST_OBJECTS = 254
 """Of an index map; 255 is void."""
@@ -48,7 +49,9 @@ def paint_labels(sequences: Sequence[MaskSequence], *, least_score: float | None
     own, dropped = gather_objects(sequences, least_score=least_score)
     first = sequences[0]
     if len(own) > MOST_OBJECTS:
-        raise FusionError(f"{first.video}: {len(own)} objects, an index map holds {MOST_OBJECTS}; drop the video")
+        raise FusionError(
+            f"{first.video}: {count(len(own), 'object')}, an index map holds {MOST_OBJECTS}; drop the video"
+        )
     # The object of every pixel, counted from 1; the surest choose first, the first of equals.
     owner = np.zeros((first.n_frames, *first.size), np.int64)
     scores = [max(float(one.scores.mean(dtype=np.float64)) for one in row) for row in own]

@@ -15,7 +15,7 @@ from fusion.thresholds import scale_weights
 from fusion.votes import check_alike
 from rvos.errors import FusionError
 from rvos.masks.mask_sequences import MaskSequence
-from rvos.settings import Key, nearest, show
+from rvos.settings import Key, count, nearest, show
 
 Rows = Sequence[Sequence[MaskSequence]]
 """For each expression of a group the sequences of all members, in the order of the rule."""
@@ -148,7 +148,7 @@ def fuse_video(
             without scores are to be compared by their scores.
     """
     if fits is not None and len(fits) != len(rule.members):
-        raise FusionError(f"fits of {len(fits)} members for {len(rule.members)}; fit these members again")
+        raise FusionError(f"fits of {count(len(fits), 'member')} for {len(rule.members)}; fit these members again")
     rows = [[_gather(members, rule, expression) for expression in group.expressions] for group in groups]
     for own, runs in zip(rows, rule.fuse(Answers(rows, masks, fits)), strict=True):
         answered = [present for row in own if (present := [one for one in row if not one.abstains])]

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rvos.errors import FusionError
+from rvos.settings import count
 
 _SHOWN = 12
 
@@ -46,6 +47,8 @@ def average_scores(models: Sequence[TrackletScores], weights: Sequence[float] | 
             )
     shares = np.ones(len(models)) if weights is None else np.asarray(weights, dtype=np.float64)
     if shares.shape != (len(models),) or not np.isfinite(shares).all() or not (shares > 0).all():
-        raise FusionError(f"tracklet scores: weights {weights} for {len(models)} models; give one positive number each")
+        raise FusionError(
+            f"tracklet scores: weights {weights} for {count(len(models), 'model')}; give one positive number each"
+        )
     stacked = np.stack([model.values for model in models])
     return np.asarray(np.tensordot(shares / shares.sum(), stacked, axes=1))

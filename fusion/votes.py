@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from rvos.errors import FusionError
 from rvos.masks.mask_sequences import MaskSequence
 from rvos.masks.runs import Runs
+from rvos.settings import count
 
 Integers = NDArray[np.int64]
 
@@ -35,7 +36,7 @@ class VoteCounts:
     def keep(self, needed: int) -> Runs:
         """Return the runs with at least `needed` votes. Raises FusionError: less than 1, or more than there are."""
         if not 1 <= needed <= self.n_votes:
-            raise FusionError(f"a vote of {needed} with {self.n_votes} votes; choose 1 to {self.n_votes}")
+            raise FusionError(f"a vote of {needed} with {count(self.n_votes, 'vote')}; choose 1 to {self.n_votes}")
         passes = self.counts >= needed
         edges = self.positions[np.flatnonzero(np.diff(passes, prepend=False))]
         return Runs(edges, self.n_frames, self.size)

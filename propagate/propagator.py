@@ -16,6 +16,7 @@ from propagate.key_frames import pick_start_frames
 from propagate.passes import EXPRESSIONS_AT_ONCE, Prediction, Track, cut, run_passes
 from rvos.errors import ConfigError
 from rvos.masks.mask_sequences import KeepSoft, MaskSequence
+from rvos.settings import count
 from rvos.videos import Video
 
 
@@ -33,7 +34,7 @@ class Source:
 
     def __post_init__(self) -> None:
         if self.n_references < 1:
-            raise ConfigError(f"propagation from {self.n_references} frames; give at least 1")
+            raise ConfigError(f"propagation from {count(self.n_references, 'frame')}; give at least 1")
 
 
 @dataclass(frozen=True, slots=True)

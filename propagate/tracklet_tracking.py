@@ -22,6 +22,7 @@ from rvos.masks.detections import Proposal, VideoProposals
 from rvos.masks.mask_sequences import decode
 from rvos.masks.runs import Runs, tracklet_iou
 from rvos.masks.tracklets import Tracklet
+from rvos.settings import count
 from rvos.videos import Video
 
 EXPLAINED_IOU = 0.9
@@ -71,7 +72,8 @@ class TrackletTracker:
         size = video.read_size()
         if (proposals.video, proposals.frames) != (video.id, video.frames):
             raise InputError(
-                f"{video.id}: proposals of {proposals.video} with {len(proposals.frames)} frames, the data set lists "
+                f"{video.id}: proposals of {proposals.video} with "
+                f"{count(len(proposals.frames), 'frame')}, the data set lists "
                 f"{video.n_frames}, or other names; make them of this data set"
             )
         if proposals.size != size:

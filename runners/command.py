@@ -24,6 +24,7 @@ from rvos.files.leftovers import is_abandoned, name_owned
 from rvos.imports import open_source
 from rvos.masks.mask_sequences import MaskSequence
 from rvos.programs.process import REQUEST, Program
+from rvos.settings import count
 from rvos.videos import Expression, Video
 
 _FINISHED = "finished"
@@ -124,6 +125,6 @@ def _read_scores(path: Path, video: Video) -> dict[str, np.ndarray[tuple[int], n
         if len(numbers) != video.n_frames or not all(
             type(one) in (int, float) and abs(one) <= _LARGEST for one in numbers
         ):
-            raise InputError(f"{path}: {name}: give {video.n_frames} finite numbers, one a frame")
+            raise InputError(f"{path}: {name}: give {count(video.n_frames, 'finite number')}, one a frame")
         found[name] = np.array(numbers, np.float32)
     return found

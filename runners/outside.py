@@ -11,7 +11,7 @@ from runners.base import OptionValue
 from rvos.errors import ConfigError, InputError
 from rvos.masks.mask_sequences import KeepSoft, MaskSequence
 from rvos.plugins import PluginNames
-from rvos.settings import NoEffect, OneOf, Positive
+from rvos.settings import NoEffect, OneOf, Positive, count, name_type
 from rvos.videos import Expression, Video
 
 GROUP = "rvos.runners"
@@ -82,7 +82,7 @@ def check_sequences(
     by_expression: dict[str, MaskSequence] = {}
     for one in found:
         if not isinstance(one, MaskSequence):
-            raise InputError(f"{video.id}: the model gave a {type(one).__name__}, expected MaskSequence; {advice}")
+            raise InputError(f"{video.id}: the model gave {name_type(one)}, expected MaskSequence; {advice}")
         if one.expression in by_expression:
             raise InputError(f"{video.id}/{one.expression}: the model gave it twice; {advice}")
         one.check_fits(video, video.read_size(), advice=advice)
@@ -95,6 +95,7 @@ def check_sequences(
         raise InputError(f"{video.id}/{unknown[0]}: the model gave it, and nobody asked; {advice}")
     if missing:
         raise InputError(
-            f"{video.id}: no masks for {len(missing)} of {len(known)} expressions, first {missing[0]!r}; {advice}"
+            f"{video.id}: no masks for {len(missing)} of {count(len(known), 'expression')}, first "
+            f"{missing[0]!r}; {advice}"
         )
     return [by_expression[name] for name in known]

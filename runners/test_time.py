@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import product
 
 from rvos.errors import ConfigError
-from rvos.settings import Count, Side
+from rvos.settings import Count, Side, count
 
 # Only where a word begins, and only in words about sides: "bright" and "leftover" stay.
 _SIDE = re.compile(r"\b(left|right)(?=(?:most|hand|wards?)?\b)", re.IGNORECASE)
@@ -72,7 +72,7 @@ class TestTime:
         """Return the views in words."""
         parts = ["mirrored too"] if self.flip else []
         parts += [f"{name} {', '.join(map(str, values))}" for name, values in self._lists() if values]
-        return f"{len(self.views())} views ({'; '.join(parts)})"
+        return f"{count(len(self.views()), 'view')} ({'; '.join(parts)})"
 
     def _lists(self) -> tuple[tuple[str, tuple[int, ...]], ...]:
         return (("short sides", self.sizes), ("steps", () if self.steps == (1,) else self.steps))

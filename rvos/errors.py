@@ -48,3 +48,9 @@ class FusionError(PipelineError):
 
 class CheckpointError(PipelineError):
     """A checkpoint that cannot be read safely or does not fit the network."""
+
+
+def explain(error: BaseException) -> str:
+    """Return why something failed, in one line without the file's name, which system and FFmpeg repeat."""
+    text = str(getattr(error, "strerror", None) or error)
+    return " ".join(text.split())[:200] or type(error).__name__

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from rvos.errors import InputError
 from rvos.files.atomic import read_whole
 from rvos.files.images import LARGEST_IMAGE_FILE, decode_frame, read_image_size
+from rvos.settings.problems import count
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,7 @@ class Video:
     def __post_init__(self) -> None:
         if len(self.image_paths) != len(self.frames):
             raise InputError(
-                f"{self.id}: {len(self.frames)} frames but {len(self.image_paths)} image paths; "
+                f"{self.id}: {count(len(self.frames), 'frame')} but {count(len(self.image_paths), 'image path')}; "
                 "give one path for each frame"
             )
 

@@ -12,6 +12,7 @@ from rvos.errors import FusionError, InputError
 from rvos.evaluation.measures import j_and_f
 from rvos.masks.mask_sequences import as_masks, decode
 from rvos.masks.runs import Runs
+from rvos.settings import count
 
 Masks = NDArray[np.bool_]
 
@@ -36,7 +37,9 @@ def vote(masks: Sequence[Masks], *, needed: int, weights: Sequence[int] | None =
         if isinstance(number, bool) or not isinstance(number, (int, np.integer)) or number < 1:
             raise FusionError(f"a vote of {number!r}; votes are whole numbers from 1")
     if weights is not None and len(weights) != len(masks):
-        raise FusionError(f"a vote of {len(masks)} masks with {len(weights)} weights; give one weight each")
+        raise FusionError(
+            f"a vote of {count(len(masks), 'mask')} with {count(len(weights), 'weight')}; give one weight each"
+        )
     kept = count_votes([Runs.from_masks(array) for array in checked], weights).keep(needed)
     return decode(kept.encode(), kept.size)
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from rvos.errors import StoreError
 from rvos.formats import Dataset, open_evaluator
 from rvos.masks.mask_sequences import MaskSequence
+from rvos.settings import count
 from rvos_fusion.planning.plan import make_plan, select_videos
 from rvos_fusion.planning.results import open_results
 from rvos_fusion.planning.workspace import prepare_workspace
@@ -112,7 +113,9 @@ class OpenedRecipe:
         make = partial(make_plan, self._recipe, self._graph, chosen, device=device)
         plan, tally = compute(make(), RunMeans(jobs, None, device, quiet), plan_again=make)
         if tally.n_missing:
-            raise StoreError(f"{tally.first_reason} ({tally.n_missing} results are missing in all)")
+            raise StoreError(
+                f"{tally.first_reason} ({count(tally.n_missing, 'result is', 'results are')} missing in all)"
+            )
         return [PlannedNode(row.node, row.done + row.reused, row.failed) for row in tally.rows(plan)]
 
     def sequences(self, node: str, video: str) -> tuple[MaskSequence, ...]:

@@ -16,7 +16,7 @@ from deaot_toolkit.other_files import START_LENGTH, refuse_other_files
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from rvos.errors import CheckpointError, InputError
+from rvos.errors import CheckpointError, InputError, explain
 from rvos.files.atomic import open_regular
 from rvos.files.pickles import NUMPY_STAND_INS, PLAIN_STAND_INS, RefusedError, StoredArray, read_pickle
 from rvos.files.stored_tensors import NUMBER_SIZES, StoredTensor
@@ -83,7 +83,7 @@ def read_content(path: Path, *, outline: bool = False) -> Content:
                 "save its state dict with torch.save or safetensors"
             ) from None
         except (*TENSOR_FILE_ERRORS, SafetensorError) as error:
-            reason = " ".join(str(error).split())[:200] or type(error).__name__
+            reason = explain(error)
             raise CheckpointError(f"{path}: a damaged checkpoint ({reason}); copy it again") from None
     raise CheckpointError(f"{path}: neither a torch nor a safetensors file, or cut at its start; copy it again")
 

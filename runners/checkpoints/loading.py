@@ -14,10 +14,10 @@ from deaot_toolkit.wrapped import ENVELOPES, find_state, unwrap_names
 from torch import Tensor, nn
 
 from runners.checkpoints.content import is_tensor, read_content, to_tensors
-from rvos.errors import CheckpointError, InputError
+from rvos.errors import CheckpointError, InputError, explain
 from rvos.files.json_files import parse_json
 from rvos.files.pickles import Record
-from rvos.settings import load
+from rvos.settings import count, load, name_type
 
 _SHOWN_KEYS = 8
 NETWORK_ENTRY, CONFIG_ENTRY = "rvos_network", "config"
@@ -97,7 +97,7 @@ def read_checkpoint(path: Path, *, outline: bool = False) -> CheckpointFile:
 def _find_state(path: Path, content: object) -> tuple[Mapping[str, Any], str]:
     """Return the state dict and the name of the entry that holds it."""
     if not isinstance(content, Mapping):
-        raise CheckpointError(f"{path}: holds a {_name_type(content)}, not a state dict; give a checkpoint")
+        raise CheckpointError(f"{path}: holds {_name_type(content)}, not a state dict; give a checkpoint")
     state, envelope = find_state(content)
     for name, value in state.items():
         if not isinstance(name, str) or not name.isprintable() or not 0 < len(name) <= _LONGEST_KEY:
@@ -105,7 +105,7 @@ def _find_state(path: Path, content: object) -> tuple[Mapping[str, Any], str]:
         if not is_tensor(value):
             where = f"under {envelope}" if envelope else f"under {', '.join(ENVELOPES)}"
             raise CheckpointError(
-                f"{path}: no state dict {where}, {name:.60} is a {_name_type(value)}, not a tensor; give a checkpoint"
+                f"{path}: no state dict {where}, {name:.60} is {_name_type(value)}, not a tensor; give a checkpoint"
             )
     if not state:
         raise CheckpointError(f"{path}: its state dict is empty; give a checkpoint")
@@ -114,8 +114,8 @@ def _find_state(path: Path, content: object) -> tuple[Mapping[str, Any], str]:
 
 def _name_type(value: object) -> str:
     if is_tensor(value):
-        return "tensor"
-    return "dict" if isinstance(value, Mapping) else "object" if isinstance(value, Record) else type(value).__name__
+        return "a tensor"
+    return "an object" if isinstance(value, Record) else name_type(value)
 
 
 def _to_plain(value: object) -> Any:
@@ -203,7 +203,7 @@ def sketch(build: Callable[[], Network], file: CheckpointFile) -> Network:
             return build()
     # What layers of torch and transformers raise for sizes that do not go together.
     except (ArithmeticError, AssertionError, LookupError, RuntimeError, TypeError, ValueError) as error:
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        reason = explain(error)
         raise CheckpointError(
             f"{file.path}: the sizes that it states make no network ({reason}); copy it again"
         ) from None
@@ -262,7 +262,8 @@ def read_stated_config(file: CheckpointFile, runner: str, config: type[Config]) 
     layers = _count_layers(found)
     if layers > len(file.state):
         raise CheckpointError(
-            f"{file.path}: states {layers} layers, but holds {len(file.state)} tensors; get the whole file again"
+            f"{file.path}: states {count(layers, 'layer')}, but holds "
+            f"{count(len(file.state), 'tensor')}; get the whole file again"
         )
     return found
 
@@ -287,7 +288,9 @@ def read_network_config(file: CheckpointFile) -> tuple[str, dict[str, Any]] | No
     try:
         config = parse_json(file.metadata.get(CONFIG_ENTRY, "").encode(), where=str(file.path))
     except InputError as error:
-        raise CheckpointError(f"{file.path}: its network configuration is damaged ({error}); copy it again") from None
+        raise CheckpointError(
+            f"{file.path}: its network configuration is damaged ({explain(error)}); copy it again"
+        ) from None
     if not isinstance(config, dict):
         raise CheckpointError(f"{file.path}: its network configuration is no mapping; copy it again")
     return file.metadata[NETWORK_ENTRY], config

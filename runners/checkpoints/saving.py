@@ -28,7 +28,7 @@ def save_network(path: Path, name: str, config: object, module: nn.Module, dtype
         StoreError: the file cannot be written.
     """
     if not dataclasses.is_dataclass(config) or isinstance(config, type):
-        raise TypeError(f"{name}: the configuration is a {type(config).__name__}; give the network's dataclass")
+        raise TypeError(f"{name}: the configuration is of type {type(config).__name__}; give the network's dataclass")
     # Tied parameters have two names; the format wants them as two tensors.
     state = {
         key: (value.to(dtype) if value.is_floating_point() else value).detach().cpu().contiguous().clone()

@@ -22,6 +22,7 @@ from rvos.files.json_files import expect_list, expect_object, read_json
 from rvos.language.nouns import is_category
 from rvos.masks.detections import FrameBoxes, FrameInstances, box_mask
 from rvos.masks.run_lengths import check_run_length
+from rvos.settings import count
 from rvos.videos import Video
 
 if TYPE_CHECKING:
@@ -74,7 +75,8 @@ class ImportedDetections:
         wanted = [video.frames[index] for index in frames]
         if listed and not set(listed) & set(wanted):
             raise InputError(
-                f"{self._path}: {video.id}: lists {len(listed)} frames, such as {ascii(listed[0])[:40]}, and none that "
+                f"{self._path}: {video.id}: lists {count(len(listed), 'frame')}, such as "
+                f"{ascii(listed[0])[:40]}, and none that "
                 f"is looked at, such as {wanted[0]}; detect there, or look at other frames"
             )
 
@@ -90,7 +92,8 @@ class ImportedDetections:
         masks = tuple(one.mask for one in found if one.mask is not None)
         if masks and len(masks) < len(found):
             raise InputError(
-                f"{own[0].where}: masks for {len(masks)} of {len(found)} boxes of a frame; give all or none"
+                f"{own[0].where}: masks for {len(masks)} of {count(len(found), 'box', 'boxes')} of "
+                "a frame; give all or none"
             )
         labels = tuple(one.label for one in found)
         return FrameInstances(FrameBoxes(boxes, scores, labels), masks if masks or not found else None)

@@ -26,6 +26,7 @@ from rvos.errors import CheckpointError, InputError
 from rvos.masks.grounding import check_tracklets
 from rvos.masks.mask_sequences import decode
 from rvos.masks.tracklets import TrackletSet
+from rvos.settings import count
 from rvos.videos import Expression, Video
 
 NETWORK_NAME = "tracklet-grounding"
@@ -69,7 +70,8 @@ class TrackletGrounder:
         check_tracklets(video, tracklets)
         if len(tracklets) > self.network.config.slots:
             raise InputError(
-                f"{video.id}: {len(tracklets)} tracklets, {self._where} has {self.network.config.slots} slots; "
+                f"{video.id}: {count(len(tracklets), 'tracklet')}, {self._where} has "
+                f"{self.network.config.slots} slots; "
                 f"set `keep: {self.network.config.slots}` where they are made"
             )
         if not len(tracklets) or not expressions:

@@ -9,6 +9,7 @@ import torch
 
 from runners.base import Precision
 from rvos.errors import ConfigError
+from rvos.settings import count
 from rvos.videos import Video
 
 _HALF = {"float16": torch.float16, "bfloat16": torch.bfloat16}
@@ -38,6 +39,7 @@ def memory_advice(
         yield
     except torch.OutOfMemoryError:
         raise ConfigError(
-            f"{video.id}: the device has not enough memory for {at_once or f'{video.n_frames} frames at once'}; "
+            f"{video.id}: the device has not enough memory for "
+            f"{at_once or count(video.n_frames, 'frame') + ' at once'}; "
             f"{advice}, or use precision bfloat16"
         ) from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rvos.errors import ConfigError
+from rvos.settings import count
 
 
 def plan_windows(n_frames: int, window: int | None, overlap: int = 0) -> tuple[range, ...]:
@@ -29,7 +30,7 @@ def describe_protocol(n_frames: int, window: int | None, overlap: int = 0) -> st
     """Return which protocol a video of `n_frames` runs under, for logs and records."""
     n_windows = len(plan_windows(n_frames, window, overlap))
     if n_windows == 1:
-        return f"all {n_frames} frames in one clip"
+        return f"all {count(n_frames, 'frame')} in one clip"
     return f"{n_windows} {describe_setting(window, overlap)}"
 
 

@@ -28,6 +28,7 @@ from rvos.evaluation.truth import VOID, IndexTruth
 from rvos.files.trees import Tree, open_tree
 from rvos.masks.index_maps import N_ANNOTATORS, merge_by_annotator, to_probabilities
 from rvos.masks.mask_sequences import MaskSequence
+from rvos.settings.problems import count
 from rvos.videos import Video
 
 _UNSUPERVISED, _SEMI_SUPERVISED = "unsupervised", "semi-supervised"
@@ -63,7 +64,7 @@ class DavisEvaluator(Evaluator):
     def find_obstacle(self, video: Video) -> str | None:
         """Return why a video has no score: too few frames for the semi-supervised task."""
         if self.task == _SEMI_SUPERVISED and video.n_frames < _FEWEST_FRAMES:
-            return f"{video.n_frames} frames, none is left without the first and the last"
+            return f"{count(video.n_frames, 'frame')}, none is left without the first and the last"
         return None
 
     def open_predictions(self, predictions: Path) -> tuple[Tree, tuple[str, ...]]:

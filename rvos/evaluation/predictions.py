@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from rvos.errors import InputError
 from rvos.files.trees import Tree, list_masks
 from rvos.masks.mask_images import check_size, decode_index_map
+from rvos.settings.problems import count
 from rvos.videos import Expression, Video
 
 
@@ -97,6 +98,6 @@ def check_some(predictions: Tree, videos: Sequence[Video]) -> None:
     if not any(predictions.is_folder(video.id) for video in videos):
         found = ", ".join(predictions.children()[:3]) or "nothing"
         raise InputError(
-            f"{predictions.name}: no folder for any of the {len(videos)} videos (found {found}); "
+            f"{predictions.name}: no folder for any of the {count(len(videos), 'video')} (found {found}); "
             "check the folder and the split"
         )

@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from rvos.errors import InputError
+from rvos.errors import InputError, explain
 from rvos.files.atomic import open_regular
 from rvos.files.pickles import (
     NUMPY_STAND_INS,
@@ -61,7 +61,7 @@ def read_torch_file(path: Path) -> Any:
                 "`.float().cpu()`"
             ) from None
         except TENSOR_FILE_ERRORS as error:
-            reason = " ".join(str(error).split())[:200] or type(error).__name__
+            reason = explain(error)
             raise InputError(f"{path}: not a whole torch file ({reason}); copy it again") from None
 
 
@@ -131,7 +131,7 @@ def _read_sequence(stream: BinaryIO, size: int, source: str) -> Any:
         kind, key, n_values = _check_reference(identity)
         storage = storages.setdefault(key, Storage(source, kind, n_values))
         if (storage.kind, storage.n_values) != (kind, n_values) or storage.n_bytes > size:
-            raise ValueError(f"storage {key!r:.40} has {n_values} values, more than the file")
+            raise ValueError(f"storage {key!r:.40} claims length {n_values}, more than the file")
         return storage
 
     if read_pickle(stream, {}) != _LEGACY_MAGIC:
@@ -157,7 +157,7 @@ def _check_reference(identity: Any) -> tuple[str, str, int]:
     if word != "storage" or not isinstance(kind, _StorageKind) or not isinstance(key, str | int):
         raise ValueError("an unknown kind of reference")
     if type(n_values) is not int or n_values < 0 or any(part is not None for part in view):
-        raise ValueError(f"a storage of {n_values!r:.40} values")
+        raise ValueError(f"a storage of length {n_values!r:.40}")
     return kind.name, str(key), n_values
 
 

@@ -14,7 +14,7 @@ from av.sidedata.sidedata import Type as SideDataType
 from av.stream import Disposition
 from numpy.typing import NDArray
 
-from rvos.errors import InputError
+from rvos.errors import InputError, explain
 from rvos.files.atomic import open_regular
 from rvos.files.images import check_area
 
@@ -35,7 +35,9 @@ def read_video(path: Path) -> Iterable[NDArray[np.uint8]]:
             for frame in container.decode(stream):
                 yield turn_upright(frame.to_ndarray(format="rgb24"), read_matrix(frame))
     except (av.FFmpegError, OSError, ValueError, MemoryError) as error:
-        raise InputError(f"{path}: cannot be read as a video ({error}); give a video file or a folder") from None
+        raise InputError(
+            f"{path}: cannot be read as a video ({explain(error)}); give a video file or a folder"
+        ) from None
 
 
 def find_pictures(container: av.container.InputContainer, path: Path) -> av.VideoStream:
@@ -91,7 +93,7 @@ def count_clip_frames(path: Path) -> int:
             stream = find_pictures(container, path)
             return stream.frames or sum(1 for packet in container.demux(stream) if packet.size)
     except _ERRORS as error:
-        raise InputError(f"{path}: cannot be read as a video ({error}); fetch the clip again") from None
+        raise InputError(f"{path}: cannot be read as a video ({explain(error)}); fetch the clip again") from None
 
 
 def read_clip_frames(path: Path, numbers: Sequence[int]) -> tuple[NDArray[np.uint8], ...]:
@@ -121,4 +123,4 @@ def _read_clip_frames(path: Path, numbers: tuple[int, ...], changed: int) -> tup
             found[number] = frame
         if len(found) == len(wanted):
             return tuple(found[one] for one in numbers)
-    raise InputError(f"{path}: holds {n_frames} frames, frame {max(wanted) + 1} is needed; fetch the clip again")
+    raise InputError(f"{path}: frame {max(wanted) + 1} is needed, of {n_frames}; fetch the clip again")

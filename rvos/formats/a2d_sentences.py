@@ -30,6 +30,7 @@ from rvos.formats.archives.samples import ResultsArchive
 from rvos.formats.base import Format
 from rvos.formats.samples import WINDOW, clean_sentence, name_frames, plan_window
 from rvos.ids import check_id, compose_name
+from rvos.settings import count
 from rvos.videos import Expression, Video
 
 if TYPE_CHECKING:
@@ -193,7 +194,7 @@ def _read_masks(path: Path) -> dict[str, NDArray[np.bool_]]:
             shape = (1, *shape)
         if len(shape) != 3 or shape[0] != len(instances):
             raise InputError(
-                f"masks of shape {shape} for {len(instances)} instances, expected (instances, width, height)"
+                f"masks of shape {shape} for {count(len(instances), 'instance')}, expected (instances, width, height)"
             )
         check_area((shape[2], shape[1]), where="masks")
         if shape[0] * shape[1] * shape[2] > _MOST_VALUES or stored.dtype.kind not in "buif":

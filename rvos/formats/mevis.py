@@ -24,6 +24,7 @@ from rvos.formats.expressions import (
 )
 from rvos.formats.truth import RunLengthTruth
 from rvos.masks.run_lengths import read_run_size
+from rvos.settings import count
 from rvos.videos import Video
 
 _LARGEST_MASK_DICT = 1 << 32
@@ -63,7 +64,9 @@ class MaskDictReader:
         chosen = {name: self._annotations[name] for name in sorted(wanted) if name in self._annotations}
         for name, frames in chosen.items():
             if len(expect_list(frames, where=f"{where}: {name}")) != video.n_frames:
-                raise InputError(f"{where}: annotation {name} has {len(frames)} frames, expected {video.n_frames}")
+                raise InputError(
+                    f"{where}: annotation {name} has {count(len(frames), 'frame')}, expected {video.n_frames}"
+                )
         return MaskDictSource(chosen, video, where, self._has_images)
 
 

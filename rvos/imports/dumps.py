@@ -24,6 +24,7 @@ from rvos.ids import compose_name, compose_names
 from rvos.imports.soft_masks import SoftFrames, check_some_logits
 from rvos.imports.source import Source, check_mask_size, find_frame_size
 from rvos.masks.mask_sequences import KeepSoft, MaskSequence, SoftKind
+from rvos.settings import count, name_type
 from rvos.videos import Expression, Video
 
 DumpValues = Literal["logits", "probabilities"]
@@ -119,7 +120,8 @@ def open_dump(path: Path, *, values: DumpValues, soft: KeepSoft = False) -> Dump
             raise InputError(f"{file}: holds no dictionary of videos; give a dump of masks")
         for video, entries in content.items():
             if not isinstance(video, str) or not isinstance(entries, Mapping):
-                raise InputError(f"{file}: a {type(video).__name__} is no video with expressions; give a dump of masks")
+                held = f"{name_type(video)} with {name_type(entries)}"
+                raise InputError(f"{file}: {held}, not a video with expressions; give a dump of masks")
             video = compose_name(video)
             if video in videos:
                 raise InputError(f"{file}: video {video} is in {videos[video][0].name} too; keep one")
@@ -140,7 +142,10 @@ def _find_tensor(entry: Any, n_frames: int, size: tuple[int, int] | None, *, whe
     if not isinstance(value, StoredTensor) or len(value.shape) != 3 or not value.is_contiguous:
         raise InputError(f"{where}: mask_logits is no tensor (T, H, W) in one piece; dump the expression again")
     if value.shape[0] != n_frames:
-        raise InputError(f"{where}: {value.shape[0]} masks, the video has {n_frames} frames; dump the expression again")
+        raise InputError(
+            f"{where}: {count(value.shape[0], 'mask')}, the video has {count(n_frames, 'frame')}; "
+            "dump the expression again"
+        )
     check_mask_size((value.shape[1], value.shape[2]), size, where=where)
     return value
 
@@ -149,7 +154,7 @@ def _read_scores(stream: BinaryIO, value: Any, n_frames: int, *, where: str) -> 
     """Return one score a frame from a list of numbers or of tensors of one number, or from a tensor."""
     n_found = value.n_values if isinstance(value, StoredTensor) else len(_as_list(value, where))
     if n_found != n_frames:
-        raise InputError(f"{where}: class_info has {n_found} scores, expected {n_frames}; dump it again")
+        raise InputError(f"{where}: class_info has {count(n_found, 'score')}, expected {n_frames}; dump it again")
     if isinstance(value, StoredTensor):
         scores = value.read(stream).astype(np.float64).reshape(-1)
     else:

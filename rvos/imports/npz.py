@@ -20,7 +20,7 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from rvos.errors import InputError
+from rvos.errors import InputError, explain
 from rvos.files.archives import ZIP_ERRORS
 from rvos.files.atomic import LARGEST_FILE
 from rvos.files.images import LARGEST_IMAGE
@@ -29,6 +29,7 @@ from rvos.imports.soft_masks import SoftFrames, check_map_size, check_some_logit
 from rvos.imports.source import FolderSource, find_frame_size, score_presence
 from rvos.masks.mask_sequences import KeepSoft, MaskSequence, encode
 from rvos.masks.runs import Runs
+from rvos.settings import count
 from rvos.videos import Expression, Video
 
 Array = NDArray[Any]
@@ -131,7 +132,7 @@ def _read_arrays(content: bytes, where: str, *, most: int) -> dict[str, Array]:
                         raise InputError(f"{where}: {name}: more than its shape says; write it again")
             return arrays
     except (*ZIP_ERRORS, TokenError, TypeError) as error:
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        reason = explain(error)
         raise InputError(f"{where}: no whole archive of numpy.savez ({reason}); write it again") from None
 
 
@@ -163,7 +164,7 @@ def _read_masks(
 def _read_scores(values: Array, video: Video, where: str) -> NDArray[np.float32]:
     if values.shape != (video.n_frames,) or values.dtype.kind not in "fiu":
         raise InputError(
-            f"{where}: scores of shape {values.shape}, expected {video.n_frames} numbers; write them again"
+            f"{where}: scores of shape {values.shape}, expected {count(video.n_frames, 'number')}; write them again"
         )
     with np.errstate(over="ignore"):
         scores = values.astype(np.float32)
@@ -174,5 +175,5 @@ def _read_scores(values: Array, video: Video, where: str) -> NDArray[np.float32]
 
 def _read_key_frame(values: Array, video: Video, where: str) -> int:
     if values.size != 1 or values.dtype.kind not in "iu" or not 0 <= int(values.reshape(-1)[0]) < video.n_frames:
-        raise InputError(f"{where}: key_frame is no index into the {video.n_frames} frames; correct it")
+        raise InputError(f"{where}: key_frame is no index into the {count(video.n_frames, 'frame')}; correct it")
     return int(values.reshape(-1)[0])

@@ -24,7 +24,7 @@ from rvos.imports.source import Source, check_mask_size, find_frame_size, score_
 from rvos.masks.mask_sequences import MaskSequence, encode
 from rvos.masks.run_lengths import check_run_length
 from rvos.masks.runs import Runs
-from rvos.settings import nearest
+from rvos.settings import count, nearest
 from rvos.videos import Expression, Video
 
 _SUFFIX = ".json"
@@ -128,7 +128,9 @@ def _list_masks(entry: Any, video: Video, *, where: str) -> list[Any]:
         return [masks[frame] for frame in video.frames]
     listed = expect_list(masks, where=f"{where}: masks")
     if len(listed) != video.n_frames:
-        raise InputError(f"{where}: {len(listed)} masks, the video has {video.n_frames} frames; give one for each")
+        raise InputError(
+            f"{where}: {count(len(listed), 'mask')}, the video has {count(video.n_frames, 'frame')}; give one for each"
+        )
     return listed
 
 
@@ -137,7 +139,7 @@ def _read_scores(value: Any, runs: tuple[bytes, ...], size: tuple[int, int], *, 
         return score_presence((Runs.decode(runs, size).areas() == 0).tolist())
     scores = expect_list(value, where=f"{where}: scores")
     if len(scores) != len(runs) or not all(type(one) in (int, float) and abs(one) <= _LARGEST for one in scores):
-        raise InputError(f"{where}: scores must be {len(runs)} finite numbers, one a frame; correct them")
+        raise InputError(f"{where}: scores must be {count(len(runs), 'finite number')}, one a frame; correct them")
     return np.array(scores, np.float32)
 
 
@@ -147,6 +149,6 @@ def _read_key_frame(details: Mapping[str, Any], video: Video, *, where: str) -> 
         return None
     if type(index) is not int or not 0 <= index < video.n_frames:
         raise InputError(
-            f"{where}: key_frame {ascii(index)[:40]} is no index into the {video.n_frames} frames; correct it"
+            f"{where}: key_frame {ascii(index)[:40]} is no index into the {count(video.n_frames, 'frame')}; correct it"
         )
     return index

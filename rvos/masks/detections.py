@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from rvos.errors import InputError
 from rvos.masks.mask_sequences import decode
 from rvos.masks.runs import Runs
+from rvos.settings.problems import count
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,7 +31,8 @@ class FrameBoxes:
         n_boxes = len(self.labels)
         if self.boxes.shape != (n_boxes, 4) or self.scores.shape != (n_boxes,):
             raise InputError(
-                f"boxes {self.boxes.shape} with scores {self.scores.shape} and {n_boxes} labels; make them equal"
+                f"boxes {self.boxes.shape} with scores {self.scores.shape} and "
+                f"{count(n_boxes, 'label')}; make them equal"
             )
         if self.boxes.dtype != np.float32 or self.scores.dtype != np.float32:
             raise InputError(f"boxes are {self.boxes.dtype}, scores {self.scores.dtype}; give float32")
@@ -54,7 +56,10 @@ class FrameInstances:
 
     def __post_init__(self) -> None:
         if self.masks is not None and len(self.masks) != len(self.boxes.labels):
-            raise InputError(f"{len(self.boxes.labels)} boxes and {len(self.masks)} masks; give one mask for each box")
+            raise InputError(
+                f"{count(len(self.boxes.labels), 'box', 'boxes')} and "
+                f"{count(len(self.masks), 'mask')}; give one mask for each box"
+            )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,7 +74,7 @@ class VideoBoxes:
     def __post_init__(self) -> None:
         if not self.frames or len(self.by_frame) != len(self.frames):
             raise InputError(
-                f"{self.video}: {len(self.frames)} frames, {len(self.by_frame)} with boxes; make them equal"
+                f"{self.video}: {count(len(self.frames), 'frame')}, boxes for {len(self.by_frame)}; make them equal"
             )
         if min(self.size) < 1:
             raise InputError(f"{self.video}: frames of {self.size[0]} x {self.size[1]} pixels; check the frames")
@@ -119,7 +124,9 @@ class VideoProposals:
     def __post_init__(self) -> None:
         order = [proposal.frame for proposal in self.proposals]
         if list(self.key_frames) != sorted(set(self.key_frames) & set(range(len(self.frames)))):
-            raise InputError(f"{self.video}: key frames {self.key_frames} of {len(self.frames)} frames; check them")
+            raise InputError(
+                f"{self.video}: key frames {self.key_frames} of {count(len(self.frames), 'frame')}; check them"
+            )
         if order != sorted(order) or not set(order) <= set(self.key_frames):
             raise InputError(f"{self.video}: proposals in other frames or another order than the key frames; sort them")
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from rvos.errors import InputError
 from rvos.masks.tracklets import TrackletSet
+from rvos.settings.problems import count
 from rvos.videos import Expression, Video
 
 Scores = NDArray[np.float64]
@@ -48,6 +49,7 @@ def check_tracklets(video: Video, tracklets: TrackletSet) -> None:
     """Check that tracklets are of a video. Raises InputError: another video, or other frames."""
     if tracklets.video != video.id or tracklets.frames != video.frames:
         raise InputError(
-            f"{video.id}: tracklets of {tracklets.video} with {len(tracklets.frames)} frames, the data set lists "
+            f"{video.id}: tracklets of {tracklets.video} with "
+            f"{count(len(tracklets.frames), 'frame')}, the data set lists "
             f"{video.n_frames}, or other names; make them of this data set"
         )

@@ -13,6 +13,7 @@ from pycocotools import mask as coco
 
 from rvos.errors import InputError
 from rvos.masks.runs import Runs
+from rvos.settings.problems import count
 from rvos.videos import Video
 
 SoftKind = Literal["logit", "probability"]
@@ -131,7 +132,7 @@ class MaskSequence:
             raise InputError(f"{where}: give the frames as a tuple of names, and the scores as an array of float32")
         if len(self.runs) != len(self.frames) or self.scores.shape != (len(self.frames),):
             raise InputError(
-                f"{where}: {len(self.frames)} frames but {len(self.runs)} masks and scores of shape "
+                f"{where}: {count(len(self.frames), 'frame')} but {count(len(self.runs), 'mask')} and scores of shape "
                 f"{self.scores.shape}; give one of each for every frame"
             )
         if self.scores.dtype != np.float32:
@@ -144,12 +145,14 @@ class MaskSequence:
             raise InputError(
                 f"{where}: propagation probabilities are {self.propagation.dtype} of shape {self.propagation.shape}"
                 "; give one float32 for each of the "
-                f"{len(self.frames)} frames"
+                f"{count(len(self.frames), 'frame')}"
             )
         if self.propagation is not None and not np.isfinite(self.propagation).all():
             raise InputError(f"{where}: propagation probabilities are not finite; check what made them")
         if self.key_frame is not None and self.key_frame not in range(len(self.frames)):
-            raise InputError(f"{where}: key frame {self.key_frame} is no index into the {len(self.frames)} frames")
+            raise InputError(
+                f"{where}: key frame {self.key_frame} is no index into the {count(len(self.frames), 'frame')}"
+            )
 
     @classmethod
     def from_masks(
@@ -194,7 +197,8 @@ class MaskSequence:
         if self.frames != video.frames:
             names = ", or other names" if self.n_frames == video.n_frames else ""
             raise InputError(
-                f"{where}: masks of {self.n_frames} frames, the data set lists {video.n_frames}{names}; {advice}"
+                f"{where}: masks of {count(self.n_frames, 'frame')}, the data set lists "
+                f"{video.n_frames}{names}; {advice}"
             )
         if size is not None and self.size != size:
             raise InputError(

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from rvos.errors import InputError
 from rvos.masks.mask_sequences import MaskSequence
 from rvos.masks.runs import Runs
+from rvos.settings.problems import count
 
 Setting = str | int | float | bool | None
 
@@ -49,7 +50,8 @@ class Tracklet:
         n_frames = len(self.frames)
         if not n_frames or len(self.runs) != n_frames or self.propagation.shape != (n_frames,):
             raise InputError(
-                f"{where}: {n_frames} frames, {len(self.runs)} masks, propagation of shape {self.propagation.shape}; "
+                f"{where}: {count(n_frames, 'frame')}, {count(len(self.runs), 'mask')}, propagation "
+                f"of shape {self.propagation.shape}; "
                 "give one of each for every frame"
             )
         if self.propagation.dtype != np.float32:
@@ -57,7 +59,7 @@ class Tracklet:
         if not 0 <= self.confidence <= 1:
             raise InputError(f"{where}: confidence {self.confidence}; give a number from 0 to 1")
         if not 0 <= self.key_frame < n_frames:
-            raise InputError(f"{where}: key frame {self.key_frame} is outside the {n_frames} frames")
+            raise InputError(f"{where}: key frame {self.key_frame} is outside the {count(n_frames, 'frame')}")
 
     @classmethod
     def from_sequence(
@@ -132,13 +134,14 @@ class TrackletSet:
     def __post_init__(self) -> None:
         if self.scores.shape != (len(self.tracklets),) or self.scores.dtype != np.float64:
             raise InputError(
-                f"{self.video}: {len(self.tracklets)} tracklets, scores {self.scores.dtype} of shape "
+                f"{self.video}: {count(len(self.tracklets), 'tracklet')}, scores {self.scores.dtype} of shape "
                 f"{self.scores.shape}; give one float64 for each"
             )
         for tracklet in self.tracklets:
             if (tracklet.video, tracklet.frames, tracklet.size) != (self.video, self.frames, self.size):
                 raise InputError(
-                    f"{self.video}/{tracklet.id}: a tracklet of {tracklet.video} with {len(tracklet.frames)} frames of "
+                    f"{self.video}/{tracklet.id}: a tracklet of {tracklet.video} with "
+                    f"{count(len(tracklet.frames), 'frame')} of "
                     f"{tracklet.size}, expected {len(self.frames)} of {self.size}; make them of one video"
                 )
 

@@ -24,7 +24,7 @@ from rvos.settings.document import read_document
 from rvos.settings.fields import SettingsField, list_fields, list_keys
 from rvos.settings.loader import INVALID, Loader, load
 from rvos.settings.nodes import Node, Section, SettingsTree
-from rvos.settings.problems import Place, Problems, count, nearest, show
+from rvos.settings.problems import Place, Problems, count, name_type, nearest, show
 from rvos.settings.schema import choose_form, describe, describe_class, json_schema
 
 __all__ = [
@@ -64,6 +64,7 @@ __all__ = [
     "list_keys",
     "load",
     "load_row",
+    "name_type",
     "nearest",
     "read_document",
     "show",

@@ -28,7 +28,7 @@ from rvos.settings.choices import ChoiceError, Chosen
 from rvos.settings.fields import NODES, find_class, is_node, is_settings_class, list_fields, list_keys, strip
 from rvos.settings.nodes import Listing, Node, Section, SettingsTree, Text, Value, describe, wrap
 from rvos.settings.paths import UnknownReferenceError, read_path
-from rvos.settings.problems import Place, Problems, nearest, show
+from rvos.settings.problems import Place, Problems, count, nearest, show
 from rvos.settings.scalars import EXPECTED, ScalarError, guess, read_scalar
 
 Settings = TypeVar("Settings")
@@ -217,7 +217,7 @@ class Loader:
         if hints[-1] is Ellipsis:
             hints = (hints[0],) * len(node.items)
         if len(hints) != len(node.items):
-            return self._refuse(node.place, f"{what} has {len(node.items)} values; give {len(hints)}")
+            return self._refuse(node.place, f"{what} has {count(len(node.items), 'value')}; give {len(hints)}")
         pairs = enumerate(zip(hints, node.items, strict=True))
         found = tuple(self.read(item_hint, item, f"{what}.{index}") for index, (item_hint, item) in pairs)
         return INVALID if any(value is INVALID for value in found) else found

@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import UnionType
 
 from rvos.errors import ConfigError
 
 _MOST_TOLD = 40
+# The first that fits counts: a truth value is an integer to Python.
+_KINDS: Mapping[type | UnionType, str] = {
+    type(None): "nothing",
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    str: "a text",
+    list | tuple: "a list",
+    Mapping: "a mapping",
+}
 _LONGEST_WORD = 60
 
 
@@ -63,12 +74,18 @@ class Problems:
             told = [f"  {message}" for message in messages[:_MOST_TOLD]]
             if len(messages) > _MOST_TOLD:
                 told.append(f"  and {len(messages) - _MOST_TOLD} more")
-            raise ConfigError("\n".join([f"{self._source}: {len(messages)} problems", *told]))
+            raise ConfigError("\n".join([f"{self._source}: {count(len(messages), 'problem')}", *told]))
 
 
 def count(number: int, one: str, several: str = "") -> str:
     """Return a number with what it counts: `1 mask`, `2 masks`; `several` where an s does not make the plural."""
     return f"{number} {one if number == 1 else several or one + 's'}"
+
+
+def name_type(value: object) -> str:
+    """Return what kind of value one is, as a person says it: `a whole number`, `a list`."""
+    kinds = (word for kind, word in _KINDS.items() if isinstance(value, kind))
+    return next(kinds, f"an object of class {type(value).__name__}")
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

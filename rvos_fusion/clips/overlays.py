@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from rvos.errors import InputError
+from rvos.errors import InputError, explain
 from rvos.files.atomic import open_regular, replacing
 from rvos.files.video_files import find_pictures
 from rvos.masks.mask_sequences import MaskSequence
@@ -139,7 +139,7 @@ def _write_sound(
                     if (part.pts or 0) + part.samples <= seconds * _SOUND_RATE:
                         container.mux(stream.encode(part))
     except (av.FFmpegError, OSError, ValueError) as error:
-        raise InputError(f"{sound}: its sound cannot be decoded ({error}); give --no-sound") from None
+        raise InputError(f"{sound}: its sound cannot be decoded ({explain(error)}); give --no-sound") from None
     container.mux(stream.encode())
 
 
@@ -155,7 +155,9 @@ def read_showing(path: Path) -> Showing:
             length = Fraction(container.duration or 0, av.time_base)
             frames = [(frame.pts, frame.time_base, frame.rotation) for frame in container.decode(stream)]
     except (av.FFmpegError, OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read as a video ({error}); give a video file or a folder") from None
+        raise InputError(
+            f"{path}: cannot be read as a video ({explain(error)}); give a video file or a folder"
+        ) from None
     times = [pts * base - begin for pts, base, _ in frames if pts is not None and base is not None]
     if len(times) < len(frames) or any(one >= after for one, after in pairwise(times)):
         times = []

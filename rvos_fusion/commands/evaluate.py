@@ -11,6 +11,7 @@ from rvos.errors import ConfigError, InputError, make_printable
 from rvos.evaluation.report import to_json, write_reports
 from rvos.evaluation.results import DatasetScore
 from rvos.formats import FORMATS, explain_assumed, open_dataset, score_dataset
+from rvos.settings import count
 from rvos_fusion.tables import Column, Table, add_forms, print_json, print_tables, read_form
 from rvos_fusion.weights.provenance import read_dataset_entry
 
@@ -57,7 +58,7 @@ def run(options: argparse.Namespace) -> int:
     result = score_dataset(dataset, options.predictions, task=options.task, jobs=options.jobs)
     if options.strict and result.missing:
         raise InputError(
-            f"{options.predictions}: {len(result.missing)} predictions are missing, first "
+            f"{options.predictions}: {count(len(result.missing), 'prediction is', 'predictions are')} missing, first "
             f"{result.missing[0]}; make them or leave --strict out"
         )
     if options.out:

@@ -16,6 +16,7 @@ from rvos.formats import Dataset
 from rvos.imports import FORMATS, find_misfits, open_source
 from rvos.imports.release import FoundMember, find_members, is_release
 from rvos.masks.stored.store import Store
+from rvos.settings import count
 from rvos_fusion.commands.shared_options import add_dataset_options, open_chosen_dataset
 from rvos_fusion.tables import print_json
 
@@ -65,7 +66,10 @@ def run(options: argparse.Namespace) -> int:
         print_json({"members": [asdict(report) for report in reports]})
     else:
         for report in reports:
-            counts = f"{report.videos} of {len(dataset.videos)} videos fit, {len(report.problems)} problems"
+            counts = (
+                f"{report.videos} of {count(len(dataset.videos), 'video')} fit, "
+                f"{count(len(report.problems), 'problem')}"
+            )
             print(f"{report.name}: {counts}")
             for problem in report.problems[:_SHOWN]:
                 print(f"  {problem}", file=sys.stderr)

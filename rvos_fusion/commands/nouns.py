@@ -6,6 +6,7 @@ import argparse
 from collections import Counter
 
 from rvos.language.nouns import NounFinder
+from rvos.settings import count
 from rvos_fusion.commands.shared_options import add_recipe_options, open_recipe
 from rvos_fusion.planning.plan import select_videos
 from rvos_fusion.tables import Column, Table, print_tables, read_form
@@ -35,7 +36,10 @@ def run(options: argparse.Namespace) -> int:
     sources = Counter(noun.source for *_, noun in rows)
     pairs = {(video, noun.text) for video, _, noun in rows}
     told = ", ".join(f"{count} from {source}" for source, count in sorted(sources.items()))
-    note = f"{len(rows)} sentences, {len(pairs)} nouns to track: {told}; * has no noun, the whole sentence is asked"
+    note = (
+        f"{count(len(rows), 'sentence')}, {count(len(pairs), 'noun')} to track: {told}; * has no "
+        "noun, the whole sentence is asked"
+    )
     print_tables([Table(_COLUMNS, rows, notes=(note,), name="sentences")], read_form(options))
     return 0
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from rvos.errors import ConfigError, InputError
 from rvos.formats import find_format
 from rvos.ids import check_id
+from rvos.settings import count
 from rvos_fusion.clips.pseudo_labels import write_pseudo_labels
 from rvos_fusion.commands.entrants import open_one
 from rvos_fusion.commands.shared_options import add_recipe_options, open_recipe
@@ -59,7 +60,8 @@ def run(options: argparse.Namespace) -> int:
         return 0
     left = "".join(f", {count} {reason}" for reason, count in counts.dropped.items())
     print(
-        f"{options.out}: {counts.expressions} sentences of {counts.objects} objects in {counts.videos} videos, split "
-        f"{options.split}; left out: {sum(counts.dropped.values())} sentences{left}"
+        f"{options.out}: {count(counts.expressions, 'sentence')} of "
+        f"{count(counts.objects, 'object')} in {count(counts.videos, 'video')}, split "
+        f"{options.split}; left out: {count(sum(counts.dropped.values()), 'sentence')}{left}"
     )
     return 0

@@ -99,7 +99,9 @@ def open_own_recipe(options: argparse.Namespace, data: Path, workspace: Path) ->
     recipe = read_recipe(options.recipe, [*own, *options.overrides], workspace=workspace)
     imported = [node.name for node in recipe.nodes if any(file.use == "results" for file in node.files())]
     if imported:
-        raise ConfigError(f"{options.recipe}: {', '.join(imported)} import masks of other videos; use networks only")
+        raise ConfigError(
+            f"{options.recipe}: masks of other videos are imported by {', '.join(imported)}; use networks only"
+        )
     names = [node.name for node in recipe.nodes if node.artefact is MASKS]
     if (options.node or recipe.submission) not in names:
         raise ConfigError(

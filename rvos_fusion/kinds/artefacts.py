@@ -9,6 +9,7 @@ from typing import Any
 from rvos.errors import InputError
 from rvos.masks.mask_sequences import by_expression
 from rvos.masks.stored import MASK_SEQUENCES, MASKS_ALONE, PROPOSALS, TRACKLET_SETS, TRACKLETS, Codec
+from rvos.settings import count
 from rvos.videos import Video
 
 
@@ -35,7 +36,7 @@ class Artefact:
         missing = [name for name in self.parts(video) if name not in found]
         if missing:
             raise InputError(
-                f"{video.id}: no masks for {len(missing)} of {len(video.expressions)} expressions, first "
+                f"{video.id}: no masks for {len(missing)} of {count(len(video.expressions), 'expression')}, first "
                 f"{missing[0]!r}; whatever made them must give one mask sequence for each"
             )
         for sequence in found.values():

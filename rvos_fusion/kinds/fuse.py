@@ -118,7 +118,8 @@ class FuseNode(Node):
         lacking = [video.id for video in videos if any(not e.object_ids and e.has_target for e in video.expressions)]
         if self.groups.by == "object_id" and lacking:
             yield (
-                f"groups by object_id: {len(lacking)} videos have expressions without obj_id, first {lacking[0]}; "
+                f"groups by object_id: {count(len(lacking), 'video has', 'videos have')} "
+                f"expressions without obj_id, first {lacking[0]}; "
                 "group by runs or neighbours"
             )
             return
@@ -259,6 +260,6 @@ def _explain_pairs(videos: Sequence[Video]) -> str | None:
         return None
     video, first, second = apart[0]
     return (
-        f"groups by neighbours: {len(apart)} of {count(len(known), 'pair')} are two objects by their obj_id, first "
+        f"groups by neighbours: two objects by their obj_id in {len(apart)} of {count(len(known), 'pair')}, first "
         f"{video.id}/{first.id} and {second.id}; group by object_id"
     )

@@ -14,6 +14,7 @@ from rvos.errors import InputError
 from rvos.masks.mask_sequences import MaskSequence
 from rvos.masks.runs import Runs
 from rvos.masks.tracklets import Tracklet
+from rvos.settings import count
 from rvos.videos import Video
 
 Masks = Mapping[str, Sequence[Runs]]
@@ -58,7 +59,8 @@ def check_sizes(offer: Offer, video: Video, size: tuple[int, int]) -> None:
         for mask in masks:
             if (mask.n_frames, mask.size) != (video.n_frames, size):
                 raise InputError(
-                    f"{video.id}: {offer.name}: masks of {mask.n_frames} frames of {mask.size[0]} x {mask.size[1]} "
+                    f"{video.id}: {offer.name}: masks of {count(mask.n_frames, 'frame')} of "
+                    f"{mask.size[0]} x {mask.size[1]} "
                     f"pixels, the ground truth has {video.n_frames} of {size[0]} x {size[1]}; make them again"
                 )
 

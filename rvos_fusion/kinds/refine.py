@@ -13,7 +13,7 @@ from rvos.language.nouns import NounFinder, NounSettings
 from rvos.masks.mask_sequences import MaskSequence, by_expression
 from rvos.masks.runs import Runs
 from rvos.masks.tracklets import Tracklet
-from rvos.settings import Flat, Given, Key
+from rvos.settings import Flat, Given, Key, count
 from rvos.videos import Video
 from rvos_fusion.kinds.artefacts import HARD_MASKS, INSTANCES, ReadArtefact
 from rvos_fusion.kinds.base import Node, NodeFile, Task
@@ -115,6 +115,7 @@ def _check_fits(coarse: MaskSequence, masklet: Tracklet) -> None:
         )
     if masklet.frames != coarse.frames:
         raise InputError(
-            f"{where}: masks of {coarse.n_frames} frames, masklets of {len(masklet.frames)}, or other names; make both "
+            f"{where}: masks of {count(coarse.n_frames, 'frame')}, masklets of "
+            f"{len(masklet.frames)}, or other names; make both "
             "of this data set"
         )

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rvos.errors import InputError
+from rvos.errors import InputError, explain
 from rvos.files.json_files import read_json
 from rvos_fusion.parity.filling import fill_state
 
@@ -93,7 +93,7 @@ def read_case(folder: Path) -> Case:
     except FileNotFoundError as error:
         raise InputError(f"{folder}: no parity case, {Path(error.filename).name} is missing") from None
     except (ValueError, OSError) as error:
-        raise InputError(f"{folder}: a damaged parity case ({error}); copy it again") from None
+        raise InputError(f"{folder}: a damaged parity case ({explain(error)}); copy it again") from None
     return Case(folder, keys, arrays[0], arrays[1], stages)
 
 

@@ -26,8 +26,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from rvos.errors import InputError
+from rvos.errors import InputError, explain
 from rvos.files.atomic import write_atomically
+from rvos.settings import count
 from rvos_fusion.parity.cases import Arrays, Case, read_case
 
 LARGEST = 100_000
@@ -67,7 +68,9 @@ def condense(
             members.update(_sample(f"outputs/{name}", array))
     content = _pack(members)
     if len(content) > largest:
-        raise InputError(f"{folder}: {len(content)} bytes condensed, more than {largest}; keep fewer frames or parts")
+        raise InputError(
+            f"{folder}: {count(len(content), 'byte')} condensed, more than {largest}; keep fewer frames or parts"
+        )
     write_atomically(out, content)
     return len(content)
 
@@ -81,7 +84,7 @@ def read_condensed(path: Path) -> Case:
         inputs = dict(_decode(members, "inputs/"))
         outputs = dict(_decode(members, "outputs/"))
     except (OSError, ValueError, KeyError, IndexError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path}: no condensed parity case ({error}); get the file again") from None
+        raise InputError(f"{path}: no condensed parity case ({explain(error)}); get the file again") from None
     return Case(path, keys, inputs, outputs, {})
 
 

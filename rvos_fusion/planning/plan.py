@@ -10,7 +10,7 @@ from typing import overload
 from rvos.errors import ConfigError
 from rvos.formats import Dataset
 from rvos.masks.stored.store import Store
-from rvos.settings import Problems
+from rvos.settings import Problems, count
 from rvos.videos import Video
 from rvos_fusion.kinds.base import Node, Task
 from rvos_fusion.kinds.checksums import Checksums
@@ -141,7 +141,8 @@ def share_videos(dataset: Dataset, videos: Sequence[Video], recipe: Path) -> tup
     missing = [video.id for video in videos if video.id not in known]
     if missing:
         raise ConfigError(
-            f"{recipe}: its data set lacks {len(missing)} of the {len(videos)} videos, first {missing[0]}; name what "
+            f"{recipe}: its data set lacks {len(missing)} of the {count(len(videos), 'video')}, "
+            f"first {missing[0]}; name what "
             "both have with --videos"
         )
     return tuple(known[video.id] for video in videos)

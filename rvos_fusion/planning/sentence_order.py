@@ -21,6 +21,7 @@ from rvos.errors import InputError, StoreError
 from rvos.files.atomic import write_atomically
 from rvos.files.json_files import read_json
 from rvos.masks.stored.store import Store
+from rvos.settings import count
 from rvos.videos import Video
 from rvos_fusion.kinds.base import Node, capability
 from rvos_fusion.kinds.checksums import Checksums, hash_json
@@ -48,7 +49,8 @@ class OrderFinding:
         return (
             f"groups by runs of {', '.join(self.members)}: sentences that stand together are hit with "
             f"{self.evidence.near:.2f}, distant ones with {self.evidence.far:.2f} (z = {self.evidence.z:.1f} over "
-            f"{self.evidence.n_videos} videos, expected above {SURE_ORDER:.0f}): the order of the file says nothing; "
+            f"{count(self.evidence.n_videos, 'video')}, expected above {SURE_ORDER:.0f}): the order "
+            "of the file says nothing; "
             "every sentence stays on its own; use groups by object_id or a file if you know better"
         )
 

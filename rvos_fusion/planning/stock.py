@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from rvos.errors import StoreError
 from rvos.masks.stored.container import Description
 from rvos.masks.stored.store import Store
+from rvos.settings import count
 from rvos_fusion.kinds.base import Node, Task
 from rvos_fusion.kinds.versions import explain_change
 from rvos_fusion.planning.plan import Plan
@@ -25,7 +26,9 @@ def take_stock(plan: Plan) -> tuple[list[Node], str]:
             changes.update(dict.fromkeys(reasons))
     if not n_outdated:
         return waiting, ""
-    what = f"{n_outdated} stored results were made by other versions and are computed again"
+    one = "stored result was made by another version and is"
+    several = "stored results were made by other versions and are"
+    what = f"{count(n_outdated, one, several)} computed again"
     return waiting, f"{what}: {'; '.join(changes)}"
 
 

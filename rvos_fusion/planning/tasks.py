@@ -12,6 +12,7 @@ from rvos.errors import PipelineError, StoreError
 from rvos.files.atomic import write_text
 from rvos.masks.stored.store import Store
 from rvos.outside_code import contained, describe
+from rvos.settings import count
 from rvos_fusion.kinds.base import Task
 
 Status = Literal["done", "reused", "failed", "blocked", "unwritable"]
@@ -84,7 +85,7 @@ def compute(tasks: Sequence[Task]) -> Sequence[Any]:
     with contained():
         results = tasks[0].node.compute(tasks)
     if len(results) != len(tasks):
-        raise ValueError(f"{tasks[0].node.kind} made {len(results)} results for {len(tasks)} tasks")
+        raise ValueError(f"{tasks[0].node.kind} made {count(len(results), 'result')} for {count(len(tasks), 'task')}")
     return results
 
 

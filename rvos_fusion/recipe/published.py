@@ -11,7 +11,7 @@ from itertools import groupby
 
 from rvos.errors import ConfigError
 from rvos.formats import Dataset
-from rvos.settings import Names
+from rvos.settings import Names, count
 from rvos.videos import Video
 from rvos_fusion.recipe.graph import build_graph
 from rvos_fusion.recipe.recipe import Recipe
@@ -144,10 +144,10 @@ def describe_data(rows: Iterable[PublishedRow], here: Dataset | None, videos: Se
     ordered = sorted(rows, key=lambda row: row.data.name)
     for data, group in groupby(ordered, key=lambda row: row.data):
         figures = ", ".join(dict.fromkeys(row.figure for row in group))
-        size = f"{data.videos} videos" + (f", {data.sentences} sentences" if data.sentences else "")
+        size = f"{count(data.videos, 'video')}" + (f", {count(data.sentences, 'sentence')}" if data.sentences else "")
         text = f"published: {figures} of {data.name} ({size})"
         if here is not None:
-            text += f"; measured: {len(videos)} videos, {sentences} sentences of {here.root}"
+            text += f"; measured: {count(len(videos), 'video')}, {count(sentences, 'sentence')} of {here.root}"
             is_alike = data.is_like(here.format, here.split, len(videos), sentences)
             text += "" if is_alike else ", which is other data: not to be compared"
         yield text

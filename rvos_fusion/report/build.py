@@ -15,6 +15,7 @@ from rvos.errors import InputError
 from rvos.evaluation.resampling import FEWEST_VIDEOS
 from rvos.evaluation.results import ExpressionScore
 from rvos.formats import Dataset, find_format, open_evaluator
+from rvos.settings import count
 from rvos.videos import Video
 from rvos_fusion.report.collect import VideoJob, collect_video
 from rvos_fusion.report.content import ExpressionRow, GroupRow, Ladder, Report, ReportNode, VideoRow
@@ -221,17 +222,19 @@ def _compare(dataset: Dataset, finals: Sequence[str], parts: Sequence[Part]) -> 
         return Ladder("", ())
     scores = [[one for part in both for one in part.scores[name]] for name in finals]
     rows = make_table(evaluator.figures, finals, scores)
-    return make_ladder(f"{finals[1]} against {finals[0]}, {len(both)} videos", dataset, rows)
+    return make_ladder(f"{finals[1]} against {finals[0]}, {count(len(both), 'video')}", dataset, rows)
 
 
 def _name_left_out(videos: Sequence[Video], chosen: Sequence[Video], parts: Sequence[Part]) -> list[str]:
     """Return what the page must say that it does not show."""
     notes = []
     if len(chosen) < len(videos):
-        notes.append(f"Masks are shown for the first {len(chosen)} of {len(videos)} videos, as --most asks.")
+        notes.append(f"Masks are shown for the first {len(chosen)} of {count(len(videos), 'video')}, as --most asks.")
     shown = {part.video.id for part in parts}
     absent = [video.id for video in chosen if video.id not in shown]
     if absent:
         dots = ", ..." if len(absent) > _NAMED else ""
-        notes.append(f"{len(absent)} videos have no results yet: {', '.join(absent[:_NAMED])}{dots}.")
+        notes.append(
+            f"{count(len(absent), 'video has', 'videos have')} no results yet: {', '.join(absent[:_NAMED])}{dots}."
+        )
     return notes

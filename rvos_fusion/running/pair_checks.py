@@ -59,7 +59,7 @@ def find_apart_pairs(nodes: NodeGraph, videos: Sequence[Video], *, deep: bool = 
                     verdicts[f"{video.id}/{first} and {second}"] = max(known) < _APART
         apart = [pair for pair, is_apart in verdicts.items() if is_apart]
         if apart:
-            text = f"{len(apart)} of {count(len(verdicts), 'pair')} are two objects by the masks, first {apart[0]}"
+            text = f"two objects by the masks in {len(apart)} of {count(len(verdicts), 'pair')}, first {apart[0]}"
             advice = "group by object_id, runs or a file"
             yield ApartPairs(node, f"{text}; {advice}", 2 * len(apart) > len(verdicts))
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from tqdm import tqdm
 
+from rvos.settings import count
 from rvos_fusion.executors.driver import Watcher
 from rvos_fusion.kinds.base import Task
 from rvos_fusion.planning.plan import Plan
@@ -69,8 +70,8 @@ class Progress(Watcher):
         text = ", ".join(names)
         seconds = self._work.estimate(len(self._running))
         parts = [
-            f"{self._n_videos - len(self._nodes_left)}/{self._n_videos} videos",
-            *([f"{len(self._running)} workers"] if len(self._running) > 1 else []),
+            f"{self._n_videos - len(self._nodes_left)}/{count(self._n_videos, 'video')}",
+            *([f"{count(len(self._running), 'worker')}"] if len(self._running) > 1 else []),
             *([f"up to {tqdm.format_interval(seconds)} left"] if seconds is not None else []),
         ]
         self._bar.set_postfix_str(", ".join(parts), refresh=False)

@@ -17,6 +17,7 @@ from typing import Any, TextIO, cast
 
 from rvos.errors import PipelineError, StoreError
 from rvos.files.atomic import append_text, check_inside
+from rvos.settings import count
 from rvos_fusion.executors.driver import Watcher
 from rvos_fusion.planning.plan import Plan
 from rvos_fusion.planning.tasks import Outcome
@@ -67,7 +68,10 @@ class RunLog(Watcher):
 
     def begin(self, plan: Plan) -> None:
         self._reused = 0
-        self.note(f"begins: {len(plan.nodes)} nodes, {len(plan.videos)} videos, workspace {plan.recipe.workspace}")
+        self.note(
+            f"begins: {count(len(plan.nodes), 'node')}, {count(len(plan.videos), 'video')}, "
+            f"workspace {plan.recipe.workspace}"
+        )
 
     def settle(self, outcomes: Sequence[Outcome]) -> None:
         for outcome in outcomes:

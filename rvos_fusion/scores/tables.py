@@ -51,12 +51,14 @@ class Coverage:
         notes = [f"{node} has {self._count(lacking)}" for node, lacking in self.missing.items() if lacking]
         notes += [f"input {node} is left out: {self._count(lacking)}" for node, lacking in self.left_out.items()]
         if len(self.videos) < self.n_videos:
-            notes.append(f"figures over the {len(self.videos)} of {self.n_videos} videos that all rows with any have")
+            notes.append(
+                f"figures over the {len(self.videos)} of {count(self.n_videos, 'video')} that all rows with any have"
+            )
         notes += [f"to make what is missing: {self.command}"] if notes else []
         return [*notes, *(f"{node} has no masks for {lacking}" for node, lacking in self.gaps.items())]
 
     def _count(self, lacking: int) -> str:
-        return f"{self.n_videos - lacking} of {self.n_videos} videos"
+        return f"{self.n_videos - lacking} of {count(self.n_videos, 'video')}"
 
 
 def find_coverage(results: Results, videos: Sequence[Video], rows: Sequence[str]) -> Coverage:
@@ -75,7 +77,8 @@ def find_coverage(results: Results, videos: Sequence[Video], rows: Sequence[str]
             f"{node} {len(videos) - lacking}" for node, lacking in counts.items() if lacking < len(videos)
         )
         raise StoreError(
-            f"{results.store.workspace}: no video has results of all nodes (of {len(videos)} videos: {started}); "
+            f"{results.store.workspace}: no video has results of all nodes (of "
+            f"{count(len(videos), 'video')}: {started}); "
             f"name nodes, or run first: {results.command}"
         )
     left_out = {node: len(lacking) for node, lacking in further.items() if lacking}

@@ -8,7 +8,7 @@ from typing import TypeVar
 import torch
 from torch import nn
 
-from rvos.errors import ConfigError
+from rvos.errors import ConfigError, explain
 
 Network = TypeVar("Network", bound=nn.Module)
 _MOST_BYTES = 32 * 2**30
@@ -22,7 +22,7 @@ def build_network(make: Callable[[], Network], *, where: str) -> Network:
             with torch.device("meta"):
                 outline = make()
         except (RuntimeError, ValueError, TypeError, AssertionError, ArithmeticError, LookupError) as error:
-            reason = " ".join(str(error).split())[:160] or type(error).__name__
+            reason = explain(error)
             raise ConfigError(f"{where}: the sizes in `network` do not fit together ({reason}); correct them") from None
     size = sum(value.numel() * value.element_size() for value in outline.state_dict().values())
     if size > _MOST_BYTES:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from rvos.masks.mask_sequences import MaskSequence
+from rvos.settings import count
 from rvos.videos import Expression
 from rvos_fusion.kinds.artefacts import MASKS
 from rvos_fusion.kinds.base import Node
@@ -59,6 +60,6 @@ def explain(unknown: Sequence[str], unsure: Sequence[Expression]) -> Iterator[st
     for one in unsure[:_SHOWN]:
         yield f"“{one.text}”: scores below what these networks have on the videos that they were made for"
     if len(unsure) > _SHOWN:
-        yield f"so for {len(unsure) - _SHOWN} more sentences"
+        yield f"so for {count(len(unsure) - _SHOWN, 'more sentence')}"
     if unknown or unsure:
         yield ADVICE

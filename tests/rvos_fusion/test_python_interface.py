@@ -81,7 +81,7 @@ def test_wrong_calls_say_what_is_wrong(recipe: rf.OpenedRecipe) -> None:
             rf.score(array, np.zeros((1, 4, 5), bool))
         with pytest.raises(InputError, match=r"the truth: .* are no masks; give booleans"):
             rf.score(np.zeros((1, 4, 5), bool), array)
-    with pytest.raises(FusionError, match="2 masks with 1 weights"):
+    with pytest.raises(FusionError, match="2 masks with 1 weight"):
         rf.vote([np.zeros((1, 4, 5), bool)] * 2, needed=1, weights=[1])
     for needed, weights in ((1.5, None), (0, None), (True, None), (1, [0.5, 1]), (1, [0, 1]), (1, [3, -1])):
         with pytest.raises(FusionError, match="votes are whole numbers from 1"):

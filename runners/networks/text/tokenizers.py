@@ -20,7 +20,7 @@ from tokenizers.models import BPE
 from tokenizers.pre_tokenizers import ByteLevel
 from torch import Tensor
 
-from rvos.errors import ConfigError, InputError
+from rvos.errors import ConfigError, InputError, explain
 
 BOS, PAD, EOS, UNKNOWN = 0, 1, 2, 3
 _FIRST_WORD = 4
@@ -109,7 +109,9 @@ def _read_tokenizer(folder: Path) -> Tokenizer:
             return tokenizer
     # The library raises plain exceptions for damaged files.
     except Exception as error:
-        raise ConfigError(f"{folder}: the tokeniser's files cannot be read ({error}); copy them again") from None
+        raise ConfigError(
+            f"{folder}: the tokeniser's files cannot be read ({explain(error)}); copy them again"
+        ) from None
     raise ConfigError(
         f"{folder}: no tokeniser files; put vocab.json and merges.txt, or tokenizer.json, of roberta-base there"
     )

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from runners.networks.text.bert import TextSizes
 from runners.networks.text.tokenizers import SHOWN_TEXT, SmallTokens, SpecialIds, Tokens, to_batch
-from rvos.errors import ConfigError
+from rvos.errors import ConfigError, explain
 
 _UNKNOWN = 100
 _IDS = SpecialIds(first=101, last=102, padding=0)
@@ -39,7 +39,7 @@ class WordPieces:
         except FileNotFoundError:
             raise ConfigError(f"{folder}: no vocab.txt; give the folder with the files of bert-base-uncased") from None
         except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(f"{file}: cannot be read ({error}); copy it again") from None
+            raise ConfigError(f"{file}: cannot be read ({explain(error)}); copy it again") from None
         vocabulary = {word: index for index, word in enumerate(words)}
         found = [vocabulary.get(word) for word in _SPECIAL_IDS]
         if found != list(_SPECIAL_IDS.values()):

@@ -59,7 +59,7 @@ def _find_backslashes(names: list[str]) -> str | None:
     if not named:
         return None
     return (
-        f"{named[0]}: {len(named)} names hold backslashes, which servers do not take for folders; "
+        f"{named[0]}: backslashes in {count(len(named), 'name')}, which servers do not take for folders; "
         "pack the archive again with a program that writes / between folders"
     )
 
@@ -69,7 +69,7 @@ def _find_spelling(archive: zipfile.ZipFile) -> Iterator[str]:
     odd = [info.filename for info in archive.infolist() if not info.filename.isascii() and _is_respelt(info)]
     if odd:
         yield (
-            f"{odd[0]}: {len(odd)} of the names not written in composed UTF-8 (NFC, flag bit 11), as "
+            f"{odd[0]}: {count(len(odd), 'name')} not written in composed UTF-8 (NFC, flag bit 11), as "
             "servers look for them; write the archive with rvos submit"
         )
 

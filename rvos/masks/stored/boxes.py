@@ -12,6 +12,7 @@ import numpy as np
 from rvos.masks.detections import FrameBoxes, VideoBoxes
 from rvos.masks.stored.codec import Packed, ReadPart, read_array
 from rvos.masks.stored.fields import check_video, read_frames, read_integer, read_texts, to_bytes
+from rvos.settings.problems import count
 
 _MOST_BOXES = 1 << 24
 
@@ -50,7 +51,7 @@ class BoxCodec:
         nouns = read_texts(description["labels"])
         total = sum(counts)
         if total > _MOST_BOXES:
-            raise ValueError(f"{total} boxes")
+            raise ValueError(f"{count(total, 'box', 'boxes')}")
         boxes, scores = read_array(read, "boxes", "<f4", (total, 4)), read_array(read, "scores", "<f4", (total,))
         labels = [nouns[place] for place in read_array(read, "labels", "<u4", (total,)).tolist()]
         ends = np.cumsum([0, *counts]).tolist()

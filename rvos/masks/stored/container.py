@@ -27,6 +27,7 @@ from rvos.files.archives import make_entry
 from rvos.files.json_files import parse_json
 from rvos.masks.stored.codec import Packed
 from rvos.masks.stored.fields import read_integer, read_text
+from rvos.settings.problems import count
 
 FORMAT_VERSION = 2
 LARGEST_RESULT = 3 << 27
@@ -62,7 +63,7 @@ def pack(description: Description, packed: Packed) -> bytes:
     text = _to_json(description)
     total = sum(len(part) for part in packed.parts.values())
     if total > LARGEST_RESULT or len(text) > _LARGEST_DESCRIPTION:
-        raise ValueError(f"{total} bytes of parts and {len(text)} of description are too much for one file")
+        raise ValueError(f"{count(total, 'byte')} of parts and {len(text)} of description are too much for one file")
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
         archive.writestr(make_entry(_DESCRIPTION), text)

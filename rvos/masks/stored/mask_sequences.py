@@ -22,6 +22,7 @@ from rvos.masks.stored.fields import (
     to_bytes,
 )
 from rvos.masks.stored.run_lengths import pack_runs, unpack_runs
+from rvos.settings.problems import count
 
 _HALF = "float16"
 
@@ -103,7 +104,8 @@ def _check_together(video: str, sequences: Sequence[MaskSequence]) -> None:
         check_video(sequence.video, video, what=sequence.expression)
         if (sequence.frames, sequence.size) != (sequences[0].frames, sequences[0].size):
             raise InputError(
-                f"{video}/{sequence.expression}: {sequence.n_frames} frames of {sequence.size}, the first expression "
+                f"{video}/{sequence.expression}: {count(sequence.n_frames, 'frame')} of "
+                f"{sequence.size}, the first expression "
                 f"has {sequences[0].n_frames} of {sequences[0].size}; make them equal"
             )
     check_distinct([sequence.expression for sequence in sequences], video=video, what="expression")

@@ -8,6 +8,7 @@ import numpy as np
 
 from rvos.errors import InputError
 from rvos.masks.runs import Runs
+from rvos.settings.problems import count
 
 _MOST_MASKS = 1 << 22
 _LARGEST_SIZE = 1 << 28
@@ -35,9 +36,9 @@ def unpack_runs(raw: bytes, n_masks: int, size: tuple[int, int]) -> tuple[bytes,
     if n_masks == 0:
         return ()
     if len(raw) > _LARGEST_PART:
-        raise ValueError(f"masks of {len(raw)} bytes")
+        raise ValueError(f"masks of {count(len(raw), 'byte')}")
     if not 0 < n_masks <= _MOST_MASKS or min(size) < 1 or size[0] * size[1] > _LARGEST_SIZE:
-        raise ValueError(f"{n_masks} masks of {size[0]} x {size[1]} pixels")
+        raise ValueError(f"{count(n_masks, 'mask')} of {size[0]} x {size[1]} pixels")
     lengths = np.frombuffer(raw, "<u4", n_masks).astype(np.int64)
     if lengths.max() > _LARGEST_MASK:
         raise ValueError(f"a mask of {lengths.max()} bytes")

@@ -46,8 +46,8 @@ def find_lacking(
         missing = [expression.id for expression in video.expressions if expression.id not in found]
         lacking = [] if missing else source.list_lacking(video)
         if missing:
-            n_missing = f"{len(missing)} of {len(video.expressions)}"
-            yield f"{video.id}: no masks for {n_missing} expressions, first {missing[0]!r}"
+            n_missing = f"{len(missing)} of {count(len(video.expressions), 'expression')}"
+            yield f"{video.id}: no masks for {n_missing}, first {missing[0]!r}"
         elif lacking:
             yield f"{video.id}: {count(len(lacking), 'mask is', 'masks are')} missing, first {lacking[0]}"
         else:

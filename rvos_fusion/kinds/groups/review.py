@@ -8,7 +8,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from rvos.errors import InputError, StoreError
+from rvos.errors import InputError, StoreError, explain
 from rvos.files.atomic import write_atomically
 from rvos.files.json_files import read_json
 
@@ -36,7 +36,9 @@ def write_review(workspace: Path) -> tuple[Path, int] | None:
             rows = read_json(path)
             groups += [ReviewedGroup(path.stem, dict(row["expressions"]), float(row["confidence"])) for row in rows]
         except (InputError, ValueError, KeyError, TypeError) as error:
-            raise StoreError(f"{path}: cannot be read ({error}); delete it and the fusions of this video") from None
+            raise StoreError(
+                f"{path}: cannot be read ({explain(error)}); delete it and the fusions of this video"
+            ) from None
     if not groups:
         return None
     stream = io.StringIO()

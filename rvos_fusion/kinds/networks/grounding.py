@@ -12,6 +12,7 @@ from fusion.tracklet_scores import TrackletScores, average_scores
 from runners.grounding.settings import GroundingSettings
 from rvos.masks.grounding import GroundingModel, Scores
 from rvos.masks.tracklets import TrackletSet
+from rvos.settings import count
 from rvos.videos import Video
 from rvos_fusion.kinds.base import Node, NodeFile, Task, WorkerKey
 from rvos_fusion.kinds.networks.loaded import NETWORK, choose_device, explain
@@ -27,7 +28,7 @@ def describe_models(models: Models) -> str:
 
 def model_key(models: Models) -> WorkerKey:
     """Return what must be loaded."""
-    return WorkerKey(f"grounding by {len(models)} networks", repr(models), shares=False)
+    return WorkerKey(f"grounding by {count(len(models), 'network')}", repr(models), shares=False)
 
 
 class GroundingNode(Node):

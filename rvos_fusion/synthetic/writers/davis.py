@@ -36,7 +36,7 @@ def write_davis(root: Path, *, seed: int, n_videos: int, split: str = "valid") -
     if split not in _LISTS:
         raise ConfigError(f"{root}: Ref-DAVIS17 has no split {split}; choose train or valid")
     if n_videos < 1:
-        raise InputError(f"{root}: {n_videos} videos asked for; give at least 1")
+        raise InputError(f"{root}: {n_videos} is no number of videos; give at least 1")
     chosen = sorted(islice(_find_videos(seed), n_videos), key=lambda found: found[1].id)
     images, maps = root / "DAVIS/JPEGImages/480p", root / "DAVIS/Annotations_unsupervised/480p"
     refuse_others(images, {video.id for _, video in chosen})

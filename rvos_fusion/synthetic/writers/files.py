@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from rvos.errors import InputError
+from rvos.errors import InputError, explain
 from rvos.files.atomic import write_atomically
 from rvos.masks.index_maps import davis_palette
+from rvos.settings import count
 from rvos_fusion.synthetic.synthesis import SyntheticVideo, make_video, video_id
 
 QUALITY = 88
@@ -70,7 +71,7 @@ def write_dataset(root: Path, *, seed: int, n_videos: int, split: str = "valid",
 def choose_videos(folder: Path, *, seed: int, n_videos: int, suffix: str = "") -> list[int]:
     """Return the videos' indices by name; InputError: none asked for, or a folder of others' `NAME + suffix`."""
     if n_videos < 1:
-        raise InputError(f"{folder}: {n_videos} videos asked for; give at least 1")
+        raise InputError(f"{folder}: {n_videos} is no number of videos; give at least 1")
     names = {video_id(seed, index): index for index in range(n_videos)}
     refuse_others(folder, {name + suffix for name in names})
     return [names[name] for name in sorted(names)]
@@ -88,7 +89,7 @@ def writing(root: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise InputError(f"{root}: cannot be written ({error}); give a folder with room and rights") from None
+        raise InputError(f"{root}: cannot be written ({explain(error)}); give a folder with room and rights") from None
 
 
 def drop_sentences(video: SyntheticVideo, share: float, *, random: np.random.Generator) -> SyntheticVideo:
@@ -101,7 +102,9 @@ def refuse_others(folder: Path, expected: set[str]) -> None:
     """Raise InputError where a folder holds other videos."""
     others = sorted({entry.name for entry in folder.iterdir()} - expected) if folder.is_dir() else []
     if others:
-        raise InputError(f"{folder}: holds {len(others)} other videos, first {others[0]}; give an empty folder")
+        raise InputError(
+            f"{folder}: holds {count(len(others), 'other video')}, first {others[0]}; give an empty folder"
+        )
 
 
 def frame_names(index: int, n_frames: int) -> tuple[str, ...]:

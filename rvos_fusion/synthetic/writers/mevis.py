@@ -46,7 +46,7 @@ def write_mevis(
         InputError: fewer than one video, a share out of range, or a folder that cannot be written.
     """
     if n_videos < 1 or not 0 <= no_target < 1:
-        raise InputError(f"{root}: {n_videos} videos, {no_target} without target; give at least 1, and 0 to below 1")
+        raise InputError(f"{root}: n_videos {n_videos}, no_target {no_target}; give at least 1, and 0 to below 1")
     order = choose_videos(root / split / "JPEGImages", seed=seed, n_videos=n_videos)
     strangers = [
         (expression.text, video.categories[expression.object_id - 1])

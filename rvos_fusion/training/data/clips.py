@@ -183,7 +183,7 @@ class VideoClips:
             what = "of no single category" if category is None else show(category)
             raise InputError(
                 f"{video.video.id}: object {', '.join(map(str, targets))} is {what}, "
-                f"data.videos lists {len(known)} others; correct categories"
+                f"data.videos has {len(known)}; correct categories"
             )
         return known.index(category)
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pycocotools import mask as coco
 
-from rvos.errors import InputError
+from rvos.errors import InputError, explain
 from rvos.files.atomic import read_whole
 from rvos.files.images import LARGEST_IMAGE_FILE, decode_frame
 from rvos.files.json_files import read_json
@@ -71,7 +71,9 @@ class ReferredImage:
                 pixels = coco.decode(coco.merge(coco.frPyObjects(self.segmentation, height, width)))
         except Exception as error:
             # The library raises plain exceptions for malformed segmentations.
-            raise InputError(f"{self.path}: segmentation of {self.text!r} cannot be read ({error}); mend it") from None
+            raise InputError(
+                f"{self.path}: segmentation of {self.text!r} cannot be read ({explain(error)}); mend it"
+            ) from None
         mask: NDArray[np.bool_] = pixels.astype(bool)
         if mask.shape != self.size or not mask.any():
             raise InputError(f"{self.path}: the object of {self.text!r} has no mask; drop the expression")
@@ -140,7 +142,7 @@ def _read_sentences(
         annotations = {entry["id"]: entry for entry in listed}
         images = {entry["id"]: entry for entry in content["images"]}
     except (KeyError, TypeError) as error:
-        raise InputError(f"{instances}: no COCO instances ({error}); get the file again") from None
+        raise InputError(f"{instances}: no COCO instances ({explain(error)}); get the file again") from None
     samples = []
     for entry in references:
         annotation = annotations.get(_field(entry, "ann_id", path))
@@ -172,7 +174,7 @@ def _read_references(path: Path) -> list[Mapping[str, Any]]:
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); put the refer files there") from None
     except (pickle.UnpicklingError, EOFError, ValueError, KeyError, IndexError, AttributeError, TypeError) as error:
-        raise InputError(f"{path}: no plain refer file ({error}); get it again") from None
+        raise InputError(f"{path}: no plain refer file ({explain(error)}); get it again") from None
     if not isinstance(content, list) or not all(isinstance(entry, Mapping) for entry in content):
         raise InputError(f"{path}: holds no list of expressions; get it again")
     return content

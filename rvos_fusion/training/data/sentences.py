@@ -11,6 +11,7 @@ from rvos.errors import InputError
 from rvos.evaluation.truth import IndexTruth
 from rvos.formats import Dataset, find_format, open_dataset
 from rvos.formats.truth import IndexSource
+from rvos.settings import count
 from rvos.videos import Expression, Video
 from rvos_fusion.training.data.videos import LabelledVideo, VideoFolder
 
@@ -40,7 +41,9 @@ def _open(dataset: Dataset, video: Video, categories: dict[str, str], *, in_memo
     listed = {name for expression in video.expressions for name in expression.object_ids}
     names = sorted(listed | set(categories), key=lambda name: (len(name), name))
     if len(names) > _MOST_OBJECTS:
-        raise InputError(f"{video.id}: {len(names)} objects, an index mask holds {_MOST_OBJECTS}; drop the video")
+        raise InputError(
+            f"{video.id}: {count(len(names), 'object')}, an index mask holds {_MOST_OBJECTS}; drop the video"
+        )
     has_numbers = isinstance(dataset.select_truth(video), IndexSource)
     numbers = {name: name if has_numbers else str(place) for place, name in enumerate(names, start=1)}
     sentences = tuple(

@@ -16,7 +16,7 @@ from runners.networks.text.text_encoder import TextConfig
 from runners.networks.text.tokenizers import fit_tokens
 from runners.registry import RUNNERS
 from rvos.errors import ConfigError
-from rvos.settings import Count, Side, load
+from rvos.settings import Count, Side, count, load
 from rvos_fusion.training.building import build_network
 from rvos_fusion.training.config import TrainingConfig
 from rvos_fusion.training.data.clips import ClipBatch, ClipSource, VideoClips, VideoClipSettings, collate
@@ -146,7 +146,10 @@ def _check_categories(data: ClipData, classes: int) -> None:
     if len(set(listed)) > 1 or data.images:
         raise ConfigError("data: categories for some sources and not for others; list the same ones for all videos")
     if len(listed[0]) != classes:
-        raise ConfigError(f"data: {len(listed[0])} categories for a network of {classes} classes; set network.classes")
+        raise ConfigError(
+            f"data: {count(len(listed[0]), 'category', 'categories')} for a network of {classes} "
+            "classes; set network.classes"
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -156,7 +156,7 @@ def test_detections_of_other_frames_alone_are_a_mistake(tmp_path: Path, video: V
     detector = open_detector(tmp_path / "found.json", content)
     assert detector.detect(video, (0, 1), [("dog",)])[0][0].boxes.labels == ()
     with pytest.raises(
-        InputError, match="v: lists 1 frames, such as '00005', and none that is looked at, such as 00000"
+        InputError, match="v: lists 1 frame, such as '00005', and none that is looked at, such as 00000"
     ):
         detector.detect(video, (0,), [("dog",)])
 

@@ -130,7 +130,7 @@ def test_a_vocabulary_that_is_missing_damaged_or_another_is_named(folder: Path, 
         build(folder, tokenizer=tmp_path)
     other = write_vocabulary(tmp_path / "clip")
     (other / "vocab.json").write_text('{"a": 0}')
-    with pytest.raises(CheckpointError, match="1 entries, the network has 514; give CLIP's vocabulary"):
+    with pytest.raises(CheckpointError, match="a vocabulary of 1, the network has 514; give CLIP's vocabulary"):
         build(folder, tokenizer=other)
 
 

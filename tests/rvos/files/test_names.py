@@ -216,4 +216,4 @@ def test_an_archive_that_servers_would_not_understand_is_not_valid(tmp_path: Pat
     write_pictures(tmp_path / "x/Annotations", name)
     archive = pack_without_flag(tmp_path / "m.zip", list_files(tmp_path / "x"))
     (fault,) = check_submission(archive, dataset).faults
-    assert "3 of the names not written in composed UTF-8 (NFC, flag bit 11)" in fault
+    assert "3 names not written in composed UTF-8 (NFC, flag bit 11)" in fault

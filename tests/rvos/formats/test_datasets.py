@@ -240,7 +240,7 @@ def test_mevis_split_folder_itself_may_be_given(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"4": [None]}, "annotation 4 has 1 frames, expected 2"),
+        ({"4": [None]}, "annotation 4 has 1 frame, expected 2"),
         ({"4": [{"size": [24, 32], "counts": "zz"}, None]}, "run lengths"),
         ({"4": [{"size": [24, 32], "counts": [1, 2]}, None]}, "do not cover"),
         ({"4": [{"size": [24, 32], "counts": 9}, None]}, "no `counts`"),

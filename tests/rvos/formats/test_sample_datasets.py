@@ -163,7 +163,7 @@ def test_a_broken_clip_fails_its_own_samples(tmp_path: Path, kind: str) -> None:
 def test_a_clip_that_ends_before_the_annotated_frame_is_named(tmp_path: Path) -> None:
     root = write_a2d(tmp_path)
     write_json(root / A2D_LIST, [["a ball", "clip", 40, 3]])
-    with pytest.raises(InputError, match=r"clip\.mp4: holds 7 frames, frame 40 is needed"):
+    with pytest.raises(InputError, match=r"clip\.mp4: frame 40 is needed, of 7"):
         open_a2d(root).videos[0].read_frame(2)
 
 

@@ -229,7 +229,7 @@ def test_damaged_dumps_never_crash(tmp_path: Path, data: st.DataObject, legacy: 
         (lambda c: c["b"]["1"].update(mask_logits=torch.zeros(3, *SIZE[::-1]).transpose(1, 2)), "in one piece"),
         (lambda c: c["b"]["1"].update(mask_logits=[1, 2]), "no tensor"),
         (lambda c: c["b"]["1"].update(mask_logits=torch.full((3, *SIZE), float("nan"))), "NaN"),
-        (lambda c: c["b"]["1"].update(class_info=[1.0]), "1 scores, expected 3"),
+        (lambda c: c["b"]["1"].update(class_info=[1.0]), "1 score, expected 3"),
         (lambda c: c["b"]["1"].update(class_info="high"), "no list of scores"),
         (lambda c: c["b"]["1"].update(class_info=["x"] * 3), "something else than finite numbers"),
         (lambda c: c.update(b=3), "a str is no video"),
@@ -355,7 +355,7 @@ def test_run_lengths_in_json(tmp_path: Path, dataset: Dataset, layout: str) -> N
 @pytest.mark.parametrize(
     ("entry", "message"),
     [
-        ([None], "1 masks, the video has 2 frames"),
+        ([None], "1 mask, the video has 2 frames"),
         ({"masks": {"00000": None, "00010": None}}, "frame 00010 is not in the video"),
         ({"masks": {"00000": None}}, "frame 00005 is missing"),
         ([{"size": [9, 9], "counts": "a"}, None], r"size \[9, 9\]"),

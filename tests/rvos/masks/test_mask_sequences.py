@@ -89,7 +89,7 @@ def a_sequence(**changes: object) -> MaskSequence:
     ("changes", "message"),
     [
         ({"frames": ()}, "at least one frame"),
-        ({"frames": ("a",)}, "1 frames but 2 masks"),
+        ({"frames": ("a",)}, "1 frame but 2 masks"),
         ({"scores": np.zeros(3, np.float32)}, r"scores of shape \(3,\)"),
         ({"scores": np.zeros(2)}, "float64"),
         ({"key_frame": 2}, "key frame 2"),

@@ -145,7 +145,7 @@ BROKEN = {
     "nothing for text": ("from:", r":1: from must be a single value; found nothing"),
     "text for list": ("from: x\npair: 1", r":2: pair must be a list \[a, b\]; found '1'"),
     "falling list": ("from: x\npair: [2, 1]", r":2: pair \[2.0, 1.0\] falls; give the smaller"),
-    "short list": ("from: x\npair: [1]", r":2: pair has 1 values; give 2"),
+    "short list": ("from: x\npair: [1]", r":2: pair has 1 value; give 2"),
     "text for mapping": ("from: x\nnamed: y", r":2: named must be a mapping \(key: value\); found 'y'"),
     "text for class": ("from: x\ninner: y", r":2: inner must be a mapping"),
     "union": ("from: x\ninner: {depths: [1], head: 2}", r":2: inner: unknown key 'head'; did you mean 'heads'"),

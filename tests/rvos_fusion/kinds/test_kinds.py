@@ -153,7 +153,7 @@ def test_half_a_result_is_not_stored(
     assert Store(Path("runs")).videos("moved") == ()
 
 
-@pytest.mark.parametrize(("results", "message"), [([], "made 0 results for 1 tasks"), (["no boxes"], "AttributeError")])
+@pytest.mark.parametrize(("results", "message"), [([], "made 0 results for 1 task"), (["no boxes"], "AttributeError")])
 def test_a_kind_that_breaks_its_promise_fails_its_own_videos(
     box_recipe: str,
     capsys: pytest.CaptureFixture[str],

@@ -167,7 +167,7 @@ def test_results_from_before_versions_were_kept_are_counted(recipe: str, capsys:
     store = Store(Path("runs"))
     store.write("final", "video0", store.read("final", "video0"), "0" * 64)
     assert run(recipe, capsys) == [
-        "note: 1 stored results were made by other versions and are computed again: from before results kept their "
+        "note: 1 stored result was made by another version and is computed again: from before results kept their "
         "versions"
     ]
 

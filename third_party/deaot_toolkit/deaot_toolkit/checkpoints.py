@@ -60,7 +60,7 @@ def read_state(path: Path, *, outline: bool = False) -> tuple[dict[str, Tensor],
             reason = " ".join(str(error).split())[:160] or type(error).__name__
             raise CheckpointError(f"{path}: not a readable torch file ({reason}); copy it again") from None
     if not isinstance(content, Mapping):
-        raise CheckpointError(f"{path}: holds a {type(content).__name__}, not a state dict; give a checkpoint")
+        raise CheckpointError(f"{path}: of type {type(content).__name__}, not a state dict; give a checkpoint")
     state, _ = find_state(content)
     if not state or not all(isinstance(name, str) and name.isprintable() for name in state):
         raise CheckpointError(f"{path}: no state dict under {' or '.join(ENVELOPES)}; give a checkpoint")

@@ -52,11 +52,11 @@ class EncoderConfig:
         _check_numbers("encoder", self.width, self.window, *self.heads, *self.widths)
         _check_numbers("encoder depths", *self.depths, most=_MOST_LAYERS)
         if self.kind != "mobilenet_v2" and len(self.depths) != _STAGES:
-            raise NetworkConfigError(f"encoder {self.kind}: {len(self.depths)} depths; give one for each of 3 stages")
+            raise NetworkConfigError(f"encoder {self.kind}: depths for {len(self.depths)}; give 3 stages")
         if self.kind == "swin" and len(self.heads) != _STAGES:
-            raise NetworkConfigError(f"encoder swin: {len(self.heads)} head counts; give one for each of 3 stages")
+            raise NetworkConfigError(f"encoder swin: heads for {len(self.heads)}; give 3 stages")
         if self.kind == "compact" and len(self.widths) != _STAGES + 1:
-            raise NetworkConfigError(f"encoder compact: {len(self.widths)} widths; give 3 stages and the last map")
+            raise NetworkConfigError(f"encoder compact: widths for {len(self.widths)}; give 3 stages and the last map")
 
     @property
     def channels(self) -> tuple[int, int, int, int]:

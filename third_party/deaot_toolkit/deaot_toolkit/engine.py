@@ -209,7 +209,7 @@ class Engine:
             raise EngineError(f"frame of {height}x{width}: the memory is of another size; reset first")
         rows = self.short_term[0].values[-1].shape[0]
         if features.n_frames not in (1, rows):
-            raise EngineError(f"features of {features.n_frames} frames: the memory has {rows} rows; give 1 or {rows}")
+            raise EngineError(f"frames in the features: {features.n_frames}; give 1 or, as in the memory, {rows}")
 
     def _check_labels(self, features: FrameFeatures, labels: Tensor) -> None:
         shape = "(B, 1 + identities, h, w)" if labels.is_floating_point() else "(B, h, w)"
@@ -221,7 +221,7 @@ class Engine:
             )
         rows = labels.shape[0]
         if features.n_frames not in (1, rows):
-            raise EngineError(f"labels: {rows} rows for features of {features.n_frames} frames; give as many")
+            raise EngineError(f"rows of labels: {rows}, frames in the features: {features.n_frames}; give as many")
         if self.short_term and self.short_term[0].values[-1].shape[0] != rows:
             expected = self.short_term[0].values[-1].shape[0]
             raise EngineError(f"labels: {rows} rows, the memory has {expected}; give as many or reset")

@@ -37,7 +37,7 @@ class EngineGroup:
     def reference(self, features: FrameFeatures, labels: Tensor, n_objects: int) -> None:
         """Remember a frame of labels (B, h, w), 0 to n_objects. Raises EngineError: none, or shapes that misfit."""
         if n_objects < 1:
-            raise EngineError(f"{n_objects} objects; a reference needs at least one")
+            raise EngineError(f"{n_objects} is no number of objects; a reference needs at least one")
         self.n_objects = max(self.n_objects, n_objects)
         identities = self.network.config.max_objects
         n_groups = -(-self.n_objects // identities)

@@ -57,7 +57,7 @@ class Phrases:
             ) from None
         if sorted(vocabulary.values()) != list(range(size)):
             raise CheckpointError(
-                f"{folder}: {len(vocabulary)} entries, the network has {size}; give CLIP's vocabulary"
+                f"{folder}: a vocabulary of {len(vocabulary)}, the network has {size}; give CLIP's vocabulary"
             )
         return cls(vocabulary, merges)
 

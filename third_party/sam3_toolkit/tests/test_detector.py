@@ -94,7 +94,7 @@ def test_phrases_are_cleaned_merged_cut_and_filled_with_0(tmp_path: Path) -> Non
 
 def test_other_vocabularies_are_refused(tmp_path: Path) -> None:
     folder = write_folder(tmp_path, [])
-    with pytest.raises(CheckpointError, match="190 entries, the network has 49408"):
+    with pytest.raises(CheckpointError, match="a vocabulary of 190, the network has 49408"):
         Phrases.from_folder(folder, size=49_408)
     (folder / "merges.txt").write_text("#version\none two three\n")
     with pytest.raises(CheckpointError, match=r"no vocabulary of byte pairs .* give the hub's folder of SAM 3"):
