@@ -142,7 +142,7 @@ def run(recipe: str, capsys: pytest.CaptureFixture[str], *words: str) -> list[st
     """Run the small recipe; return what it says of other versions."""
     capsys.readouterr()
     assert main(["run", recipe, *words]) == 0
-    return [line for line in capsys.readouterr().err.splitlines() if "other versions" in line]
+    return [line for line in capsys.readouterr().err.splitlines() if "computed again" in line]
 
 
 def test_the_run_says_how_many_results_are_of_other_versions(
