@@ -47,7 +47,7 @@ def folder(tmp_path: Path) -> Path:
     """A recipe outside of the project with both models of the document; they note their calls, and wait at `video1`."""
     write_split(tmp_path)
     (tmp_path / "pipeline.yaml").write_text(RECIPE)
-    mine, theirs, _ = re.findall(r"```python\n(.*?)```", DOCUMENT.read_text(encoding="utf-8"), re.DOTALL)
+    mine, theirs, *_ = re.findall(r"```python\n(.*?)```", DOCUMENT.read_text(encoding="utf-8"), re.DOTALL)
     places = {"calls": str(tmp_path / "calls.txt"), "hold": str(tmp_path / "hold")}
     first = NOTE.format(name="mine", video="video.id", indent=" " * 8, **places)
     second = NOTE.format(name="theirs", video="video", indent=" " * 4, **places)

@@ -184,7 +184,7 @@ def test_a_sentence_without_a_word_is_kept_as_it_is(recipe: str, capsys: pytest.
         ("stages.stage3.things.engine=lost", "engine 'lost' is unknown"),
         ("detectors.found.box_threshold=2", "box_threshold '2' is not a number of at least 0 and of at most 1"),
         ("detectors.found={detector: grounding-dino, checkpoint: dino}", "found gives boxes alone and engine aot"),
-        ("detectors.found={detector: grounding-dino}", "grounding-dino needs 'checkpoint'"),
+        ("detectors.found={detector: grounding-dino}", "detectors.found: 'checkpoint' is missing; add it"),
         ("detectors.found.path=gone.json", "gone.json: no such file of detections"),
         ("nouns.file=gone.json", "gone.json: no such file"),
     ],
