@@ -47,8 +47,11 @@ def find_pictures(container: av.container.InputContainer, path: Path) -> av.Vide
     none that is meant.
     """
     streams = [one for one in container.streams.video if not one.disposition & Disposition.attached_pic]
+    readable = [one for one in streams if one.codec_context is not None]
+    if readable:
+        return min(readable, key=lambda one: (one.frames == 1, one.codec_context.name in _STILL))
     if streams:
-        return min(streams, key=lambda one: (one.frames == 1, one.codec_context.name in _STILL))
+        raise InputError(f"{path}: holds a video stream that no decoder here knows; convert it to H.264")
     what = "no video stream but a cover picture" if container.streams.video else "no video stream"
     raise InputError(f"{path}: holds {what}; give a video file or a folder of frames")
 

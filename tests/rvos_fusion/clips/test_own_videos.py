@@ -173,6 +173,15 @@ class Unnamed:
         raise ValueError("31 is not a valid Type")
 
 
+def test_a_stream_that_no_decoder_knows_is_named(tmp_path: Path) -> None:
+    write_video(tmp_path / "clip.mp4", [np.zeros((32, 48, 3), np.uint8)] * 3, frames_per_second=6)
+    content = (tmp_path / "clip.mp4").read_bytes()
+    assert content.count(b"avc1") >= 1
+    (tmp_path / "clip.mp4").write_bytes(content.replace(b"avc1", b"qqq1"))
+    with pytest.raises(InputError, match=r"clip\.mp4: holds a video stream that no decoder here knows"):
+        write_own_video(tmp_path / "data", tmp_path / "clip.mp4", ["a thing"])
+
+
 def test_data_without_a_name_is_passed_over_and_the_turn_kept() -> None:
     matrix = read_matrix(Unnamed())  # type: ignore[arg-type]
     assert matrix is not None
