@@ -142,8 +142,8 @@ def _kill(
     seconds, n_results = time.monotonic() - start, _count_results(project)
     process.send_signal(number)
     faults = [] if _ends(process) else [f"runs on after {number.name}"]
-    if not _wait_until_alone(process.pid):
-        faults.append(f"processes of it live on: {_list_session(process.pid)}")
+    if not _wait_until_alone(process.pid, project):
+        faults.append(f"processes of it live on: {_list_living(process.pid, project)}")
     shutil.rmtree(project / "tmp")  # what SIGKILL leaves in the system's own folder nobody can clear
     (project / "tmp").mkdir()
     try:
@@ -191,21 +191,22 @@ def _ends(process: subprocess.Popen[str]) -> bool:
     return has_ended
 
 
-def _wait_until_alone(session: int) -> bool:
-    """Wait until no process of a session is left; False where one stays, which is ended then."""
+def _wait_until_alone(session: int, project: Path) -> bool:
+    """Wait until no process of a run is left; False where one stays."""
     end = time.monotonic() + _GRACE
-    while _list_session(session) and time.monotonic() < end:
+    while _list_living(session, project) and time.monotonic() < end:
         time.sleep(0.1)
-    return not _list_session(session)
+    return not _list_living(session, project)
 
 
-def _list_session(session: int) -> list[str]:
-    """Return the command lines of the living processes of a session."""
+def _list_living(session: int, project: Path) -> list[str]:
+    """Return the command lines of the living processes of a session, and of programs in the project's folder."""
     found = []
     for path in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError):
             state, _, _, its, *_ = path.read_text().rpartition(")")[2].split()
-            if int(its) == session and state != "Z":
+            is_program = path.with_name("cwd").readlink() == project.resolve() and int(path.parent.name) != os.getpid()
+            if (int(its) == session or is_program) and state != "Z":
                 found.append(path.with_name("cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace"))
     return found
 

@@ -65,6 +65,11 @@ class CommandRunner:
             shutil.rmtree(place, ignore_errors=True)
             raise
         shutil.rmtree(place, ignore_errors=True)
+        # A process of a killed run may have lived on for a moment when this one began.
+        for other in list(place.parent.glob("*")):
+            with suppress(OSError):
+                if is_abandoned(other):
+                    shutil.rmtree(other)
         with suppress(OSError):  # another run is at the same video
             place.parent.rmdir()
         return sequences

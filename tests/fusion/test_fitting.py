@@ -119,11 +119,11 @@ def test_fits_of_other_members_are_refused() -> None:
     [
         ({"version": 2}, "version 2 of fitted files, expected 1"),
         ({"format": "other"}, "not a file of `rvos fit`"),
-        ({"members": 3}, "int, expected list"),
+        ({"members": 3}, "a whole number, expected a list"),
         ({"scores": {"soc": {"slope": float("nan"), "intercept": 0}}}, "NaN is no number"),
         ({"scores": {"soc": {"slope": 1e300, "intercept": 0}}}, "expected a finite number"),
         ({"pairs": {"slope": "steep"}}, "slope is 'steep'"),
-        ({"gate": {"weights": [1], "intercept": 0}}, "list, expected dict"),
+        ({"gate": {"weights": [1], "intercept": 0}}, "a list, expected a mapping"),
     ],
     ids=lambda value: str(value)[:30],
 )

@@ -232,7 +232,7 @@ def test_damaged_dumps_never_crash(tmp_path: Path, data: st.DataObject, legacy: 
         (lambda c: c["b"]["1"].update(class_info=[1.0]), "1 score, expected 3"),
         (lambda c: c["b"]["1"].update(class_info="high"), "no list of scores"),
         (lambda c: c["b"]["1"].update(class_info=["x"] * 3), "something else than finite numbers"),
-        (lambda c: c.update(b=3), "a str is no video"),
+        (lambda c: c.update(b=3), "a text with a whole number, not a video"),
     ],
 )
 def test_dumps_that_do_not_fit_are_named(tmp_path: Path, dataset: Dataset, change: Any, message: str) -> None:

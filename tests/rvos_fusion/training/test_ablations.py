@@ -208,7 +208,7 @@ def test_categories_must_fit_the_class_logits_and_the_videos(tmp_path: Path) -> 
         build_task(small(tmp_path, "referformer", CLASSES[1]))
     only = ["network.classes=1", "data.videos.0.categories=[circle]"]
     task = build_task(small(tmp_path, "referformer", *only))
-    with pytest.raises(InputError, match=r"object 1 is 'square', data\.videos lists 1 others"):
+    with pytest.raises(InputError, match=r"object 1 is 'square', data\.videos has 1"):
         task.batch([0], [0])
 
 

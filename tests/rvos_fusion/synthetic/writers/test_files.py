@@ -57,7 +57,7 @@ def test_objects_list_the_frames_that_show_them(tmp_path: Path) -> None:
 def test_a_folder_with_other_videos_is_refused(tmp_path: Path) -> None:
     write_dataset(tmp_path, seed=SEED, n_videos=1)
     before = contents(tmp_path)
-    with pytest.raises(InputError, match="other videos"):
+    with pytest.raises(InputError, match="1 other video, first"):
         write_dataset(tmp_path, seed=SEED + 1, n_videos=1)
     assert contents(tmp_path) == before
 
