@@ -202,6 +202,7 @@ DAMAGES: Mapping[str, Damage] = {
     ),
     # Results
     "groups: deep": file(_GROUPS, _DEEP.encode(), RUN),
+    "groups: an object as sentence": file(_GROUPS, b'[{"expressions": {"0": {}, "1": "x"}, "confidence": 0.5}]', RUN),
     "groups: text as number": file(_GROUPS, json.dumps([{"expressions": {"0": "x"}, "confidence": "x"}]).encode(), RUN),
     "groups: an endless device": place(_GROUPS, lambda path: path.symlink_to("/dev/zero"), RUN),
 }

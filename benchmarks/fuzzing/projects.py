@@ -16,7 +16,7 @@ from PIL import Image
 from pycocotools import mask as coco
 from safetensors.torch import load_file
 
-from benchmarks.fuzzing.trials import attempt
+from benchmarks.fuzzing.trials import MODEL, attempt
 from benchmarks.harness import ROOT
 from rvos_fusion.clips.overlays import write_video
 
@@ -191,7 +191,7 @@ def write_samples(form: str) -> Callable[[Path], None]:
 
 def write_plain_model(folder: Path, dataset: str) -> None:
     """Write a recipe whose model needs no network."""
-    (folder / "plain_model.py").write_text(MODELS[0])
+    (folder / MODEL).write_text(MODELS[0])
     (folder / "pipeline.yaml").write_text(
         f"dataset: {dataset}\nworkspace: ws\ngroups: {{by: none}}\n"
         'models: {plain: {runner: "plain_model:build"}}\n'

@@ -24,6 +24,10 @@ class ReviewedGroup:
     expressions: dict[str, str]
     confidence: float
 
+    def __post_init__(self) -> None:
+        if not all(isinstance(text, str) for text in self.expressions.values()):
+            raise ValueError("a sentence that is no text")
+
 
 def write_review(workspace: Path) -> tuple[Path, int] | None:
     """Write `groups.csv` and `groups.json`; return the table and how many groups are doubtful, None without groups.
