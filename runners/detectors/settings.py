@@ -39,18 +39,16 @@ class GroundingDinoSettings(DetectorSettings):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class UninextDetectorSettings(DetectorSettings):
-    """UNINEXT asked with nouns.
+class TokenizedSettings(DetectorSettings):
+    """Settings of detectors that read words with a tokeniser of their own.
 
     Args:
-        checkpoint: its file.
-        backbone: None: as the checkpoint says.
-        tokenizer: folder with its files; None: the project's small one.
+        checkpoint: its file, or for SAM 3 a folder of the hub.
+        tokenizer: folder with its files; None: the project's small one, or the one in the checkpoint's folder.
         precision: of the network's arithmetic.
     """
 
     checkpoint: Path
-    backbone: str | None = None
     tokenizer: Path | None = None
     precision: Precision = "float32"
 
@@ -62,37 +60,36 @@ class UninextDetectorSettings(DetectorSettings):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sam3DetectorSettings(DetectorSettings):
-    """SAM 3 asked for concepts.
+class UninextDetectorSettings(TokenizedSettings):
+    """UNINEXT asked with nouns.
 
     Args:
-        checkpoint: the official `sam3.pt`, or the hub's folder.
+        backbone: None: as the checkpoint says.
+    """
+
+    backbone: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sam3DetectorSettings(TokenizedSettings):
+    """SAM 3 asked for concepts; its tokeniser's files are `vocab.json` and `merges.txt` of CLIP.
+
+    Args:
         network: `sam3`.
-        tokenizer: folder with `vocab.json` and `merges.txt` of CLIP; None: the checkpoint's, if that is a folder.
         box_threshold: instances of a lower score, presence included, are dropped.
         mask_iou: of two masks with a larger intersection over union the better stays; 1 keeps all, as officially in
             single images.
         image_size: side of the square network input, a multiple of 14; None: 1008.
         resize: of frames to it; `bilinear` is the official detector's, `bicubic` the official tracker's.
-        precision: of the network's arithmetic.
     """
 
     words: ClassVar[str] = "sam3"
 
-    checkpoint: Path
     network: str = "sam3"
-    tokenizer: Path | None = None
     box_threshold: Chance = 0.5
     mask_iou: Chance = 0.1
     image_size: Size | None = None
     resize: Literal["bilinear", "bicubic"] = "bilinear"
-    precision: Precision = "float32"
-
-    @property
-    def files(self) -> Mapping[str, Path]:
-        """See `DetectorSettings`."""
-        given = {} if self.tokenizer is None else {"tokenizer": self.tokenizer}
-        return {"checkpoint": self.checkpoint, **given}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import secrets
 import shutil
 import tempfile
 import weakref
@@ -18,6 +19,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor
 
 from propagate.engines.command.settings import CommandSettings
@@ -53,11 +55,13 @@ class CommandEngine:
         self.features = FeatureCache(0)
         self.device = device
         self._settings = settings
-        self._place = place / name_owned(f"engine-{settings.name}")
+        # Of this engine alone: one loaded before under the same name takes its folder along when it is collected.
+        self._place = place / name_owned(f"engine-{settings.name}-{secrets.token_hex(4)}")
         log = place / f"standard_error.{self._place.name}.txt"
         self._program = Program(settings.command, folder=settings.folder, log=log)
         self._numbers = itertools.count()
         self._ended: list[str] = []
+        self._written: tuple[Path, int] | None = None
 
     def read(self, frame: Frame, augmentation: Augmentation) -> Frame:
         """Return the frame itself: what a program sees in it is its own."""
@@ -106,7 +110,7 @@ class CommandEngine:
 
     def _prepare(self) -> None:
         """Make a folder of this process's own, and remove those of ended ones."""
-        for other in self._place.parent.glob(f"engine-{self._settings.name}.*"):
+        for other in self._place.parent.glob(f"engine-{self._settings.name}-*"):
             with suppress(OSError):  # another run was faster
                 if is_abandoned(other):
                     shutil.rmtree(other)
@@ -114,13 +118,13 @@ class CommandEngine:
         weakref.finalize(self, shutil.rmtree, self._place, ignore_errors=True)
 
     def _show(self, frame: Frame) -> str:
-        """Return the path of an image of the frame; that of a clip is written."""
+        """Return the path of an image of the frame; that of a clip is written, once for all expressions in turn."""
         if frame.is_image:
             return os.path.abspath(frame.path)
-        from PIL import Image
-
         path = self._place / "frame.png"
-        Image.fromarray(frame.pixels()).save(path)
+        if self._written != frame.source:
+            Image.fromarray(frame.pixels()).save(path)
+            self._written = frame.source
         return str(path)
 
     def _read_mask(self, path: Path, frame: Frame) -> NDArray[np.bool_]:

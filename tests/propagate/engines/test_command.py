@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import re
 import sys
@@ -118,6 +119,17 @@ def test_a_program_that_fails_is_told_by_its_frame(program: Path, video: Video, 
     )
     with pytest.raises(InputError, match=message):
         carry(program, video, timeout=2 if "sleep" in line else 60)
+
+
+def test_an_engine_that_is_loaded_anew_keeps_its_files_when_the_old_one_goes(program: Path, video: Video) -> None:
+    settings = CommandSettings("command", command=(sys.executable, program.name), beside=program.parent, name="theirs")
+    old, new = (build_engine(settings, device=torch.device("cpu"), place=program.parent / "commands") for _ in range(2))
+    for engine in (old, new):
+        Propagator(engine).propagate(video, [Source(sequences(video, 0))])
+    before = len(list((program.parent / "commands").glob("engine-theirs-*/request.json")))
+    del old, engine
+    gc.collect()
+    assert (before, len(list((program.parent / "commands").glob("engine-theirs-*/request.json")))) == (2, 1)
 
 
 def test_boxes_are_refused(program: Path, video: Video) -> None:
