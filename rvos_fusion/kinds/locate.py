@@ -11,7 +11,6 @@ import numpy as np
 from propagate.engines.settings import EngineSettings
 from propagate.proposals import list_key_frames
 from runners.detectors.base import DetectorSettings
-from rvos.errors import InputError
 from rvos.language.nouns import NounFinder, NounSettings, split_names
 from rvos.masks.detections import FrameInstances
 from rvos.masks.mask_sequences import MaskSequence, encode
@@ -19,7 +18,8 @@ from rvos.settings import Given, Key, Named, Size
 from rvos.videos import Expression, Video
 from rvos_fusion.kinds.base import Node, NodeFile, NodeGraph, Task, WorkerKey
 from rvos_fusion.kinds.checksums import Checksums
-from rvos_fusion.kinds.networks.loaded import NETWORK, choose_device
+from rvos_fusion.kinds.networks.boxes import explain_boxes, find_masks, load_detectors
+from rvos_fusion.kinds.networks.loaded import NETWORK
 from rvos_fusion.kinds.networks.named import (
     detector_files,
     engine_files,
@@ -33,7 +33,6 @@ from rvos_fusion.kinds.side_reports import write_report
 
 if TYPE_CHECKING:
     from propagate.engines.protocol import Engine
-    from runners.detectors.base import Detector
 
 Found = Mapping[int, FrameInstances]
 """What was found of a phrase, by frame."""
@@ -68,13 +67,7 @@ class LocateNode(Node):
         return [self._list_phrases(video), checksums.frames(video), stamp_detections(self.detector, video)]
 
     def check(self, nodes: NodeGraph) -> Iterable[str]:
-        if not self.detector.gives_masks and self.engine is None:
-            yield (
-                f"detector {self.detector.name} gives boxes alone; name under 'engine' a SAM 2 or SAM 3 engine that "
-                "makes masks of them, or take a detector that gives masks"
-            )
-        if self.engine is not None and not self.engine.takes_boxes:
-            yield f"engine {self.engine.name} starts from masks; name a SAM 2 or SAM 3 engine to make masks of boxes"
+        yield from explain_boxes([self.detector], self.engine)
         if not self.detector.needs_nouns and self.phrase == "sentence":
             yield f"detector {self.detector.name} knows categories, no sentences; set phrase: noun"
 
@@ -100,7 +93,9 @@ class LocateNode(Node):
     def make(self, task: Task) -> list[MaskSequence]:
         """Return the sequences; what was asked, and where it was found, is written to `locate/NODE/VIDEO.json`."""
         video = task.video
-        detector, engine = NETWORK.get((self.worker_key(), task.device), lambda: self._load(task))
+        (detector,), engine = NETWORK.get(
+            (self.worker_key(), task.device), lambda: load_detectors([self.detector], self.engine, task)
+        )
         looked, phrases = list_key_frames(video.n_frames, self.frames), self._list_phrases(video)
         asked = [names for names in dict.fromkeys(phrases) if names]
         found = {
@@ -127,16 +122,8 @@ class LocateNode(Node):
         if scores[key] > 0:
             instances = found[key]
             best = int(instances.boxes.scores.argmax())
-            runs[key] = _find_mask(video, key, instances, best, engine, self.detector.name)
+            (runs[key],) = find_masks(video, key, instances, engine, self.detector.name, only=best)
         return MaskSequence(video.id, expression.id, video.frames, size, tuple(runs), scores, key_frame=key)
-
-    def _load(self, task: Task) -> tuple[Detector, Engine | None]:
-        from propagate.engines.table import build_engine
-        from runners.detectors.table import build_detector
-
-        place = choose_device(task.device)
-        engine = None if self.engine is None else build_engine(self.engine, device=place, place=task.place)
-        return build_detector(self.detector, device=place), engine
 
     def _list_phrases(self, video: Video) -> list[tuple[str, ...]]:
         """Return what is asked for each sentence; nothing where it has no word."""
@@ -146,18 +133,3 @@ class LocateNode(Node):
         # A full stop ends a name in what some detectors read.
         plain = (" ".join(expression.text.lower().replace(".", " ").split()) for expression in video.expressions)
         return [(text,) if text else () for text in plain]
-
-
-def _find_mask(
-    video: Video, frame: int, instances: FrameInstances, number: int, engine: Engine | None, detector: str
-) -> bytes:
-    if instances.masks is not None:
-        return instances.masks[number]
-    if engine is None:
-        raise InputError(
-            f"{video.id}/{video.frames[frame]}: {detector} gives boxes alone; give masks too, or name under 'engine' "
-            "one that makes masks of them"
-        )
-    from propagate.box_masks import find_masks
-
-    return find_masks(engine, video, frame, instances.boxes.boxes[number : number + 1])[0]

@@ -10,16 +10,17 @@ from propagate.engines.settings import EngineSettings
 from propagate.proposals import ProposalSettings, list_key_frames, pool_frame
 from propagate.tracklets import find_confidence
 from runners.detectors.base import DetectorSettings
-from rvos.errors import ConfigError, InputError
+from rvos.errors import ConfigError
 from rvos.language.nouns import NounFinder, NounSettings, split_names
-from rvos.masks.detections import FrameInstances, Proposal, VideoProposals
+from rvos.masks.detections import Proposal, VideoProposals
 from rvos.settings import Flat, Given, Key, Named, nearest, show
 from rvos.videos import Video
 from rvos_fusion.kinds.artefacts import INSTANCE_PROPOSALS, Artefact
 from rvos_fusion.kinds.base import Node, NodeFile, NodeGraph, Task, WorkerKey
 from rvos_fusion.kinds.checksums import Checksums
 from rvos_fusion.kinds.inputs import MasksOf
-from rvos_fusion.kinds.networks.loaded import NETWORK, choose_device
+from rvos_fusion.kinds.networks.boxes import explain_boxes, find_masks, load_detectors
+from rvos_fusion.kinds.networks.loaded import NETWORK
 from rvos_fusion.kinds.networks.named import (
     detector_files,
     engine_files,
@@ -33,8 +34,7 @@ from rvos_fusion.kinds.plain import plain_fields
 from rvos_fusion.kinds.side_reports import write_report
 
 if TYPE_CHECKING:
-    from propagate.engines.protocol import Engine
-    from runners.detectors.base import Detector
+    pass
 
 ByFrame = dict[int, list[Proposal]]
 
@@ -90,14 +90,7 @@ class ProposeNode(Node):
         return [self._list_nouns(video), frames, imported]
 
     def check(self, nodes: NodeGraph) -> Iterable[str]:
-        for detector in self.detectors:
-            if not detector.gives_masks and self.engine is None:
-                yield (
-                    f"detector {detector.name} gives boxes alone; name under 'engine' a SAM 2 engine that makes masks "
-                    "of them, or take a detector that gives masks"
-                )
-        if self.engine is not None and not self.engine.takes_boxes:
-            yield f"engine {self.engine.name} starts from masks; name a SAM 2 engine to make masks of boxes"
+        return explain_boxes(self.detectors, self.engine)
 
     def describe(self) -> str:
         return f"proposes masks by {', '.join(self._names())} in {self.rules.key_frames} frames"
@@ -146,7 +139,9 @@ class ProposeNode(Node):
     def _detect(self, task: Task, frames: Sequence[int]) -> dict[str, ByFrame]:
         if not self.detectors:
             return {}
-        detectors, engine = NETWORK.get((self.worker_key(), task.device), lambda: self._load(task))
+        detectors, engine = NETWORK.get(
+            (self.worker_key(), task.device), lambda: load_detectors(self.detectors, self.engine, task)
+        )
         nouns = self._list_nouns(task.video)
         found: dict[str, ByFrame] = {}
         for settings, detector in zip(self.detectors, detectors, strict=True):
@@ -156,21 +151,13 @@ class ProposeNode(Node):
             if names or not settings.needs_nouns:
                 (own,) = detector.detect(task.video, frames, [names])
                 for frame, instances in zip(frames, own, strict=True):
-                    masks, boxes = _find_masks(task.video, frame, instances, engine, settings.name), instances.boxes
+                    masks, boxes = find_masks(task.video, frame, instances, engine, settings.name), instances.boxes
                     # Scores of networks are chances; rounding may lift one a little above 1.
                     found[settings.name][frame] = [
                         Proposal(frame, mask, min(max(score, 0.0), 1.0), settings.name, label)
                         for mask, score, label in zip(masks, boxes.scores.tolist(), boxes.labels, strict=True)
                     ]
         return found
-
-    def _load(self, task: Task) -> tuple[list[Detector], Engine | None]:
-        from propagate.engines.table import build_engine
-        from runners.detectors.table import build_detector
-
-        place = choose_device(task.device)
-        engine = None if self.engine is None else build_engine(self.engine, device=place, place=task.place)
-        return [build_detector(one, device=place) for one in self.detectors], engine
 
     def _names(self) -> tuple[str, ...]:
         return (*(one.name for one in self.detectors), *self.members)
@@ -184,18 +171,3 @@ class ProposeNode(Node):
             return tuple(noun.strip().lower() for noun in self.asked)
         texts = NounFinder(self.nouns).find_all(video)
         return tuple(dict.fromkeys(name for text in texts for name in split_names(text) or (text,)))
-
-
-def _find_masks(
-    video: Video, frame: int, instances: FrameInstances, engine: Engine | None, detector: str
-) -> tuple[bytes, ...]:
-    if instances.masks is not None:
-        return instances.masks
-    if engine is None:
-        raise InputError(
-            f"{video.id}/{video.frames[frame]}: {detector} gives boxes alone; give masks too, or name under 'engine' a "
-            "SAM 2 engine that makes masks of them"
-        )
-    from propagate.box_masks import find_masks
-
-    return find_masks(engine, video, frame, instances.boxes.boxes)

@@ -226,7 +226,7 @@ def test_grounded_masks_are_members_of_fusions(recipe: str, capsys: pytest.Captu
         ("masks={propose: [fond]}", "detector 'fond' is unknown; did you mean 'found'"),
         ("masks={propose: [found], add_members: [found]}", "two sources of proposals are called 'found'"),
         ("masks={propose: [found], factors: {fond: 2}}", "factors: unknown key 'fond'"),
-        ("masks={propose: [found], engine: aot}", "engine aot starts from masks; name a SAM 2 engine"),
+        ("masks={propose: [found], engine: aot}", "engine aot starts from masks; name a SAM 2 or SAM 3 engine"),
         ("tracklets.track=ab", "track: ab stores mask sequences, expected proposals"),
         (
             "tracklets.add_members=[masks]",
