@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
+from deaot_toolkit.file_values import WithoutInitialValues, is_finite, take_values
 from deaot_toolkit.wrapped import ENVELOPES, find_state, unwrap_names
 from torch import Tensor, nn
 
@@ -181,7 +182,7 @@ def build_network(build: Callable[[], Network], file: CheckpointFile) -> Network
     """Return the network that `build` makes for `file`.
 
     It is built without memory first: sizes that a file only claims cost nothing before its tensors are as large. For
-    an outline it stays so.
+    an outline it stays so; else its parameters have no values before `load_strict` gives it those of the file.
 
     Raises:
         CheckpointError: the sizes that the file states make no network, or a far larger one than it holds.
@@ -193,7 +194,10 @@ def build_network(build: Callable[[], Network], file: CheckpointFile) -> Network
         raise CheckpointError(
             f"{file.path}: states a network of {stated} values, but holds {held}; get the whole file again"
         )
-    return outline if file.is_outline else build()
+    if file.is_outline:
+        return outline
+    with WithoutInitialValues():
+        return build()
 
 
 def sketch(build: Callable[[], Network], file: CheckpointFile) -> Network:
@@ -238,10 +242,10 @@ def load_strict(
         )
     if file.is_outline:
         return report
-    broken = [name for name, value in taken.items() if value.is_floating_point() and not value.isfinite().all()]
+    broken = [name for name, value in taken.items() if not is_finite(value)]
     if broken:
         raise CheckpointError(f"{file.path}: NaN or infinity in {', '.join(broken[:_SHOWN_KEYS])}; get the file again")
-    module.load_state_dict(taken)
+    take_values(module, taken)
     return report
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from deaot_toolkit.errors import CheckpointError as ToolkitCheckpointError
 from deaot_toolkit.errors import NetworkConfigError
+from deaot_toolkit.file_values import WithoutInitialValues
 from sam3_toolkit.checkpoints import load_weights
 from sam3_toolkit.configs import IMAGE_SIDE, find_config
 from sam3_toolkit.detector import Concept, Detector, FrameMaps
@@ -121,12 +122,10 @@ def build(settings: Sam3DetectorSettings, *, device: torch.device) -> Sam3Concep
     try:
         config = find_config(settings.network)
         phrases = Phrases.from_folder(_find_vocabulary(settings), size=config.vocabulary)
-        if device.type == "meta":
-            with device:
-                network = Detector(config, settings.image_size or IMAGE_SIDE)
-        else:
+        outline = device.type == "meta"
+        with device if outline else WithoutInitialValues():
             network = Detector(config, settings.image_size or IMAGE_SIDE)
-        load_weights(network, settings.checkpoint, network=settings.network)
+        load_weights(network, settings.checkpoint, network=settings.network, outline=outline)
     except NetworkConfigError as error:
         raise ConfigError(f"detector {settings.network}: {error}") from None
     except ToolkitCheckpointError as error:

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from deaot_toolkit.file_values import is_finite
+
 from runners.checkpoints.loading import read_checkpoint
 from rvos.files.atomic import hash_file
 from rvos_fusion.tables import Column, Table, print_json, print_tables
@@ -37,7 +39,7 @@ def describe(path: Path) -> dict[str, Any]:
     """Return everything that is known of a file, ready for JSON; CheckpointError where it cannot be read safely."""
     file = read_checkpoint(path)
     identity = identify(file)
-    broken = [name for name, value in file.state.items() if value.is_floating_point() and not value.isfinite().all()]
+    broken = [name for name, value in file.state.items() if not is_finite(value)]
     description: dict[str, Any] = {
         "sha256": hash_file(path),
         "bytes": path.stat().st_size,

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 from deaot_toolkit.checkpoints import check_fit, read_state
+from deaot_toolkit.file_values import take_values
 from torch import Tensor
 
 from propagate.engines.cfbi.configs import CfbiConfig
@@ -95,4 +96,4 @@ def load_weights(network: Cfbi, path: Path, *, name: str) -> None:
     with translated():
         check_fit(expected, state, source=str(path), name=name, advice=f"give a file of {name}")
     if not outline:
-        network.load_state_dict(state)
+        take_values(network, state)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import torch
 from deaot_toolkit.checkpoints import check_fit, read_state
+from deaot_toolkit.file_values import take_values
 from deaot_toolkit.hub_folders import check_hub_folder, read_hub_weights
 from sam3_toolkit.key_names import HUB_KEY as HUB_SAM3_KEY
 from sam3_toolkit.key_names import OFFICIAL_KEY as OFFICIAL_SAM3_KEY
@@ -117,14 +118,13 @@ def read_weights(path: Path, *, outline: bool = False) -> dict[str, Tensor]:
     return convert_official(state) if OFFICIAL_KEY in state else state
 
 
-def load_weights(model: nn.Module, path: Path, *, network: str) -> None:
-    """Load every key of a checkpoint, or nothing; into a model on the device `meta` nothing, and none is read.
+def load_weights(model: nn.Module, path: Path, *, network: str, outline: bool = False) -> None:
+    """Load every key of a checkpoint, or nothing; for an outline nothing, and no value is read.
 
     Raises:
         CheckpointError: unreadable; keys missing, unexpected or of another shape; values that are not finite.
     """
     expected = model.state_dict()
-    outline = any(value.is_meta for value in expected.values())
     state = read_weights(path, outline=outline)
     likely = "sam3" if {OFFICIAL_SAM3_KEY, HUB_SAM3_KEY} & state.keys() else recognise(state)
     # Loading 2.1 as 2.0 is the commonest mistake.
@@ -132,7 +132,7 @@ def load_weights(model: nn.Module, path: Path, *, network: str) -> None:
     with translated():
         check_fit(expected, state, source=str(path), name=network, advice=advice)
     if not outline:
-        model.load_state_dict(state)
+        take_values(model, state)
 
 
 def recognise(state: Mapping[str, Tensor]) -> str | None:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
+from deaot_toolkit.file_values import WithoutInitialValues
 from torch import Tensor
 
 from propagate.engines.features import FeatureCache
@@ -33,12 +34,10 @@ def load_engine(settings: Sam2Settings, *, device: torch.device) -> Sam2Engine:
         ConfigError: no network of that name, or an input size that it does not take.
     """
     config = find_config(settings.network, settings.image_size or IMAGE_SIDE)
-    if device.type == "meta":
-        with device:
-            network = Sam2Network(config)
-    else:
+    outline = device.type == "meta"
+    with device if outline else WithoutInitialValues():
         network = Sam2Network(config)
-    load_weights(network.model, settings.checkpoint, network=settings.network)
+    load_weights(network.model, settings.checkpoint, network=settings.network, outline=outline)
     return Sam2Engine(network.to(device).eval(), settings, device=device)
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
+from deaot_toolkit.file_values import WithoutInitialValues
 from sam3_toolkit.checkpoints import load_weights
 from sam3_toolkit.configs import IMAGE_SIDE, find_config
 from sam3_toolkit.images import enlarge, prepare_frame
@@ -35,12 +36,10 @@ def load_engine(settings: Sam3Settings, *, device: torch.device) -> Sam3Engine:
     """
     side = settings.image_size or IMAGE_SIDE
     with translated():
-        if device.type == "meta":
-            with device:
-                tracker = Tracker(find_config(settings.network), side)
-        else:
+        outline = device.type == "meta"
+        with device if outline else WithoutInitialValues():
             tracker = Tracker(find_config(settings.network), side)
-        load_weights(tracker, settings.checkpoint, network=settings.network)
+        load_weights(tracker, settings.checkpoint, network=settings.network, outline=outline)
     return Sam3Engine(tracker.to(device).eval(), settings, device=device)
 
 

@@ -8,6 +8,7 @@ import os
 import pickle
 import stat
 import tempfile
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from torch import Tensor
 
 from deaot_toolkit.configs import NetworkConfig, find_config, plain_name
 from deaot_toolkit.errors import CheckpointError
+from deaot_toolkit.file_values import WithoutInitialValues, is_finite, take_values
 from deaot_toolkit.network import VosNetwork
 from deaot_toolkit.torch_files import DAMAGE, RefusedFileError, check_torch_file, open_regular
 from deaot_toolkit.wrapped import ENVELOPES, find_state, unwrap_names
@@ -48,9 +50,17 @@ def read_state(path: Path, *, outline: bool = False) -> tuple[dict[str, Tensor],
         try:
             check_torch_file(stream)
             stream.seek(0)
+            # Values of the newer form are brought in as they are used; torch maps a path, no stream.
+            is_mapped = not outline and zipfile.is_zipfile(stream)
+            stream.seek(0)
             # What official training scripts store beside the weights.
             with torch.serialization.safe_globals([argparse.Namespace, collections.defaultdict, dict]):
-                content = torch.load(stream, map_location="meta" if outline else "cpu", weights_only=True)
+                content = torch.load(
+                    path if is_mapped else stream,
+                    map_location="meta" if outline else "cpu",
+                    weights_only=True,
+                    mmap=is_mapped,
+                )
         except (RefusedFileError, pickle.UnpicklingError) as error:
             reason = " ".join(str(error).split())[:160]
             raise CheckpointError(
@@ -146,7 +156,7 @@ def check_fit(
     if problems:
         raise CheckpointError(f"{source}: does not fit {name}, nothing was loaded; {'; '.join(problems)}; {advice}")
     # One NaN spreads over all masks without a word.
-    broken = [key for key, value in given.items() if not value.is_meta and not value.isfinite().all()]
+    broken = [key for key, value in given.items() if not value.is_meta and not is_finite(value)]
     if broken:
         raise CheckpointError(f"{source}: NaN or infinity in {_some(broken)}; get the file again")
 
@@ -171,7 +181,7 @@ def load_state(network: VosNetwork, state: Mapping[str, Tensor], *, source: str)
     ]
     if moved:
         raise CheckpointError(f"{source}: another index in {_some(moved)}; the file is of a different encoder")
-    network.load_state_dict(given, strict=False)
+    take_values(network, given)
 
 
 def _some(names: list[str]) -> str:
@@ -217,7 +227,10 @@ def _build(config: NetworkConfig, state: Mapping[str, Tensor], *, source: str, o
     held = sum(value.numel() for value in state.values())
     if stated > _SLACK + _MOST_CLAIMED * held:
         raise CheckpointError(f"{source}: states a network of {stated} values, but holds {held}; get the whole file")
-    return sketch if outline else VosNetwork(config)
+    if outline:
+        return sketch
+    with WithoutInitialValues():
+        return VosNetwork(config)
 
 
 def save(network: VosNetwork, path: Path | str, *, dtype: torch.dtype = torch.float32) -> None:

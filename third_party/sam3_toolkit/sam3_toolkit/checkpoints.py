@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 from deaot_toolkit.checkpoints import check_fit, read_state
 from deaot_toolkit.errors import CheckpointError
+from deaot_toolkit.file_values import take_values
 from deaot_toolkit.hub_folders import check_hub_folder, read_hub_weights
 from torch import Tensor
 
@@ -55,8 +56,8 @@ def read_weights(path: Path, *, outline: bool = False) -> dict[str, Tensor]:
     return convert_official(state)
 
 
-def load_weights(module: Tracker | Detector, path: Path, *, network: str) -> None:
-    """Load every key of a part of the network, or nothing; onto the device `meta` nothing, and no value is read.
+def load_weights(module: Tracker | Detector, path: Path, *, network: str, outline: bool = False) -> None:
+    """Load every key of a part of the network, or nothing; for an outline nothing, and no value is read.
 
     The file may lack the other part altogether, but what it holds must be whole.
 
@@ -67,16 +68,13 @@ def load_weights(module: Tracker | Detector, path: Path, *, network: str) -> Non
         CheckpointError: unreadable; keys missing, unexpected or of another shape; values that are not finite.
     """
     own = list_entries(module)
-    outline = any(value.is_meta for value in own.values())
     state = read_weights(path, outline=outline)
     expected = list_expected(state, module.config) | own
     check_fit(expected, state, source=str(path), name=network, advice=_advise(state))
     if outline:
         return
     names = {name: _library_name(module, name) for name in module.state_dict()}
-    # What the module was made with is let go at once: two copies of the full network would take 7 GB.
-    given = {name: state[target].float().contiguous() for name, target in names.items()}
-    module.load_state_dict(given, assign=True)
+    take_values(module, {name: state[target] for name, target in names.items()})
 
 
 def list_entries(module: Tracker | Detector) -> dict[str, Tensor]:
