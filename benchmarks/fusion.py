@@ -25,7 +25,7 @@ from rvos.evaluation.evaluator import SelectedTruth
 from rvos.evaluation.expressions import ExpressionJudge
 from rvos.files.atomic import write_atomically
 from rvos.files.trees import FolderTree
-from rvos.formats.truth import IndexSource
+from rvos.formats.reading.truth import IndexSource
 from rvos.masks.mask_sequences import MaskSequence, SoftMaps, by_expression
 from rvos.masks.png import encode_mask_pngs
 from rvos.masks.runs import Runs

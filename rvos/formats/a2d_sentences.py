@@ -28,7 +28,7 @@ from rvos.files.json_files import expect_list, read_json
 from rvos.files.names import find_named
 from rvos.formats.archives.samples import ResultsArchive
 from rvos.formats.base import Format
-from rvos.formats.samples import WINDOW, clean_sentence, name_frames, plan_window
+from rvos.formats.reading.samples import WINDOW, clean_sentence, name_frames, plan_window
 from rvos.ids import check_id, compose_name
 from rvos.settings import count
 from rvos.videos import Expression, Video

@@ -22,8 +22,8 @@ from rvos.files.json_files import expect_list, read_json
 from rvos.files.names import find_named
 from rvos.formats.archives.samples import ResultsArchive
 from rvos.formats.base import Format
-from rvos.formats.matlab_files import read_array
-from rvos.formats.samples import WINDOW, clean_sentence, name_frames, plan_window
+from rvos.formats.reading.matlab_files import read_array
+from rvos.formats.reading.samples import WINDOW, clean_sentence, name_frames, plan_window
 from rvos.ids import check_id
 from rvos.videos import Expression, Video
 

@@ -11,17 +11,17 @@ from rvos.dataset import Dataset, SelectTruth
 from rvos.errors import InputError
 from rvos.evaluation.davis import DavisEvaluator
 from rvos.files.trees import Tree, open_data
-from rvos.formats.annotation_folders import (
+from rvos.formats.archives.index_maps import IndexMapArchive
+from rvos.formats.base import Format
+from rvos.formats.reading.annotation_folders import (
     count_videos,
     find_annotations,
     find_truth,
     read_categories,
 )
-from rvos.formats.archives.index_maps import IndexMapArchive
-from rvos.formats.base import Format
-from rvos.formats.davis_folders import find_sequences, list_sequences
-from rvos.formats.expressions import ListedVideo, find_expression_file, find_images, read_expressions
-from rvos.formats.truth import IndexSource
+from rvos.formats.reading.davis_folders import find_sequences, list_sequences
+from rvos.formats.reading.expressions import ListedVideo, find_expression_file, find_images, read_expressions
+from rvos.formats.reading.truth import IndexSource
 from rvos.masks.index_maps import N_ANNOTATORS, split_expression_id
 from rvos.videos import Video
 

@@ -9,22 +9,22 @@ from rvos.dataset import Dataset
 from rvos.errors import InputError
 from rvos.evaluation.expressions import ExpressionEvaluator
 from rvos.files.trees import Tree, open_data
-from rvos.formats.annotation_folders import (
+from rvos.formats.archives.files import MaskArchive
+from rvos.formats.base import Format
+from rvos.formats.reading.annotation_folders import (
     NO_ANNOTATIONS,
     find_annotations,
     find_truth,
     read_categories,
 )
-from rvos.formats.archives.files import MaskArchive
-from rvos.formats.base import Format
-from rvos.formats.expressions import (
+from rvos.formats.reading.expressions import (
     ListedVideo,
     find_expression_file,
     find_images,
     list_video_ids,
     read_expressions,
 )
-from rvos.formats.truth import IndexSource
+from rvos.formats.reading.truth import IndexSource
 from rvos.masks.index_maps import N_ANNOTATORS
 
 _PARTS = NO_ANNOTATIONS | {"Annotations", "annotations"}

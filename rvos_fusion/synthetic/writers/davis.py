@@ -11,7 +11,7 @@ from PIL import Image
 
 from rvos.errors import ConfigError, InputError
 from rvos.files.atomic import write_atomically
-from rvos.formats.davis_folders import TEXT_FILES
+from rvos.formats.reading.davis_folders import TEXT_FILES
 from rvos.masks.index_maps import encode_index_map
 from rvos_fusion.synthetic.language.sentences import write_sentences
 from rvos_fusion.synthetic.synthesis import SyntheticVideo, make_video

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from rvos.errors import InputError
 from rvos.evaluation.truth import IndexTruth
 from rvos.formats import Dataset, find_format, open_dataset
-from rvos.formats.truth import IndexSource
+from rvos.formats.reading.truth import IndexSource
 from rvos.settings import count
 from rvos.videos import Expression, Video
 from rvos_fusion.training.data.videos import LabelledVideo, VideoFolder

@@ -13,7 +13,7 @@ from pycocotools import mask as coco
 
 from rvos.errors import ConfigError, InputError
 from rvos.formats import open_dataset
-from rvos.formats.truth import RunLengthTruth
+from rvos.formats.reading.truth import RunLengthTruth
 from rvos.masks.index_maps import merge_by_annotator
 from rvos.videos import Expression, Video
 

@@ -16,7 +16,7 @@ from sample_folders import make_mask, write_a2d, write_h5, write_jhmdb
 
 from rvos.errors import ConfigError, InputError
 from rvos.formats import Dataset, open_dataset
-from rvos.formats.samples import name_frames, plan_window
+from rvos.formats.reading.samples import name_frames, plan_window
 
 A2D_LIST = "a2d_sentences_single_frame_test_annotations.json"
 H5 = "text_annotations/a2d_annotation_with_instances/clip/00001.h5"
@@ -179,7 +179,7 @@ def test_a_broken_mask_file_of_jhmdb_is_one_line_that_names_it(tmp_path: Path, k
 def test_masks_of_jhmdb_that_no_memory_holds_are_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     root = write_jhmdb(tmp_path)
     dataset = open_dataset("jhmdb-sentences", root, "test")
-    monkeypatch.setattr("rvos.formats.matlab_files._MOST_VALUES", 10)
+    monkeypatch.setattr("rvos.formats.reading.matlab_files._MOST_VALUES", 10)
     monkeypatch.setattr("scipy.io.loadmat", lambda *_, **__: pytest.fail("was read"))
     with pytest.raises(InputError, match="at most 10 values"):
         dataset.read_truth(dataset.videos[0])
@@ -195,7 +195,7 @@ def test_compressed_masks_of_jhmdb_that_hide_their_size_are_not_unpacked(
     part = struct.pack("<II", 15, len(hidden)) + hidden
     (root / MAT).write_bytes((root / MAT).read_bytes() + n_parts * part)
     dataset = open_dataset("jhmdb-sentences", root, "test")
-    monkeypatch.setattr("rvos.formats.matlab_files._MOST_BYTES", 1 << 20)
+    monkeypatch.setattr("rvos.formats.reading.matlab_files._MOST_BYTES", 1 << 20)
     monkeypatch.setattr("scipy.io.loadmat", lambda *_, **__: pytest.fail("was read"))
     with pytest.raises(InputError, match=r"puppet_mask\.mat: no masks of JHMDB .* more than 1 MiB"):
         dataset.read_truth(dataset.videos[0])

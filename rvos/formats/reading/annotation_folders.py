@@ -8,7 +8,7 @@ from functools import partial
 from rvos.dataset import SelectTruth
 from rvos.files.json_files import expect_object, parse_json
 from rvos.files.trees import FolderTree, Tree, ZipTree
-from rvos.formats.truth import IndexSource, PerExpressionTruth
+from rvos.formats.reading.truth import IndexSource, PerExpressionTruth
 from rvos.videos import Video
 
 NO_ANNOTATIONS = frozenset({"JPEGImages", "meta_expressions"})

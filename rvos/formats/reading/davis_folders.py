@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from rvos.errors import InputError
 from rvos.files.trees import Tree, list_masks
-from rvos.formats.expressions import ListedVideo
+from rvos.formats.reading.expressions import ListedVideo
 from rvos.ids import check_id, compose_name
 from rvos.videos import Expression
 
