@@ -21,6 +21,7 @@ from rvos.errors import InputError
 from rvos.files.atomic import write_atomically
 from rvos.files.json_files import expect_list, expect_object, read_json
 from rvos.files.leftovers import is_abandoned, name_owned
+from rvos.ids import list_paths
 from rvos.imports import open_source
 from rvos.masks.mask_sequences import MaskSequence
 from rvos.programs.process import REQUEST, Program
@@ -111,7 +112,7 @@ def _read(folder: Path, video: Video, model: CommandModel) -> list[MaskSequence]
     """Return the masks in a folder, with the scores beside pictures."""
     if model.masks == "rle":
         return list(open_source("rle", folder).read(video))
-    sequences = open_source(model.masks, folder, soft=model.keep_soft).read(video)
+    sequences = open_source(model.masks, folder, soft=model.keep_soft, paths=list_paths([video.id])).read(video)
     scores = _read_scores(folder / "scores.json", video)
     return [
         replace(one, scores=scores[one.expression], scored=True) if one.expression in scores else one

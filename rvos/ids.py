@@ -51,6 +51,32 @@ def check_id(value: object, *, where: str, what: str) -> str:
     return compose_name(value)
 
 
+def check_path(value: object, *, where: str, what: str) -> str:
+    """Return an id that may be a relative path such as `LVVIS/train/00001`; raises as `check_id` does for its parts."""
+    if isinstance(value, str) and "/" in value:
+        if problem := next((found for part in value.split("/") if (found := _find_problem(part))), ""):
+            raise InputError(f"{where}: {what} id {value!r}: a part {problem}; rename it")
+        if len(value.encode("utf-8", "replace")) > _LONGEST:
+            raise InputError(f"{where}: {what} id {value!r} is longer than {_LONGEST} bytes; rename it")
+        return compose_name(value)
+    return check_id(value, where=where, what=what)
+
+
+def list_paths(names: Iterable[str]) -> frozenset[str]:
+    """Return the ids that are paths: the folders of their first parts hold no video themselves."""
+    return frozenset(name for name in names if "/" in name)
+
+
+def escape_path(name: str) -> str:
+    """Return an id as the name of one file, another one for every id."""
+    return name.replace("%", "%25").replace("/", "%2F")
+
+
+def unescape_path(name: str) -> str:
+    """Return the id that `escape_path` made a file name of."""
+    return name.replace("%2F", "/").replace("%25", "%")
+
+
 def _find_problem(value: str) -> str:
     if not value:
         return "is empty"

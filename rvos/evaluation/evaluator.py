@@ -8,7 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar, Protocol
 
+import numpy as np
 from joblib import Parallel, delayed
+from numpy.typing import NDArray
 
 from rvos.dataset import Dataset, TruthSource, VideoTruth
 from rvos.errors import ConfigError, InputError
@@ -16,6 +18,7 @@ from rvos.evaluation.figures.base import Figure
 from rvos.evaluation.predictions import check_some, find_strays
 from rvos.evaluation.results import DatasetScore, ExpressionScore
 from rvos.files.trees import Tree, open_masks
+from rvos.ids import list_paths
 from rvos.masks.mask_sequences import MaskSequence
 from rvos.videos import Video
 
@@ -109,6 +112,21 @@ class Evaluator(ABC):
         """Return what the benchmark reports beside the figures, from scores of all frames."""
         return {}
 
+    def weigh(self, videos: Sequence[Video]) -> NDArray[np.float64] | None:
+        """Return how much each unit of some videos counts in the means of J and F; None: all alike."""
+        return None
+
+    def average(self, values: NDArray[np.float64], videos: Sequence[Video]) -> NDArray[np.float64]:
+        """Return J and F `(settings, 2)` of means over the frames of every unit of some videos, `(settings, units, 2)`.
+
+        The same numbers as `measure` has.
+        """
+        return np.average(values, axis=1, weights=self.weigh(videos))
+
+    def describe_official(self, scores: Sequence[ExpressionScore]) -> tuple[str, ...]:
+        """Return what the benchmark's own scorer makes of what is missing, where it is not what is counted here."""
+        return ()
+
     def process(self, video: Video, sequences: Sequence[MaskSequence]) -> None:
         """Score the masks of a video. Raises InputError: no ground truth, or frames or sizes differ from it."""
         self.scores += self.select(video).open().judge(sequences)
@@ -123,7 +141,7 @@ class Evaluator(ABC):
 
     def open_predictions(self, predictions: Path) -> tuple[Tree, tuple[str, ...]]:
         """Return a folder or archive of masks, and what is not scored of it. Raises InputError: no prediction."""
-        tree = open_masks(predictions)
+        tree = open_masks(predictions, list_paths(video.id for video in self.dataset.videos))
         check_some(tree, self.dataset.videos)
         return tree, find_strays(tree, self.dataset.videos)
 
@@ -148,4 +166,5 @@ class Evaluator(ABC):
         for scores in Parallel(n_jobs=jobs)(delayed(SelectedTruth.judge_files)(truth, tree) for truth in selected):
             self.scores += scores
         unknown = self.dataset.name_unknown(videos)
-        return replace(self.evaluate(), strays=(*left_out, *unknown, *strays))
+        official = self.describe_official(self.scores)
+        return replace(self.evaluate(), strays=(*left_out, *unknown, *strays), official=official)

@@ -6,8 +6,9 @@ Source: evaluation specification, section 3.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import ClassVar
 
 import numpy as np
@@ -23,6 +24,7 @@ from rvos.evaluation.predictions import read_predicted
 from rvos.evaluation.results import ExpressionScore, measure_answers
 from rvos.files.trees import Tree
 from rvos.masks.mask_sequences import MaskSequence, by_expression
+from rvos.masks.runs import Runs
 from rvos.videos import Expression, Video
 
 _logger = logging.getLogger(__name__)
@@ -30,6 +32,9 @@ _logger = logging.getLogger(__name__)
 
 class ExpressionJudge:
     """Ground truth of a video with its contours; an object that several expressions name is traced once."""
+
+    missing_is_empty: ClassVar[bool] = False
+    """Whether a frame without a file is one without foreground, if the sentence has any."""
 
     def __init__(self, video: Video, truth: VideoTruth) -> None:
         self._video = video
@@ -70,7 +75,9 @@ class ExpressionJudge:
             sequence = found.get(expression.id)
             if sequence is None:
                 zeros = np.zeros(self._video.n_frames)
-                scores.append(self._name(expression, zeros, zeros, is_empty=True, missing=self._video.frames))
+                named = self._name(expression, zeros, zeros, is_empty=True, missing=self._video.frames)
+                nothing = partial(Runs.empty, self._video.n_frames, self._find_size(expression))
+                scores.append(self.complete(expression, named, nothing).as_missing())
                 continue
             outlines = self.trace_for(sequence)
             # Fusions give all expressions of a group the same masks: they are traced once.
@@ -79,8 +86,18 @@ class ExpressionJudge:
                 runs = sequence.as_runs()
                 known[key] = (*score(outlines, trace_runs([runs], self.void)[0]), not runs.area())
             j, f, is_empty = known[key]
-            scores.append(self._name(expression, j, f, is_empty=is_empty))
+            named = self._name(expression, j, f, is_empty=is_empty)
+            scores.append(self.complete(expression, named, sequence.as_runs))
         return scores
+
+    def complete(self, expression: Expression, score: ExpressionScore, read: Callable[[], Runs]) -> ExpressionScore:
+        """Return a score with what the data set's protocol measures beside J and F; `read` returns the prediction."""
+        return score
+
+    def _find_size(self, expression: Expression) -> tuple[int, int]:
+        self.trace(expression)
+        assert self._size is not None
+        return self._size
 
     def judge_files(self, predictions: Tree) -> list[ExpressionScore]:
         """Return a score for every expression; a missing frame has 0, whatever the ground truth shows."""
@@ -89,7 +106,7 @@ class ExpressionJudge:
             outlines = self.trace(expression)
             assert self._size is not None
             found = read_predicted(predictions, self._video, expression, self._size)
-            absent = np.isin(self._video.frames, found.missing)
+            absent = np.isin(self._video.frames, found.missing) & (not self.missing_is_empty)
             j, f = score(outlines, trace_columns(pack_columns(found.masks), self._size, self.void))
             named = self._name(
                 expression,
@@ -101,7 +118,9 @@ class ExpressionJudge:
             notes = found.notes
             if expression.object_ids in self._nowhere:
                 notes += (self._say_nowhere(expression),)
-            scores.append(replace(named, notes=notes))
+            read = partial(Runs.from_masks, found.masks)
+            answered = self.complete(expression, replace(named, notes=notes), read)
+            scores.append(answered.as_missing() if len(found.missing) == self._video.n_frames else answered)
         return scores
 
     def _say_nowhere(self, expression: Expression) -> str:
@@ -121,6 +140,7 @@ class ExpressionJudge:
             missing,
             has_target=bool(expression.object_ids),
             is_empty=is_empty,
+            kind=expression.kind,
         )
 
 

@@ -67,7 +67,7 @@ def read_maps(folder: Tree, video: Video, size: tuple[int, int]) -> tuple[NDArra
 
 def find_strays(predictions: Tree, videos: Sequence[Video]) -> tuple[str, ...]:
     """Return what lies among the predictions and belongs to no listed video, expression or frame."""
-    known = {video.id for video in videos}
+    known = {name for video in videos for name in (video.id, video.id.partition("/")[0])}
     strays = [f"{name}: not in this split" for name in predictions.children() if name not in known]
     for video in videos:
         folder = predictions.below(video.id)

@@ -20,6 +20,7 @@ def to_json(result: DatasetScore, *, stability: bool = False) -> dict[str, Any]:
     content |= result.extra
     if stability and "J" in result.figures:
         content |= measure_stability(result.scores)
+    content |= {"official": list(result.official)} if result.official else {}
     return content | {"missing": list(result.missing), "notes": list(result.notes), "strays": list(result.strays)}
 
 

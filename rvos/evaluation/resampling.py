@@ -30,7 +30,7 @@ def find_limits(gains: Values, n_videos: int) -> Limits:
     return float(low), float(high)
 
 
-def resample_gain(differences: Values, counts: NDArray[np.int64], *, seed: int = 0) -> Limits:
+def resample_gain(differences: Values, counts: NDArray[np.int64] | Values, *, seed: int = 0) -> Limits:
     """Return the 95 % interval of a mean difference, from its sum and number of expressions a video, videos redrawn."""
     drawn = draw(len(counts), seed=seed)
     return find_limits((drawn @ differences) / np.maximum(drawn @ counts, 1), len(counts))

@@ -28,6 +28,7 @@ class ExpressionScore:
         has_target: whether the expression names an annotated object.
         is_empty: whether the prediction is empty in every frame.
         notes: oddities of the prediction.
+        kind: of the sentence, as the data set says.
     """
 
     video: str
@@ -40,6 +41,7 @@ class ExpressionScore:
     has_target: bool = True
     is_empty: bool = False
     notes: tuple[str, ...] = ()
+    kind: str = ""
 
     @property
     def j_mean(self) -> float:
@@ -59,6 +61,22 @@ class ExpressionScore:
     def condense(self) -> Self:
         """Return the score with its means in place of the frames: all that figures need, and little to keep."""
         return replace(self, frames=(), missing=(), j=np.array([self.j_mean]), f=np.array([self.f_mean]))
+
+    def join(self, later: Self) -> Self:
+        """Return the score of these frames and those of a score that follows."""
+        return replace(
+            self,
+            frames=self.frames + later.frames,
+            j=np.concatenate([self.j, later.j]),
+            f=np.concatenate([self.f, later.f]),
+            missing=self.missing + later.missing,
+            is_empty=self.is_empty and later.is_empty,
+            notes=tuple(dict.fromkeys(self.notes + later.notes)),
+        )
+
+    def as_missing(self) -> Self:
+        """Return the score of a sentence that nobody answered."""
+        return replace(self, j=np.zeros_like(self.j), f=np.zeros_like(self.f), is_empty=True)
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -90,6 +108,7 @@ class DatasetScore:
         extra: further figures of the benchmark, by name.
         strays: what lies among the predictions and was not scored.
         unit: what was scored.
+        official: what the benchmark's own scorer makes of predictions that are missing.
     """
 
     format: str
@@ -98,6 +117,7 @@ class DatasetScore:
     extra: Mapping[str, float] = field(default_factory=dict)
     strays: tuple[str, ...] = ()
     unit: str = "expressions"
+    official: tuple[str, ...] = ()
 
     @property
     def j(self) -> float:

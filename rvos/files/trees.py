@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -203,20 +203,23 @@ def open_data(path: Path, *, known: frozenset[str] = frozenset()) -> Tree:
     return tree
 
 
-def open_masks(path: Path) -> Tree:
+def open_masks(path: Path, paths: Collection[str] = ()) -> Tree:
     """Return the folder of videos in a folder or archive of `<video>/<expression>/<frame>`.
 
     It may lie below `Annotations`, and below one folder too many.
 
+    Args:
+        paths: ids of videos that are paths, whose first folders are none too many.
+
     Raises:
         InputError: neither a folder nor a zip archive.
     """
-    tree = open_tree(path)
+    tree, tops = open_tree(path), {one.partition("/")[0] for one in paths}
     for _ in range(_MOST_WRAPPED):
         names = tree.children()
         if _TOP_FOLDER in names and tree.is_folder(_TOP_FOLDER):
             return tree.below(_TOP_FOLDER)
-        if len(names) != 1 or not tree.is_folder(names[0]) or _measure_depth(tree) <= _MASK_DEPTH:
+        if len(names) != 1 or names[0] in tops or not tree.is_folder(names[0]) or _measure_depth(tree) <= _MASK_DEPTH:
             break
         tree = tree.below(names[0])
     return tree

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from rvos.dataset import Dataset
 from rvos.errors import ConfigError, InputError
-from rvos.evaluation.samples import SampleEvaluator
+from rvos.evaluation.protocols.samples import SampleEvaluator
 from rvos.evaluation.truth import SampleTruth
 from rvos.files.atomic import read_whole
 from rvos.files.images import check_area

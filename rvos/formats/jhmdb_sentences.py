@@ -14,7 +14,7 @@ import numpy as np
 
 from rvos.dataset import Dataset
 from rvos.errors import ConfigError, InputError
-from rvos.evaluation.samples import SampleEvaluator
+from rvos.evaluation.protocols.samples import SampleEvaluator
 from rvos.evaluation.truth import SampleTruth
 from rvos.files.atomic import read_whole
 from rvos.files.images import check_area

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rvos.dataset import Dataset, SelectTruth
 from rvos.errors import InputError
-from rvos.evaluation.davis import DavisEvaluator
+from rvos.evaluation.protocols.davis import DavisEvaluator
 from rvos.files.trees import Tree, open_data
 from rvos.formats.archives.index_maps import IndexMapArchive
 from rvos.formats.base import Format

@@ -16,6 +16,7 @@ FORMATS = {
     "ref-youtube-vos": "rvos.formats.ref_youtube_vos",
     "ref-davis17": "rvos.formats.ref_davis17",
     "mevis": "rvos.formats.mevis",
+    "revos": "rvos.formats.revos",
     "a2d-sentences": "rvos.formats.a2d_sentences",
     "jhmdb-sentences": "rvos.formats.jhmdb_sentences",
 }
@@ -66,17 +67,19 @@ def explain_assumed(dataset: Dataset) -> str | None:
 
 
 def _find_marked(form: Format, root: Path, split: str, *, shared: bool = False) -> tuple[str, str] | None:
-    """Return another format whose mark data bear that have none of their own, and the mark."""
+    """Return another format that has more marks of the data, among them all of their own, and the first further one."""
     if not root.exists():
         return None
     known = {one: _list_marks(find_format(one), split, shared=shared) for one in FORMATS}
     own = _list_marks(form, split, shared=shared)
     parts = {mark.partition("/")[0] for marks in (own, *known.values()) for mark in marks}
     tree = open_data(root, known=frozenset(parts))
-    if any(tree.exists(mark) for mark in own):
+    borne = {name: [mark for mark in marks if tree.exists(mark)] for name, marks in known.items()}
+    mine = {mark for mark in own if tree.exists(mark)}
+    best = max(borne, key=lambda name: len(borne[name]))
+    if not mine < set(borne[best]):
         return None
-    found = ((name, mark) for name, marks in known.items() for mark in marks if name != form.name and tree.exists(mark))
-    return next(((name, f"it has {mark}") for name, mark in found), None)
+    return best, f"it has {next(mark for mark in borne[best] if mark not in mine)}"
 
 
 def _list_marks(form: Format, split: str, *, shared: bool) -> list[str]:

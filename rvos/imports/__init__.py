@@ -19,26 +19,34 @@ __all__ = ["FORMATS", "Source", "find_misfits", "open_source"]
 FORMATS = ("png", "dump", "rle", "npz", "png16")
 
 
-def open_source(format: str, path: Path, *, values: DumpValues = "logits", soft: KeepSoft = False) -> Source:
+def open_source(
+    format: str,
+    path: Path,
+    *,
+    values: DumpValues = "logits",
+    soft: KeepSoft = False,
+    paths: frozenset[str] = frozenset(),
+) -> Source:
     """Return a source of masks; they are read only when asked for, one video at a time.
 
     Args:
         format: one of `FORMATS`.
         values: what a dump holds, `logits` or `probabilities`.
         soft: whether to keep soft maps of a dump, npz or png16.
+        paths: ids of videos that are paths.
 
     Raises:
         ConfigError: unknown format.
         InputError: missing, damaged, or wanting to execute code.
     """
     if format == "png":
-        return open_png_folder(path)
+        return open_png_folder(path, paths)
     if format == "dump":
         return open_dump(path, values=values, soft=soft)
     if format == "rle":
         return open_rle(path)
     if format == "npz":
-        return NpzSource(open_masks(path), soft)
+        return NpzSource(open_masks(path, paths), soft, paths=paths)
     if format == "png16":
-        return SoftPngSource(open_masks(path), soft)
+        return SoftPngSource(open_masks(path, paths), soft, paths=paths)
     raise ConfigError(f"import format {format}: unknown; choose from {', '.join(FORMATS)}")

@@ -78,13 +78,17 @@ class PngSource(PictureSource):
         return index
 
 
-def open_png_folder(path: Path) -> PngSource:
-    """Return a folder of videos, or what holds `Annotations`, as a source. Raises InputError: none, or bad files."""
-    masks = open_masks(path)
+def open_png_folder(path: Path, paths: frozenset[str] = frozenset()) -> PngSource:
+    """Return a folder of videos, or what holds `Annotations`, as a source. Raises InputError: none, or bad files.
+
+    Args:
+        paths: ids of videos that are paths.
+    """
+    masks = open_masks(path, paths)
     places = (path / _KEY_FRAMES, path.parent / _KEY_FRAMES)
     beside = places if path.name.startswith("Annotations") else places[:1]
     found = next((place for place in beside if os.path.lexists(place)), None)
-    return PngSource(masks, read_key_frames(found) if found else {})
+    return PngSource(masks, read_key_frames(found) if found else {}, paths=paths)
 
 
 def read_key_frames(path: Path) -> dict[str, dict[str, int]]:

@@ -58,13 +58,21 @@ class Source(ABC):
 
 @dataclass(frozen=True, slots=True)
 class FolderSource(Source):
-    """A folder or archive with a folder for each video. `masks`: holds the videos."""
+    """A folder or archive with a folder for each video.
+
+    Args:
+        masks: holds the videos.
+        paths: ids of videos that are paths.
+    """
 
     masks: Tree
+    paths: frozenset[str] = field(default=frozenset(), kw_only=True)
 
     def list_videos(self) -> tuple[str, ...]:
-        """Names of the folders of videos."""
-        return _list_folders(self.masks)
+        """Names of the folders of videos, of paths those that are known."""
+        tops = {name.partition("/")[0] for name in self.paths}
+        plain = (name for name in _list_folders(self.masks) if name not in tops)
+        return (*plain, *sorted(name for name in self.paths if self.masks.is_folder(name)))
 
 
 @dataclass(frozen=True, slots=True)

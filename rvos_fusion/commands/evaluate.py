@@ -90,7 +90,12 @@ def _show(name: str, value: float) -> str:
 
 def _print_remarks(result: DatasetScore) -> None:
     """Print what was found beside the figures to standard error."""
-    kinds = (("missing, counted as 0", result.missing), ("odd values", result.notes), ("not scored", result.strays))
+    kinds = (
+        ("missing, counted as 0", result.missing),
+        ("the official scorer", result.official),
+        ("odd values", result.notes),
+        ("not scored", result.strays),
+    )
     for title, lines in kinds:
         if lines:
             print(f"{title}: {len(lines)}", file=sys.stderr)

@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from rvos.errors import ConfigError, InputError
 from rvos.formats import Dataset
+from rvos.ids import list_paths
 from rvos.imports import FORMATS, find_misfits, open_source
 from rvos.imports.release import FoundMember, find_members, is_release
 from rvos.masks.stored.store import Store
@@ -116,7 +117,8 @@ def import_member(member: FoundMember, dataset: Dataset, workspace: Path | None,
     Raises a StoreError where the workspace cannot be written.
     """
     try:
-        source = open_source(member.format, member.path, values=member.values, soft=soft)
+        paths = list_paths(video.id for video in dataset.videos)
+        source = open_source(member.format, member.path, values=member.values, soft=soft, paths=paths)
         problems = find_misfits(source, dataset.videos)
     except InputError as error:
         return ImportReport(member.name, member.format, str(member.path), 0, (str(error),))

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
 from rvos.errors import InputError
+from rvos.ids import list_paths
 from rvos.imports import Source, open_source
 from rvos.imports.missing import Missing, read_filled
 from rvos.imports.source import find_frame_size
@@ -77,17 +78,17 @@ class ImportNode(Node):
         """Check that a wrong path is not taken for masks that are missing."""
         if self.missing == "refuse" or not self.path.exists():
             return
-        found = frozenset(self._open().list_videos()).intersection(video.id for video in videos)
+        found = frozenset(self._open(videos).list_videos()).intersection(video.id for video in videos)
         if not found and (place := find_deeper(self.path, videos)):
             yield f"{self.path}: no masks of these videos; they lie in another folder, give path: {place}"
 
     def find_lacking(self, videos: Sequence[Video], *, deep: bool = False) -> Iterable[str]:
-        return find_lacking(self._open(), videos, self.path, deep=deep, refuses=self.missing == "refuse")
+        return find_lacking(self._open(videos), videos, self.path, deep=deep, refuses=self.missing == "refuse")
 
     def sample(self, video: Video, *, deep: bool = False) -> Sequence[MaskSequence]:
         if self.missing != "refuse":
-            return read_filled(self._open(), video, self.missing)
-        return self._open().read(video) if deep else self._open().sample(video)
+            return read_filled(self._open([video]), video, self.missing)
+        return self._open([video]).read(video) if deep else self._open([video]).sample(video)
 
     def score_scale(self) -> str | None:
         return None if self.format in ("png", "png16") else f"the scores of {self.name}"
@@ -99,14 +100,15 @@ class ImportNode(Node):
 
     def make(self, task: Task) -> Sequence[MaskSequence]:
         if self.missing != "refuse":
-            return read_filled(self._open(), task.video, self.missing)
-        return self._open().read(task.video)
+            return read_filled(self._open([task.video]), task.video, self.missing)
+        return self._open([task.video]).read(task.video)
 
-    def _open(self) -> Source:
-        return _open(self.format, self.path, self.values, self.keep_soft or False)
+    def _open(self, videos: Sequence[Video]) -> Source:
+        paths = list_paths(video.id for video in videos)
+        return _open(self.format, self.path, self.values, self.keep_soft or False, paths)
 
 
 @lru_cache(maxsize=1)
-def _open(format: ImportFormat, path: Path, values: DumpValues, keep_soft: KeepSoft) -> Source:
+def _open(format: ImportFormat, path: Path, values: DumpValues, keep_soft: KeepSoft, paths: frozenset[str]) -> Source:
     """Return the opened source: once for each node and worker."""
-    return open_source(format, path, values=values, soft=keep_soft)
+    return open_source(format, path, values=values, soft=keep_soft, paths=paths)

@@ -13,6 +13,7 @@ from propagate.key_rules.base import KeyRule
 from propagate.key_rules.scores import BestScore
 from propagate.key_rules.table import KEY_RULES
 from rvos.errors import ConfigError
+from rvos.ids import list_paths
 from rvos.imports import open_source
 from rvos.masks.mask_sequences import MaskSequence, by_expression
 from rvos.settings import Chosen, Key, Named, Section
@@ -135,7 +136,8 @@ class PropagateNode(Node):
         if self._working_engine() is not None:
             return ()
         assert self.folder is not None
-        return find_lacking(open_source("png", self.folder), videos, self.folder, deep=deep)
+        source = open_source("png", self.folder, paths=list_paths(video.id for video in videos))
+        return find_lacking(source, videos, self.folder, deep=deep)
 
     def compute(self, tasks: Sequence[Task]) -> Sequence[Sequence[MaskSequence]]:
         """Return the propagated masks of all expressions; scores and key frames are those it started from."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from rvos.errors import InputError
 from rvos.files.atomic import write_atomically
 from rvos.files.json_files import expect_object, read_json
+from rvos.ids import escape_path
 from rvos_fusion.kinds.base import Task
 
 
@@ -29,4 +30,4 @@ def read_report(task: Task) -> object:
 
 
 def _name_report(task: Task) -> Path:
-    return task.workspace / task.node.keyword / task.node.name / f"{task.video.id}.json"
+    return task.workspace / task.node.keyword / task.node.name / f"{escape_path(task.video.id)}.json"

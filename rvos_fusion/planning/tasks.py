@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from rvos.errors import PipelineError, StoreError
 from rvos.files.atomic import write_text
+from rvos.ids import escape_path
 from rvos.masks.stored.store import Store
 from rvos.outside_code import contained, describe
 from rvos.settings import count
@@ -126,7 +127,7 @@ def _store(task: Task, result: Any, seconds: float, note: str) -> Outcome:
 
 def _keep_traceback(task: Task, error: Exception, seconds: float) -> Outcome:
     """Return the failure in one line and leave its traceback in the workspace."""
-    path = task.workspace / "failures" / task.node.name / f"{task.video.id}.txt"
+    path = task.workspace / "failures" / task.node.name / f"{escape_path(task.video.id)}.txt"
     reason = f"{task.video.id}: {describe(error)}"
     try:
         write_text(path, traceback.format_exc())

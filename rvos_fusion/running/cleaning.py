@@ -8,6 +8,7 @@ from pathlib import Path
 
 from rvos.errors import ConfigError, StoreError
 from rvos.files.atomic import check_inside
+from rvos.ids import unescape_path
 from rvos.masks.stored.store import SUFFIX, Store
 from rvos.settings import nearest
 from rvos_fusion.kinds.base import Node
@@ -57,7 +58,7 @@ def remove_results(found: Sequence[Unnamed]) -> None:
 
 def _look_into(folder: Path, named: Mapping[str, str] | None, store: Store) -> Iterator[Unnamed]:
     for path in sorted(folder.glob(f"*{SUFFIX}")):
-        video = path.name.removesuffix(SUFFIX)
+        video = unescape_path(path.name.removesuffix(SUFFIX))
         if named is None:
             reason = "no such node"
         elif video not in named:

@@ -17,7 +17,7 @@ from rvos.formats import Dataset
 from rvos.masks.mask_sequences import MaskSequence
 from rvos.videos import Video
 from rvos_fusion.planning.results import Results
-from rvos_fusion.scores.scoring import Named, ScoringTask, Values, average, score_videos, take_values
+from rvos_fusion.scores.scoring import Named, ScoringTask, Values, average, score_videos, take_values, weigh
 
 
 @runtime_checkable
@@ -68,9 +68,10 @@ def sweep_clean_up(
     results.require([node.source])
     scored = score_videos(results, dataset, videos, partial(_score_video, node, grid), jobs=jobs)
     # (settings, units, 2) of every video -> (videos, settings), summed over units
-    totals = np.stack([own.mean(axis=2).sum(axis=1) for own in scored])
-    counts = np.array([own.shape[1] for own in scored])
-    means = average(scored)
+    weights = weigh(dataset, videos, [own.shape[1] for own in scored])
+    totals = np.stack([(own.mean(axis=2) * one).sum(axis=1) for own, one in zip(scored, weights, strict=True)])
+    counts = np.array([one.sum() for one in weights])
+    means = average(dataset, videos, scored)
     rows = []
     for place, (pair, (j, f)) in enumerate(zip(pairs, means.tolist(), strict=True)):
         limits = resample_gain(100 * (totals[:, place] - totals[:, 0]), counts)

@@ -12,7 +12,7 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from rvos.errors import ConfigError
+from rvos.errors import ConfigError, InputError
 from rvos.evaluation.columns import trace_runs
 from rvos.evaluation.expressions import ExpressionJudge
 from rvos.evaluation.measures import score
@@ -25,7 +25,7 @@ from rvos_fusion.kinds.artefacts import ReadArtefact
 from rvos_fusion.kinds.base import capability
 from rvos_fusion.kinds.offers import Offer, check_sizes
 from rvos_fusion.planning.results import Results
-from rvos_fusion.scores.scoring import Named, ScoringTask, Values, score_videos, take_values
+from rvos_fusion.scores.scoring import Named, ScoringTask, Values, average, score_videos, take_values, weigh
 
 _TOGETHER = 8
 
@@ -83,11 +83,13 @@ def measure_oracles(
         )
     results.require([node, *(name for chooser in choosers for name in chooser.chooses_from())])
     found = score_videos(results, dataset, videos, partial(score_offers, node, choosers), jobs=jobs)
-    counts = np.array([len(own) for own, _ in found])
+    weights = weigh(dataset, videos, [len(own) for own, _ in found])
+    counts = np.array([one.sum() for one in weights])
     rows = []
     for key in found[0][1]:
-        j, f = 100 * np.concatenate([best[key] for _, best in found]).mean(axis=0)
-        differences = np.array([float((best[key] - own).mean(axis=1).sum()) for own, best in found])
+        (j, f), *_ = average(dataset, videos, [best[key][None] for _, best in found]).tolist()
+        pairs = zip(found, weights, strict=True)
+        differences = np.array([float(((best[key] - own).mean(axis=1) * one).sum()) for (own, best), one in pairs])
         low, high = resample_gain(100 * differences, counts)
         gap = 100 * differences.sum() / counts.sum()
         rows.append(OracleRow(*key, float(j), float(f), float(j + f) / 2, float(gap), low, high))
@@ -99,7 +101,8 @@ def score_offers(
 ) -> tuple[Values, dict[tuple[str, str], Values]]:
     """Return J and F `(E, 2)` of a node, and of the best choice of every offer by its name and node."""
     judge, video = task.truth.open(), task.video
-    assert isinstance(judge, ExpressionJudge)
+    if not isinstance(judge, ExpressionJudge):
+        raise InputError(f"{video.id}: long, or without ground truth in some frames; leave --oracle out")
     sequences = task.results.by_expression(node)
     truths = {expression.id: judge.trace_for(sequences[expression.id]) for expression in video.expressions}
     given = take_values(judge.judge(list(sequences.values())))

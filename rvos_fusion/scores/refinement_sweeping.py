@@ -68,7 +68,8 @@ def sweep_refinement(
     """
     grid = [replace(node.rules, window=window, tau=tau) for window in windows for tau in taus]
     results.require(node.inputs())
-    means = average(score_videos(results, dataset, videos, partial(score_video, node, grid), jobs=jobs))
+    found = score_videos(results, dataset, videos, partial(score_video, node, grid), jobs=jobs)
+    means = average(dataset, videos, found)
     places: list[tuple[int | None, float | None]] = [(None, None), *((one.window, one.tau) for one in grid)]
     return [
         RefinementRow(window, tau, float(j), float(f), float(j + f) / 2)

@@ -94,10 +94,16 @@ def judge_masks(judge: Judge, masks: Iterable[tuple[MaskSequence, tuple[bytes, .
     return take_values(judge.judge([replace(one, runs=runs, soft=None, propagation=None) for one, runs in masks]))
 
 
-def average(found: Sequence[Values]) -> Values:
+def average(dataset: Dataset, videos: Sequence[Video], found: Sequence[Values]) -> Values:
     """Return J and F in per cent over the units of all videos, `(settings, 2)`, of `(settings, units, 2)` of each."""
-    means: Values = 100 * np.concatenate(found, axis=1).mean(axis=1)
-    return means
+    return 100 * open_evaluator(dataset).average(np.concatenate(found, axis=1), videos)
+
+
+def weigh(dataset: Dataset, videos: Sequence[Video], counts: Sequence[int]) -> list[Values]:
+    """Return what every unit of each video counts in the means of the protocol, given their numbers."""
+    weights = open_evaluator(dataset).weigh(videos)
+    every = np.ones(sum(counts)) if weights is None else weights
+    return np.split(every, np.cumsum(counts)[:-1])
 
 
 def _score_nodes(nodes: Sequence[str], task: ScoringTask) -> list[list[ExpressionScore]]:

@@ -95,7 +95,8 @@ def sweep_node(
     else:
         parsed = [Threshold.parse(text) for text in thresholds]
         settings = list_thresholds(node.rule, parsed or list_shares(node.rule.exact_weights(), largest))
-    means = average(score_videos(results, dataset, videos, partial(_sweep_video, node, groups, settings), jobs=jobs))
+    found = score_videos(results, dataset, videos, partial(_sweep_video, node, groups, settings), jobs=jobs)
+    means = average(dataset, videos, found)
     rows = []
     for setting, (j, f) in zip(settings, means.tolist(), strict=True):
         names = tuple(node.members[index] for index in setting.members)

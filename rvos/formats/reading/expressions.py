@@ -13,10 +13,11 @@ from rvos.errors import InputError
 from rvos.files.json_files import expect_list, expect_object, parse_json
 from rvos.files.names import find_named, list_names
 from rvos.files.trees import FolderTree, Tree
-from rvos.ids import check_id, compose_name
+from rvos.ids import check_id, check_path, compose_name
 from rvos.videos import Expression, Video
 
 ObjectIds = Callable[[Mapping[str, Any], str], tuple[str, ...]]
+ReadKind = Callable[[Mapping[str, Any], str], str]
 # Of several files of a frame, the first of these; in any case of letters.
 _IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
 
@@ -102,17 +103,35 @@ def find_expression_file(tree: Tree, split: str) -> str:
     raise InputError(f"{tree.name}: no expression file of split {split}; looked for {', '.join(places)}")
 
 
-def read_expressions(tree: Tree, name: str, *, object_ids: ObjectIds | None = None) -> tuple[ListedVideo, ...]:
+def read_kind(entry: Mapping[str, Any], where: str) -> str:
+    """Return the `kind` of an expression entry, which says what decides it; empty where it does not."""
+    kind = entry.get("kind")
+    return kind if isinstance(kind, str) else ""
+
+
+def read_expressions(
+    tree: Tree,
+    name: str,
+    *,
+    object_ids: ObjectIds | None = None,
+    kind: ReadKind = read_kind,
+    paths: bool = False,
+) -> tuple[ListedVideo, ...]:
     """Return the videos of an expression file, in its order.
 
     Args:
         object_ids: reads the annotated objects of an expression entry; None: `obj_id`, text or number.
+        kind: reads its kind.
+        paths: whether ids of videos may be relative paths.
 
     Raises:
         InputError: missing, not JSON, ids unsafe or repeated, or an entry without what it needs.
     """
     where = f"{tree.name}/{name}"
-    return tuple(_read_videos(_read_listed(tree, name), where, object_ids or read_object_id))
+    videos = _read_listed(tree, name)
+    for video in videos:
+        (check_path if paths else check_id)(video, where=where, what="video")
+    return tuple(_read_videos(videos, where, object_ids or read_object_id, kind))
 
 
 def list_video_ids(tree: Tree, name: str) -> frozenset[str]:
@@ -126,13 +145,13 @@ def _read_listed(tree: Tree, name: str) -> dict[str, Any]:
     return expect_object(content.get("videos"), where=f"{where}: videos")
 
 
-def _read_videos(videos: Mapping[str, Any], path: str, object_ids: ObjectIds) -> Iterator[ListedVideo]:
+def _read_videos(videos: Mapping[str, Any], path: str, object_ids: ObjectIds, kind: ReadKind) -> Iterator[ListedVideo]:
     for video, value in videos.items():
-        check_id(video, where=str(path), what="video")
         entry = expect_object(value, where=f"{path}: {video}")
         listed = expect_object(entry.get("expressions"), where=f"{path}: {video}: expressions")
         expressions = tuple(
-            _read_expression(name, sentence, f"{path}: {video}/{name}", object_ids) for name, sentence in listed.items()
+            _read_expression(name, sentence, f"{path}: {video}/{name}", object_ids, kind)
+            for name, sentence in listed.items()
         )
         yield ListedVideo(video, read_frames(entry.get("frames"), where=f"{path}: {video}: frames"), expressions)
 
@@ -148,7 +167,7 @@ def read_frames(value: object, *, where: str) -> tuple[str, ...]:
     return frames
 
 
-def _read_expression(name: str, value: object, where: str, object_ids: ObjectIds) -> Expression:
+def _read_expression(name: str, value: object, where: str, object_ids: ObjectIds, kind: ReadKind) -> Expression:
     check_id(name, where=where, what="expression")
     entry = expect_object(value, where=where)
     text = entry.get("exp")
@@ -157,8 +176,7 @@ def _read_expression(name: str, value: object, where: str, object_ids: ObjectIds
     if "\0" in text:
         raise InputError(f"{where}: the sentence {ascii(text)[:60]} holds a zero byte; correct it")
     # Only an empty list says so; where the key is absent, the annotation is.
-    has_target, kind = entry.get("anno_id") != [], entry.get("kind")
-    return Expression(name, text, object_ids(entry, where), has_target, kind if isinstance(kind, str) else "")
+    return Expression(name, text, object_ids(entry, where), entry.get("anno_id") != [], kind(entry, where))
 
 
 def read_object_id(entry: Mapping[str, Any], where: str) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from rvos.masks.run_lengths import read_run_size
 from rvos.settings import count
 from rvos.videos import Video
 
-_LARGEST_MASK_DICT = 1 << 32
+LARGEST_MASK_DICT = 1 << 32
 
 
 class MaskDictReader:
@@ -29,7 +29,7 @@ class MaskDictReader:
     @cached_property
     def _annotations(self) -> dict[str, Any]:
         where = f"{self._tree.name}/{self._name}"
-        return expect_object(parse_json(self._tree.read(self._name, most=_LARGEST_MASK_DICT), where=where), where=where)
+        return expect_object(parse_json(self._tree.read(self._name, most=LARGEST_MASK_DICT), where=where), where=where)
 
     def __call__(self, video: Video) -> MaskDictSource:
         """The run lengths of one video. Raises InputError: an annotation has another number of frames."""
@@ -46,22 +46,22 @@ class MaskDictReader:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MaskDictSource:
-    """Run lengths of the annotations of one video, one or None a frame."""
+    """Run lengths of the annotations of one video, one or None a frame; perhaps that of all its objects."""
 
     annotations: Mapping[str, Sequence[Any]]
     video: Video
     where: str
     has_images: bool
+    all_objects: Sequence[Any] | None = None
 
     def read(self, indices: Sequence[int] | None = None) -> RunLengthTruth:
         """Choose frames; masks are decoded expression by expression."""
-        chosen = range(self.video.n_frames) if indices is None else indices
-        annotations = {name: [frames[index] for index in chosen] for name, frames in self.annotations.items()}
-        return RunLengthTruth(annotations, len(chosen), self._find_size(), self.where)
+        whole = RunLengthTruth(self.annotations, self.video.n_frames, self._find_size(), self.where, self.all_objects)
+        return whole if indices is None else whole.take(indices)
 
     def _find_size(self) -> tuple[int, int] | None:
         for frames in self.annotations.values():
             for rle in frames:
-                if rle is not None:
-                    return read_run_size(rle, where=self.where)
+                if rle:
+                    return read_run_size(rle[0] if isinstance(rle, list) else rle, where=self.where)
         return self.video.read_size() if self.has_images else None

@@ -78,24 +78,42 @@ class RunLengthTruth:
     """COCO run lengths by annotation, one or None a frame.
 
     Args:
-        annotations: annotation id -> one RLE or None for each chosen frame.
+        annotations: annotation id -> one RLE, list of RLEs or None for each chosen frame.
         n_frames: number of chosen frames.
         size: (H, W); None where the video has no annotation and no images.
         where: what messages call the file.
+        all_objects: one RLE for each chosen frame of all that is annotated in the video; None: the annotations tell.
     """
 
-    annotations: Mapping[str, Sequence[Mapping[str, Any] | None]]
+    annotations: Mapping[str, Sequence[Any]]
     n_frames: int
     size: tuple[int, int] | None
     where: str
+    all_objects: Sequence[Any] | None = None
 
     @property
     def void(self) -> None:
         """Nothing is void."""
         return None
 
+    def take(self, indices: Sequence[int]) -> RunLengthTruth:
+        """Return the ground truth of some of the frames; nothing is decoded yet."""
+        annotations = {name: [frames[index] for index in indices] for name, frames in self.annotations.items()}
+        every = None if self.all_objects is None else [self.all_objects[index] for index in indices]
+        return replace(self, annotations=annotations, n_frames=len(indices), all_objects=every)
+
     def masks(self, expression: Expression) -> NDArray[np.bool_]:
-        """Masks of the union of the expression's annotations; empty for a sentence without target.
+        """Masks of the union of the expression's annotations, empty for one without target; raises as `counts`."""
+        return self.counts(expression) > 0
+
+    def objects(self) -> NDArray[np.bool_]:
+        """Return the masks `(T, H, W)` of everything that is annotated in the video; raises as `counts` does."""
+        if self.all_objects is None:
+            return self._add(self.annotations, *self.annotations) > 0
+        return self._add({"all": self.all_objects}, "all") > 0
+
+    def counts(self, expression: Expression) -> NDArray[np.uint8]:
+        """Return how many of the expression's annotations cover each pixel, `(T, H, W)`.
 
         Raises:
             InputError: no annotation is named, or one is unknown, malformed or of another size, or the size is unknown.
@@ -107,11 +125,18 @@ class RunLengthTruth:
                 f"{self.where}: expression {expression.id}: no anno_id, so its mask is unknown; add it, or an empty "
                 "list where it has no target"
             )
-        masks = np.zeros((self.n_frames, *self.size), bool)
         for name in expression.object_ids:
             if name not in self.annotations:
                 raise InputError(f"{self.where}: expression {expression.id}: no annotation {name}; correct anno_id")
-            for frame, rle in enumerate(self.annotations[name]):
-                if rle is not None:
-                    masks[frame] |= decode_run_length(rle, self.size, where=f"{self.where}: {name}, frame {frame}")
-        return masks
+        return self._add(self.annotations, *expression.object_ids)
+
+    def _add(self, annotations: Mapping[str, Sequence[Any]], *names: str) -> NDArray[np.uint8]:
+        if self.size is None:
+            raise InputError(f"{self.where}: frame size unknown; add the images")
+        total = np.zeros((self.n_frames, *self.size), np.uint8)
+        for name in names:
+            for frame, found in enumerate(annotations[name]):
+                for rle in found if isinstance(found, list) else [found]:
+                    if rle is not None:
+                        total[frame] += decode_run_length(rle, self.size, where=f"{self.where}: {name}, frame {frame}")
+        return total

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from rvos.errors import StoreError
 from rvos.files.atomic import check_inside, write_atomically
-from rvos.ids import check_id
+from rvos.ids import check_id, check_path, escape_path, unescape_path
 from rvos.masks.mask_sequences import MaskSequence
 from rvos.masks.stored import MASK_SEQUENCES, MASKS_ALONE, Codec
 from rvos.masks.stored.container import FORMAT_VERSION, Container, Description, open_container, pack
@@ -29,8 +29,8 @@ class Store:
     def path(self, node: str, video: str) -> Path:
         """Return the file of a node and video. Raises InputError: an id that would leave the workspace."""
         check_id(node, where=str(self.workspace), what="node")
-        check_id(video, where=str(self.workspace), what="video")
-        return self.workspace / "nodes" / node / f"{video}{SUFFIX}"
+        check_path(video, where=str(self.workspace), what="video")
+        return self.workspace / "nodes" / node / f"{escape_path(video)}{SUFFIX}"
 
     def write(self, node: str, video_id: str, sequences: Sequence[MaskSequence], fingerprint: str) -> Path:
         """Write the sequences of all expressions of a video in one step and return the file.
@@ -119,7 +119,7 @@ class Store:
     def videos(self, node: str) -> tuple[str, ...]:
         """Return the ids of the videos that a node has a file for, sorted."""
         folder = self.path(node, "x").parent
-        return tuple(sorted(path.name[: -len(SUFFIX)] for path in folder.glob(f"[!.]*{SUFFIX}")))
+        return tuple(sorted(unescape_path(path.name[: -len(SUFFIX)]) for path in folder.glob(f"[!.]*{SUFFIX}")))
 
     def nodes(self) -> tuple[str, ...]:
         """Return the names of the nodes that have a folder, sorted."""

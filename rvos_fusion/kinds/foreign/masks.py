@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from rvos.errors import InputError
-from rvos.ids import compose_name
+from rvos.ids import compose_name, list_paths
 from rvos.imports import Source
 from rvos.imports.png_folders import open_png_folder
 from rvos.masks.mask_sequences import MaskSequence, by_expression
@@ -59,7 +59,7 @@ def find_lacking(
 
 def find_deeper(path: Path, videos: Sequence[Video]) -> Path | None:
     """Return the folder that masks of videos lie in, a few folders below a path or right above it; None: not found."""
-    names = {name for video in videos for name in (video.id, f"{video.id}.json")}
+    names = {name for video in videos for name in (video.id.partition("/")[0], f"{video.id}.json")}
     if compose_name(path.name) in names:
         return _shorten(path.parent)
     waiting = [path]
@@ -89,7 +89,7 @@ def import_folder(folder: Path, task: Task, sources: Sequence[MaskSequence]) -> 
 
     Raises an InputError for masks that are missing, damaged, or of another size than those they were made from.
     """
-    found = by_expression(_open_masks(folder).read(task.video))
+    found = by_expression(_open_masks(folder, list_paths([task.video.id])).read(task.video))
     for source in sources:
         mask = found[source.expression]
         if mask.size != source.size:
@@ -101,6 +101,6 @@ def import_folder(folder: Path, task: Task, sources: Sequence[MaskSequence]) -> 
 
 
 @lru_cache(maxsize=1)
-def _open_masks(folder: Path) -> Source:
+def _open_masks(folder: Path, paths: frozenset[str]) -> Source:
     """Return a folder's masks without the key frames beside it: propagation keeps those that it started from."""
-    return replace(open_png_folder(folder), key_frames={})
+    return replace(open_png_folder(folder, paths), key_frames={})

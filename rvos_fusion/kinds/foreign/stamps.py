@@ -9,6 +9,7 @@ from pathlib import Path
 from rvos.errors import InputError
 from rvos.files.names import find_named
 from rvos.files.trees import FolderTree, open_masks
+from rvos.ids import list_paths
 from rvos.videos import Video
 
 # Below a video stand expressions, and below those the masks; a link that leads back up is not walked for ever.
@@ -27,7 +28,7 @@ def stamp_masks(path: Path, video: Video) -> object:
     key_frames = [path / "key_frame.json", path.parent / "key_frame.json"]
     masks = path
     with suppress(InputError):  # importing it will say so
-        tree = open_masks(path)
+        tree = open_masks(path, list_paths([video.id]))
         masks = tree.root if isinstance(tree, FolderTree) else path
     places = [find_named(masks, video.id), find_named(path, f"{video.id}.json"), *key_frames]
     return [stamp(place) for place in places]

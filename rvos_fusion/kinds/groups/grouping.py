@@ -23,6 +23,7 @@ from fusion.runs import LENGTHS, RunRule, count_hits, group_by_runs
 from fusion.votes import read_members
 from rvos.errors import ConfigError, InputError
 from rvos.files.atomic import write_text
+from rvos.ids import escape_path
 from rvos.masks.mask_sequences import MaskSequence
 from rvos.settings import Line, Range
 from rvos.videos import Video
@@ -113,5 +114,5 @@ def write_review(task: Task, groups: Sequence[Group]) -> None:
         {"expressions": {name: texts[name] for name in group.expressions}, "confidence": group.confidence}
         for group in groups
     ]
-    path = task.workspace / "groups" / f"{task.video.id}.json"
+    path = task.workspace / "groups" / f"{escape_path(task.video.id)}.json"
     write_text(path, json.dumps(review, indent=1, ensure_ascii=False))

@@ -11,6 +11,7 @@ from pathlib import Path
 from rvos.errors import InputError, StoreError, explain
 from rvos.files.atomic import write_atomically
 from rvos.files.json_files import read_json
+from rvos.ids import unescape_path
 
 DOUBTFUL = 0.3
 _COLUMNS = ("confidence", "video", "expressions", "texts")
@@ -38,7 +39,8 @@ def write_review(workspace: Path) -> tuple[Path, int] | None:
     for path in sorted((workspace / "groups").glob("[!.]*.json")):
         try:
             rows = read_json(path)
-            groups += [ReviewedGroup(path.stem, dict(row["expressions"]), float(row["confidence"])) for row in rows]
+            video = unescape_path(path.stem)
+            groups += [ReviewedGroup(video, dict(row["expressions"]), float(row["confidence"])) for row in rows]
         except (InputError, ValueError, KeyError, TypeError) as error:
             raise StoreError(
                 f"{path}: cannot be read ({explain(error)}); delete it and the fusions of this video"

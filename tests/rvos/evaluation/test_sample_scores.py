@@ -21,9 +21,9 @@ from sample_folders import make_mask, write_a2d, write_jhmdb
 
 from rvos.errors import InputError
 from rvos.evaluation.average_precision import Detection, resample_precision
+from rvos.evaluation.protocols.samples import SampleEvaluator, SampleJudge, choose_best
 from rvos.evaluation.report import to_json
 from rvos.evaluation.results import SampleScore
-from rvos.evaluation.samples import SampleEvaluator, SampleJudge, choose_best
 from rvos.evaluation.truth import SampleTruth
 from rvos.formats import open_dataset, score_dataset
 from rvos.masks.mask_sequences import encode

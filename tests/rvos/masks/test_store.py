@@ -18,6 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rvos.errors import InputError, StoreError
+from rvos.ids import escape_path, unescape_path
 from rvos.masks.detections import VideoProposals
 from rvos.masks.mask_sequences import MaskSequence, SoftMaps
 from rvos.masks.stored import PROPOSALS, container
@@ -194,7 +195,9 @@ def test_the_same_sequences_give_the_same_bytes(tmp_path: Path) -> None:
     assert Store(tmp_path / "b").write("node", "v", [a_sequence()], "f").read_bytes() == first
 
 
-@pytest.mark.parametrize("video", ["../../x", "/etc/x", "a/b", "", ".", "..", ".x", "a\nb", "a\\b", "x" * 300])
+@pytest.mark.parametrize(
+    "video", ["../../x", "/etc/x", "a/../b", "a//b", "", ".", "..", ".x", "a\nb", "a\\b", "x" * 300]
+)
 def test_unsafe_ids_are_refused_and_nothing_is_written(tmp_path: Path, video: str) -> None:
     store = Store(tmp_path / "workspace")
     with pytest.raises(InputError, match="id"):
@@ -348,3 +351,20 @@ def test_another_sort_of_artefact_is_named(tmp_path: Path) -> None:
     store.write_artefact("node", "v", nothing, "f", codec=PROPOSALS)
     with pytest.raises(StoreError, match="holds proposals, expected mask sequences"):
         store.read("node", "v")
+
+
+@given(st.lists(st.text("ab%2F/-_", min_size=1, max_size=12), min_size=2, max_size=2, unique=True))
+def test_every_id_has_a_file_of_its_own(names: list[str]) -> None:
+    files = [escape_path(name) for name in names]
+    assert files[0] != files[1]
+    assert all("/" not in file for file in files)
+    assert [unescape_path(file) for file in files] == names
+
+
+def test_a_video_whose_id_is_a_path_is_stored_and_listed(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    for video in ("LVVIS/train/-00001", "LVVIS%2Ftrain"):
+        path = store.write("smr", video, [a_sequence(video)], "f")
+        assert path.parent == tmp_path / "nodes/smr"
+        assert store.read("smr", video, "f")[0].video == video
+    assert store.videos("smr") == ("LVVIS%2Ftrain", "LVVIS/train/-00001")
