@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Protocol, Self, runtime_checkable
 
 from rvos.dataset import VideoTruth
+from rvos.errors import InputError
 from rvos.evaluation.evaluator import Judge
 from rvos.evaluation.results import ExpressionScore
 from rvos.files.trees import Tree
@@ -31,6 +32,8 @@ OpenWhole = Callable[[Video, VideoTruth], Judge]
 def open_in_parts(video: Video, truth: VideoTruth, *, judge: OpenWhole) -> Judge:
     """Return a judge of a video's annotated frames; `judge` makes one of all frames."""
     places = range(video.n_frames) if video.annotated is None else video.annotated
+    if not places:
+        raise InputError(f"{video.id}: no frame is annotated; restore its masks, or leave the video out")
     step = max(1, LARGEST_PART // (truth.size[0] * truth.size[1])) if truth.size else len(places)
     if not isinstance(truth, PartedTruth) or (len(places) == video.n_frames and step >= len(places)):
         return judge(replace(video, annotated=None), truth)

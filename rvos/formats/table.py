@@ -17,6 +17,8 @@ FORMATS = {
     "ref-davis17": "rvos.formats.ref_davis17",
     "mevis": "rvos.formats.mevis",
     "revos": "rvos.formats.revos",
+    "reason-vos": "rvos.formats.reason_vos",
+    "long-rvos": "rvos.formats.long_rvos",
     "a2d-sentences": "rvos.formats.a2d_sentences",
     "jhmdb-sentences": "rvos.formats.jhmdb_sentences",
 }

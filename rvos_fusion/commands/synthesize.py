@@ -8,16 +8,22 @@ from pathlib import Path
 
 from rvos.errors import ConfigError
 from rvos.formats import find_format
+from rvos_fusion.synthetic.writers.annotations import NO_TARGET
 from rvos_fusion.synthetic.writers.davis import write_davis
 from rvos_fusion.synthetic.writers.files import write_dataset
-from rvos_fusion.synthetic.writers.mevis import NO_TARGET, write_mevis
+from rvos_fusion.synthetic.writers.mevis import write_mevis
+from rvos_fusion.synthetic.writers.object_folders import write_long_rvos, write_reason_vos
+from rvos_fusion.synthetic.writers.revos import write_revos
 from rvos_fusion.synthetic.writers.samples import write_a2d, write_jhmdb
 from rvos_fusion.tables import print_json
 
-_WRITERS: Mapping[str, tuple[Callable[..., tuple[int, int]], tuple[str, ...]]] = {
+WRITERS: Mapping[str, tuple[Callable[..., tuple[int, int]], tuple[str, ...]]] = {
     "ref-youtube-vos": (write_dataset, ("drop",)),
     "mevis": (write_mevis, ("no_target",)),
     "ref-davis17": (write_davis, ()),
+    "revos": (write_revos, ("no_target",)),
+    "reason-vos": (write_reason_vos, ()),
+    "long-rvos": (write_long_rvos, ()),
     "a2d-sentences": (write_a2d, ()),
     "jhmdb-sentences": (write_jhmdb, ()),
 }
@@ -36,9 +42,9 @@ def register(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--split",
         choices=("train", "valid", "valid_u", "test"),
-        help="default: valid; test for a2d-sentences and jhmdb-sentences",
+        help="default: valid; test for a2d-sentences, jhmdb-sentences and reason-vos",
     )
-    parser.add_argument("--format", choices=tuple(_WRITERS), default="ref-youtube-vos")
+    parser.add_argument("--format", choices=tuple(WRITERS), default="ref-youtube-vos")
     parser.add_argument(
         "--drop", type=float, default=0.0, metavar="SHARE", help="leave out this share of the sentences"
     )
@@ -47,18 +53,18 @@ def register(parser: argparse.ArgumentParser) -> None:
         type=float,
         default=NO_TARGET,
         metavar="SHARE",
-        help="mevis: sentences about nothing in the video",
+        help="mevis, revos: sentences about nothing in the video",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
 def run(options: argparse.Namespace) -> int:
     """Write the data set."""
-    write, own = _WRITERS[options.format]
+    write, own = WRITERS[options.format]
     if options.drop and "drop" not in own:
-        takers = " and ".join(name for name, (_, others) in _WRITERS.items() if "drop" in others)
+        takers = " and ".join(name for name, (_, others) in WRITERS.items() if "drop" in others)
         raise ConfigError(f"--drop {options.drop}: only for {takers}; leave it out")
-    split = options.split or ("test" if find_format(options.format).has_samples else "valid")
+    split = options.split or ("test" if find_format(options.format).default_split == "test" else "valid")
     given = {name: getattr(options, name) for name in own}
     n_expressions, n_frames = write(options.out, seed=options.seed, n_videos=options.videos, split=split, **given)
     counts = {"videos": options.videos, "expressions": n_expressions, "frames": n_frames}

@@ -104,8 +104,8 @@ def find_expression_file(tree: Tree, split: str) -> str:
 
 
 def read_kind(entry: Mapping[str, Any], where: str) -> str:
-    """Return the `kind` of an expression entry, which says what decides it; empty where it does not."""
-    kind = entry.get("kind")
+    """Return the `kind` or `type` of an expression entry, which says what decides it; empty where it has neither."""
+    kind = entry.get("kind", entry.get("type"))
     return kind if isinstance(kind, str) else ""
 
 

@@ -113,11 +113,11 @@ def frame_names(index: int, n_frames: int) -> tuple[str, ...]:
     return tuple(f"{first + _FRAME_STEP * frame:05d}" for frame in range(n_frames))
 
 
-def write_frames(folder: Path, video: SyntheticVideo, frames: tuple[str, ...]) -> None:
-    """Write the pictures of a video below `folder/JPEGImages`."""
+def write_frames(folder: Path, video: SyntheticVideo, frames: tuple[str, ...], *, place: str = "") -> None:
+    """Write the pictures of a video below `folder/JPEGImages/place`."""
     for name, picture in zip(frames, video.frames, strict=True):
         content = encode_image(Image.fromarray(picture), "JPEG", quality=QUALITY, subsampling=0)
-        write_atomically(folder / "JPEGImages" / video.id / f"{name}.jpg", content)
+        write_atomically(folder / "JPEGImages" / place / video.id / f"{name}.jpg", content)
 
 
 def encode_image(image: Image.Image, form: str, **options: int | bool) -> bytes:
