@@ -8,10 +8,10 @@ from pathlib import Path
 
 from rvos.errors import ConfigError
 from rvos.formats import find_format
-from rvos_fusion.synthetic.writers.annotations import NO_TARGET
 from rvos_fusion.synthetic.writers.davis import write_davis
 from rvos_fusion.synthetic.writers.files import write_dataset
 from rvos_fusion.synthetic.writers.mevis import write_mevis
+from rvos_fusion.synthetic.writers.mixed_sentences import NO_TARGET
 from rvos_fusion.synthetic.writers.object_folders import write_long_rvos, write_reason_vos
 from rvos_fusion.synthetic.writers.revos import write_revos
 from rvos_fusion.synthetic.writers.samples import write_a2d, write_jhmdb

@@ -16,7 +16,7 @@ from rvos.evaluation.evaluator import Evaluator, OpenJudge
 from rvos.evaluation.expressions import ExpressionJudge
 from rvos.evaluation.figures.base import Figure, Scores
 from rvos.evaluation.figures.j_and_f import J_AND_F, F, J, measure_f, measure_j, measure_j_and_f
-from rvos.evaluation.figures.kinds import Measure, measure_kind
+from rvos.evaluation.figures.kinds import measure_kind
 from rvos.evaluation.parts import open_in_parts
 from rvos.evaluation.results import ExpressionScore
 from rvos.masks.runs import Runs
@@ -106,7 +106,7 @@ def measure_v_iou(scores: Scores) -> float:
     return float(np.mean([score.v_iou for score in take_long(scores)]))
 
 
-_MEASURES: dict[str, Measure] = {
+_MEASURES: dict[str, Callable[[Scores], float]] = {
     "J": measure_j,
     "F": measure_f,
     "J&F": measure_j_and_f,

@@ -8,7 +8,6 @@ from typing import Any
 from rvos.errors import InputError
 from rvos.files.atomic import write_atomically
 from rvos_fusion.synthetic.synthesis import make_video
-from rvos_fusion.synthetic.writers.annotations import NO_TARGET, encode_object, list_strangers, mix_sentences
 from rvos_fusion.synthetic.writers.files import (
     choose_videos,
     count_entries,
@@ -17,6 +16,7 @@ from rvos_fusion.synthetic.writers.files import (
     write_frames,
     writing,
 )
+from rvos_fusion.synthetic.writers.mixed_sentences import NO_TARGET, encode_object, list_strangers, mix_sentences
 
 
 def write_mevis(

@@ -13,7 +13,7 @@ from rvos.evaluation.protocols.revos import KINDS, NO_TARGET, REASONING, REFERRI
 from rvos.files.atomic import write_atomically
 from rvos.formats.revos import FOREGROUND, MASKS, SENTENCES
 from rvos_fusion.synthetic.synthesis import make_video
-from rvos_fusion.synthetic.writers import annotations
+from rvos_fusion.synthetic.writers import mixed_sentences
 from rvos_fusion.synthetic.writers.files import (
     choose_videos,
     count_entries,
@@ -30,7 +30,7 @@ _ASKED = 3
 
 
 def write_revos(
-    root: Path, *, seed: int, n_videos: int, split: str = "valid", no_target: float = annotations.NO_TARGET
+    root: Path, *, seed: int, n_videos: int, split: str = "valid", no_target: float = mixed_sentences.NO_TARGET
 ) -> tuple[int, int]:
     """Write `n_videos` videos of `seed` below `root` and return the numbers of expressions and frames.
 
@@ -46,7 +46,7 @@ def write_revos(
     if not 0 <= no_target < 1:
         raise InputError(f"{root}: no_target {no_target}; give 0 to below 1")
     order = choose_videos(root / "JPEGImages" / _PLACE, seed=seed, n_videos=n_videos)
-    strangers = annotations.list_strangers(seed, n_videos)
+    strangers = mixed_sentences.list_strangers(seed, n_videos)
     expressions: dict[str, Any] = {}
     masks: dict[str, Any] = {}
     foreground: dict[str, Any] = {}
@@ -57,8 +57,8 @@ def write_revos(
             write_frames(root, video, frames, place=_PLACE)
             first = len(masks)
             objects = range(1, len(video.categories) + 1)
-            masks |= {str(first + one - 1): annotations.encode_object(video, one) for one in objects}
-            lines = annotations.mix_sentences(video, strangers, no_target=no_target, draws=(seed, index))
+            masks |= {str(first + one - 1): mixed_sentences.encode_object(video, one) for one in objects}
+            lines = mixed_sentences.mix_sentences(video, strangers, no_target=no_target, draws=(seed, index))
             height, width = video.index_masks.shape[1:]
             expressions[name] = {
                 "expressions": {
@@ -91,6 +91,6 @@ def _describe(number: int, text: str, places: list[int], first: int) -> dict[str
 def _unite(labels: NDArray[np.uint8], values: list[int]) -> dict[str, Any]:
     shown = np.isin(labels, values)
     return {
-        "masks_rle": [annotations.encode_mask(mask) for mask in shown],
+        "masks_rle": [mixed_sentences.encode_mask(mask) for mask in shown],
         "foreground_ratio": [float(mask.mean()) for mask in shown],
     }
