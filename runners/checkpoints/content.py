@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 from deaot_toolkit.errors import CheckpointError as ToolkitCheckpointError
-from deaot_toolkit.other_files import START_LENGTH, refuse_other_files
+from deaot_toolkit.files.other_files import START_LENGTH, refuse_other_files
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 

@@ -21,8 +21,8 @@ from torch import Tensor
 from deaot_toolkit.configs import NetworkConfig, find_config, plain_name
 from deaot_toolkit.errors import CheckpointError
 from deaot_toolkit.file_values import WithoutInitialValues, is_finite, take_values
+from deaot_toolkit.files.torch_files import DAMAGE, RefusedFileError, check_torch_file, open_regular
 from deaot_toolkit.network import VosNetwork
-from deaot_toolkit.torch_files import DAMAGE, RefusedFileError, check_torch_file, open_regular
 from deaot_toolkit.wrapped import ENVELOPES, find_state, unwrap_names
 
 CONFIG_ENTRY = "deaot_config"

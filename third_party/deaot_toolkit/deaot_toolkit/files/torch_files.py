@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from deaot_toolkit.errors import CheckpointError
-from deaot_toolkit.other_files import START_LENGTH, refuse_other_files
+from deaot_toolkit.files.other_files import START_LENGTH, refuse_other_files
 
 _ZIP = b"PK\x03\x04"
 _INTEGERS = frozenset({"BININT", "BININT1", "BININT2", "INT", "LONG", "LONG1", "LONG4"})

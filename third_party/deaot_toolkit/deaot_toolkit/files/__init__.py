@@ -1,0 +1,1 @@
+"""Files looked at before anything in them is read."""
