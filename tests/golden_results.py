@@ -1,4 +1,4 @@
-"""Golden results: what every kind, engine, runner and detector gives on a tiny case, and the versions that gave it.
+"""Golden results: what every kind, engine, runner, detector and judge gives on a tiny case, and by which versions.
 
 `pytest tests/rvos_fusion/kinds/test_golden_results.py --write-goldens` writes those whose versions were raised, and new
 ones. A result that changed under an unchanged version stays as it was: that is what the tests are for.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import MISSING
 from pathlib import Path
@@ -21,6 +22,7 @@ from PIL import Image
 from sam2_weights import make_network
 from sam3_weights import make_detector, make_tracker, write_vocabulary, write_weights
 from small_dino import write_grounding_dino
+from small_judge import write_judge
 
 from fusion.methods.table import METHODS
 from propagate.engines.cfbi.configs import find_config
@@ -31,6 +33,8 @@ from propagate.key_rules.table import KEY_RULES
 from runners.base import ModelSettings
 from runners.detectors.base import DetectorSettings
 from runners.detectors.table import DETECTORS
+from runners.judges.base import JudgeSettings
+from runners.judges.table import JUDGES
 from runners.registry import RUNNERS
 from rvos.masks.detections import VideoProposals
 from rvos.masks.mask_sequences import MaskSequence, decode, encode
@@ -57,6 +61,17 @@ MOST_PIXELS = 0.001
 MOST_SCORE = 1e-3
 _SHIFTS = {"left": (0, -2), "right": (1, 2), "third": (-2, 0)}
 """Pixels down and to the right by which members miss the truth."""
+
+_ODD = """\
+import json, pathlib, sys
+for line in sys.stdin:
+    request = json.loads(pathlib.Path(line.strip()).read_text())
+    words = {one["number"]: "accept" if one["number"] % 2 else "reject" for one in request["candidates"]}
+    rows = [{"candidate": number, "verdict": word, "reason": ""} for number, word in words.items()]
+    pathlib.Path(request["out"]).write_text(json.dumps({"verdicts": rows}))
+    print(line, end="", flush=True)
+"""
+"""A judge that accepts every other candidate."""
 
 Golden = Mapping[str, Any]
 
@@ -92,8 +107,12 @@ def write_case(folder: Path) -> Path:
     torch.manual_seed(0)
     torch.save({"state_dict": Cfbi(find_config("small-cfbi+")).state_dict()}, folder / "cfbi.pth")
     write_grounding_dino(folder / "dino")
+    write_judge(folder / "vlm", "qwen3_vl")
+    (folder / "odd.py").write_text(_ODD)
+    (folder / "verdicts").mkdir()
     recipe = folder / "pipeline.yaml"
-    recipe.write_text((GOLDENS / "pipeline.yaml").read_text().replace("PROJECT", str(PROJECT)))
+    text = (GOLDENS / "pipeline.yaml").read_text()
+    recipe.write_text(text.replace("PROJECT", str(PROJECT)).replace("PYTHON", sys.executable))
     return recipe
 
 
@@ -209,7 +228,7 @@ def list_defaults(settings: type, above: str = "") -> dict[str, object]:
 
 def _find_dataclasses(hint: object) -> Iterator[type]:
     """Yield the settings in an annotation; what has a name of its own in a recipe has defaults of its own."""
-    named = (EngineSettings, DetectorSettings, ModelSettings)
+    named = (EngineSettings, DetectorSettings, JudgeSettings, ModelSettings)
     if isinstance(hint, type) and dataclasses.is_dataclass(hint) and not issubclass(hint, named):
         yield hint
     for part in get_args(hint):
@@ -217,7 +236,7 @@ def _find_dataclasses(hint: object) -> Iterator[type]:
 
 
 def list_all_defaults() -> dict[str, Golden]:
-    """Return version and defaults of every kind, engine, runner and detector."""
+    """Return version and defaults of every kind, engine, runner, detector and judge."""
     kinds = {**list_kinds("models"), **list_kinds("stages")}
     found: dict[str, tuple[int, dict[str, object]]] = {}
     found |= {f"kind {name}": (kind.version, list_defaults(kind)) for name, kind in kinds.items()}
@@ -228,6 +247,8 @@ def list_all_defaults() -> dict[str, Golden]:
     found |= {f"engine {name}": (engine.version, list_defaults(engine)) for name, engine in engines.items()}
     detectors = {name: load_row(row.settings) for name, row in DETECTORS.items()}
     found |= {f"detector {name}": (own.version, list_defaults(own)) for name, own in detectors.items()}
+    judges = {name: load_row(row.settings) for name, row in JUDGES.items()}
+    found |= {f"judge {name}": (own.version, list_defaults(own)) for name, own in judges.items()}
     for name, runner in RUNNERS.items():
         own = list_defaults(runner.options, "options.")
         found[f"runner {name}"] = runner.version, list_defaults(ModelSettings) | own

@@ -32,6 +32,7 @@ FLOORS = (
 TABLES = {
     "runners": "runners.registry:RUNNERS",
     "detectors": "runners.detectors.table:DETECTORS",
+    "judges": "runners.judges.table:JUDGES",
     "engines": "propagate.engines.table:ENGINES",
     "fusion methods": "fusion.methods.table:METHODS",
     "key rules": "propagate.key_rules.table:KEY_RULES",

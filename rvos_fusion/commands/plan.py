@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 from rvos.errors import ConfigError
+from rvos.settings import count
 from rvos_fusion.commands.shared_options import add_recipe_options, open_recipe
 from rvos_fusion.executors.simulation import Estimate, simulate
-from rvos_fusion.kinds.base import Node, Task
+from rvos_fusion.kinds.base import Node, Task, capability
+from rvos_fusion.kinds.networks.judging import Questions
 from rvos_fusion.planning.plan import make_plan
 from rvos_fusion.planning.results import Results
 from rvos_fusion.planning.timings import count_work, read_speeds
@@ -21,6 +24,33 @@ from rvos_fusion.running.load_checks import find_data_problems, find_load_proble
 from rvos_fusion.tables import Column, Table, print_tables, read_form
 
 
+@runtime_checkable
+class Asks(Protocol):
+    """A node that asks questions, which may cost something."""
+
+    def count_questions(self, task: Task) -> Questions | None:
+        """Return how many a video still needs; None where that depends on what is not there yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class AskedFor:
+    """Questions that are left, of all videos without a result.
+
+    Args:
+        unknown: videos of which nobody knows yet, as the candidates are not there.
+    """
+
+    least: int
+    most: int
+    unknown: int
+
+    def describe(self) -> str:
+        """Return it in words."""
+        known = f"asks {self.least}" + (f" to {self.most}" if self.most > self.least else "") + " questions"
+        more = f"; of {count(self.unknown, 'video')} more once the candidates are there" if self.unknown else ""
+        return known + more
+
+
 @dataclass(frozen=True, slots=True)
 class PlannedNode:
     """A row of the plan.
@@ -28,6 +58,7 @@ class PlannedNode:
     Args:
         cached: videos whose result is there and fits the settings.
         seconds: estimated for the rest, from earlier runs in this workspace; None: it never ran here.
+        asks: how many questions are left to ask of judges; None: it asks nothing.
         missing: what must be there, or be mended, before it can run.
     """
 
@@ -38,19 +69,25 @@ class PlannedNode:
     videos: int
     cached: int
     seconds: float | None
+    asks: AskedFor | None
     missing: tuple[str, ...]
 
+    def describe_asks(self) -> list[str]:
+        """Return in words what is left to ask."""
+        return [] if self.asks is None else [self.asks.describe()]
 
+
+_FOR_PROGRAMS = ("what", "inputs", "videos", "cached", "seconds", "asks", "missing")
 _COLUMNS = (
     Column("node", "node"),
     Column("stage", "stage", forms=("json",)),
     Column("stage", lambda row: row.stage or "-", forms=("text",)),
-    *(Column(name, name, forms=("json",)) for name in ("what", "inputs", "videos", "cached", "seconds", "missing")),
+    *(Column(name, name, forms=("json",)) for name in _FOR_PROGRAMS),
     Column("cached", lambda row: f"{row.cached}/{row.videos}" if row.videos else "-", forms=("text",)),
     Column("estimate", lambda row: "unknown" if row.seconds is None else f"{row.seconds:.0f} s", forms=("text",)),
     Column(
         "what",
-        lambda row: "\n".join([row.what, *(f"missing: {text}" for text in row.missing)]),
+        lambda row: "\n".join([row.what, *row.describe_asks(), *(f"missing: {text}" for text in row.missing)]),
         forms=("text",),
         folds=True,
     ),
@@ -126,9 +163,19 @@ def _describe(recipe: Recipe, node: Node, results: Results | None, missing: list
     speed = None if results is None else read_speeds(recipe.workspace).get(node.name, None if work else 0.0)
     seconds = None if speed is None else speed * work
     cached = len(videos) - len(left)
+    asks = None if results is None else _count_questions(node, results, left)
     return PlannedNode(
-        node.name, node.stage, node.describe(), node.inputs(), len(videos), cached, seconds, tuple(missing)
+        node.name, node.stage, node.describe(), node.inputs(), len(videos), cached, seconds, asks, tuple(missing)
     )
+
+
+def _count_questions(node: Node, results: Results, left: Collection[str]) -> AskedFor | None:
+    asking = capability(node, Asks)
+    if asking is None:
+        return None
+    counted = [asking.count_questions(task) for task in results.plan.tasks[node.name] if task.video.id in left]
+    known = [one for one in counted if one is not None]
+    return AskedFor(sum(one.least for one in known), sum(one.most for one in known), len(counted) - len(known))
 
 
 def _simulate(results: Results, options: argparse.Namespace) -> list[Estimate]:

@@ -21,6 +21,7 @@ class Input:
         artefact: that it must store.
         soft: what needs its probabilities, in words; empty: nothing does.
         hard_will_do: masks without probabilities count as 0 and 1; probabilities that are there must be kept.
+        also: what it may store instead.
     """
 
     node: str
@@ -28,6 +29,7 @@ class Input:
     artefact: Artefact
     soft: str = ""
     hard_will_do: bool = False
+    also: tuple[Artefact, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,7 @@ class _Stores:
     """Marks the name of a node: what it must store."""
 
     artefact: Artefact
+    also: tuple[Artefact, ...] = ()
 
 
 MasksOf = Annotated[str, _Stores(MASKS)]
@@ -45,6 +48,8 @@ ProposalsOf = Annotated[str, _Stores(INSTANCE_PROPOSALS)]
 """Name of a node with proposals."""
 CandidatesOf = Annotated[str, _Stores(CANDIDATES)]
 """Name of a node with tracklets."""
+AnyTrackletsOf = Annotated[str, _Stores(CANDIDATES, also=(INSTANCES,))]
+"""Name of a node with tracklets or with masklets."""
 
 
 def find_inputs(settings: object) -> tuple[Input, ...]:
@@ -58,7 +63,7 @@ def find_inputs(settings: object) -> tuple[Input, ...]:
 def _list_inputs(hint: Any, value: Any, key: str) -> Iterator[Input]:
     note = find_note(hint, _Stores)
     if note is not None and value is not None:
-        yield Input(value, key, note.artefact)
+        yield Input(value, key, note.artefact, also=note.also)
     elif get_origin(strip(hint)) is tuple:
         for item in value:
             yield from _list_inputs(get_args(strip(hint))[0], item, key)

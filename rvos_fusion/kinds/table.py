@@ -24,6 +24,7 @@ KINDS: dict[str, str] = {
     "ground": "rvos_fusion.kinds.ground:GroundNode",
     "ground_frames": "rvos_fusion.kinds.ground_frames:GroundFramesNode",
     "locate": "rvos_fusion.kinds.locate:LocateNode",
+    "judge": "rvos_fusion.kinds.judge:JudgeNode",
     "gate": "rvos_fusion.kinds.gate:GateNode",
     "clean_up": "rvos_fusion.kinds.clean_up:CleanUpNode",
 }

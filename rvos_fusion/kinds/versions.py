@@ -1,4 +1,4 @@
-"""Which versions of kinds, engines, runners and detectors make a result, and which code of users."""
+"""Which versions of kinds, engines, runners, detectors and judges make a result, and which code of users."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from propagate.engines.settings import EngineSettings
 from runners.base import ModelSettings
 from runners.detectors.base import DetectorSettings
 from runners.detectors.settings import OwnDetectorSettings
+from runners.judges.base import JudgeSettings
 from runners.registry import RUNNERS
 from rvos.plugins import Plugin
 from rvos_fusion.kinds.base import Node
 
-Part = EngineSettings | DetectorSettings | ModelSettings | Plugin
+Part = EngineSettings | DetectorSettings | JudgeSettings | ModelSettings | Plugin
 Versions = Mapping[str, int]
 """By sort and name, such as `engine aot`. A user's own models have none: their sources count."""
 
@@ -61,5 +62,7 @@ def _find_version(part: Part) -> Iterator[tuple[str, int]]:
         yield f"engine {part.family}", part.version
     elif isinstance(part, DetectorSettings) and not part.is_own:
         yield f"detector {part.detector}", part.version
+    elif isinstance(part, JudgeSettings):
+        yield f"judge {part.judge}", part.version
     elif isinstance(part, ModelSettings):
         yield f"runner {part.runner}", RUNNERS[part.runner].version

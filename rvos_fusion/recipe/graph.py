@@ -178,8 +178,9 @@ def _check_inputs(node: Node, graph: NodeGraph) -> Iterable[str]:
     """Yield what a node reads of others that these do not store."""
     for one in node.reads():
         source = graph[one.node]
-        if source.artefact is not one.artefact:
-            stored, wanted = source.artefact.codec.name, one.artefact.codec.name
+        fitting = (one.artefact, *one.also)
+        if not any(source.artefact is artefact for artefact in fitting):
+            stored, wanted = source.artefact.codec.name, " or ".join(artefact.codec.name for artefact in fitting)
             yield f"{one.key}: {one.node} stores {stored}, expected {wanted}; name another node"
         elif one.soft:
             giver = capability(source, SoftMaps)

@@ -14,6 +14,8 @@ from propagate.engines.settings import EngineSettings
 from propagate.engines.table import ChosenEngine
 from runners.detectors.base import DetectorSettings
 from runners.detectors.table import CHOSEN_DETECTOR
+from runners.judges.base import JudgeSettings
+from runners.judges.table import CHOSEN_JUDGE
 from rvos.errors import ConfigError, PipelineError
 from rvos.formats import FORMATS, find_format
 from rvos.ids import check_id
@@ -32,6 +34,7 @@ NEEDED = ("dataset", "stages")
 ROW = Annotated[str, RowName()]
 ENGINE = Annotated[EngineSettings, ChosenEngine()]
 DETECTOR = Annotated[DetectorSettings, CHOSEN_DETECTOR]
+JUDGE = Annotated[JudgeSettings, CHOSEN_JUDGE]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,7 @@ class Sections:
     models: SettingsNode | None = None
     engines: SettingsNode | None = None
     detectors: SettingsNode | None = None
+    judges: SettingsNode | None = None
     stages: SettingsNode | None = None
     submission: SettingsNode | None = None
     rows: SettingsNode | None = None
@@ -93,6 +97,7 @@ def read_recipe(path: Path, overrides: Sequence[str] = (), *, workspace: Path | 
             named={
                 "engine": _read_named(loader, ENGINE, sections.engines, "engines"),
                 "detector": _read_named(loader, DETECTOR, sections.detectors, "detectors"),
+                "judge": _read_named(loader, JUDGE, sections.judges, "judges"),
             },
         )
     )

@@ -10,7 +10,7 @@ from rvos.language.nouns import NounSettings
 from rvos.settings import choose_form, describe, describe_class, json_schema
 from rvos_fusion.kinds.groups.grouping import GroupSettings
 from rvos_fusion.kinds.table import list_kinds, list_variants
-from rvos_fusion.recipe.reader import DETECTOR, ENGINE, NEEDED, ROW, Sections, Submission
+from rvos_fusion.recipe.reader import DETECTOR, ENGINE, JUDGE, NEEDED, ROW, Sections, Submission
 from rvos_fusion.recipe.recipe import DatasetEntry
 
 Schema = dict[str, Any]
@@ -27,6 +27,7 @@ def recipe_schema() -> Schema:
         "models": _map_of(_describe_nodes("models")),
         "engines": _map_of(describe_class(ENGINE)),
         "detectors": _map_of(describe_class(DETECTOR)),
+        "judges": _map_of(describe_class(JUDGE)),
         "stages": {**_map_of(_map_of(_describe_nodes("stages"))), "minProperties": 1},
         "submission": describe(Submission | str),
         "rows": describe(Mapping[str, ROW]),

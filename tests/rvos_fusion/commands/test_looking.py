@@ -27,12 +27,14 @@ models:
   installed: {runner: look_installed}
 engines: {e: {network: "look_engine:load_engine", checkpoint: weights.bin}}
 detectors: {d: {detector: "look_detector:build"}}
+judges: {j: {judge: command, command: [PYTHON, look_judge.py]}}
 stages:
   one:
     carried: {propagate: beside, engine: e}
     found: {masklets: d, engine: e}
     refined: {refine: carried, masklets: found}
-    final: {fuse: [beside, inside, installed, refined], threshold: 2}
+    judged: {judge: found, by: [j]}
+    final: {fuse: [beside, inside, installed, refined, judged], threshold: 2}
 submission: {node: final}
 """
 LOOKS: dict[str, list[str]] = {
@@ -44,6 +46,7 @@ LOOKS: dict[str, list[str]] = {
     "sweep": ["r.yaml", "final"],
     "fit": ["r.yaml", "final", "--out", "fit.json"],
     "table": ["r.yaml"],
+    "audit": ["r.yaml", "final"],
     "evaluate": ["members/a", "--recipe", "r.yaml"],
     "report": ["r.yaml"],
     "clean": ["r.yaml"],
@@ -64,7 +67,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A recipe whose every part is a module that leaves a mark when it is imported, and then raises."""
     monkeypatch.chdir(tmp_path)
     write_split(tmp_path, n_videos=1)
-    for place in ("look_model.py", "look_engine.py", "look_detector.py", "look_package/deep/model.py"):
+    for place in ("look_model.py", "look_engine.py", "look_detector.py", "look_judge.py", "look_package/deep/model.py"):
         (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / place).write_text(LOUD + FUNCTIONS)
     for place in ("look_package/__init__.py", "look_package/deep/__init__.py"):
@@ -76,7 +79,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "site/look_site.py").write_text(LOUD + FUNCTIONS)
     monkeypatch.syspath_prepend(str(tmp_path / "site"))
     (tmp_path / "weights.bin").write_bytes(b"none")
-    (tmp_path / "r.yaml").write_text(RECIPE)
+    (tmp_path / "r.yaml").write_text(RECIPE.replace("PYTHON", sys.executable))
     return tmp_path
 
 

@@ -19,6 +19,7 @@ from golden_results import (
 
 from propagate.engines.table import ENGINES
 from runners.detectors.table import DETECTORS
+from runners.judges.table import JUDGES
 from runners.registry import RUNNERS
 from rvos_fusion.kinds.table import KINDS
 
@@ -49,9 +50,9 @@ def test_every_node_has_a_golden_result(found: Mapping[str, Golden]) -> None:
     assert sorted(found) == NAMES, "a node of tests/goldens/pipeline.yaml is new: write its result (--write-goldens)"
 
 
-def test_every_kind_engine_runner_and_detector_has_one(found: Mapping[str, Golden]) -> None:
+def test_every_kind_engine_runner_detector_and_judge_has_one(found: Mapping[str, Golden]) -> None:
     made_by = {part for one in found.values() for part in one["versions"]}
-    tables = {"kind": KINDS, "engine": ENGINES, "runner": RUNNERS, "detector": DETECTORS}
+    tables = {"kind": KINDS, "engine": ENGINES, "runner": RUNNERS, "detector": DETECTORS, "judge": JUDGES}
     # Of users: their sources count.
     listed = {f"{sort} {name}" for sort, table in tables.items() for name in table} - {"engine own", "engine command"}
     assert listed - made_by == set()
