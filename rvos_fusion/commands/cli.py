@@ -26,6 +26,7 @@ COMMANDS = {
     "sweep": "score every threshold or subset of members of a fusion, every window of a refinement",
     "fit": "fit a fusion's numbers on labelled videos, with the gain on held-out ones",
     "table": "print an ablation table with gains and intervals",
+    "audit": "list the answers of a node that deserve a second look, without ground truth",
     "evaluate": "score predictions: J, F and J&F of Ref-YouTube-VOS, Ref-DAVIS17 or MeViS",
     "report": "write a static page with the graph, the scores and every mask",
     "clean": "list, and remove, stored results that a recipe names no more",

@@ -44,6 +44,7 @@ STEPS = (
     "fit fitting.yaml final --force",
     "sweep r.yaml final",
     "table r.yaml",
+    "audit r.yaml final",
     "evaluate data members/a --format ref-youtube-vos --split valid",
     "report r.yaml",
     "export final --workspace runs --out masks",
