@@ -15,11 +15,19 @@ from rvos.formats import open_evaluator
 from rvos.masks.stored.store import Store
 from rvos_fusion.commands.entrants import open_one, open_several
 from rvos_fusion.commands.shared_options import add_recipe_options, open_recipe, repeat_options
-from rvos_fusion.commands.table_columns import tabulate_oracles, tabulate_pairs, tabulate_scores, tabulate_steadiness
+from rvos_fusion.commands.table_columns import (
+    tabulate_oracles,
+    tabulate_pairs,
+    tabulate_scores,
+    tabulate_slices,
+    tabulate_steadiness,
+)
 from rvos_fusion.recipe.published import PublishedRow, describe_data, find_published
-from rvos_fusion.scores.comparison import score_rows
+from rvos_fusion.scores.comparison import Labelled, score_rows
 from rvos_fusion.scores.oracle import OracleRow, measure_oracles
 from rvos_fusion.scores.scoring import score_nodes
+from rvos_fusion.scores.slice_facts import collect_facts
+from rvos_fusion.scores.slices import SLICES, Slice, slice_scores
 from rvos_fusion.scores.steadiness import Steadiness, measure_steadiness
 from rvos_fusion.scores.tables import TableRow, compare_pairs, find_coverage, make_covered_table, make_table
 from rvos_fusion.tables import PROGRAMS, add_forms, print_tables, read_form
@@ -31,7 +39,8 @@ def register(parser: argparse.ArgumentParser) -> None:
     parser.epilog = (
         "examples:\n  rvos table pipeline.yaml soc soc_aot stage1 stage2 final\n"
         "  rvos table pipeline.yaml other.yaml stage1 stage2   # each node of one recipe and of the other\n"
-        "  rvos table recipes/paper.yaml --rows"
+        "  rvos table recipes/paper.yaml --rows\n"
+        "  rvos table pipeline.yaml stage2 final --by motion"
     )
     add_recipe_options(parser)
     parser.add_argument(
@@ -63,6 +72,11 @@ def register(parser: argparse.ArgumentParser) -> None:
         help="print beside each node that is a row of a paper's table, as the recipe says under `rows`, the number "
         "published there; without named nodes these alone",
     )
+    parser.add_argument(
+        "--by",
+        choices=tuple(SLICES),
+        help="print too J&F by slices: " + "; ".join(f"{name}: {kind.title}" for name, kind in SLICES.items()),
+    )
     add_forms(parser)
 
 
@@ -72,8 +86,10 @@ def run(options: argparse.Namespace) -> int:
     if form == "csv" and (options.pairs or options.oracle):
         raise ConfigError("--csv writes one table; leave --pairs and --oracle out, or take --json or --markdown")
     others = [word for word in options.nodes if Path(word).suffix in _RECIPES]
-    if others and (options.oracle or options.stability or options.rows):
-        raise ConfigError("--oracle, --stability and --rows are for one recipe; leave them out, or the other recipes")
+    if others and (options.oracle or options.stability or options.rows or options.by):
+        raise ConfigError(
+            "--oracle, --stability, --rows and --by are for one recipe; leave them out, or the other recipes"
+        )
     scored = _score_several(options, others) if others else _score_one(options)
     tables = [
         tabulate_scores(scored.figures, scored.rows, scored.steadiness, notes=scored.notes, published=scored.published)
@@ -87,7 +103,11 @@ def run(options: argparse.Namespace) -> int:
         tables.append(tabulate_oracles(scored.last, scored.oracles))
     if scored.steadiness:
         tables.append(tabulate_steadiness(scored.steadiness))
-    print_tables(tables[:1] if form == "csv" else tables, form, content)
+    if scored.slices:
+        tables.append(tabulate_slices(options.by, scored.names, scored.slices, form))
+    if form == "csv":  # the slices in place of the rows
+        tables = tables[-1:] if scored.slices else tables[:1]
+    print_tables(tables, form, content)
     if form in PROGRAMS:
         print(*scored.notes, sep="\n", end="\n" if scored.notes else "", file=sys.stderr)
     return int(scored.lacks_submission)
@@ -103,6 +123,7 @@ class _Scored:
         last: the node of the last named row.
         lacks_submission: whether the row of the submission's node lacks videos.
         published: by node, what papers print; None: not asked for.
+        slices: what `--by` asks for, last the whole.
     """
 
     figures: Sequence[Figure]
@@ -117,6 +138,7 @@ class _Scored:
     steadiness: Sequence[Steadiness] = ()
     lacks_submission: bool = False
     published: Mapping[str, PublishedRow] | None = None
+    slices: Sequence[Slice] = ()
 
 
 def _score_one(options: argparse.Namespace) -> _Scored:
@@ -152,7 +174,17 @@ def _score_one(options: argparse.Namespace) -> _Scored:
         measure_steadiness(*labelled, coverage.scored, jobs=options.jobs) if options.stability else (),
         coverage.missing.get(one.results.plan.recipe.submission or "", 0) > 0,
         published,
+        _slice(options, labelled, scores),
     )
+
+
+def _slice(options: argparse.Namespace, labelled: Labelled, scores: Sequence[Sequence[ExpressionScore]]) -> list[Slice]:
+    if options.by is None:
+        return []
+    results, dataset, videos = labelled
+    truth = SLICES[options.by].needs_truth
+    facts = collect_facts(results, dataset, videos, with_truth=truth, jobs=options.jobs)
+    return slice_scores(dataset, options.by, facts, scores)
 
 
 def _score_several(options: argparse.Namespace, others: Sequence[str]) -> _Scored:

@@ -16,6 +16,7 @@ from rvos.evaluation.figures.base import Figure
 from rvos.evaluation.resampling import show_limits
 from rvos_fusion.recipe.published import PublishedRow
 from rvos_fusion.scores.oracle import OracleRow
+from rvos_fusion.scores.slices import Slice, explain_slices
 from rvos_fusion.scores.steadiness import TRUTH, Duration, Steadiness
 from rvos_fusion.scores.tables import TableRow
 from rvos_fusion.tables import FORMS, PEOPLE, PROGRAMS, Column, Form, Table
@@ -141,6 +142,25 @@ _ORACLE = (
     *(Column(name, name, forms=PROGRAMS) for name in ("low", "high")),
     Column("95 % interval", show_interval, forms=PEOPLE),
 )
+
+
+def tabulate_slices(by: str, nodes: Sequence[str], slices: Sequence[Slice], form: Form) -> Table:
+    """Return J&F of every slice, a column a node; programs get a row for every slice and node, with J and F."""
+    note = explain_slices(by, slices)
+    if form in PEOPLE:
+        columns = [Column(node, partial(_take_slice, place)) for place, node in enumerate(nodes)]
+        return Table((Column(by, "name"), Column("sentences", "n_sentences"), *columns), slices, notes=(note,))
+    names = ("slice", "sentences", "node", "j", "f", "j_and_f")
+    rows = [
+        (one.name, one.n_sentences, node, j, f, both)
+        for one in slices
+        for node, (j, f), both in zip(nodes, one.values, one.j_and_f, strict=True)
+    ]
+    return Table(tuple(Column(name, itemgetter(place)) for place, name in enumerate(names)), rows, name="slices")
+
+
+def _take_slice(place: int, row: Slice) -> float:
+    return row.j_and_f[place]
 
 
 def tabulate_steadiness(rows: Sequence[Steadiness]) -> Table:
