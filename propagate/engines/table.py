@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from propagate.engines.own import GROUP
 from propagate.engines.settings import EngineSettings
+from rvos.errors import CheckpointError
 from rvos.plugins import list_entry_points
 from rvos.settings import ChoiceError, Chosen, load_row, show
 
@@ -28,12 +29,14 @@ class Family:
         names: what those of its networks look like, in lower case.
         settings: class of its settings, free of torch.
         module: has `load_engine(settings, device=...)`; imported only when an engine is wanted.
+        mark: what names of entries begin with in its checkpoints alone.
         needs_place: it also takes `place`, a folder for its files.
     """
 
     names: str
     settings: str
     module: str
+    mark: str = ""
     needs_place: bool = False
 
 
@@ -42,14 +45,18 @@ ENGINES: Mapping[str, Family] = {
     "own": _OWN,
     "sam2": Family("sam2*", "propagate.engines.sam2.settings:Sam2Settings", "propagate.engines.sam2.engine"),
     "sam3": Family("sam3*", "propagate.engines.sam3.settings:Sam3Settings", "propagate.engines.sam3.engine"),
-    "cfbi": Family("*cfbi*", "propagate.engines.cfbi.settings:CfbiSettings", "propagate.engines.cfbi.engine"),
+    "cfbi": Family(
+        "*cfbi*", "propagate.engines.cfbi.settings:CfbiSettings", "propagate.engines.cfbi.engine", "dynamic_seghead."
+    ),
     "command": Family(
         "command",
         "propagate.engines.command.settings:CommandSettings",
         "propagate.engines.command.engine",
         needs_place=True,
     ),
-    "aot": Family("*aot*", "propagate.engines.aot.settings:AotSettings", "propagate.engines.aot.engine"),
+    "aot": Family(
+        "*aot*", "propagate.engines.aot.settings:AotSettings", "propagate.engines.aot.engine", "patch_wise_id_bank."
+    ),
 }
 """The families; the first whose names fit a network is taken."""
 
@@ -103,4 +110,28 @@ def build_engine(settings: EngineSettings, *, device: torch.device, place: Path 
     """
     family = find_family(settings.network)
     own = {"place": place} if family.needs_place else {}
-    return import_module(family.module).load_engine(settings, device=device, **own)
+    try:
+        return import_module(family.module).load_engine(settings, device=device, **own)
+    except CheckpointError:
+        made_for = _find_owner(settings.checkpoint)
+        if made_for is None or ENGINES[made_for] is family:
+            raise
+        raise CheckpointError(
+            f"{settings.checkpoint}: made for the engine {made_for}, nothing was loaded; name the network of it that "
+            f"the file is of, or give a file of {settings.network}"
+        ) from None
+
+
+def _find_owner(checkpoint: Path | None) -> str | None:
+    """Return the family whose entries a file holds; None: it is unreadable, or nobody's. No value is read."""
+    from deaot_toolkit import ToolkitError
+    from deaot_toolkit.checkpoints import read_state
+
+    if checkpoint is None:
+        return None
+    try:
+        state, _ = read_state(checkpoint, outline=True)
+    except ToolkitError:
+        return None
+    marks = ((name, family.mark) for name, family in ENGINES.items() if family.mark)
+    return next((name for name, mark in marks if any(key.startswith(mark) for key in state)), None)
