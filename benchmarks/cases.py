@@ -7,6 +7,7 @@ from collections.abc import Mapping
 CASES: Mapping[str, str] = {
     "assignment": "groups and assignment of a whole split in two seconds each",
     "barrier": "no worker idles beside work that could run",
+    "cfbi": "expressions share all that they can, at 60 % of the machine; memory does not grow with the video",
     "cluster": "memory of a cluster does not grow with the number of tasks",
     "evaluation": "J and F five times as fast as the dense procedure, the same values",
     "frame_rates": "frames a second as papers report them; nothing is promised",

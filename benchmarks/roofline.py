@@ -17,7 +17,7 @@ from functools import partial
 from typing import Any
 
 import torch
-from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
+from torch.utils.flop_counter import FlopCounterMode, baddbmm_flop, sdpa_flop_count
 
 from benchmarks.harness import Row, copy_bandwidth, figure, matrix_rate, one_core, print_markdown, processor_name
 from benchmarks.roofline_networks import NETWORKS, Pass
@@ -79,6 +79,7 @@ def count_products(one: Pass) -> dict[str, float]:
         torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _count_attention,
         torch.ops.mkldnn._linear_pointwise: _count_linear,
         torch.ops.aten.mkldnn_convolution: _count_convolution,
+        torch.ops.aten.baddbmm_: baddbmm_flop,
     }
     try:
         with FlopCounterMode(display=False, custom_mapping=mapping) as counter:

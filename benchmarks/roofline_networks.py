@@ -10,6 +10,9 @@ import deaot_toolkit
 import torch
 from torch import nn
 
+from propagate.engines.cfbi.configs import find_config as find_cfbi
+from propagate.engines.cfbi.memory import CfbiMemory, MatchingRules
+from propagate.engines.cfbi.network import Cfbi
 from propagate.engines.sam2.memory import N_MAPS, N_POINTERS, Recalled
 from propagate.engines.sam2.network import Sam2Network
 from propagate.engines.sam2.sizes import find_config
@@ -56,6 +59,22 @@ def build_engine(name: str) -> Pass:
     bank = network.patch_wise_id_bank
     parts = {"encoder": network.encoder, "attention": network.LSTT, "decoder": network.decoder, "identities": bank}
     return Pass(step, parts)
+
+
+def build_cfbi(name: str) -> Pass:
+    """Return a frame of CFBI or CFBI+: read, and propagated from one reference that is the frame before too.
+
+    The matching is the rest.
+    """
+    network = Cfbi(find_cfbi(name)).eval().requires_grad_(False)
+    size = deaot_toolkit.network_size(_FRAME, align_corners=True)
+    image = torch.randn(1, 3, *size)
+    labels = torch.zeros(1, *size, dtype=torch.int64)
+    labels[:, size[0] // 4 : size[0] // 2, size[1] // 4 : size[1] // 2] = 1
+    memory = CfbiMemory(network, MatchingRules())
+    memory.refer(network.encode(image), labels, n_objects=1)
+    parts = {"image": network.feature_extracter, "embedding": network.embedding, "ensembler": network.dynamic_seghead}
+    return Pass(lambda: memory.propagate(network.encode(image)), parts)
 
 
 def build_sam2(name: str) -> Pass:
@@ -144,6 +163,7 @@ def _clip_parts(network: SOC | ReferFormer) -> dict[str, nn.Module]:
 
 NETWORKS: Mapping[str, Callable[[], Pass]] = {
     **{name: partial(build_engine, name) for name in ("r50-aotl", "r50-deaotl", "swinl-aotl", "swinl-deaotl")},
+    **{name: partial(build_cfbi, name) for name in ("cfbi", "cfbi+")},
     "soc": build_soc,
     "referformer": partial(build_referformer, lambda: ReferFormer(ReferFormerConfig())),
     "mutr": partial(build_referformer, lambda: Mutr(MutrConfig())),

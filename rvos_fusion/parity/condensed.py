@@ -55,6 +55,8 @@ def condense(
     inputs, outputs = dict(case.inputs), dict(case.outputs)
     if frames is not None:
         inputs, outputs = _cut_frames(inputs, outputs, frames)
+    outputs = {name: array for name, array in outputs.items() if not name.startswith(leave_out)}
+    inputs = _blacken_unread(inputs, outputs)
     members: Arrays = {"keys": np.frombuffer(json.dumps(dict(case.keys)).encode(), np.uint8)}
     for name, array in inputs.items():
         if not name.startswith(leave_out):
@@ -64,8 +66,7 @@ def condense(
             is_smaller = bool(coded) and len(_pack(coded)) < len(_pack(whole))
             members |= coded if is_smaller else whole
     for name, array in outputs.items():
-        if not name.startswith(leave_out):
-            members.update(_sample(f"outputs/{name}", array))
+        members.update(_sample(f"outputs/{name}", array))
     content = _pack(members)
     if len(content) > largest:
         raise InputError(
@@ -109,22 +110,29 @@ def _cut_frames(inputs: Arrays, outputs: Arrays, frames: int) -> tuple[Arrays, A
 def _cut_passes(
     inputs: Arrays, outputs: Arrays, orders: Mapping[str, NDArray[Any]], frames: int
 ) -> tuple[Arrays, Arrays]:
-    """Return the forward passes over the first frames; frames before the first pass, which nobody reads, are black.
+    """Return the forward passes over the first frames.
 
     Args:
         orders: frames of each pass in their order, by the beginning of its arrays' names.
     """
     forward = {where: int((order < frames).sum()) for where, order in orders.items() if order[0] < order[-1]}
-    start = min(int(orders[where][0]) for where in forward)
-    total, pictures = len(inputs["frames"]), inputs["frames"][:frames].copy()
-    pictures[:start] = 0
     kept = {
         name: array[:rows]
         for where, rows in forward.items()
         for name, array in outputs.items()
         if name.startswith(where)
     }
-    return {**inputs, "n_frames": np.asarray(total), "frames": pictures}, kept
+    return {**inputs, "n_frames": np.asarray(len(inputs["frames"])), "frames": inputs["frames"][:frames]}, kept
+
+
+def _blacken_unread(inputs: Arrays, outputs: Arrays) -> Arrays:
+    """Return the inputs, with black frames where no pass of the outputs looks."""
+    orders = [array for name, array in outputs.items() if name.endswith(".frames")]
+    if not orders:
+        return inputs
+    frames = inputs["frames"].copy()
+    frames[np.setdiff1d(np.arange(len(frames)), np.concatenate(orders))] = 0
+    return {**inputs, "frames": frames}
 
 
 def _code_pictures(name: str, array: NDArray[Any]) -> Iterator[tuple[str, NDArray[Any]]]:

@@ -1,4 +1,4 @@
-"""The visual backbones: a ResNet whose last stage is dilated, and MobileNetV2 that pads before it expands.
+"""The visual backbones: a ResNet whose last stage is dilated, MobileNetV2 that pads before it expands, a small one.
 
 Source: cfbi.md, section 4.
 """
@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from deaot_toolkit.configs import EncoderConfig
+from deaot_toolkit.encoders.compact import CompactEncoder
 from deaot_toolkit.encoders.frozen_norm import FrozenBatchNorm, convolve_and_norm
 from deaot_toolkit.encoders.mobilenet_v2 import BLOCKS
 from torch import Tensor, nn
@@ -19,6 +21,8 @@ _EXPANSION = 4
 _MULTI_GRID = (2, 4, 8)
 _MOBILE_STEM = 32
 _MOBILE_LOW = 3
+# The demo's AOT has the same, so that one can start from the other.
+_COMPACT = EncoderConfig("compact", depths=(1, 1, 1), widths=(16, 32, 64, 96))
 
 
 class BackboneMaps(NamedTuple):
@@ -141,3 +145,24 @@ class MobileNet(nn.Module):
             hidden = block(hidden)
             low = hidden if index == _MOBILE_LOW else low
         return BackboneMaps(low, None, hidden)
+
+
+class Compact(nn.Module):
+    """The toolkit's small encoder, whose norms of groups let it train from nothing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder = CompactEncoder(_COMPACT)
+        self.low_channels, self.middle_channels, self.top_channels, _ = _COMPACT.widths
+
+    def forward(self, images: Tensor) -> BackboneMaps:
+        """Return the maps of images (B, 3, H, W)."""
+        low, middle, top, _ = self.encoder(images)
+        return BackboneMaps(low, middle, top)
+
+
+def build_backbone(config: CfbiConfig) -> ResNet | MobileNet | Compact:
+    """Return the backbone of a network with initial weights."""
+    if config.backbone == "resnet":
+        return ResNet(config)
+    return MobileNet() if config.backbone == "mobilenet" else Compact()

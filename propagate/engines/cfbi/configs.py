@@ -36,20 +36,24 @@ class CfbiConfig:
     """Sizes of a network.
 
     Args:
-        backbone: `resnet` (bottlenecks, the last stage dilated) or `mobilenet` (version 2).
+        backbone: `resnet` (bottlenecks, the last stage dilated), `mobilenet` (version 2) or `compact` (the toolkit's).
         is_pyramid: CFBI+: three strides with an embedding each; else one, matched locally at half its size.
         embedding: channels of an embedding.
         matching: for each stride with an embedding.
-        width: channels of the ensembler's first stage, a multiple of 128; the other sizes follow it.
-        stem: channels of the backbone's first stage.
-        depths: blocks of the backbone's stages; a mobile one has no choice.
+        width: channels of the ensembler's first stage, a multiple of four times `groups`; the other sizes follow it.
+        deeplab: channels of DeepLab's maps.
+        groups: of the group norms, but for those of a single embedding.
+        stem: channels of a ResNet's first stage.
+        depths: blocks of a ResNet's stages.
     """
 
-    backbone: Literal["resnet", "mobilenet"]
+    backbone: Literal["resnet", "mobilenet", "compact"]
     is_pyramid: bool
     embedding: int
     matching: tuple[Matching, ...]
     width: int = 256
+    deeplab: int = 256
+    groups: int = 32
     stem: int = 64
     depths: tuple[int, int, int, int] = (3, 4, 23, 3)
 
@@ -75,6 +79,16 @@ CONFIGS: Mapping[str, CfbiConfig] = {
         width=128,
         stem=16,
         depths=(1, 1, 2, 1),
+    ),
+    # The demo's.
+    "compact-cfbi+": CfbiConfig(
+        "compact",
+        True,
+        48,
+        (Matching(24, (4, 8, 12), rate=2), Matching(32, (2, 4, 6)), Matching(48, (2, 4))),
+        width=64,
+        deeplab=64,
+        groups=8,
     ),
 }
 

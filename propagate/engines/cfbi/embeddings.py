@@ -12,13 +12,11 @@ from deaot_toolkit.encoders.frozen_norm import FrozenBatchNorm, convolve_and_nor
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, relu
 
-from propagate.engines.cfbi.backbones import BackboneMaps, MobileNet, ResNet
+from propagate.engines.cfbi.backbones import BackboneMaps, build_backbone
 from propagate.engines.cfbi.configs import CfbiConfig
 
-_DEEPLAB = 256
 _LOW = 48
 _RATES = (1, 6, 12, 18)
-_GROUPS = 32
 _GROUPS_OF_EMBEDDING = 25
 
 
@@ -30,31 +28,31 @@ def resize(maps: Tensor, size: tuple[int, int] | torch.Size, mode: str = "biline
 class AtrousBranch(nn.Module):
     """A convolution of one dilation, frozen norm, ReLU."""
 
-    def __init__(self, channels_in: int, rate: int) -> None:
+    def __init__(self, channels_in: int, width: int, rate: int) -> None:
         super().__init__()
         kernel, padding = (1, 0) if rate == 1 else (3, rate)
-        self.atrous_conv = nn.Conv2d(channels_in, _DEEPLAB, kernel, padding=padding, dilation=rate, bias=False)
-        self.bn = FrozenBatchNorm(_DEEPLAB)
+        self.atrous_conv = nn.Conv2d(channels_in, width, kernel, padding=padding, dilation=rate, bias=False)
+        self.bn = FrozenBatchNorm(width)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Return (B, 256, h, w)."""
+        """Return (B, width, h, w)."""
         return relu(convolve_and_norm(self.atrous_conv, self.bn, inputs))
 
 
 class AtrousPyramid(nn.Module):
     """Four dilations and the mean over the map, put together."""
 
-    def __init__(self, channels_in: int) -> None:
+    def __init__(self, channels_in: int, width: int) -> None:
         super().__init__()
-        self.aspp1, self.aspp2, self.aspp3, self.aspp4 = (AtrousBranch(channels_in, rate) for rate in _RATES)
+        self.aspp1, self.aspp2, self.aspp3, self.aspp4 = (AtrousBranch(channels_in, width, rate) for rate in _RATES)
         # The pool and the ReLU have no weights, but places in the official file's numbering.
-        convolution = nn.Conv2d(channels_in, _DEEPLAB, 1, bias=False)
-        self.global_avg_pool = nn.ModuleList([nn.Identity(), convolution, FrozenBatchNorm(_DEEPLAB)])
-        self.conv1 = nn.Conv2d((len(_RATES) + 1) * _DEEPLAB, _DEEPLAB, 1, bias=False)
-        self.bn1 = FrozenBatchNorm(_DEEPLAB)
+        convolution = nn.Conv2d(channels_in, width, 1, bias=False)
+        self.global_avg_pool = nn.ModuleList([nn.Identity(), convolution, FrozenBatchNorm(width)])
+        self.conv1 = nn.Conv2d((len(_RATES) + 1) * width, width, 1, bias=False)
+        self.bn1 = FrozenBatchNorm(width)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Return (B, 256, h, w)."""
+        """Return (B, width, h, w)."""
         mean = inputs.mean(dim=(2, 3), keepdim=True)
         pooled = relu(convolve_and_norm(self.global_avg_pool[1], self.global_avg_pool[2], mean))
         branches = [branch(inputs) for branch in (self.aspp1, self.aspp2, self.aspp3, self.aspp4)]
@@ -65,18 +63,18 @@ class AtrousPyramid(nn.Module):
 class Decoder(nn.Module):
     """The pyramid's map at stride 4, with fine detail from the first stage; no classifier."""
 
-    def __init__(self, low_channels: int) -> None:
+    def __init__(self, low_channels: int, width: int) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(low_channels, _LOW, 1, bias=False)
         self.bn1 = FrozenBatchNorm(_LOW)
-        first = nn.Conv2d(_DEEPLAB + _LOW, _DEEPLAB, 3, padding=1, bias=False)
-        second = nn.Conv2d(_DEEPLAB, _DEEPLAB, 3, padding=1, bias=False)
+        first = nn.Conv2d(width + _LOW, width, 3, padding=1, bias=False)
+        second = nn.Conv2d(width, width, 3, padding=1, bias=False)
         # ReLU and dropout have places in the official file's numbering.
         skipped = (nn.Identity(), nn.Identity())
-        self.last_conv = nn.ModuleList([first, FrozenBatchNorm(_DEEPLAB), *skipped, second, FrozenBatchNorm(_DEEPLAB)])
+        self.last_conv = nn.ModuleList([first, FrozenBatchNorm(width), *skipped, second, FrozenBatchNorm(width)])
 
     def forward(self, pyramid: Tensor, low: Tensor) -> Tensor:
-        """Return (B, 256, h, w) at the size of `low`."""
+        """Return (B, width, h, w) at the size of `low`."""
         fine = relu(convolve_and_norm(self.conv1, self.bn1, low))
         hidden = torch.cat([resize(pyramid, fine.shape[2:]), fine], dim=1)
         for place in (0, 4):
@@ -97,9 +95,9 @@ class DeepLab(nn.Module):
 
     def __init__(self, config: CfbiConfig) -> None:
         super().__init__()
-        self.backbone = ResNet(config) if config.backbone == "resnet" else MobileNet()
-        self.aspp = AtrousPyramid(self.backbone.top_channels)
-        self.decoder = Decoder(self.backbone.low_channels)
+        self.backbone = build_backbone(config)
+        self.aspp = AtrousPyramid(self.backbone.top_channels, config.deeplab)
+        self.decoder = Decoder(self.backbone.low_channels, config.deeplab)
 
     def forward(self, images: Tensor) -> DeepLabMaps:
         """Return the maps of images (B, 3, H, W)."""
@@ -111,11 +109,12 @@ class DeepLab(nn.Module):
 class EmbeddingHead(nn.Module):
     """CFBI: one embedding at stride 4, not negative."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, config: CfbiConfig) -> None:
         super().__init__()
-        self.seperate_conv = nn.Conv2d(_DEEPLAB, _DEEPLAB, 3, padding=1, groups=_DEEPLAB)
-        self.bn1 = nn.GroupNorm(_GROUPS, _DEEPLAB)
-        self.embedding_conv = nn.Conv2d(_DEEPLAB, channels, 1)
+        width, channels = config.deeplab, config.embedding
+        self.seperate_conv = nn.Conv2d(width, width, 3, padding=1, groups=width)
+        self.bn1 = nn.GroupNorm(config.groups, width)
+        self.embedding_conv = nn.Conv2d(width, channels, 1)
         self.bn2 = nn.GroupNorm(_GROUPS_OF_EMBEDDING, channels)
 
     def forward(self, maps: DeepLabMaps) -> tuple[Tensor, ...]:
@@ -127,13 +126,14 @@ class EmbeddingHead(nn.Module):
 class FeaturePyramid(nn.Module):
     """CFBI+: an embedding at strides 4, 8 and 16, not negative."""
 
-    def __init__(self, channels: int, middle_channels: int) -> None:
+    def __init__(self, config: CfbiConfig, middle_channels: int) -> None:
         super().__init__()
-        self.toplayer = _normed(_DEEPLAB, channels, 1)
-        self.latlayer1 = _normed(middle_channels, channels, 1)
-        self.latlayer2 = _normed(_DEEPLAB, channels, 1)
-        self.smooth1 = _normed(channels, channels, 3)
-        self.smooth2 = _normed(channels, channels, 3)
+        width, channels = config.deeplab, config.embedding
+        self.toplayer = _normed(width, channels, 1, config.groups)
+        self.latlayer1 = _normed(middle_channels, channels, 1, config.groups)
+        self.latlayer2 = _normed(width, channels, 1, config.groups)
+        self.smooth1 = _normed(channels, channels, 3, config.groups)
+        self.smooth2 = _normed(channels, channels, 3, config.groups)
 
     def forward(self, maps: DeepLabMaps) -> tuple[Tensor, ...]:
         """Return the embeddings (B, C, h, w), finest first."""
@@ -147,6 +147,6 @@ class FeaturePyramid(nn.Module):
         return relu(self.smooth2(fine)), relu(self.smooth1(middle)), relu(top)
 
 
-def _normed(channels_in: int, channels_out: int, kernel: int) -> nn.Sequential:
+def _normed(channels_in: int, channels_out: int, kernel: int, groups: int) -> nn.Sequential:
     convolution = nn.Conv2d(channels_in, channels_out, kernel, padding=kernel // 2, bias=False)
-    return nn.Sequential(convolution, nn.GroupNorm(_GROUPS, channels_out))
+    return nn.Sequential(convolution, nn.GroupNorm(groups, channels_out))

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from deaot_toolkit.products import direct_convolution
 from torch import Tensor, nn
 from torch.nn.functional import relu
 
@@ -16,8 +15,6 @@ from propagate.engines.cfbi.configs import CfbiConfig
 from propagate.engines.cfbi.embeddings import resize
 
 _EPSILON = 1e-5
-_GROUPS = 32
-_GROUPS_OF_DETAIL = 16
 _BOTTLENECK = 4
 _RATES = (1, 6, 12, 18)
 # Of the eight blocks: which multiple of the width goes out, stride, dilation.
@@ -56,16 +53,12 @@ class ChannelTransformation(nn.Module):
         norm = gamma / (lengths.square().mean(dim=1, keepdim=True) + _EPSILON).sqrt()
         return 1 + torch.tanh(lengths * norm + beta)
 
-    def forward(self, inputs: Tensor) -> Tensor:
-        """Return (rows, C, h, w)."""
-        return _scale(inputs, self.factors(_sum_squares(inputs)))
 
-
-def _sum_squares(maps: Tensor) -> Tensor:
-    """Return (rows, C) of maps (rows, C, h, w)."""
+def _sum_squares(parts: Sequence[Tensor], n_rows: int) -> Tensor:
+    """Return (rows, C) of maps in parts."""
     # A norm makes no second map of the squares.
-    lengths: Tensor = torch.linalg.vector_norm(maps, dim=(2, 3))
-    return lengths.square()
+    lengths = [torch.linalg.vector_norm(part, dim=(2, 3)).expand(n_rows, -1) for part in parts]
+    return torch.cat(lengths, dim=1).square()
 
 
 def _scale(maps: Tensor, factors: Tensor) -> Tensor:
@@ -73,42 +66,53 @@ def _scale(maps: Tensor, factors: Tensor) -> Tensor:
     return maps * factors[:, :, None, None]
 
 
-def _convolve_scaled(maps: Tensor, factors: Tensor, layer: nn.Conv2d) -> Tensor:
-    """Return a 1x1 convolution of maps (rows, C, h, w) times factors (rows, C): it is the weights that are scaled."""
-    weights = layer.weight * factors[:, None, :, None, None]
-    rows = zip(torch.split(maps, 1), weights, strict=True)
-    return torch.cat([direct_convolution(of_row, weight, None, layer) for of_row, weight in rows])
+def _convolve_scaled(parts: Sequence[Tensor], factors: Tensor, layer: nn.Conv2d) -> Tensor:
+    """Return a 1x1 convolution of maps in parts times factors (rows, C): it is the weights that are scaled.
+
+    Products of matrices take the maps as they lie; a convolution would reorder them first, and all parts put together.
+    """
+    if layer.stride != (1, 1):
+        parts = [part[:, :, :: layer.stride[0], :: layer.stride[1]] for part in parts]
+    # (rows, out, in)
+    weights = layer.weight[:, :, 0, 0] * factors[:, None]
+    total: Tensor | None = None
+    for part, weight in zip(parts, torch.split(weights, [part.shape[1] for part in parts], dim=2), strict=True):
+        cells = part.flatten(2).expand(len(factors), -1, -1)
+        total = torch.bmm(weight, cells) if total is None else total.baddbmm_(weight, cells)
+    assert total is not None, "a map without parts"
+    return total.reshape(*total.shape[:2], *parts[0].shape[2:])
 
 
 class Block(nn.Module):
     """Channel transformation, then a bottleneck with group norms; the shortcut is taken before the transformation."""
 
-    def __init__(self, channels_in: int, channels_out: int, stride: int, dilation: int) -> None:
+    def __init__(self, channels_in: int, channels_out: int, *, groups: int, stride: int, dilation: int) -> None:
         super().__init__()
         hidden = channels_out // _BOTTLENECK
         self.GCT1 = ChannelTransformation(channels_in)
         self.conv1 = nn.Conv2d(channels_in, hidden, 1, bias=False)
-        self.bn1 = nn.GroupNorm(_GROUPS, hidden)
+        self.bn1 = nn.GroupNorm(groups, hidden)
         self.conv2 = nn.Conv2d(hidden, hidden, 3, stride, padding=dilation, dilation=dilation, bias=False)
-        self.bn2 = nn.GroupNorm(_GROUPS, hidden)
+        self.bn2 = nn.GroupNorm(groups, hidden)
         self.conv3 = nn.Conv2d(hidden, channels_out, 1, bias=False)
-        self.bn3 = nn.GroupNorm(_GROUPS, channels_out)
+        self.bn3 = nn.GroupNorm(groups, channels_out)
         self.downsample: nn.ModuleList | None = None
         if stride != 1 or channels_in != channels_out:
             shortcut = nn.Conv2d(channels_in, channels_out, 1, stride, bias=False)
-            self.downsample = nn.ModuleList([shortcut, nn.GroupNorm(_GROUPS, channels_out)])
+            self.downsample = nn.ModuleList([shortcut, nn.GroupNorm(groups, channels_out)])
 
-    def forward(self, inputs: Tensor, gate: Tensor) -> Tensor:
-        """Return (rows, channels out, h / stride, w / stride) of inputs times their gate (rows, channels in)."""
-        squares = _sum_squares(inputs) * gate.square()
+    def forward(self, inputs: Sequence[Tensor], gate: Tensor) -> Tensor:
+        """Return (rows, channels out, h / stride, w / stride) of inputs in parts times their gate (rows, channels)."""
+        squares = _sum_squares(inputs, len(gate)) * gate.square()
         hidden = _convolve_scaled(inputs, gate * self.GCT1.factors(squares), self.conv1)
         hidden = self.bn2(self.conv2(relu(self.bn1(hidden), inplace=True)))
-        hidden = self.bn3(self.conv3(relu(hidden, inplace=True)))
+        hidden = self.bn3(_convolve(relu(hidden, inplace=True), self.conv3))
         return relu(hidden.add_(self._shortcut(inputs, gate)), inplace=True)
 
-    def _shortcut(self, inputs: Tensor, gate: Tensor) -> Tensor:
+    def _shortcut(self, inputs: Sequence[Tensor], gate: Tensor) -> Tensor:
         if self.downsample is None:
-            return _scale(inputs, gate)
+            (only,) = inputs
+            return _scale(only, gate)
         convolution, norm = self.downsample
         assert isinstance(convolution, nn.Conv2d)
         return norm(_convolve_scaled(inputs, gate, convolution))
@@ -117,51 +121,56 @@ class Block(nn.Module):
 class GatedBlock(nn.Module):
     """A gate, which the shortcut passes too, and a block."""
 
-    def __init__(self, channels_in: int, channels_out: int, stride: int, dilation: int, *, head: int) -> None:
+    def __init__(self, gate: Gate, block: Block) -> None:
         super().__init__()
-        self.gate = Gate(channels_in, head)
-        self.block = Block(channels_in, channels_out, stride, dilation)
+        self.gate = gate
+        self.block = block
 
-    def forward(self, inputs: Tensor, head: Tensor) -> Tensor:
-        """Return the block's map of the gated inputs."""
+    def forward(self, inputs: Sequence[Tensor], head: Tensor) -> Tensor:
+        """Return the block's map of the gated inputs in parts."""
         return self.block(inputs, self.gate(head))
 
 
 class AtrousBranch(nn.Module):
     """Channel transformation and a convolution of one dilation."""
 
-    def __init__(self, channels_in: int, channels_out: int, rate: int) -> None:
+    def __init__(self, channels_in: int, channels_out: int, rate: int, groups: int) -> None:
         super().__init__()
         kernel, padding = (1, 0) if rate == 1 else (3, rate)
         self.GCT = ChannelTransformation(channels_in)
         self.atrous_conv = nn.Conv2d(channels_in, channels_out, kernel, padding=padding, dilation=rate, bias=False)
-        self.bn = nn.GroupNorm(_GROUPS, channels_out)
+        self.bn = nn.GroupNorm(groups, channels_out)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Return (rows, channels out, h, w)."""
-        return relu(self.bn(self.atrous_conv(self.GCT(inputs))))
+        factors = self.GCT.factors(_sum_squares([inputs], len(inputs)))
+        if self.atrous_conv.kernel_size == (1, 1):
+            return relu(self.bn(_convolve_scaled([inputs], factors, self.atrous_conv)))
+        return relu(self.bn(self.atrous_conv(_scale(inputs, factors))))
 
 
 class AtrousPyramid(nn.Module):
     """Four dilations and the mean over the map; unlike DeepLab's, the mean is not normalised."""
 
-    def __init__(self, channels_in: int, width: int) -> None:
+    def __init__(self, channels_in: int, width: int, groups: int) -> None:
         super().__init__()
         each = width // 2
-        self.aspp1, self.aspp2, self.aspp3, self.aspp4 = (AtrousBranch(channels_in, each, rate) for rate in _RATES)
+        branches = (AtrousBranch(channels_in, each, rate, groups) for rate in _RATES)
+        self.aspp1, self.aspp2, self.aspp3, self.aspp4 = branches
         # The pool has no weights, but a place in the official file's numbering.
         self.global_avg_pool = nn.ModuleList([nn.Identity(), nn.Conv2d(channels_in, each, 1, bias=False)])
         joined = (len(_RATES) + 1) * each
         self.GCT = ChannelTransformation(joined)
         self.conv1 = nn.Conv2d(joined, width, 1, bias=False)
-        self.bn1 = nn.GroupNorm(_GROUPS, width)
+        self.bn1 = nn.GroupNorm(groups, width)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Return (rows, width, h, w)."""
         pooled = relu(self.global_avg_pool[1](inputs.mean(dim=(2, 3), keepdim=True)))
         branches = [branch(inputs) for branch in (self.aspp1, self.aspp2, self.aspp3, self.aspp4)]
-        joined = torch.cat([*branches, pooled.expand_as(branches[0])], dim=1)
-        return relu(self.bn1(self.conv1(self.GCT(joined))))
+        joined = [*branches, pooled.expand_as(branches[0])]
+        factors = self.GCT.factors(_sum_squares(joined, len(inputs)))
+        return relu(self.bn1(_convolve_scaled(joined, factors, self.conv1)))
 
 
 class Ensembler(nn.Module):
@@ -175,54 +184,59 @@ class Ensembler(nn.Module):
 
     def __init__(self, config: CfbiConfig, inputs: Sequence[int], *, head: int, low_channels: int) -> None:
         super().__init__()
-        width = config.width
+        width, groups = config.width, config.groups
         blocks: list[nn.Module] = []
         channels = inputs[0]
         for number, (multiple, stride, dilation) in enumerate(_BLOCKS):
             if config.is_pyramid and number in _JOINS:
                 channels += inputs[1 + _JOINS.index(number)]
-            blocks.append(GatedBlock(channels, multiple * width, stride, dilation, head=head))
+            gate = Gate(channels, head)
+            block = Block(channels, multiple * width, groups=groups, stride=stride, dilation=dilation)
+            blocks.append(GatedBlock(gate, block))
             channels = multiple * width
         self.blocks = nn.ModuleList(blocks)
         self.ASPP_IA = Gate(channels, head)
-        self.ASPP = AtrousPyramid(channels, width)
+        self.ASPP = AtrousPyramid(channels, width, groups)
         detail, decoded = width // 4, width // 2
         self.GCT_sc = ChannelTransformation(low_channels + width)
         self.conv_sc = nn.Conv2d(low_channels + width, detail, 1, bias=False)
-        self.bn_sc = nn.GroupNorm(_GROUPS_OF_DETAIL, detail)
+        self.bn_sc = nn.GroupNorm(groups // 2, detail)
         self.IA10 = Gate(width + detail, head)
         self.conv1 = nn.Conv2d(width + detail, decoded, 3, padding=1, bias=False)
-        self.bn1 = nn.GroupNorm(_GROUPS, decoded)
+        self.bn1 = nn.GroupNorm(groups, decoded)
         self.IA11 = Gate(decoded, head)
         self.conv2 = nn.Conv2d(decoded, decoded, 3, padding=1, bias=False)
-        self.bn2 = nn.GroupNorm(_GROUPS, decoded)
+        self.bn2 = nn.GroupNorm(groups, decoded)
         # A row's own last layer: a weight for each channel, and a bias.
         self.IA_final_fg = nn.Linear(head, decoded + 1)
         self.IA_final_bg = nn.Linear(head, decoded + 1)
 
-    def forward(self, inputs: Sequence[Tensor], head: Tensor, low: Tensor) -> Tensor:
+    def forward(self, inputs: Sequence[Sequence[Tensor]], head: Tensor, low: Tensor) -> Tensor:
         """Return the logits (rows, h, w), background first.
 
         Args:
-            inputs: (rows, channels, h, w) at each stride, finest first.
+            inputs: at each stride, finest first, maps in parts (rows or 1, channels, h, w): what is 1 serves all rows.
             head: (rows, H).
             low: (1, channels, h, w), of the backbone.
         """
         hidden = inputs[0]
         coarser = iter(inputs[1:])
-        detail = low
+        detail = [low]
         for number, block in enumerate(self.blocks):
-            if number in _JOINS and (joining := next(coarser, None)) is not None:
-                hidden = torch.cat([hidden, joining], dim=1)
-            hidden = block(hidden, head)
+            if number in _JOINS:
+                hidden = [*hidden, *next(coarser, ())]
+            hidden = [block(hidden, head)]
             if number == _DETAIL_AFTER:
-                detail = torch.cat([low.expand(len(hidden), -1, -1, -1), hidden], dim=1)
-        return self._decode(self.ASPP(_scale(hidden, self.ASPP_IA(head))), detail, head)
+                detail += hidden
+        return self._decode(self.ASPP(_scale(hidden[0], self.ASPP_IA(head))), detail, head)
 
-    def _decode(self, coarse: Tensor, detail: Tensor, head: Tensor) -> Tensor:
-        fine = relu(self.bn_sc(self.conv_sc(self.GCT_sc(detail))))
-        hidden = torch.cat([resize(coarse, fine.shape[2:], "bicubic"), fine], dim=1)
-        hidden = relu(self.bn1(self.conv1(_scale(hidden, self.IA10(head)))))
+    def _decode(self, coarse: Tensor, detail: Sequence[Tensor], head: Tensor) -> Tensor:
+        factors = self.GCT_sc.factors(_sum_squares(detail, len(head)))
+        fine = relu(self.bn_sc(_convolve_scaled(detail, factors, self.conv_sc)))
+        # The gate is one factor a channel: it acts before the map is enlarged, where it costs nothing.
+        gates = torch.split(self.IA10(head), [coarse.shape[1], fine.shape[1]], dim=1)
+        hidden = torch.cat([enlarge(_scale(coarse, gates[0]), fine.shape[2:]), _scale(fine, gates[1])], dim=1)
+        hidden = relu(self.bn1(self.conv1(hidden)))
         hidden = relu(self.bn2(self.conv2(_scale(hidden, self.IA11(head)))))
         logits = _last_layer(hidden, self.IA_final_fg(head))
         if len(logits) == 1:
@@ -230,6 +244,24 @@ class Ensembler(nn.Module):
         # How far each object is from being background adds to the background.
         against = _last_layer(hidden[1:], self.IA_final_bg(head[1:])).amin(dim=0)
         return torch.cat([(logits[0] + against)[None], logits[1:]])
+
+
+def _convolve(maps: Tensor, layer: nn.Conv2d) -> Tensor:
+    """Return a 1x1 convolution (rows, out, h, w) of maps (rows, C, h, w)."""
+    product = torch.matmul(layer.weight[:, :, 0, 0], maps.flatten(2))
+    return product.reshape(*product.shape[:2], *maps.shape[2:])
+
+
+def enlarge(maps: Tensor, size: torch.Size) -> Tensor:
+    """Return maps (rows, C, h, w) at another size, bicubic, corners aligned: two products instead of a kernel."""
+    down, right = (_weights(*sides, maps) for sides in zip(maps.shape[2:], size, strict=True))
+    return down @ (maps @ right.T)
+
+
+def _weights(side: int, larger: int, like: Tensor) -> Tensor:
+    """Return what each of `larger` places takes of each of `side` places: a line of unit values, enlarged."""
+    unit = torch.eye(side, dtype=like.dtype, device=like.device)
+    return resize(unit[None, None], (larger, side), "bicubic")[0, 0]
 
 
 def _last_layer(hidden: Tensor, parameters: Tensor) -> Tensor:

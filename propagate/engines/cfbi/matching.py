@@ -19,8 +19,9 @@ from torch.nn.functional import pad
 
 NOWHERE = 5e4
 """Distance to a row without a cell: squashed it is exactly 1."""
-_BAND = 128
-_TILE = (8, 16)
+# Cells; the products of a block and as many query cells stay in a processor's own cache until they are reduced.
+_BLOCK = 512
+_TILE = (16, 32)
 
 
 def squash(distances: Tensor, bias: Tensor) -> Tensor:
@@ -38,38 +39,71 @@ def nearest_other(maps: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class ReferenceCells:
-    """The cells of a reference frame that can be matched: embeddings (N, C) and their squared lengths (N, 1)."""
-
-    embedding: Tensor
-    squares: Tensor
-
-    @staticmethod
-    def of(embedding: Tensor) -> ReferenceCells:
-        """Return the cells of embeddings (N, C)."""
-        return ReferenceCells(embedding, embedding.square().sum(dim=1, keepdim=True))
-
-
-def distances_everywhere(query: Tensor, cells: ReferenceCells, rows: Sequence[Sequence[Tensor]]) -> list[Tensor]:
-    """Return for every labelling the distances (rows, N) of query cells to the nearest reference cell of each row.
+class Group:
+    """Cells of a block that no labelling tells apart.
 
     Args:
-        query: (N, C).
-        rows: of every labelling, the places of each row's cells among the reference cells.
+        number: of the group, the same in all blocks.
+        places: of its cells in the block; None: the whole block.
     """
+
+    number: int
+    places: Tensor | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ReferenceCells:
+    """The cells of a reference frame that can be matched, and which rows of which labelling they belong to.
+
+    Args:
+        blocks: -2 y and |y|^2 of some cells each, (cells, C + 1), small enough to stay in the processor's cache.
+        groups: of every block.
+        rows: of every labelling and row, the numbers of the groups that it consists of.
+    """
+
+    blocks: tuple[Tensor, ...]
+    groups: tuple[tuple[Group, ...], ...]
+    rows: tuple[tuple[tuple[int, ...], ...], ...]
+
+    @staticmethod
+    def of(embedding: Tensor, labels: Tensor, *, n_rows: int) -> ReferenceCells:
+        """Return the cells of embeddings (N, C) with labels (labellings, N); one that is no row belongs to none."""
+        kinds, numbers = torch.unique(labels, dim=1, return_inverse=True)
+        rows = (tuple(tuple((of_one == row).nonzero()[:, 0].tolist()) for row in range(n_rows)) for of_one in kinds)
+        extended = torch.cat([embedding * -2, embedding.square().sum(dim=1, keepdim=True)], dim=1)
+        groups = tuple(_group(part) for part in torch.split(numbers, _BLOCK))
+        return ReferenceCells(torch.split(extended, _BLOCK), groups, tuple(rows))
+
+
+def _group(numbers: Tensor) -> tuple[Group, ...]:
+    found = numbers.bincount().nonzero()[:, 0].tolist()
+    if len(found) == 1:
+        return (Group(found[0], None),)
+    return tuple(Group(number, (numbers == number).nonzero()[:, 0]) for number in found)
+
+
+def distances_everywhere(query: Tensor, cells: ReferenceCells) -> list[Tensor]:
+    """Return for every labelling the distances (rows, N) of query cells (N, C) to the nearest cell of each row."""
     bands: list[list[Tensor]] = []
-    for band in torch.split(query, _BAND):
-        # (N reference, band): a row's cells are whole lines, which are cheap to gather. |y|^2 - 2 x y
-        products = torch.addmm(cells.squares, cells.embedding, band.T, alpha=-2)
-        bands.append([torch.stack([_least(products, places) for places in of_one]) for of_one in rows])
+    for band in torch.split(pad(query, (0, 1), value=1.0), _BLOCK):
+        least: dict[int, Tensor] = {}
+        for block, groups in zip(cells.blocks, cells.groups, strict=True):
+            # (cells, band): a group's cells are whole lines, which are cheap to gather. |y|^2 - 2 x y
+            products = torch.mm(block, band.T)
+            for group in groups:
+                marked = products if group.places is None else products.index_select(0, group.places)
+                nearest = marked.amin(dim=0)
+                known = least.get(group.number)
+                least[group.number] = nearest if known is None else torch.minimum(known, nearest)
+        nowhere = query.new_full((len(band),), NOWHERE)
+        bands.append(
+            [
+                torch.stack([torch.stack([nowhere, *(least[number] for number in row)]).amin(dim=0) for row in rows])
+                for rows in cells.rows
+            ]
+        )
     lengths = query.square().sum(dim=1)
     return [torch.cat(parts, dim=1) + lengths for parts in zip(*bands, strict=True)]
-
-
-def _least(products: Tensor, places: Tensor) -> Tensor:
-    if not len(places):
-        return products.new_full(products.shape[1:], NOWHERE)
-    return products.index_select(0, places).amin(dim=0)
 
 
 def distances_nearby(
@@ -114,9 +148,9 @@ def _fill_grid(
         for result, of_one in zip(results, known, strict=True):
             marked = of_one[around].unfold(0, 2 * radius + 1, 1).unfold(1, 2 * radius + 1, 1)
             rows_near = _by_ring(marked, order)
-            for row, of_row in enumerate(result):
+            for row in range(len(result)):
                 minima = _nested_minima(near.masked_fill(rows_near != row, NOWHERE), ends)
-                of_row[:, *inside] = minima.reshape(-1, *tile.queries)
+                result[row, :, *inside] = minima.reshape(-1, *tile.queries)
 
 
 def _tile_products(tile: Tile, query: Tensor, previous: Tensor, radius: int) -> Tensor:

@@ -76,12 +76,10 @@ class Reference:
 
     Args:
         cells: at each stride.
-        rows: at each stride, of each expression, the places of each row's cells.
         sums: of each expression, at the finest stride.
     """
 
     cells: tuple[ReferenceCells, ...]
-    rows: tuple[tuple[tuple[Tensor, ...], ...], ...]
     sums: tuple[RegionSums, ...]
 
 
@@ -112,7 +110,7 @@ class CfbiMemory:
         """
         self._n_rows = n_objects + 1
         matchings = self._network.config.matching
-        cells, rows = [], []
+        cells = []
         sums: tuple[RegionSums, ...] = ()
         for place, (matching, embedding) in enumerate(zip(matchings, features.embeddings, strict=True)):
             known = resize_labels(labels, features.grids[place])
@@ -122,9 +120,9 @@ class CfbiMemory:
                 sums = tuple(RegionSums.of(embedding, self._rows_of(of_one)) for of_one in known)
             by_row = known.flatten(1) if places is None else known.flatten(1)[:, places]
             kept = embedding[: matching.channels].flatten(1).T
-            cells.append(ReferenceCells.of((kept if places is None else kept[places]).contiguous()))
-            rows.append(tuple(self._places(of_one) for of_one in by_row))
-        self._references.append(Reference(tuple(cells), tuple(rows), sums))
+            kept = kept if places is None else kept[places]
+            cells.append(ReferenceCells.of(kept, by_row, n_rows=self._n_rows))
+        self._references.append(Reference(tuple(cells), sums))
         self._previous, self._labels = features, labels
 
     def _thin(self, labels: Tensor) -> tuple[Tensor, Tensor | None]:
@@ -146,9 +144,6 @@ class CfbiMemory:
                 if int(marked.sum()) > self._rules.least_cells * rate**2:
                     of_one[marked & ~regular] = _NOTHING
         return thinned, (thinned != _NOTHING).any(dim=0).flatten().nonzero()[:, 0]
-
-    def _places(self, labels: Tensor) -> tuple[Tensor, ...]:
-        return tuple((labels == row).nonzero()[:, 0] for row in range(self._n_rows))
 
     def _rows_of(self, labels: Tensor) -> Tensor:
         """Return labels (h, w) as masks (rows, h, w) float32."""
@@ -210,7 +205,7 @@ class CfbiMemory:
         cells = query.flatten(1).T.contiguous()
         nearest: list[Tensor] = []
         for reference in self._references:
-            found = distances_everywhere(cells, reference.cells[place], reference.rows[place])
+            found = distances_everywhere(cells, reference.cells[place])
             nearest = [torch.minimum(*pair) for pair in zip(nearest, found, strict=True)] if nearest else found
         return nearest
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import relu
 
-from propagate.engines.cfbi.backbones import MobileNet, ResNet
+from propagate.engines.cfbi.backbones import MobileNet
 from propagate.engines.cfbi.configs import CfbiConfig
 from propagate.engines.cfbi.embeddings import DeepLab, DeepLabMaps, EmbeddingHead, FeaturePyramid
 from propagate.engines.cfbi.ensembler import Ensembler
@@ -68,14 +68,14 @@ class Cfbi(nn.Module):
         self.bg_bias = nn.Parameter(torch.zeros(biases))
         self.fg_bias = nn.Parameter(torch.zeros(biases))
         self.feature_extracter = DeepLab(config)
-        backbone: ResNet | MobileNet = self.feature_extracter.backbone
+        backbone = self.feature_extracter.backbone
         self.embedding: EmbeddingHead | FeaturePyramid
         self.dynamic_prehead: MapReducer | None = None
         maps = [matching.n_maps for matching in config.matching]
-        if isinstance(backbone, ResNet) and config.is_pyramid:
-            self.embedding = FeaturePyramid(config.embedding, backbone.middle_channels)
+        if not isinstance(backbone, MobileNet) and config.is_pyramid:
+            self.embedding = FeaturePyramid(config, backbone.middle_channels)
         else:
-            self.embedding = EmbeddingHead(config.embedding)
+            self.embedding = EmbeddingHead(config)
             self.dynamic_prehead = MapReducer(maps[0], config.width // 4)
             maps = [config.width // 4]
         # With the embeddings of this frame, and of the last one inside and outside of the row.
@@ -84,9 +84,15 @@ class Cfbi(nn.Module):
 
     def encode(self, image: Tensor) -> CfbiFeatures:
         """Return the features of a normalised image (1, 3, H, W), channels B, G, R."""
-        maps: DeepLabMaps = self.feature_extracter(image)
-        embeddings = tuple(embedding[0] for embedding in self.embedding(maps))
-        return CfbiFeatures(embeddings, maps.backbone.low, (image.shape[2], image.shape[3]))
+        (features,) = self.encode_all(image)
+        return features
+
+    def encode_all(self, images: Tensor) -> list[CfbiFeatures]:
+        """Return the features of each of several images (B, 3, H, W)."""
+        maps: DeepLabMaps = self.feature_extracter(images)
+        size = (images.shape[2], images.shape[3])
+        each = zip(zip(*self.embedding(maps), strict=True), torch.split(maps.backbone.low, 1), strict=True)
+        return [CfbiFeatures(embeddings, low, size) for embeddings, low in each]
 
     def biases(self, stride: int, n_rows: int) -> Tensor:
         """Return what is added to the distances of each row at a stride, (rows,)."""
@@ -113,10 +119,10 @@ class Cfbi(nn.Module):
         for place, of_stride in enumerate(maps):
             now, before = features.embeddings[place][None], previous.embeddings[place][None]
             inside = masks[place][:, None]
-            parts = [now.expand(len(of_stride), -1, -1, -1), before * inside, before * (1 - inside)]
+            parts = [now, before * inside, before * (1 - inside)]
             if self.dynamic_prehead is None:
                 parts.insert(0, of_stride)
             else:
                 parts.append(self.dynamic_prehead(of_stride))
-            inputs.append(torch.cat(parts, dim=1))
+            inputs.append(parts)
         return self.dynamic_seghead(inputs, head, features.low)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
+import deaot_toolkit
 import pytest
 import torch
 from torch import Tensor
 
+from propagate.engines.aot.settings import AotSettings
 from propagate.engines.cfbi.checkpoints import load_weights, read_weights, rename
 from propagate.engines.cfbi.configs import CONFIGS
-from propagate.engines.cfbi.engine import CfbiEngine
+from propagate.engines.cfbi.engine import CfbiEngine, CfbiSession
 from propagate.engines.cfbi.matching import (
     NOWHERE,
     ReferenceCells,
@@ -19,9 +22,10 @@ from propagate.engines.cfbi.matching import (
     nearest_other,
     squash,
 )
+from propagate.engines.cfbi.memory import CfbiMemory
 from propagate.engines.cfbi.network import Cfbi, CfbiFeatures
 from propagate.engines.cfbi.settings import CfbiSettings
-from propagate.engines.table import find_family
+from propagate.engines.table import build_engine, find_family
 from rvos.errors import CheckpointError, ConfigError
 
 SIZE = (49, 65)
@@ -73,16 +77,18 @@ def official_names(network: Cfbi) -> dict[str, Tensor]:
     return state
 
 
-def test_global_distances_are_those_to_the_nearest_cell_of_a_row() -> None:
+@pytest.mark.parametrize("n_cells", [40, 1300], ids=["one block", "several blocks"])
+def test_global_distances_are_those_to_the_nearest_cell_of_a_row(n_cells: int) -> None:
     torch.manual_seed(1)
-    query, reference = torch.randn(300, 5), torch.randn(40, 5)
-    labels = torch.randint(0, 3, (40,))
-    rows = [tuple((labels == row).nonzero()[:, 0] for row in range(4))]  # nothing has label 3
-    (found,) = distances_everywhere(query, ReferenceCells.of(reference), rows)
+    query, reference = torch.randn(600, 5), torch.randn(n_cells, 5)
+    labels = torch.randint(-1, 3, (2, n_cells))  # nothing has label 3, and -1 is no row
+    labels[:, 100:1100] = 0
+    found = distances_everywhere(query, ReferenceCells.of(reference, labels, n_rows=4))
     squared = (query[:, None] - reference[None]).square().sum(dim=2)
-    for row in range(3):
-        torch.testing.assert_close(found[row], squared[:, labels == row].amin(dim=1), rtol=1e-4, atol=1e-4)
-    assert (squash(found[3], torch.tensor(-3.0)) == 1).all()
+    for of_one, known in zip(found, labels, strict=True):
+        for row in range(3):
+            torch.testing.assert_close(of_one[row], squared[:, known == row].amin(dim=1), rtol=1e-4, atol=1e-4)
+        assert (squash(of_one[3], torch.tensor(-3.0)) == 1).all()
 
 
 @pytest.mark.parametrize("rate", [1, 2])
@@ -179,6 +185,43 @@ def test_a_second_reference_is_matched_too() -> None:
     assert not torch.equal(both.step(third).probability, last.step(third).probability)
 
 
+def count_bytes(value: object) -> int:
+    """Memory of all tensors that a state leads to, each once; those of the network are not its own."""
+    tensors: dict[int, Tensor] = {}
+    pending = [value]
+    while pending:
+        one = pending.pop()
+        if isinstance(one, Tensor):
+            tensors[one.untyped_storage().data_ptr()] = one
+        elif isinstance(one, list | tuple):
+            pending += one
+        elif isinstance(one, dict):
+            pending += one.values()
+        elif dataclasses.is_dataclass(one):
+            pending += [getattr(one, field.name) for field in dataclasses.fields(one)]
+        elif isinstance(one, CfbiSession | CfbiMemory):
+            pending += [part for name, part in vars(one).items() if name not in ("_engine", "_network")]
+    return sum(tensor.untyped_storage().nbytes() for tensor in tensors.values())
+
+
+@pytest.mark.parametrize("name", NAMES)
+@torch.inference_mode()
+def test_what_a_session_holds_does_not_grow_with_the_video(name: str) -> None:
+    engine = make_engine(name)
+    session = engine.open()
+    masks = make_masks((4, 6), (20, 30))
+    features = make_features(engine, 0)
+    session.start(features, masks=masks)
+    held = []
+    for number in range(1, 8):
+        session.step(make_features(engine, number))
+        session.commit(masks)
+        held.append(count_bytes(session))
+    assert set(held[1:]) == {held[0]}
+    # The reference and the frame before, with labels: three frames' features would be more.
+    assert features[0].n_bytes < held[0] < 3 * features[0].n_bytes
+
+
 def test_boxes_are_refused() -> None:
     engine = make_engine("small-cfbi")
     with pytest.raises(ConfigError, match="starts from masks, not from boxes"):
@@ -214,6 +257,31 @@ def test_a_file_of_another_network_is_refused_whole(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"plus\.pth: does not fit small-cfbi, nothing was loaded"):
         load_weights(network, tmp_path / "plus.pth", name="small-cfbi")
     assert all(torch.equal(value, before[key]) for key, value in network.state_dict().items())
+
+
+@pytest.mark.parametrize("device", ["cpu", "meta"])
+def test_a_file_of_another_engine_is_named_with_its_engine(tmp_path: Path, device: str) -> None:
+    torch.save({"state_dict": official_names(make_network("small-cfbi+"))}, tmp_path / "plus.pth")
+    sizes = {"encoder": deaot_toolkit.EncoderConfig("compact", depths=(1, 1, 1), widths=(8, 8, 16, 16))}
+    deaot_toolkit.save(deaot_toolkit.build("small-deaot", sizes), tmp_path / "de.safetensors")
+    torch.save(deaot_toolkit.build("aott").state_dict(), tmp_path / "aot.pth")
+    for settings, owner in (
+        (AotSettings("r50-aotl", tmp_path / "plus.pth"), "cfbi"),
+        (CfbiSettings("cfbi", tmp_path / "de.safetensors"), "aot"),
+        (CfbiSettings("small-cfbi+", tmp_path / "aot.pth"), "aot"),
+    ):
+        with pytest.raises(CheckpointError) as caught:
+            build_engine(settings, device=torch.device(device))
+        message = str(caught.value)
+        assert message.startswith(f"{settings.checkpoint}: made for the engine {owner}, nothing was loaded")
+        assert message.endswith(f"give a file of {settings.network}")
+        assert len(message.splitlines()) == 1
+
+
+def test_a_file_of_another_network_of_the_same_engine_lists_what_does_not_fit(tmp_path: Path) -> None:
+    torch.save({"state_dict": official_names(make_network("small-cfbi+"))}, tmp_path / "plus.pth")
+    with pytest.raises(CheckpointError, match=r"plus\.pth: does not fit small-cfbi, nothing was loaded; \d+ missing"):
+        build_engine(CfbiSettings("small-cfbi", tmp_path / "plus.pth"), device=torch.device("meta"))
 
 
 def test_a_duplicate_that_differs_is_refused(tmp_path: Path) -> None:
