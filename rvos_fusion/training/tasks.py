@@ -11,6 +11,7 @@ from rvos_fusion.training.task import Task
 
 TASKS = {
     "aot": "rvos_fusion.training.engines.aot",
+    "cfbi": "rvos_fusion.training.engines.cfbi",
     "words": "rvos_fusion.training.pretraining.words",
     "grounding": "rvos_fusion.training.pretraining.grounding",
     "tracklets": "rvos_fusion.training.tracklets.task",

@@ -1,1 +1,1 @@
-"""Training of AOT and DeAOT."""
+"""Training of the networks that propagate."""

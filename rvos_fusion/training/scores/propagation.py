@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import torch
-from deaot_toolkit import Engine, FrameFeatures, VosNetwork, network_size, prepare_image, resize_labels, upsample_logits
 from numpy.typing import NDArray
 
 from rvos.evaluation import j_and_f
@@ -15,6 +13,13 @@ from rvos.settings import Count
 from rvos_fusion.training.data.layouts import open_videos
 from rvos_fusion.training.data.videos import LabelledVideo, VideoFolder, objects_seen
 from rvos_fusion.training.logs.pictures import MaskPictures
+
+Step = Callable[[int], NDArray[np.bool_]]
+"""Takes the index of the next frame in the direction of travel and returns the object's mask in it, `(H, W)`."""
+Start = Callable[[int, NDArray[np.bool_]], Step]
+"""Takes the index of a frame and an object's mask in it."""
+Read = Callable[[NDArray[np.uint8]], Start]
+"""Takes a video's frames, RGB `(T, H, W, 3)`: what a network has to offer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +31,7 @@ class PropagationValidation:
 
 
 def propagation_scores(
-    network: VosNetwork, settings: PropagationValidation, *, pictures: MaskPictures | None = None
+    read: Read, settings: PropagationValidation, *, pictures: MaskPictures | None = None
 ) -> Mapping[str, float]:
     """Return J, F and J&F (0 to 100) over objects of masks propagated from each object's largest mask.
 
@@ -35,23 +40,21 @@ def propagation_scores(
     scores = []
     for video in open_videos(settings.folder):
         if video.n_frames > 1:
-            scores += _score_video(network, video, settings.objects, pictures or MaskPictures(most=0))
+            scores += _score_video(read, video, settings.objects, pictures or MaskPictures(most=0))
     region, contour = np.mean(scores, axis=0)
     return {"J": 100 * float(region), "F": 100 * float(contour), "J&F": 50 * float(region + contour)}
 
 
 def _score_video(
-    network: VosNetwork, video: LabelledVideo, most_objects: int | None, pictures: MaskPictures
+    read: Read, video: LabelledVideo, most_objects: int | None, pictures: MaskPictures
 ) -> list[tuple[float, float]]:
     labels = video.labels(range(video.n_frames))
-    frames = torch.from_numpy(video.frames(range(video.n_frames))).to(next(network.parameters()).device)
-    size = network_size((frames.shape[1], frames.shape[2]), align_corners=network.config.align_corners)
-    features = [network.encode(prepare_image(frame, size)) for frame in frames]
+    start = read(video.frames(range(video.n_frames)))
     scores = []
     for name in objects_seen(labels)[:most_objects]:
         truth = labels == name
         key = int(truth.sum((1, 2)).argmax())
-        predicted = propagate_both_ways(network, features, truth[key], key)
+        predicted = propagate_both_ways(start, truth[key], key, n_frames=len(labels))
         others = np.arange(video.n_frames) != key
         region, contour = j_and_f(truth[others], predicted[others])
         scores.append((float(region.mean()), float(contour.mean())))
@@ -62,21 +65,12 @@ def _score_video(
     return scores
 
 
-def propagate_both_ways(
-    network: VosNetwork, features: list[FrameFeatures], mask: NDArray[np.bool_], key: int
-) -> NDArray[np.bool_]:
+def propagate_both_ways(start: Start, mask: NDArray[np.bool_], key: int, *, n_frames: int) -> NDArray[np.bool_]:
     """Return the masks `(T, H, W)` of one object, carried from frame `key` to both ends; `mask` stays as it is."""
-    device = next(network.parameters()).device
-    label = torch.from_numpy(mask.astype(np.int64))[None].to(device)
-    masks = np.zeros((len(features), *mask.shape), dtype=bool)
+    masks = np.zeros((n_frames, *mask.shape), dtype=bool)
     masks[key] = mask
-    for order in (range(key + 1, len(features)), range(key - 1, -1, -1)):
-        engine = Engine(network)
-        engine.reference(features[key], resize_labels(label, features[key].size))
+    for order in (range(key + 1, n_frames), range(key - 1, -1, -1)):
+        step = start(key, mask)
         for index in order:
-            logits = engine.propagate(features[index])
-            size = (mask.shape[0], mask.shape[1])
-            decided = upsample_logits(logits, size, align_corners=network.config.align_corners).argmax(1)
-            engine.remember(resize_labels(decided, features[index].size))
-            masks[index] = decided[0].cpu().numpy() == 1
+            masks[index] = step(index)
     return masks

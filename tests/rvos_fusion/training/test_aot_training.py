@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields, replace
+from functools import partial
 from pathlib import Path
 
 import deaot_toolkit
@@ -13,7 +14,7 @@ from small_videos import write_small_videos
 
 from rvos_fusion.training.data.sequences import SequenceBatch, Sequences, SequenceSettings
 from rvos_fusion.training.data.videos import VideoFolder
-from rvos_fusion.training.engines.aot import VosOptions, VosTask, propagate_batch
+from rvos_fusion.training.engines.aot import VosOptions, VosTask, propagate_batch, read_frames
 from rvos_fusion.training.scores.propagation import PropagationValidation, propagation_scores
 
 TINY = {
@@ -130,7 +131,8 @@ def test_exported_network_scores_the_same(sequences: Sequences, tmp_path: Path) 
     VosTask(network, sequences, VosOptions()).export(tmp_path / "deaot.safetensors")
     folder = VideoFolder(tmp_path / "data", videos=1)
     settings = PropagationValidation(folder)
-    scores = propagation_scores(network.eval(), settings)
-    assert scores == propagation_scores(deaot_toolkit.load(tmp_path / "deaot.safetensors"), settings)
+    scores = propagation_scores(partial(read_frames, network.eval()), settings)
+    exported = deaot_toolkit.load(tmp_path / "deaot.safetensors")
+    assert scores == propagation_scores(partial(read_frames, exported), settings)
     assert set(scores) == {"J", "F", "J&F"}
     assert scores["J&F"] == pytest.approx((scores["J"] + scores["F"]) / 2)
