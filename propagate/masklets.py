@@ -12,9 +12,10 @@ from typing import Annotated, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from rvos.errors import ConfigError
 from rvos.masks.detections import FrameBoxes
 from rvos.masks.runs import Runs, tracklet_iou
-from rvos.settings import Count, Range
+from rvos.settings import Chance, Count, Range
 
 _SMALLEST_SIDE = 1.0
 
@@ -29,6 +30,12 @@ class MaskletSettings:
         associate_iou: a box whose mask has at least this IoU with a masklet in that frame is no new instance.
         max_instances: boxes of a frame, and masklets of a noun, at most.
         box_prompt: what the engine starts from where it takes both; engines that only take masks get masks.
+        mask_iou: of two masks of a frame with a higher IoU the one with the lower score is dropped; 1: none is.
+        new_score: once a noun has masklets, boxes of a lower score start no further one.
+        recondition_frames: in the frames 0, N, 2N, ... a masklet starts anew from a sure detection of itself; the
+            detector sees them all.
+        recondition_score, recondition_iou: what such a detection needs at least: its score, and its mask's IoU with
+            the masklet's.
     """
 
     detect_frames: Annotated[int, Range(least=1)] | Literal["first"] = 15
@@ -36,6 +43,20 @@ class MaskletSettings:
     associate_iou: Annotated[float, Range(above=0, most=1)] = 0.5
     max_instances: Count = 20
     box_prompt: Literal["box", "mask"] = "box"
+    mask_iou: Annotated[float, Range(above=0, most=1)] = 1.0
+    new_score: Chance = 0.0
+    recondition_frames: Annotated[int, Range(least=1)] | Literal["off"] = "off"
+    recondition_score: Chance = 0.8
+    recondition_iou: Annotated[float, Range(above=0, most=1)] = 0.8
+
+    def __post_init__(self) -> None:
+        if self.recondition_frames != "off" and (
+            self.detect_frames == "first" or self.recondition_frames % self.detect_frames
+        ):
+            raise ConfigError(
+                f"recondition_frames {self.recondition_frames}: the detector sees none of some such frames with "
+                f"detect_frames {self.detect_frames}; give a multiple of it"
+            )
 
     def list_frames(self, n_frames: int) -> tuple[int, ...]:
         """Return the indices of the frames that the detector sees."""
@@ -75,6 +96,18 @@ def find_instance(mask: NDArray[np.bool_], live: Sequence[NDArray[np.bool_]], *,
         if overlap >= iou and (best is None or overlap > best[0]):
             best = overlap, place
     return None if best is None else best[1]
+
+
+def suppress(masks: Sequence[NDArray[np.bool_]], *, iou: float) -> list[int]:
+    """Return the places of the masks `(H, W)` of a frame, best first, that have no higher IoU with a better one."""
+    if iou >= 1:
+        return list(range(len(masks)))
+    kept: list[int] = []
+    for place, mask in enumerate(masks):
+        # From the next larger number on is above the limit itself.
+        if find_instance(mask, [masks[one] for one in kept], iou=float(np.nextafter(iou, 2))) is None:
+            kept.append(place)
+    return kept
 
 
 def list_distinct(masklets: Sequence[Runs], *, dedup_iou: float | Literal["off"]) -> tuple[int, ...]:

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from propagate.engines.protocol import Engine, Forking, Session
+from propagate.engines.protocol import Engine, Forking, Session, Step
 from propagate.frames import Frame
 from rvos.errors import CheckpointError
 from rvos.videos import Video
@@ -66,19 +66,29 @@ class Prediction:
     presence: Tensor | None = None
 
 
+Renew = Callable[[Track, int, Step], Tensor | None]
+"""Gets what a track comes to in a frame; returns masks `(B, H, W)` to start anew from there, or None."""
+
+
 def run_passes(
-    video: Video, tracks: Sequence[Track], engine: Engine, *, open_session: Callable[[], Session] | None = None
+    video: Video,
+    tracks: Sequence[Track],
+    engine: Engine,
+    *,
+    open_session: Callable[[], Session] | None = None,
+    renew: Renew | None = None,
 ) -> Iterator[Prediction]:
     """Yield the predictions of all tracks: the forward pass by frame, then the backward pass.
 
     Args:
         open_session: instead of the engine's own `open`.
+        renew: may put other masks in the place of what a track comes to; they are remembered as given ones.
 
     Raises:
         InputError: a frame cannot be read.
         CheckpointError: the network gives values that are not finite.
     """
-    state = _State(video, engine, open_session or engine.open)
+    state = _State(video, engine, open_session or engine.open, renew)
     last = video.n_frames - 1
     for order in (range(video.n_frames), range(last, -1, -1)):
         end = order[-1]
@@ -109,12 +119,13 @@ def cut(items: Sequence[T], most: int) -> Iterator[Sequence[T]]:
 class _State:
     """The open sessions and the frame at hand of one round over a video."""
 
-    def __init__(self, video: Video, engine: Engine, open_session: Callable[[], Session]) -> None:
+    def __init__(self, video: Video, engine: Engine, open_session: Callable[[], Session], renew: Renew | None) -> None:
         self.sessions: dict[Track, Session] = {}
         self._started: dict[Track, Session] = {}
         self._video = video
         self._engine = engine
         self._open = open_session
+        self._renew = renew
         self._size = video.read_size()
         self._at_hand: tuple[int, list[Any]] | None = None
 
@@ -154,7 +165,11 @@ class _State:
                 f"{self._video.id}: propagation to frame {self._video.frames[frame]} gives values that are not finite; "
                 "get the checkpoint again, or set precision to float32"
             )
-        session.commit(step.masks)
+        given = None if self._renew is None else self._renew(track, frame, step)
+        if given is None:
+            session.commit(step.masks)
+        else:
+            step = session.start(self._features(frame), masks=given)
         return [
             Prediction(
                 position,

@@ -65,11 +65,13 @@ class NounSettings:
         text: `head`: detectors are asked for the noun alone; `phrase`: for the whole noun phrase, which finds fewer
             and more specific objects.
         synonyms: noun -> the noun to ask for instead, so that fewer have to be tracked.
+        broader: noun -> what it is a sort of, before the built-in lists.
     """
 
     file: Path | None = None
     text: Literal["head", "phrase"] = "head"
     synonyms: Mapping[str, str] = field(default_factory=dict)
+    broader: Mapping[str, str] = field(default_factory=dict)
 
 
 class NounFinder:
@@ -88,7 +90,7 @@ class NounFinder:
         words = find_phrase(expression.text)
         if not words:
             has_words = _WORD.search(expression.text) is not None
-            text = " ".join(expression.text.lower().replace(".", " ").split()) if has_words else ""
+            text = plain_sentence(expression) if has_words else ""
             return Noun(text, text, "expression")
         phrase = " ".join(words)
         text = words[-1] if self._settings.text == "head" else phrase
@@ -109,6 +111,11 @@ def read_nouns(path: Path) -> dict[str, str]:
     return content
 
 
+def plain_sentence(expression: Expression) -> str:
+    """Return a sentence as detectors are asked for it: in lower case, without full stops, which end a name in some."""
+    return " ".join(expression.text.lower().replace(".", " ").split())
+
+
 def split_names(text: str) -> tuple[str, ...]:
     """Return the nouns of a text one by one, such as ("man", "woman") of "man . woman"."""
     return tuple(name for part in text.split(".") if (name := part.strip()))
@@ -117,10 +124,10 @@ def split_names(text: str) -> tuple[str, ...]:
 def is_category(noun: str, category: str) -> bool:
     """Tell whether a noun phrase names a category, in singular or plural: "black dogs" is a "dog"."""
     head = noun.split()[-1] if noun.split() else ""
-    return category in (noun, head) or _singular(category) in (_singular(noun), _singular(head))
+    return category in (noun, head) or to_singular(category) in (to_singular(noun), to_singular(head))
 
 
-def _singular(noun: str) -> str:
+def to_singular(noun: str) -> str:
     """Return the singular of a plural; other words may lose letters, which is the same on both sides."""
     if noun in IRREGULAR:
         return IRREGULAR[noun]

@@ -11,7 +11,7 @@ import numpy as np
 from propagate.engines.settings import EngineSettings
 from propagate.proposals import list_key_frames
 from runners.detectors.base import DetectorSettings
-from rvos.language.nouns import NounFinder, NounSettings, split_names
+from rvos.language.nouns import NounFinder, NounSettings, plain_sentence, split_names
 from rvos.masks.detections import FrameInstances
 from rvos.masks.mask_sequences import MaskSequence, encode
 from rvos.settings import Given, Key, Named, Size
@@ -130,6 +130,4 @@ class LocateNode(Node):
         if self.phrase == "noun":
             finder = NounFinder(self.nouns)
             return [split_names(finder.find(video, expression).text) for expression in video.expressions]
-        # A full stop ends a name in what some detectors read.
-        plain = (" ".join(expression.text.lower().replace(".", " ").split()) for expression in video.expressions)
-        return [(text,) if text else () for text in plain]
+        return [(text,) if (text := plain_sentence(expression)) else () for expression in video.expressions]

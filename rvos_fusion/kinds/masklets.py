@@ -7,15 +7,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from propagate.engines.settings import EngineSettings
-from propagate.masklets import MaskletSettings
+from propagate.masklets import MaskletSettings, pick_boxes
 from runners.detectors.base import DetectorSettings
-from rvos.language.nouns import NounFinder, NounSettings, split_names
+from rvos.language.nouns import NounSettings
 from rvos.masks.tracklets import Tracklet
 from rvos.settings import Flat, Given, Key, Named
 from rvos.videos import Video
 from rvos_fusion.kinds.artefacts import INSTANCES, Artefact
 from rvos_fusion.kinds.base import Node, NodeFile, NodeGraph, Task, WorkerKey
 from rvos_fusion.kinds.checksums import Checksums
+from rvos_fusion.kinds.networks.ladder import Depth, Found, Names, descend, list_ladders
 from rvos_fusion.kinds.networks.loaded import NETWORK, choose_device
 from rvos_fusion.kinds.networks.named import (
     detector_files,
@@ -33,11 +34,13 @@ if TYPE_CHECKING:
     from runners.detectors.base import Detector
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MaskletsNode(Node):
     """Masks of all instances of the nouns of a video's sentences, once for each noun.
 
     Args:
+        ladder: what is asked for beside the nouns: `broader`: also what each is a sort of, and what has more instances
+            is kept; `sentence`: where nothing is found, whole sentences too.
         nouns: how the nouns are found; of the whole recipe.
         rules: how boxes become masklets.
     """
@@ -48,6 +51,7 @@ class MaskletsNode(Node):
 
     detector: Annotated[DetectorSettings, Named("detector"), Key("masklets")]
     engine: Annotated[EngineSettings, Named("engine")]
+    ladder: Depth = "noun"
     nouns: Annotated[NounSettings, Given("nouns")]
     rules: Annotated[MaskletSettings, Flat()]
 
@@ -55,9 +59,10 @@ class MaskletsNode(Node):
         return (*engine_files(self.engine), *detector_files(self.detector), *noun_files(self.nouns))
 
     def sources(self, video: Video, checksums: Checksums) -> object:
-        """Nouns, frames, and what was imported; another sentence of the same noun changes nothing."""
-        imported = stamp_detections(self.detector, video)
-        return [NounFinder(self.nouns).find_all(video), checksums.frames(video), imported]
+        """What is asked for, frames, and what was imported; another sentence of the same noun changes no noun."""
+        ladders = list_ladders(video, self.nouns, self.ladder)
+        asked = [noun if self.ladder == "noun" else [noun, one.broader, one.sentences] for noun, one in ladders.items()]
+        return [asked, checksums.frames(video), stamp_detections(self.detector, video)]
 
     def check(self, nodes: NodeGraph) -> Iterable[str]:
         if not self.detector.gives_masks and not self.engine.takes_boxes:
@@ -65,6 +70,8 @@ class MaskletsNode(Node):
                 f"detector {self.detector.name} gives boxes alone and engine {self.engine.name} starts from masks; "
                 "take a SAM 2 engine, or a detector that gives masks"
             )
+        if not self.detector.needs_nouns and self.ladder == "sentence":
+            yield f"detector {self.detector.name} knows categories, no sentences; set ladder: broader"
 
     def describe(self) -> str:
         return f"tracks what {self.detector.name} finds by engine {self.engine.name}"
@@ -83,12 +90,23 @@ class MaskletsNode(Node):
     def make(self, task: Task) -> Sequence[Tracklet]:
         """Return the masklets; what became of the boxes is written to `masklets/NODE/VIDEO.json` of the workspace."""
         detector, tracker = NETWORK.get((self.worker_key(), task.device), lambda: self._load(task))
-        nouns = NounFinder(self.nouns).find_all(task.video)
-        frames = self.rules.list_frames(task.video.n_frames)
-        found = detector.detect(task.video, frames, [split_names(noun) or (noun,) for noun in nouns])
-        by_noun = {noun: dict(zip(frames, own, strict=True)) for noun, own in zip(nouns, found, strict=True)}
-        masklets: Masklets = tracker.track(task.video, by_noun)
-        write_report(task, masklets.report())
+        video = task.video
+        frames, size = self.rules.list_frames(video.n_frames), video.read_size()
+
+        def ask(rungs: Sequence[Names]) -> list[Found]:
+            return [dict(zip(frames, own, strict=True)) for own in detector.detect(video, frames, rungs)]
+
+        def count(found: Found) -> int:
+            return sum(len(pick_boxes(one.boxes, size, self.rules)[1]) for one in found.values())
+
+        steps = descend(list_ladders(video, self.nouns, self.ladder), ask, count)
+        masklets: Masklets = tracker.track(video, {noun: step.found for noun, step in steps.items()})
+        frame_counts = masklets.report()
+        report = {
+            noun: {"kept": step.kept, "instances": step.instances, "frames": frame_counts[noun]}
+            for noun, step in steps.items()
+        }
+        write_report(task, report)
         return masklets.tracklets
 
     def _load(self, task: Task) -> tuple[Detector, MaskletTracker]:

@@ -17,9 +17,9 @@ from propagate.engines.sam2.engine import Sam2Engine
 from propagate.engines.sam2.settings import Sam2Settings
 from propagate.masklet_tracking import Masklets, MaskletTracker
 from propagate.masklets import MaskletSettings, box_iou, find_instance, pick_boxes
-from rvos.errors import InputError
+from rvos.errors import ConfigError, InputError
 from rvos.masks.detections import FrameBoxes, FrameInstances
-from rvos.masks.mask_sequences import encode
+from rvos.masks.mask_sequences import decode, encode
 from rvos.videos import Video
 
 FRAME = (8, 12)
@@ -106,8 +106,6 @@ def track(video: Video, found: dict[str, dict[int, FrameInstances]], **settings:
 
 def tops(masklets: Masklets) -> list[list[int]]:
     """Return the first marked row of every frame."""
-    from rvos.masks.mask_sequences import decode
-
     return [[int(mask.any(axis=1).argmax()) for mask in decode(one.runs, one.size)] for one in masklets.tracklets]
 
 
@@ -149,6 +147,63 @@ def test_more_instances_than_fit_at_once_give_what_each_gives_alone(video: Video
     assert len(found.tracklets) > 8
     first = track(video, {"cat": {1: make_instances(places[0])}})
     assert found.tracklets[0].runs == first.tracklets[0].runs
+
+
+def columns(masklets: Masklets) -> list[list[int]]:
+    """Return the first marked column of every frame."""
+    return [[int(mask.any(axis=0).argmax()) for mask in decode(one.runs, one.size)] for one in masklets.tracklets]
+
+
+def test_a_worse_detection_over_a_better_one_is_suppressed_by_its_mask(video: Video) -> None:
+    # Their masks share 3 of 15 pixels, an IoU of 0.2.
+    both = {0: make_instances((0, 0, 0.5), (2, 0, 0.9))}
+    found = track(video, {"cat": both}, mask_iou=0.2)
+    assert [one.confidence for one in found.tracklets] == pytest.approx([0.9, 0.5])
+    found = track(video, {"cat": both}, mask_iou=0.19)
+    assert [one.confidence for one in found.tracklets] == pytest.approx([0.9])
+    assert (found.counts["cat"][0].suppressed, found.counts["cat"][0].started) == (1, 1)
+
+
+def test_a_noun_with_masklets_wants_surer_ones(video: Video) -> None:
+    cats = {1: make_instances((0, 0, 0.5), (8, 0, 0.4)), 3: make_instances((4, 3, 0.75), (8, 5, 0.65))}
+    found = track(video, {"cat": cats}, new_score=0.7)
+    # In the first frame that shows any, all start.
+    assert [(one.key_frame, round(one.confidence, 2)) for one in found.tracklets] == [(1, 0.5), (1, 0.4), (3, 0.75)]
+    assert [row.unsure for row in found.counts["cat"]] == [0, 1]
+
+
+SURE = {"detect_frames": 2, "recondition_frames": 2, "recondition_iou": 0.5, "recondition_score": 0.8}
+
+
+def test_a_masklet_starts_anew_from_a_sure_detection_of_itself(video: Video) -> None:
+    # By frame 2 the object has moved two rows down; the detection lies one column to the right, an IoU of 6 / 12.
+    cats = {0: make_instances((1, 0, 0.9)), 2: make_instances((2, 2, 0.8)), 4: make_instances((2, 4, 0.7))}
+    found = track(video, {"cat": cats}, **SURE)
+    assert (tops(found), columns(found)) == ([[0, 1, 2, 3, 4]], [[1, 1, 2, 2, 2]])
+    assert [row.renewed for row in found.counts["cat"]] == [0, 1, 0]
+    assert found.tracklets[0].propagation[2] == 1
+    assert columns(track(video, {"cat": cats}, **SURE | {"recondition_iou": 0.51})) == [[1] * 5]
+    assert columns(track(video, {"cat": cats}, **SURE | {"recondition_score": 0.81})) == [[1] * 5]
+    assert columns(track(video, {"cat": cats})) == [[1] * 5]
+
+
+def test_backwards_too_and_each_for_itself(video: Video) -> None:
+    cats = {
+        0: make_instances((1, 4, 0.85), (8, 4, 0.85)),
+        2: make_instances((2, 2, 0.9), (7, 2, 0.9)),
+    }
+    # Going backwards they move down as well: both are in row 4 in frame 0.
+    found = track(video, {"cat": {2: cats[2], 0: FrameInstances(make_boxes(), ())}}, **SURE)
+    assert columns(found) == [[2] * 5, [7] * 5]
+    found = track(video, {"cat": cats}, **SURE | {"associate_iou": 0.5})
+    assert [one.key_frame for one in found.tracklets] == [0, 0, 2, 2]
+    assert columns(found)[2:] == [[1, 2, 2, 2, 2], [8, 7, 7, 7, 7]]
+
+
+@pytest.mark.parametrize(("frames", "every"), [("first", 16), (15, 16)])
+def test_frames_that_the_detector_does_not_see_renew_nothing(frames: object, every: int) -> None:
+    with pytest.raises(ConfigError, match=f"recondition_frames {every}: .* detect_frames {frames}; give a multiple"):
+        MaskletSettings(detect_frames=frames, recondition_frames=every)  # type: ignore[arg-type]
 
 
 def test_nothing_found_gives_no_masklet(video: Video) -> None:

@@ -111,7 +111,7 @@ def test_masks_are_refined_by_the_masklets_of_their_noun(recipe: str, capsys: py
 
 def test_reports_say_what_became_of_boxes_and_windows(recipe: str, capsys: pytest.CaptureFixture[str]) -> None:
     run(recipe, capsys)
-    counts = read_report("masklets", "things", "video0")["thing"]
+    counts = read_report("masklets", "things", "video0")["thing"]["frames"]
     assert [(row["frame"], row["boxes"], row["used"]) for row in counts] == [(FRAMES[0], 2, 2), (FRAMES[2], 2, 2)]
     assert counts[0]["started"] == 2
     report = read_report("refine", "refined", "video0")
@@ -153,6 +153,27 @@ def test_a_sentence_of_the_same_noun_leaves_the_masklets_as_they_are(
     assert read_report("refine", "refined", "video0")["expressions"][1]["windows"][0]["reason"] == "no_masklet"
 
 
+def test_masklets_of_the_broader_noun_are_the_noun_s(recipe: str, capsys: pytest.CaptureFixture[str]) -> None:
+    run(recipe, capsys)
+    before = Store(Path("runs")).read("refined", "video0")
+    Path("objects.json").write_text(Path("found.json").read_text().replace('"thing"', '"object"'))
+    changes = [
+        "nouns.broader={thing: object}",
+        "stages.stage3.things.ladder=broader",
+        "detectors.found.path=objects.json",
+    ]
+    words = [word for change in changes for word in ("--set", change)]
+    assert run(recipe, capsys, *words)["things"] == (2, 0)
+    found = read_report("masklets", "things", "video0")["thing"]
+    assert (found["kept"], found["instances"]) == (["object"], {"thing": 0, "object": 4})
+    after = Store(Path("runs")).read("refined", "video0")
+    assert [one.runs for one in after] == [one.runs for one in before]
+    # Another sentence of the same noun is nothing to the broader rung.
+    path = Path("data/meta_expressions/valid/meta_expressions.json")
+    path.write_text(path.read_text().replace("a thing that moves", "this thing"))
+    assert run(recipe, capsys, *words)["things"] == (0, 2)
+
+
 def test_without_any_box_the_coarse_masks_stay(recipe: str, capsys: pytest.CaptureFixture[str]) -> None:
     content = json.loads(Path("found.json").read_text())
     Path("found.json").write_text(json.dumps(content | {"annotations": []}))
@@ -181,6 +202,8 @@ def test_a_sentence_without_a_word_is_kept_as_it_is(recipe: str, capsys: pytest.
         ("stages.stage3.refined.masklets=final", "masklets: final stores mask sequences, expected mask sequences by"),
         ("stages.stage3.refined.refine=things", "refine: things stores mask sequences by instance, expected mask"),
         ("stages.stage3.things.masklets=lost", "detector 'lost' is unknown; choose one of found"),
+        ("stages.stage3.things.ladder=sentence", "found knows categories, no sentences; set ladder: broader"),
+        ("stages.stage3.things.recondition_frames=3", "recondition_frames 3: the detector sees none of some such"),
         ("stages.stage3.things.engine=lost", "engine 'lost' is unknown"),
         ("detectors.found.box_threshold=2", "box_threshold '2' is not a number of at least 0 and of at most 1"),
         ("detectors.found={detector: grounding-dino, checkpoint: dino}", "found gives boxes alone and engine aot"),
@@ -328,7 +351,7 @@ def test_boxes_of_grounding_dino_start_sam2(recipe: str, capsys: pytest.CaptureF
     words = [word for change in changes for word in ("--set", change)]
     done = run(recipe, capsys, "--videos", "video0", *words)
     assert (done["things"], done["refined"]) == ((1, 0), (1, 0))
-    counts = read_report("masklets", "things", "video0")["thing"]
+    counts = read_report("masklets", "things", "video0")["thing"]["frames"]
     for row in counts:
         assert row["boxes"] == 12
         assert 1 <= row["used"] <= 3
