@@ -30,19 +30,33 @@ _LEAST_CHANCE, _LARGEST_CHANCE = 0.03, 0.97
 
 @dataclass(frozen=True, slots=True)
 class ScoreFit:
-    """The chance that a sequence of a mean score lies on the right object; log odds slope * score + intercept."""
+    """The chance that a sequence lies on the right object; log odds slope * score + presence * presence + intercept.
+
+    `presence` is 0 where members were fitted of which no detector says whether a frame shows what a sentence names.
+    """
 
     slope: float
     intercept: float
+    presence: float = 0.0
 
-    def chance(self, score: float) -> float:
-        """Return the probability of a tracklet IoU of at least 0.5 with the truth, in [.03, .97]."""
-        odds = min(max(self.slope * score + self.intercept, -20.0), 20.0)
+    def chance(self, score: float, presence: float | None = None) -> float:
+        """Return the probability of a tracklet IoU of at least 0.5 with the truth, in [.03, .97].
+
+        Args:
+            score: mean of a sequence's scores.
+            presence: the largest of a frame; None: nobody says it.
+
+        Raises:
+            FusionError: a presence was fitted, and nobody says it.
+        """
+        if presence is None and self.presence:
+            raise FusionError("fitted with the presence of a detector, which this member has not; fit again")
+        odds = min(max(self.slope * score + self.presence * (presence or 0.0) + self.intercept, -20.0), 20.0)
         return min(max(1 / (1 + exp(-odds)), _LEAST_CHANCE), _LARGEST_CHANCE)
 
-    def weight(self, score: float) -> float:
-        """Return what a sequence counts: log(3 p / (1 - p)), at least 0.05."""
-        chance = self.chance(score)
+    def weight(self, score: float, presence: float | None = None) -> float:
+        """Return what a sequence counts: log(3 p / (1 - p)), at least 0.05; see `chance`."""
+        chance = self.chance(score, presence)
         return max(log(3 * chance / (1 - chance)), _LEAST_WEIGHT)
 
 

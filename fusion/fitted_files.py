@@ -58,7 +58,9 @@ def write_fitted(path: Path, fitted: FittedFile) -> None:
     content: dict[str, Any] = {"format": FORMAT, "version": VERSION, "members": list(fitted.members)}
     if fitted.scores:
         content["scores"] = {
-            name: {"slope": fit.slope, "intercept": fit.intercept} for name, fit in fitted.scores.items()
+            name: {"slope": fit.slope, "intercept": fit.intercept}
+            | ({"presence": fit.presence} if fit.presence else {})
+            for name, fit in fitted.scores.items()
         }
     if fitted.pairs is not None:
         content["pairs"] = {"slope": fitted.pairs.slope, "even": fitted.pairs.even, "members": list(fitted.deciders)}
@@ -79,7 +81,7 @@ def read_fitted(path: Path) -> FittedFile:
     gate, features, threshold = _read_gate(content.get("gate"), f"{path}: gate")
     pairs, deciders = _read_pairs(content.get("pairs"), f"{path}: pairs")
     scores = {
-        name: ScoreFit(_number(fit, "slope", f"{path}: {name}"), _number(fit, "intercept", f"{path}: {name}"))
+        name: _read_score(fit, f"{path}: {name}")
         for name, fit in _expect(content.get("scores", {}), dict, f"{path}: scores").items()
     }
     members = _names(content.get("members"), f"{path}: members")
@@ -92,6 +94,11 @@ def _read_pairs(value: Any, where: str) -> tuple[PairFit | None, tuple[str, ...]
         return None, ()
     fit = PairFit(_number(value, "slope", where), _number(value, "even", where))
     return fit, _names(value.get("members"), f"{where}: members")
+
+
+def _read_score(value: Any, where: str) -> ScoreFit:
+    slope, intercept = _number(value, "slope", where), _number(value, "intercept", where)
+    return ScoreFit(slope, intercept, _number(value, "presence", where) if "presence" in value else 0.0)
 
 
 def _read_gate(value: Any, where: str) -> tuple[Logistic | None, tuple[str, ...], float | None]:

@@ -74,14 +74,19 @@ def fit_logistic(features: Values, labels: Flags) -> Logistic:
     return Logistic(tuple(slopes.tolist()), float(weights[-1] - mean @ slopes))
 
 
-def fit_scores(scores: Sequence[float], is_right: Sequence[bool]) -> ScoreFit:
-    """Return the chance of being right from a member's mean scores; its share of right ones where that is all alike."""
+def fit_scores(scores: Sequence[float], is_right: Sequence[bool], presence: Sequence[float] = ()) -> ScoreFit:
+    """Return the chance of being right from a member's mean scores; its share of right ones where that is all alike.
+
+    Args:
+        presence: the largest of each sequence's frames, where a detector says it; none: it counts nothing.
+    """
     labels = np.asarray(is_right, np.bool_)
     if len(labels) and (labels.all() or not labels.any()):
         share = (labels.sum() + 1) / (len(labels) + 2)
         return ScoreFit(0.0, log(share / (1 - share)))
-    fit = fit_logistic(np.asarray(scores, np.float64)[:, None], labels)
-    return ScoreFit(fit.weights[0], fit.intercept)
+    columns = [scores, presence] if len(presence) else [scores]
+    fit = fit_logistic(np.asarray(columns, np.float64).T, labels)
+    return ScoreFit(fit.weights[0], fit.intercept, *fit.weights[1:])
 
 
 @dataclass(frozen=True, slots=True)

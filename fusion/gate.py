@@ -22,14 +22,18 @@ Flags = NDArray[np.bool_]
 Member = Mapping[str, MaskSequence]
 
 FEATURES = ("agreement", "mean_score", "max_score", "area", "presence", "support", "lead")
+CONCEPT = "concept"
+KNOWN = (*FEATURES, CONCEPT)
+"""All features; the last one only where a member stands on a detector that says it."""
 
 
 def measure_features(answers: Member, members: Sequence[Member], expressions: Sequence[str]) -> Values:
-    """Return what is known of every sentence's answer, `(E, 7)`, in the order of FEATURES; all in [0, 1] but scores.
+    """Return what is known of every sentence's answer, `(E, 8)`, in the order of KNOWN; all in [0, 1] but scores.
 
     agreement: pairs of different members that lie on one place; mean_score, max_score: of the members' scores over
     frames, averaged over members; area: part of the pixels that the answer marks; presence: part of the frames where it
-    marks any; support: part of the members that lie on the answer; lead: support less that of the next best place.
+    marks any; support: part of the members that lie on the answer; lead: support less that of the next best place;
+    concept: the largest presence of a frame, averaged over the members that have one, NaN where none has.
 
     Raises:
         FusionError: fewer than two members, or unequal frames or sizes.
@@ -57,14 +61,26 @@ def measure_features(answers: Member, members: Sequence[Member], expressions: Se
                 float((areas > 0).mean()),
                 support,
                 support - next_best,
+                _average([sequence.highest_presence for sequence in own]),
             )
         )
-    return np.asarray(rows, np.float64).reshape(-1, len(FEATURES))
+    return np.asarray(rows, np.float64).reshape(-1, len(KNOWN))
 
 
 def select_features(features: Values, names: Sequence[str]) -> Values:
-    """Return some of the features, `(E, K)`."""
-    return features[:, [FEATURES.index(name) for name in names]]
+    """Return some of the features, `(E, K)`. Raises FusionError: one that is not known of every sentence."""
+    selected = features[:, [KNOWN.index(name) for name in names]]
+    if np.isnan(selected).any():
+        raise FusionError(
+            f"feature {CONCEPT}: no member says whether a frame shows what a sentence names; add one that does, such "
+            "as `locate:` or `refine:` with detector sam3, or leave the feature out"
+        )
+    return selected
+
+
+def _average(values: Sequence[float | None]) -> float:
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known else np.nan
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -39,7 +39,7 @@ from runners.registry import RUNNERS
 from rvos.masks.detections import VideoProposals
 from rvos.masks.mask_sequences import MaskSequence, decode, encode
 from rvos.masks.stored.store import Store
-from rvos.masks.tracklets import Tracklet, TrackletSet
+from rvos.masks.tracklets import Instances, Tracklet, TrackletSet
 from rvos.settings import load_row
 from rvos_fusion.commands.cli import main as rvos
 from rvos_fusion.kinds.base import Node
@@ -161,7 +161,7 @@ def describe(plan: Plan, node: Node) -> Golden:
 
 
 def _find_size(value: Any) -> tuple[int, int]:
-    first = value if hasattr(value, "size") else value[0]
+    first = value if hasattr(value, "size") else _list_single(value)[0]
     size: tuple[int, int] = first.size
     return size
 
@@ -172,7 +172,7 @@ def _list_parts(value: Any) -> Iterator[tuple[str, Sequence[bytes], Sequence[flo
         for place, one in enumerate(value.proposals):
             yield f"{place}: frame {one.frame}, {one.detector} {one.label}", [one.mask], [one.confidence]
         return
-    for one in value.tracklets if isinstance(value, TrackletSet) else value:
+    for one in _list_single(value):
         if isinstance(one, Tracklet):
             yield one.id, one.runs, [one.confidence, one.key_frame, *one.propagation]
         else:
@@ -180,6 +180,12 @@ def _list_parts(value: Any) -> Iterator[tuple[str, Sequence[bytes], Sequence[flo
             soft = [] if one.soft is None else [float(one.soft.values.mean()), one.soft.low, one.soft.high]
             carried = [] if one.propagation is None else one.propagation
             yield one.expression, one.runs, [one.pick_key_frame(), *one.scores, *carried, *soft]
+
+
+def _list_single(value: Any) -> Sequence[Any]:
+    """Return the tracklets or mask sequences of what a node stores."""
+    parts: Sequence[Any] = value.tracklets if isinstance(value, TrackletSet | Instances) else value
+    return parts
 
 
 def find_changes(golden: Golden, now: Golden) -> list[str]:

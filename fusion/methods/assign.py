@@ -79,7 +79,10 @@ class Assign(FittedRule):
             weights = self.integer_weights()
             return [weights[member] for member, _ in sequences]
         return [
-            round(WEIGHT_UNIT * fits[member].weight(float(sequence.scores.mean(dtype=np.float64))))
+            round(
+                WEIGHT_UNIT
+                * fits[member].weight(float(sequence.scores.mean(dtype=np.float64)), sequence.highest_presence)
+            )
             for member, sequence in sequences
         ]
 

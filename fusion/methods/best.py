@@ -31,5 +31,7 @@ class Best(FittedRule):
                     "best compares; fuse by votes"
                 )
             mean = float(sequence.scores.mean())
-            merits.append(weights[member] * mean if fits is None else fits[member].chance(mean))
+            merits.append(
+                weights[member] * mean if fits is None else fits[member].chance(mean, sequence.highest_presence)
+            )
         return present[merits.index(max(merits))][1].runs

@@ -83,6 +83,7 @@ class Sam3DetectorSettings(TokenizedSettings):
         resize: of frames to it; `bilinear` is the official detector's, `bicubic` the official tracker's.
     """
 
+    version: ClassVar[int] = 2  # presence is stored
     words: ClassVar[str] = "sam3"
 
     network: str = "sam3"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -60,6 +61,16 @@ class FrameInstances:
                 f"{count(len(self.boxes.labels), 'box', 'boxes')} and "
                 f"{count(len(self.masks), 'mask')}; give one mask for each box"
             )
+
+
+def list_presence(found: Mapping[int, FrameInstances], n_frames: int) -> NDArray[np.float32] | None:
+    """Return the presence `(T,)` of what was asked for, NaN where nobody looked; None: the detector does not say."""
+    known = {frame: one.presence for frame, one in found.items() if one.presence is not None}
+    if not known:
+        return None
+    presence = np.full(n_frames, np.nan, np.float32)
+    presence[list(known)] = list(known.values())
+    return presence
 
 
 @dataclass(frozen=True, slots=True, eq=False)

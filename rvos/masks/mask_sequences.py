@@ -106,6 +106,8 @@ class MaskSequence:
         soft: soft masks at network resolution, or None.
         propagation: `(T,)` float32 in [0, 1], mean foreground probability inside the propagated mask of a frame: 1 on
             the key frame, 0 without a mask; None: the masks were not propagated.
+        presence: `(T,)` float32 in [0, 1], how sure a detector is that a frame shows what the sentence names at all;
+            NaN where it did not look; None: no detector says so.
         missing: what stands for masks that were not there: `empty`: black ones, in some frames or all; `abstain`: black
             ones, which no fusion counts; None: nothing was missing.
         scored: False where the masks came without scores: `scores` then only tells frames with a mask (1) from empty
@@ -123,6 +125,7 @@ class MaskSequence:
     propagation: NDArray[np.float32] | None = None
     scored: bool = True
     missing: MaskFill | None = None
+    presence: NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
         where = f"{self.video}/{self.expression}"
@@ -149,6 +152,8 @@ class MaskSequence:
             )
         if self.propagation is not None and not np.isfinite(self.propagation).all():
             raise InputError(f"{where}: propagation probabilities are not finite; check what made them")
+        if self.presence is not None:
+            check_presence(self.presence, self.n_frames, where=where)
         if self.key_frame is not None and self.key_frame not in range(len(self.frames)):
             raise InputError(
                 f"{where}: key frame {self.key_frame} is no index into the {count(len(self.frames), 'frame')}"
@@ -175,6 +180,12 @@ class MaskSequence:
     def n_frames(self) -> int:
         """Number of frames."""
         return len(self.frames)
+
+    @property
+    def highest_presence(self) -> float | None:
+        """The largest presence of a frame; None where no detector said any."""
+        known = None if self.presence is None else self.presence[~np.isnan(self.presence)]
+        return float(known.max()) if known is not None and known.size else None
 
     @property
     def abstains(self) -> bool:
@@ -221,6 +232,15 @@ class MaskSequence:
     def pick_key_frame(self) -> int:
         """Return the key frame: the stated one, else the first maximum of the scores (paper Eq. 2)."""
         return self.key_frame if self.key_frame is not None else int(np.argmax(self.scores))
+
+
+def check_presence(presence: NDArray[np.float32], n_frames: int, *, where: str) -> None:
+    """Refuse, by an InputError, what is not a probability, or NaN, for each frame."""
+    if presence.shape != (n_frames,) or presence.dtype != np.float32 or ((presence < 0) | (presence > 1)).any():
+        raise InputError(
+            f"{where}: presence is {presence.dtype} of shape {presence.shape}; give a float32 from 0 to 1 for each of "
+            f"the {count(n_frames, 'frame')}, NaN where nobody looked"
+        )
 
 
 def by_expression(sequences: Iterable[MaskSequence]) -> dict[str, MaskSequence]:

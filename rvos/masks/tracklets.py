@@ -85,6 +85,20 @@ class Tracklet:
         return Runs.decode(self.runs, self.size)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Instances:
+    """What was found of a video's nouns.
+
+    Args:
+        tracklets: of the same frames and size; there may be none.
+        presence: by label, `(T,)` float32 in [0, 1], how sure the detector is that a frame shows any at all; NaN where
+            it did not look. Labels of which it does not say so are left out.
+    """
+
+    tracklets: tuple[Tracklet, ...]
+    presence: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+
+
 @dataclass(frozen=True, slots=True)
 class Dropped:
     """A tracklet that was made and is not among those kept.

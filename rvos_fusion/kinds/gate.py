@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusion.fitted_files import read_fitted
-from fusion.gate import FEATURES, erase, measure_features, select_features
+from fusion.gate import FEATURES, KNOWN, erase, measure_features, select_features
 from rvos.errors import ConfigError, InputError
 from rvos.masks.mask_sequences import MaskSequence, by_expression
 from rvos.settings import Given, Key
@@ -30,7 +30,7 @@ class GateNode(Node):
     Args:
         source: node whose answers are kept or emptied.
         members: nodes whose agreement and scores tell.
-        features: of `fusion.gate.FEATURES`.
+        features: of `fusion.gate.KNOWN`.
         fitted: file of `rvos fit` that makes the features a chance of a target; None: the one feature counts.
         threshold: answers below are emptied; None: that of the file.
         fitting: the file is still to be made.
@@ -47,9 +47,9 @@ class GateNode(Node):
     fitting: Annotated[bool, Given("fitting")] = False
 
     def __post_init__(self) -> None:
-        unknown = [name for name in self.features if name not in FEATURES]
+        unknown = [name for name in self.features if name not in KNOWN]
         if unknown or not self.features:
-            raise ConfigError(f"features: {', '.join(unknown) or 'none'}; choose from {', '.join(FEATURES)}")
+            raise ConfigError(f"features: {', '.join(unknown) or 'none'}; choose from {', '.join(KNOWN)}")
         if not self.fitting and self.fitted is None and (self.threshold is None or len(self.features) != 1):
             raise ConfigError("a gate without 'fitted' needs one feature and a threshold for it")
         if len(set(self.members)) < 2:

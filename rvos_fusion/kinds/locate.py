@@ -12,7 +12,7 @@ from propagate.engines.settings import EngineSettings
 from propagate.proposals import list_key_frames
 from runners.detectors.base import DetectorSettings
 from rvos.language.nouns import NounFinder, NounSettings, plain_sentence, split_names
-from rvos.masks.detections import FrameInstances
+from rvos.masks.detections import FrameInstances, list_presence
 from rvos.masks.mask_sequences import MaskSequence, encode
 from rvos.settings import Given, Key, Named, Size
 from rvos.videos import Expression, Video
@@ -123,7 +123,10 @@ class LocateNode(Node):
             instances = found[key]
             best = int(instances.boxes.scores.argmax())
             (runs[key],) = find_masks(video, key, instances, engine, self.detector.name, only=best)
-        return MaskSequence(video.id, expression.id, video.frames, size, tuple(runs), scores, key_frame=key)
+        presence = list_presence(found, video.n_frames)
+        return MaskSequence(
+            video.id, expression.id, video.frames, size, tuple(runs), scores, key_frame=key, presence=presence
+        )
 
     def _list_phrases(self, video: Video) -> list[tuple[str, ...]]:
         """Return what is asked for each sentence; nothing where it has no word."""

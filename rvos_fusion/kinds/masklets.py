@@ -10,7 +10,8 @@ from propagate.engines.settings import EngineSettings
 from propagate.masklets import MaskletSettings, pick_boxes
 from runners.detectors.base import DetectorSettings
 from rvos.language.nouns import NounSettings
-from rvos.masks.tracklets import Tracklet
+from rvos.masks.detections import list_presence
+from rvos.masks.tracklets import Instances
 from rvos.settings import Flat, Given, Key, Named
 from rvos.videos import Video
 from rvos_fusion.kinds.artefacts import INSTANCES, Artefact
@@ -87,7 +88,7 @@ class MaskletsNode(Node):
         yield from explain_detector(self.detector)
         yield from explain_engine(self.engine)
 
-    def make(self, task: Task) -> Sequence[Tracklet]:
+    def make(self, task: Task) -> Instances:
         """Return the masklets; what became of the boxes is written to `masklets/NODE/VIDEO.json` of the workspace."""
         detector, tracker = NETWORK.get((self.worker_key(), task.device), lambda: self._load(task))
         video = task.video
@@ -107,7 +108,8 @@ class MaskletsNode(Node):
             for noun, step in steps.items()
         }
         write_report(task, report)
-        return masklets.tracklets
+        said = {noun: list_presence(step.found, video.n_frames) for noun, step in steps.items()}
+        return Instances(masklets.tracklets, {noun: own for noun, own in said.items() if own is not None})
 
     def _load(self, task: Task) -> tuple[Detector, MaskletTracker]:
         from propagate.engines.table import build_engine

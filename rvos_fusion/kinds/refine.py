@@ -12,7 +12,7 @@ from rvos.errors import InputError
 from rvos.language.nouns import NounFinder, NounSettings
 from rvos.masks.mask_sequences import MaskSequence, by_expression
 from rvos.masks.runs import Runs
-from rvos.masks.tracklets import Tracklet
+from rvos.masks.tracklets import Instances, Tracklet
 from rvos.settings import Flat, Given, Key, count
 from rvos.videos import Video
 from rvos_fusion.kinds.artefacts import HARD_MASKS, INSTANCES, ReadArtefact
@@ -76,7 +76,8 @@ class RefineNode(Node):
         for own in self.gather(task.video, task.read_artefact):
             found = refine(own.evidence, self.rules)
             counts = own.evidence.pick(own.coarse.runs, found.frames)
-            refined.append(replace(own.coarse, runs=counts, soft=None, propagation=None))
+            presence = own.coarse.presence if own.presence is None else own.presence
+            refined.append(replace(own.coarse, runs=counts, soft=None, propagation=None, presence=presence))
             rows.append(build_report(own, found))
         write_report(task, {"coarse": self.source, "masklets": self.masklets, "expressions": rows})
         return refined
@@ -90,7 +91,8 @@ class RefineNode(Node):
         finder = NounFinder(self.nouns)
         coarse = by_expression(read(self.source, HARD_MASKS))
         by_noun: dict[str, list[tuple[Tracklet, Runs]]] = {}
-        for tracklet in read(self.masklets, INSTANCES):
+        instances: Instances = read(self.masklets, INSTANCES)
+        for tracklet in instances.tracklets:
             by_noun.setdefault(tracklet.label, []).append((tracklet, tracklet.as_runs()))
         distinct = {
             label: [own[place] for place in list_distinct([runs for _, runs in own], dedup_iou=self.rules.dedup_iou)]
@@ -103,7 +105,10 @@ class RefineNode(Node):
                 _check_fits(sequence, tracklet)
             evidence = Evidence(sequence.as_runs(), [runs for _, runs in masklets])
             names = tuple(tracklet.id for tracklet, _ in masklets)
-            yield RefinedExpression(expression, noun, sequence, evidence, names)
+            presence = instances.presence.get(noun.text)
+            if presence is not None and len(presence) != sequence.n_frames:
+                raise InputError(f"{video.id}: {self.masklets} has a presence for {len(presence)} frames; run it again")
+            yield RefinedExpression(expression, noun, sequence, evidence, names, presence)
 
 
 def _check_fits(coarse: MaskSequence, masklet: Tracklet) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from propagate.refinement import Combination, Evidence, Refinement, WindowChoice
 from rvos.language.nouns import Noun
@@ -19,13 +20,14 @@ from rvos.videos import Expression
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RefinedExpression:
-    """What one sentence is refined from; `masklets` names those of the evidence."""
+    """What one sentence is refined from; `masklets` names those of the evidence, `presence` is its noun's."""
 
     expression: Expression
     noun: Noun
     coarse: MaskSequence
     evidence: Evidence
     masklets: tuple[str, ...]
+    presence: NDArray[np.float32] | None = None
 
 
 def build_report(given: RefinedExpression, found: Refinement) -> dict[str, Any]:

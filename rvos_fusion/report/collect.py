@@ -151,7 +151,9 @@ def _view_node(
     if own is None:
         return None
     return tuple(
-        SequenceView(table.add(one.runs, one.size), _round(one.scores), one.pick_key_frame())
+        SequenceView(
+            table.add(one.runs, one.size), _round(one.scores), one.pick_key_frame(), _round_known(one.presence)
+        )
         if (one := own.get(expression.id)) is not None
         else None
         for expression in video.expressions
@@ -230,6 +232,11 @@ def measure_disagreement(masks: Sequence[Runs]) -> float:
         union = first.area() + second.area() - common
         overlaps.append(common / union if union else 1.0)
     return round(1.0 - float(np.mean(overlaps)), 4) if overlaps else 0.0
+
+
+def _round_known(values: NDArray[np.float32] | None) -> tuple[float | None, ...] | None:
+    """Return the values, None for what is not known."""
+    return None if values is None else tuple(None if value != value else value for value in _round(values))
 
 
 def _round(values: NDArray[np.float32]) -> tuple[float, ...]:

@@ -125,11 +125,15 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class SequenceView:
-    """One node's masks of one expression: places among the video's masks and scores by frame, and the key frame."""
+    """One node's masks of one expression: places among the video's masks and scores by frame, and the key frame.
+
+    `presence`: of what the sentence names in each frame, None where no detector looked; None: none says it.
+    """
 
     masks: tuple[int, ...]
     scores: tuple[float, ...]
     key_frame: int
+    presence: tuple[float | None, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from fusion.groups import Group
 from propagate.refinement import refine
 from rvos.masks.mask_sequences import MaskSequence, by_expression
 from rvos.masks.stored.store import Store
-from rvos.masks.tracklets import Tracklet, TrackletSet
+from rvos.masks.tracklets import Tracklet
 from rvos_fusion.kinds.artefacts import CANDIDATES, INSTANCES, MASKS, Artefact
 from rvos_fusion.kinds.base import Node, Task, capability
 from rvos_fusion.kinds.grounding_report import Grounding
@@ -164,7 +164,7 @@ class PlanVideo(VideoSide):
 
     def tracklets(self) -> dict[str, tuple[Tracklet, ...]]:
         return {
-            name: _list_tracklets(self.results.read_artefact(task.node.name, task.node.artefact))
+            name: self.results.read_artefact(task.node.name, task.node.artefact).tracklets
             for name, task in self._stored()
             if task.node.artefact in _TRACKLETS
         }
@@ -233,7 +233,7 @@ class FolderVideo(VideoSide):
 
     def tracklets(self) -> dict[str, tuple[Tracklet, ...]]:
         return {
-            self.prefix + name: _list_tracklets(self.store.read_artefact(name, self.video, codec=artefact.codec))
+            self.prefix + name: self.store.read_artefact(name, self.video, codec=artefact.codec).tracklets
             for artefact in _TRACKLETS
             for name in self._find(artefact)
         }
@@ -248,7 +248,3 @@ _CONTENTS: Mapping[str, NodeContent] = {
     MASKS.codec.name: "masks",
     **{artefact.codec.name: "tracklets" for artefact in _TRACKLETS},
 }
-
-
-def _list_tracklets(value: TrackletSet | Sequence[Tracklet]) -> tuple[Tracklet, ...]:
-    return value.tracklets if isinstance(value, TrackletSet) else tuple(value)

@@ -91,6 +91,7 @@ class LabelledVideo:
         given: groups that no fit changes; None where hits decide.
         hits: `(E, E)` of the deciding nodes; None where groups are given.
         scores, is_right: `(M, E)` mean score, NaN of who abstains, and whether the mask lies on the right object.
+        presence: `(M, E)` the largest of a frame, NaN where nobody says it.
         known: J&F of the protocol's units by the masks of all expressions.
     """
 
@@ -100,6 +101,7 @@ class LabelledVideo:
     hits: Values | None
     scores: Values
     is_right: NDArray[np.bool_]
+    presence: Values
     truth: SelectedTruth
     known: dict[tuple[tuple[bytes, ...], ...], Values] = field(default_factory=dict)
 
@@ -122,8 +124,14 @@ def fit_numbers(
             return Numbers(None, _fit_pairs(own))
         scores = np.concatenate([one.scores for one in own], axis=1)
         is_right = np.concatenate([one.is_right for one in own], axis=1)
-        rows = zip(scores, is_right, ~np.isnan(scores), strict=True)
-        fits = tuple(fit_scores(one[known].tolist(), right[known].tolist()) for one, right, known in rows)
+        presence = np.concatenate([one.presence for one in own], axis=1)
+        rows = zip(scores, is_right, presence, ~np.isnan(scores), strict=True)
+        fits = tuple(
+            fit_scores(
+                one[known].tolist(), right[known].tolist(), () if np.isnan(seen[known]).any() else seen[known].tolist()
+            )
+            for one, right, seen, known in rows
+        )
         return Numbers(fits, _fit_pairs(own))
 
     def judge(numbers: Numbers, own: LabelledVideo) -> Values:
@@ -178,6 +186,7 @@ def _label(node: Combination, task: ScoringTask) -> LabelledVideo:
         [nan if member[e].abstains else float(member[e].scores.mean(dtype=np.float64)) for e in ids]
         for member in members
     ]
+    seen = [[member[e].highest_presence for e in ids] for member in members]
     is_right = [[tracklet_iou(member[e].as_runs(), masks[e]) >= _RIGHT for e in ids] for member in members]
     hits, given = None, None
     if node.order_members():
@@ -193,6 +202,7 @@ def _label(node: Combination, task: ScoringTask) -> LabelledVideo:
         hits,
         np.asarray(scores, np.float64).reshape(shape),
         np.asarray(is_right, np.bool_).reshape(shape),
+        np.asarray(seen, np.float64).reshape(shape),  # None becomes NaN
         task.truth,
     )
 

@@ -108,6 +108,15 @@ def test_weight_of_a_fitted_score() -> None:
     assert fit.weight(-100.0) == 0.05
 
 
+def test_presence_counts_where_it_was_fitted() -> None:
+    fit = ScoreFit(4.0, -4.0, 4.0)
+    assert fit.chance(0.5, 0.5) == pytest.approx(0.5)
+    assert fit.chance(0.5, 0.0) < 0.2
+    assert ScoreFit(4.0, -2.0).chance(0.5, 0.9) == ScoreFit(4.0, -2.0).chance(0.5)
+    with pytest.raises(FusionError, match="fitted with the presence of a detector, which this member has not"):
+        fit.chance(0.5)
+
+
 def test_more_candidates_than_are_cut_together_vote_alike() -> None:
     few = [candidate(0, 0, 2, width=9), candidate(0, 1, 1), candidate(0, 2, 2, width=8), candidate(1, 40)]
     other = [candidate(1, 40) for _ in range(TOGETHER)]

@@ -77,6 +77,15 @@ def test_a_video_is_judged_by_fits_that_did_not_see_it() -> None:
     assert [v.tolist() for v in held_out] == [[0.0]] * 20
 
 
+def test_presence_is_fitted_where_it_is_known() -> None:
+    # Scores tell nothing, presence everything.
+    scores, right = [0.5, 0.6] * 10, [False, False, True, True] * 5
+    fit = fit_scores(scores, right, [0.1, 0.1, 0.9, 0.9] * 5)
+    assert fit.presence > 1
+    assert fit.chance(0.5, 0.9) > 0.7 > 0.3 > fit.chance(0.6, 0.1)
+    assert fit_scores(scores, right).presence == 0.0
+
+
 def test_fewer_than_twenty_videos_need_force() -> None:
     def fit(own: object) -> None:
         return None
@@ -93,7 +102,7 @@ def test_fewer_than_twenty_videos_need_force() -> None:
 
 FITTED = FittedFile(
     ("soc", "mutr"),
-    {"soc": ScoreFit(2.5, -1.0), "mutr": ScoreFit(3.0, -2.0)},
+    {"soc": ScoreFit(2.5, -1.0), "mutr": ScoreFit(3.0, -2.0, 1.5)},
     PairFit(2.9, 0.4),
     ("soc", "mutr"),
     Logistic((1.0, -2.0), 0.25),
@@ -111,7 +120,7 @@ def test_a_fitted_file_is_read_as_it_was_written(tmp_path: Path) -> None:
 def test_fits_of_other_members_are_refused() -> None:
     with pytest.raises(InputError, match=r"stage2: fitted for soc, mutr, not for soc, uninext"):
         FITTED.fits_of(["soc", "uninext"], "stage2")
-    assert FITTED.fits_of(["mutr"], "stage2") == (ScoreFit(3.0, -2.0),)
+    assert FITTED.fits_of(["mutr"], "stage2") == (ScoreFit(3.0, -2.0, 1.5),)
 
 
 @pytest.mark.parametrize(

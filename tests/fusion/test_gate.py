@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from fusion.gate import (
-    FEATURES,
+    KNOWN,
     Answers,
     count,
     find_best,
@@ -31,7 +33,7 @@ def sequence(left: int | None, score: float, width: int = 4) -> MaskSequence:
 def measure(answer: int | None, *members: int | None) -> dict[str, float]:
     own = [{"0": sequence(left, 0.8)} for left in members]
     (row,) = measure_features({"0": sequence(answer, 0.5)}, own, ["0"])
-    return dict(zip(FEATURES, row.tolist(), strict=True))
+    return dict(zip(KNOWN, row.tolist(), strict=True))
 
 
 def test_members_that_agree_on_the_answer() -> None:
@@ -55,6 +57,18 @@ def test_an_empty_answer_has_nothing() -> None:
     assert {name: found[name] for name in ("agreement", "area", "presence", "support", "lead")} == dict.fromkeys(
         ("agreement", "area", "presence", "support", "lead"), 0.0
     )
+
+
+def test_presence_of_the_concept_is_the_mean_of_the_members_that_have_one() -> None:
+    plain = sequence(0, 0.8)
+    told = [replace(plain, presence=np.array([value, np.nan], np.float32)) for value in (0.25, 0.75)]
+    members = [{"0": one} for one in (plain, *told)]
+    features = measure_features({"0": plain}, members, ["0"])
+    assert select_features(features, ["concept"]).tolist() == [[0.5]]
+    nobody = measure_features({"0": plain}, [{"0": plain}] * 2, ["0"])
+    assert select_features(nobody, ["area"]).tolist() == [[0.1]]
+    with pytest.raises(FusionError, match="feature concept: no member says whether a frame shows what"):
+        select_features(nobody, ["area", "concept"])
 
 
 def test_one_member_is_refused() -> None:

@@ -149,6 +149,15 @@ def test_fitted_scores_decide_an_assignment() -> None:
     assert bits(fused["0"]) == [0b0010]
 
 
+@pytest.mark.parametrize("rule", [Assign(PAIR), Best(PAIR)], ids=["assign", "best"])
+def test_fitted_presence_decides_between_equal_scores(rule: FusionRule) -> None:
+    masks = [sequence([bits], "0", [0.5]) for bits in (0b0001, 0b0010)]
+    seen = zip(masks, (0.25, 0.75), strict=True)
+    members = [{"0": replace(mask, presence=np.array([value], np.float32))} for mask, value in seen]
+    fused = fuse(members, rule, "0", fits=(ScoreFit(1.0, 0.0, 5.0),) * 2)
+    assert bits(fused["0"]) == [0b0010]
+
+
 def test_best_compares_fitted_chances_where_members_score_differently() -> None:
     members = [{"0": sequence([0b0001], "0", [0.9])}, {"0": sequence([0b0010], "0", [0.2])}]
     fits = (ScoreFit(1.0, -1.0), ScoreFit(10.0, 0.0))

@@ -172,18 +172,18 @@ def test_a_noun_with_masklets_wants_surer_ones(video: Video) -> None:
     assert [row.unsure for row in found.counts["cat"]] == [0, 1]
 
 
-SURE = {"detect_frames": 2, "recondition_frames": 2, "recondition_iou": 0.5, "recondition_score": 0.8}
+SURE = {"detect_frames": 2, "recondition_frames": 2, "recondition_iou": 0.5, "recondition_score": 0.75}
 
 
 def test_a_masklet_starts_anew_from_a_sure_detection_of_itself(video: Video) -> None:
     # By frame 2 the object has moved two rows down; the detection lies one column to the right, an IoU of 6 / 12.
-    cats = {0: make_instances((1, 0, 0.9)), 2: make_instances((2, 2, 0.8)), 4: make_instances((2, 4, 0.7))}
+    cats = {0: make_instances((1, 0, 0.9)), 2: make_instances((2, 2, 0.75)), 4: make_instances((2, 4, 0.5))}
     found = track(video, {"cat": cats}, **SURE)
     assert (tops(found), columns(found)) == ([[0, 1, 2, 3, 4]], [[1, 1, 2, 2, 2]])
     assert [row.renewed for row in found.counts["cat"]] == [0, 1, 0]
     assert found.tracklets[0].propagation[2] == 1
     assert columns(track(video, {"cat": cats}, **SURE | {"recondition_iou": 0.51})) == [[1] * 5]
-    assert columns(track(video, {"cat": cats}, **SURE | {"recondition_score": 0.81})) == [[1] * 5]
+    assert columns(track(video, {"cat": cats}, **SURE | {"recondition_score": 0.76})) == [[1] * 5]
     assert columns(track(video, {"cat": cats})) == [[1] * 5]
 
 

@@ -32,7 +32,7 @@ class MaskSequenceCodec:
     """Sequences of all expressions of a video, of the same frames and size.
 
     Parts: `runs`, `scores` float32 `(E, T)`, `soft/I` the maps `(T, h, w)` of expression I, 8-bit levels or
-    float16, `propagation/I` its
+    float16, `propagation/I` and `presence/I` its
     float32 `(T,)`.
 
     Args:
@@ -54,6 +54,8 @@ class MaskSequenceCodec:
                 parts[f"soft/{index}"] = to_bytes([sequence.soft.values], _stored_type(sequence.soft))
             if sequence.propagation is not None:
                 parts[f"propagation/{index}"] = to_bytes([sequence.propagation], "<f4")
+            if sequence.presence is not None:
+                parts[f"presence/{index}"] = to_bytes([sequence.presence], "<f4")
         description = {
             "frames": list(value[0].frames) if value else [],
             "size": list(value[0].size) if value else [0, 0],
@@ -78,6 +80,9 @@ class MaskSequenceCodec:
             propagation = None
             if entry["propagation"]:
                 propagation = read_array(read, f"propagation/{index}", "<f4", (len(frames),))
+            presence = None
+            if entry.get("presence", False):
+                presence = read_array(read, f"presence/{index}", "<f4", (len(frames),))
             yield MaskSequence(
                 video,
                 entry["id"],
@@ -90,6 +95,7 @@ class MaskSequenceCodec:
                 propagation=propagation,
                 scored=bool(entry["scored"]),
                 missing=_read_fill(entry.get("missing")),
+                presence=presence,
             )
 
 
@@ -119,8 +125,9 @@ def _describe(sequence: MaskSequence) -> dict[str, Any]:
         "soft": None if soft is None else _describe_soft(soft),
         "propagation": sequence.propagation is not None,
         "scored": sequence.scored,
-        # Not named where nothing was missing: such files stay what they were.
+        # Not named where nothing was missing, or nobody said any presence: such files stay what they were.
         **({} if sequence.missing is None else {"missing": sequence.missing}),
+        **({} if sequence.presence is None else {"presence": True}),
     }
 
 

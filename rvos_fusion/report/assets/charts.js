@@ -39,6 +39,20 @@ function drawScores(shown) {
   byId("scores").replaceChildren(make("h3", {}, "Scores over the frames"), svg, legendOf(series), make("p", { class: "hint" }, "A dot is a member's key frame; the upright line is the frame shown."));
 }
 
+/** How sure detectors are that a frame shows what the sentence names; nothing where none says it. */
+function drawPresence(shown) {
+  const { frames } = shown.view;
+  const known = maskNodes.filter((place) => shown.sequence(place)?.presence);
+  // What a node passes on unchanged is drawn once.
+  const nodes = known.filter((place, at) => !known.slice(0, at).some((other) => String(shown.sequence(other).presence) === String(shown.sequence(place).presence)));
+  const card = byId("presence");
+  card.hidden = nodes.length === 0;
+  if (card.hidden) return;
+  const series = nodes.map((place) => ({ name: report.nodes[place].name, colour: palette.colour(place), dash: palette.dash(place), dots: true, points: shown.sequence(place).presence.map((value, frame) => [frame, value]).filter(([, value]) => value !== null) }));
+  const svg = lineChart(series, { label: "presence over the frames", low: 0, high: 1, last: frames.length - 1, ticks: [[0, ""]], now: state.frame });
+  card.replaceChildren(make("h3", {}, "Presence over the frames"), svg, legendOf(series), make("p", { class: "hint" }, "How sure a detector is that a frame shows what the sentence names at all; a dot is a frame that it saw."));
+}
+
 /** The curve of one sweep. */
 function sweepFigure(curve) {
   const series = curve.series.map(({ name, points }, place) => ({ name, colour: palette.colour(place), dash: palette.dash(place), dots: points.length < 30, points: points.map(([, value], at) => [at, value]) }));

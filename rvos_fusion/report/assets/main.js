@@ -72,6 +72,7 @@ function drawLater() {
     byId("views").removeAttribute("aria-busy");
     if (state.view !== "masks") return;
     drawScores(shown);
+    drawPresence(shown);
     views.draw(shown);
     panels.draw(shown);
     fetchNext();

@@ -17,7 +17,7 @@ from rvos.masks.detections import FrameBoxes, Proposal, VideoBoxes, VideoProposa
 from rvos.masks.mask_sequences import encode
 from rvos.masks.stored import BOXES, PROPOSALS, TRACKLET_SETS, TRACKLETS, Codec
 from rvos.masks.stored.store import Store
-from rvos.masks.tracklets import Dropped, Tracklet, TrackletSet
+from rvos.masks.tracklets import Dropped, Instances, Tracklet, TrackletSet
 
 QUICK = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 FRAMES = ("00000", "00005", "00010")
@@ -56,6 +56,13 @@ def tracklets(draw: st.DrawFn) -> tuple[Tracklet, ...]:
 
 
 @st.composite
+def instances(draw: st.DrawFn) -> Instances:
+    labels = draw(st.lists(WORDS, max_size=2, unique=True))
+    presence = {label: np.array([draw(st.floats(0, 1, width=32)), 0.5, 0], np.float32) for label in labels}
+    return Instances(draw(tracklets()), presence)
+
+
+@st.composite
 def tracklet_sets(draw: st.DrawFn) -> TrackletSet:
     kept = draw(tracklets())
     scores = np.array([draw(st.floats(0, 1)) for _ in kept], np.float64)
@@ -90,7 +97,7 @@ def to_plain(value: Any) -> Any:
 
 SORTS = [
     (BOXES, video_boxes()),
-    (TRACKLETS, tracklets()),
+    (TRACKLETS, instances()),
     (TRACKLET_SETS, tracklet_sets()),
     (PROPOSALS, proposals()),
 ]

@@ -68,6 +68,16 @@ def test_scores_that_are_not_finite_are_refused(field: str, value: float) -> Non
         a_sequence(**{field: np.array([0, value], np.float32)})
 
 
+def test_presence_is_a_probability_or_unknown_in_each_frame() -> None:
+    known = a_sequence(presence=np.array([np.nan, 0.25], np.float32))
+    assert known.highest_presence == 0.25
+    assert a_sequence(presence=np.full(2, np.nan, np.float32)).highest_presence is None
+    assert a_sequence().highest_presence is None
+    for wrong in (np.array([1.5, 0], np.float32), np.zeros(3, np.float32), np.zeros(2)):
+        with pytest.raises(InputError, match=r"v/0: presence is float.* give a float32 from 0 to 1 for each of the 2"):
+            a_sequence(presence=wrong)
+
+
 def test_soft_maps_that_are_not_finite_are_refused() -> None:
     with pytest.raises(InputError, match="not finite"):
         SoftMaps(np.full((1, 2, 2), np.nan, np.float16), 0, 1)

@@ -48,7 +48,12 @@ def videos(draw: st.DrawFn) -> list[MaskSequence]:
         for name in draw(st.lists(IDS, max_size=3, unique=True))
     ]
     return [
-        replace(one, propagation=draw(st.sampled_from([None, np.abs(one.scores)])), scored=draw(st.booleans()))
+        replace(
+            one,
+            propagation=draw(st.sampled_from([None, np.abs(one.scores)])),
+            scored=draw(st.booleans()),
+            presence=draw(st.sampled_from([None, np.full(one.n_frames, 0.25, np.float32)])),
+        )
         for one in kept
     ]
 
@@ -60,9 +65,9 @@ def is_same(found: Sequence[MaskSequence], expected: Sequence[MaskSequence]) -> 
 
 def content(one: MaskSequence) -> list[object]:
     soft = None if one.soft is None else [one.soft.values.tolist(), one.soft.low, one.soft.high, one.soft.kind]
-    propagation = None if one.propagation is None else one.propagation.tolist()
+    propagation, presence = (None if own is None else own.tolist() for own in (one.propagation, one.presence))
     names = [one.video, one.expression, one.frames, one.size]
-    return [*names, one.runs, one.scores.tolist(), one.key_frame, one.scored, soft, propagation]
+    return [*names, one.runs, one.scores.tolist(), one.key_frame, one.scored, soft, propagation, presence]
 
 
 def a_sequence(video: str = "v", expression: str = "0") -> MaskSequence:
@@ -140,6 +145,7 @@ def test_a_foreign_file_is_named(tmp_path: Path, content: bytes, ends_like_ours:
         {"expressions": [AN_ENTRY | {"key_frame": 7}]},
         {"expressions": [AN_ENTRY | {"key_frame": "x"}]},
         {"expressions": [AN_ENTRY | {"propagation": True}]},
+        {"expressions": [AN_ENTRY | {"presence": True}]},
         {"expressions": [AN_ENTRY, AN_ENTRY]},
         {"expressions": [AN_ENTRY | {"soft": [90, 160, -8.0, 8.0, "logit"]}]},
         {"expressions": [AN_ENTRY | {"soft": [-2, -3, -8.0, 8.0, "logit"]}]},

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from golden_results import SENTENCES, VIDEO, write_case
 from numpy.typing import NDArray
+from report_pages import read_index, read_part
 
 from rvos.masks.mask_sequences import MaskSequence, decode, encode
 from rvos.masks.stored.store import Store
@@ -24,6 +25,7 @@ engines:
   aot: {network: small-aot, checkpoint: PROJECT/demo/checkpoints/aot.safetensors}
 detectors:
   found: {detector: import, path: categories.json}
+  concepts: {detector: sam3, network: sam3-mini, checkpoint: sam3.pt, tokenizer: clip, image_size: 56}
   dino: {detector: grounding-dino, checkpoint: dino, box_threshold: 0.0}
 stages:
   stage1:
@@ -128,6 +130,48 @@ def test_a_box_becomes_a_mask_by_the_engine(recipe: Path) -> None:
         assert masks[sequence.key_frame].any()
         assert masks.any(axis=(1, 2)).sum() == 1
         assert (sequence.scores > 0).sum() == 1
+
+
+PRESENT = [
+    "stages.stage1.located={locate: concepts, frames: 2}",
+    "stages.stage1.masklets={masklets: concepts, engine: aot, detect_frames: 2, max_instances: 2}",
+    "stages.stage1.refined={refine: carried, masklets: masklets}",
+    "stages.stage1.gated={gate: refined, members: [carried, refined], features: [concept], threshold: 0.5}",
+]
+
+
+def test_presence_is_stored_with_what_was_found_and_goes_along(
+    recipe: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(recipe, *PRESENT) == 0
+    located, carried, refined, gated = (read(name) for name in ("located", "carried", "refined", "gated"))
+    for name, sequence in located.items():
+        assert sequence.presence is not None
+        assert np.isfinite(sequence.presence).tolist() == [True, False, False, True]
+        np.testing.assert_array_equal(carried[name].presence, sequence.presence)
+        # That of the noun, in the frames that the masklets' detector sees.
+        assert np.isfinite(refined[name].presence).tolist() == [True, False, True, False]
+        concept = (sequence.highest_presence + refined[name].highest_presence) / 2
+        assert gated[name].runs == refined[name].runs if concept >= 0.5 else not gated[name].masks().any()
+    assert main(["export", "refined", "--workspace", "runs/located", "--out", "out", "--presence"]) == 0
+    exported = json.loads(Path("out/presence.json").read_text())[VIDEO]
+    frames = list_frames()
+    known = {frames[at]: pytest.approx(float(refined["0"].presence[at]), abs=1e-6) for at in (0, 2)}
+    assert exported["0"] == known
+    words = [word for one in PRESENT for word in ("--set", one)]
+    assert main(["report", str(recipe), "--quiet", "--no-sweeps", "--out", "page.html", *words]) == 0
+    places = {node["name"]: place for place, node in enumerate(read_index(Path("page.html"))["nodes"])}
+    shown = read_part(Path("page.html"), 0)["sequences"][places["refined"]][0]["presence"]
+    assert [value is not None for value in shown] == [True, False, True, False]
+
+
+def test_without_a_detector_that_says_it_presence_is_refused(recipe: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_found((0, "triangle", 0.5, square(find_size(), 0)))
+    gate = "stages.stage1.gated={gate: carried, members: [carried, located], features: [concept], threshold: 0.5}"
+    assert run(recipe, gate) == 2
+    assert "feature concept: no member says whether a frame shows" in capsys.readouterr().err
+    assert main(["export", "located", "--workspace", "runs/located", "--out", "out", "--presence"]) == 2
+    assert "no detector says for located whether frames show" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

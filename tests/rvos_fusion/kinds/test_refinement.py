@@ -27,6 +27,7 @@ from rvos.masks.mask_sequences import encode
 from rvos.masks.runs import Runs
 from rvos.masks.stored import TRACKLETS
 from rvos.masks.stored.store import Store
+from rvos.masks.tracklets import Instances
 from rvos_fusion.commands.cli import main
 from rvos_fusion.kinds.base import capability
 from rvos_fusion.recipe.graph import build_graph
@@ -97,7 +98,7 @@ def read_report(kind: str, node: str, video: str) -> Any:
 def test_masks_are_refined_by_the_masklets_of_their_noun(recipe: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(recipe, capsys)["refined"] == (2, 0)
     store = Store(Path("runs"))
-    masklets = store.read_artefact("things", "video0", codec=TRACKLETS)
+    masklets = store.read_artefact("things", "video0", codec=TRACKLETS).tracklets
     assert [(one.label, one.detector) for one in masklets[:2]] == [("thing", "import")] * 2
     assert masklets[0].confidence == pytest.approx(0.9)
     runs = [Runs.decode(one.runs, one.size) for one in masklets]
@@ -245,8 +246,8 @@ def test_masklets_that_do_not_fit_the_coarse_masks_are_named(
     node = next(node for node in build_graph(read).nodes if node.name == "refined")
     dataset = open_dataset("ref-youtube-vos", Path("data"), "valid")
     video = next(video for video in dataset.videos if video.id == "video0")
-    others = [replace(one, **change) for one in store.read_artefact("things", "video0", codec=TRACKLETS)]
-    held = {"final": store.read("final", "video0"), "things": others}
+    others = [replace(one, **change) for one in store.read_artefact("things", "video0", codec=TRACKLETS).tracklets]
+    held = {"final": store.read("final", "video0"), "things": Instances(tuple(others))}
     refiner = capability(node, Refiner)
     assert refiner is not None
     with pytest.raises(InputError, match=f"video0/0: .*{re.escape(message)}"):
@@ -356,7 +357,7 @@ def test_boxes_of_grounding_dino_start_sam2(recipe: str, capsys: pytest.CaptureF
         assert row["boxes"] == 12
         assert 1 <= row["used"] <= 3
         assert row["empty"] + row["known"] + row["capped"] + row["started"] == row["used"]
-    masklets = Store(Path("runs")).read_artefact("things", "video0", codec=TRACKLETS)
+    masklets = Store(Path("runs")).read_artefact("things", "video0", codec=TRACKLETS).tracklets
     assert len(masklets) == sum(row["started"] for row in counts)
     assert {one.detector for one in masklets} <= {"grounding-dino"}
 
