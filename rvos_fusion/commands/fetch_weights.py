@@ -13,6 +13,7 @@ from rvos.files.json_files import expect_object, read_json
 from rvos.settings import nearest
 from rvos_fusion.recipe.reader import read_recipe
 from rvos_fusion.tables import Column, Table, print_json, print_tables, read_form
+from rvos_fusion.weights.default_recipe import find_recipe
 from rvos_fusion.weights.downloads import PARTS, download
 from rvos_fusion.weights.known_weights import DRIVES, FAMILIES, HUB, HubFolder
 
@@ -64,7 +65,8 @@ def _check_name(name: str) -> str:
 
 def _list_folders(path: Path) -> dict[str, Path]:
     """Return the folders of the hub that a recipe reads, by the names that it gives them."""
-    files = [file for node in read_recipe(path).nodes for file in node.files()]
+    found = find_recipe(path)
+    files = [file for node in read_recipe(found.path, found.overrides).nodes for file in node.files()]
     folders = {file.path.name: file.path for file in files if file.path.name in HUB}
     if not folders:
         raise ConfigError(f"{path}: reads no folder called as on the hub; such are {', '.join(HUB)}")

@@ -33,6 +33,7 @@ from rvos_fusion.report.sides import PlanSide
 from rvos_fusion.running.clip_progress import ClipProgress
 from rvos_fusion.running.run_log import logged, name_log
 from rvos_fusion.weights.bundled_networks import explain, find_bundled, find_unknown_words, find_unsure
+from rvos_fusion.weights.default_recipe import choose_default
 
 _ROOT = Path("runs/segment")
 _FRAMES_PER_SECOND = 6.0
@@ -46,7 +47,9 @@ def register(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("source", type=Path, metavar="VIDEO_OR_FOLDER", help="video file, or folder of images")
     parser.add_argument("texts", nargs="+", metavar="TEXT", help="one expression each")
-    parser.add_argument("--recipe", type=Path, default=Path("pipeline.yaml"), help="default: pipeline.yaml")
+    parser.add_argument(
+        "--recipe", type=Path, help="default: recipes/zero_shot.yaml where its weights are there, else pipeline.yaml"
+    )
     parser.add_argument("--out", type=Path, help="default: a folder of the clip's own below runs/segment")
     parser.add_argument("--node", help="result to draw, with what it needs and no more; default: the submission")
     parser.add_argument("--every", type=int, default=1, metavar="N", help="take each N-th frame")
@@ -67,6 +70,12 @@ def run(options: argparse.Namespace) -> int:
         raise ConfigError(f"--every {options.every}, --max-frames {options.max_frames}: give 1 or more")
     if options.fps is not None and not 0 < options.fps <= _MOST_FRAMES_PER_SECOND:
         raise ConfigError(f"--fps {options.fps}: give more than 0 and at most {_MOST_FRAMES_PER_SECOND}")
+    given = []
+    if options.recipe is None:
+        chosen, why = choose_default()
+        options.recipe, given = chosen.path, list(chosen.overrides)
+        print(f"note: {why}", file=sys.stderr)
+    options.overrides = [*given, *options.overrides]
     out = choose_folder(options.source, options.out, root=_ROOT)
     data = out.absolute() / "data"
     recipe = open_own_recipe(options, data, out.absolute() / "workspace")

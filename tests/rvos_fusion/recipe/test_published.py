@@ -57,6 +57,7 @@ ROWS = {
     "demo_tracklets": {"chosen": ("+ tracklet-NMS and five models", 61.4)},
     "tracklets": {},
     "zero_shot": {},
+    "mevis_concepts": {},
 }
 """By recipe: its nodes that are rows, with what the papers call them and print."""
 

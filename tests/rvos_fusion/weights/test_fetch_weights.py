@@ -7,14 +7,11 @@ import json
 import os
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
-from huggingface_hub import constants
 
 from rvos_fusion.commands.cli import main
 from rvos_fusion.weights.downloads import PARTS
@@ -24,80 +21,14 @@ PROJECT = Path(__file__).parents[3]
 NAMES = ("vocab.json", "merges.txt")
 
 
-class Hub:
-    """A hub on this machine: names files by their checksums, and serves parts of them."""
-
-    def __init__(self) -> None:
-        self.files: dict[str, bytes] = {}
-        self.asked: list[tuple[str, str | None]] = []
-        """Path and wanted range of every request for content."""
-        self.stalls_after: int | None = None
-        """Bytes after which no more of a file comes."""
-        self.refuses: int | None = None
-        """Status by which it says that an account is wanted."""
-        self.spoils = False
-        """Whether other bytes come than the checksum is of."""
-        self.released = threading.Event()
-        hub = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_HEAD(self) -> None:
-                hub.answer(self, with_content=False)
-
-            def do_GET(self) -> None:
-                hub.answer(self, with_content=True)
-
-            def log_message(self, format: str, *args: object) -> None:
-                """Say nothing."""
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.address = f"http://127.0.0.1:{self.server.server_address[1]}"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-    def answer(self, request: BaseHTTPRequestHandler, *, with_content: bool) -> None:
-        name = request.path.rpartition("/resolve/main/")[2]
-        content = self.files.get(name)
-        if content is None or self.refuses is not None:
-            request.send_response(self.refuses or 404)
-            if self.refuses != 401:
-                request.send_header("X-Error-Code", "GatedRepo" if self.refuses else "EntryNotFound")
-            request.send_header("Content-Length", "0")
-            request.end_headers()
-            return
-        wanted = request.headers.get("Range")
-        begin = int(wanted.removeprefix("bytes=").rstrip("-")) if wanted else 0
-        request.send_response(206 if wanted else 200)
-        if wanted:
-            request.send_header("Content-Range", f"bytes {begin}-{len(content) - 1}/{len(content)}")
-        request.send_header("Content-Length", str(len(content) - begin))
-        request.send_header("ETag", f'"{hashlib.sha256(content).hexdigest()}"')
-        request.send_header("X-Repo-Commit", "0" * 40)
-        request.end_headers()
-        if with_content:
-            self.asked.append((name, wanted))
-            sent = bytes(len(content)) if self.spoils else content
-            request.wfile.write(sent[begin:][: self.stalls_after])
-            if self.stalls_after is not None:
-                request.wfile.flush()
-                self.released.wait(PATIENCE)
-
-
 @pytest.fixture
-def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
-    monkeypatch.chdir(tmp_path)
-    hub = Hub()
+def hub(hub: Any) -> Any:
+    """The hub with small texts as files."""
     hub.files = {name: f"content of {name}".encode() for name in (*NAMES, "vocab.txt")}
-    monkeypatch.setattr(constants, "ENDPOINT", hub.address)
-    template = f"{hub.address}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
-    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
-    for variable in ("no_proxy", "NO_PROXY"):
-        monkeypatch.setenv(variable, "127.0.0.1")
-    yield hub
-    hub.released.set()
-    hub.server.shutdown()
+    return hub
 
 
-def test_a_folder_is_fetched_once_and_holds_nothing_else(hub: Hub, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_folder_is_fetched_once_and_holds_nothing_else(hub: Any, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["fetch-weights", "roberta-base", "--json"]) == 0
     assert hub.asked == [(name, None) for name in NAMES]
     folder = Path("weights/roberta-base")
@@ -110,7 +41,7 @@ def test_a_folder_is_fetched_once_and_holds_nothing_else(hub: Hub, capsys: pytes
     assert "roberta-base: MIT; name RoBERTa" in capsys.readouterr().out
 
 
-def test_a_file_that_is_another_than_before_is_told(hub: Hub, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_file_that_is_another_than_before_is_told(hub: Any, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["fetch-weights", "bert-base-uncased"]) == 0
     Path("weights/bert-base-uncased/vocab.txt").write_text("cut")
     assert main(["fetch-weights", "bert-base-uncased"]) == 2
@@ -118,7 +49,7 @@ def test_a_file_that_is_another_than_before_is_told(hub: Hub, capsys: pytest.Cap
 
 
 @pytest.mark.parametrize("is_damaged", [False, True])
-def test_what_is_there_of_a_file_is_not_fetched_again(hub: Hub, is_damaged: bool) -> None:
+def test_what_is_there_of_a_file_is_not_fetched_again(hub: Any, is_damaged: bool) -> None:
     content, folder = hub.files["vocab.txt"], Path("weights/bert-base-uncased")
     folder.mkdir(parents=True)
     (folder / "vocab.txt").write_bytes(b"wrong" if is_damaged else content)
@@ -128,7 +59,7 @@ def test_what_is_there_of_a_file_is_not_fetched_again(hub: Hub, is_damaged: bool
     assert not (folder / PARTS).exists()
 
 
-def test_a_file_that_is_damaged_on_the_way_is_fetched_anew(hub: Hub, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_file_that_is_damaged_on_the_way_is_fetched_anew(hub: Any, capsys: pytest.CaptureFixture[str]) -> None:
     hub.spoils = True
     assert main(["fetch-weights", "bert-base-uncased"]) == 2
     assert "damaged on the way" in capsys.readouterr().err
@@ -139,7 +70,7 @@ def test_a_file_that_is_damaged_on_the_way_is_fetched_anew(hub: Hub, capsys: pyt
 
 
 @pytest.mark.skipif(os.name != "posix", reason="there is no SIGKILL elsewhere")
-def test_a_fetch_that_was_killed_goes_on_where_it_was(hub: Hub) -> None:
+def test_a_fetch_that_was_killed_goes_on_where_it_was(hub: Any) -> None:
     hub.files["merges.txt"] = os.urandom(1 << 20)
     hub.stalls_after = 1 << 19
     words = [sys.executable, "-m", "rvos_fusion.commands.cli", "fetch-weights", "roberta-base"]
@@ -161,7 +92,7 @@ def test_a_fetch_that_was_killed_goes_on_where_it_was(hub: Hub) -> None:
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == {name: hub.files[name] for name in NAMES}
 
 
-def test_offline_mode_asks_nobody(hub: Hub) -> None:
+def test_offline_mode_asks_nobody(hub: Any) -> None:
     words = [sys.executable, "-m", "rvos_fusion.commands.cli", "fetch-weights", "bert-base-uncased"]
     environment = {**os.environ, "HF_ENDPOINT": hub.address, "HF_HUB_OFFLINE": "1"}
     done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
@@ -171,7 +102,7 @@ def test_offline_mode_asks_nobody(hub: Hub) -> None:
     assert hub.asked == []
 
 
-def test_what_cannot_be_had_is_one_line(hub: Hub, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_cannot_be_had_is_one_line(hub: Any, capsys: pytest.CaptureFixture[str]) -> None:
     del hub.files["vocab.json"]
     assert main(["fetch-weights", "roberta-base"]) == 2
     told = capsys.readouterr().err
@@ -187,7 +118,7 @@ def test_what_cannot_be_had_is_one_line(hub: Hub, capsys: pytest.CaptureFixture[
 
 @pytest.mark.parametrize("status", [401, 403])
 def test_files_that_want_an_account_say_how_to_get_access(
-    hub: Hub, capsys: pytest.CaptureFixture[str], status: int
+    hub: Any, capsys: pytest.CaptureFixture[str], status: int
 ) -> None:
     hub.refuses = status
     assert main(["fetch-weights", "sam3"]) == 2
@@ -197,7 +128,7 @@ def test_files_that_want_an_account_say_how_to_get_access(
     assert not Path("weights/sam3").exists()
 
 
-def test_a_recipe_s_folders_are_fetched_to_where_it_reads_them(hub: Hub, tmp_path: Path) -> None:
+def test_a_recipe_s_folders_are_fetched_to_where_it_reads_them(hub: Any, tmp_path: Path) -> None:
     for name in ("config.json", "preprocessor_config.json", "model.safetensors"):
         hub.files[name] = f"content of {name}".encode()
     (tmp_path / "recipes").mkdir()
@@ -208,13 +139,13 @@ def test_a_recipe_s_folders_are_fetched_to_where_it_reads_them(hub: Hub, tmp_pat
     assert found == {f"weights/{name}/model.safetensors" for name in ("grounding-dino-tiny", "sam2.1-hiera-tiny")}
 
 
-def test_a_recipe_without_folders_of_the_hub_is_told(hub: Hub, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_recipe_without_folders_of_the_hub_is_told(hub: Any, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["fetch-weights", str(PROJECT / "pipeline.yaml")]) == 2
     assert "pipeline.yaml: reads no folder called as on the hub" in capsys.readouterr().err
     assert hub.asked == []
 
 
-def test_what_lies_behind_a_drive_says_what_to_click(hub: Hub, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_lies_behind_a_drive_says_what_to_click(hub: Any, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["fetch-weights", "roberta-base", "uninext"]) == 2
     assert "uninext: OneDrive: open the UNINEXT repository, click `video_joint`" in capsys.readouterr().err
     assert main(["fetch-weights", "roberta"]) == 2
