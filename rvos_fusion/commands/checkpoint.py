@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from deaot_toolkit.file_values import is_finite
+from deaot_toolkit.hub_folders import HUB_WEIGHTS
 
 from runners.checkpoints.loading import read_checkpoint
 from rvos.files.atomic import hash_file
@@ -19,7 +20,7 @@ _SHOWN = 12
 
 def register(parser: argparse.ArgumentParser) -> None:
     parser.epilog = "example:\n  rvos checkpoint ytvos_joint_video_swin_base.pth"
-    parser.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="or a folder as the hub has it")
     parser.add_argument("--json", action="store_true", help="print one JSON object with every key")
     parser.add_argument("--all", action="store_true", help="print all keys that did not match by name")
 
@@ -37,6 +38,8 @@ def run(options: argparse.Namespace) -> int:
 
 def describe(path: Path) -> dict[str, Any]:
     """Return everything that is known of a file, ready for JSON; CheckpointError where it cannot be read safely."""
+    if (path / HUB_WEIGHTS).is_file():
+        path /= HUB_WEIGHTS
     file = read_checkpoint(path)
     identity = identify(file)
     broken = [name for name, value in file.state.items() if not is_finite(value)]

@@ -164,6 +164,19 @@ def test_files_of_another_network_are_one_line(
     assert "Traceback" not in error
 
 
+def test_what_was_fetched_is_told_by_its_folder(clip: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["fetch-weights", RECIPE, "recipes/mevis_concepts.yaml"]) == 0
+    capsys.readouterr()
+    assert main(["checkpoint", "weights/sam3", "weights/sam2.1-hiera-tiny"]) == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if "loads whole" in line]
+    assert [line.partition(",")[0] for line in lines] == [
+        "weights/sam3: sam3-mini",
+        "weights/sam2.1-hiera-tiny: sam2.1-mini",
+    ]
+    assert main(["checkpoint", "recipes"]) == 2
+    assert "recipes: not a checkpoint but a folder" in capsys.readouterr().err
+
+
 def test_a_checkpoint_that_was_cut_is_one_line(clip: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["fetch-weights", RECIPE]) == 0
     path = Path("weights/sam2.1-hiera-tiny/model.safetensors")
