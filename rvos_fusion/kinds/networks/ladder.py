@@ -1,7 +1,4 @@
-"""The ladder of a noun: what a detector is asked for one after the other, and whose instances are kept.
-
-Source: choice.md, section 2.
-"""
+"""The ladder of a noun: what a detector is asked for one after the other, and whose instances are kept."""
 
 from __future__ import annotations
 
