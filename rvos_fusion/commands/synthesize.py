@@ -11,7 +11,7 @@ from rvos.formats import find_format
 from rvos_fusion.synthetic.writers.davis import write_davis
 from rvos_fusion.synthetic.writers.files import write_dataset
 from rvos_fusion.synthetic.writers.mevis import write_mevis
-from rvos_fusion.synthetic.writers.mixed_sentences import NO_TARGET
+from rvos_fusion.synthetic.writers.mixed_sentences import HARD, NO_TARGET
 from rvos_fusion.synthetic.writers.object_folders import write_long_rvos, write_reason_vos
 from rvos_fusion.synthetic.writers.revos import write_revos
 from rvos_fusion.synthetic.writers.samples import write_a2d, write_jhmdb
@@ -19,9 +19,9 @@ from rvos_fusion.tables import print_json
 
 WRITERS: Mapping[str, tuple[Callable[..., tuple[int, int]], tuple[str, ...]]] = {
     "ref-youtube-vos": (write_dataset, ("drop",)),
-    "mevis": (write_mevis, ("no_target",)),
+    "mevis": (write_mevis, ("no_target", "hard")),
     "ref-davis17": (write_davis, ()),
-    "revos": (write_revos, ("no_target",)),
+    "revos": (write_revos, ("no_target", "hard")),
     "reason-vos": (write_reason_vos, ()),
     "long-rvos": (write_long_rvos, ()),
     "a2d-sentences": (write_a2d, ()),
@@ -54,6 +54,13 @@ def register(parser: argparse.ArgumentParser) -> None:
         default=NO_TARGET,
         metavar="SHARE",
         help="mevis, revos: sentences about nothing in the video",
+    )
+    parser.add_argument(
+        "--hard",
+        type=float,
+        default=HARD,
+        metavar="SHARE",
+        help="mevis, revos: of these, how many speak of an object that is there and say something wrong of it",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 

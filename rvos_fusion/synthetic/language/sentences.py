@@ -144,10 +144,11 @@ def describe(scene: Scene, thing: int, random: np.random.Generator) -> Iterator[
                     for name in chosen
                 )
             )
-            yield Description(_phrase(look, chosen, random), members)
+            yield Description(name_look(look, chosen, random), members)
 
 
-def _phrase(look: Look, chosen: tuple[str, ...], random: np.random.Generator) -> str:
+def name_look(look: Look, chosen: tuple[str, ...], random: np.random.Generator) -> str:
+    """Return a noun phrase with some attributes of a look."""
     nouns = NOUNS[look.shape] if "shape" in chosen else GENERAL_NOUNS
     words = [str(getattr(look, name)) for name in ("size", "texture", "colour") if name in chosen]
     mark = ""

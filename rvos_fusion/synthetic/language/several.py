@@ -25,7 +25,7 @@ from rvos_fusion.synthetic.scenes import Scene
 GroupKind = Literal["appearance", "motion", "place", "relation"]
 
 _KIND_CHANCES = {"appearance": 0.35, "motion": 0.4, "place": 0.1, "relation": 0.15}
-_NUMBERS = {2: "two", 3: "three", 4: "four"}
+NUMBERS = {2: "two", 3: "three", 4: "four"}
 _EXTREMES = {"left": "leftmost", "right": "rightmost", "top": "topmost", "bottom": "lowest"}
 _NOUNS = frozenset(noun for nouns in (*NOUNS.values(), GENERAL_NOUNS) for noun in nouns)
 _PLURAL_VERBS = {
@@ -83,9 +83,9 @@ def candidates(scene: Scene, random: np.random.Generator) -> Iterator[GroupSente
 
 
 def _by_appearance(description: Description) -> Iterator[GroupSentence]:
-    many, number = _to_plural(description.phrase), len(description.members)
+    many, number = to_plural(description.phrase), len(description.members)
     texts = [f"all {many}", f"the {many}", f"every {description.phrase}"]
-    texts += [f"the {_NUMBERS[number]} {many}"] if number in _NUMBERS else []
+    texts += [f"the {NUMBERS[number]} {many}"] if number in NUMBERS else []
     texts += [f"both {many}"] if number == 2 else []
     for text in texts:
         yield GroupSentence(text, description.members, "appearance")
@@ -113,7 +113,7 @@ def _by_place(scene: Scene, description: Description) -> Iterator[GroupSentence]
         ordered = sorted(paths, key=lambda member: -leads[member])
         first, rest = frozenset(ordered[:2]), ordered[2:]
         if all(np.all(lead(paths[one], paths[other], side) > MARGIN) for one in first for other in rest):
-            yield GroupSentence(f"the two {word} {_to_plural(description.phrase)}", first, "place")
+            yield GroupSentence(f"the two {word} {to_plural(description.phrase)}", first, "place")
 
 
 def _by_relation(scene: Scene, description: Description, random: np.random.Generator) -> Iterator[GroupSentence]:
@@ -148,14 +148,14 @@ def _say(template: str, description: Description, things: frozenset[int], kind: 
     _, rest = template.split(" ", 1)
     # Words before the noun have no verb, and an anchor behind it has none either: only a relative clause has.
     plural = " ".join(_PLURAL_VERBS.get(word, word) for word in rest.split())
-    many = plural.replace("{c}", _to_plural(description.phrase))
-    starts = ["all", "the"] + ([_NUMBERS[len(things)]] if len(things) in _NUMBERS else [])
+    many = plural.replace("{c}", to_plural(description.phrase))
+    starts = ["all", "the"] + ([NUMBERS[len(things)]] if len(things) in NUMBERS else [])
     for start in starts:
-        yield GroupSentence(f"{'the ' if start in _NUMBERS.values() else ''}{start} {many}", things, kind)
+        yield GroupSentence(f"{'the ' if start in NUMBERS.values() else ''}{start} {many}", things, kind)
     yield GroupSentence(f"every {rest.replace('{c}', description.phrase)}", things, kind)
 
 
-def _to_plural(phrase: str) -> str:
+def to_plural(phrase: str) -> str:
     """Return a noun phrase with its noun in the plural."""
     words = phrase.split()
     return " ".join(w + ("es" if w.endswith(("x", "s")) else "s") if w in _NOUNS else w for w in words)

@@ -16,11 +16,11 @@ from rvos_fusion.synthetic.writers.files import (
     write_frames,
     writing,
 )
-from rvos_fusion.synthetic.writers.mixed_sentences import NO_TARGET, encode_object, list_strangers, mix_sentences
+from rvos_fusion.synthetic.writers.mixed_sentences import HARD, NO_TARGET, Mixer, encode_object
 
 
 def write_mevis(
-    root: Path, *, seed: int, n_videos: int, split: str = "valid_u", no_target: float = NO_TARGET
+    root: Path, *, seed: int, n_videos: int, split: str = "valid_u", no_target: float = NO_TARGET, hard: float = HARD
 ) -> tuple[int, int]:
     """Write `n_videos` videos of `seed` below `root` and return the numbers of expressions and frames.
 
@@ -28,14 +28,17 @@ def write_mevis(
 
     Args:
         no_target: share in [0, 1) of the sentences that are true of nothing in their video.
+        hard: share in [0, 1] of these that speak of an object which is there, a fifth each with a wrong direction,
+            count, order, relation or attribute; the others name a shape that the video does not show.
 
     Raises:
         InputError: fewer than one video, a share out of range, or a folder that cannot be written.
     """
-    if n_videos < 1 or not 0 <= no_target < 1:
-        raise InputError(f"{root}: n_videos {n_videos}, no_target {no_target}; give at least 1, and 0 to below 1")
+    if n_videos < 1 or not 0 <= no_target < 1 or not 0 <= hard <= 1:
+        wish = f"n_videos {n_videos}, no_target {no_target}, hard {hard}"
+        raise InputError(f"{root}: {wish}; give at least 1, 0 to below 1, and 0 to 1")
     order = choose_videos(root / split / "JPEGImages", seed=seed, n_videos=n_videos)
-    strangers = list_strangers(seed, n_videos)
+    mixer = Mixer(seed, n_videos, no_target=no_target, hard=hard)
     expressions: dict[str, Any] = {}
     masks: dict[str, list[dict[str, Any] | None]] = {}
     objects: dict[str, Any] = {}
@@ -48,11 +51,15 @@ def write_mevis(
             masks |= {str(first + place): encode_object(video, place + 1) for place in range(len(video.categories))}
             categories = {str(first + place): {"category": name} for place, name in enumerate(video.categories)}
             objects[video.id] = {"objects": categories}
-            lines = mix_sentences(video, strangers, no_target=no_target, draws=(seed, index))
             # Annotation `first + k` is the object k + 1 of the video.
             entries = {
-                str(number): {"exp": text, "obj_id": places, "anno_id": [first + place for place in places]}
-                for number, (text, places) in enumerate(lines)
+                str(number): {
+                    "exp": one.text,
+                    "obj_id": one.places,
+                    "anno_id": [first + place for place in one.places],
+                    "kind": one.kind,
+                }
+                for number, one in enumerate(mixer.mix(video, index))
             }
             expressions[video.id] = {"expressions": entries, "frames": list(frames)}
     write_atomically(root / split / "mask_dict.json", to_json(masks))

@@ -30,12 +30,18 @@ _ASKED = 3
 
 
 def write_revos(
-    root: Path, *, seed: int, n_videos: int, split: str = "valid", no_target: float = mixed_sentences.NO_TARGET
+    root: Path,
+    *,
+    seed: int,
+    n_videos: int,
+    split: str = "valid",
+    no_target: float = mixed_sentences.NO_TARGET,
+    hard: float = mixed_sentences.HARD,
 ) -> tuple[int, int]:
     """Write `n_videos` videos of `seed` below `root` and return the numbers of expressions and frames.
 
     Args:
-        no_target: share in [0, 1) of the sentences that are true of nothing in their video.
+        no_target, hard: as in `write_mevis`.
 
     Raises:
         ConfigError: another split than train and valid.
@@ -43,10 +49,10 @@ def write_revos(
     """
     if split not in _SPLITS:
         raise ConfigError(f"{root}: ReVOS has no split {split}; choose {' or '.join(_SPLITS)}")
-    if not 0 <= no_target < 1:
-        raise InputError(f"{root}: no_target {no_target}; give 0 to below 1")
+    if not 0 <= no_target < 1 or not 0 <= hard <= 1:
+        raise InputError(f"{root}: no_target {no_target}, hard {hard}; give 0 to below 1, and 0 to 1")
     order = choose_videos(root / "JPEGImages" / _PLACE, seed=seed, n_videos=n_videos)
-    strangers = mixed_sentences.list_strangers(seed, n_videos)
+    mixer = mixed_sentences.Mixer(seed, n_videos, no_target=no_target, hard=hard)
     expressions: dict[str, Any] = {}
     masks: dict[str, Any] = {}
     foreground: dict[str, Any] = {}
@@ -58,18 +64,18 @@ def write_revos(
             first = len(masks)
             objects = range(1, len(video.categories) + 1)
             masks |= {str(first + one - 1): mixed_sentences.encode_object(video, one) for one in objects}
-            lines = mixed_sentences.mix_sentences(video, strangers, no_target=no_target, draws=(seed, index))
+            lines = mixer.mix(video, index)
             height, width = video.index_masks.shape[1:]
             expressions[name] = {
                 "expressions": {
-                    str(number): _describe(number, text, places, first) for number, (text, places) in enumerate(lines)
+                    str(number): _describe(number, one.text, one.places, first) for number, one in enumerate(lines)
                 },
                 "frames": list(frames),
                 "height": height,
                 "width": width,
                 "vid_id": index,
             }
-            meant = sorted({place for _, places in lines for place in places})
+            meant = sorted({place for one in lines for place in one.places})
             foreground[name] = _unite(video.index_masks, [place + 1 for place in meant])
     write_atomically(root / MASKS, to_json(masks))
     write_atomically(root / FOREGROUND, to_json(foreground))
