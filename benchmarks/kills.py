@@ -129,20 +129,20 @@ def _kill(
     project: Path, way: str, words: Sequence[str], number: signal.Signals, wanted: _Finished, random: Random
 ) -> Kill:
     """Start a run, kill it, resume it, and compare."""
-    process = _start(project, "run", "my.yaml", "--quiet", *words)
-    start = time.monotonic()
+    process = start(project, "run", "my.yaml", "--quiet", *words)
+    begun = time.monotonic()
     # Half of them as soon as something is stored, or the start of Python is all that is ever killed.
     wait_for_result = random.random() < 0.5
     until = random.uniform(0, wanted.seconds)
-    while process.poll() is None and time.monotonic() - start < until:
+    while process.poll() is None and time.monotonic() - begun < until:
         if wait_for_result and _count_results(project):
             time.sleep(random.uniform(0, 0.3))
             break
         time.sleep(0.02)
-    seconds, n_results = time.monotonic() - start, _count_results(project)
+    seconds, n_results = time.monotonic() - begun, _count_results(project)
     process.send_signal(number)
     faults = [] if _ends(process) else [f"runs on after {number.name}"]
-    if not _wait_until_alone(process.pid, project):
+    if not wait_until_alone(process.pid, project):
         faults.append(f"processes of it live on: {_list_living(process.pid, project)}")
     shutil.rmtree(project / "tmp")  # what SIGKILL leaves in the system's own folder nobody can clear
     (project / "tmp").mkdir()
@@ -157,7 +157,7 @@ def _kill(
     return Kill(way, number.name, seconds, n_results, tuple(faults))
 
 
-def _start(project: Path, *words: str) -> subprocess.Popen[str]:
+def start(project: Path, *words: str) -> subprocess.Popen[str]:
     """Start a command in a session of its own, whose processes are known by it."""
     environment = {
         **os.environ,
@@ -175,7 +175,7 @@ def _start(project: Path, *words: str) -> subprocess.Popen[str]:
 def _complete(project: Path, words: Sequence[str]) -> None:
     """Run the recipe to its end, and write the archive."""
     for command in (["run", "my.yaml", "--quiet", *words], ["submit", "my.yaml"]):
-        process = _start(project, *command)
+        process = start(project, *command)
         shown, _ = process.communicate()
         if process.returncode:
             raise RuntimeError(f"rvos {' '.join(command)}: status {process.returncode}: {shown}")
@@ -191,7 +191,7 @@ def _ends(process: subprocess.Popen[str]) -> bool:
     return has_ended
 
 
-def _wait_until_alone(session: int, project: Path) -> bool:
+def wait_until_alone(session: int, project: Path) -> bool:
     """Wait until no process of a run is left; False where one stays."""
     end = time.monotonic() + _GRACE
     while _list_living(session, project) and time.monotonic() < end:

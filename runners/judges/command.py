@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import time
 from pathlib import Path
 
 from PIL import Image
@@ -22,6 +23,8 @@ from rvos.programs.process import REQUEST, Program
 from rvos.programs.words import explain_program
 
 _KEY_LENGTH = 32
+_GRACE, _PAUSE = 20.0, 0.1
+"""Seconds in which a question under way may still be answered when a run is ended: answers may cost something."""
 
 
 class CommandJudge:
@@ -35,22 +38,26 @@ class CommandJudge:
     def __init__(self, settings: CommandJudgeSettings, *, place: Path, device: str) -> None:
         self._settings, self._place, self._device = settings, place, device
         log = place / f"standard_error.{os.uname().nodename}.{os.getpid()}.txt"
-        self._program = Program(settings.command, folder=settings.folder, log=log)
+        self._program = Program(settings.command, folder=settings.folder, log=log, grace=_GRACE)
 
     def answer(self, question: Question) -> str:
         """See `Judge`; an answer that a killed run did not come to read is read now."""
         place = self._place / question.content_hash()[:_KEY_LENGTH]
         request, out = place / REQUEST, place / "answer.txt"
-        if not _is_whole(out, question):
-            shutil.rmtree(place, ignore_errors=True)
-            with replacing(place / "sheet.png") as path:
-                Image.fromarray(question.sheet).save(path, format="PNG")
-            write_atomically(request, self._describe(question, place))
-            self._program.ask(request, where=f"{question.video}/{question.expression}", timeout=self._settings.timeout)
         try:
-            return read_whole(out, most=LONGEST_ANSWER).decode("utf-8", "replace")
-        finally:
+            if not _was_answered(request, out, question):
+                shutil.rmtree(place, ignore_errors=True)
+                with replacing(place / "sheet.png") as path:
+                    Image.fromarray(question.sheet).save(path, format="PNG")
+                write_atomically(request, self._describe(question, place))
+                where = f"{question.video}/{question.expression}"
+                self._program.ask(request, where=where, timeout=self._settings.timeout)
+            text = read_whole(out, most=LONGEST_ANSWER).decode("utf-8", "replace")
+        except InputError:
             shutil.rmtree(place, ignore_errors=True)
+            raise
+        shutil.rmtree(place, ignore_errors=True)
+        return text
 
     def _describe(self, question: Question, place: Path) -> bytes:
         content = {
@@ -70,13 +77,19 @@ class CommandJudge:
         return json.dumps(content, indent=1).encode()
 
 
-def _is_whole(path: Path, question: Question) -> bool:
-    """Tell whether an answer is there that was certainly written to its end."""
-    try:
-        read_answer(read_whole(path, most=LONGEST_ANSWER).decode("utf-8", "replace"), question.numbers)
-    except InputError:
-        return False
-    return True
+def _was_answered(request: Path, out: Path, question: Question) -> bool:
+    """Tell whether a run before this one got an answer, for which its program has some seconds left."""
+    end = time.monotonic() + _GRACE
+    while request.exists():
+        try:
+            read_answer(read_whole(out, most=LONGEST_ANSWER).decode("utf-8", "replace"), question.numbers)
+        except InputError:  # none, or not written to its end
+            if time.monotonic() > end:
+                return False
+            time.sleep(_PAUSE)
+        else:
+            return True
+    return False
 
 
 def check(settings: CommandJudgeSettings) -> None:

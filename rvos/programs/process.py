@@ -26,10 +26,13 @@ _SHOWN_WIDTH = 400
 
 
 class Program:
-    """A process, started by `words`, that answers line by line; `log` gets its standard error and its other lines."""
+    """A process, started by `words`, that answers line by line; `log` gets its standard error and its other lines.
 
-    def __init__(self, words: Sequence[str], *, folder: Path, log: Path) -> None:
-        self._words, self._folder, self._log = words, folder, log
+    `grace`: seconds in which an answer under way may still come when this process is asked to end.
+    """
+
+    def __init__(self, words: Sequence[str], *, folder: Path, log: Path, grace: float = 0.0) -> None:
+        self._words, self._folder, self._log, self._grace = words, folder, log, grace
         self._process: subprocess.Popen[str] | None = None
         self._lines: queue.Queue[str | None] = queue.Queue()
 
@@ -48,7 +51,10 @@ class Program:
             process.stdin.flush()
         try:
             self._wait(process, request, where=where, timeout=timeout, before=before)
-        except BaseException:
+        except BaseException as error:
+            if isinstance(error, KeyboardInterrupt) and self._grace:
+                with suppress(InputError):
+                    self._wait(process, request, where=where, timeout=self._grace, before=before)
             # Also where this process is to end: the program must not compute on for nobody.
             self.close()
             raise
