@@ -22,7 +22,9 @@ from rvos_fusion.report.content import ExpressionRow, GroupRow, Ladder, Report, 
 from rvos_fusion.report.page import clear_files, name_files, write_page, write_video
 from rvos_fusion.report.scores import collect_curves, collect_ladder, make_ladder
 from rvos_fusion.report.sides import PlanSide, Side
+from rvos_fusion.report.slicing import Places, slice_sentences
 from rvos_fusion.scores.curves import Curve
+from rvos_fusion.scores.slice_facts import ObjectFacts
 from rvos_fusion.scores.tables import make_table
 
 LONGEST_SIDE = 480
@@ -61,6 +63,7 @@ class Part:
     rows: tuple[ExpressionRow, ...]
     groups: Mapping[str, tuple[Group, ...]]
     scores: Mapping[str, Sequence[ExpressionScore]]
+    seen: Sequence[ObjectFacts] | None
 
 
 def write_report(
@@ -98,14 +101,16 @@ def write_report(
             kept.append(node.name)
     ladders, curves, notes = _score(dataset, videos, sides=sides, parts=parts, settings=settings)
     notes += _name_left_out(videos, chosen, parts)
+    kinds, places = slice_sentences(dataset, [(part.video, part.seen) for part in parts])
     report = Report(
         settings.title,
         tuple(_count_needs(node, sides, kept, parts) for node in nodes),
-        tuple(_describe_video(part, kept) for part in parts),
+        tuple(_describe_video(part, kept, places) for part in parts),
         tuple(ladder for ladder in ladders if ladder.rows),
         tuple(curves),
         tuple(notes),
         _find_finals(sides),
+        kinds,
     )
     write_page(path, report)
     clear_files(name_files(path), len(chosen))
@@ -137,7 +142,7 @@ def _write_part(files: Path, index: int, job: VideoJob) -> Part | None:
         return None
     # Masks and pictures go to disk in the worker: of hundreds of videos they would not fit into memory.
     write_video(files, index, found.view, found.pictures)
-    return Part(index, job.video, found.rows, found.groups, found.scores)
+    return Part(index, job.video, found.rows, found.groups, found.scores, found.seen)
 
 
 def _find_grouping(node: str, kept: Sequence[str], parts: Sequence[Part]) -> int | None:
@@ -154,7 +159,7 @@ def _count_needs(node: ReportNode, sides: Sequence[Side], kept: Sequence[str], p
     return replace(node, grouping=_find_grouping(node.name, kept, parts), needs=side.count_votes(node.name, sizes))
 
 
-def _describe_video(part: Part, kept: Sequence[str]) -> VideoRow:
+def _describe_video(part: Part, kept: Sequence[str], slices: Places) -> VideoRow:
     places = {expression.id: place for place, expression in enumerate(part.video.expressions)}
     groups = tuple(
         tuple(
@@ -164,7 +169,8 @@ def _describe_video(part: Part, kept: Sequence[str]) -> VideoRow:
         else None
         for node in kept
     )
-    return VideoRow(part.index, part.video.id, part.video.n_frames, part.rows, groups)
+    rows = tuple(replace(row, slices=slices.get((part.video.id, row.id), ())) for row in part.rows)
+    return VideoRow(part.index, part.video.id, part.video.n_frames, rows, groups)
 
 
 def _find_finals(sides: Sequence[Side]) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ from rvos_fusion.kinds.grounding_report import Grounding
 from rvos_fusion.report.content import ExpressionRow, GroundingView, SequenceView, TrackletView, VideoView
 from rvos_fusion.report.pictures import encode_picture, picture_size, shrink_runs
 from rvos_fusion.report.sides import VideoSide
+from rvos_fusion.scores.slice_facts import ObjectFacts, look_at
 
 PERCENT = 100.0
 _GREY = 128
@@ -53,7 +54,8 @@ class VideoJob:
 class CollectedVideo:
     """One video: its part of the page, its distinct pictures as JPEG, and what the index says of it.
 
-    The scores are those of every expression by node, empty without ground truth.
+    The scores are those of every expression by node, empty without ground truth, which says what is `seen` of the
+    sentences that can be scored.
     """
 
     view: VideoView
@@ -61,6 +63,7 @@ class CollectedVideo:
     rows: tuple[ExpressionRow, ...]
     groups: Mapping[str, tuple[Group, ...]]
     scores: Mapping[str, Sequence[ExpressionScore]]
+    seen: Sequence[ObjectFacts] | None = None
 
 
 @dataclass(slots=True)
@@ -126,7 +129,8 @@ def collect_video(job: VideoJob) -> CollectedVideo | None:
     else:  # one grey picture for all frames
         pictures = (encode_picture(np.full((*table.size, 3), _GREY, np.uint8), table.size),)
     groups = {name: found for side in job.sides for name, found in side.groups().items()}
-    return CollectedVideo(replace(view, masks=tuple(table.texts)), pictures, rows, groups, scores)
+    seen = None if truth is None else look_at(job.scored, truth)
+    return CollectedVideo(replace(view, masks=tuple(table.texts)), pictures, rows, groups, scores, seen)
 
 
 def _view_truth(job: VideoJob, truth: VideoTruth | None, table: MaskTable) -> tuple[tuple[int | None, ...], ...] | None:

@@ -90,6 +90,7 @@ class ExpressionRow:
         disagreement: 1 - mean pairwise IoU of the members, in [0, 1].
         best: highest score of any member in any frame; None: no member is stored.
         scores: J&F in per cent by node, in the order of the report's nodes; None without ground truth or masks.
+        slices: for every kind of slice of the report, the places of those that it is in; none where it is not scored.
     """
 
     id: str
@@ -97,6 +98,17 @@ class ExpressionRow:
     disagreement: float
     best: float | None
     scores: tuple[float | None, ...]
+    slices: tuple[tuple[int, ...], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SliceKindRow:
+    """A way to slice sentences: its slices by name, in order, and whether a sentence may be in several."""
+
+    name: str
+    title: str
+    names: tuple[str, ...]
+    overlaps: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +133,7 @@ class Report:
     curves: tuple[Curve, ...] = ()
     notes: tuple[str, ...] = ()
     finals: tuple[str, ...] = ()
+    slices: tuple[SliceKindRow, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

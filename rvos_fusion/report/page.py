@@ -27,6 +27,7 @@ SCRIPTS = (
     "state.js",
     "listbox.js",
     "list.js",
+    "slices.js",
     "stage.js",
     "views.js",
     "charts.js",

@@ -59,7 +59,7 @@ const list = {
     byId("disagreement-shown").value = disagreement.toFixed(2);
     byId("score-shown").value = best >= 1 ? "any" : best.toFixed(2);
     list.shown = entries.filter(({ one, words: own }) =>
-      one.disagreement >= disagreement && (best >= 1 || (one.best ?? 1) <= best) && own.includes(words));
+      one.disagreement >= disagreement && (best >= 1 || (one.best ?? 1) <= best) && own.includes(words) && slices.keeps(one));
     list.sort();
     byId("count").textContent = `${list.shown.length} of ${entries.length} expressions in ${report.videos.length} videos`;
     list.box.fill(list.shown, list.find());

@@ -35,7 +35,10 @@ function showView() {
     if (link.hash === `#view=${state.view}`) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
-  if (state.view === "scores") overview.draw();
+  if (state.view === "scores") {
+    overview.draw();
+    slices.draw();
+  }
   if (state.view === "groups" && groups.order.length === 0) groups.update();
   if (state.view !== "masks") stopPlaying();
 }
@@ -151,6 +154,7 @@ function watch() {
   byId("swap").addEventListener("click", () => { [state.a, state.b] = [state.b, state.a]; update({ nodes: true }); });
   byId("mode").addEventListener("change", (event) => { state.mode = event.target.value; update({}); });
   byId("play").addEventListener("click", togglePlay);
+  slices.watch();
   stage.watch();
   groups.watch();
   addEventListener("hashchange", () => {
@@ -169,6 +173,7 @@ function start() {
   offer(byId("vote-node"), votingNodes.map((place) => [place, report.nodes[place].name]), state.voteNode ?? "");
   offer(byId("sort"), Object.entries(ORDERS).map(([name, { text }]) => [name, text]), list.order);
   offer(byId("mode"), Object.entries(MODES), state.mode);
+  slices.offer();
   list.update();
   update({});
 }

@@ -269,3 +269,32 @@ def test_a_page_without_its_folder_says_so(page: Page, finished: Path, tmp_path:
     moved.write_bytes((finished / "runs" / "report.html").read_bytes())
     page.goto(moved.as_uri())
     expect(page.locator("#status")).to_contain_text("move the page together with its folder report_files")
+
+
+def test_the_list_keeps_a_slice(explorer: Page) -> None:
+    explorer.click("#filters summary")
+    explorer.select_option("#slice-kind", label="sentences")
+    explorer.select_option("#slice", label="2")
+    assert explorer.inner_text("#count").startswith("8 of 12")
+    explorer.select_option("#slice-kind", label="words")
+    assert explorer.inner_text("#count").startswith("12 of 12")
+    explorer.select_option("#slice", label="motion")
+    assert explorer.inner_text("#count").startswith("4 of 12")
+    settle(explorer)
+    assert sentence(explorer) == "a thing that moves"
+
+
+def test_bars_of_slices_are_means_of_a_and_b(explorer: Page, finished: Path) -> None:
+    index = read_index(finished / "runs/report.html")
+    at = {node["name"]: place for place, node in enumerate(index["nodes"])}
+    explorer.select_option("#node-a", label="a")
+    explorer.click("text=Scores and graph")
+    by = next(place for place, kind in enumerate(index["slices"]) if kind["name"] == "sentences")
+    two = index["slices"][by]["names"].index("2")
+    own = [one for video in index["videos"] for one in video["expressions"] if two in one["slices"][by]]
+    row = explorer.locator("table[data-by=sentences] tbody tr").nth(1)
+    means = [np.mean([one["scores"][at[node]] for one in own]) for node in ("a", "final")]
+    assert row.inner_text().split() == ["2", "8", *(f"{mean:.1f}" for mean in means)]
+    assert explorer.locator("table[data-by=sentences] tbody tr").last.inner_text().split()[:2] == ["all", "12"]
+    assert "overlap" in explorer.inner_text("table[data-by=words] caption")
+    assert "add up to all" in explorer.inner_text("table[data-by=sentences] caption")
