@@ -28,7 +28,7 @@ class Format:
         name: as recipes and options say it.
         title: as its authors write it.
         read: folder or archive, split, and where there is a `window` its frames -> the split.
-        evaluator: its protocol: what is scored, the figures, the columns of tables.
+        evaluator: opens its protocol, given a task or None: what is scored, the figures, the columns of tables.
         archive: what is submitted.
         default_split: of commands that are not told which.
         window: frames that a network sees around an annotated one, unless a recipe says otherwise; None: whole videos
@@ -47,7 +47,7 @@ class Format:
     name: str
     title: str
     read: Callable[..., Dataset]
-    evaluator: type[Evaluator]
+    evaluator: Callable[[Dataset, str | None], Evaluator]
     archive: ArchiveLayout
     default_split: str = "valid"
     window: int | None = None

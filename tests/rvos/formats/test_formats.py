@@ -20,8 +20,10 @@ VIDEOS = {"dog": listed({"0": "1", "1": "2"})}
 def test_a_row_of_the_table_leads_to_the_format_of_that_name(name: str) -> None:
     found = find_format(name)
     assert found.name == name
-    assert issubclass(found.evaluator, Evaluator)
-    assert len({figure.name for figure in found.evaluator.figures}) == len(found.evaluator.figures)
+    if name != "custom":  # there a file says what is measured
+        assert isinstance(found.evaluator, type)
+        assert issubclass(found.evaluator, Evaluator)
+        assert len({figure.name for figure in found.evaluator.figures}) == len(found.evaluator.figures)
 
 
 def test_an_unknown_format_lists_the_known_ones() -> None:
