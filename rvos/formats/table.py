@@ -21,6 +21,7 @@ FORMATS = {
     "long-rvos": "rvos.formats.long_rvos",
     "a2d-sentences": "rvos.formats.a2d_sentences",
     "jhmdb-sentences": "rvos.formats.jhmdb_sentences",
+    "mosev2": "rvos.formats.mosev2",
     "custom": "rvos.formats.custom",
 }
 """Name -> module; loaded at first use."""
