@@ -12,52 +12,80 @@ from importlib import import_module, metadata
 
 from rvos_fusion.commands.hidden_packages import find_hidden_package
 
+_NAME_WIDTH = 18
 EXIT_USAGE = 2
 EXIT_CLOSED_PIPE = 141  # what shells report of a program that wrote to a pipe without a reader
 
-COMMANDS = {
-    "demo": "run the bundled demo in a folder of its own, from data to archive",
-    "import": "check masks of other systems against a data set, and store them",
-    "schema": "print the JSON schema of recipes, for editors",
-    "doctor": "say what a recipe needs and does not find",
-    "run": "compute what is missing of a recipe: members, propagation, fusion",
-    "plan": "show the graph of a recipe, what is there already, and what the rest will cost",
-    "nouns": "list what a detector is asked for each sentence",
-    "sweep": "score every threshold or subset of members of a fusion, every window of a refinement",
-    "fit": "fit a fusion's numbers on labelled videos, with the gain on held-out ones",
-    "table": "print an ablation table with gains and intervals",
-    "audit": "list the answers of a node that deserve a second look, without ground truth",
-    "evaluate": "score predictions: J, F and J&F of Ref-YouTube-VOS, Ref-DAVIS17 or MeViS",
-    "report": "write a static page with the graph, the scores and every mask",
-    "clean": "list, and remove, stored results that a recipe names no more",
-    "segment": "run a recipe's models on a clip of your own",
-    "export": "write stored masks as PNG files",
-    "pseudo-labels": "write the masks of a node as a split to train on",
-    "submit": "write the archive of a node, and what it was made of",
-    "check-submission": "say what is wrong with an archive",
-    "train": "train a network as a YAML file says",
-    "checkpoint": "tell which network a file holds and what becomes of every key",
-    "parity": "compare our networks with a folder of official inputs and outputs",
-    "fetch-weights": "fetch official weights of the hub, and say where the others lie",
-    "licences": "list licence and attribution of everything that a recipe's result stands on",
-    "new-runner": "write a model of your own to fill in, with its test",
-    "synthesize": "draw a Ref-YouTube-VOS-shaped data set with ground truth",
+GROUPS: Mapping[str, Mapping[str, str]] = {
+    "start": {
+        "demo": "run the bundled demo in a folder of its own, from data to archive",
+        "doctor": "say what a recipe needs and does not find",
+        "fetch-weights": "fetch official weights of the hub, and say where the others lie",
+        "import": "check masks of other systems against a data set, and store them",
+        "segment": "run a recipe's models on a clip of your own",
+    },
+    "run": {
+        "plan": "show the graph of a recipe, what is there already, and what the rest will cost",
+        "run": "compute what is missing of a recipe: members, propagation, fusion",
+        "clean": "list, and remove, stored results that a recipe names no more",
+    },
+    "look": {
+        "table": "print an ablation table with gains and intervals",
+        "audit": "list the answers of a node that deserve a second look, without ground truth",
+        "report": "write a static page with the graph, the scores and every mask",
+        "sweep": "score every threshold or subset of members of a fusion, every window of a refinement",
+        "evaluate": "score predictions: J, F and J&F of Ref-YouTube-VOS, Ref-DAVIS17 or MeViS",
+        "export": "write stored masks as PNG files",
+        "nouns": "list what a detector is asked for each sentence",
+    },
+    "hand in": {
+        "submit": "write the archive of a node, and what it was made of",
+        "check-submission": "say what is wrong with an archive",
+        "licences": "list licence and attribution of everything that a recipe's result stands on",
+    },
+    "extend": {
+        "fit": "fit a fusion's numbers on labelled videos, with the gain on held-out ones",
+        "train": "train a network as a YAML file says",
+        "pseudo-labels": "write the masks of a node as a split to train on",
+        "synthesize": "draw a Ref-YouTube-VOS-shaped data set with ground truth",
+        "new-runner": "write a model of your own to fill in, with its test",
+        "checkpoint": "tell which network a file holds and what becomes of every key",
+        "parity": "compare our networks with a folder of official inputs and outputs",
+        "schema": "print the JSON schema of recipes, for editors",
+    },
 }
+"""What each command does, by what a person is about to do."""
+
+COMMANDS = {name: summary for commands in GROUPS.values() for name, summary in commands.items()}
 
 _MODULES = {"import": "import_masks"}  # a keyword cannot name a module
 
 
 def build_overview() -> argparse.ArgumentParser:
     """Return the parser of `rvos` alone: it lists the commands and loads none of them."""
-    parser = argparse.ArgumentParser(prog="rvos", description="Referring video object segmentation by ensembles.")
+    lines = []
+    for group, commands in GROUPS.items():
+        lines += [f"\n{group}:", *(f"  {name:<{_NAME_WIDTH}}{summary}" for name, summary in commands.items())]
+    parser = argparse.ArgumentParser(
+        prog="rvos",
+        usage="rvos [-h] [--version] COMMAND ...",
+        description="Referring video object segmentation by ensembles.",
+        epilog="\n".join([*lines, "\n`rvos COMMAND --help` shows its options and an example."])[1:],
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--version", action="version", version=f"rvos-fusion {metadata.version('rvos-fusion')}")
-    _add_commands(parser)
+    parser.add_argument("command", metavar="COMMAND", choices=COMMANDS, help=argparse.SUPPRESS)
     return parser
 
 
-def _add_commands(parser: argparse.ArgumentParser) -> Mapping[str, argparse.ArgumentParser]:
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    return {name: commands.add_parser(name, help=summary) for name, summary in COMMANDS.items()}
+def _print_overview() -> None:
+    """Print all commands and the one that comes next."""
+    # Not at the top: another rvos may hide ours.
+    from rvos_fusion.commands.shared_options import DEFAULT_RECIPE
+
+    build_overview().print_help()
+    has_recipe = DEFAULT_RECIPE.is_file()
+    print(f"\nnext: {f'rvos plan   # of {DEFAULT_RECIPE}' if has_recipe else 'rvos demo   # two minutes on two cores'}")
 
 
 def build_parser(command: str) -> argparse.ArgumentParser:
@@ -85,7 +113,8 @@ def _complete(line: str) -> None:
     from rvos_fusion.commands.completion import answer, find_command
 
     parser = argparse.ArgumentParser(prog="rvos")
-    own = _add_commands(parser)
+    commands = parser.add_subparsers()
+    own = {name: commands.add_parser(name, help=summary) for name, summary in COMMANDS.items()}
     command = find_command(line, COMMANDS)
     if command is not None:
         import_module(module_of(command)).register(own[command])
@@ -158,7 +187,10 @@ def _run(words: list[str]) -> int:
     from rvos.errors import PipelineError
     from rvos.settings.problems import nearest
 
-    if not words or words[0] not in COMMANDS:
+    if not words:
+        _print_overview()
+        return 0
+    if words[0] not in COMMANDS:
         overview = build_overview()
         if words and not words[0].startswith("-"):
             overview.error(f"no command {words[0]!r}; {nearest(words[0], COMMANDS)}")

@@ -108,7 +108,7 @@ def register(parser: argparse.ArgumentParser) -> None:
         "examples:\n  rvos plan recipes/paper.yaml --set dataset.root=data/rvos\n"
         "  rvos plan recipes/paper.yaml --workers 8 16 32 --load-seconds 20"
     )
-    add_recipe_options(parser)
+    add_recipe_options(parser, optional=True)
     parser.add_argument("--stage", metavar="N", help="only this stage, by number or name")
     parser.add_argument(
         "--workers", nargs="+", type=int, default=[], metavar="N",

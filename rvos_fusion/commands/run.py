@@ -37,7 +37,7 @@ def register(parser: argparse.ArgumentParser) -> None:
         "examples:\n  rvos run pipeline.yaml\n"
         "  rvos run recipes/paper.yaml --workspace runs/paper --set dataset.root=data/rvos --stage 1 --jobs 4"
     )
-    add_recipe_options(parser)
+    add_recipe_options(parser, optional=True)
     part = parser.add_mutually_exclusive_group()
     part.add_argument("--stage", metavar="N", help="only this stage, by number or name; default: all")
     part.add_argument("--node", help="only this node and what it stands on")

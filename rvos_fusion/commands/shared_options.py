@@ -12,10 +12,17 @@ from rvos.formats import FORMATS, Dataset, open_dataset
 from rvos_fusion.recipe.reader import read_recipe
 from rvos_fusion.recipe.recipe import Recipe
 
+DEFAULT_RECIPE = Path("pipeline.yaml")
 
-def add_recipe_options(parser: argparse.ArgumentParser) -> None:
-    """Declare the recipe, its workspace and `--set`."""
-    parser.add_argument("recipe", type=Path, metavar="RECIPE", help="YAML file")
+
+def add_recipe_options(parser: argparse.ArgumentParser, *, optional: bool = False) -> None:
+    """Declare the recipe, its workspace and `--set`; an optional one is by default that of the current folder."""
+    if optional:
+        parser.add_argument(
+            "recipe", nargs="?", type=Path, default=DEFAULT_RECIPE, metavar="RECIPE", help="default: pipeline.yaml"
+        )
+    else:
+        parser.add_argument("recipe", type=Path, metavar="RECIPE", help="YAML file")
     parser.add_argument("--workspace", type=Path, help="folder of the results; default: as the recipe says")
     parser.add_argument(
         "--set",

@@ -14,7 +14,7 @@ from rvos.evaluation.results import ExpressionScore
 from rvos.formats import open_evaluator
 from rvos.masks.stored.store import Store
 from rvos_fusion.commands.entrants import open_one, open_several
-from rvos_fusion.commands.shared_options import add_recipe_options, open_recipe, repeat_options
+from rvos_fusion.commands.shared_options import DEFAULT_RECIPE, add_recipe_options, open_recipe, repeat_options
 from rvos_fusion.commands.table_columns import (
     tabulate_oracles,
     tabulate_pairs,
@@ -42,7 +42,7 @@ def register(parser: argparse.ArgumentParser) -> None:
         "  rvos table recipes/paper.yaml --rows\n"
         "  rvos table pipeline.yaml stage2 final --by motion"
     )
-    add_recipe_options(parser)
+    add_recipe_options(parser, optional=True)
     parser.add_argument(
         "nodes",
         nargs="*",
@@ -82,6 +82,9 @@ def register(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the table."""
+    if options.recipe.suffix not in _RECIPES and not options.recipe.exists():  # the first of the nodes
+        options.nodes.insert(0, str(options.recipe))
+        options.recipe = DEFAULT_RECIPE
     form = read_form(options)
     if form == "csv" and (options.pairs or options.oracle):
         raise ConfigError("--csv writes one table; leave --pairs and --oracle out, or take --json or --markdown")

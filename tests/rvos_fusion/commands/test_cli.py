@@ -30,12 +30,40 @@ def test_options_may_stand_between_names(tmp_path: Path, capsys: pytest.CaptureF
     assert [row for row in rows if row != "+"] == ["node", "a", "final"]
 
 
-@pytest.mark.parametrize("words", [[], ["nonsense"], ["run"], ["run", "a.yaml", "--nonsense"]], ids=str)
+@pytest.mark.parametrize("words", [["nonsense"], ["import"], ["run", "a.yaml", "--nonsense"]], ids=str)
 def test_wrong_words_exit_with_2(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:
         main(words)
     assert stop.value.code == 2
     assert "usage: rvos" in capsys.readouterr().err
+
+
+def test_rvos_alone_lists_every_command_by_groups_and_names_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main([]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line for line in lines if line.endswith(":") and not line.startswith(" ")][-5:] == [
+        *("start:", "run:", "look:", "hand in:", "extend:")
+    ]
+    assert {line.split()[0] for line in lines if line.startswith("  ")} >= set(COMMANDS)
+    assert lines[-1].startswith("next: rvos demo")
+    write_split(tmp_path)
+    assert main([]) == 0
+    assert capsys.readouterr().out.splitlines()[-1].startswith("next: rvos plan")
+
+
+def test_the_recipe_of_the_folder_is_taken_where_none_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["run", "--quiet"]) == 2
+    assert "pipeline.yaml" in capsys.readouterr().err
+    write_split(tmp_path)
+    assert main(["run", "--quiet"]) == main(["plan"]) == main(["table", "a", "final"]) == 0
+    named = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
+    assert [name for name in named if name != "+"][-2:] == ["a", "final"]
 
 
 def test_a_user_s_error_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
