@@ -1,4 +1,4 @@
-"""Scores of a checkpoint on labelled videos: `python -m rvos_fusion.training.scores.unseen CHECKPOINT --runner soc`."""
+"""Scores of a checkpoint on labelled videos: `python -m rvos_fusion.training.unseen CHECKPOINT --runner soc`."""
 
 from __future__ import annotations
 
