@@ -17,9 +17,9 @@ from propagate.engines.cfbi.configs import find_config
 from propagate.engines.cfbi.network import Cfbi
 from runners.registry import RUNNERS
 from rvos_fusion.training.data.videos import VideoFolder
-from rvos_fusion.training.engines import aot, cfbi
 from rvos_fusion.training.scores.members import MemberValidation, member_scores
 from rvos_fusion.training.scores.propagation import PropagationValidation, Read, propagation_scores
+from rvos_fusion.training.scores.starts import read_cfbi, read_toolkit
 
 
 def score_checkpoint(
@@ -43,10 +43,10 @@ def score_checkpoint(
 
 def _open_engine(checkpoint: Path, network: str | None) -> Read:
     if network is None:
-        return partial(aot.read_frames, deaot_toolkit.load(checkpoint))
+        return partial(read_toolkit, deaot_toolkit.load(checkpoint))
     loaded = Cfbi(find_config(network))
     load_weights(loaded, checkpoint, name=network)
-    return partial(cfbi.read_frames, loaded.eval())
+    return partial(read_cfbi, loaded.eval())
 
 
 def main() -> None:

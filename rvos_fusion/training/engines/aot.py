@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import deaot_toolkit
-import numpy as np
 import torch
 from deaot_toolkit import (
     EncoderConfig,
@@ -18,12 +17,8 @@ from deaot_toolkit import (
     FrameFeatures,
     NetworkConfig,
     VosNetwork,
-    network_size,
-    prepare_image,
-    resize_labels,
     upsample_logits,
 )
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from rvos.errors import ConfigError
@@ -34,7 +29,8 @@ from rvos_fusion.training.data.sequences import SequenceBatch, Sequences, Sequen
 from rvos_fusion.training.engines.losses import IGNORED, frame_loss, kept_fraction
 from rvos_fusion.training.logs.pictures import MaskPictures
 from rvos_fusion.training.running.schedules import falling
-from rvos_fusion.training.scores.propagation import PropagationValidation, Start, Step, propagation_scores
+from rvos_fusion.training.scores.propagation import PropagationValidation, propagation_scores
+from rvos_fusion.training.scores.starts import read_toolkit
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,35 +96,11 @@ class VosTask:
         if self._validation is None:
             raise ConfigError("validation: no settings for this task; give validation.folder")
         self.pictures.clear()
-        return propagation_scores(partial(read_frames, self._vos), self._validation, pictures=self.pictures)
+        return propagation_scores(partial(read_toolkit, self._vos), self._validation, pictures=self.pictures)
 
     def export(self, path: Path) -> None:
         """Write the network with its configuration."""
         deaot_toolkit.save(self._vos, path, dtype=torch.float16 if self._options.half_precision else torch.float32)
-
-
-def read_frames(network: VosNetwork, frames: NDArray[np.uint8]) -> Start:
-    """Return what starts the propagation of a mask through RGB frames `(T, H, W, 3)` at their own size."""
-    align_corners = network.config.align_corners
-    frame_size = (frames.shape[1], frames.shape[2])
-    size = network_size(frame_size, align_corners=align_corners)
-    pixels = torch.from_numpy(frames).to(next(network.parameters()).device)
-    features = [network.encode(prepare_image(frame, size)) for frame in pixels]
-
-    def start(key: int, mask: NDArray[np.bool_]) -> Step:
-        label = torch.from_numpy(mask.astype(np.int64))[None].to(pixels.device)
-        engine = Engine(network)
-        engine.reference(features[key], resize_labels(label, features[key].size))
-
-        def step(index: int) -> NDArray[np.bool_]:
-            logits = engine.propagate(features[index])
-            decided = upsample_logits(logits, frame_size, align_corners=align_corners).argmax(1)
-            engine.remember(resize_labels(decided, features[index].size))
-            return decided[0].cpu().numpy() == 1
-
-        return step
-
-    return start
 
 
 def propagate_batch(

@@ -10,15 +10,12 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import torch
 from deaot_toolkit import network_size, upsample_logits
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from propagate.engines.cfbi.configs import find_config
 from propagate.engines.cfbi.embeddings import FeaturePyramid
-from propagate.engines.cfbi.engine import prepare_frame
 from propagate.engines.cfbi.memory import CfbiMemory, MatchingRules
 from propagate.engines.cfbi.network import Cfbi, CfbiFeatures
 from runners.checkpoints.saving import write_tensors
@@ -29,7 +26,8 @@ from rvos_fusion.training.config import TrainingConfig
 from rvos_fusion.training.data.sequences import SequenceBatch, Sequences, SequenceSettings
 from rvos_fusion.training.engines.losses import frame_loss, kept_fraction
 from rvos_fusion.training.logs.pictures import MaskPictures
-from rvos_fusion.training.scores.propagation import PropagationValidation, Start, Step, propagation_scores
+from rvos_fusion.training.scores.propagation import PropagationValidation, propagation_scores
+from rvos_fusion.training.scores.starts import read_cfbi
 
 _SMALL = 0.3
 
@@ -95,7 +93,7 @@ class CfbiTask:
         if self._validation is None:
             raise ConfigError("validation: no settings for this task; give validation.folder")
         self.pictures.clear()
-        return propagation_scores(partial(read_frames, self._cfbi), self._validation, pictures=self.pictures)
+        return propagation_scores(partial(read_cfbi, self._cfbi), self._validation, pictures=self.pictures)
 
     def export(self, path: Path) -> None:
         """Write the network's weights."""
@@ -113,26 +111,6 @@ def propagate_frames(
         found.append(upsample_logits(logits[None], (label.shape[0], label.shape[1]), align_corners=True))
         memory.remember(found[-1].detach().argmax(dim=1) if with_predictions else label[None])
     return found
-
-
-def read_frames(network: Cfbi, frames: NDArray[np.uint8]) -> Start:
-    """Return what starts the propagation of a mask through RGB frames `(T, H, W, 3)` at their own size."""
-    device = next(network.parameters()).device
-    size = network_size((frames.shape[1], frames.shape[2]), align_corners=True)
-    features = [network.encode(prepare_frame(frame, size, mirrored=False, device=device)) for frame in frames]
-
-    def start(key: int, mask: NDArray[np.bool_]) -> Step:
-        memory = CfbiMemory(network, MatchingRules())
-        label = torch.from_numpy(mask.astype(np.int64)).to(device)
-        memory.refer(features[key], label[None], n_objects=1)
-
-        def step(index: int) -> NDArray[np.bool_]:
-            (logits,) = propagate_frames(memory, [features[index]], label[None], with_predictions=True)
-            return logits[0].argmax(dim=0).cpu().numpy() == 1
-
-        return step
-
-    return start
 
 
 def blue_first(frames: Tensor) -> Tensor:

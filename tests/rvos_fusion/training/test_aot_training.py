@@ -14,8 +14,9 @@ from small_videos import write_small_videos
 
 from rvos_fusion.training.data.sequences import SequenceBatch, Sequences, SequenceSettings
 from rvos_fusion.training.data.videos import VideoFolder
-from rvos_fusion.training.engines.aot import VosOptions, VosTask, propagate_batch, read_frames
+from rvos_fusion.training.engines.aot import VosOptions, VosTask, propagate_batch
 from rvos_fusion.training.scores.propagation import PropagationValidation, propagation_scores
+from rvos_fusion.training.scores.starts import read_toolkit
 
 TINY = {
     "encoder": EncoderConfig("compact", depths=(1, 1, 1), widths=(8, 8, 16, 16)),
@@ -131,8 +132,8 @@ def test_exported_network_scores_the_same(sequences: Sequences, tmp_path: Path) 
     VosTask(network, sequences, VosOptions()).export(tmp_path / "deaot.safetensors")
     folder = VideoFolder(tmp_path / "data", videos=1)
     settings = PropagationValidation(folder)
-    scores = propagation_scores(partial(read_frames, network.eval()), settings)
+    scores = propagation_scores(partial(read_toolkit, network.eval()), settings)
     exported = deaot_toolkit.load(tmp_path / "deaot.safetensors")
-    assert scores == propagation_scores(partial(read_frames, exported), settings)
+    assert scores == propagation_scores(partial(read_toolkit, exported), settings)
     assert set(scores) == {"J", "F", "J&F"}
     assert scores["J&F"] == pytest.approx((scores["J"] + scores["F"]) / 2)

@@ -20,8 +20,9 @@ from rvos_fusion.training.config import LoopSettings, OptimiserSettings, Trainin
 from rvos_fusion.training.data.clips import normalise
 from rvos_fusion.training.data.sequences import Sequences, SequenceSettings
 from rvos_fusion.training.data.videos import VideoFolder
-from rvos_fusion.training.engines.cfbi import CfbiOptions, CfbiTask, blue_first, build, read_frames, shrink_embeddings
+from rvos_fusion.training.engines.cfbi import CfbiOptions, CfbiTask, blue_first, build, shrink_embeddings
 from rvos_fusion.training.scores.propagation import PropagationValidation, propagation_scores
+from rvos_fusion.training.scores.starts import read_cfbi
 
 NAME = "compact-cfbi+"
 
@@ -100,8 +101,8 @@ def test_exported_network_scores_the_same(sequences: Sequences, folder: VideoFol
     load_weights(other, tmp_path / "c.safetensors", name=NAME)
     settings = PropagationValidation(replace(folder, videos=1))
     with torch.inference_mode():
-        scores = propagation_scores(partial(read_frames, network.eval()), settings)
-        assert scores == propagation_scores(partial(read_frames, other.eval()), settings)
+        scores = propagation_scores(partial(read_cfbi, network.eval()), settings)
+        assert scores == propagation_scores(partial(read_cfbi, other.eval()), settings)
     assert scores["J&F"] == pytest.approx((scores["J"] + scores["F"]) / 2)
 
 
