@@ -84,6 +84,8 @@ def attempt(words: Sequence[str], folder: Path, *, own: Sequence[str] = (), runs
             _run(words, folder, own, shown, told)
         _, ending, usage = os.wait4(child, 0)
         status = os.waitstatus_to_exitcode(ending)
+        for semaphore in Path("/dev/shm").glob(f"sem.loky-{child}-*"):  # the child's own end unlinks nothing
+            semaphore.unlink(missing_ok=True)
         for stream in (shown, told):
             stream.seek(0)
         text, faults = shown.read(), told.read().splitlines()

@@ -12,6 +12,7 @@ from random import Random
 
 import numpy as np
 import pytest
+from joblib.externals.loky.backend.synchronize import Lock
 
 from benchmarks.fuzz import Fuzz
 from benchmarks.fuzzing import trials
@@ -68,6 +69,23 @@ def test_a_trial_blames_nobody_for_one_line(project: Path) -> None:
     outcome = attempt(["doctor", "my.yaml"], project)
     assert (outcome.status, outcome.faults) == (2, ())
     assert outcome.shown.count("\n") == 1
+
+
+def test_a_trial_leaves_no_semaphore_of_its_command(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    held = [Lock()]  # whoever clears the semaphores of this process lives as long as it, and serves its forks too
+
+    def list_semaphores(process: int) -> list[Path]:
+        return list(Path("/dev/shm").glob(f"sem.loky-{process}-*"))
+
+    def hold(options: object) -> int:
+        held.append(Lock())
+        print(os.getpid())
+        return len(list_semaphores(os.getpid()))
+
+    monkeypatch.setattr(doctor, "run", hold)
+    outcome = attempt(["doctor", "my.yaml"], project)
+    assert outcome.status == 1
+    assert list_semaphores(int(outcome.shown)) == []
 
 
 @pytest.mark.parametrize("form", [*SPOILERS, "mat"])
