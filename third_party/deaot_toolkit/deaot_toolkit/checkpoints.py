@@ -21,7 +21,7 @@ from torch import Tensor
 from deaot_toolkit.configs import NetworkConfig, find_config, plain_name
 from deaot_toolkit.errors import CheckpointError
 from deaot_toolkit.file_values import WithoutInitialValues, is_finite, take_values
-from deaot_toolkit.files.torch_files import DAMAGE, RefusedFileError, check_torch_file, open_regular
+from deaot_toolkit.files.torch_files import DAMAGE, RefusedFileError, check_torch_file, is_torch_file, open_regular
 from deaot_toolkit.network import VosNetwork
 from deaot_toolkit.wrapped import ENVELOPES, find_state, unwrap_names
 
@@ -89,7 +89,11 @@ def read_safetensors(path: Path, *, is_part: bool = False, outline: bool = False
     Raises:
         CheckpointError: missing, damaged, or something else.
     """
-    open_regular(path, is_part=is_part).close()
+    with open_regular(path, is_part=is_part) as opened:
+        if is_torch_file(opened):
+            raise CheckpointError(
+                f"{path}: a torch file inside, not safetensors; write its tensors with safetensors.torch.save_file"
+            )
     try:
         with safe_open(path, framework="pt") as stream:
             text = (stream.metadata() or {}).get(CONFIG_ENTRY, "")

@@ -54,6 +54,14 @@ def test_a_missing_or_damaged_part_is_named(folder: Path) -> None:
         read_hub_weights(folder)
 
 
+@pytest.mark.parametrize("is_old", [False, True])
+def test_a_torch_file_that_is_named_safetensors_is_called_one(tmp_path: Path, *, is_old: bool) -> None:
+    path = tmp_path / "model.safetensors"
+    torch.save({"a": torch.ones(1)}, path, _use_new_zipfile_serialization=not is_old)
+    with pytest.raises(CheckpointError, match=r"safetensors: a torch file .* with safetensors\.torch\.save_file"):
+        read_hub_weights(tmp_path)
+
+
 @pytest.mark.parametrize("names", [[], ["module.a.weight"], ["module.a.weight", "module.b.weight", "more"]])
 def test_a_part_with_other_weights_than_its_index_says_is_named(folder: Path, names: list[str]) -> None:
     write_index(folder, dict.fromkeys(names, FIRST) | {"module.model.weight": SECOND} | ({} if names else {"x": FIRST}))

@@ -16,6 +16,7 @@ from deaot_toolkit.errors import CheckpointError
 from deaot_toolkit.files.other_files import START_LENGTH, refuse_other_files
 
 _ZIP = b"PK\x03\x04"
+_OLD_START = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # the pickled magic number
 _INTEGERS = frozenset({"BININT", "BININT1", "BININT2", "INT", "LONG", "LONG1", "LONG4"})
 _STORES = frozenset({"PUT", "BINPUT", "LONG_BINPUT"})
 _REFUSED = frozenset({"STACK_GLOBAL", "INST", "OBJ", "DUP", "EXT1", "EXT2", "EXT4", "MEMOIZE", "NEXT_BUFFER"})
@@ -72,6 +73,11 @@ def open_regular(path: Path, *, is_part: bool = False) -> BinaryIO:
         raise
     stream.seek(0)
     return stream
+
+
+def is_torch_file(stream: BinaryIO) -> bool:
+    """Tell whether a file begins as those that `torch.save` writes, whatever its name says."""
+    return stream.read(len(_OLD_START)).startswith((_ZIP, _OLD_START))
 
 
 def check_torch_file(stream: BinaryIO) -> None:
