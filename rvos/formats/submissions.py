@@ -8,16 +8,12 @@ from __future__ import annotations
 import zipfile
 from pathlib import Path
 
-import numpy as np
-
 from rvos.dataset import Dataset
 from rvos.files.archives import make_entry, open_archive, refuse_bombs
 from rvos.files.atomic import read_whole, replacing
 from rvos.files.json_files import expect_object, parse_json
 from rvos.formats.archives.layout import LARGEST_TEAM_FILE, TEAM_FILE, Audit, ReadVideo
 from rvos.formats.table import find_format
-from rvos.masks.mask_sequences import MaskSequence, encode
-from rvos.videos import Video
 
 
 def write_submission(path: Path, dataset: Dataset, read: ReadVideo, *, team: bytes | None = None) -> int:
@@ -55,10 +51,3 @@ def read_team(path: Path) -> bytes:
     content = read_whole(path, most=LARGEST_TEAM_FILE)
     expect_object(parse_json(content, where=str(path)), where=str(path))
     return content
-
-
-def fill_black(video: Video, size: tuple[int, int]) -> list[MaskSequence]:
-    """Return a sequence without foreground for each expression of a video, of frames of `size` (H, W)."""
-    black = encode(np.zeros((1, *size), np.bool_)) * video.n_frames
-    scores = np.zeros(video.n_frames, np.float32)
-    return [MaskSequence(video.id, one.id, video.frames, size, black, scores) for one in video.expressions]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -33,6 +33,15 @@ def read_filled(source: Source, video: Video, fill: MaskFill) -> Sequence[MaskSe
     if parts and isinstance(source, PictureSource):
         filled = replace(source, fills=True).read(replace(video, expressions=tuple(parts)))
         found |= {one.expression: replace(one, missing=fill) for one in filled}
+    return add_black(found, video, fill)
+
+
+def add_black(found: Mapping[str, MaskSequence], video: Video, fill: MaskFill) -> list[MaskSequence]:
+    """Return the masks of all expressions of a video, black ones of those that are not among `found`, by their names.
+
+    Raises:
+        InputError: nothing tells the size of black ones.
+    """
     size = find_frame_size(video) or next((one.size for one in found.values()), None)
     return [found[one.id] if one.id in found else _draw_black(video, one, size, fill) for one in video.expressions]
 

@@ -7,14 +7,14 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from rvos.errors import InputError
 from rvos.formats import find_format
-from rvos.formats.submissions import fill_black, read_team, write_submission
-from rvos.masks.mask_sequences import MaskSequence
+from rvos.formats.submissions import read_team, write_submission
+from rvos.imports.missing import add_black
+from rvos.masks.mask_sequences import MaskSequence, by_expression
 from rvos.settings import count
 from rvos.videos import Video
 from rvos_fusion.commands.shared_options import add_recipe_options, open_recipe, repeat_options
-from rvos_fusion.planning.gaps import list_gaps
+from rvos_fusion.planning.gaps import list_gaps, make_rest
 from rvos_fusion.planning.results import open_results
 from rvos_fusion.tables import print_json
 from rvos_fusion.weights.provenance import write_manifest
@@ -27,7 +27,7 @@ def register(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, help="archive to write; default: submission.zip in the workspace")
     parser.add_argument("--team", type=Path, metavar="FILE", help="JSON object to put in as team.json, as servers ask")
     parser.add_argument(
-        "--fill-missing", action="store_true", help="write black masks for videos without a result, and list them"
+        "--fill-missing", action="store_true", help="write black masks for expressions without a result, and list them"
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
@@ -41,20 +41,24 @@ def run(options: argparse.Namespace) -> int:
     gaps = results.find_missing(node) if options.fill_missing else []
     if len(gaps) in (0, len(dataset.videos)):  # an archive of black masks is nobody's wish
         results.require([node])
-    filled = [f"{v.id}/{e.id}" for v in dataset.videos if v.id in gaps for e in v.expressions]
+    filled: list[str] = []
+    notes: list[str] = []
     team = read_team(options.team) if options.team is not None else None
     soft = find_format(dataset.format).archive.reads_soft
     out = options.out or recipe.workspace / "submission.zip"
 
     def read(video: Video) -> Sequence[MaskSequence]:
+        found: Sequence[MaskSequence]
         if video.id not in gaps:
             found = results.of_video(video.id).read(node, soft=soft)
-            filled.extend(f"{video.id}/{one.expression}" for one in found if one.missing)
-            return found
-        size = dataset.read_size(video)
-        if size is None:
-            raise InputError(f"{video.id}: no result, and no image tells the size of its masks; add the images")
-        return fill_black(video, size)
+        else:
+            found = add_black(by_expression(make_rest(results, node, video)), video, "empty")
+        own = [f"{video.id}/{one.expression}" for one in found if one.missing]
+        filled.extend(own)
+        if video.id in gaps:
+            part = f"{len(own)} of {count(len(found), 'expression')}"
+            notes.append(f"{video.id}: no result of {node} for {part}, filled with black masks, first {own[0]}")
+        return found
 
     n_masks = write_submission(out, dataset, read, team=team)
     lacking = {f"{name}: {fill}": own for (name, fill), own in list_gaps(results, [node]).items()}
@@ -65,10 +69,10 @@ def run(options: argparse.Namespace) -> int:
         content = {"archive": str(out), "manifest": str(manifest), "node": node, "masks": n_masks, "filled": filled}
         print_json(content)
     else:
-        for video in gaps:
-            print(f"{video}: no result of {node}, filled with black masks", file=sys.stderr)
         for name, own in lacking.items():
-            print(f"{name}: no masks for {count(len(own), 'expression')}, first {own[0]}", file=sys.stderr)
+            notes.append(f"{name}: no masks for {count(len(own), 'expression')}, first {own[0]}")
+        for note in notes:
+            print(note, file=sys.stderr)
         print(
             f"{out}: {count(n_masks, 'mask')} of {count(len(dataset.videos), 'video')} from {node}; made of: {manifest}"
         )

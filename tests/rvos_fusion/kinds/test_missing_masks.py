@@ -135,6 +135,37 @@ def test_a_sentence_that_nobody_answers_is_black_and_named(folder: Path, capsys:
     assert "valid, but without results for 1 of 4 expressions; 1 of 4 expressions are empty in every frame: v/0" in said
 
 
+SPARED = {
+    "by sentence": ("threshold: 3 of 3", None, ["v/0"]),
+    "whole, where masks are damaged": ("threshold: 3 of 3", f"v/1/{FRAMES[0]}.png", ["v/0", "v/1"]),
+    "whole, where votes are counted": ("threshold: 2", None, ["v/0", "v/1"]),
+}
+
+
+@pytest.mark.parametrize("name", SPARED)
+def test_a_video_that_was_refused_is_filled(folder: Path, capsys: pytest.CaptureFixture[str], name: str) -> None:
+    rule, damaged, filled = SPARED[name]
+    write_predictions(folder / "c", {"w": VIDEOS["w"]})
+    if damaged is not None:
+        (folder / "c" / damaged).write_text("")
+    write_recipe("refuse", rule)
+    assert main(["run", "my.yaml", "--quiet"]) == 2
+    capsys.readouterr()
+    stored = set(folder.rglob("*.masks"))
+    assert main(["submit", "my.yaml", "--out", "s.zip", "--fill-missing"]) == 0
+    assert set(folder.rglob("*.masks")) == stored
+    assert f"v: no result of fused for {len(filled)} of 2 expressions, filled with" in capsys.readouterr().err
+    assert json.loads(Path("s.provenance.json").read_text())["filled with black masks"] == filled
+    assert main(["check-submission", "s.zip"]) == 0
+    assert f"{len(filled)} of 4 expressions are empty in every frame: {', '.join(filled)}" in capsys.readouterr().out
+    dataset = open_dataset("ref-youtube-vos", folder / "data", "valid")
+    for video in dataset.videos:
+        truth = dataset.read_truth(video)
+        for expression, one in zip(video.expressions, open_source("png", Path("s.zip")).read(video), strict=True):
+            is_black = f"{video.id}/{expression.id}" in filled
+            assert np.array_equal(one.masks(), truth.masks(expression) & (not is_black))
+
+
 def test_sweeps_count_the_votes_that_are_there(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_recipe("abstain")
     assert main(["run", "my.yaml", "--quiet"]) == 0
