@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from data_folders import FRAMES, index_map, listed, write_json, write_predictions, write_ref_youtube_vos
+from data_folders import FRAMES, index_map, listed, write_json, write_png, write_predictions, write_ref_youtube_vos
 from pycocotools import mask as coco
 
 import rvos_fusion as rf
@@ -85,6 +85,23 @@ def test_a_sentence_of_which_nothing_says_what_it_means_is_left_out(
     # Masks are made and submitted of all of them.
     assert said(capsys, "submit", "my.yaml", "--out", "s.zip")
     assert "valid and complete: 1 video, 4 expressions" in said(capsys, "check-submission", "s.zip")
+
+
+def test_masks_of_a_sentence_that_is_not_scored_decide_groups_in_a_sweep(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_youtube(folder / "data", "1")
+    for step, frame in enumerate(FRAMES):  # alone, sentence 0 has half of its object; sentence 1 votes for the rest
+        half = index_map(step) == 1
+        half[7:] = False
+        write_png(folder / f"masks/v/0/{frame}.png", half.astype(np.uint8) * 255)
+    groups = "{by: agreement, members: [a], threshold: 0.4}"
+    Path("my.yaml").write_text(RECIPE.replace("FORMAT", "ref-youtube-vos").replace("{by: neighbours}", groups))
+    said(capsys, "run", "my.yaml", "--quiet")
+    table = json.loads(said(capsys, "table", "my.yaml", "fused", "--json").partition("\nv/1")[0])
+    swept = json.loads(said(capsys, "sweep", "my.yaml", "fused", "--json").partition("\nv/1")[0])
+    assert table["rows"][0]["j_and_f"] == 100
+    assert {row["threshold"]: row["j_and_f"] for row in swept["settings"]}["1 of 2"] == 100
 
 
 def test_where_no_sentence_says_what_it_means_nothing_is_scored(
