@@ -64,6 +64,7 @@ class Part:
     groups: Mapping[str, tuple[Group, ...]]
     scores: Mapping[str, Sequence[ExpressionScore]]
     seen: Sequence[ObjectFacts] | None
+    abstaining: Mapping[str, frozenset[str]]
 
 
 def write_report(
@@ -142,7 +143,7 @@ def _write_part(files: Path, index: int, job: VideoJob) -> Part | None:
         return None
     # Masks and pictures go to disk in the worker: of hundreds of videos they would not fit into memory.
     write_video(files, index, found.view, found.pictures)
-    return Part(index, job.video, found.rows, found.groups, found.scores, found.seen)
+    return Part(index, job.video, found.rows, found.groups, found.scores, found.seen, found.abstaining)
 
 
 def _find_grouping(node: str, kept: Sequence[str], parts: Sequence[Part]) -> int | None:
@@ -155,8 +156,8 @@ def _find_grouping(node: str, kept: Sequence[str], parts: Sequence[Part]) -> int
 
 def _count_needs(node: ReportNode, sides: Sequence[Side], kept: Sequence[str], parts: Sequence[Part]) -> ReportNode:
     side = next(side for side in sides if side.name == node.side)
-    sizes = sorted({len(group.expressions) for part in parts for group in part.groups.get(node.name, ())})
-    return replace(node, grouping=_find_grouping(node.name, kept, parts), needs=side.count_votes(node.name, sizes))
+    given = [(group, part.abstaining) for part in parts for group in part.groups.get(node.name, ())]
+    return replace(node, grouping=_find_grouping(node.name, kept, parts), needs=side.count_votes(node.name, given))
 
 
 def _describe_video(part: Part, kept: Sequence[str], slices: Places) -> VideoRow:
@@ -197,9 +198,9 @@ def _score(
     if dataset.truth is None:
         return [], [], ["No ground truth, so no scores."]
     ladders, curves = [], []
-    what, drawn = ("annotated frames", "samples") if find_format(dataset.format).has_samples else ("videos", "videos")
+    what, drawn = ("annotated frame", "samples") if find_format(dataset.format).has_samples else ("video", "videos")
     limits = f"intervals by paired resampling of {drawn}" if len(videos) >= FEWEST_VIDEOS else "too few for intervals"
-    notes = [f"Scores over {len(videos)} {what}; {limits}."]
+    notes = [f"Scores over {count(len(videos), what)}; {limits}."]
     notes += [f"{line}." for line in dataset.name_unknown(videos)]
     for side in sides:
         if not isinstance(side, PlanSide):

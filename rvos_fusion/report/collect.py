@@ -55,7 +55,7 @@ class CollectedVideo:
     """One video: its part of the page, its distinct pictures as JPEG, and what the index says of it.
 
     The scores are those of every expression by node, empty without ground truth, which says what is `seen` of the
-    sentences that can be scored.
+    sentences that can be scored; `abstaining` are, by node, the expressions that it has no vote on.
     """
 
     view: VideoView
@@ -63,6 +63,7 @@ class CollectedVideo:
     rows: tuple[ExpressionRow, ...]
     groups: Mapping[str, tuple[Group, ...]]
     scores: Mapping[str, Sequence[ExpressionScore]]
+    abstaining: Mapping[str, frozenset[str]]
     seen: Sequence[ObjectFacts] | None = None
 
 
@@ -129,8 +130,9 @@ def collect_video(job: VideoJob) -> CollectedVideo | None:
     else:  # one grey picture for all frames
         pictures = (encode_picture(np.full((*table.size, 3), _GREY, np.uint8), table.size),)
     groups = {name: found for side in job.sides for name, found in side.groups().items()}
+    absent = {name: frozenset(one.expression for one in own.values() if one.abstains) for name, own in stored.items()}
     seen = None if truth is None else look_at(job.scored, truth)
-    return CollectedVideo(replace(view, masks=tuple(table.texts)), pictures, rows, groups, scores, seen)
+    return CollectedVideo(replace(view, masks=tuple(table.texts)), pictures, rows, groups, scores, absent, seen)
 
 
 def _view_truth(job: VideoJob, truth: VideoTruth | None, table: MaskTable) -> tuple[tuple[int | None, ...], ...] | None:
@@ -156,7 +158,11 @@ def _view_node(
         return None
     return tuple(
         SequenceView(
-            table.add(one.runs, one.size), _round(one.scores), one.pick_key_frame(), _round_known(one.presence)
+            table.add(one.runs, one.size),
+            _round(one.scores),
+            one.pick_key_frame(),
+            _round_known(one.presence),
+            one.abstains,
         )
         if (one := own.get(expression.id)) is not None
         else None

@@ -24,8 +24,8 @@ class ReportNode:
         seconds: time of its last computation; None where nothing was recorded.
         detail: its own settings in words, for example "threshold 3 of 6".
         weights: votes of each of the first inputs (further ones only decide groups); empty where nothing is counted.
-        needs: (expressions in a group, votes it has, votes that keep a pixel) for every size of group that occurs, in
-            units of the weights; empty where nothing is counted.
+        needs: (expressions in a group, votes it has, votes that keep a pixel) for every size of group and number of
+            votes that occur, in units of the weights; empty where nothing is counted.
         only: place of the input that groups of one take as it is; None: they vote too.
         grouping: place among the report's groupings; None: it has no groups.
         side: name of the side; empty where one is shown alone.
@@ -141,12 +141,14 @@ class SequenceView:
     """One node's masks of one expression: places among the video's masks and scores by frame, and the key frame.
 
     `presence`: of what the sentence names in each frame, None where no detector looked; None: none says it.
+    `abstains`: the masks are black ones in place of an answer, and have no vote.
     """
 
     masks: tuple[int, ...]
     scores: tuple[float, ...]
     key_frame: int
     presence: tuple[float | None, ...] | None = None
+    abstains: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, runtime_checkable
 
@@ -24,6 +24,8 @@ from rvos_fusion.scores.refinement_sweeping import Refiner
 from rvos_fusion.scores.sweeping import find_ballot
 
 Sequences = Mapping[str, MaskSequence]
+GroupVoters = tuple[Group, Mapping[str, frozenset[str]]]
+"""A group, and by node the expressions that it has no vote on."""
 
 
 @runtime_checkable
@@ -88,8 +90,8 @@ class Side(ABC):
     def advice(self) -> str:
         """Return what to do where nothing is stored."""
 
-    def count_votes(self, node: str, sizes: Sequence[int]) -> tuple[tuple[int, int, int], ...]:
-        """Return for groups of these sizes: expressions, votes it has, votes that keep a pixel; none without votes."""
+    def count_votes(self, node: str, given: Iterable[GroupVoters]) -> tuple[tuple[int, int, int], ...]:
+        """Return for each kind of group: expressions, votes it has, votes that keep a pixel; none without votes."""
         return ()
 
     def final(self) -> str | None:
@@ -113,10 +115,17 @@ class PlanSide(Side):
     def advice(self) -> str:
         return f"run first: {self.results.command}"
 
-    def count_votes(self, node: str, sizes: Sequence[int]) -> tuple[tuple[int, int, int], ...]:
+    def count_votes(self, node: str, given: Iterable[GroupVoters]) -> tuple[tuple[int, int, int], ...]:
         plain = node.removeprefix(self.prefix)
         ballot = next(find_ballot(one) for one in self.results.plan.nodes if one.name == plain)
-        return () if ballot is None else tuple((size, *ballot.rule.count_votes(size)) for size in sizes)
+        if ballot is None:
+            return ()
+        weights = dict(zip(ballot.members, ballot.rule.integer_weights(), strict=True))
+        votes = set()
+        for group, absent in given:
+            present = {name: set(group.expressions) - absent.get(self.prefix + name, set()) for name in weights}
+            votes.add((len(group.expressions), sum(own * len(present[name]) for name, own in weights.items())))
+        return tuple((size, total, ballot.rule.count_needed(total, size)) for size, total in sorted(votes) if total)
 
     def final(self) -> str | None:
         submission = self.results.plan.recipe.submission

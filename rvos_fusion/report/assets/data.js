@@ -85,26 +85,29 @@ function groupOf(row, node, place) {
   return row.groups[grouping]?.find((group) => group.expressions.includes(place)) ?? null;
 }
 
-/** Votes that a group has and needs, as [most, needed]; null where the node counts none of this expression. */
-function votesOf(row, node, place) {
-  const group = groupOf(row, node, place);
+/** What votes on the shown expression, as [weight, input, expression]; who abstains does not. Null: it has no group. */
+function votersOf(shown, node) {
+  const { weights, inputs, only } = report.nodes[node];
+  const group = groupOf(shown.row, node, shown.place)?.expressions;
   if (!group) return null;
-  if (group.expressions.length === 1 && report.nodes[node].only !== null) return [1, 1];
-  const needs = report.nodes[node].needs.find(([size]) => size === group.expressions.length);
-  return needs ? [needs[1], needs[2]] : null;
+  if (group.length === 1 && only !== null) return [[1, placeOf.get(inputs[only]), group[0]]];
+  const all = group.flatMap((place) => weights.map((weight, index) => [weight, placeOf.get(inputs[index]), place]));
+  return all.filter(([, input, place]) => !shown.sequence(input, place)?.abstains);
 }
 
-/** Weights and masks of everything that votes on an expression in a frame. */
+/** Votes that the shown expression has and needs, as [most, needed]; null where the node counts none of it. */
+function votesOf(shown, node) {
+  const voters = votersOf(shown, node);
+  if (!voters) return null;
+  const size = groupOf(shown.row, node, shown.place).expressions.length;
+  if (size === 1 && report.nodes[node].only !== null) return [1, 1];
+  const most = voters.reduce((sum, [weight]) => sum + weight, 0);
+  const needs = report.nodes[node].needs.find(([own, votes]) => own === size && votes === most);
+  return needs ? needs.slice(1) : null;
+}
+
+/** Weights and masks of everything that votes on the shown expression in a frame. */
 function ballotOf(shown, node, frame) {
-  const { weights, inputs, only } = report.nodes[node];
-  const group = groupOf(shown.row, node, shown.place).expressions;
-  const alone = group.length === 1 && only !== null;
-  const terms = [];
-  for (const place of group) {
-    weights.forEach((weight, index) => {
-      const mask = alone && index !== only ? null : shown.maskOf(placeOf.get(inputs[index]), frame, place);
-      if (mask) terms.push([alone ? 1 : weight, mask]);
-    });
-  }
-  return terms;
+  const terms = votersOf(shown, node).map(([weight, input, place]) => [weight, shown.maskOf(input, frame, place)]);
+  return terms.filter(([, mask]) => mask);
 }

@@ -42,6 +42,8 @@ function table(caption, heads, rows) {
   return make("table", {}, ...(caption ? [make("caption", {}, caption)] : []), head, body);
 }
 
+/** A count in words, as in "1 video" and "2 videos". */
+const counted = (count, one) => `${count} ${one}${count === 1 ? "" : "s"}`;
 const number = (value, digits = 1) => (value === null || value === undefined ? "" : value.toFixed(digits));
 const signed = (value, digits = 1) => (value === null || value === undefined ? "" : `${value >= 0 ? "+" : ""}${value.toFixed(digits)}`);
 

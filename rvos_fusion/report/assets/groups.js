@@ -45,7 +45,7 @@ const groups = {
   item(video) {
     const row = report.videos[video];
     const confidence = groups.confidence(video);
-    const words = [`${groups.lists(video).length} groups of ${row.expressions.length} expressions`];
+    const words = [`${counted(groups.lists(video).length, "group")} of ${counted(row.expressions.length, "expression")}`];
     if (confidence !== null) words.push(`confidence ${confidence.toFixed(2)}`);
     if (groups.own().has(video)) words.push("edited");
     return [make("span", {}, row.id), make("small", {}, words.join(" · "))];
@@ -60,8 +60,8 @@ const groups = {
 
   tell() {
     const count = groups.own().size;
-    byId("group-count").textContent = `${report.videos.length} videos, the least sure first; ${count} edited`;
-    byId("group-hint").textContent = `Save the file beside the recipe and write there: groups: {by: file, file: groups.json}. It lists the ${report.videos.length} videos of this page.`;
+    byId("group-count").textContent = `${counted(report.videos.length, "video")}, the least sure first; ${count} edited`;
+    byId("group-hint").textContent = `Save the file beside the recipe and write there: groups: {by: file, file: groups.json}. It lists the ${counted(report.videos.length, "video")} of this page.`;
   },
 
   draw(shown) {
@@ -92,7 +92,7 @@ const groups = {
     const one = shown.row.expressions[place];
     const host = make("div", { class: "picture" });
     const mask = shown.maskOf(state.b, state.frame, place) ?? new Uint8Array(shown.view.size[0] * shown.view.size[1]);
-    new Picture(host, `${one.text}: ${masks.area(mask)} pixels`).paint(shown.picture(state.frame), shown.view.size, mask, [palette.colour(index)]);
+    new Picture(host, `${one.text}: ${counted(masks.area(mask), "pixel")}`).paint(shown.picture(state.frame), shown.view.size, mask, [palette.colour(index)]);
     const select = make("select", { "aria-label": `group of ${one.text}`, "data-expression": one.id });
     const numbers = Array.from({ length: count }, (_, number) => [number, `group ${number + 1}`]);
     offer(select, [...numbers, ["new", "a new group"]], index);
@@ -143,7 +143,7 @@ const groups = {
       if (numbers.includes(-1)) refused++;
       else { groups.own().set(video, numbers); taken++; }
     });
-    show(`Groups of ${taken} videos taken over${refused ? `, of ${refused} refused: they do not list every expression` : ""}.`);
+    show(`Groups of ${counted(taken, "video")} taken over${refused ? `, of ${refused} refused: they do not list every expression` : ""}.`);
     groups.update();
     if (groups.shown) groups.draw(groups.shown);
   },

@@ -61,7 +61,7 @@ const list = {
     list.shown = entries.filter(({ one, words: own }) =>
       one.disagreement >= disagreement && (best >= 1 || (one.best ?? 1) <= best) && own.includes(words) && slices.keeps(one));
     list.sort();
-    byId("count").textContent = `${list.shown.length} of ${entries.length} expressions in ${report.videos.length} videos`;
+    byId("count").textContent = `${list.shown.length} of ${counted(entries.length, "expression")} in ${counted(report.videos.length, "video")}`;
     list.box.fill(list.shown, list.find());
   },
 

@@ -108,7 +108,7 @@ function stepFrame(change) {
 }
 
 function changeThreshold(change) {
-  const votes = shown && neededVotes(shown.row);
+  const votes = shown && neededVotes(shown);
   if (!votes) return;
   state.threshold = Math.min(votes.most, Math.max(1, votes.needed + change));
   update({});

@@ -56,7 +56,7 @@ const overview = {
     }
     const width = 20 + (Math.max(0, ...depth.values()) + 1) * (boxWidth + gapX);
     const height = 20 + Math.max(1, ...filled.values()) * (boxHeight + gapY);
-    const svg = draw("svg", { viewBox: `0 0 ${width} ${height}`, width, height, role: "img", "aria-label": `graph of the recipe, ${nodes.length} nodes` });
+    const svg = draw("svg", { viewBox: `0 0 ${width} ${height}`, width, height, role: "img", "aria-label": `graph of the recipe, ${counted(nodes.length, "node")}` });
     for (const node of nodes) {
       const [toX, toY] = place.get(node.name);
       for (const name of node.inputs.filter((input) => place.has(input))) {

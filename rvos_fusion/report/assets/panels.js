@@ -28,7 +28,7 @@ const panels = {
       window.votes.map((vote) => `${named(vote.masklets)}: ${vote.frames}`).join(", "),
       named(window.selected), window.tie ?? "", window.reason, window.iou.toFixed(2),
     ]);
-    const caption = `noun "${record.noun}" (${record.noun_source}), ${record.n_masklets} masklets; ${Math.round(100 * refined)} % of the windows refined, ${Math.round(100 * changed)} % of the frames changed`;
+    const caption = `noun "${record.noun}" (${record.noun_source}), ${counted(record.n_masklets, "masklet")}; ${Math.round(100 * refined)} % of the windows refined, ${Math.round(100 * changed)} % of the frames changed`;
     const made = table(caption, ["window", "votes", "selected", "tie", "reason", "IoU with coarse"], rows);
     record.windows.forEach((window, index) => {
       const [first, last] = [window.first, window.last].map((frame) => shown.view.frames.indexOf(frame));
@@ -77,7 +77,7 @@ const panels = {
     new Picture(host, `tracklets of ${node.name}`).paint(shown.picture(state.frame), size, classes, own.slice(0, 250).map((_, index) => palette.colour(index)));
     const heads = ["tracklet", "noun", "detector", "confidence", "key frame", "propagation", "pixels", "IoU with B", "chosen by", ...grounded.map(([name]) => `score of ${name}`), ""];
     const decisions = grounded.map(([name, by, row]) => panels.decision(name, by, row, own));
-    const made = make("div", { class: "tracklets" }, host, make("div", { class: "scroll" }, ...decisions, table(`${own.length} tracklets, numbers of frame ${shown.view.frames[state.frame]}`, heads, rows)));
+    const made = make("div", { class: "tracklets" }, host, make("div", { class: "scroll" }, ...decisions, table(`${counted(own.length, "tracklet")}, numbers of frame ${shown.view.frames[state.frame]}`, heads, rows)));
     return panels.part(`Tracklets of ${node.name}`, node.name, made);
   },
 };

@@ -88,7 +88,7 @@ const stage = {
     stage.picture.paint(shown.picture(frame), size, found.classes, found.colours);
     const counts = masks.tally(found.classes, found.names.length);
     host.dataset.counts = JSON.stringify(Object.fromEntries(found.names.map((name, place) => [name, counts[place]])));
-    const words = found.names.map((name, place) => `${name} ${counts[place]} pixels`);
+    const words = found.names.map((name, place) => `${name} ${counted(counts[place], "pixel")}`);
     stage.picture.canvas.setAttribute("aria-label", `frame ${shown.view.frames[frame]}: ${words.join(", ")}`);
     const items = found.names.map((name, place) => make("span", {}, swatch(found.colours[place]), `${name}: ${counts[place]} px`));
     const overlap = (name, mask) => (truth && mask ? [make("span", {}, `IoU of ${name} with the truth ${masks.overlap(mask, truth).toFixed(2)}`)] : []);

@@ -100,8 +100,8 @@ const address = {
 };
 
 /** The votes that are asked for: the chosen ones, as far as this expression's group has so many. */
-function neededVotes(row) {
-  const votes = state.voteNode === null ? null : votesOf(row, state.voteNode, state.expression);
+function neededVotes(shown) {
+  const votes = state.voteNode === null ? null : votesOf(shown, state.voteNode);
   if (!votes) return null;
   const [most, recipe] = votes;
   return { most, recipe, needed: Math.min(most, state.threshold ?? recipe) };

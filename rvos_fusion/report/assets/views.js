@@ -24,7 +24,7 @@ const views = {
     const pixels = masks.area(mask);
     element.dataset.pixels = pixels;
     note.textContent = text;
-    picture.canvas.setAttribute("aria-label", `${element.dataset.name}: ${pixels} pixels`);
+    picture.canvas.setAttribute("aria-label", `${element.dataset.name}: ${counted(pixels, "pixel")}`);
     picture.paint(shown.picture(state.frame), shown.view.size, mask, [colour]);
     for (const side of ["a", "b"]) element.querySelector(`[data-side=${side}]`)?.setAttribute("aria-pressed", String(state[side] === place));
     return element;
@@ -45,7 +45,7 @@ const views = {
   },
 
   drawVote(shown) {
-    const votes = neededVotes(shown.row);
+    const votes = neededVotes(shown);
     const slider = byId("threshold");
     slider.disabled = !votes;
     byId("threshold-reset").disabled = state.threshold === null;
@@ -53,8 +53,8 @@ const views = {
     if (!votes) return byId("vote-view").replaceChildren();
     slider.max = votes.most;
     slider.value = votes.needed;
-    const counted = masks.count(ballotOf(shown, state.voteNode, state.frame), shown.view.size);
-    const kept = masks.keep(counted, votes.needed);
+    const sums = masks.count(ballotOf(shown, state.voteNode, state.frame), shown.view.size);
+    const kept = masks.keep(sums, votes.needed);
     const figure = views.figure("live vote");
     figure.element.id = "live-vote";
     const truth = shown.truth(state.frame);

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -12,6 +13,7 @@ from report_pages import open_page, pixels, read_index, sentence, settle, slide
 
 from rvos.formats import open_dataset
 from rvos.masks.stored.store import Store
+from rvos_fusion.commands.cli import main
 
 VIDEO = "video1"
 
@@ -101,6 +103,22 @@ def test_the_vote_equals_the_stored_fusion_and_counts_anew(page: Page, finished:
     for threshold in (1, 4, 6):
         slide(page, "#threshold", threshold)
         assert pixels(page)["live vote"] == int((votes >= threshold).sum())
+
+
+def test_who_abstains_has_no_vote(page: Page, finished: Path, tmp_path: Path) -> None:
+    (tmp_path / "data").symlink_to(finished / "data")
+    shutil.copytree(finished / "members", tmp_path / "members")
+    shutil.rmtree(tmp_path / "members/c" / VIDEO / "0")
+    text = (finished / "pipeline.yaml").read_text().replace("members/c}", "members/c, missing: abstain}")
+    text = text.replace("threshold: 0.5, singles: {threshold: 2}", "threshold: 1.0").replace(": 2}", ": 2 of 2}")
+    (tmp_path / "pipeline.yaml").write_text(text)
+    for command in ("run", "report"):
+        assert main([command, str(tmp_path / "pipeline.yaml"), "--quiet"]) == 0
+    open_page(page, tmp_path / "runs/report.html", link(node="ab"))
+    assert page.inner_text("#threshold-shown") == "5 of 5"
+    assert pixels(page)["live vote"] == int(read_masks(tmp_path, "ab", "0", frame=0).sum()) > 0
+    open_page(page, tmp_path / "runs/report.html", link(node="ab", video="video2"))
+    assert page.inner_text("#threshold-shown") == "6 of 6"
 
 
 def test_the_threshold_stays_when_the_expression_changes(page: Page, finished: Path) -> None:

@@ -74,7 +74,7 @@ def test_a_group_file_is_opened_and_goes_on(editor: Page, tmp_path: Path) -> Non
     given.write_text(json.dumps({"video1": [["2", "1", "0"]], "video2": [["0"]], "elsewhere": []}))
     editor.set_input_files("#import-groups", str(given))
     expect(editor.locator("#status")).to_have_text(
-        "Groups of 1 videos taken over, of 1 refused: they do not list every expression."
+        "Groups of 1 video taken over, of 1 refused: they do not list every expression."
     )
     assert legends(editor) == [["0", "1", "2"]]
     content = json.loads(export(editor, tmp_path).read_text())

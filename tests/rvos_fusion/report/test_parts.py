@@ -118,7 +118,7 @@ def test_of_a_long_list_only_what_is_seen_is_made(page: Page, tmp_path: Path) ->
     texts = [f"sentence number {place}" for place in range(3000)]
     path = write(tmp_path, make_report(texts), make_view("clip", len(texts), 2))
     open_page(page, path)
-    assert page.inner_text("#count") == "3000 of 3000 expressions in 1 videos"
+    assert page.inner_text("#count") == "3000 of 3000 expressions in 1 video"
     assert page.locator("#expressions [role=option]").count() < 60
     page.focus("#expressions")
     page.keyboard.press("End")
@@ -170,7 +170,7 @@ def test_a_refinement_tells_what_it_did_in_the_window_of_the_frame(page: Page, t
     open_page(page, write(tmp_path, make_report(["it"]), view), "#frame=00010")
     panel = page.locator("#panels details")
     assert panel.locator("summary").inner_text() == "Refinement final"
-    assert 'noun "<b>" (rule), 1 masklets; 50 % of the windows refined, 67 % of the frames' in panel.inner_text()
+    assert 'noun "<b>" (rule), 1 masklet; 50 % of the windows refined, 67 % of the frames' in panel.inner_text()
     assert panel.locator("tr.now td").all_inner_texts() == ["00010 to 00010", "", "none", "", "no votes", "1.00"]
 
 
