@@ -17,13 +17,20 @@ import yaml
 from rvos.errors import ConfigError, InputError
 from rvos.files.atomic import read_whole
 from rvos.settings.nodes import DEEPEST, Listing, Node, Section, Text
-from rvos.settings.problems import Place, show
+from rvos.settings.problems import Place, Problems, show
 
 _MOST_BYTES = 200_000
 _MOST_VALUES = 50_000
 
 
-def read_document(path: Path, overrides: Sequence[str] = (), *, what: str, folder: Path | None = None) -> Node:
+def read_document(
+    path: Path,
+    overrides: Sequence[str] = (),
+    *,
+    what: str,
+    folder: Path | None = None,
+    problems: Problems | None = None,
+) -> Node:
     """Return the tree of a YAML file with the values of `--set` put in.
 
     Args:
@@ -31,28 +38,50 @@ def read_document(path: Path, overrides: Sequence[str] = (), *, what: str, folde
         what: the kind of file, for messages.
         folder: that paths in the file are relative to; None: the file's own. Those of `--set` are relative to the
             current folder.
+        problems: takes what is wrong with single values and overrides, which are then left out; None: it is raised.
 
     Raises:
         ConfigError: no readable file, no YAML (with its line), empty, too large, or an override of another form.
     """
-    text = _read_text(path, what)
+    found = Problems(path) if problems is None else problems
     place = Place(str(path), 1, path.absolute().parent if folder is None else folder)
-    root = _compose(text, place)
-    if root is None and not overrides:
+    root = _compose(_read_text(path, what), place, found)
+    is_read = root is not None or not len(found)
+    if root is None and is_read and not overrides:
         raise ConfigError(f"{path}: {what} is empty; write its settings into it")
     root = root or Section(place, ())
     typed = Path.cwd() if folder is None else folder
     for override in overrides:
-        key, equals, value_text = override.partition("=")
-        keys = key.strip().split(".")
         where = Place(f"--set {override}" if len(override) <= 120 else f"--set {override[:120]}...", 0, typed)
-        value = _compose(value_text, where) if equals else None
-        if value is None or not all(keys):
-            raise ConfigError(f"{where}: expected key=value, such as stages.stage1.smr.threshold=4")
-        if len(keys) > DEEPEST:
-            raise ConfigError(f"{where}: keys inside of each other more than {DEEPEST} deep; correct it")
-        root = _put(root, keys, value, place=where, done="")
+        try:
+            root = _override(root, override, where, found)
+        except _RefusedError as error:
+            found.add(error.place, str(error))
+    if problems is None or not is_read:
+        found.check()
     return root
+
+
+def _override(root: Node, override: str, place: Place, problems: Problems) -> Node:
+    key, equals, text = override.partition("=")
+    keys = key.strip().split(".")
+    known = len(problems)
+    value = _compose(text, place, problems) if equals else None
+    if len(problems) > known:
+        return root
+    if value is None or not all(keys):
+        raise _RefusedError(place, "expected key=value, such as stages.stage1.smr.threshold=4")
+    if len(keys) > DEEPEST:
+        raise _RefusedError(place, f"keys inside of each other more than {DEEPEST} deep; correct it")
+    return _put(root, keys, value, place=place, done="")
+
+
+class _RefusedError(Exception):
+    """What ends the reading of a text; where it stands."""
+
+    def __init__(self, place: Place, message: str) -> None:
+        super().__init__(message)
+        self.place = place
 
 
 def _read_text(path: Path, what: str) -> str:
@@ -83,8 +112,9 @@ class _Open:
 class _Composer:
     """Builds the tree from events; an alias is the very node that it names, so it costs nothing until it is read."""
 
-    def __init__(self, start: Place) -> None:
+    def __init__(self, start: Place, problems: Problems) -> None:
         self._start = start
+        self._problems = problems
         self._open: list[_Open] = []
         self._anchors: dict[str, tuple[Node, int]] = {}
         self._size = 0
@@ -95,31 +125,37 @@ class _Composer:
         line = int(mark.line) + 1 if mark is not None and self._start.line else 0
         place = Place(self._start.source, line, self._start.folder)
         if isinstance(event, yaml.DocumentStartEvent) and self.root is not None:
-            raise ConfigError(f"{place}: a second document; keep one")
-        if isinstance(event, yaml.NodeEvent) and not isinstance(event, yaml.AliasEvent):
-            tag = getattr(event, "tag", None)
-            if tag is not None:
-                raise ConfigError(f"{place}: the tag {show(tag)} is not read; write the value without it")
+            raise _RefusedError(place, "a second document; keep one")
+        tag = getattr(event, "tag", None)
+        if tag is not None:
+            place = self._doubt(place, f"the tag {show(tag)} is not read; write the value without it")
         if isinstance(event, yaml.ScalarEvent):
-            if "\0" in event.value or any("\ud800" <= letter <= "\udfff" for letter in event.value):
-                raise ConfigError(f"{place}: {show(event.value)} holds a zero or half a character; correct this line")
-            self._add(Text(place, event.value, plain=event.style is None), 1, event.anchor, place)
+            text = event.value
+            if "\0" in text or any("\ud800" <= letter <= "\udfff" for letter in text):
+                place = self._doubt(place, f"{show(text)} holds a zero or half a character; correct this line")
+                text = "?"
+            self._add(Text(place, text, plain=event.style is None), 1, event.anchor, place)
         elif isinstance(event, yaml.AliasEvent):
-            anchored = self._anchors.get(str(event.anchor))
-            if anchored is None:
-                raise ConfigError(f"{place}: no value is marked &{str(event.anchor)[:40]} before it; correct the alias")
-            self._add(*anchored, None, place)
+            name = str(event.anchor)
+            if name not in self._anchors:
+                place = self._doubt(place, f"no value is marked &{name[:40]} before it; correct the alias")
+            self._add(*self._anchors.get(name, (Text(place, "?"), 1)), None, place)
         elif isinstance(event, yaml.CollectionStartEvent):
             if len(self._open) >= DEEPEST:
-                raise ConfigError(f"{place}: values inside of each other more than {DEEPEST} deep; correct this line")
+                raise _RefusedError(place, f"values inside of each other more than {DEEPEST} deep; correct this line")
             self._open.append(_Open(place, event.anchor, isinstance(event, yaml.MappingStartEvent)))
         elif isinstance(event, yaml.CollectionEndEvent):
             closed = self._open.pop()
             self._add(closed.close(), closed.size, closed.anchor, closed.place)
 
+    def _doubt(self, place: Place, message: str) -> Place:
+        """Note what is wrong, and return the place of a value that nothing else is said of."""
+        self._problems.add(place, message)
+        return replace(place, doubt=message)
+
     def _add(self, node: Node, size: int, anchor: str | None, place: Place) -> None:
         if size > _MOST_VALUES:
-            raise ConfigError(f"{place}: more than {_MOST_VALUES} values, aliases unfolded; give fewer")
+            raise _RefusedError(place, f"more than {_MOST_VALUES} values, aliases unfolded; give fewer")
         if anchor is not None:
             self._anchors[anchor] = (node, size)
         if self._open:
@@ -129,21 +165,25 @@ class _Composer:
             self.root = node
 
 
-def _compose(text: str, start: Place) -> Node | None:
-    """Return the tree of YAML text; `start.line` 0: its lines do not count."""
-    composer = _Composer(start)
+def _compose(text: str, start: Place, problems: Problems) -> Node | None:
+    """Return the tree of YAML text, None where there is none or it cannot be read; `start.line` 0: no lines count."""
+    composer = _Composer(start, problems)
     try:
         for event in yaml.parse(text, Loader=yaml.SafeLoader):
             composer.take(event)
+    except _RefusedError as error:
+        problems.add(error.place, str(error))
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = int(mark.line) + 1 if mark is not None and start.line else 0
-        place = Place(start.source, line)
-        raise ConfigError(f"{place}: not YAML ({error.problem or error.context}); correct this line") from None
+        reason = error.problem or error.context
+        problems.add(Place(start.source, line), f"not YAML ({reason}); correct this line")
     except (yaml.YAMLError, ValueError, OverflowError) as error:
         reason = " ".join(str(error).split())[:200]
-        raise ConfigError(f"{start.source}: not YAML ({reason}); correct the file") from None
-    return composer.root
+        problems.add(Place(start.source), f"not YAML ({reason}); correct the file")
+    else:
+        return composer.root
+    return None
 
 
 def _put(node: Node, keys: list[str], value: Node, *, place: Place, done: str) -> Node:
@@ -152,12 +192,12 @@ def _put(node: Node, keys: list[str], value: Node, *, place: Place, done: str) -
     word, rest, here = keys[0], keys[1:], f"{done}.{keys[0]}".lstrip(".")
     if isinstance(node, Listing):
         if not (word.isdecimal() and len(word) < 7 and int(word) < len(node.items)):
-            raise ConfigError(f"{place}: {done} has the items 0 to {len(node.items) - 1}, not {word!r}; correct it")
+            raise _RefusedError(place, f"{done} has the items 0 to {len(node.items) - 1}, not {word!r}; correct it")
         items = list(node.items)
         items[int(word)] = _put(items[int(word)], rest, value, place=place, done=here)
         return Listing(node.place, tuple(items))
     if not isinstance(node, Section):
-        raise ConfigError(f"{place}: {done or 'the file'} is no mapping; nothing can be set in it")
+        raise _RefusedError(place, f"{done or 'the file'} is no mapping; nothing can be set in it")
     child = node.find(word)
     if child is None:
         # New parts may be added by `--set`, so that this one is meant is doubted only where it turns out to be wrong.

@@ -73,7 +73,7 @@ def read_recipe(path: Path, overrides: Sequence[str] = (), *, workspace: Path | 
         ConfigError: everything that is wrong, in one message.
     """
     problems = Problems(path)
-    root = read_document(path, overrides, what=_WHAT)
+    root = read_document(path, overrides, what=_WHAT, problems=problems)
     sections = Loader(problems).read(Sections, root, _WHAT, is_top=True)
     if not isinstance(sections, Sections):
         problems.check()

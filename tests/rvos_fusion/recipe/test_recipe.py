@@ -257,6 +257,27 @@ def test_all_problems_come_in_one_message(tmp_path: Path) -> None:
     assert [line.split("pipeline.yaml:")[1].split(":")[0] for line in lines[1:]] == ["3", "8", "12"]
 
 
+TOGETHER: dict[str, tuple[str, tuple[str, ...], list[str]]] = {
+    "values and settings": (
+        BASE.replace("neighbours", "neighbors").replace("a.pth", "!!binary a.pth").replace("flip: true", "flip: *no"),
+        ("groups.by.x=2", "threshold", "stages.one.f.threshold=["),
+        ["--set groups.by.x=2", "--set threshold", "not YAML", "3: ", "5: the tag", "8: no value is marked &no"],
+    ),
+    "no YAML": (BASE + "[", ("threshold",), ["--set threshold: expected", "not YAML"]),
+}
+
+
+@pytest.mark.parametrize(("text", "overrides", "expected"), TOGETHER.values(), ids=TOGETHER)
+def test_what_is_no_yaml_and_cannot_be_set_is_told_with_the_rest(
+    tmp_path: Path, text: str, overrides: tuple[str, ...], expected: list[str]
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        read(tmp_path, text, *overrides)
+    first, *lines = str(caught.value).splitlines()
+    assert first.endswith(f"{len(expected)} problems")
+    assert [words in line for words, line in zip(expected, lines, strict=True)] == [True] * len(expected)
+
+
 @pytest.mark.parametrize(
     ("override", "message"),
     [
