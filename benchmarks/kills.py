@@ -29,6 +29,7 @@ SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 _PATIENCE = 60.0
 _GRACE = 20.0
 """Seconds in which what a killed process has started must have ended."""
+_WORKER = "distributed.cli.dask_worker"
 _LOG = re.compile(r"^ws/logs/|/standard_error\.[^/]*$|__pycache__")
 _RECIPE = """\
 dataset: {{format: ref-youtube-vos, root: data, split: valid}}
@@ -78,8 +79,18 @@ def try_kills(
     count: int, random: Random, ways: Sequence[str] = ("1 process", "2 processes", "cluster")
 ) -> Iterator[Kill]:
     """Kill runs and resume them, in each of the ways in turn."""
+    for number in SIGNALS[1:]:  # what is started beside a shell ignores some, and so would the runs
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
+    with tempfile.TemporaryDirectory() as name:
+        yield from _try_kills(Path(name), count, random, ways)
+        if not wait_until_alone(-1, Path(name)):
+            faults = (f"programs outlive the cluster: {_list_living(-1, Path(name))}",)
+            yield Kill("cluster", signal.SIGKILL.name, 0, 0, faults)
+
+
+def _try_kills(folder: Path, count: int, random: Random, ways: Sequence[str]) -> Iterator[Kill]:
     with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         words = {"1 process": [], "2 processes": ["--jobs", "2"]}
         if "cluster" in ways:
             (folder / "cluster").mkdir()
@@ -200,15 +211,23 @@ def wait_until_alone(session: int, project: Path) -> bool:
 
 
 def _list_living(session: int, project: Path) -> list[str]:
-    """Return the command lines of the living processes of a session, and of programs in the project's folder."""
+    """Return the command lines of the living processes of a session, and of programs in the project's folder.
+
+    A worker of a cluster keeps its program for the next run, as it keeps a network: those do not count.
+    """
     found = []
     for path in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError):
-            state, _, _, its, *_ = path.read_text().rpartition(")")[2].split()
-            is_program = path.with_name("cwd").readlink() == project.resolve() and int(path.parent.name) != os.getpid()
+            state, parent, _, its, *_ = path.read_text().rpartition(")")[2].split()
+            is_inside = path.with_name("cwd").readlink().is_relative_to(project.resolve())
+            is_program = is_inside and int(path.parent.name) != os.getpid() and _WORKER not in _read_command(parent)
             if (int(its) == session or is_program) and state != "Z":
-                found.append(path.with_name("cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+                found.append(_read_command(path.parent.name))
     return found
+
+
+def _read_command(process: str) -> str:
+    return Path("/proc", process, "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
 
 
 def _count_results(project: Path) -> int:
