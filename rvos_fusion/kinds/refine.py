@@ -107,7 +107,7 @@ class RefineNode(Node):
             names = tuple(tracklet.id for tracklet, _ in masklets)
             presence = instances.presence.get(noun.text)
             if presence is not None and len(presence) != sequence.n_frames:
-                raise InputError(f"{video.id}: {self.masklets} has a presence for {len(presence)} frames; run it again")
+                raise InputError(f"{video.id}: {self.masklets} has a presence of other frames; run it again")
             yield RefinedExpression(expression, noun, sequence, evidence, names, presence)
 
 
