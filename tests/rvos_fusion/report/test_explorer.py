@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -316,3 +317,20 @@ def test_bars_of_slices_are_means_of_a_and_b(explorer: Page, finished: Path) -> 
     assert explorer.locator("table[data-by=sentences] tbody tr").last.inner_text().split()[:2] == ["all", "12"]
     assert "overlap" in explorer.inner_text("table[data-by=words] caption")
     assert "add up to all" in explorer.inner_text("table[data-by=sentences] caption")
+
+
+def test_presence_is_a_curve_of_the_frames_that_a_detector_saw(page: Page, finished: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(finished, tmp_path / "present")
+    store = Store(folder / "runs")
+    for name, value in (("a", 0.25), ("ab", 0.25), ("b", 0.75)):
+        presence = np.array([value, np.nan, value], np.float32)
+        sequences = [replace(one, presence=presence) for one in store.read(name, VIDEO)]
+        store.write(name, VIDEO, sequences, store.header(name, VIDEO).fingerprint)
+    assert main(["report", str(folder / "pipeline.yaml"), "--quiet", "--no-sweeps"]) == 0
+    open_page(page, folder / "runs/report.html", link(expression="1"))
+    # Two curves: what `ab` passes on of `a` is drawn once.
+    expect(page.locator("#presence polyline")).to_have_count(2)
+    expect(page.locator("#presence circle")).to_have_count(4)
+    assert page.locator("#presence .legend span").all_inner_texts() == ["a", "b"]
+    open_page(page, folder / "runs/report.html", link(video="video0"))
+    expect(page.locator("#presence")).to_be_hidden()
