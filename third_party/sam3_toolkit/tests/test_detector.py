@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from deaot_toolkit.errors import CheckpointError
@@ -50,6 +51,19 @@ def test_masks_of_few_queries_are_those_of_all(detector: Detector) -> None:
     torch.testing.assert_close(few, every[[7, 3]])
     torch.testing.assert_close(semantic, again)
     assert ((found.scores > 0) & (found.scores < found.presence.sigmoid())).all()
+
+
+OFFICIAL = np.load(Path(__file__).parent / "suppression_rule.npz")
+"""Of the official code: masks with their bits packed, scores, and the numbers of those that stay."""
+
+
+@pytest.mark.parametrize("case", sorted({name.partition(".")[0] for name in OFFICIAL.files}))
+def test_the_masks_that_stay_are_the_official_ones(case: str) -> None:
+    scores = torch.from_numpy(OFFICIAL[f"{case}.scores"])
+    found = torch.nonzero(scores > 0.5)[:, 0]
+    masks = torch.from_numpy(np.unpackbits(OFFICIAL[f"{case}.masks"], axis=-1)).bool()
+    kept = found[suppress(masks[found], scores[found], 0.1)]
+    assert kept.tolist() == OFFICIAL[f"{case}.kept"].tolist()
 
 
 MASKS = st.lists(st.lists(st.booleans(), min_size=6, max_size=6), min_size=0, max_size=8)
