@@ -12,6 +12,7 @@ import torch
 from sam3_toolkit.checkpoints import list_entries
 from sam3_toolkit.configs import CONFIGS
 from sam3_toolkit.detector import Detector
+from sam3_toolkit.phrases import learn_pairs
 from sam3_toolkit.tracker import Tracker
 from torch import Tensor
 
@@ -61,10 +62,7 @@ def make_detector(side: int = SIDE) -> Detector:
 def write_vocabulary(folder: Path) -> Path:
     """Write the vocabulary of the small network: a piece a byte, and none longer."""
     folder.mkdir()
-    printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
-    symbols = [chr(code) for code in (*printable, *range(256, 256 + 256 - len(printable)))]
-    pieces = [*symbols, *(f"{symbol}</w>" for symbol in symbols), "<|startoftext|>", "<|endoftext|>"]
-    (folder / "vocab.json").write_text(json.dumps({piece: number for number, piece in enumerate(pieces)}))
+    (folder / "vocab.json").write_text(json.dumps(learn_pairs(())[0]))
     (folder / "merges.txt").write_text("#version: 0.2\n")
     return folder
 

@@ -44,7 +44,7 @@ _OWN = Family("*:*", "propagate.engines.own:OwnSettings", "propagate.engines.own
 ENGINES: Mapping[str, Family] = {
     "own": _OWN,
     "sam2": Family("sam2*", "propagate.engines.sam2.settings:Sam2Settings", "propagate.engines.sam2.engine"),
-    "sam3": Family("sam3*", "propagate.engines.sam3.settings:Sam3Settings", "propagate.engines.sam3.engine"),
+    "sam3": Family("*sam3*", "propagate.engines.sam3.settings:Sam3Settings", "propagate.engines.sam3.engine"),
     "cfbi": Family(
         "*cfbi*", "propagate.engines.cfbi.settings:CfbiSettings", "propagate.engines.cfbi.engine", "dynamic_seghead."
     ),

@@ -15,7 +15,7 @@ from deaot_toolkit.errors import CheckpointError as ToolkitCheckpointError
 from deaot_toolkit.errors import NetworkConfigError
 from deaot_toolkit.file_values import WithoutInitialValues
 from sam3_toolkit.checkpoints import load_weights
-from sam3_toolkit.configs import IMAGE_SIDE, find_config
+from sam3_toolkit.configs import find_config
 from sam3_toolkit.detector import Concept, Detector, FrameMaps
 from sam3_toolkit.images import enlarge, prepare_frame
 from sam3_toolkit.phrases import Phrases
@@ -124,7 +124,7 @@ def build(settings: Sam3DetectorSettings, *, device: torch.device) -> Sam3Concep
         phrases = Phrases.from_folder(_find_vocabulary(settings), size=config.vocabulary)
         outline = device.type == "meta"
         with device if outline else WithoutInitialValues():
-            network = Detector(config, settings.image_size or IMAGE_SIDE)
+            network = Detector(config, settings.image_size)
         load_weights(network, settings.checkpoint, network=settings.network, outline=outline)
     except NetworkConfigError as error:
         raise ConfigError(f"detector {settings.network}: {error}") from None

@@ -79,7 +79,7 @@ class Sam3DetectorSettings(TokenizedSettings):
         box_threshold: instances of a lower score, presence included, are dropped.
         mask_iou: of two masks with a larger intersection over union the better stays; 1 keeps all, as officially in
             single images.
-        image_size: side of the square network input, a multiple of 14; None: 1008.
+        image_size: side of the square network input, a multiple of 14; None: the network's own, 1008.
         resize: of frames to it; `bilinear` is the official detector's, `bicubic` the official tracker's.
     """
 

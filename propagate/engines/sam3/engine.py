@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import torch
 from deaot_toolkit.file_values import WithoutInitialValues
 from sam3_toolkit.checkpoints import load_weights
-from sam3_toolkit.configs import IMAGE_SIDE, find_config
+from sam3_toolkit.configs import find_config
 from sam3_toolkit.images import enlarge, prepare_frame
 from sam3_toolkit.memory import Seen
 from sam3_toolkit.session import TrackedObject, TrackerFrame
@@ -34,11 +34,10 @@ def load_engine(settings: Sam3Settings, *, device: torch.device) -> Sam3Engine:
         CheckpointError: the checkpoint is missing, damaged or of another network.
         ConfigError: no network of that name, or an input size that it does not take.
     """
-    side = settings.image_size or IMAGE_SIDE
     with translated():
         outline = device.type == "meta"
         with device if outline else WithoutInitialValues():
-            tracker = Tracker(find_config(settings.network), side)
+            tracker = Tracker(find_config(settings.network), settings.image_size)
         load_weights(tracker, settings.checkpoint, network=settings.network, outline=outline)
     return Sam3Engine(tracker.to(device).eval(), settings, device=device)
 

@@ -18,7 +18,7 @@ class Sam3Settings(NetworkSettings):
     Args:
         protocol: `fresh` resets the memory between the directions; `shared`: the backward pass takes all that the
             forward pass found for its past, however far ahead, as in the official predictor.
-        image_size: side of the square network input, a multiple of 14; None: 1008.
+        image_size: side of the square network input, a multiple of 14; None: the network's own, 1008.
     """
 
     family: ClassVar[str] = "sam3"

@@ -8,16 +8,23 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from sam2_weights import SIZE, make_video
+from sam2_weights import SIZE, make_sequence, make_video
+from sam3_toolkit.configs import CONFIGS
 from sam3_toolkit.detector import Detector
 from sam3_toolkit.images import enlarge, prepare_frame
+from sam3_toolkit.phrases import Phrases
 from sam3_weights import NETWORK, SIDE, make_detector, make_tracker, write_vocabulary, write_weights
 
+from propagate.engines.sam3.settings import Sam3Settings
+from propagate.engines.table import build_engine
+from propagate.propagator import Propagator, Source
 from runners.detectors.sam3 import Sam3ConceptDetector
 from runners.detectors.settings import Sam3DetectorSettings
 from runners.detectors.table import build_detector, check_detector
 from rvos.errors import CheckpointError, ConfigError
 from rvos.masks.mask_sequences import decode
+from rvos_fusion.synthetic.bundled import CHECKPOINTS
+from rvos_fusion.synthetic.language.vocabulary import WORDS
 
 CPU = torch.device("cpu")
 LOW = 0.2
@@ -149,3 +156,18 @@ def test_values_that_are_not_finite_are_told(folder: Path, tmp_path: Path, monke
         detector._network.model.detr_decoder.query_embed.weight.fill_(torch.nan)
     with pytest.raises(CheckpointError, match="v/00000: sam3 gives values that are not finite"):
         detector.detect(make_video(tmp_path, 1), (0,), [("dog",)])
+
+
+def test_the_bundled_folder_serves_detector_and_engine(tmp_path: Path) -> None:
+    bundled, video = CHECKPOINTS / "sam3", make_video(tmp_path, 3)
+    detector = build_detector(Sam3DetectorSettings("sam3", checkpoint=bundled, network="small-sam3"), device=CPU)
+    ((frame,),) = detector.detect(video, (0,), [("star",)])
+    assert frame.presence is not None
+    assert 0 < frame.presence < 1
+    # Every word of the synthetic sentences is one piece, between start and end.
+    phrases = Phrases.from_folder(bundled, size=CONFIGS["small-sam3"].vocabulary)
+    assert all(int((phrases.encode(word) != 0).sum()) == 3 for word in WORDS)
+    engine = build_engine(Sam3Settings("small-sam3", bundled), device=CPU)
+    (carried,) = Propagator(engine).propagate(video, [Source([make_sequence(video, key=1)])])[0]
+    assert len(carried.runs) == 3
+    assert carried.runs[1] == make_sequence(video, key=1).runs[1]

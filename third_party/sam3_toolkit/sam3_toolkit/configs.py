@@ -12,7 +12,6 @@ from deaot_toolkit.errors import NetworkConfigError
 from transformers import Sam3Config, Sam3TrackerVideoConfig
 
 PATCH = 14
-IMAGE_SIDE = 1008
 _LEAST_CELLS = 4
 
 
@@ -25,8 +24,10 @@ class NetworkConfig:
         window: side of its attention windows, in patches; positions are scaled by it.
         global_blocks: blocks that attend to the whole image.
         grid: side of the stored positions, in patches; larger inputs repeat them.
+        side: of the square input that the network was trained on, in pixels.
         text_width, text_depth, text_heads: of the text encoder; its perceptrons are four times as wide.
         vocabulary: entries of the text encoder's table.
+        channels: of all maps behind the trunk, a multiple of 64.
         hidden: width of the perceptrons behind the trunk.
         memory_depth: layers of the tracker's memory attention.
         geometry_depth, fusion_depth, decoder_depth: layers of the detector's parts.
@@ -40,10 +41,12 @@ class NetworkConfig:
     window: int = 24
     global_blocks: tuple[int, ...] = (7, 15, 23, 31)
     grid: int = 24
+    side: int = 1008
     text_width: int = 1024
     text_depth: int = 24
     text_heads: int = 16
     vocabulary: int = 49_408
+    channels: int = 256
     hidden: int = 2048
     memory_depth: int = 4
     geometry_depth: int = 3
@@ -75,13 +78,23 @@ class NetworkConfig:
             # The library has 1e-6.
             "layer_norm_eps": 1e-5,
         }
-        return {"model_type": "sam3_vision_model", "backbone_config": backbone}
+        return {"model_type": "sam3_vision_model", "backbone_config": backbone, "fpn_hidden_size": self.channels}
 
     def tracker(self, side: int) -> Sam3TrackerVideoConfig:
         """Return the tracker's configuration; raises as `vision` does."""
         return Sam3TrackerVideoConfig(
             vision_config=self.vision(side),
-            mask_decoder_config={"mlp_dim": self.hidden},
+            prompt_encoder_config={"hidden_size": self.channels},
+            mask_decoder_config={
+                "hidden_size": self.channels,
+                "iou_head_hidden_dim": self.channels,
+                "mlp_dim": self.hidden,
+            },
+            memory_attention_hidden_size=self.channels,
+            memory_encoder_hidden_size=self.channels,
+            mask_downsampler_embed_dim=self.channels,
+            memory_fuser_embed_dim=self.channels,
+            memory_fuser_intermediate_dim=4 * self.channels,
             memory_attention_feed_forward_hidden_size=self.hidden,
             memory_attention_num_layers=self.memory_depth,
             image_size=side,
@@ -102,16 +115,14 @@ class NetworkConfig:
             "bos_token_id": self.vocabulary - 2,
             "eos_token_id": self.vocabulary - 1,
         }
+        widths = {"hidden_size": self.channels, "intermediate_size": self.hidden}
         return Sam3Config(
             vision_config=self.vision(side),
             text_config=text,
-            geometry_encoder_config={"num_layers": self.geometry_depth, "intermediate_size": self.hidden},
-            detr_encoder_config={"num_layers": self.fusion_depth, "intermediate_size": self.hidden},
-            detr_decoder_config={
-                "num_layers": self.decoder_depth,
-                "intermediate_size": self.hidden,
-                "num_queries": self.queries,
-            },
+            geometry_encoder_config={"num_layers": self.geometry_depth, **widths},
+            detr_encoder_config={"num_layers": self.fusion_depth, **widths},
+            detr_decoder_config={"num_layers": self.decoder_depth, "num_queries": self.queries, **widths},
+            mask_decoder_config={"hidden_size": self.channels},
         )
 
 
@@ -137,6 +148,29 @@ CONFIGS: Mapping[str, NetworkConfig] = {
         fusion_depth=2,
         decoder_depth=2,
         queries=20,
+    ),
+    # The demo's, trained on synthetic videos.
+    "small-sam3": NetworkConfig(
+        width=96,
+        depth=4,
+        heads=4,
+        trunk_hidden=192,
+        window=6,
+        global_blocks=(1, 3),
+        grid=6,
+        side=168,
+        text_width=64,
+        text_depth=2,
+        text_heads=4,
+        # Bytes and the pairs of the synthetic sentences.
+        vocabulary=791,
+        channels=64,
+        hidden=128,
+        memory_depth=2,
+        geometry_depth=1,
+        fusion_depth=2,
+        decoder_depth=2,
+        queries=24,
     ),
 }
 

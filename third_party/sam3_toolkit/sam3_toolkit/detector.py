@@ -14,7 +14,7 @@ from deaot_toolkit.products import use_direct_products
 from torch import Tensor, nn
 from transformers import Sam3Model
 
-from sam3_toolkit.configs import IMAGE_SIDE, NetworkConfig
+from sam3_toolkit.configs import NetworkConfig
 from sam3_toolkit.vision import build_pyramid, encode_image, encode_positions
 
 _EDGE = 1e-3
@@ -79,7 +79,7 @@ class Detector(nn.Module):
     """The network, with the prompt vector of a frame that the library leaves out of phrases without boxes.
 
     Args:
-        side: of the square network input, in pixels.
+        side: of the square network input, in pixels; None: that of the configuration.
 
     Raises:
         NetworkConfigError: the patches do not fit the input.
@@ -88,9 +88,10 @@ class Detector(nn.Module):
     library_prefixes: ClassVar[Mapping[str, str]] = {"model.": "detector_model."}
     """See `Tracker`."""
 
-    def __init__(self, config: NetworkConfig, side: int = IMAGE_SIDE) -> None:
+    def __init__(self, config: NetworkConfig, side: int | None = None) -> None:
         super().__init__()
         self.config = config
+        side = side or config.side
         settings = config.detector(side)
         self.side, self.cells = side, side // settings.vision_config.backbone_config.patch_size
         self.model = Sam3Model(settings)
@@ -106,7 +107,7 @@ class Detector(nn.Module):
     def project(self, spread: Tensor) -> FrameMaps:
         """Return the maps of a trunk's map `(1, C, f, f)`."""
         finest, fine, coarse = build_pyramid(self.model.vision_encoder.neck, spread)
-        return FrameMaps((finest, fine, coarse), self._summarise(coarse))
+        return FrameMaps((finest, fine, coarse), self.summarise(coarse))
 
     def read(self, tokens: Tensor) -> Concept:
         """Return a phrase of token numbers `(1, 32)`, padded with 0."""
@@ -162,7 +163,7 @@ class Detector(nn.Module):
         )
         return out.pred_masks[0], out.semantic_seg[0, 0]
 
-    def _summarise(self, coarse: Tensor) -> Tensor:
+    def summarise(self, coarse: Tensor) -> Tensor:
         """Return the prompt vector of a frame `(1, 1, 256)`: what the class token makes of its map."""
         encoder = self.model.geometry_encoder
         vector = encoder.prompt_layer_norm(encoder.final_proj(encoder.cls_embed.weight[None]))

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import html
 import json
+from collections import Counter
+from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -68,3 +71,31 @@ class Phrases:
         if len(numbers) > N_TOKENS:
             numbers = [*numbers[: N_TOKENS - 1], self._end]
         return torch.tensor([[*numbers, *[0] * (N_TOKENS - len(numbers))]])
+
+
+def learn_pairs(words: Sequence[str]) -> tuple[dict[str, int], list[tuple[str, str]]]:
+    """Return a vocabulary and merges that make each of `words` one piece; all other words have their bytes.
+
+    The commonest pair of neighbours becomes a piece, again and again; of equally common ones the first by spelling.
+    """
+    printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    symbols = [chr(code) for code in (*printable, *range(256, 512 - len(printable)))]
+    merges: list[tuple[str, str]] = []
+    spelled = [(*word[:-1], f"{word[-1]}</w>") for word in words]
+    while pairs := Counter(pair for pieces in spelled for pair in pairwise(pieces)):
+        best = min(pairs, key=lambda pair: (-pairs[pair], pair))
+        merges.append(best)
+        spelled = [_join(pieces, best) for pieces in spelled]
+    ends = ("<|startoftext|>", "<|endoftext|>")
+    pieces = [*symbols, *(f"{symbol}</w>" for symbol in symbols), *(left + right for left, right in merges), *ends]
+    return {piece: number for number, piece in enumerate(pieces)}, merges
+
+
+def _join(pieces: tuple[str, ...], pair: tuple[str, str]) -> tuple[str, ...]:
+    joined: list[str] = []
+    for piece in pieces:
+        if joined and (joined[-1], piece) == pair:
+            joined[-1] += piece
+        else:
+            joined.append(piece)
+    return tuple(joined)

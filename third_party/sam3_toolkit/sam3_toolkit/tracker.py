@@ -16,7 +16,7 @@ from transformers import Sam3TrackerVideoModel, Sam3ViTModel
 from transformers.models.sam3.modeling_sam3 import Sam3VisionNeck
 from transformers.models.sam3_tracker_video.modeling_sam3_tracker_video import get_1d_sine_pe
 
-from sam3_toolkit.configs import IMAGE_SIDE, NetworkConfig
+from sam3_toolkit.configs import NetworkConfig
 from sam3_toolkit.images import enlarge, prepare_mask, shrink
 from sam3_toolkit.memory import MOST_PLACES, Recalled, Seen
 from sam3_toolkit.vision import build_pyramid, encode_image, encode_positions
@@ -74,7 +74,7 @@ class Tracker(nn.Module):
     the sigmoid, takes the pointer of a given mask from the wrong token, and keeps every frame.
 
     Args:
-        side: of the square network input, in pixels.
+        side: of the square network input, in pixels; None: that of the configuration.
 
     Raises:
         NetworkConfigError: the patches do not fit the input.
@@ -87,15 +87,17 @@ class Tracker(nn.Module):
     }
     """Where the entries lie in the library's video model, whose names files are read by."""
 
-    def __init__(self, config: NetworkConfig, side: int = IMAGE_SIDE) -> None:
+    def __init__(self, config: NetworkConfig, side: int | None = None) -> None:
         super().__init__()
         self.config = config
+        side = side or config.side
         settings = config.tracker(side)
         self.side, self.cells = side, side // settings.vision_config.backbone_config.patch_size
         self.trunk = Sam3ViTModel(settings.vision_config.backbone_config)
         self.neck = Sam3VisionNeck(settings.vision_config)
         self.model = Sam3TrackerVideoModel(settings, remove_vision_encoder=True)
         use_direct_products(self.eval())
+        self._per_pointer = self.model.hidden_dim // self.model.mem_dim
         # Both depend on the size alone: the library makes a copy of each for every frame and object.
         image_positions = encode_positions(self.neck, self.model.hidden_dim, self.cells)
         memory_positions = encode_positions(self.model.memory_encoder, self.model.mem_dim, self.cells)
@@ -132,7 +134,9 @@ class Tracker(nn.Module):
 
     def track(self, maps: ImageMaps, recalled: Recalled, n_frames: int) -> Found:
         """Return the outcome of a frame without a prompt: the best of three masks, after looking at the memory."""
-        conditioned = self.condition(maps, *self.lay_out(recalled, n_frames), 4 * len(recalled.pointers))
+        conditioned = self.condition(
+            maps, *self.lay_out(recalled, n_frames), self._per_pointer * len(recalled.pointers)
+        )
         return self._decode(maps, conditioned, multimask_output=True)
 
     def lay_out(self, recalled: Recalled, n_frames: int) -> tuple[Tensor, Tensor]:
@@ -143,12 +147,12 @@ class Tracker(nn.Module):
         positions = [self.memory_positions + times[place - 1] for place, _, _ in recalled.maps]
         if recalled.pointers:
             width = self.model.mem_dim
-            # (pointers, 1, 1, 256) -> (4 x pointers, 1, 64)
+            # (pointers, 1, 1, 256) -> (4 x pointers, 1, 64) in the official size
             tokens.append(torch.stack([pointer for _, _, pointer in recalled.pointers]).reshape(-1, 1, width))
             places = torch.tensor([float(place) for place, _, _ in recalled.pointers], device=times.device)
             sines = get_1d_sine_pe(places / (min(n_frames, MOST_PLACES) - 1), dim=self.model.hidden_dim)
             projected = self.model.temporal_positional_encoding_projection_layer(sines)
-            positions.append(projected[:, None].repeat_interleave(4, dim=0))
+            positions.append(projected[:, None].repeat_interleave(self._per_pointer, dim=0))
         # Maps are kept in bfloat16, as the official code does, and read in float32.
         return torch.cat([token.float() for token in tokens]), torch.cat(positions)
 

@@ -14,10 +14,10 @@ _USED_LEVELS = 3
 
 
 def encode_image(trunk: Sam3ViTModel, image: Tensor) -> Tensor:
-    """Return the trunk's map `(1, C, f, f)` of an image `(1, 3, 14 f, 14 f)`."""
+    """Return the trunk's maps `(B, C, f, f)` of images `(B, 3, 14 f, 14 f)`."""
     tokens = trunk(image).last_hidden_state
     cells = image.shape[-1] // trunk.config.patch_size
-    spread: Tensor = tokens.transpose(1, 2).reshape(1, -1, cells, cells)
+    spread: Tensor = tokens.transpose(1, 2).reshape(len(image), -1, cells, cells)
     return spread
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from sam3_toolkit.configs import CONFIGS
 from sam3_toolkit.detector import Detector
-from sam3_toolkit.phrases import N_TOKENS, Phrases
+from sam3_toolkit.phrases import N_TOKENS, Phrases, learn_pairs
 from sam3_toolkit.suppression import suppress
 
 SIDE = 56
@@ -104,6 +104,18 @@ def test_phrases_are_cleaned_merged_cut_and_filled_with_0(tmp_path: Path) -> Non
     assert long == [start, *[dog] * (N_TOKENS - 2), end]
     # An exclamation mark at a word's end is a word of its own, no filler.
     assert phrases.encode("dog!")[0, 2] != 0
+
+
+WORDS_OF_LETTERS = st.lists(st.text(alphabet="abc", min_size=1, max_size=6), max_size=8)
+
+
+@given(words=WORDS_OF_LETTERS)
+def test_learned_pairs_make_every_word_one_piece_and_keep_all_bytes(words: list[str]) -> None:
+    vocabulary, merges = learn_pairs(words)
+    assert sorted(vocabulary.values()) == list(range(512 + len(merges) + 2))
+    phrases = Phrases(vocabulary, merges)
+    assert all(int((phrases.encode(word) != 0).sum()) == 3 for word in words)
+    assert int((phrases.encode("\u00e9z") != 0).sum()) == 5
 
 
 def test_other_vocabularies_are_refused(tmp_path: Path) -> None:
