@@ -27,9 +27,8 @@ class Frame:
 
     @property
     def source(self) -> tuple[Path, int]:
-        """What its pixels are read from: its file, and its number in there where that is a video file."""
-        numbers = self._video.clip_frames
-        return self.path, 0 if numbers is None else numbers[self.index]
+        """See `Video.find_source`."""
+        return self._video.find_source(self.index)
 
     @property
     def is_image(self) -> bool:

@@ -88,6 +88,10 @@ class Video:
             else tuple(place for place, index in enumerate(places) if index in self.annotated),
         )
 
+    def find_source(self, index: int) -> tuple[Path, int]:
+        """Return what the pixels of a frame are read from: its file, and its number in there where that is a video."""
+        return self.image_paths[index], 0 if self.clip_frames is None else self.clip_frames[index]
+
     def read_frame(self, index: int) -> NDArray[np.uint8]:
         """Return frame `index` as RGB `(H, W, 3)`, 0 to 255. Raises InputError: missing, too large, damaged."""
         path = self.image_paths[index]

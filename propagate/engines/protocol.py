@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from propagate.engines.features import FeatureCache
@@ -95,6 +96,21 @@ class Engine(Protocol):
 
     def open(self) -> Session:
         """Return a session without memory."""
+
+
+@runtime_checkable
+class TakesMaps(Protocol):
+    """An engine that can stand on the first part of a detector. An engine need not have it."""
+
+    @property
+    def trunk_key(self) -> Hashable:
+        """What both have to have in common: file, network, input, arithmetic."""
+
+    def stand_on(self, trunk: Any) -> None:
+        """Use a module of torch in place of one's own."""
+
+    def keep_map(self, source: tuple[Path, int], spread: Any) -> None:
+        """Make features of what that module gives for a frame, and keep them as one's own."""
 
 
 @runtime_checkable

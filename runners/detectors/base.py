@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, ClassVar, Protocol
+from typing import Annotated, Any, ClassVar, Protocol, runtime_checkable
 
 from rvos.masks.detections import FrameInstances
 from rvos.settings import Chance, Folder, Given
@@ -44,6 +44,22 @@ class DetectorSettings:
     def files(self) -> Mapping[str, Path]:
         """What must be on disk: of `checkpoint`, `tokenizer` and `detections` those that it has."""
         return {}
+
+
+@runtime_checkable
+class SharesTrunk(Protocol):
+    """A detector whose first part an engine can stand on. A detector need not have it."""
+
+    @property
+    def trunk_key(self) -> Hashable:
+        """What the other has to have in common: file, network, input, arithmetic."""
+
+    def share_trunk(self, keep: Callable[[tuple[Path, int], Any], None]) -> Any:
+        """Return the trunk, a module of torch; `keep` is given the map of every frame seen from now on.
+
+        Args:
+            keep: takes the frame's source and its map.
+        """
 
 
 class Detector(Protocol):

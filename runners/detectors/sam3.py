@@ -5,9 +5,10 @@ Source: docs/specs/sam3.md, sections 3 and 9.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,7 +20,9 @@ from sam3_toolkit.configs import find_config
 from sam3_toolkit.detector import Concept, Detector, FrameMaps
 from sam3_toolkit.images import enlarge, prepare_frame
 from sam3_toolkit.phrases import Phrases
+from sam3_toolkit.small_parts import clean
 from sam3_toolkit.suppression import suppress
+from sam3_toolkit.vision import encode_image
 from torch import Tensor
 
 from runners.detectors.settings import Sam3DetectorSettings
@@ -51,6 +54,18 @@ class Sam3ConceptDetector:
         self._phrases = phrases
         self._settings = settings
         self._device = device
+        self._keep: Callable[[tuple[Path, int], Tensor], None] | None = None
+
+    @property
+    def trunk_key(self) -> Hashable:
+        """See `SharesTrunk`."""
+        own = self._settings
+        return own.checkpoint.resolve(), own.network, self._network.side, own.resize, own.precision
+
+    def share_trunk(self, keep: Callable[[tuple[Path, int], Any], None]) -> Any:
+        """See `SharesTrunk`."""
+        self._keep = keep
+        return self._network.model.vision_encoder.backbone
 
     @torch.inference_mode()
     def detect(self, video: Video, frames: Sequence[int], nouns: Sequence[Sequence[str]]) -> list[list[FrameInstances]]:
@@ -62,7 +77,10 @@ class Sam3ConceptDetector:
         with torch.autocast(self._device.type, dtype=precision, enabled=precision != torch.float32):
             concepts = {name: self._network.read(self._phrases.encode(name).to(self._device)) for name in names}
             for index in frames:
-                maps = self._network.encode(self._prepare(video, index, size))
+                spread = encode_image(self._network.model.vision_encoder.backbone, self._prepare(video, index, size))
+                if self._keep is not None:
+                    self._keep(video.find_source(index), spread)
+                maps = self._network.project(spread)
                 where = f"{video.id}/{video.frames[index]}"
                 asked = {name: self._find(maps, concept, size, where=where) for name, concept in concepts.items()}
                 for own, mine in zip(found, nouns, strict=True):
@@ -100,7 +118,8 @@ class Sam3ConceptDetector:
         kept = suppress(masks > 0, scores, self._settings.mask_iou)
         kept = kept[scores[kept].argsort(descending=True, stable=True)]
         # One by one: at frame size many masks of a large frame take gigabytes.
-        runs = [encode((enlarge(masks[number][None, None], size)[0] > 0).cpu().numpy())[0] for number in kept.tolist()]
+        cleaned = (clean(masks[number], self._settings.small_parts) for number in kept.tolist())
+        runs = [encode((enlarge(mask[None, None], size)[0] > 0).cpu().numpy())[0] for mask in cleaned]
         return FrameInstances(
             FrameBoxes(
                 boxes[kept].cpu().numpy().astype(np.float32),

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from runners.detectors.base import DetectorSettings
 from rvos.plugins import Plugin, require_plugin
-from rvos.settings import Chance, Size
+from rvos.settings import Chance, Range, Size
 
 GROUP = "rvos.detectors"
 """Of entry points: an installed package names its `build` there."""
@@ -79,6 +79,8 @@ class Sam3DetectorSettings(TokenizedSettings):
         box_threshold: instances of a lower score, presence included, are dropped.
         mask_iou: of two masks with a larger intersection over union the better stays; 1 keeps all, as officially in
             single images.
+        small_parts: holes of at most so many cells of the mask grid are filled, and such islands dropped; 16 in the
+            official concept video, 0, none, in its single images.
         image_size: side of the square network input, a multiple of 14; None: the network's own, 1008.
         resize: of frames to it; `bilinear` is the official detector's, `bicubic` the official tracker's.
     """
@@ -89,6 +91,7 @@ class Sam3DetectorSettings(TokenizedSettings):
     network: str = "sam3"
     box_threshold: Chance = 0.5
     mask_iou: Chance = 0.1
+    small_parts: Annotated[int, Range(least=0)] = 0
     image_size: Size | None = None
     resize: Literal["bilinear", "bicubic"] = "bilinear"
 

@@ -17,8 +17,9 @@ from rvos.videos import Video
 from rvos_fusion.kinds.artefacts import INSTANCES, Artefact
 from rvos_fusion.kinds.base import Node, NodeFile, NodeGraph, Task, WorkerKey
 from rvos_fusion.kinds.checksums import Checksums
+from rvos_fusion.kinds.networks.boxes import load_detectors
 from rvos_fusion.kinds.networks.ladder import Depth, Found, Names, descend, list_ladders
-from rvos_fusion.kinds.networks.loaded import NETWORK, choose_device
+from rvos_fusion.kinds.networks.loaded import NETWORK
 from rvos_fusion.kinds.networks.named import (
     detector_files,
     engine_files,
@@ -112,12 +113,9 @@ class MaskletsNode(Node):
         return Instances(masklets.tracklets, {noun: own for noun, own in said.items() if own is not None})
 
     def _load(self, task: Task) -> tuple[Detector, MaskletTracker]:
-        from propagate.engines.table import build_engine
         from propagate.masklet_tracking import MaskletTracker
-        from runners.detectors.table import build_detector
 
-        place = choose_device(task.device)
-        detector = build_detector(self.detector, device=place)
-        engine = build_engine(self.engine, device=place, place=task.place)
+        (detector,), engine = load_detectors([self.detector], self.engine, task)
+        assert engine is not None
         takes_boxes, name = self.engine.takes_boxes, self.detector.detector
         return detector, MaskletTracker(engine, self.rules, takes_boxes=takes_boxes, detector=name)

@@ -5,8 +5,10 @@ Source: docs/specs/sam3.md.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 import torch
 from deaot_toolkit.file_values import WithoutInitialValues
@@ -56,7 +58,7 @@ class Sam3Engine:
         self.augmentations = (Augmentation(1.0, mirrored=False),)
         self.carries_memory = settings.protocol == "shared"
         self.features = FeatureCache.of_megabytes(settings.cache_megabytes)
-        self._precision = settings.precision
+        self._settings = settings
 
     def read(self, frame: Frame, augmentation: Augmentation) -> TrackerFrame:
         """See `Engine`; there is one augmentation."""
@@ -69,6 +71,21 @@ class Sam3Engine:
         assert isinstance(maps, ImageMaps)
         return TrackerFrame(maps, frame.index, frame.n_frames, frame.size)
 
+    @property
+    def trunk_key(self) -> Hashable:
+        """See `TakesMaps`."""
+        own = self._settings
+        return own.checkpoint.resolve(), own.network, self.tracker.side, "bicubic", own.precision
+
+    def stand_on(self, trunk: Any) -> None:
+        """See `TakesMaps`."""
+        self.tracker.trunk = trunk
+
+    def keep_map(self, source: tuple[Path, int], spread: Any) -> None:
+        """See `TakesMaps`."""
+        with self.precision():
+            self.features.get(source, lambda: self.tracker.project(spread))
+
     def open(self) -> Sam3Session:
         """See `Engine`."""
         return Sam3Session(self)
@@ -76,7 +93,7 @@ class Sam3Engine:
     @contextmanager
     def precision(self) -> Iterator[None]:
         """The arithmetic that the recipe asks for."""
-        with torch.inference_mode(), use_precision(self._precision, self.device):
+        with torch.inference_mode(), use_precision(self._settings.precision, self.device):
             yield
 
 

@@ -38,8 +38,20 @@ def load_detectors(
     from runners.detectors.table import build_detector
 
     device = choose_device(task.device)
+    asked = [build_detector(one, device=device) for one in detectors]
     loaded = None if engine is None else build_engine(engine, device=device, place=task.place)
-    return [build_detector(one, device=device) for one in detectors], loaded
+    for detector in asked:
+        share_trunk(detector, loaded)
+    return asked, loaded
+
+
+def share_trunk(detector: object, engine: object) -> None:
+    """Let an engine stand on a detector's first part where both have one, so that it sees each frame once."""
+    from propagate.engines.protocol import TakesMaps
+    from runners.detectors.base import SharesTrunk
+
+    if isinstance(detector, SharesTrunk) and isinstance(engine, TakesMaps) and detector.trunk_key == engine.trunk_key:
+        engine.stand_on(detector.share_trunk(engine.keep_map))
 
 
 def find_masks(

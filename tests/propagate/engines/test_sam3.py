@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -217,20 +215,3 @@ def test_sessions_need_one_prompt_before_they_step(tracker: Tracker, tmp_path: P
         engine.open().step(features)
     with pytest.raises(ConfigError, match="from masks or from boxes"):
         engine.open().start(features)
-
-
-def test_nothing_but_torch_and_transformers_is_needed(tracker: Tracker, tmp_path: Path) -> None:
-    path = write_weights(tmp_path / "sam3.pt", tracker)
-    code = f"""
-import sys
-from pathlib import Path
-sys.modules |= dict.fromkeys(("torchvision", "triton", "timm", "kernels"))  # importing them raises
-import torch
-from propagate.engines.sam3.settings import Sam3Settings
-from propagate.engines.table import build_engine
-engine = build_engine(Sam3Settings("{NETWORK}", Path({str(path)!r}), image_size={SIDE}), device=torch.device("cpu"))
-with torch.inference_mode():
-    print(engine.tracker.encode(torch.zeros(1, 3, {SIDE}, {SIDE})).coarse.shape)
-"""
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.stdout.strip() == "torch.Size([1, 256, 4, 4])", done.stderr

@@ -104,7 +104,7 @@ def test_names_of_one_noun_share_its_masks_and_nouns_do_not(folder: Path, tmp_pa
 
 
 def test_a_frame_and_a_phrase_are_encoded_once(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    counts = {"encode": 0, "read": 0}
+    counts = {"project": 0, "read": 0}
     for name in counts:
         plain = getattr(Detector, name)
 
@@ -114,7 +114,7 @@ def test_a_frame_and_a_phrase_are_encoded_once(folder: Path, tmp_path: Path, mon
 
         monkeypatch.setattr(Detector, name, counted)
     build(folder).detect(make_video(tmp_path, 3), (0, 1, 2), [("man",), ("woman", "man")])
-    assert counts == {"encode": 3, "read": 2}
+    assert counts == {"project": 3, "read": 2}
 
 
 def test_nothing_above_the_threshold_is_no_instance_but_still_a_presence(folder: Path, tmp_path: Path) -> None:
@@ -171,3 +171,14 @@ def test_the_bundled_folder_serves_detector_and_engine(tmp_path: Path) -> None:
     (carried,) = Propagator(engine).propagate(video, [Source([make_sequence(video, key=1)])])[0]
     assert len(carried.runs) == 3
     assert carried.runs[1] == make_sequence(video, key=1).runs[1]
+
+
+def test_small_parts_go_where_that_is_asked_for(folder: Path, tmp_path: Path) -> None:
+    video = make_video(tmp_path, 1)
+    (((rough),),) = build(folder, mask_iou=1.0).detect(video, (0,), [("dog",)])
+    # The grid has 16 x 16 cells.
+    (((cleaned),),) = build(folder, mask_iou=1.0, small_parts=40).detect(video, (0,), [("dog",)])
+    assert rough.masks is not None
+    assert cleaned.masks is not None
+    assert rough.masks != cleaned.masks
+    np.testing.assert_array_equal(rough.boxes.scores, cleaned.boxes.scores)

@@ -90,6 +90,15 @@ def test_every_official_key_has_its_place() -> None:
     assert recognise(found) == "sam3"
 
 
+@pytest.mark.parametrize("place", [*range(0, 1465, 97), -1])
+def test_an_official_file_that_lacks_any_entry_is_refused(place: int) -> None:
+    state = list_official()
+    lost = sorted(name for name in state if name not in UNUSED)[place % (len(state) - len(UNUSED))]
+    found = convert_official({name: value for name, value in state.items() if name != lost})
+    with pytest.raises(CheckpointError, match=r"nothing was loaded; \d+ missing"):
+        check_fit(list_expected(found, NetworkConfig()), found, source="sam3.pt", name="sam3", advice="")
+
+
 def test_values_are_split_cut_turned_and_joined() -> None:
     trunk = "detector.backbone.vision_backbone.trunk."
     state = {
