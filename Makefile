@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: install test-install demo test bench docs clean
+.PHONY: install test-install demo test bench pictures docs clean
 
 install: $(VENV)/.installed
 
@@ -29,6 +29,9 @@ test: test-install
 
 bench: test-install
 	$(BIN)/python -m benchmarks
+
+pictures: demo
+	$(BIN)/python scripts/make_pictures.py
 
 docs: install
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[docs]"

@@ -67,6 +67,8 @@ FOLDERS = (*CODE, *GONE, "third_party", "tests", "docs", "recipes", "scripts", "
 _FILE = re.compile(rf"`((?:{'|'.join(FOLDERS)})/[\w./*-]*)`")
 _MODULE = re.compile(rf"(?:`|^::: |\b(?:from|import) )((?:{'|'.join((*CODE, *GONE))})(?:\.\w+)+)\b(?!/)", re.MULTILINE)
 _LINK = re.compile(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)")
+GENERATED = {"reference/commands.md", "reference/recipe_keys.md"}
+"""Pages that the build makes, `scripts/reference_pages.py`."""
 NO_PLACES = {"pipeline/final", "rvos.runners", "rvos.engines", "rvos.detectors", "rvos.loggers"}
 """Names that look like places of the project: a node in a report of two recipes, groups of entry points."""
 
@@ -77,7 +79,10 @@ def find_stale(text: str, folder: Path) -> list[str]:
     roots = (PROJECT, PROJECT / "rvos_fusion")
     stale = {name for name in files if not any(any(root.glob(name.rstrip("/"))) for root in roots)}
     stale |= {name for name in _MODULE.findall(text) if not (name.endswith(".py") or is_module(name))}
-    return sorted((stale - NO_PLACES) | {link for link in _LINK.findall(text) if not (folder / link).exists()})
+    return sorted(
+        (stale - NO_PLACES)
+        | {link for link in _LINK.findall(text) if link not in GENERATED and not (folder / link).exists()}
+    )
 
 
 def is_module(name: str) -> bool:
