@@ -8,6 +8,7 @@ from typing import Any, get_args
 from runners.judges.base import Verdict, Word
 from rvos.errors import InputError
 from rvos.files.json_files import expect_list, expect_object, parse_json
+from rvos.settings import count
 
 LONGEST_ANSWER = 1 << 16
 """Bytes; ten candidates with a paragraph on each are a tenth of it."""
@@ -29,7 +30,7 @@ def read_answer(text: str, numbers: Sequence[int]) -> Mapping[int, Verdict]:
     """
     content = text.strip().encode("utf-8", "replace")
     if len(content) > LONGEST_ANSWER:
-        raise InputError(f"answer of {len(content)} bytes, at most {LONGEST_ANSWER} are read")
+        raise InputError(f"answer of {count(len(content), 'byte')}, at most {LONGEST_ANSWER} are read")
     if not content:
         raise InputError("an empty answer")
     # Most models put JSON between fences, whatever they are asked for.

@@ -17,6 +17,7 @@ from rvos.formats.archives.files import MaskArchive
 from rvos.formats.base import Format
 from rvos.formats.reading.expressions import find_images, read_annotation_ids, read_expressions
 from rvos.formats.reading.mask_dict import LARGEST_MASK_DICT, MaskDictReader, MaskDictSource
+from rvos.settings import count
 from rvos.videos import Video
 
 SENTENCES = "meta_expressions_{split}_.json"
@@ -66,7 +67,9 @@ class _ForegroundReader:
         where = f"{self._where}: {video.id}"
         found = expect_list(expect_object(self._videos.get(video.id), where=where).get("masks_rle"), where=where)
         if len(found) != video.n_frames:
-            raise InputError(f"{where}: {len(found)} masks for {video.n_frames} frames; make the file again")
+            raise InputError(
+                f"{where}: {count(len(found), 'mask')} for {count(video.n_frames, 'frame')}; make the file again"
+            )
         return found
 
 

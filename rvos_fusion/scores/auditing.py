@@ -15,6 +15,7 @@ from fusion.groups import Group
 from rvos.language.directions import OPPOSITE, Direction, find_directions
 from rvos.masks.mask_sequences import MaskSequence
 from rvos.masks.runs import Runs, tracklet_iou
+from rvos.settings import count
 from rvos.videos import Expression, Video
 
 Flag = Literal["empty", "twin", "flicker", "jump", "area", "direction"]
@@ -74,7 +75,7 @@ def audit_video(video: Video, answers: Mapping[str, MaskSequence], groups: Seque
             yield doubt("twin", int(areas.argmax()), f"IoU {iou:.2f} with {other}")
         gaps = _find_gaps(areas > 0)
         if len(gaps) > _TIMES:
-            yield doubt("flicker", gaps[0], f"{len(gaps)} times")
+            yield doubt("flicker", gaps[0], count(len(gaps), "time"))
         boxes = _find_boxes(answer)
         yield from (doubt("jump", frame, f"by {step:.1f} diagonals") for frame, step in _find_jumps(boxes, areas))
         yield from (doubt("area", frame, f"times {factor:.2g}") for frame, factor in _find_shocks(areas))

@@ -148,5 +148,5 @@ class LongEvaluator(Evaluator):
         printed = ", ".join(f"{name} {100 * measure(kept):.2f}" for name, measure in _MEASURES.items()) if kept else "-"
         return (
             f"stops at each of {count(len(lost), 'sentence')} without a mask of its first frame, first "
-            f"{lost[0].video}/{lost[0].expression}, and leaves it out: over the other {len(kept)} it prints {printed}",
+            f"{lost[0].video}/{lost[0].expression}, and leaves it out: it prints {printed} over the other {len(kept)}",
         )

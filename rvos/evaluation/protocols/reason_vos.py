@@ -53,5 +53,5 @@ class ReasonEvaluator(ExpressionEvaluator):
         printed = ", ".join(f"{name} {100 * value:.2f}" for name, value in kept.items()) or "nothing"
         return (
             f"leaves {count(len(gone), 'sentence')} without masks out of its means, first {gone[0].video}/"
-            f"{gone[0].expression}: over the other {len(scores) - len(gone)} it prints {printed}",
+            f"{gone[0].expression}: it prints {printed} over the other {len(scores) - len(gone)}",
         )
