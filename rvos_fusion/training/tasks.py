@@ -19,6 +19,7 @@ TASKS = {
     "mutr": "rvos_fusion.training.members.mutr",
     "soc": "rvos_fusion.training.members.soc",
     "uninext": "rvos_fusion.training.members.uninext.task",
+    "sam3": "rvos_fusion.training.sam3.task",
 }
 
 
