@@ -11,8 +11,10 @@ from pathlib import Path
 import av
 import av.container
 import cv2
+import matplotlib
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
 
 from rvos.errors import InputError, explain
 from rvos.files.atomic import open_regular, replacing
@@ -20,7 +22,17 @@ from rvos.files.video_files import find_pictures
 from rvos.masks.mask_sequences import MaskSequence
 from rvos.videos import Video
 
-COLOURS = ((230, 85, 13), (49, 130, 189), (49, 163, 84), (117, 107, 177), (214, 161, 0), (197, 27, 138))
+COLOURS = {
+    "orange": (230, 85, 13),
+    "blue": (49, 130, 189),
+    "green": (49, 163, 84),
+    "purple": (117, 107, 177),
+    "yellow": (214, 161, 0),
+    "pink": (197, 27, 138),
+}
+_LEAST_LETTERS = 10
+_LETTERS = 1 / 22
+"""Height of a caption, of the frame's."""
 _TINT = 0.45
 _SOUND_RATE = 48000
 _TICK = Fraction(1, 90000)
@@ -33,15 +45,37 @@ def draw_masks(frame: NDArray[np.uint8], masks: Sequence[NDArray[np.bool_]]) -> 
     """Return the frame (H, W, 3) with each mask (H, W) tinted and outlined in a colour of its own."""
     drawn = frame.astype(np.float32)
     for index, mask in enumerate(masks):
-        colour = np.asarray(COLOURS[index % len(COLOURS)], dtype=np.float32)
+        colour = np.asarray(COLOURS[name_colour(index)], dtype=np.float32)
         drawn[mask] += _TINT * (colour - drawn[mask])
         outline = mask & ~cv2.erode(mask.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool)
         drawn[outline] = colour
     return np.rint(drawn).astype(np.uint8)
 
 
+def name_colour(index: int) -> str:
+    """Return the colour of a sentence by its place."""
+    return tuple(COLOURS)[index % len(COLOURS)]
+
+
+def draw_captions(frame: NDArray[np.uint8], sentences: Sequence[str]) -> NDArray[np.uint8]:
+    """Return the frame (H, W, 3) with the sentences below each other, each in the colour of its mask."""
+    picture = Image.fromarray(frame)
+    pen = ImageDraw.Draw(picture)
+    height = max(_LEAST_LETTERS, round(frame.shape[0] * _LETTERS))
+    # Pillow's own font knows English letters only.
+    font = ImageFont.truetype(Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans-Bold.ttf"), height)
+    for index, sentence in enumerate(sentences):
+        place = (height // 2, height // 2 + index * round(1.3 * height))
+        pen.text(
+            place, sentence, COLOURS[name_colour(index)], font, stroke_width=max(1, height // 10), stroke_fill="black"
+        )
+    return np.asarray(picture)
+
+
 def draw_video(video: Video, sequences: Sequence[MaskSequence]) -> Iterable[NDArray[np.uint8]]:
-    """Yield every frame (H, W, 3) of a video with the masks of the sequences on it, which must be of its size."""
+    """Yield every frame (H, W, 3) of a video with the masks of the sequences, of its size, and their sentences."""
+    sentences = {expression.id: expression.text for expression in video.expressions}
+    captions = [sentences.get(sequence.expression, sequence.expression) for sequence in sequences]
     for index in range(video.n_frames):
         frame = video.read_frame(index)
         for sequence in sequences:
@@ -50,7 +84,7 @@ def draw_video(video: Video, sequences: Sequence[MaskSequence]) -> Iterable[NDAr
                     f"{video.image_paths[index]}: frame is {frame.shape[:2]} but the masks of "
                     f"{sequence.video}/{sequence.expression} are {sequence.size}; run the recipe on this video again"
                 )
-        yield draw_masks(frame, [sequence.mask(index) for sequence in sequences])
+        yield draw_captions(draw_masks(frame, [sequence.mask(index) for sequence in sequences]), captions)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,10 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+import numpy as np
 
 from rvos.errors import ConfigError
 from rvos.files.atomic import write_atomically
@@ -16,7 +18,7 @@ from rvos.masks.mask_sequences import MaskSequence
 from rvos.masks.png import encode_mask_pngs
 from rvos.videos import Video
 from rvos_fusion.clips.folders import choose_folder, write_owner
-from rvos_fusion.clips.overlays import Showing, draw_video, read_showing, write_video
+from rvos_fusion.clips.overlays import Showing, draw_video, name_colour, read_showing, write_video
 from rvos_fusion.clips.own_videos import SPLIT, write_own_video
 from rvos_fusion.executors.choose import choose_executor
 from rvos_fusion.executors.driver import run_plan
@@ -32,12 +34,41 @@ from rvos_fusion.report.build import ReportSettings, write_report
 from rvos_fusion.report.sides import PlanSide
 from rvos_fusion.running.clip_progress import ClipProgress
 from rvos_fusion.running.run_log import logged, name_log
+from rvos_fusion.tables import Column, Table, print_tables
 from rvos_fusion.weights.bundled_networks import explain, find_bundled, find_unknown_words, find_unsure
 from rvos_fusion.weights.default_recipe import choose_default
 
 _ROOT = Path("runs/segment")
 _FRAMES_PER_SECOND = 6.0
+_FEWEST_WORDS = 2
+"""Sentences of one word that may be meant so."""
 _MOST_FRAMES_PER_SECOND = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a person is told of one sentence.
+
+    Args:
+        shown: frames with a mask.
+        area: mean part of the frame that it covers there, per cent; None: in no frame.
+        score: mean over the frames; None: nothing scored it.
+    """
+
+    sentence: str
+    colour: str
+    shown: str
+    area: float | None
+    score: float | None
+
+
+_COLUMNS = (
+    Column("sentence", "sentence", folds=True),
+    Column("colour", "colour"),
+    Column("frames", "shown"),
+    Column("area %", "area", ".1f", absent="-"),
+    Column("score", "score", absent="-"),
+)
 
 
 def register(parser: argparse.ArgumentParser) -> None:
@@ -65,11 +96,12 @@ def register(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Segment the clip; print where masks, overlay and report are."""
+    """Segment the clip; print what became of each sentence, and where masks, overlay and report are."""
     if options.every < 1 or (options.max_frames is not None and options.max_frames < 1):
         raise ConfigError(f"--every {options.every}, --max-frames {options.max_frames}: give 1 or more")
     if options.fps is not None and not 0 < options.fps <= _MOST_FRAMES_PER_SECOND:
         raise ConfigError(f"--fps {options.fps}: give more than 0 and at most {_MOST_FRAMES_PER_SECOND}")
+    warn_of_unquoted(options.texts)
     given = []
     if options.recipe is None:
         chosen, why = choose_default()
@@ -144,7 +176,29 @@ def write_results(options: argparse.Namespace, out: Path, plan: Plan, dataset: D
     write_video(overlay, draw_video(video, sequences), frames_per_second=rate, showing=showing)
     settings = ReportSettings(f"{node} on {options.source.name}", quiet=options.quiet)
     write_report(page, dataset, (video,), sides=[PlanSide("", results)], settings=settings)
+    print_tables([Table(_COLUMNS, [describe_answer(video, one, place) for place, one in enumerate(sequences)])], "text")
     print(*(masks, overlay, page), sep="\n", file=sys.stdout)
+
+
+def describe_answer(video: Video, sequence: MaskSequence, place: int) -> Answer:
+    """Return the row of a sentence, by its place on the overlay."""
+    sentences = {expression.id: expression.text for expression in video.expressions}
+    areas = np.array([sequence.mask(frame).mean() for frame in range(sequence.n_frames)])
+    n_shown = int(np.count_nonzero(areas))
+    return Answer(
+        sentences[sequence.expression],
+        name_colour(place),
+        f"{n_shown} of {sequence.n_frames}",
+        100 * float(areas.sum()) / n_shown if n_shown else None,
+        float(sequence.scores.mean()) if sequence.scored else None,
+    )
+
+
+def warn_of_unquoted(texts: Sequence[str]) -> None:
+    """Say on standard error where several sentences look like the words of one."""
+    if len(texts) > _FEWEST_WORDS and not any(" " in text.strip() for text in texts):
+        sentence = " ".join(texts)
+        print(f'note: {len(texts)} sentences of one word each; quotes make one of them: "{sentence}"', file=sys.stderr)
 
 
 def choose_showing(options: argparse.Namespace) -> Showing:

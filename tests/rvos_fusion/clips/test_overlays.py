@@ -12,7 +12,7 @@ from rvos.errors import InputError
 from rvos.files.video_files import read_video
 from rvos.masks.mask_sequences import MaskSequence
 from rvos.videos import Video
-from rvos_fusion.clips.overlays import COLOURS, draw_masks, draw_video, write_video
+from rvos_fusion.clips.overlays import COLOURS, draw_captions, draw_masks, draw_video, name_colour, write_video
 
 
 def test_outside_of_the_masks_nothing_changes() -> None:
@@ -21,13 +21,22 @@ def test_outside_of_the_masks_nothing_changes() -> None:
     mask[5:12, 8:20] = True
     drawn = draw_masks(frame, [mask])
     assert np.array_equal(drawn[~mask], frame[~mask])
-    assert tuple(drawn[5, 8]) == COLOURS[0]
+    assert tuple(drawn[5, 8]) == COLOURS[name_colour(0)]
     assert not np.array_equal(drawn[8, 12], frame[8, 12])
 
 
 def test_an_empty_mask_leaves_the_frame() -> None:
     frame = np.full((7, 9, 3), 100, dtype=np.uint8)
     assert np.array_equal(draw_masks(frame, [np.zeros((7, 9), dtype=bool)]), frame)
+
+
+def test_each_sentence_stands_on_the_frame_in_the_colour_of_its_mask() -> None:
+    frame = np.full((480, 640, 3), 128, dtype=np.uint8)
+    drawn = draw_captions(frame, ["the ball", "the box"])
+    rows = [np.argwhere((drawn == COLOURS[name_colour(place)]).all(axis=2))[:, 0] for place in range(2)]
+    assert min(len(letters) for letters in rows) > 20
+    assert rows[0].max() < rows[1].min()
+    assert np.array_equal(draw_captions(frame, []), frame)
 
 
 @pytest.mark.parametrize("size", [(32, 48), (33, 47)], ids=["even", "odd"])

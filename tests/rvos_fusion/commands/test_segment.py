@@ -49,7 +49,10 @@ def segment(folder: Path, *words: str) -> int:
 
 def test_masks_overlay_and_page_are_written(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert segment(folder, "the red ball", "the box it hits") == 0
-    printed = [Path(line) for line in capsys.readouterr().out.splitlines()]
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[-6] for line in lines[1:3]] == ["orange", "blue"]
+    assert lines[2].startswith("the box it hits")
+    printed = [Path(line) for line in lines[-3:]]
     assert printed == [folder / "out" / name for name in ("masks", "overlay.mp4", "report.html")]
     masks = sorted(path.relative_to(printed[0]) for path in printed[0].rglob("*.png"))
     assert masks == [Path(e) / f"{frame:05d}.png" for e in ("0", "1") for frame in range(3)]
@@ -57,6 +60,13 @@ def test_masks_overlay_and_page_are_written(folder: Path, capsys: pytest.Capture
         assert (mask.mode, mask.size) == ("L", (64, 48))
     assert len(list(read_video(printed[1]))) == 3
     assert "the box it hits" in printed[2].read_text()
+
+
+def test_words_without_quotes_are_told_from_sentences(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert segment(folder, "the", "red", "ball") == 0
+    assert 'quotes make one of them: "the red ball"' in capsys.readouterr().err
+    assert segment(folder, "ball", "box") == 0
+    assert "quotes" not in capsys.readouterr().err
 
 
 def test_a_second_call_reuses_the_masks(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
