@@ -61,10 +61,8 @@ def _read_objects(tree: Tree, name: str) -> dict[str, list[str]]:
     if not tree.exists(name):
         return {}
     where = f"{tree.name}/{name}"
-    videos = expect_object(
-        expect_object(parse_json(tree.read(name), where=where), where=where).get("videos"), where=where
-    )
-    found = {}
+    content = expect_object(parse_json(tree.read(name), where=where), where=where)
+    videos, found = expect_object(content.get("videos"), where=where), {}
     for video, entry in videos.items():
         own = f"{where}: {video}"
         listed = expect_list(expect_object(entry, where=own).get("objects"), where=f"{own}: objects")

@@ -20,8 +20,8 @@ _SHOWN = 10
 _EPILOG = """\
 GROUND_TRUTH is a data set folder (or, for Ref-YouTube-VOS, an archive) with annotations and an expression file that
 names their objects. PREDICTIONS is a folder or a zip archive of <video>/<expression>/<frame>.png, for ref-davis17 also
-of anno_0 ... anno_3, for a2d-sentences and jhmdb-sentences also of COCO results (results.json). Missing masks count 0
-and are listed.
+of anno_0 ... anno_3, for mosev2 of <video>/<frame>.png, for a2d-sentences and jhmdb-sentences also of COCO results
+(results.json). Missing masks count 0 and are listed.
 
 examples:
   rvos evaluate demo/data runs/demo/submission.zip --out runs/demo/scores   # format and split of its manifest
@@ -33,7 +33,7 @@ def register(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("ground_truth", type=Path, metavar="GROUND_TRUTH")
     parser.add_argument("predictions", type=Path, metavar="PREDICTIONS")
     parser.add_argument("--format", choices=tuple(FORMATS), help="default, as for --split: of the archive's manifest")
-    parser.add_argument("--split", help="otherwise: valid; valid_u for MeViS, test for A2D- and JHMDB-Sentences")
+    parser.add_argument("--split", help="otherwise: valid; valid_u for MeViS, test for ReasonVOS, A2D, JHMDB")
     parser.add_argument(
         "--task",
         help="protocol, where the format has several: of ref-davis17 unsupervised (the default, as papers report) "

@@ -60,7 +60,7 @@ def add_dataset_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE")
     group.add_argument("--format", choices=tuple(FORMATS), help=f"without a recipe; default: {DEFAULT_FORMAT}")
     group.add_argument("--root", type=Path, help="folder of the data set")
-    group.add_argument("--split", help="default: valid; valid_u for MeViS, test for A2D- and JHMDB-Sentences")
+    group.add_argument("--split", help="default: valid; valid_u for MeViS, test for ReasonVOS, A2D, JHMDB")
 
 
 def open_chosen_dataset(options: argparse.Namespace) -> Dataset:

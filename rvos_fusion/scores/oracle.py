@@ -102,7 +102,7 @@ def score_offers(
     """Return J and F `(E, 2)` of a node, and of the best choice of every offer by its name and node."""
     judge, video = task.truth.open(), task.video
     if not isinstance(judge, ExpressionJudge):
-        raise InputError(f"{video.id}: long, or without ground truth in some frames; leave --oracle out")
+        raise InputError(f"{video.id}: long, or not scored in all frames alike; leave --oracle out")
     sequences = task.results.by_expression(node)
     truths = {expression.id: judge.trace_for(sequences[expression.id]) for expression in video.expressions}
     given = take_values(judge.judge(list(sequences.values())))

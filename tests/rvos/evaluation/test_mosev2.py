@@ -72,6 +72,7 @@ def test_a_set_has_the_official_means(tmp_path: Path, dataset: Dataset) -> None:
     found = score_dataset(dataset, write_maps(tmp_path / "masks", "pred"))
     names = {f"{one.video}_{one.expression}" for one in found.scores}
     assert names <= EXPECTED["per_object"].keys()
+    assert found.strays == ()
     if names != EXPECTED["per_object"].keys():  # an object that enters later is in no first map
         return
     official = EXPECTED["official_scores_percent"]
