@@ -14,6 +14,7 @@ j, f = rf.score(rf.vote(masks, needed=2), recipe.truth(video)["0"])
 from __future__ import annotations
 
 from importlib import import_module
+from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from rvos_fusion.commands.hidden_packages import find_hidden_package
@@ -73,6 +74,8 @@ def __getattr__(name: str) -> object:
     Raises:
         ImportError: another package hides one of ours.
     """
+    if name == "__version__":
+        return version("rvos-fusion")
     if name not in _PLACES:
         raise AttributeError(f"module 'rvos_fusion' has no attribute {name!r}")
     hidden = find_hidden_package()

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from html import escape
 from pathlib import Path
 
 import numpy as np
@@ -58,6 +59,21 @@ class OpenedRecipe:
         self._recipe = recipe
         self._graph = build_graph(recipe)
         self._dataset: Dataset = recipe.dataset.open()
+
+    def __repr__(self) -> str:
+        return f"<OpenedRecipe {self._describe()}>"
+
+    def _repr_html_(self) -> str:
+        """Return how far every node is as a table, for notebooks."""
+        rows = "".join(
+            f"<tr><td>{row.node}</td><td>{row.stored}</td><td>{row.missing}</td></tr>" for row in self.plan()
+        )
+        head = "<tr><th>node</th><th>stored</th><th>missing</th></tr>"
+        return f"<div>{escape(self._describe())}</div><table>{head}{rows}</table>"
+
+    def _describe(self) -> str:
+        videos, nodes = count(len(self._dataset.videos), "video"), count(len(self.nodes), "node")
+        return f"{self._recipe.path}: {videos}, {nodes}; submits {self._recipe.submission}"
 
     @property
     def videos(self) -> list[str]:
@@ -145,12 +161,12 @@ class OpenedRecipe:
         read = self._dataset.read_truth(wanted)
         return {expression.id: read.masks(expression) for expression in wanted.expressions}
 
-    def table(self, *nodes: str, videos: Sequence[str] = (), jobs: int = 1) -> list[ScoreRow]:
+    def table(self, *nodes: str | Sequence[str], videos: Sequence[str] = (), jobs: int = 1) -> list[ScoreRow]:
         """Return J, F and J&F in per cent of nodes, each with the paired 95 % interval of its gain over the one before.
 
-        The inputs of the last node follow, as in `rvos table`. Without names: all nodes; one that lacks
-        videos says so in `missing` and in a warning, and all figures are over the videos that all rows have. Without
-        videos: all.
+        Names may be given one by one or as lists. The inputs of the last node follow, as in `rvos table`. Without
+        names: all nodes; one that lacks videos says so in `missing` and in a warning, and all figures are over the
+        videos that all rows have. Without videos: all.
 
         Raises:
             InputError: the split has no ground truth.
@@ -158,7 +174,7 @@ class OpenedRecipe:
         """
         chosen = select_videos(self._dataset, names=videos)
         results = open_results(self._recipe, chosen)
-        rows = results.choose_nodes(nodes)
+        rows = results.choose_nodes([name for part in nodes for name in ([part] if isinstance(part, str) else part)])
         coverage = find_coverage(results, chosen, rows)
         for note in coverage.notes():
             _logger.warning("%s", note)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Iterable
 from dataclasses import dataclass
+from html import escape
 from typing import Any, Literal
 
 import cv2
@@ -12,6 +14,7 @@ from numpy.typing import NDArray
 from pycocotools import mask as coco
 
 from rvos.errors import InputError
+from rvos.masks.png import encode_mask_pngs
 from rvos.masks.runs import Runs
 from rvos.settings.problems import count
 from rvos.videos import Video
@@ -21,6 +24,7 @@ MaskFill = Literal["empty", "abstain"]
 KeepSoft = bool | Literal["uint8", "float16"]
 """Whether soft maps are kept, and in what; true means `uint8`."""
 _LEVELS = 255
+_SHOWN_MASKS = 5
 _LARGEST_HALF = float(np.finfo(np.float16).max)
 
 
@@ -180,6 +184,29 @@ class MaskSequence:
     def n_frames(self) -> int:
         """Number of frames."""
         return len(self.frames)
+
+    def __repr__(self) -> str:
+        return f"<MaskSequence {self._describe()}>"
+
+    def _repr_html_(self) -> str:
+        """Return some of the masks as pictures, for notebooks."""
+        chosen = np.unique(np.linspace(0, self.n_frames - 1, _SHOWN_MASKS).round().astype(int)).tolist()
+        files = encode_mask_pngs(Runs.decode(tuple(self.runs[index] for index in chosen), self.size))
+        pictures = "".join(
+            f'<img style="width:9em;margin-right:2px" title="{escape(self.frames[index])}" '
+            f'src="data:image/png;base64,{b64encode(content).decode()}">'
+            for index, content in zip(chosen, files, strict=True)
+        )
+        return f"<div>{escape(self._describe())}</div>{pictures}"
+
+    def _describe(self) -> str:
+        nothing = encode(np.zeros((1, *self.size), bool))[0]
+        shown = sum(runs != nothing for runs in self.runs)
+        height, width = self.size
+        return (
+            f"{self.video}/{self.expression}: {count(self.n_frames, 'frame')} of {width} x {height}, {shown} with a "
+            f"mask, key frame {self.frames[self.pick_key_frame()]}"
+        )
 
     @property
     def highest_presence(self) -> float | None:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
+from base64 import b64decode
+from importlib import metadata
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from small_data import write_split
 
 import rvos_fusion as rf
@@ -53,6 +58,29 @@ def test_the_table_is_that_of_the_command(recipe: rf.OpenedRecipe) -> None:
         for expression in recipe.sentences(video)
     ]
     assert (rows[0].j, rows[0].f) == pytest.approx(100 * np.mean(every, axis=0))
+
+
+def test_names_of_rows_may_be_a_list(recipe: rf.OpenedRecipe) -> None:
+    recipe.run(quiet=True)
+    assert recipe.table(["a", "final"]) == recipe.table("a", "final")
+
+
+def test_a_recipe_and_a_mask_sequence_say_what_they_are(recipe: rf.OpenedRecipe) -> None:
+    recipe.run(quiet=True)
+    assert repr(recipe).endswith("pipeline.yaml: 3 videos, 5 nodes; submits final>")
+    assert recipe._repr_html_().count("<tr>") == 1 + len(recipe.nodes)
+    sequence = recipe.sequences("final", recipe.videos[0])[0]
+    n_frames, (height, width) = sequence.n_frames, sequence.size
+    assert f"{sequence.video}/0: {n_frames} frames of {width} x {height}, " in repr(sequence)
+    assert len(repr(sequence)) < 120
+    pictures = re.findall(r"base64,([^\"]+)", sequence._repr_html_())
+    first = np.asarray(Image.open(BytesIO(b64decode(pictures[0])))) > 0
+    assert np.array_equal(first, sequence.mask(0))
+    assert len(pictures) == min(5, n_frames)
+
+
+def test_the_version_is_that_of_the_package() -> None:
+    assert rf.__version__ == metadata.version("rvos-fusion")
 
 
 def test_settings_and_workspace_win_over_the_file(tmp_path: Path) -> None:
