@@ -25,6 +25,10 @@ FEATURES = ("agreement", "mean_score", "max_score", "area", "presence", "support
 CONCEPT = "concept"
 KNOWN = (*FEATURES, CONCEPT)
 """All features; the last one only where a member stands on a detector that says it."""
+NO_CONCEPT = (
+    f"feature {CONCEPT}: no member says whether a frame shows what a sentence names; add one that does, such as "
+    "`locate:` or `refine:` with detector sam3, or leave the feature out"
+)
 
 
 def measure_features(answers: Member, members: Sequence[Member], expressions: Sequence[str]) -> Values:
@@ -71,10 +75,7 @@ def select_features(features: Values, names: Sequence[str]) -> Values:
     """Return some of the features, `(E, K)`. Raises FusionError: one that is not known of every sentence."""
     selected = features[:, [KNOWN.index(name) for name in names]]
     if np.isnan(selected).any():
-        raise FusionError(
-            f"feature {CONCEPT}: no member says whether a frame shows what a sentence names; add one that does, such "
-            "as `locate:` or `refine:` with detector sam3, or leave the feature out"
-        )
+        raise FusionError(NO_CONCEPT)
     return selected
 
 

@@ -32,6 +32,9 @@ class DetectorSettings:
     needs_nouns: ClassVar[bool] = True
     """Whether it finds what it is asked for alone; others can be asked for everything."""
 
+    tells_presence: ClassVar[bool] = False
+    """Whether it may say how sure it is that a frame shows what it is asked for at all."""
+
     words: ClassVar[str] = "bert-base-uncased"
     """Whose vocabulary a `tokenizer` holds; licences go by it."""
 

@@ -86,6 +86,7 @@ class Sam3DetectorSettings(TokenizedSettings):
     """
 
     version: ClassVar[int] = 2  # presence is stored
+    tells_presence: ClassVar[bool] = True
     words: ClassVar[str] = "sam3"
 
     network: str = "sam3"
@@ -119,6 +120,7 @@ class OwnDetectorSettings(DetectorSettings):
     """A detector of a user's, which makes of the settings what it likes."""
 
     is_own: ClassVar[bool] = True
+    tells_presence: ClassVar[bool] = True
 
     checkpoint: Path | None = None
     path: Path | None = None

@@ -5,22 +5,32 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fusion.fitted_files import read_fitted
-from fusion.gate import FEATURES, KNOWN, erase, measure_features, select_features
+from fusion.gate import CONCEPT, FEATURES, KNOWN, NO_CONCEPT, erase, measure_features, select_features
+from runners.detectors.base import DetectorSettings
 from rvos.errors import ConfigError, InputError
 from rvos.masks.mask_sequences import MaskSequence, by_expression
 from rvos.settings import Given, Key
 from rvos.videos import Video
 from rvos_fusion.kinds.abstentions import list_abstaining
-from rvos_fusion.kinds.base import Node, NodeFile, NodeGraph, Task
+from rvos_fusion.kinds.base import Node, NodeFile, NodeGraph, Task, capability
 from rvos_fusion.kinds.inputs import MasksOf
 
 Values = NDArray[np.float64]
+
+
+@runtime_checkable
+class Asking(Protocol):
+    """A node that asks a detector for what sentences name."""
+
+    @property
+    def detector(self) -> DetectorSettings:
+        """Which one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +70,12 @@ class GateNode(Node):
         return () if self.fitted is None else (NodeFile(self.fitted, "fitted file", advice, "settings"),)
 
     def check(self, nodes: NodeGraph) -> Iterable[str]:
-        """Check that the members answer every sentence."""
+        """Check that the members answer every sentence, and that one may say whether frames show what it names."""
         for name in list_abstaining(nodes, self.members):
             yield f"a gate compares masks of every sentence, and {name!r} may abstain; name others"
+        asking = (capability(node, Asking) for node in nodes.below(*self.members))
+        if CONCEPT in self.features and not any(one.detector.tells_presence for one in asking if one is not None):
+            yield NO_CONCEPT
 
     def check_videos(self, videos: Sequence[Video]) -> Iterable[str]:
         if self.fitted is not None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from propagate.engines.settings import EngineSettings
 from propagate.masklets import MaskletSettings, pick_boxes
@@ -12,13 +13,13 @@ from runners.detectors.base import DetectorSettings
 from rvos.language.nouns import NounSettings
 from rvos.masks.detections import list_presence
 from rvos.masks.tracklets import Instances
-from rvos.settings import Flat, Given, Key, Named
+from rvos.settings import Flat, Given, Key, Named, count
 from rvos.videos import Video
 from rvos_fusion.kinds.artefacts import INSTANCES, Artefact
 from rvos_fusion.kinds.base import Node, NodeFile, NodeGraph, Task, WorkerKey
 from rvos_fusion.kinds.checksums import Checksums
 from rvos_fusion.kinds.networks.boxes import load_detectors
-from rvos_fusion.kinds.networks.ladder import Depth, Found, Names, descend, list_ladders
+from rvos_fusion.kinds.networks.ladder import NOTHING, RUNGS, Depth, Found, Names, descend, list_ladders
 from rvos_fusion.kinds.networks.loaded import NETWORK
 from rvos_fusion.kinds.networks.named import (
     detector_files,
@@ -98,19 +99,25 @@ class MaskletsNode(Node):
         def ask(rungs: Sequence[Names]) -> list[Found]:
             return [dict(zip(frames, own, strict=True)) for own in detector.detect(video, frames, rungs)]
 
-        def count(found: Found) -> int:
+        def count_used(found: Found) -> int:
             return sum(len(pick_boxes(one.boxes, size, self.rules)[1]) for one in found.values())
 
-        steps = descend(list_ladders(video, self.nouns, self.ladder), ask, count)
+        steps = descend(list_ladders(video, self.nouns, self.ladder), ask, count_used)
         masklets: Masklets = tracker.track(video, {noun: step.found for noun, step in steps.items()})
         frame_counts = masklets.report()
         report = {
-            noun: {"kept": step.kept, "instances": step.instances, "frames": frame_counts[noun]}
+            noun: {"rung": step.rung, "kept": step.kept, "instances": step.instances, "frames": frame_counts[noun]}
             for noun, step in steps.items()
         }
         write_report(task, report)
         said = {noun: list_presence(step.found, video.n_frames) for noun, step in steps.items()}
         return Instances(masklets.tracklets, {noun: own for noun, own in said.items() if own is not None})
+
+    def count_reports(self, contents: Sequence[Any]) -> str:
+        """Return how many nouns got their masklets from which rung of the ladder."""
+        rungs = Counter(own["rung"] for content in contents for own in content.values())
+        counted = ", ".join(f"{rungs[name]} {name}" for name in (*RUNGS, NOTHING) if rungs[name])
+        return f"{count(rungs.total(), 'noun')} with instances by: {counted or NOTHING}"
 
     def _load(self, task: Task) -> tuple[Detector, MaskletTracker]:
         from propagate.masklet_tracking import MaskletTracker

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
 
 from rvos.errors import InputError
 from rvos.files.atomic import write_atomically
 from rvos.files.json_files import expect_object, read_json
 from rvos.ids import escape_path
 from rvos_fusion.kinds.base import Task
+
+
+@runtime_checkable
+class Counting(Protocol):
+    """A node whose reports of all videos are worth a line of the log."""
+
+    def count_reports(self, contents: Sequence[Any]) -> str:
+        """Return that line, of what was written of the videos."""
 
 
 def write_report(task: Task, content: object) -> None:

@@ -19,6 +19,8 @@ from rvos.errors import PipelineError, StoreError
 from rvos.files.atomic import append_text, check_inside
 from rvos.settings import count
 from rvos_fusion.executors.driver import Watcher
+from rvos_fusion.kinds.base import capability
+from rvos_fusion.kinds.side_reports import Counting, read_report
 from rvos_fusion.planning.plan import Plan
 from rvos_fusion.planning.tasks import Outcome
 from rvos_fusion.weights.provenance import find_commit, list_versions
@@ -67,7 +69,7 @@ class RunLog(Watcher):
                 self._is_open = False
 
     def begin(self, plan: Plan) -> None:
-        self._reused = 0
+        self._plan, self._reused = plan, 0
         self.note(
             f"begins: {count(len(plan.nodes), 'node')}, {count(len(plan.videos), 'video')}, "
             f"workspace {plan.recipe.workspace}"
@@ -81,6 +83,10 @@ class RunLog(Watcher):
                 self.note(f"{outcome.status} {outcome.node} {outcome.video} {outcome.seconds:.2f} s{message}")
 
     def close(self) -> None:
+        for node in self._plan.nodes:
+            if (counting := capability(node, Counting)) is not None:
+                said = [read_report(task) for task in self._plan.tasks[node.name]]
+                self.note(f"{node.name}: {counting.count_reports([one for one in said if one is not None])}")
         self.note(f"ends: {self._reused} results were there already")
 
 

@@ -13,6 +13,8 @@ from rvos.videos import Video
 
 Depth = Literal["noun", "broader", "sentence"]
 """How far down a ladder goes."""
+RUNGS: tuple[Depth, ...] = ("noun", "broader", "sentence")
+NOTHING = "nothing"
 Names = tuple[str, ...]
 Found = Mapping[int, FrameInstances]
 """What was found of some names, by frame."""
@@ -35,8 +37,12 @@ class Ladder:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Step:
-    """Whose instances are kept for a noun, and how many those of each asked rung were, by its names in words."""
+    """Whose instances are kept for a noun, and how many those of each asked rung were, by its names in words.
 
+    `rung` is one of RUNGS, or `nothing` where no rung has any instance.
+    """
+
+    rung: str
     kept: Names
     found: Found
     instances: Mapping[str, int]
@@ -75,14 +81,16 @@ def descend(
         known.update(zip(new, ask(new), strict=True) if new else ())
 
     def choose(rungs: Sequence[Names]) -> Step:
-        counts = {names: count(known[names]) for names in rungs if names}
-        best = max(counts, key=lambda names: counts[names])  # of equal ones the first
-        return Step(best, known[best], {" . ".join(names): n for names, n in counts.items()})
+        counts = {rung: count(known[names]) for rung, names in zip(RUNGS, rungs, strict=False) if names}
+        best = max(counts, key=lambda rung: counts[rung])  # of equal ones the first
+        by_name = dict(zip(RUNGS, rungs, strict=False))
+        instances = {" . ".join(by_name[rung]): n for rung, n in counts.items()}
+        return Step(best if counts[best] else NOTHING, by_name[best], known[by_name[best]], instances)
 
     # At once, so that a frame is encoded once for all of them.
     learn([names for one in ladders.values() for names in (one.noun, one.broader)])
     steps = {noun: choose((one.noun, one.broader)) for noun, one in ladders.items()}
-    empty = [noun for noun, step in steps.items() if not step.instances[" . ".join(step.kept)]]
+    empty = [noun for noun, step in steps.items() if step.rung == NOTHING]
     learn([ladders[noun].sentences for noun in empty])
     rungs = {noun: (ladders[noun].noun, ladders[noun].broader, ladders[noun].sentences) for noun in empty}
     return steps | {noun: choose(own) for noun, own in rungs.items()}

@@ -54,7 +54,7 @@ def test_rungs_are_the_noun_its_sort_and_its_sentences() -> None:
 def test_the_rung_with_more_instances_is_kept_and_the_noun_of_equal_ones() -> None:
     ladders = {"dog": Ladder(("dog",), ("animal",)), "man": Ladder(("man",), ("person",))}
     steps = descend(ladders, Detector(dog=1, animal=2, man=2, person=2).ask, count)
-    assert [steps[noun].kept for noun in ladders] == [("animal",), ("man",)]
+    assert [(steps[noun].rung, steps[noun].kept) for noun in ladders] == [("broader", ("animal",)), ("noun", ("man",))]
     assert steps["dog"].instances == {"dog": 1, "animal": 2}
     assert count(steps["dog"].found) == 2
 
@@ -64,13 +64,13 @@ def test_sentences_are_asked_for_where_nothing_is_found_and_nowhere_else() -> No
     detector = Detector(animal=1, a_red_thing=3)
     steps = descend(ladders, detector.ask, count)
     assert detector.asked == [[("dog",), ("animal",), ("thing",)], [("a red thing",)]]
-    assert steps["thing"].kept == ("a red thing",)
+    assert (steps["thing"].rung, steps["thing"].kept) == ("sentence", ("a red thing",))
     assert steps["thing"].instances == {"thing": 0, "a red thing": 3}
 
 
 def test_where_no_rung_finds_anything_the_noun_is_kept() -> None:
     steps = descend({"dog": Ladder(("dog",), ("animal",), ("the dog",))}, Detector().ask, count)
-    assert (steps["dog"].kept, count(steps["dog"].found)) == (("dog",), 0)
+    assert (steps["dog"].rung, steps["dog"].kept, count(steps["dog"].found)) == ("nothing", ("dog",), 0)
     detector = Detector()
     assert descend({}, detector.ask, count) == {}
     assert detector.asked == []

@@ -170,6 +170,8 @@ def test_without_a_detector_that_says_it_presence_is_refused(recipe: Path, capsy
     gate = "stages.stage1.gated={gate: carried, members: [carried, located], features: [concept], threshold: 0.5}"
     assert run(recipe, gate) == 2
     assert "feature concept: no member says whether a frame shows" in capsys.readouterr().err
+    assert not Path("runs/located/nodes").exists()
+    assert run(recipe) == 0
     assert main(["export", "located", "--workspace", "runs/located", "--out", "out", "--presence"]) == 2
     assert "no detector says for located whether frames show" in capsys.readouterr().err
 

@@ -167,6 +167,8 @@ def test_masklets_of_the_broader_noun_are_the_noun_s(recipe: str, capsys: pytest
     assert run(recipe, capsys, *words)["things"] == (2, 0)
     found = read_report("masklets", "things", "video0")["thing"]
     assert (found["kept"], found["instances"]) == (["object"], {"thing": 0, "object": 4})
+    log = max(Path("runs/logs").iterdir(), key=lambda path: path.stat().st_mtime_ns).read_text()
+    assert "things: 2 nouns with instances by: 2 broader" in log
     after = Store(Path("runs")).read("refined", "video0")
     assert [one.runs for one in after] == [one.runs for one in before]
     # Another sentence of the same noun is nothing to the broader rung.
