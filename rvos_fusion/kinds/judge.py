@@ -20,7 +20,7 @@ from rvos.language.nouns import NounFinder, NounSettings
 from rvos.masks.grounding import check_tracklets
 from rvos.masks.mask_sequences import MaskSequence, by_expression
 from rvos.masks.runs import Runs, unite
-from rvos.masks.tracklets import Tracklet, TrackletSet
+from rvos.masks.tracklets import Instances, Tracklet, TrackletSet
 from rvos.settings import Flat, Given, Key, Named, count
 from rvos.videos import Expression, Video
 from rvos_fusion.kinds.artefacts import CANDIDATES, INSTANCES, MASKS, ReadArtefact
@@ -216,7 +216,8 @@ class JudgeNode(Node):
         try:
             found: TrackletSet = read(self.candidates, CANDIDATES)
         except StoreError:
-            masklets: Sequence[Tracklet] = read(self.candidates, INSTANCES)
+            instances: Instances = read(self.candidates, INSTANCES)
+            masklets = instances.tracklets
         else:
             check_tracklets(video, found)
             places = tuple(range(len(found)))
@@ -232,7 +233,7 @@ class JudgeNode(Node):
             named = [place for place, one in enumerate(masklets) if one.label == noun]
             kept = list_distinct([runs[place] for place in named], dedup_iou=_DISTINCT)
             shown[expression.id] = tuple(named[place] for place in kept)
-        return Candidates(tuple(masklets), scores, shown, reader)
+        return Candidates(masklets, scores, shown, reader)
 
 
 @dataclass(frozen=True, slots=True)
