@@ -58,6 +58,7 @@ ROWS = {
     "tracklets": {},
     "zero_shot": {},
     "mevis_concepts": {},
+    "demo_concepts": {},
 }
 """By recipe: its nodes that are rows, with what the papers call them and print."""
 
