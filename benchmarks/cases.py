@@ -22,6 +22,7 @@ CASES: Mapping[str, str] = {
     "report_page": "the page of a whole split opens in two seconds and stays small",
     "roofline": "whole passes at 45 % of what the machine can do",
     "sam2": "expressions and directions share all that they can; memory does not grow with the video",
+    "sam3": "phrases, sentences and detector share all that they can; memory does not grow with the video",
     "scaling": "64 workers at 90 % efficiency, simulated",
     "sharing": "ReferFormer shares its visual pass; memory of windows is bounded",
     "sharing_soc": "SOC shares its visual pass",

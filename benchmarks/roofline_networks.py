@@ -7,7 +7,11 @@ from dataclasses import dataclass
 from functools import partial
 
 import deaot_toolkit
+import sam3_toolkit.detector
+import sam3_toolkit.memory
+import sam3_toolkit.tracker
 import torch
+from sam3_toolkit.configs import NetworkConfig
 from torch import nn
 
 from propagate.engines.cfbi.configs import find_config as find_cfbi
@@ -27,6 +31,8 @@ from runners.networks.uninext.network import Uninext, pad_frames
 _FRAME = (480, 854)
 CLIP_FRAMES, CLIP_SIZE = 5, (360, 640)
 _WORDS = 12
+_SAM3_SIDE = 336
+"""A third of the official side: a frame takes a ninth of the time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +112,53 @@ def build_sam2(name: str) -> Pass:
     return Pass(step, parts)
 
 
+def build_sam3_tracker() -> Pass:
+    """Return a frame of SAM 3's tracker with as full a memory as it reads, remembered; the neck is the rest."""
+    tracker = sam3_toolkit.tracker.Tracker(NetworkConfig(), _SAM3_SIDE).requires_grad_(False)
+    image, mask = torch.randn(1, 3, tracker.side, tracker.side), torch.zeros(_FRAME)
+    mask[_FRAME[0] // 4 : _FRAME[0] // 2, _FRAME[1] // 4 : _FRAME[1] // 2] = 1
+    maps = tracker.encode(image)
+    seen = tracker.remember(maps, tracker.given_mask(maps, mask), is_prompt=True)
+    places = range(sam3_toolkit.memory.N_MAPS, -1, -1)
+    recalled = sam3_toolkit.memory.Recalled(
+        tuple((place, 0, seen.memory) for place in places),
+        tuple((place, 0, seen.pointer) for place in range(1, sam3_toolkit.memory.MOST_PLACES)),
+    )
+
+    def step() -> None:
+        maps = tracker.encode(image)
+        tracker.remember(maps, tracker.track(maps, recalled, 2 * sam3_toolkit.memory.MOST_PLACES), is_prompt=False)
+
+    parts = {
+        "encoder": tracker.trunk,
+        "attention": tracker.model.memory_attention,
+        "masks": tracker.model.mask_decoder,
+        "memory": tracker.model.memory_encoder,
+    }
+    return Pass(step, parts)
+
+
+def build_sam3_detector() -> Pass:
+    """Return a frame and a phrase of SAM 3's detector, with the masks of ten instances; the neck is the rest."""
+    detector = sam3_toolkit.detector.Detector(NetworkConfig(), _SAM3_SIDE).requires_grad_(False)
+    image, tokens = torch.randn(1, 3, detector.side, detector.side), torch.zeros(1, 32, dtype=torch.int64)
+    tokens[0, :_WORDS] = torch.arange(1, 1 + _WORDS)
+    concept = detector.read(tokens)
+
+    def step() -> None:
+        maps = detector.encode(image)
+        detector.draw(maps, detector.find(maps, concept), torch.arange(10))
+
+    model = detector.model
+    parts = {
+        "encoder": model.vision_encoder.backbone,
+        "fusion": model.detr_encoder,
+        "decoder": model.detr_decoder,
+        "masks": model.mask_decoder,
+    }
+    return Pass(step, parts)
+
+
 def build_soc() -> Pass:
     """Return a clip and an expression of SOC."""
     network = SOC(SOCConfig()).eval().requires_grad_(False)
@@ -171,5 +224,7 @@ NETWORKS: Mapping[str, Callable[[], Pass]] = {
     "uninext-convnext-l": partial(build_uninext, "convnext_large"),
     "sam2.1-hiera-tiny": partial(build_sam2, "sam2.1-hiera-tiny"),
     "sam2.1-hiera-large": partial(build_sam2, "sam2.1-hiera-large"),
+    "sam3-tracker": build_sam3_tracker,
+    "sam3-detector": build_sam3_detector,
 }
 """By name, each with its builder."""

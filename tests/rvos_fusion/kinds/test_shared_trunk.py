@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,12 +14,14 @@ from sam2_weights import SIZE, make_video
 from transformers import Sam3ViTModel
 
 from propagate.engines.protocol import Augmentation, TakesMaps
+from propagate.engines.sam3.engine import Sam3Engine
 from propagate.engines.sam3.settings import Sam3Settings
 from propagate.engines.table import build_engine
 from propagate.frames import Frame
+from runners.detectors.base import SharesTrunk
 from runners.detectors.settings import Sam3DetectorSettings
 from runners.detectors.table import build_detector
-from rvos_fusion.kinds.networks.boxes import share_trunk
+from rvos_fusion.kinds.networks.boxes import load_detectors, share_trunk
 from rvos_fusion.synthetic.bundled import CHECKPOINTS
 
 CPU = torch.device("cpu")
@@ -62,6 +65,15 @@ def test_a_frame_is_encoded_once_for_detector_engine_and_all_phrases(tmp_path: P
     assert [[one.masks for one in own] for own in together] == [[one.masks for one in own] for own in found]
     for one, other in zip(maps, shared, strict=True):
         assert all(map(torch.equal, (*one.fine, one.coarse), (*other.fine, other.coarse)))
+
+
+def test_a_node_that_loads_both_lets_them_share() -> None:
+    settings = Sam3DetectorSettings("sam3", checkpoint=FILE, network="small-sam3", resize="bicubic")
+    task: Any = SimpleNamespace(device="cpu", place=None)
+    (detector,), engine = load_detectors([settings], Sam3Settings("small-sam3", FILE), task)
+    assert isinstance(detector, SharesTrunk)
+    assert isinstance(engine, Sam3Engine)
+    assert engine.tracker.trunk is detector.share_trunk(engine.keep_map)
 
 
 def test_another_resize_or_file_is_not_shared(tmp_path: Path, passes: list[int]) -> None:
