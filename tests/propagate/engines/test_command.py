@@ -105,12 +105,16 @@ def test_nothing_is_left_behind(program: Path, video: Video) -> None:
         ("import time; time.sleep(60)", r"00003.png: .* took longer than 2 s"),
         ("print(line, end='', flush=True); continue", r"00003.png: engine theirs wrote no mask of this frame"),
         (
+            "request['out'] = str(Path(request['out']).with_name('00009.png'))",
+            r"00003.png: engine theirs wrote no mask of this frame",
+        ),
+        (
             "mask = mask[1:]",
             r"mask by engine theirs: size \(15, 24\), expected that of the frame, \(16, 24\)",
         ),
         ("mask = mask * np.uint8(3)", r"00003.png: mask by engine theirs: value 253, expected 0 and 255"),
     ],
-    ids=["dies", "hangs", "writes nothing", "another size", "no mask"],
+    ids=["dies", "hangs", "writes nothing", "another frame", "another size", "no mask"],
 )
 def test_a_program_that_fails_is_told_by_its_frame(program: Path, video: Video, line: str, message: str) -> None:
     before = "        Image.fromarray(mask"
@@ -178,13 +182,26 @@ def test_a_recipe_makes_again_what_an_edited_program_carried(
     assert run()["carried"] == (2, 0)
 
 
-def test_a_video_that_fails_does_not_stop_the_others(
-    program: Path, recipe: list[str], capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("1 / 0", "ended with status 1: "),
+        ("import time; time.sleep(60)", "took longer than 3 s"),
+        ("mask = mask[1:]", "mask by engine theirs: size"),
+        ("request['out'] += '.png'", "engine theirs wrote no mask of this frame"),
+    ],
+    ids=["dies", "hangs", "another size", "another frame"],
+)
+def test_a_video_that_fails_is_one_line_and_does_not_stop_the_others(
+    program: Path, recipe: list[str], capsys: pytest.CaptureFixture[str], line: str, message: str
 ) -> None:
-    failing = "    if 'video0' in request['image']:\n        1 / 0\n    picture ="
-    program.write_text(program.read_text().replace("    picture =", failing))
-    assert main(recipe) == 2
-    assert "ZeroDivisionError" in capsys.readouterr().err
+    before = "        Image.fromarray(mask"
+    failing = f"        if 'video0' in request['image']:\n            {line}\n{before}"
+    program.write_text(program.read_text().replace(before, failing))
+    assert main([*recipe, "--set", "engines.theirs.timeout=3"]) == 2
+    (told,) = capsys.readouterr().err.splitlines()
+    assert "video0" in told
+    assert message in told
     store = Store(program.parent / "runs")
     assert store.videos("carried") == ("video1",)
     assert store.read("carried", "video1")[0].frames == FRAMES
