@@ -31,6 +31,8 @@ class ModelSettings:
         tokenizer: folder with the tokeniser's files; None: the project's small demo tokeniser.
         window: frames of a clip; None: the official protocol of the network.
         overlap: frames shared by neighbouring windows.
+        join: how windows become one: `mean`: each picks its own query, their logits are averaged where they overlap;
+            `identity`: one object is followed through the frames that they share.
         precision: of the network's arithmetic; masks are thresholded in float32 always.
         compile: pass the network through `torch.compile`.
         keep_soft: keep logits beside the hard masks, as `uint8` (true) or `float16`.
@@ -44,6 +46,7 @@ class ModelSettings:
     tokenizer: Path | None = None
     window: Size | None = None
     overlap: Annotated[int, Range(least=0)] = 0
+    join: Literal["mean", "identity"] = "mean"
     precision: Precision = "float32"
     compile: Annotated[bool, NoEffect()] = False
     keep_soft: KeepSoft = True
@@ -88,7 +91,7 @@ class RunnerKind:
 
     Args:
         options: dataclass of what may stand under `options:`.
-        sees_clips: frames are looked at together, so that windows and views of a video have a meaning.
+        sees_clips: frames are looked at together, so that windows and steps have a meaning.
         words: whose tokeniser the released networks need.
         version: raised when the same settings and files give other masks: results of before are made again.
     """
@@ -106,10 +109,10 @@ class RunnerKind:
         return self.build.__module__
 
     def check(self, settings: ModelSettings) -> None:
-        """Raise ConfigError where a network of single frames is given windows, or views of a clip."""
+        """Raise ConfigError where a network of single frames is given windows, or clips of some frames."""
         if self.sees_clips:
             return
-        if settings.test_time is not None:
-            raise ConfigError(f"{self.name}: test_time is for networks that see clips; remove it")
-        if settings.window is not None or settings.overlap:
-            raise ConfigError(f"{self.name}: works frame by frame; drop window and overlap")
+        if settings.test_time is not None and settings.test_time.steps != (1,):
+            raise ConfigError(f"{self.name}: works frame by frame; drop test_time.steps")
+        if settings.window is not None or settings.overlap or settings.join != "mean":
+            raise ConfigError(f"{self.name}: works frame by frame; drop window, overlap and join")

@@ -22,6 +22,7 @@ class ReferringOptions:
         frames_at_once: frames times expressions that the per-frame parts hold in memory at the same time.
         centre_only: look at all frames of a clip and answer for the middle one alone, T = 1 behind the backbone, as
             published for A2D- and JHMDB-Sentences; the other frames stay without a mask.
+        all_queries: keep the masks and scores of all queries in that frame, which the published mAP ranks.
     """
 
     short_side: Size | None = None
@@ -30,3 +31,4 @@ class ReferringOptions:
     expressions_at_once: Size | None = None
     frames_at_once: Size = 8
     centre_only: bool = False
+    all_queries: bool = False

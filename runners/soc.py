@@ -30,6 +30,7 @@ class SOCOptions:
         lower_case: lower-case expressions and collapse their blanks, as in training; officially they are read raw.
         centre_only: look at all frames of a clip and answer for the middle one alone, T = 1 behind the backbone, as
             published for A2D- and JHMDB-Sentences; the other frames stay without a mask.
+        all_queries: keep the masks and scores of all queries in that frame, which the published mAP ranks.
     """
 
     short_side: Size = 360
@@ -37,6 +38,7 @@ class SOCOptions:
     output_layer: int = 0
     lower_case: bool = False
     centre_only: bool = False
+    all_queries: bool = False
 
     def __post_init__(self) -> None:
         if self.long_side < self.short_side:
@@ -51,7 +53,8 @@ def build(settings: ModelSettings, *, device: torch.device) -> Runner:
     from runners.networks.parts.recognition import check_backbone
     from runners.networks.soc.checkpoints import load_soc
     from runners.networks.text.tokenizers import fit_tokens
-    from runners.passes.clip_runner import ClipProtocol, ClipRunner
+    from runners.passes.clip_runner import ClipProtocol
+    from runners.passes.query_runners import build_clip_runner
 
     options = load(SOCOptions, settings.options, where=settings.runner, part="options")
     clips = ClipProtocol(
@@ -61,6 +64,7 @@ def build(settings: ModelSettings, *, device: torch.device) -> Runner:
         smallest=_SMALLEST,
         lower_case=options.lower_case,
         centre_only=options.centre_only,
+        all_queries=options.all_queries,
     )
     path = settings.checkpoint
     network = load_soc(read_checkpoint(path, outline=device.type == "meta"))
@@ -79,7 +83,11 @@ def build(settings: ModelSettings, *, device: torch.device) -> Runner:
             chosen = network.segment(visual, text, output_layer=options.output_layer)
             yield chosen.mask_logits, chosen.scores
 
-    return ClipRunner(network, choose, tokens, device, clips)
+    def choose_all(visual: VisualFeatures, texts: Sequence[TextFeatures]) -> Iterator[tuple[Tensor, Tensor]]:
+        for text in texts:
+            yield network.segment_all(visual, text, output_layer=options.output_layer)
+
+    return build_clip_runner(network, choose, choose_all, tokens, device, clips)
 
 
 RUNNER = RunnerKind("soc", SOCOptions, build)

@@ -19,6 +19,7 @@ from runners.passes.frames import read_clip, to_mask_sequence
 from runners.passes.schedule import Answer, Join, Pass, plan_passes
 from runners.passes.windows import describe_protocol, plan_windows
 from runners.test_time import View, mirror_words
+from rvos.errors import ConfigError
 from rvos.masks.mask_sequences import MaskSequence
 from rvos.videos import Expression, Video
 
@@ -38,9 +39,10 @@ class ClipProtocol:
         smallest: side that the network needs, pixels.
         lower_case: lower-case expressions and join their words by single blanks, as in training.
         centre_only: answer for the middle frame of a clip alone.
+        all_queries: keep the masks of all queries in that frame.
 
     Raises:
-        ConfigError: a window without frames, or an overlap that leaves nothing new.
+        ConfigError: a window without frames, an overlap that leaves nothing new, or what does not go together.
     """
 
     settings: ModelSettings
@@ -49,9 +51,21 @@ class ClipProtocol:
     smallest: int = 1
     lower_case: bool = False
     centre_only: bool = False
+    all_queries: bool = False
 
     def __post_init__(self) -> None:
-        plan_windows(1, self.settings.window, self.settings.overlap)
+        settings = self.settings
+        plan_windows(1, settings.window, settings.overlap)
+        if self.all_queries and not (self.centre_only and settings.window is None and settings.test_time is None):
+            raise ConfigError(
+                f"{settings.runner}: all_queries are those of one frame that is looked at once; add centre_only, and "
+                "leave window and test_time out"
+            )
+        if settings.join == "identity" and (self.centre_only or not settings.overlap):
+            raise ConfigError(
+                f"{settings.runner}: join: identity follows objects through frames that windows share; give window and "
+                "overlap, and leave centre_only out"
+            )
 
     def plan(self, n_frames: int) -> list[Pass]:
         """Return the passes over a video."""
@@ -107,7 +121,10 @@ class ClipRunner(Adapter[Answer], Generic[Visual]):
         joined = Join(video.n_frames)
         with arithmetic(self.device, self.clips.settings.precision):
             for one in self.clips.plan(video.n_frames):
-                joined.add(one, self._run(video, expressions, one))
+                found = self.run_pass(video, expressions, one)
+                if self.clips.centre_only:
+                    found = [spread_centre(logits, scores, len(one.frames)) for logits, scores in found]
+                joined.add(one, found)
             return joined.finish()
 
     def to_sequence(
@@ -119,8 +136,8 @@ class ClipRunner(Adapter[Answer], Generic[Visual]):
         keep_soft = self.clips.settings.keep_soft
         return to_mask_sequence(video, expression, logits, scores, size=size, keep_soft=keep_soft, key_frame=key_frame)
 
-    def _run(self, video: Video, expressions: Sequence[Expression], one: Pass) -> list[Answer]:
-        """Return logits and scores of every expression in the frames of one pass."""
+    def run_pass(self, video: Video, expressions: Sequence[Expression], one: Pass) -> list[Answer]:
+        """Return what the network says of every expression in the frames of one pass, or in the middle one alone."""
         sides, view = self.clips, one.view
         texts = self._texts.read(
             video, expressions, lambda text: self._clean(mirror_words(text) if view.mirrored else text)
@@ -136,8 +153,6 @@ class ClipRunner(Adapter[Answer], Generic[Visual]):
         else:
             visual = self.network.encode_video(frames)
         found = [(logits.float().cpu(), scores.float().cpu()) for logits, scores in self._choose(visual, texts)]
-        if sides.centre_only:
-            found = [_spread_centre(logits, scores, len(one.frames)) for logits, scores in found]
         # Mirrored back here, so that all views lie over each other whatever is done with them.
         return [(logits.flip(-1), scores) for logits, scores in found] if view.mirrored else found
 
@@ -145,7 +160,7 @@ class ClipRunner(Adapter[Answer], Generic[Visual]):
         return " ".join(text.lower().split()) if self.clips.lower_case else text
 
 
-def _spread_centre(logits: Tensor, scores: Tensor, n_frames: int) -> Answer:
+def spread_centre(logits: Tensor, scores: Tensor, n_frames: int) -> Answer:
     """Return the answer for the middle frame, logits `(1, h, w)` and score `(1,)`, among frames without a mask."""
     spread = logits.new_full((n_frames, *logits.shape[1:]), _SURELY_BACKGROUND)
     spread[n_frames // 2] = logits[0]

@@ -12,9 +12,11 @@ from runners.checkpoints.loading import CheckpointFile
 from runners.networks.parts.referring import VisualFeatures
 from runners.networks.referformer.checkpoints import load_released
 from runners.networks.referformer.encoders import ReferringEncoders
+from runners.networks.referformer.network import ReferFormer
 from runners.networks.text.text_encoder import TextFeatures, stack_texts
 from runners.networks.text.tokenizers import Tokens, fit_tokens
 from runners.passes.clip_runner import ClipProtocol, ClipRunner
+from runners.passes.query_runners import build_clip_runner
 from runners.referring import ReferringOptions
 
 _GPU_EXPRESSIONS = 4
@@ -54,6 +56,7 @@ def finish_referring(
         smallest=32 if network.visual_backbone.rounds_down else 29,
         lower_case=options.lower_case,
         centre_only=options.centre_only,
+        all_queries=options.all_queries,
     )
     return run_referring(network, tokens, device, clips=clips, options=options)
 
@@ -70,8 +73,14 @@ def run_referring(
             chosen = network.segment(visual, text, frames_at_once=options.frames_at_once)
             yield from zip(chosen.masks, chosen.scores, strict=True)
 
+    def choose_all(visual: VisualFeatures, texts: Sequence[TextFeatures]) -> Iterator[tuple[Tensor, Tensor]]:
+        assert isinstance(network, ReferFormer)
+        for text in texts:
+            yield network.segment_all(visual, text, frames_at_once=options.frames_at_once)
+
     pick = find_surest if options.key_frame == "confidence" else None
-    return ClipRunner(network, choose, tokens, device, clips, pick_key_frame=pick)
+    every = choose_all if isinstance(network, ReferFormer) else None
+    return build_clip_runner(network, choose, every, tokens, device, clips, pick_key_frame=pick)
 
 
 def find_surest(logits: Tensor) -> int:

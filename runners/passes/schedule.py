@@ -30,6 +30,11 @@ class Pass:
     view: View
     frames: range
 
+    @property
+    def clip(self) -> tuple[View, int]:
+        """What the windows of one clip have in common, and no other pass has."""
+        return self.view, self.frames.start % self.frames.step
+
 
 def plan_passes(n_frames: int, views: Sequence[View], window: int | None, overlap: int = 0) -> list[Pass]:
     """Return the passes over a video, view by view: every clip of a view in windows; see `plan_windows`."""

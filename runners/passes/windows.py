@@ -34,8 +34,9 @@ def describe_protocol(n_frames: int, window: int | None, overlap: int = 0) -> st
     return f"{n_windows} {describe_setting(window, overlap)}"
 
 
-def describe_setting(window: int | None, overlap: int = 0) -> str:
+def describe_setting(window: int | None, overlap: int = 0, *, join: str = "mean") -> str:
     """Return the protocol that the settings ask for, whatever the length of a video."""
     if window is None:
         return "official: all frames of a video at once"
-    return f"windows of at most {window} frames, neighbours share {overlap}"
+    followed = ", one object is followed through them" if join == "identity" else ""
+    return f"windows of at most {window} frames, neighbours share {overlap}{followed}"

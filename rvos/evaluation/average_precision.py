@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
+
+from rvos.masks.mask_sequences import MaskSequence
 
 _CLASS = 1
 
@@ -28,6 +30,20 @@ class Detection:
     score: float
 
 
+def list_detections(sequence: MaskSequence, frame: int) -> tuple[Detection, ...]:
+    """Return what a sequence offers in a frame: the masks of all queries where they were kept, else its one mask."""
+    queries = sequence.queries
+    if queries is None or queries.frame != frame:
+        return (Detection(sequence.runs[frame], float(sequence.scores[frame])),)
+    return tuple(Detection(*one) for one in zip(queries.runs, queries.scores.tolist(), strict=True))
+
+
+def choose_best(detections: Sequence[Detection]) -> Detection | None:
+    """Return the best-scored detection: the last of an ascending stable sort; None without any."""
+    order = np.argsort([one.score for one in detections], kind="stable")
+    return detections[int(order[-1])] if detections else None
+
+
 @dataclass(frozen=True, slots=True)
 class Sample:
     """One sentence in one frame: size (H, W), truth as COCO compressed run lengths, and any number of detections."""
@@ -35,6 +51,11 @@ class Sample:
     size: tuple[int, int]
     truth: bytes
     detections: tuple[Detection, ...]
+
+    def take_best(self) -> Sample:
+        """Return the sample with its best-scored detection alone."""
+        best = choose_best(self.detections)
+        return replace(self, detections=() if best is None else (best,))
 
 
 def measure_precision(samples: Sequence[Sample]) -> tuple[float, float]:

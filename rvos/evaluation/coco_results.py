@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from rvos.errors import InputError
-from rvos.evaluation.average_precision import Detection
+from rvos.evaluation.average_precision import Detection, list_detections
 from rvos.files.json_files import expect_list, expect_object, parse_json, read_json
 from rvos.files.trees import open_tree
 from rvos.ids import compose_name
@@ -62,15 +62,20 @@ def _read_row(row: object, *, where: str) -> tuple[tuple[str, str], Detection, t
     return (video, expression), Detection(check_run_length(mask, size, where=where), float(score)), size
 
 
-def encode_results(rows: Sequence[tuple[MaskSequence, int]]) -> bytes:
-    """Return the content of a file of results. `rows`: mask sequences, each with the place of its annotated frame."""
-    content = [
+def list_rows(rows: Iterable[tuple[MaskSequence, int]]) -> list[dict[str, object]]:
+    """Return the entries of a file of results. `rows`: mask sequences, each with the place of its annotated frame."""
+    return [
         {
             "image_id": f"{one.video}/{one.expression}",
             "category_id": 1,
-            "segmentation": {"size": list(one.size), "counts": one.runs[place].decode("ascii")},
-            "score": float(one.scores[place]),
+            "segmentation": {"size": list(one.size), "counts": mask.counts.decode("ascii")},
+            "score": mask.score,
         }
         for one, place in rows
+        for mask in list_detections(one, place)
     ]
+
+
+def encode_results(content: Sequence[Mapping[str, object]]) -> bytes:
+    """Return the content of a file of results of its entries."""
     return (json.dumps(content, separators=(",", ":")) + "\n").encode()

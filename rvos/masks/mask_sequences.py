@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from pycocotools import mask as coco
 
 from rvos.errors import InputError
+from rvos.masks.frame_queries import FrameQueries
 from rvos.masks.png import encode_mask_pngs
 from rvos.masks.runs import Runs
 from rvos.settings.problems import count
@@ -116,6 +117,7 @@ class MaskSequence:
             ones, which no fusion counts; None: nothing was missing.
         scored: False where the masks came without scores: `scores` then only tells frames with a mask (1) from empty
             ones (0), enough to choose a key frame, and is not to be compared with another system's.
+        queries: all masks of the network in one frame, whose best is the mask of that frame; None: they were not kept.
     """
 
     video: str
@@ -130,6 +132,7 @@ class MaskSequence:
     scored: bool = True
     missing: MaskFill | None = None
     presence: NDArray[np.float32] | None = None
+    queries: FrameQueries | None = None
 
     def __post_init__(self) -> None:
         where = f"{self.video}/{self.expression}"
@@ -161,6 +164,10 @@ class MaskSequence:
         if self.key_frame is not None and self.key_frame not in range(len(self.frames)):
             raise InputError(
                 f"{where}: key frame {self.key_frame} is no index into the {count(len(self.frames), 'frame')}"
+            )
+        if self.queries is not None and self.queries.frame not in range(len(self.frames)):
+            raise InputError(
+                f"{where}: queries of frame {self.queries.frame}, no index into the {count(len(self.frames), 'frame')}"
             )
 
     @classmethod

@@ -50,7 +50,7 @@ def run(options: argparse.Namespace) -> int:
     def read(video: Video) -> Sequence[MaskSequence]:
         found: Sequence[MaskSequence]
         if video.id not in gaps:
-            found = results.of_video(video.id).read(node, soft=soft)
+            found = results.of_video(video.id).read(node, soft=soft, queries=True)
         else:
             found = add_black(by_expression(make_rest(results, node, video)), video, "empty")
         own = [f"{video.id}/{one.expression}" for one in found if one.missing]

@@ -51,7 +51,7 @@ def tabulate_scores(
         columns += _list_figures(key, list(group), rows)
     gaining = [figure for figure in figures if figure.resample is not None]
     for figure in gaining:
-        columns += _list_gain(figure, is_alone=len(gaining) == 1)
+        columns += _list_gain(figure, rows, is_alone=len(gaining) == 1)
     columns += [Column(name, name, forms=PROGRAMS) for name in ("input_of", "missing")]
     columns += [] if published is None else _list_published(published)
     known = {row.node: row for row in steadiness}
@@ -74,7 +74,7 @@ def _list_figures(key: str, figures: Sequence[Figure], rows: Sequence[TableRow])
     return columns
 
 
-def _list_gain(figure: Figure, *, is_alone: bool) -> list[Column]:
+def _list_gain(figure: Figure, rows: Sequence[TableRow], *, is_alone: bool) -> list[Column]:
     """Return the columns of a gain; where there are several, each says of what it is."""
     parts = [
         (part, lambda row, part=part: getattr(row.gains.get(figure.name), part, None))
@@ -85,13 +85,15 @@ def _list_gain(figure: Figure, *, is_alone: bool) -> list[Column]:
         forms = {"gain": FORMS}
         return [*(Column(part, take, "+.2f", forms.get(part, PROGRAMS)) for part, take in parts), interval]
 
+    people = PEOPLE if any(figure.name in row.gains for row in rows) else ()
+
     def show(row: TableRow) -> str | None:
         gain = row.gains.get(figure.name)
         return None if gain is None else f"{gain.gain:+.2f} {show_interval(gain) or ''}".rstrip()
 
     return [
         *(Column(f"{figure.name} {part}", take, forms=("csv",)) for part, take in parts),
-        Column(f"{figure.name} gain, 95 %", show, forms=PEOPLE),
+        Column(f"{figure.name} gain, 95 %", show, forms=people),
         Column(f"{figure.key}_gain", lambda row: row.gains.get(figure.name), forms=("json",)),
     ]
 

@@ -66,7 +66,7 @@ class MemberNode(Node):
         return explain(lambda: check_runner(self.model))
 
     def protocol(self) -> str:
-        windows = describe_setting(self.model.window, self.model.overlap)
+        windows = describe_setting(self.model.window, self.model.overlap, join=self.model.join)
         return windows if self.model.test_time is None else f"{windows}; {self.model.test_time}"
 
     def score_scale(self) -> str:

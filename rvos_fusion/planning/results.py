@@ -35,10 +35,10 @@ class VideoResults:
             self._is_there[node] = self.store.has(node, self.video, self.fingerprints[node])
         return self._is_there[node]
 
-    def read(self, node: str, *, soft: bool = False) -> tuple[MaskSequence, ...]:
+    def read(self, node: str, *, soft: bool = False, queries: bool = False) -> tuple[MaskSequence, ...]:
         """Return the masks of a node; StoreError, with the command that makes it, where it is missing or damaged."""
         try:
-            return self.store.read(node, self.video, self.fingerprints[node], soft=soft)
+            return self.store.read(node, self.video, self.fingerprints[node], soft=soft, queries=queries)
         except StoreError as error:
             # The store advises to run the recipe; here the command is known, with its options.
             raise StoreError(f"{str(error).rpartition(';')[0]}; run first: {self.command}") from None

@@ -56,7 +56,7 @@ class LadderRow:
     """
 
     node: str
-    figures: tuple[tuple[str, float], ...]
+    figures: tuple[tuple[str, float | None], ...]
     gain: float | None = None
     low: float | None = None
     high: float | None = None

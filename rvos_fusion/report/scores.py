@@ -55,7 +55,7 @@ def make_ladder(title: str, dataset: Dataset, rows: Sequence[TableRow], *, prefi
         tuple(
             LadderRow(
                 prefix + row.node,
-                tuple((one.heading, row.figures[one.name]) for one in figures),
+                tuple((one.heading, row.figures.get(one.name)) for one in figures),
                 row.gain,
                 row.low,
                 row.high,

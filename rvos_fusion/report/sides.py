@@ -163,7 +163,7 @@ class PlanVideo(VideoSide):
 
     def sequences(self) -> dict[str, Sequences]:
         return {
-            name: self.results.by_expression(task.node.name)
+            name: by_expression(self.results.read(task.node.name, queries=True))
             for name, task in self._stored()
             if task.node.artefact is MASKS
         }
@@ -236,7 +236,7 @@ class FolderVideo(VideoSide):
 
     def sequences(self) -> dict[str, Sequences]:
         return {
-            self.prefix + name: by_expression(self.store.read(name, self.video, soft=False))
+            self.prefix + name: by_expression(self.store.read(name, self.video, soft=False, queries=True))
             for name in self._find(MASKS)
         }
 

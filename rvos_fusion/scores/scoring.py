@@ -110,7 +110,7 @@ def _score_nodes(nodes: Sequence[str], task: ScoringTask) -> list[list[Expressio
     judge = task.truth.open()
     rows = []
     for node in nodes:
-        scores = judge.judge(task.results.read(node, soft=task.reads_soft))
+        scores = judge.judge(task.results.read(node, soft=task.reads_soft, queries=True))
         missing = next((score.expression for score in scores if score.missing), None)
         if missing is not None:
             raise InputError(f"{task.video.id}/{missing}: {node} has no masks; run the node again")

@@ -186,7 +186,10 @@ def make_table(
         is_added = index > last
         better, worse = (last, index) if is_added else (index, index - 1)
         gains = {}
-        for name, draws in drawn.items() if index else ():
+        for name in drawn if index else ():
+            if not (name in known[better] and name in known[worse]):
+                continue
+            draws = drawn[name]
             low, high = find_limits(100 * (draws[better] - draws[worse]), n_videos)
             gains[name] = Gain(100 * (known[better][name] - known[worse][name]), low, high)
         own = {name: 100 * value for name, value in known[index].items()}

@@ -100,6 +100,22 @@ class ReferFormer(ReferringEncoders):
         masks = self._draw_chosen(visual, text, coarse, filters, boxes[..., :2], step)
         return Selection(scores, masks, query=query, boxes=boxes)
 
+    @torch.no_grad()
+    def segment_all(
+        self, visual: VisualFeatures, text: TextFeatures, *, frames_at_once: int = 8
+    ) -> tuple[Tensor, Tensor]:
+        """Return the mask logits `(Q, T, h, w)` and scores `(Q, T)` of all queries for one expression."""
+        memory, decoded = self.decode(visual, text, frames_at_once=frames_at_once)
+        heads = self.head_states(decoded, 1, training=False)
+        last = HeadStates(heads.states[-1:].float(), heads.layers[-1:])
+        coarse = self.pixel_decoder.coarse(self.memory_levels(visual, memory, 1), text)
+        features = self.mask_features(visual, coarse, text)
+        with torch.autocast(features.device.type, enabled=False):
+            masks = self._draw_all(features.float(), last, decoded, visual.sizes)
+            # (1, 1, T or 1, Q, classes) -> (T or 1, Q)
+            probability = self.class_embed[last.layers[0]](last.states)[0, 0].sigmoid().amax(-1)
+        return masks[0, 0].transpose(0, 1), probability.expand(visual.frames, -1).T
+
     def query_content(self, visual: VisualFeatures, text: TextFeatures) -> Tensor:
         """Return what the queries of each expression start with, `(E, C)`."""
         return self.query_start(text.sentence)

@@ -250,6 +250,17 @@ class SOC(nn.Module):
         masks = self.predict_masks(states, layer, visual.sizes, [index])
         return ChosenQuery(index, probabilities[:, index, 0], masks[0, :, 0])
 
+    @torch.no_grad()
+    def segment_all(
+        self, visual: VisualFeatures, text: TextFeatures, *, output_layer: int = 0
+    ) -> tuple[Tensor, Tensor]:
+        """Return the mask logits `(Q, T, h, w)` and scores `(Q, T)` of all query slots; see `segment`."""
+        states = self.decode(visual, text)
+        layer = output_layer % self.config.decoder_layers
+        probabilities = self.class_embed[layer](states.hidden[layer][0]).float().sigmoid()
+        masks = self.predict_masks(states, layer, visual.sizes, None)[0]
+        return masks.transpose(0, 1), probabilities.amax(-1).T
+
 
 def _projection(width: int, channels: int, stride: int = 1) -> nn.Sequential:
     kernel = 3 if stride > 1 else 1

@@ -14,11 +14,11 @@ import numpy as np
 
 from rvos.dataset import VideoTruth
 from rvos.errors import InputError
-from rvos.evaluation.average_precision import Detection, Sample
+from rvos.evaluation.average_precision import Detection, Sample, choose_best, list_detections
 from rvos.evaluation.coco_results import find_results, read_results
 from rvos.evaluation.evaluator import Evaluator, OpenJudge
 from rvos.evaluation.figures.base import Figure
-from rvos.evaluation.figures.samples import AP50, MAP, MEAN_IOU, OVERALL_IOU, PRECISIONS
+from rvos.evaluation.figures.samples import AVERAGE_PRECISIONS, MEAN_IOU, OVERALL_IOU, PRECISIONS
 from rvos.evaluation.predictions import read_predicted
 from rvos.evaluation.results import DatasetScore, ExpressionScore, SampleScore
 from rvos.evaluation.truth import SampleTruth
@@ -29,12 +29,6 @@ from rvos.masks.runs import Runs, intersect
 from rvos.videos import Expression, Video
 
 _SMOOTHING = 1e-6
-
-
-def choose_best(detections: Sequence[Detection]) -> Detection | None:
-    """Return the best-scored detection: the last of an ascending stable sort; None without any."""
-    order = np.argsort([one.score for one in detections], kind="stable")
-    return detections[int(order[-1])] if detections else None
 
 
 class SampleJudge:
@@ -50,11 +44,10 @@ class SampleJudge:
 
     def judge(self, sequences: Sequence[MaskSequence]) -> list[ExpressionScore]:
         """Return the scores of the annotated frame of sequences; InputError for other frames or sizes."""
-        found: dict[str, list[Detection]] = {}
+        found: dict[str, Sequence[Detection]] = {}
         for one in sequences:
             one.check_fits(self._video, self._truth.size, advice="make the masks again")
-            score = float(one.scores[self._annotated])
-            found[one.expression] = [Detection(one.runs[self._annotated], score)]
+            found[one.expression] = list_detections(one, self._annotated)
         return list(self.judge_detections(found))
 
     def judge_files(self, predictions: Tree) -> list[ExpressionScore]:
@@ -115,7 +108,7 @@ def open_window(video: Video, truth: VideoTruth) -> SampleJudge:
 class SampleEvaluator(Evaluator):
     """Figures over all samples."""
 
-    figures: ClassVar[tuple[Figure, ...]] = (MAP, AP50, *PRECISIONS, OVERALL_IOU, MEAN_IOU)
+    figures: ClassVar[tuple[Figure, ...]] = (*AVERAGE_PRECISIONS, *PRECISIONS, OVERALL_IOU, MEAN_IOU)
     unit: ClassVar[str] = "samples"
 
     @property

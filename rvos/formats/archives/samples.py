@@ -8,22 +8,22 @@ from pathlib import Path
 
 from rvos.dataset import Dataset
 from rvos.errors import InputError
-from rvos.evaluation.coco_results import RESULTS, Rows, encode_results, read_results
+from rvos.evaluation.coco_results import RESULTS, Rows, encode_results, list_rows, read_results
 from rvos.files.archives import make_entry
 from rvos.formats.archives.layout import ArchiveLayout, Audit, ReadVideo, read_sequences
 from rvos.masks.runs import Runs
 
 
 class ResultsArchive(ArchiveLayout):
-    """The mask of every sentence in the annotated frame, with its score."""
+    """The masks of every sentence in the annotated frame, those of all queries where a node kept them, with scores."""
 
     def write(self, archive: zipfile.ZipFile, dataset: Dataset, read: ReadVideo) -> int:
         """Write the one file."""
-        rows = [
+        rows = list_rows(
             (sequence, video.annotated_frame)
             for video in dataset.videos
             for sequence in read_sequences(dataset, video, read)
-        ]
+        )
         archive.writestr(make_entry(RESULTS), encode_results(rows))
         return len(rows)
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from rvos.errors import InputError
 from rvos.ids import check_id
+from rvos.masks.frame_queries import FrameQueries
 from rvos.masks.mask_sequences import MaskFill, MaskSequence, SoftMaps
 from rvos.masks.stored.codec import Packed, ReadPart, read_array
 from rvos.masks.stored.fields import (
@@ -32,14 +33,16 @@ class MaskSequenceCodec:
     """Sequences of all expressions of a video, of the same frames and size.
 
     Parts: `runs`, `scores` float32 `(E, T)`, `soft/I` the maps `(T, h, w)` of expression I, 8-bit levels or
-    float16, `propagation/I` and `presence/I` its
-    float32 `(T,)`.
+    float16, `propagation/I` and `presence/I` its float32 `(T,)`, `queries/I` run lengths and `query_scores/I` float32
+    `(Q,)` of the queries of one frame.
 
     Args:
         soft: False leaves the soft maps on disk.
+        queries: False leaves the queries there: what makes new masks of these must not hand them on.
     """
 
     soft: bool = True
+    queries: bool = False
     name: ClassVar[str] = "mask sequences"
 
     def pack(self, video: str, value: Sequence[MaskSequence]) -> Packed:
@@ -56,6 +59,9 @@ class MaskSequenceCodec:
                 parts[f"propagation/{index}"] = to_bytes([sequence.propagation], "<f4")
             if sequence.presence is not None:
                 parts[f"presence/{index}"] = to_bytes([sequence.presence], "<f4")
+            if sequence.queries is not None:
+                parts[f"queries/{index}"] = pack_runs([sequence.queries.runs])
+                parts[f"query_scores/{index}"] = to_bytes([sequence.queries.scores], "<f4")
         description = {
             "frames": list(value[0].frames) if value else [],
             "size": list(value[0].size) if value else [0, 0],
@@ -96,6 +102,7 @@ class MaskSequenceCodec:
                 scored=bool(entry["scored"]),
                 missing=_read_fill(entry.get("missing")),
                 presence=presence,
+                queries=_read_queries(read, index, entry.get("queries"), size) if self.queries else None,
             )
 
 
@@ -125,9 +132,10 @@ def _describe(sequence: MaskSequence) -> dict[str, Any]:
         "soft": None if soft is None else _describe_soft(soft),
         "propagation": sequence.propagation is not None,
         "scored": sequence.scored,
-        # Not named where nothing was missing, or nobody said any presence: such files stay what they were.
+        # Not named where there is none: such files stay what they were.
         **({} if sequence.missing is None else {"missing": sequence.missing}),
         **({} if sequence.presence is None else {"presence": True}),
+        **({} if sequence.queries is None else {"queries": [sequence.queries.frame, len(sequence.queries.runs)]}),
     }
 
 
@@ -136,6 +144,14 @@ def _read_fill(value: Any) -> MaskFill | None:
         raise ValueError(f"masks that are missing by {str(value)[:40]}")
     fill: MaskFill | None = value
     return fill
+
+
+def _read_queries(read: ReadPart, index: int, entry: Any, size: tuple[int, int]) -> FrameQueries | None:
+    if entry is None:
+        return None
+    frame, n_queries = map(read_integer, entry)
+    runs = unpack_runs(read(f"queries/{index}", None), n_queries, size)
+    return FrameQueries(frame, runs, read_array(read, f"query_scores/{index}", "<f4", (n_queries,)))
 
 
 def _describe_soft(soft: SoftMaps) -> list[Any]:

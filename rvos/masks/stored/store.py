@@ -11,8 +11,9 @@ from rvos.errors import StoreError
 from rvos.files.atomic import check_inside, write_atomically
 from rvos.ids import check_id, check_path, escape_path, unescape_path
 from rvos.masks.mask_sequences import MaskSequence
-from rvos.masks.stored import MASK_SEQUENCES, MASKS_ALONE, Codec
+from rvos.masks.stored import MASK_SEQUENCES, Codec
 from rvos.masks.stored.container import FORMAT_VERSION, Container, Description, open_container, pack
+from rvos.masks.stored.mask_sequences import MaskSequenceCodec
 
 __all__ = ["FORMAT_VERSION", "SUFFIX", "Store"]
 
@@ -42,18 +43,19 @@ class Store:
         return self.write_artefact(node, video_id, tuple(sequences), fingerprint, codec=MASK_SEQUENCES)
 
     def read(
-        self, node: str, video_id: str, fingerprint: str | None = None, *, soft: bool = True
+        self, node: str, video_id: str, fingerprint: str | None = None, *, soft: bool = True, queries: bool = False
     ) -> tuple[MaskSequence, ...]:
         """Return the sequences of a node and video, in the order they were written.
 
         Args:
             fingerprint: refuse a file of another one; None, where no recipe is at hand, takes any.
             soft: False leaves the soft maps on disk.
+            queries: read the queries of annotated frames, where they were kept.
 
         Raises:
             StoreError: missing, damaged, truncated, foreign, of another fingerprint, or no mask sequences.
         """
-        return self.read_artefact(node, video_id, fingerprint, codec=MASK_SEQUENCES if soft else MASKS_ALONE)
+        return self.read_artefact(node, video_id, fingerprint, codec=MaskSequenceCodec(soft, queries))
 
     def write_artefact(
         self,

@@ -6,6 +6,7 @@ import io
 import json
 import zipfile
 from contextlib import redirect_stdout
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,13 +21,14 @@ from pycocotools.cocoeval import COCOeval
 from sample_folders import make_mask, write_a2d, write_jhmdb
 
 from rvos.errors import InputError
-from rvos.evaluation.average_precision import Detection, resample_precision
-from rvos.evaluation.protocols.samples import SampleEvaluator, SampleJudge, choose_best
+from rvos.evaluation.average_precision import Detection, choose_best, resample_precision
+from rvos.evaluation.protocols.samples import SampleEvaluator, SampleJudge
 from rvos.evaluation.report import to_json
 from rvos.evaluation.results import SampleScore
 from rvos.evaluation.truth import SampleTruth
 from rvos.formats import open_dataset, score_dataset
-from rvos.masks.mask_sequences import encode
+from rvos.masks.frame_queries import FrameQueries
+from rvos.masks.mask_sequences import MaskSequence, encode
 from rvos.videos import Expression, Video
 from rvos_fusion.commands.cli import main
 
@@ -89,6 +91,11 @@ def measure_densely(samples: list[Answer]) -> dict[str, float]:
     return figures | {"overall IoU": common / union if union else 1.0, "mean IoU": float(np.mean(ious))}
 
 
+def keep_best(masks: list[tuple[Masks, float]]) -> list[tuple[Masks, float]]:
+    """Return the last of the best-scored masks, if there is one."""
+    return sorted(masks, key=lambda one: one[1])[-1:]
+
+
 def measure_precision_densely(samples: list[Answer]) -> float:
     """Return COCO's AP by its definition: one truth a picture, the best-scored masks first, 101 recalls."""
     rows = []
@@ -148,7 +155,12 @@ def measure_by_pycocotools(samples: list[Answer]) -> float:
 @given(answers())
 def test_all_figures_equal_a_dense_computation(samples: list[Answer]) -> None:
     found = measure_samples(score(samples))
-    assert found["mAP"] == pytest.approx(measure_precision_densely(samples), abs=1e-12)
+    best = [(truth, keep_best(masks)) for truth, masks in samples]
+    assert found["mAP of one mask"] == pytest.approx(measure_precision_densely(best), abs=1e-12)
+    if best == samples:
+        assert found["mAP"] is found["AP50"] is None
+    else:
+        assert found["mAP"] == pytest.approx(measure_precision_densely(samples), abs=1e-12)
     for name, value in measure_densely(samples).items():
         assert found[name] == pytest.approx(value, abs=1e-12), name
 
@@ -156,7 +168,7 @@ def test_all_figures_equal_a_dense_computation(samples: list[Answer]) -> None:
 @settings(deadline=None, max_examples=25)
 @given(answers())
 def test_map_is_that_of_pycocotools(samples: list[Answer]) -> None:
-    if any(masks for _, masks in samples):
+    if any(len(masks) > 1 for _, masks in samples):
         assert measure_samples(score(samples))["mAP"] == pytest.approx(measure_by_pycocotools(samples), abs=1e-12)
 
 
@@ -166,8 +178,25 @@ def test_a_resampled_map_is_that_of_the_drawn_samples(samples: list[Answer], see
     scored = score(samples)
     draws = np.random.default_rng(seed).integers(len(scored), size=(3, len(scored)))
     found = resample_precision([one.sample for one in scored], draws)
-    expected = [measure_samples(score([samples[place] for place in draw]))["mAP"] for draw in draws]
+    expected = [measure_precision_densely([samples[place] for place in draw]) for draw in draws]
     assert found == pytest.approx(expected, abs=1e-12)
+
+
+def test_a_sequence_offers_all_queries_of_the_annotated_frame_and_one_mask_in_others() -> None:
+    truth, wrong = np.zeros((2, *SIZE), np.bool_)
+    truth[:3] = wrong[3:] = True
+    video = Video("v", ("1", "2"), (Expression("0", "a ball", ("1",)),), (Path("none"),) * 2)
+    judge = SampleJudge(video, SampleTruth({"1": truth}, 2, 1, "test"), 1)
+    runs = encode(np.stack([wrong, wrong]))
+    queries = FrameQueries(1, (runs[1], encode(truth[None])[0]), np.array([0.9, 0.4], np.float32))
+    scores = np.array([0.1, 0.9], np.float32)
+    sequence = MaskSequence("v", "0", video.frames, SIZE, runs, scores, queries=queries)
+    figures = measure_samples(judge.judge([sequence]))  # type: ignore[arg-type]
+    # The right mask is found at rank 2, and the best-scored one alone decides everything else.
+    assert figures["mAP"] == pytest.approx(0.5)
+    assert figures["mAP of one mask"] == figures["P@0.5"] == 0
+    elsewhere = replace(sequence, queries=replace(queries, frame=0))
+    assert measure_samples(judge.judge([elsewhere]))["mAP"] is None  # type: ignore[arg-type]
 
 
 def test_of_equal_scores_the_last_mask_counts() -> None:
@@ -255,8 +284,8 @@ def test_evaluate_prints_the_published_figures(tmp_path: Path, capsys: pytest.Ca
     assert main(words) == 0
     printed = json.loads(capsys.readouterr().out)
     assert list(printed)[1:10] == [
-        "mAP",
-        "AP50",
+        "mAP of one mask",
+        "AP50 of one mask",
         *(f"P@0.{limit}" for limit in range(5, 10)),
         "overall IoU",
         "mean IoU",

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pycocotools import mask as coco
 
 from rvos.errors import InputError
+from rvos.masks.frame_queries import FrameQueries
 from rvos.masks.mask_sequences import MaskSequence, SoftMaps, decode, encode
 from rvos.masks.runs import Runs
 
@@ -103,11 +104,18 @@ def a_sequence(**changes: object) -> MaskSequence:
         ({"scores": np.zeros(3, np.float32)}, r"scores of shape \(3,\)"),
         ({"scores": np.zeros(2)}, "float64"),
         ({"key_frame": 2}, "key frame 2"),
+        ({"queries": FrameQueries(2, (), np.zeros(0, np.float32))}, "queries of frame 2"),
     ],
 )
 def test_parts_that_do_not_belong_together_are_refused(changes: dict[str, object], message: str) -> None:
     with pytest.raises(InputError, match=f"v/0: .*{message}"):
         a_sequence(**changes)
+
+
+@pytest.mark.parametrize("scores", [[0.5], [0.5, np.nan]])
+def test_queries_have_one_finite_score_each(scores: list[float]) -> None:
+    with pytest.raises(InputError, match="frame 0: "):
+        FrameQueries(0, encode(np.zeros((2, 2, 3), bool)), np.array(scores, np.float32))
 
 
 def test_the_key_frame_is_stated_or_the_first_best_score() -> None:

@@ -20,8 +20,9 @@ from hypothesis import strategies as st
 from rvos.errors import InputError, StoreError
 from rvos.ids import escape_path, unescape_path
 from rvos.masks.detections import VideoProposals
+from rvos.masks.frame_queries import FrameQueries
 from rvos.masks.mask_sequences import MaskSequence, SoftMaps
-from rvos.masks.stored import PROPOSALS, container
+from rvos.masks.stored import MASK_SEQUENCES, PROPOSALS, container
 from rvos.masks.stored.store import Store
 
 QUICK = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -53,6 +54,7 @@ def videos(draw: st.DrawFn) -> list[MaskSequence]:
             propagation=draw(st.sampled_from([None, np.abs(one.scores)])),
             scored=draw(st.booleans()),
             presence=draw(st.sampled_from([None, np.full(one.n_frames, 0.25, np.float32)])),
+            queries=draw(st.sampled_from([None, FrameQueries(0, one.runs[:1] * 3, np.full(3, 0.5, np.float32))])),
         )
         for one in kept
     ]
@@ -67,7 +69,8 @@ def content(one: MaskSequence) -> list[object]:
     soft = None if one.soft is None else [one.soft.values.tolist(), one.soft.low, one.soft.high, one.soft.kind]
     propagation, presence = (None if own is None else own.tolist() for own in (one.propagation, one.presence))
     names = [one.video, one.expression, one.frames, one.size]
-    return [*names, one.runs, one.scores.tolist(), one.key_frame, one.scored, soft, propagation, presence]
+    queries = one.queries and [one.queries.frame, one.queries.runs, one.queries.scores.tolist()]
+    return [*names, one.runs, one.scores.tolist(), one.key_frame, one.scored, soft, propagation, presence, queries]
 
 
 def a_sequence(video: str = "v", expression: str = "0") -> MaskSequence:
@@ -89,8 +92,12 @@ def test_what_is_read_is_what_was_written(tmp_path: Path, sequences: list[MaskSe
     store = Store(tmp_path)
     video = sequences[0].video if sequences else "v"
     store.write("node", video, sequences, "f")
-    result = store.read("node", video, "f")
+    result = store.read("node", video, "f", queries=True)
     assert is_same(result, sequences)
+    # What makes new masks of these must not hand the queries on.
+    bare = [replace(one, queries=None) for one in sequences]
+    assert is_same(store.read("node", video, "f"), bare)
+    assert is_same(store.read_artefact("node", video, "f", codec=MASK_SEQUENCES), bare)
 
 
 @QUICK

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from sample_folders import make_mask, write_a2d
 from runners.base import ModelSettings
 from runners.mutr import MutrOptions
 from runners.registry import build_runner
+from runners.test_time import TestTime
 from rvos.errors import ConfigError
 from rvos.formats import open_dataset
 from rvos.settings import load
@@ -122,6 +124,37 @@ def test_training_runs_and_its_checkpoint_answers_for_the_middle_frame(tmp_path:
         assert not one.masks()[[0, 1, 3, 4]].any()
         assert one.pick_key_frame() == 2
         assert one.scores[2] > 0
+
+
+@pytest.mark.parametrize("task", NETWORKS)
+def test_all_queries_of_the_middle_frame_are_kept_and_the_surest_is_its_mask(tmp_path: Path, task: str) -> None:
+    path = tmp_path / "final.safetensors"
+    run_training(read_config(write_config(tmp_path, task)), tmp_path / "out", export=path, quiet=True)
+    video = open_dataset("a2d-sentences", tmp_path / "data", "test", window=5).videos[0]
+    options = {"centre_only": True, "short_side": 64, "output_layer": -1}
+    options = options if task == "soc" else {"centre_only": True, "short_side": 64}
+    one, other = (
+        list(build_runner(ModelSettings(task, path, options=own), device=torch.device("cpu")).segment(video, texts))
+        for texts in [video.expressions]
+        for own in (options, options | {"all_queries": True})
+    )
+    for plain, full in zip(one, other, strict=True):
+        assert full.queries is not None
+        assert (full.queries.frame, len(full.queries.runs)) == (2, 3)
+        best = int(full.queries.scores.argmax())
+        assert full.queries.runs[best] == full.runs[2]
+        assert full.scores.tolist() == pytest.approx(plain.scores.tolist(), abs=1e-5)
+        assert (full.masks() != plain.masks()).mean() < 1e-3
+        assert len(set(full.queries.runs)) > 1
+
+
+def test_queries_are_those_of_one_frame_that_is_looked_at_once(tmp_path: Path) -> None:
+    for changes in ({"options": {"all_queries": True}}, {"window": 2}, {"test_time": TestTime(flip=True)}):
+        options = {"all_queries": True, "centre_only": True}
+        with pytest.raises(ConfigError, match="soc: all_queries are those of one frame"):
+            build_runner(
+                replace(ModelSettings("soc", tmp_path, options=options), **changes), device=torch.device("meta")
+            )
 
 
 def test_settings_that_do_not_belong_together_are_one_line(tmp_path: Path) -> None:
