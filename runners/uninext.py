@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 from runners.base import ModelSettings, Runner, RunnerKind
@@ -44,9 +45,15 @@ class UninextOptions:
 
 def build(settings: ModelSettings, *, device: torch.device) -> Runner:
     """Return the runner of a released `.pth` or `.pkl`, or of our own safetensors; see `BuildRunner`."""
-    from runners.passes.frame_runner import load_frame_runner
+    from runners.passes.frame_runner import FrameRunner, load_frame_runner
+    from runners.passes.frame_views import FrameViewsRunner
 
     options = load(UninextOptions, settings.options, where=settings.runner, part="options")
+    views = settings.test_time
+    if views is not None and (options.link or options.several is not None):
+        raise ConfigError(
+            "uninext: test_time averages the best mask of every frame; drop test_time, or link and several"
+        )
     sides = (options.short_side, options.long_side)
     return load_frame_runner(
         settings,
@@ -55,6 +62,7 @@ def build(settings: ModelSettings, *, device: torch.device) -> Runner:
         sides=sides,
         link=options.link,
         several=options.several,
+        make=FrameRunner if views is None else partial(FrameViewsRunner, views=views.views()),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -31,6 +31,7 @@ from runners.networks.uninext.visual import Visual
 from runners.passes.adapter import Adapter
 from runners.passes.devices import arithmetic
 from runners.passes.frames import read_frame
+from runners.test_time import mirror_words
 from rvos.errors import CheckpointError, ConfigError, InputError
 from rvos.masks.mask_sequences import KeepSoft, MaskSequence, SoftMaps, decode, encode
 from rvos.videos import Expression, Video
@@ -149,42 +150,53 @@ class FrameRunner(Adapter[Track]):
     def find(self, video: Video, expressions: Sequence[Expression]) -> list[Track]:
         """Return the best `n_best` candidates of every expression in every frame."""
         tracks: list[Track] = [[] for _ in expressions]
-        cleaned = [clean_expression(expression.text) for expression in expressions]
-        for expression, words in zip(expressions, cleaned, strict=True):
-            if not words.strip():
-                raise InputError(
-                    f"{video.id}/{expression.id}: expression {expression.text!r} has no words; mend or drop it"
-                )
-        ids, mask = self.tokens.encode(cleaned)
-        text = self.network.read(ids.to(self.device), mask.to(self.device))
+        text = self.read_texts(video, expressions)
         original = video.read_size()
         size = input_size(original, self.network.config.short_side, self.network.config.long_side)
         step = max(1, self.tokens_at_once // count_tokens(size, self.network.config.backbone.multiple))
         for start in range(0, video.n_frames, step):
             indices = range(start, min(start + step, video.n_frames))
             frames = [resize_frame(read_frame(video, index, original), size) for index in indices]
-            self._segment_batch(normalise(np.stack(frames)), original, text, tracks)
+            for pairs, selection in self.segment_frames(normalise(np.stack(frames)), text, len(tracks)):
+                self._store(selection, size, original, [tracks[index] for index in (pairs // len(frames)).tolist()])
         return tracks
+
+    def read_texts(self, video: Video, expressions: Sequence[Expression], *, mirrored: bool = False) -> Text:
+        """Return the tokens of expressions, of a mirrored video with left and right exchanged.
+
+        Raises:
+            InputError: an expression without words.
+        """
+        cleaned = [clean_expression(mirror_words(one.text) if mirrored else one.text) for one in expressions]
+        for expression, words in zip(expressions, cleaned, strict=True):
+            if not words.strip():
+                raise InputError(
+                    f"{video.id}/{expression.id}: expression {expression.text!r} has no words; mend or drop it"
+                )
+        ids, mask = self.tokens.encode(cleaned)
+        return self.network.read(ids.to(self.device), mask.to(self.device))
+
+    def segment_frames(self, images: Tensor, text: Text, n_expressions: int) -> Iterator[tuple[Tensor, Selection]]:
+        """Yield the best queries of all pairs of an expression and a frame of `images` `(T, 3, h, w)`, some at a time.
+
+        Each comes with the numbers of its pairs: expression times T plus frame.
+        """
+        n_frames = len(images)
+        with arithmetic(self.device, self.precision):
+            visual = self._look(images)
+        step = max(1, self.tokens_at_once // visual.tokens.shape[1])
+        for chunk in torch.split(torch.arange(n_frames * n_expressions, device=self.device), step):
+            with arithmetic(self.device, self.precision):
+                frames, words = visual.select(chunk % n_frames), text.select(chunk // n_frames)
+                selection = self.network.segment(frames, words, self.n_best)
+            if not bool(selection.scores.isfinite().all()):
+                raise CheckpointError("uninext: scores are not finite; use precision float32, or check the checkpoint")
+            yield chunk, selection
 
     def to_sequence(self, video: Video, expression: Expression, found: Track, *, size: tuple[int, int]) -> MaskSequence:
         """Return the masks of the best or linked candidates, or of all that score enough together."""
         to_masks = _to_sequence if self.several is None else _unite
         return to_masks(video, expression, size, found)
-
-    def _segment_batch(self, images: Tensor, original: tuple[int, int], text: Text, tracks: list[Track]) -> None:
-        """Add the results of every expression in frames `(T, 3, h, w)`, of size `original` once, to the tracks."""
-        n_frames = len(images)
-        with arithmetic(self.device, self.precision):
-            visual = self._look(images)
-        step = max(1, self.tokens_at_once // visual.tokens.shape[1])
-        pairs = torch.arange(n_frames * len(tracks), device=self.device)
-        for chunk in torch.split(pairs, step):
-            expression = chunk // n_frames
-            with arithmetic(self.device, self.precision):
-                frames, words = visual.select(chunk % n_frames), text.select(expression)
-                selection = self.network.segment(frames, words, self.n_best)
-            size = (images.shape[-2], images.shape[-1])
-            self._store(selection, size, original, [tracks[index] for index in expression.tolist()])
 
     def _look(self, images: Tensor) -> Visual:
         sizes = torch.tensor([images.shape[-2:]], device=self.device).expand(len(images), -1)
@@ -195,8 +207,6 @@ class FrameRunner(Adapter[Track]):
     ) -> None:
         """Threshold, encode and keep one frame of each of `tracks`; `size` is the network's without padding."""
         scores = selection.scores.float().cpu().numpy()
-        if not np.isfinite(scores).all():
-            raise CheckpointError("uninext: scores are not finite; use precision float32, or check the checkpoint")
         # Best first, so those that score enough come first; nothing is spent on the others.
         counts = (scores >= self.least).sum(axis=1).tolist()
         logits = torch.cat([own[:count] for own, count in zip(selection.logits, counts, strict=True)])
@@ -220,11 +230,13 @@ def load_frame_runner(
     sides: tuple[int | None, int | None] = (None, None),
     link: bool = False,
     several: float | None = None,
+    make: Callable[..., FrameRunner] = FrameRunner,
 ) -> FrameRunner:
     """Return the runner of a released `.pth` or `.pkl`, or of our own safetensors.
 
     Args:
         sides: short and long side of the resized frames; None: as the network was trained.
+        make: the runner, of what `FrameRunner` takes.
 
     Raises:
         CheckpointError: the checkpoint cannot be read safely, or does not fit.
@@ -248,7 +260,7 @@ def load_frame_runner(
     load_network(network, config, file)
     if settings.compile:
         network.detr.detr.backbone[0].compile()
-    return FrameRunner(
+    return make(
         network,
         tokens,
         device,

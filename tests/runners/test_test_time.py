@@ -170,9 +170,10 @@ def test_what_makes_no_sense_is_one_line(values: dict[str, Any], message: str) -
     assert "\n" not in str(caught.value)
 
 
-def test_a_network_of_single_frames_has_none() -> None:
-    with pytest.raises(ConfigError, match="uninext: test_time is for networks that see clips"):
-        RUNNERS["uninext"].check(ModelSettings("uninext", Path("x"), test_time=TestTime(flip=True)))
+def test_a_network_of_single_frames_has_no_steps() -> None:
+    RUNNERS["uninext"].check(ModelSettings("uninext", Path("x"), test_time=TestTime(flip=True, sizes=(320, 480))))
+    with pytest.raises(ConfigError, match=r"uninext: works frame by frame; drop test_time\.steps"):
+        RUNNERS["uninext"].check(ModelSettings("uninext", Path("x"), test_time=TestTime(flip=True, steps=(1, 2))))
 
 
 def test_a_recipe_gives_it_and_results_without_it_keep_their_settings(tmp_path: Path) -> None:

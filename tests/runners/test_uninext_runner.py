@@ -19,6 +19,7 @@ from runners.networks.uninext.frames import count_tokens, finish, input_size, ke
 from runners.networks.uninext.network import Uninext, pad_frames
 from runners.passes.frame_runner import CPU_TOKENS_AT_ONCE, FrameRunner
 from runners.registry import build_runner
+from runners.test_time import TestTime, mirror_words
 from rvos.errors import CheckpointError, ConfigError, InputError
 from rvos.masks.mask_sequences import MaskSequence, decode
 from rvos.videos import Expression, Video
@@ -338,3 +339,51 @@ def test_a_sentence_may_mean_several_objects(checkpoint: Path, video: Video) -> 
 def test_a_link_follows_one_object(checkpoint: Path) -> None:
     with pytest.raises(ConfigError, match="link and several"):
         build(checkpoint, options={"link": True, "several": 0.3})
+
+
+def test_one_ordinary_view_gives_the_ordinary_masks(checkpoint: Path, video: Video) -> None:
+    plain = list(build(checkpoint, keep_soft="float16").segment(video, EXPRESSIONS))
+    found = list(build(checkpoint, keep_soft="float16", test_time=TestTime(sizes=(48,))).segment(video, EXPRESSIONS))
+    for one, other in zip(plain, found, strict=True):
+        assert one.runs == other.runs
+        np.testing.assert_array_equal(one.scores, other.scores)
+        assert one.soft is not None
+        assert other.soft is not None
+        # Far out the sigmoid of float32 tells logits apart no more.
+        clipped = [np.clip(own.soft.dequantise(), -8, 8) for own in (one, other) if own.soft is not None]
+        np.testing.assert_allclose(*clipped, atol=2e-2)
+
+
+def test_views_are_those_of_mirrored_and_resized_videos_averaged(checkpoint: Path, tmp_path: Path) -> None:
+    folders = [tmp_path / name for name in ("plain", "mirrored")]
+    for folder in folders:
+        folder.mkdir()
+    # 60 columns: where the input is as wide as the frame, the nearest pixel is one and the same from both sides.
+    video = write_frames(folders[0], 3, (48, 60))
+    paths = tuple(folders[1] / path.name for path in video.image_paths)
+    for path, mirrored in zip(video.image_paths, paths, strict=True):
+        Image.open(path).transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(mirrored)
+    words = tuple(dataclasses.replace(one, text=mirror_words(one.text)) for one in EXPRESSIONS)
+    other = dataclasses.replace(video, image_paths=paths, expressions=words)
+    single = []
+    for side in (48, 64):
+        for seen, is_mirrored in ((video, False), (other, True)):
+            runner = build(checkpoint, options={"short_side": side}, keep_soft=False)
+            single.append((is_mirrored, list(runner.segment(seen, seen.expressions))))
+    views = TestTime(flip=True, sizes=(48, 64))
+    found = list(build(checkpoint, test_time=views).segment(video, EXPRESSIONS))
+    for place, one in enumerate(found):
+        masks = [own[place].masks()[..., :: -1 if is_mirrored else 1] for is_mirrored, own in single]
+        np.testing.assert_allclose(one.scores, np.mean([own[place].scores for _, own in single], axis=0), atol=1e-5)
+        agreed = np.all(masks, axis=0) | ~np.any(masks, axis=0)
+        # Where all views say the same, so does their mean.
+        assert (one.masks() != masks[0])[agreed].mean() < 1e-3
+        assert one.soft is not None
+        assert one.soft.values.shape == (3, 12, 15)
+    assert any((one.masks() != own[place].masks()).any() for place, one in enumerate(found) for _, own in single[:1])
+
+
+@pytest.mark.parametrize("options", [{"link": True}, {"several": 0.3}])
+def test_views_average_one_mask_a_frame(checkpoint: Path, options: dict[str, OptionValue]) -> None:
+    with pytest.raises(ConfigError, match="uninext: test_time averages the best mask of every frame"):
+        build(checkpoint, test_time=TestTime(flip=True), options=options)

@@ -39,15 +39,16 @@ def normalise(frames: NDArray[np.uint8]) -> Tensor:
     return ((values - torch.tensor(MEAN)) / torch.tensor(STD)).permute(0, 3, 1, 2).contiguous()
 
 
-def finish(logits: Tensor, size: tuple[int, int], original: tuple[int, int]) -> Tensor:
+def finish(logits: Tensor, size: tuple[int, int], original: tuple[int, int], *, mirrored: bool = False) -> Tensor:
     """Return mask probabilities `(N, H, W)` float32. Source: uninext.md, section 10, step 6.
 
     Args:
         logits: `(N, h, w)` at stride 4 of the padded frames.
         size: of the resized frames before padding.
         original: of the frames as read; reached by nearest neighbour, as officially.
+        mirrored: the frames were; the probabilities are not.
     """
-    probabilities = full_size_logits(logits[:, None].float(), size).sigmoid()
+    probabilities = _crop(logits, size, mirrored=mirrored).sigmoid()
     return F.interpolate(probabilities, size=original, mode="nearest")[:, 0]
 
 
@@ -55,13 +56,30 @@ def keep_logits(
     logits: Tensor, size: tuple[int, int], keep: KeepSoft
 ) -> NDArray[np.uint8] | NDArray[np.float16] | None:
     """Return logits `(N, h, w)` of the unpadded frames at a quarter of their `size`, as they are to be kept."""
-    if not keep:
-        return None
-    quarter = (-(-size[0] // OUTPUT_STRIDE), -(-size[1] // OUTPUT_STRIDE))
-    cropped = full_size_logits(logits[:, None].float(), size)
-    soft = F.interpolate(cropped, size=quarter, mode="bilinear", align_corners=False)[:, 0]
+    return keep_maps(shrink_logits(logits, size, quarter(size)), keep) if keep else None
+
+
+def keep_maps(soft: Tensor, keep: KeepSoft) -> NDArray[np.uint8] | NDArray[np.float16] | None:
+    """Return logits `(N, h, w)` as they are to be kept."""
     maps = SoftMaps.keep(soft.cpu().numpy(), keep, low=SOFT_RANGE[0], high=SOFT_RANGE[1])
     return None if maps is None else maps.values
+
+
+def quarter(size: tuple[int, int]) -> tuple[int, int]:
+    """Return the size of soft maps of frames of `size` before padding."""
+    return -(-size[0] // OUTPUT_STRIDE), -(-size[1] // OUTPUT_STRIDE)
+
+
+def shrink_logits(logits: Tensor, size: tuple[int, int], small: tuple[int, int], *, mirrored: bool = False) -> Tensor:
+    """Return logits `(N, h, w)` of the unpadded frames at the size `small`; the other arguments are as in `finish`."""
+    cropped = _crop(logits, size, mirrored=mirrored)
+    return F.interpolate(cropped, size=small, mode="bilinear", align_corners=False)[:, 0]
+
+
+def _crop(logits: Tensor, size: tuple[int, int], *, mirrored: bool) -> Tensor:
+    """Return the logits `(N, 1, H, W)` float32 of the unpadded frames, mirrored back without moving a pixel."""
+    whole = full_size_logits(logits[:, None].float(), size)
+    return whole.flip(-1) if mirrored else whole
 
 
 def count_tokens(size: tuple[int, int], multiple: int) -> int:
