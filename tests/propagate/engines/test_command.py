@@ -33,7 +33,7 @@ def program(tmp_path: Path) -> Path:
     """The engine of the documentation."""
     code = re.findall(r"```python\n(.*?)```", DOCUMENT.read_text(encoding="utf-8"), re.DOTALL)
     path = tmp_path / "their_engine.py"
-    path.write_text(code[-1])
+    path.write_text(next(own for own in code if "memories" in own))
     return path
 
 
