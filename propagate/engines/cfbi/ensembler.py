@@ -78,7 +78,10 @@ def _convolve_scaled(parts: Sequence[Tensor], factors: Tensor, layer: nn.Conv2d)
     total: Tensor | None = None
     for part, weight in zip(parts, torch.split(weights, [part.shape[1] for part in parts], dim=2), strict=True):
         cells = part.flatten(2).expand(len(factors), -1, -1)
-        total = torch.bmm(weight, cells) if total is None else total.baddbmm_(weight, cells)
+        if total is None:
+            total = torch.bmm(weight, cells)
+        else:  # in place, which autocast leaves alone
+            total.baddbmm_(weight.to(total.dtype), cells.to(total.dtype))
     assert total is not None, "a map without parts"
     return total.reshape(*total.shape[:2], *parts[0].shape[2:])
 

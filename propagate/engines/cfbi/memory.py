@@ -187,8 +187,10 @@ class CfbiMemory:
         biases = self._network.biases(place, self._n_rows)
         known = resize_labels(self._labels, grid)
         query = features.embeddings[place][: matching.channels]
-        everywhere = self._match_references(place, query)
-        nearby = self._match_previous(matching, query, previous.embeddings[place][: matching.channels], known, biases)
+        before = previous.embeddings[place][: matching.channels]
+        with torch.autocast(query.device.type, enabled=False):
+            everywhere = self._match_references(place, query)
+            nearby = self._match_previous(matching, query, before, known, biases)
         maps = []
         for far, near in zip(everywhere, nearby, strict=True):
             of_frame = squash(far.reshape(-1, *grid), biases[:, None, None])[:, None]

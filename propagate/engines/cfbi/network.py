@@ -92,7 +92,8 @@ class Cfbi(nn.Module):
         maps: DeepLabMaps = self.feature_extracter(images)
         size = (images.shape[2], images.shape[3])
         each = zip(zip(*self.embedding(maps), strict=True), torch.split(maps.backbone.low, 1), strict=True)
-        return [CfbiFeatures(embeddings, low, size) for embeddings, low in each]
+        # Distances are differences of large sums, which half precision does not hold.
+        return [CfbiFeatures(tuple(map(Tensor.float, embeddings)), low, size) for embeddings, low in each]
 
     def biases(self, stride: int, n_rows: int) -> Tensor:
         """Return what is added to the distances of each row at a stride, (rows,)."""

@@ -25,6 +25,7 @@ from propagate.engines.cfbi.matching import (
 from propagate.engines.cfbi.memory import CfbiMemory
 from propagate.engines.cfbi.network import Cfbi, CfbiFeatures
 from propagate.engines.cfbi.settings import CfbiSettings
+from propagate.engines.precision import use_precision
 from propagate.engines.table import build_engine, find_family
 from rvos.errors import CheckpointError, ConfigError
 
@@ -220,6 +221,23 @@ def test_what_a_session_holds_does_not_grow_with_the_video(name: str) -> None:
     assert set(held[1:]) == {held[0]}
     # The reference and the frame before, with labels: three frames' features would be more.
     assert features[0].n_bytes < held[0] < 3 * features[0].n_bytes
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("precision", ["float16", "bfloat16"])
+@torch.inference_mode()
+def test_half_precision_gives_nearly_the_same_probabilities(name: str, precision: str) -> None:
+    found = []
+    for arithmetic in ("float32", precision):
+        engine = make_engine(name, precision=arithmetic)
+        with use_precision(arithmetic, engine.device):
+            first, second = (make_features(engine, number) for number in range(2))
+        session = engine.open()
+        session.start(first, masks=make_masks((8, 8)))
+        found.append(session.step(second).probability)
+    assert found[1].dtype == torch.float32
+    # Random weights amplify what rounding loses; of unrelated maps it is 0.3.
+    assert (found[0] - found[1]).abs().mean() < 0.06
 
 
 def test_boxes_are_refused() -> None:
