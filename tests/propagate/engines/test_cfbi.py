@@ -236,8 +236,8 @@ def test_half_precision_gives_nearly_the_same_probabilities(name: str, precision
         session.start(first, masks=make_masks((8, 8)))
         found.append(session.step(second).probability)
     assert found[1].dtype == torch.float32
-    # Random weights amplify what rounding loses; of unrelated maps it is 0.3.
-    assert (found[0] - found[1]).abs().mean() < 0.06
+    # Random weights amplify what rounding loses: maps that have nothing to do with each other have 0.
+    assert torch.corrcoef(torch.stack([maps.flatten() for maps in found]))[0, 1] > 0.9
 
 
 def test_boxes_are_refused() -> None:
