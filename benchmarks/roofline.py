@@ -17,7 +17,7 @@ from functools import partial
 from typing import Any
 
 import torch
-from torch.utils.flop_counter import FlopCounterMode, baddbmm_flop, sdpa_flop_count
+from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
 from benchmarks.harness import Row, copy_bandwidth, figure, matrix_rate, one_core, print_markdown, processor_name
 from benchmarks.roofline_networks import NETWORKS, Pass
@@ -79,7 +79,7 @@ def count_products(one: Pass) -> dict[str, float]:
         torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _count_attention,
         torch.ops.mkldnn._linear_pointwise: _count_linear,
         torch.ops.aten.mkldnn_convolution: _count_convolution,
-        torch.ops.aten.baddbmm_: baddbmm_flop,
+        torch.ops.aten.baddbmm_: _count_added,
     }
     try:
         with FlopCounterMode(display=False, custom_mapping=mapping) as counter:
@@ -112,6 +112,11 @@ def observe(one: Pass, read: Callable[[], float]) -> dict[str, float]:
 
 def _count_attention(query: Any, key: Any, value: Any, *_: Any, out_shape: Any = None, **__: Any) -> int:
     return int(sdpa_flop_count(query, key, value))  # type: ignore[no-untyped-call]
+
+
+def _count_added(total: Any, one: Any, other: Any, *_: Any, out_shape: Any = None, **__: Any) -> int:
+    # (B, n, k) and (B, k, m), added to (B, n, m)
+    return int(2 * math.prod(one) * other[2])
 
 
 def _count_linear(inputs: Any, weight: Any, *_: Any, out_shape: Any = None, **__: Any) -> int:

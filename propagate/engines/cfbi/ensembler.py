@@ -110,15 +110,15 @@ class Block(nn.Module):
         hidden = _convolve_scaled(inputs, gate * self.GCT1.factors(squares), self.conv1)
         hidden = self.bn2(self.conv2(relu(self.bn1(hidden), inplace=True)))
         hidden = self.bn3(_convolve(relu(hidden, inplace=True), self.conv3))
-        return relu(hidden.add_(self._shortcut(inputs, gate)), inplace=True)
+        return relu(self._add_shortcut(hidden, inputs, gate), inplace=True)
 
-    def _shortcut(self, inputs: Sequence[Tensor], gate: Tensor) -> Tensor:
+    def _add_shortcut(self, hidden: Tensor, inputs: Sequence[Tensor], gate: Tensor) -> Tensor:
         if self.downsample is None:
             (only,) = inputs
-            return _scale(only, gate)
+            return hidden.addcmul_(only, gate[:, :, None, None])
         convolution, norm = self.downsample
         assert isinstance(convolution, nn.Conv2d)
-        return norm(_convolve_scaled(inputs, gate, convolution))
+        return hidden.add_(norm(_convolve_scaled(inputs, gate, convolution)))
 
 
 class GatedBlock(nn.Module):

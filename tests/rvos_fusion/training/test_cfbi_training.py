@@ -14,13 +14,21 @@ from small_videos import write_small_videos
 from propagate.engines.cfbi.checkpoints import load_weights
 from propagate.engines.cfbi.configs import CONFIGS
 from propagate.engines.cfbi.engine import prepare_frame
+from propagate.engines.cfbi.memory import CfbiMemory, MatchingRules
 from propagate.engines.cfbi.network import Cfbi
 from rvos.errors import ConfigError
 from rvos_fusion.training.config import LoopSettings, OptimiserSettings, TrainingConfig
 from rvos_fusion.training.data.clips import normalise
 from rvos_fusion.training.data.sequences import Sequences, SequenceSettings
 from rvos_fusion.training.data.videos import VideoFolder
-from rvos_fusion.training.engines.cfbi import CfbiOptions, CfbiTask, blue_first, build, shrink_embeddings
+from rvos_fusion.training.engines.cfbi import (
+    CfbiOptions,
+    CfbiTask,
+    blue_first,
+    build,
+    propagate_frames,
+    shrink_embeddings,
+)
 from rvos_fusion.training.scores.propagation import PropagationValidation, propagation_scores
 from rvos_fusion.training.scores.starts import read_cfbi
 
@@ -85,6 +93,21 @@ def test_predictions_are_remembered_from_the_stated_progress_on(sequences: Seque
     for progress, is_equal in ((0.4, True), (0.6, False), (0.8, True)):
         found = (task.losses(batch, progress)["total"] for task in (first, second))
         assert torch.equal(*found) is is_equal
+
+
+@pytest.mark.parametrize("with_predictions", [True, False])
+@torch.inference_mode()
+def test_true_labels_are_remembered_unless_predictions_are(sequences: Sequences, *, with_predictions: bool) -> None:
+    network = make_network()
+    batch = sequences.batch([0], [1])
+    features = network.encode_all(blue_first(batch.frames[0]))
+    found = []
+    for labels in (batch.labels[0], torch.zeros_like(batch.labels[0])):
+        memory = CfbiMemory(network, MatchingRules())
+        memory.refer(features[0], batch.references, n_objects=int(batch.n_objects[0]))
+        found.append(propagate_frames(memory, features[1:], labels[1:], with_predictions=with_predictions))
+    assert torch.equal(found[0][0], found[1][0])
+    assert torch.equal(found[0][1], found[1][1]) is with_predictions
 
 
 def test_the_reference_is_what_the_batch_feeds(sequences: Sequences) -> None:
