@@ -17,6 +17,7 @@ from rvos.formats.reading.expressions import (
     read_expressions,
 )
 from rvos.formats.reading.mask_dict import MaskDictReader
+from rvos.formats.reading.object_folders import find_types
 
 _PARTS = frozenset({"JPEGImages", "meta_expressions", "Annotations"})
 _PLACES = ("{split}/mask_dict.json", "mask_dict_{split}.json", "mask_dict.json")
@@ -36,6 +37,8 @@ def open_split(root: Path, split: str) -> Dataset:
 
 def _find_other(dataset: Dataset) -> tuple[str, str] | None:
     """Return what the data are instead: MeViS has no index maps, and says by `anno_id` what a sentence means."""
+    if typed := find_types(dataset):
+        return typed
     tied = any(one.object_ids or not one.has_target for video in dataset.videos for one in video.expressions)
     tree = open_data(dataset.root, known=_PARTS | {dataset.split})
     if tied or dataset.truth is not None or find_annotations(tree, dataset.split, dataset.videos) is None:

@@ -17,7 +17,7 @@ from rvos.files.json_files import expect_list, expect_object, parse_json
 from rvos.files.trees import Tree, list_masks, open_data
 from rvos.formats.archives.files import FileArchive
 from rvos.formats.base import Format
-from rvos.formats.reading.expressions import ListedVideo, find_images
+from rvos.formats.reading.expressions import ListedVideo, find_images, has_expressions
 from rvos.formats.reading.truth import IndexSource
 from rvos.ids import check_id
 from rvos.masks.index_maps import encode_index_map, read_index
@@ -32,6 +32,8 @@ _SUFFIXES = (".jpg", ".jpeg", ".png")
 def open_split(root: Path, split: str) -> Dataset:
     """Return a split of MOSEv2; truth is known where every frame has a map. Raises InputError: unusable files."""
     tree = open_data(root, known=frozenset({split, "JPEGImages", "Annotations"}))
+    if has_expressions(tree, split):
+        raise InputError(f"{tree.name}: there are sentences, and MOSEv2 has none; write the format that they are of")
     place = f"{split}/" if tree.is_folder(split) else ""
     maps = tree.below(f"{place}Annotations")
     names = maps.children()

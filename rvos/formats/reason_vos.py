@@ -56,6 +56,8 @@ def _read_listed(tree: Tree, name: str) -> Iterator[tuple[str, ListedVideo]]:
         own = f"{where}: {check_id(video, where=where, what='video')}"
         entry = expect_object(value, where=own)
         frames = read_frames(entry.get("frames"), where=f"{own}: frames")
+        if "source" not in entry:
+            raise InputError(f"{own}: no source, which every video of ReasonVOS has; check the format")
         source = check_id(entry.get("source"), where=own, what="source")
         by_object: dict[str, list[Expression]] = {}
         for sentence in _list_sentences(entry.get("expressions"), own):

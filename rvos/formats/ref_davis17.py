@@ -21,6 +21,7 @@ from rvos.formats.reading.annotation_folders import (
 )
 from rvos.formats.reading.davis_folders import find_sequences, list_sequences
 from rvos.formats.reading.expressions import ListedVideo, find_expression_file, find_images, read_expressions
+from rvos.formats.reading.object_folders import find_types
 from rvos.formats.reading.truth import IndexSource
 from rvos.masks.index_maps import N_ANNOTATORS, split_expression_id
 from rvos.videos import Video
@@ -86,6 +87,8 @@ def _find_other(dataset: Dataset) -> tuple[str, str] | None:
     tree = open_data(dataset.root, known=_PARTS | {dataset.split})
     if any(tree.exists(name) for name in _OWN_FOLDERS):
         return None
+    if typed := find_types(dataset):
+        return typed
     for video in dataset.videos:
         for name, count in Counter(name for one in video.expressions for name in one.object_ids).items():
             if count != N_ANNOTATORS:

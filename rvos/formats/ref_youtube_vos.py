@@ -24,10 +24,10 @@ from rvos.formats.reading.expressions import (
     list_video_ids,
     read_expressions,
 )
+from rvos.formats.reading.object_folders import find_types
 from rvos.formats.reading.truth import IndexSource
 from rvos.masks.index_maps import N_ANNOTATORS
 
-_LONG_KINDS = {"static", "dynamic", "hybrid", "static+dynamic"}
 _PARTS = NO_ANNOTATIONS | {"Annotations", "annotations"}
 
 
@@ -59,12 +59,6 @@ def _read_listed(tree: Tree, split: str) -> tuple[ListedVideo, ...]:
     return remaining
 
 
-def _find_other(dataset: Dataset) -> tuple[str, str] | None:
-    """Return what the data are instead: folders of objects would pass for folders of sentences."""
-    kinds = {one.kind for video in dataset.videos for one in video.expressions}
-    return ("long-rvos", f"type {min(kinds)}") if kinds and kinds <= _LONG_KINDS else None
-
-
 def _find_doubt(dataset: Dataset) -> str | None:
     """Return that the sentences are numbered as those of Ref-DAVIS17: four for every object, one after the other."""
     sentences = [(video, one) for video in dataset.videos for one in video.expressions]
@@ -87,6 +81,6 @@ FORMAT = Format(
     official={"train": (3471, 12913), "valid": (202, 834), "test": (305, 1262)},
     with_test=507,
     shared_marks=("meta_expressions",),
-    find_other=_find_other,
+    find_other=find_types,
     find_doubt=_find_doubt,
 )

@@ -17,6 +17,7 @@ from fusion.pseudo_labels import gather_objects, paint_labels
 from rvos.errors import ConfigError
 from rvos.files.atomic import read_whole, write_atomically
 from rvos.files.images import LARGEST_IMAGE_FILE
+from rvos.ids import escape_path
 from rvos.masks.index_maps import encode_index_map
 from rvos.masks.mask_sequences import MaskSequence
 from rvos.videos import Video
@@ -74,9 +75,10 @@ def write_pseudo_labels(
         if not named:
             continue
         for index, frame in enumerate(video.frames):
-            write_atomically(out / split / "JPEGImages" / video.id / f"{frame}.jpg", _read_jpeg(video, index))
+            path = out / split / "JPEGImages" / escape_path(video.id) / f"{frame}.jpg"
+            write_atomically(path, _read_jpeg(video, index))
         expressions = {one.id: {"exp": one.text, **named[one.id]} for one in video.expressions if one.id in named}
-        entries[video.id] = {"expressions": expressions, "frames": list(video.frames)}
+        entries[escape_path(video.id)] = {"expressions": expressions, "frames": list(video.frames)}
     if not entries:
         raise ConfigError(f"{node}: no sentence is left as a label; lower --least-score")
     form.finish()
@@ -97,7 +99,8 @@ class _IndexMaps:
         found = paint_labels(masks, least_score=least_score)
         if found.objects:
             for index, frame in enumerate(video.frames):
-                write_atomically(self._folder / video.id / f"{frame}.png", encode_index_map(found.labels[index]))
+                path = self._folder / escape_path(video.id) / f"{frame}.png"
+                write_atomically(path, encode_index_map(found.labels[index]))
         self.n_objects += len(set(found.objects.values()))
         return {name: {"obj_id": str(number)} for name, number in found.objects.items()}, found.dropped
 

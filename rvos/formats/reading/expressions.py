@@ -103,6 +103,14 @@ def find_expression_file(tree: Tree, split: str) -> str:
     raise InputError(f"{tree.name}: no expression file of split {split}; looked for {', '.join(places)}")
 
 
+def has_expressions(tree: Tree, split: str) -> bool:
+    """Return whether one of the known places has an expression file of a split."""
+    try:
+        return bool(find_expression_file(tree, split))
+    except InputError:
+        return False
+
+
 def read_kind(entry: Mapping[str, Any], where: str) -> str:
     """Return the `kind` or `type` of an expression entry, which says what decides it; empty where it has neither."""
     kind = entry.get("kind", entry.get("type"))
@@ -148,6 +156,8 @@ def _read_listed(tree: Tree, name: str) -> dict[str, Any]:
 def _read_videos(videos: Mapping[str, Any], path: str, object_ids: ObjectIds, kind: ReadKind) -> Iterator[ListedVideo]:
     for video, value in videos.items():
         entry = expect_object(value, where=f"{path}: {video}")
+        if isinstance(entry.get("expressions"), list):
+            raise InputError(f"{path}: {video}: a list of expressions, as ReasonVOS has it; write format: reason-vos")
         listed = expect_object(entry.get("expressions"), where=f"{path}: {video}: expressions")
         expressions = tuple(
             _read_expression(name, sentence, f"{path}: {video}/{name}", object_ids, kind)

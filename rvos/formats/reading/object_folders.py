@@ -8,11 +8,20 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from rvos.dataset import Dataset
 from rvos.errors import InputError
 from rvos.files.images import LARGEST_IMAGE_FILE, read_image_size
 from rvos.files.trees import Tree, list_masks
 from rvos.masks.mask_images import check_size, decode_index_map
 from rvos.videos import Expression, Video
+
+_TYPES = {"static", "dynamic", "hybrid", "static+dynamic"}
+
+
+def find_types(dataset: Dataset) -> tuple[str, str] | None:
+    """Return that data are those of Long-RVOS: elsewhere its folders of objects would pass for folders of sentences."""
+    kinds = {one.kind for video in dataset.videos for one in video.expressions}
+    return ("long-rvos", f"type {min(kinds)}") if kinds and kinds <= _TYPES else None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

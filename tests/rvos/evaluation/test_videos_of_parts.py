@@ -211,10 +211,24 @@ def test_sentences_of_reason_vos_that_cannot_be_used_are_named(
         open_dataset("reason-vos", reason_vos.root)
 
 
-def test_data_of_long_rvos_are_not_taken_for_ref_youtube_vos(long_rvos: Dataset) -> None:
+@pytest.mark.parametrize("format", ["ref-youtube-vos", "mevis", "ref-davis17"])
+def test_data_of_long_rvos_are_not_taken_for_others(long_rvos: Dataset, format: str) -> None:
     """Their folders of objects would be read as masks of sentences of the same number."""
-    with pytest.raises(InputError, match="looks like long-rvos, not ref-youtube-vos"):
-        open_dataset("ref-youtube-vos", long_rvos.root, "valid")
+    with pytest.raises(InputError, match=f"looks like long-rvos, not {format} .*; write format: long-rvos"):
+        open_dataset(format, long_rvos.root, "valid")
+
+
+@pytest.mark.parametrize("format", ["ref-youtube-vos", "mevis", "ref-davis17", "long-rvos"])
+def test_data_of_reason_vos_are_not_taken_for_others(reason_vos: Dataset, format: str) -> None:
+    with pytest.raises(InputError, match="a list of expressions, as ReasonVOS has it; write format: reason-vos"):
+        open_dataset(format, reason_vos.root, "valid")
+
+
+def test_data_with_sentences_are_not_those_of_mosev2_nor_without_a_source_of_reason_vos(long_rvos: Dataset) -> None:
+    with pytest.raises(InputError, match="there are sentences, and MOSEv2 has none"):
+        open_dataset("mosev2", long_rvos.root, "valid")
+    with pytest.raises(InputError, match="no source, which every video of ReasonVOS has; check the format"):
+        open_dataset("reason-vos", long_rvos.root / "valid")
 
 
 def test_reason_vos_has_one_split(reason_vos: Dataset) -> None:
