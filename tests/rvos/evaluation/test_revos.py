@@ -12,7 +12,8 @@ from data_folders import write_json, write_png
 from numpy.typing import NDArray
 
 from rvos.errors import InputError
-from rvos.evaluation.protocols.revos import SCALES, Covering, RevosEvaluator, take_revos
+from rvos.evaluation.figures.kinds import resample_kinds, weigh_kinds
+from rvos.evaluation.protocols.revos import COUNTED, SCALES, Covering, RevosEvaluator, RevosScore, take_revos
 from rvos.evaluation.results import DatasetScore
 from rvos.formats import Dataset, open_dataset, score_dataset
 from rvos.formats.reading.truth import RunLengthTruth
@@ -199,3 +200,35 @@ def test_a_foreground_file_of_another_length_is_named(tmp_path: Path) -> None:
     dataset = open_dataset("revos", root)
     with pytest.raises(InputError, match=r"foreground\.json: mevis_3f: 3 masks for 4 frames; make the file again"):
         dataset.read_truth(dataset.video("mevis_3f"))
+
+
+def test_every_kind_counts_alike_however_many_sentences_it_has() -> None:
+    given = ["referring", "referring", "no target", "referring", "reasoning"]
+    weights = weigh_kinds(COUNTED, given)
+    assert weights.sum() == pytest.approx(len(given))
+    assert weights[given.index("no target")] == 0
+    values = np.array([0.2, 0.4, 1.0, 0.6, 0.8])
+    assert np.average(values, weights=weights) == pytest.approx((0.4 + 0.8) / 2)
+    scores = [score_of(f"v{place}", kind, value) for place, (kind, value) in enumerate(zip(given, values, strict=True))]
+    figures = {figure.name: figure for figure in RevosEvaluator.figures}
+    assert figures["J&F"].measure(scores) == pytest.approx(0.6)
+    assert figures["J&F sentences"].measure(scores) == pytest.approx(0.5)
+    assert figures["J&F"].measure([one for one in scores if one.kind == "reasoning"]) == pytest.approx(0.8)
+    assert figures["J&F"].measure([one for one in scores if one.kind == "no target"]) is None
+
+
+def test_gains_are_redrawn_as_the_means_are_taken() -> None:
+    kinds = ["referring", "reasoning", "referring"]
+    rows = [[score_of(f"v{place}", kind, value) for place, kind in enumerate(kinds)] for value in (0.25, 0.75)]
+    draws = resample_kinds(COUNTED, rows)
+    known = draws[0] > 0  # a draw may hold no sentence of either kind
+    np.testing.assert_allclose(draws[:, known], [[0.25] * known.sum(), [0.75] * known.sum()])
+    mixed = [
+        [score_of(f"v{place}", kind, value) for place, (kind, value) in enumerate(zip(kinds, (0, 1, 0), strict=True))]
+    ]
+    assert set(np.round(resample_kinds(COUNTED, mixed)[0], 6)) == {0.0, 0.5, 1.0}
+
+
+def score_of(video: str, kind: str, value: float) -> RevosScore:
+    frame, measured = np.array([value]), np.zeros((len(SCALES), 1))
+    return RevosScore(video, "0", ("1",), ("0",), frame, frame, kind=kind, accuracy=measured, robustness=measured)

@@ -234,3 +234,37 @@ def test_data_with_sentences_are_not_those_of_mosev2_nor_without_a_source_of_rea
 def test_reason_vos_has_one_split(reason_vos: Dataset) -> None:
     with pytest.raises(ConfigError, match="it has no split valid; say split: test"):
         open_dataset("reason-vos", reason_vos.root, "valid")
+
+
+def write_little(root: Path, shown: tuple[int, ...]) -> Dataset:
+    """Write a video of four frames whose object is there in some of them."""
+    frames = [f"{place:05d}" for place in range(4)]
+    expressions = {"0": {"exp": "it", "obj_id": 1, "type": "static"}}
+    write_json(root / "valid/meta_expressions.json", {"videos": {"v": {"frames": frames, "expressions": expressions}}})
+    for place in shown:
+        write_png(root / f"valid/Annotations/v/1/{frames[place]}.png", MASK)
+    return open_dataset("long-rvos", root, "valid")
+
+
+MASK = np.pad(np.full((5, 5), 255, np.uint8), 6)
+
+
+def test_a_missing_frame_of_long_rvos_is_an_empty_one(tmp_path: Path) -> None:
+    dataset = write_little(tmp_path / "data", (0, 1))
+    for frame in ("00000", "00001"):
+        write_png(tmp_path / "masks/v/0" / f"{frame}.png", MASK)
+    found = score_dataset(dataset, tmp_path / "masks")
+    assert (found.j, found.f, found.figures["tIoU"], found.figures["vIoU"]) == (1, 1, 1, 1)
+    assert found.missing == ("v/0: 00002, 00003",)
+    assert found.official == ()
+
+
+def test_an_object_that_is_absent_from_a_part_is_not_wondered_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset = write_little(tmp_path / "data", (3,))
+    for place in range(4):
+        write_png(tmp_path / "masks/v/0" / f"{place:05d}.png", MASK * (place == 3))
+    monkeypatch.setattr("rvos.evaluation.parts.LARGEST_PART", MASK.size)
+    found = score_dataset(dataset, tmp_path / "masks")
+    assert (found.j, found.figures["vIoU"], found.notes) == (1, 1, ())
