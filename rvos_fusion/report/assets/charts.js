@@ -1,7 +1,7 @@
 // Lines over an axis, with a legend beside them.
 
 /** A chart of series of [x, y]; `at` places a value of y in words on the axis. */
-function lineChart(series, { label, width = 420, height = 190, low, high, last, marks = [], ticks = [], now = null }) {
+function lineChart(series, { label, width = 420, height = 190, low, high, last, marks = [], ticks = [], now = null, pick = null }) {
   const [left, right, top, bottom] = [40, 10, 8, 26];
   const x = (value) => left + (value / Math.max(1, last)) * (width - left - right);
   const y = (value) => top + ((high - Math.min(high, Math.max(low, value))) / (high - low)) * (height - top - bottom);
@@ -16,6 +16,13 @@ function lineChart(series, { label, width = 420, height = 190, low, high, last, 
     if (dots) for (const [at, value] of points) svg.append(draw("circle", { cx: x(at), cy: y(value), r: 2.5, fill: colour }));
   }
   for (const { at, value, colour, name } of marks) svg.append(draw("circle", { class: "key-frame", cx: x(at), cy: y(value), r: 5, fill: colour }, draw("title", {}, name)));
+  if (pick) {
+    svg.addEventListener("click", (event) => {
+      const box = svg.getBoundingClientRect();
+      const at = ((event.clientX - box.left) / box.width) * width;
+      pick(Math.min(last, Math.max(0, Math.round(((at - left) / (width - left - right)) * last))));
+    });
+  }
   return svg;
 }
 
@@ -51,6 +58,40 @@ function drawPresence(shown) {
   const series = nodes.map((place) => ({ name: report.nodes[place].name, colour: palette.colour(place), dash: palette.dash(place), dots: true, points: shown.sequence(place).presence.map((value, frame) => [frame, value]).filter(([, value]) => value !== null) }));
   const svg = lineChart(series, { label: "presence over the frames", low: 0, high: 1, last: frames.length - 1, ticks: [[0, ""]], now: state.frame });
   card.replaceChildren(make("h3", {}, "Presence over the frames"), svg, legendOf(series), make("p", { class: "hint" }, "How sure a detector is that a frame shows what the sentence names at all; a dot is a frame that it saw."));
+}
+
+/** J of a node, as [frame, J], in the frames of the shown expression that have a truth; made once a video that is open. */
+const overlaps = new WeakMap();
+
+function overlapsOf(shown, node) {
+  if (!overlaps.has(shown.view)) overlaps.set(shown.view, new Map());
+  const known = overlaps.get(shown.view), key = `${shown.place} ${node}`;
+  if (!known.has(key)) known.set(key, shown.view.frames.map((_, frame) => [frame, shown.truth(frame)]).filter(([, truth]) => truth).map(([frame, truth]) => [frame, masks.overlap(shown.maskOf(node, frame), truth)]));
+  return known.get(key);
+}
+
+/** J of A and B over the frames; a click shows the frame. */
+function drawOverlaps(shown) {
+  const card = byId("overlaps");
+  const sides = [["A", state.a, COLOURS.a], ["B", state.b, COLOURS.b]].filter(([, node]) => shown.sequence(node));
+  card.hidden = !shown.truth(state.frame) || sides.length === 0;
+  if (card.hidden) return;
+  const series = sides.map(([side, node, colour]) => ({ name: `${side}: ${report.nodes[node].name}`, colour, points: overlapsOf(shown, node) }));
+  card.dataset.values = JSON.stringify(series.map(({ points }) => points));
+  const pick = (frame) => { state.frame = frame; update({}); };
+  const svg = lineChart(series, { label: "J of A and B over the frames", low: 0, high: 1, last: shown.view.frames.length - 1, ticks: [[0, ""]], now: state.frame, pick });
+  card.replaceChildren(make("h3", {}, "J over the frames"), svg, legendOf(series), make("p", { class: "hint" }, "Against the truth; a click shows the frame."));
+}
+
+/** J&F of every node for the shown expression, the best first. */
+function drawRanking(shown) {
+  const known = maskNodes.filter((node) => typeof shown.expression.scores[node] === "number");
+  const card = byId("ranking");
+  card.hidden = known.length === 0;
+  if (card.hidden) return;
+  known.sort((one, other) => shown.expression.scores[other] - shown.expression.scores[one]);
+  const rows = known.map((node) => [report.nodes[node].name, slices.bar(shown.expression.scores[node], node, 70)]);
+  card.replaceChildren(make("h3", {}, "J&F of this sentence"), table("", ["node", "J&F"], rows));
 }
 
 /** The curve of one sweep. */

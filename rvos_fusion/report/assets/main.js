@@ -76,6 +76,8 @@ function drawLater() {
     if (state.view !== "masks") return;
     drawScores(shown);
     drawPresence(shown);
+    drawOverlaps(shown);
+    drawRanking(shown);
     views.draw(shown);
     panels.draw(shown);
     fetchNext();

@@ -31,10 +31,10 @@ const slices = {
     return values.length ? values.reduce((sum, value) => sum + value, 0) / values.length : null;
   },
 
-  bar(value, node) {
+  bar(value, node, width = 160) {
     if (value === null) return "";
-    const rest = { width: 160, height: 14, "aria-hidden": "true", style: "display:inline-block;vertical-align:-.15em" };
-    const filled = draw("rect", { width: 1.6 * value, height: 14, fill: palette.colour(node) });
+    const rest = { width, height: 14, "aria-hidden": "true", style: "display:inline-block;vertical-align:-.15em" };
+    const filled = draw("rect", { width: (width * value) / 100, height: 14, fill: palette.colour(node) });
     return make("span", {}, draw("svg", rest, filled), ` ${number(value)}`);
   },
 

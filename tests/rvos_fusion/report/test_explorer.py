@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -317,6 +318,40 @@ def test_bars_of_slices_are_means_of_a_and_b(explorer: Page, finished: Path) -> 
     assert explorer.locator("table[data-by=sentences] tbody tr").last.inner_text().split()[:2] == ["all", "12"]
     assert "overlap" in explorer.inner_text("table[data-by=words] caption")
     assert "add up to all" in explorer.inner_text("table[data-by=sentences] caption")
+
+
+def test_j_over_the_frames_is_that_of_a_and_b_and_a_click_shows_the_frame(page: Page, finished: Path) -> None:
+    open_page(page, finished / "runs" / "report.html", link(a="a", b="final"))
+    expect(page.locator("#overlaps polyline")).to_have_count(2)
+    curves = json.loads(page.get_attribute("#overlaps", "data-values") or "")
+    for node, curve in zip(("a", "final"), curves, strict=True):
+        for frame, value in curve:
+            mask, truth = read_masks(finished, node, "0", frame=frame), read_truth(finished, "0", frame=frame)
+            assert value == pytest.approx((mask & truth).sum() / max(1, (mask | truth).sum()))
+    last = len(curves[0]) - 1
+    box = page.locator("#overlaps svg").first.bounding_box()
+    assert box is not None
+    page.mouse.click(box["x"] + 0.97 * box["width"], box["y"] + box["height"] / 2)
+    settle(page)
+    assert page.input_value("#frame") == str(last)
+
+
+def test_all_nodes_stand_beside_each_other_the_best_first(explorer: Page) -> None:
+    expect(explorer.locator("#ranking")).to_be_visible()
+    rows = explorer.locator("#ranking tbody tr").all_inner_texts()
+    scores = [float(row.split()[-1]) for row in rows]
+    assert scores == sorted(scores, reverse=True)
+    assert {row.split()[0] for row in rows} == {"a", "b", "c", "ab", "final"}
+
+
+@pytest.mark.parametrize("width", [390, 800, 1280])
+def test_the_names_of_all_nodes_can_be_read(page: Page, finished: Path, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 800})
+    open_page(page, finished / "runs" / "report.html")
+    hidden = "all => all.filter(one => one.scrollWidth > one.clientWidth + 1).map(one => one.textContent)"
+    assert page.eval_on_selector_all("figure.view .name", hidden) == []
+    wide = "all => all.filter(one => one.scrollWidth > one.clientWidth + 1).map(one => one.id)"
+    assert page.eval_on_selector_all(".tools .card", wide) == []
 
 
 def test_presence_is_a_curve_of_the_frames_that_a_detector_saw(page: Page, finished: Path, tmp_path: Path) -> None:
