@@ -28,7 +28,14 @@ def read_answer(text: str, numbers: Sequence[int]) -> Mapping[int, Verdict]:
     Raises:
         InputError: anything else; an unknown number, one twice, another word.
     """
-    content = text.strip().encode("utf-8", "replace")
+    try:
+        return _read(text.strip().encode("utf-8", "replace"), numbers)
+    except InputError as error:
+        # There is no file that anybody could correct.
+        raise InputError(str(error).removesuffix("; correct the file")) from None
+
+
+def _read(content: bytes, numbers: Sequence[int]) -> Mapping[int, Verdict]:
     if len(content) > LONGEST_ANSWER:
         raise InputError(f"answer of {count(len(content), 'byte')}, at most {LONGEST_ANSWER} are read")
     if not content:

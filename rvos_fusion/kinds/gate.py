@@ -2,39 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, ClassVar, Protocol, runtime_checkable
+from typing import Annotated, ClassVar
 
-import numpy as np
-from numpy.typing import NDArray
-
-from fusion.fitted_files import read_fitted
-from fusion.gate import CONCEPT, FEATURES, KNOWN, NO_CONCEPT, erase, measure_features, select_features
-from runners.detectors.base import DetectorSettings
-from rvos.errors import ConfigError, InputError
-from rvos.masks.mask_sequences import MaskSequence, by_expression
+from fusion.gate import FEATURES, KNOWN, select_features
+from rvos.errors import ConfigError
 from rvos.settings import Given, Key
 from rvos.videos import Video
-from rvos_fusion.kinds.abstentions import list_abstaining
-from rvos_fusion.kinds.base import Node, NodeFile, NodeGraph, Task, capability
+from rvos_fusion.kinds.artefacts import ReadArtefact
+from rvos_fusion.kinds.fitted_gate import FittedGate, Values, measure_members
 from rvos_fusion.kinds.inputs import MasksOf
-
-Values = NDArray[np.float64]
-
-
-@runtime_checkable
-class Asking(Protocol):
-    """A node that asks a detector for what sentences name."""
-
-    @property
-    def detector(self) -> DetectorSettings:
-        """Which one."""
 
 
 @dataclass(frozen=True, slots=True)
-class GateNode(Node):
+class GateNode(FittedGate):
     """Answers, each as it is or empty.
 
     Args:
@@ -65,71 +47,9 @@ class GateNode(Node):
         if len(set(self.members)) < 2:
             raise ConfigError("members: a gate compares members with each other; name at least two")
 
-    def files(self) -> tuple[NodeFile, ...]:
-        advice = "no such file; make it with rvos fit, or correct the path"
-        return () if self.fitted is None else (NodeFile(self.fitted, "fitted file", advice, "settings"),)
-
-    def check(self, nodes: NodeGraph) -> Iterable[str]:
-        """Check that the members answer every sentence, and that one may say whether frames show what it names."""
-        for name in list_abstaining(nodes, self.members):
-            yield f"a gate compares masks of every sentence, and {name!r} may abstain; name others"
-        asking = (capability(node, Asking) for node in nodes.below(*self.members))
-        if CONCEPT in self.features and not any(one.detector.tells_presence for one in asking if one is not None):
-            yield NO_CONCEPT
-
-    def check_videos(self, videos: Sequence[Video]) -> Iterable[str]:
-        if self.fitted is not None:
-            self.working_threshold()
-        return ()
-
     def describe(self) -> str:
         return f"empties answers of {self.source} by {', '.join(self.features)}"
 
-    def detail(self) -> str:
-        return "fitted" if self.threshold is None else f"threshold {self.threshold}"
-
-    def passes_scores_of(self) -> str:
-        return self.source
-
-    def fitted_file(self) -> Path | None:
-        return self.fitted
-
-    def unfitted(self) -> Node:
-        return replace(self, fitted=None, fitting=True)
-
-    def chances(self, features: Values) -> Values:
-        """Return the chance of a target from the gate's features `(E, K)`; the feature itself without a file.
-
-        Raises an InputError for a file that cannot be used, or is for other members or features.
-        """
-        if self.fitted is None:
-            return features[:, 0]
-        found = read_fitted(self.fitted)
-        if found.gate is None or set(found.features) != set(self.features) or set(found.members) != set(self.members):
-            known = f"{', '.join(found.members)} by {', '.join(found.features) or 'no features'}"
-            asked = f"{', '.join(self.members)} by {', '.join(self.features)}"
-            raise InputError(f"{self.fitted}: fitted for {known}, not for {asked}; fit again")
-        order = [self.features.index(name) for name in found.features]
-        return found.gate.chances(features[:, order])
-
-    def working_threshold(self) -> float:
-        """Return the threshold, the recipe's before the file's; raises as `chances`, and where the file has none."""
-        if self.fitted is not None:
-            self.chances(np.zeros((0, len(self.features))))
-        if self.threshold is not None:
-            return self.threshold
-        stated = None if self.fitted is None else read_fitted(self.fitted).threshold
-        if stated is None:
-            raise InputError(f"{self.fitted or self.name}: no threshold; fit again, or give one in the recipe")
-        return stated
-
-    def make(self, task: Task) -> list[MaskSequence]:
-        """Return the answers, emptied where the chance of a target is below the threshold."""
-        answers = by_expression(task.read(self.source))
-        members = [by_expression(task.read(name)) for name in self.members]
-        ids = [expression.id for expression in task.video.expressions]
-        features = select_features(measure_features(answers, members, ids), self.features)
-        kept = self.chances(features) >= self.working_threshold()
-        return [
-            answers[name] if stays else erase(answers[name]) for name, stays in zip(ids, kept.tolist(), strict=True)
-        ]
+    def measure(self, video: Video, read: ReadArtefact) -> Values:
+        """See `FittedGate`."""
+        return select_features(measure_members(video, self.source, self.members, read), self.features)

@@ -9,22 +9,20 @@ from typing import Annotated, Any, ClassVar
 
 import numpy as np
 
-from propagate.masklets import list_distinct
-from propagate.tracklet_suppression import score_tracklet
 from propagate.tracklets import to_sequence
 from runners.judges.base import JudgeSettings
 from runners.judges.rounds import Ask, Judgement, Round, RoundSettings, count_sheets, judge_sentence
 from runners.judges.sheets import ReadFrame, draw_sheet
 from rvos.errors import ConfigError, StoreError
 from rvos.language.nouns import NounFinder, NounSettings
-from rvos.masks.grounding import check_tracklets
 from rvos.masks.mask_sequences import MaskSequence, by_expression
 from rvos.masks.runs import Runs, unite
-from rvos.masks.tracklets import Instances, Tracklet, TrackletSet
+from rvos.masks.tracklets import Tracklet
 from rvos.settings import Flat, Given, Key, Named, count
 from rvos.videos import Expression, Video
-from rvos_fusion.kinds.artefacts import CANDIDATES, INSTANCES, MASKS, ReadArtefact
+from rvos_fusion.kinds.artefacts import MASKS, ReadArtefact
 from rvos_fusion.kinds.base import Node, NodeFile, Task, WorkerKey
+from rvos_fusion.kinds.candidates import read_candidates
 from rvos_fusion.kinds.checksums import Checksums
 from rvos_fusion.kinds.grounding_report import Grounding, read_grounding
 from rvos_fusion.kinds.inputs import AnyTrackletsOf, Input, find_inputs
@@ -46,8 +44,6 @@ from rvos_fusion.kinds.side_reports import write_report
 
 EMPTY = "empty"
 """The fallback that answers with empty masks."""
-_DISTINCT = 0.9
-"""Tracklet IoU from which a masklet of a noun is a copy of an earlier one, which a judge need not see."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,8 +121,8 @@ class JudgeNode(Node):
     def offers(self, video: Video, read: ReadArtefact) -> Iterator[Offer]:
         """Yield, for every sentence, any of the candidates that judges are shown, together."""
         found = self.gather(video, read)
-        runs = [one.as_runs() for one in found.tracklets]
-        yield Offer("best candidates", {}, {name: [runs[place] for place in own] for name, own in found.shown.items()})
+        parts = {name: [found.runs[place] for place in own] for name, own in found.shown.items()}
+        yield Offer("best candidates", {}, parts)
 
     def read_grounding(self, task: Task) -> Grounding | None:
         """Return the shares of judges that were written beside the result; None where nothing is known of it."""
@@ -183,7 +179,7 @@ class JudgeNode(Node):
         write_report(task, {"by": self.detail(), "expressions": rows})
         return answers
 
-    def _judge(self, video: Video, expression: Expression, found: Candidates, judges: Sequence[Ask]) -> Judgement:
+    def _judge(self, video: Video, expression: Expression, found: Shown, judges: Sequence[Ask]) -> Judgement:
         own = found.shown[expression.id]
         return judge_sentence(
             video,
@@ -209,44 +205,26 @@ class JudgeNode(Node):
         ]
         return {"frames": [video.frames[frame] for frame in one.frames], "verdicts": verdicts}
 
-    def gather(self, video: Video, read: ReadArtefact) -> Candidates:
+    def gather(self, video: Video, read: ReadArtefact) -> Shown:
         """Return the candidates of a video, and those of each sentence. Raises StoreError: they are not there."""
-        by_sentence = [expression.id for expression in video.expressions]
-        reader = keep_frames(video)
-        try:
-            found: TrackletSet = read(self.candidates, CANDIDATES)
-        except StoreError:
-            instances: Instances = read(self.candidates, INSTANCES)
-            masklets = instances.tracklets
-        else:
-            check_tracklets(video, found)
-            places = tuple(range(len(found)))
-            return Candidates(found.tracklets, found.scores.tolist(), dict.fromkeys(by_sentence, places), reader)
-        runs = [one.as_runs() for one in masklets]
-        scores = [
-            score_tracklet(one.confidence, one.propagation, own.areas())
-            for one, own in zip(masklets, runs, strict=True)
-        ]
-        finder, shown = NounFinder(self.nouns), {}
-        for expression in video.expressions:
-            noun = finder.find(video, expression).text
-            named = [place for place, one in enumerate(masklets) if one.label == noun]
-            kept = list_distinct([runs[place] for place in named], dedup_iou=_DISTINCT)
-            shown[expression.id] = tuple(named[place] for place in kept)
-        return Candidates(masklets, scores, shown, reader)
+        found = read_candidates(video, read, self.candidates)
+        finder = NounFinder(self.nouns)
+        shown = {one.id: found.of_noun(finder.find(video, one).text) for one in video.expressions}
+        return Shown(found.tracklets, found.runs, found.scores, shown, keep_frames(video))
 
 
 @dataclass(frozen=True, slots=True)
-class Candidates:
-    """The candidates of a video.
+class Shown:
+    """The candidates of a video, and what judges are shown.
 
     Args:
-        scores: of each.
+        runs, scores: of each.
         shown: places of those that each sentence has.
         read_frame: reads the video's frames.
     """
 
     tracklets: tuple[Tracklet, ...]
+    runs: tuple[Runs, ...]
     scores: Sequence[float]
     shown: Mapping[str, tuple[int, ...]]
     read_frame: ReadFrame

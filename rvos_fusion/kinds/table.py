@@ -26,6 +26,7 @@ KINDS: dict[str, str] = {
     "locate": "rvos_fusion.kinds.locate:LocateNode",
     "judge": "rvos_fusion.kinds.judge:JudgeNode",
     "gate": "rvos_fusion.kinds.gate:GateNode",
+    "exists": "rvos_fusion.kinds.exists:ExistsNode",
     "clean_up": "rvos_fusion.kinds.clean_up:CleanUpNode",
 }
 

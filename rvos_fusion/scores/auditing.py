@@ -9,10 +9,10 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pycocotools import mask as coco
 
 from fusion.groups import Group
 from rvos.language.directions import OPPOSITE, Direction, find_directions
+from rvos.masks.boxes import find_boxes
 from rvos.masks.mask_sequences import MaskSequence
 from rvos.masks.runs import Runs, tracklet_iou
 from rvos.settings import count
@@ -76,7 +76,7 @@ def audit_video(video: Video, answers: Mapping[str, MaskSequence], groups: Seque
         gaps = _find_gaps(areas > 0)
         if len(gaps) > _TIMES:
             yield doubt("flicker", gaps[0], count(len(gaps), "time"))
-        boxes = _find_boxes(answer)
+        boxes = find_boxes(answer.runs, answer.size)
         yield from (doubt("jump", frame, f"by {step:.1f} diagonals") for frame, step in _find_jumps(boxes, areas))
         yield from (doubt("area", frame, f"times {factor:.2g}") for frame, factor in _find_shocks(areas))
         for said, seen, frame in _find_contrary(expression, boxes, areas, answer.size):
@@ -103,12 +103,6 @@ def _find_gaps(visible: NDArray[np.bool_]) -> list[int]:
     places = np.flatnonzero(visible)
     lengths = np.diff(places)
     return [int(place) + 1 for place, length in zip(places, lengths, strict=False) if 1 < length <= _GONE]
-
-
-def _find_boxes(answer: MaskSequence) -> NDArray[np.float64]:
-    """Return left, top, width and height of every frame's mask, `(T, 4)`."""
-    rles = [{"size": list(answer.size), "counts": counts} for counts in answer.runs]
-    return np.asarray(coco.toBbox(rles), np.float64)
 
 
 def _find_centres(boxes: NDArray[np.float64]) -> NDArray[np.float64]:

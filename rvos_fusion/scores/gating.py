@@ -8,6 +8,7 @@ from functools import partial
 from typing import Protocol, runtime_checkable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fusion.fitting import Logistic, cross_validate, fit_logistic
 from fusion.gate import (
@@ -16,17 +17,18 @@ from fusion.gate import (
     erase,
     find_best,
     list_thresholds,
-    measure_features,
     score_counts,
-    select_features,
     sum_counts,
 )
 from rvos.errors import FusionError
 from rvos.evaluation.resampling import Limits, draw, find_limits
 from rvos.formats import Dataset, open_evaluator
 from rvos.videos import Video
+from rvos_fusion.kinds.artefacts import ReadArtefact
 from rvos_fusion.planning.results import Results
 from rvos_fusion.scores.scoring import Named, ScoringTask, Values, score_videos
+
+Flags = NDArray[np.bool_]
 
 
 @runtime_checkable
@@ -45,15 +47,25 @@ class Gate(Named, Protocol):
     def features(self) -> tuple[str, ...]:
         """Names of what decides."""
 
+    def inputs(self) -> tuple[str, ...]:
+        """Return the nodes that it reads."""
+
+    def measure(self, video: Video, read: ReadArtefact) -> Values:
+        """Return the features of every sentence, `(E, K)`."""
+
+    def may_empty(self, features: Values) -> Flags:
+        """Return which answers may be emptied at all, `(E,)`."""
+
     def chances(self, features: Values) -> Values:
         """Return the chance of a target from features `(E, K)`; InputError where the fitted file cannot be used."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class GatedVideo:
-    """Features `(E, K)` of a video's sentences, and the scores of their answers."""
+    """Features `(E, K)` of a video's sentences, which answers may be emptied, and the scores of all."""
 
     features: Values
+    may_empty: Flags
     answers: Answers
 
 
@@ -85,7 +97,7 @@ def read_answers(
 
     Raises a FusionError where the data set's protocol does not score single sentences.
     """
-    results.require([gate.source, *gate.members])
+    results.require(gate.inputs())
     if not open_evaluator(dataset).scores_alone:
         raise FusionError(f"{dataset.root}: this format's protocol does not score single sentences; use mevis")
     return score_videos(results, dataset, videos, partial(_read_video, gate), jobs=jobs)
@@ -95,12 +107,13 @@ def _read_video(gate: Gate, task: ScoringTask) -> GatedVideo:
     expressions, own = task.video.expressions, task.results
     answers = own.by_expression(gate.source)
     ids = [expression.id for expression in expressions]
-    features = measure_features(answers, [own.by_expression(name) for name in gate.members], ids)
+    features = gate.measure(task.video, own.read_artefact)
     judge = task.truth.open()
     kept = judge.judge([answers[name] for name in ids])
     emptied = judge.judge([erase(answers[name]) for name in ids])
     return GatedVideo(
-        select_features(features, gate.features),
+        features,
+        gate.may_empty(features),
         Answers(
             np.array([expression.has_target for expression in expressions], np.bool_),
             np.array([score.is_empty for score in kept], np.bool_),
@@ -130,11 +143,11 @@ def fit_gate(videos: Sequence[GatedVideo], *, force: bool = False) -> tuple[Logi
     def fit(own: Sequence[GatedVideo]) -> tuple[Logistic, float]:
         features = np.concatenate([video.features for video in own])
         logistic = fit_logistic(features, np.concatenate([video.answers.has_target for video in own]))
-        chances = [logistic.chances(video.features) for video in own]
+        chances = [_restrict(logistic, video) for video in own]
         return logistic, find_best([video.answers for video in own], chances)
 
     def judge(found: tuple[Logistic, float], own: GatedVideo) -> Values:
-        return np.asarray(sum_counts([own.answers], [found[0].chances(own.features)], found[1])[0], np.float64)
+        return np.asarray(sum_counts([own.answers], [_restrict(found[0], own)], found[1])[0], np.float64)
 
     (logistic, threshold), fitted, held_out = cross_validate(videos, fit, judge, force=force)
     plain = np.stack([sum_counts([own.answers], [np.ones(len(own.features))], 0.0)[0] for own in videos])
@@ -142,6 +155,11 @@ def fit_gate(videos: Sequence[GatedVideo], *, force: bool = False) -> tuple[Logi
     counts = (plain, np.stack(fitted), np.stack(held_out))
     before, same, others = (score_counts(own.sum(axis=0)) for own in counts)
     return logistic, threshold, GateGain(before, same, others, *resample_final(plain, counts[-1]))
+
+
+def _restrict(logistic: Logistic, own: GatedVideo) -> Values:
+    """Return the chances of a target, 1 where an answer may not be emptied."""
+    return np.where(own.may_empty, logistic.chances(own.features), 1.0)
 
 
 def resample_final(before: Values, after: Values) -> Limits:

@@ -62,6 +62,7 @@ def test_anything_else_is_refused_in_one_line(text: str, told: str) -> None:
     with pytest.raises(InputError, match=told) as refused:
         read_answer(text, (1, 2))
     assert "\n" not in str(refused.value)
+    assert "file" not in str(refused.value)
     assert len(str(refused.value)) < 300
 
 
