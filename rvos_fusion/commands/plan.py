@@ -46,7 +46,8 @@ class AskedFor:
 
     def describe(self) -> str:
         """Return it in words."""
-        known = f"asks {self.least}" + (f" to {self.most}" if self.most > self.least else "") + " questions"
+        is_sure = self.most == self.least
+        known = f"asks {count(self.least, 'question')}" if is_sure else f"asks {self.least} to {self.most} questions"
         more = f"; of {count(self.unknown, 'video')} more once the candidates are there" if self.unknown else ""
         return known + more
 
