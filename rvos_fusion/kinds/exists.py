@@ -11,7 +11,8 @@ from typing import Annotated, ClassVar
 
 import numpy as np
 
-from fusion.existence import EVIDENCE, Track, measure_evidence
+from fusion.evidence.predicates import EVIDENCE, measure_evidence
+from fusion.evidence.tracks import Track
 from fusion.gate import FEATURES, KNOWN, select_features
 from rvos.errors import ConfigError
 from rvos.language.claims import find_claims
@@ -22,9 +23,9 @@ from rvos.settings import Chance, Given, Key
 from rvos.videos import Video
 from rvos_fusion.kinds.artefacts import ReadArtefact
 from rvos_fusion.kinds.base import NodeFile
-from rvos_fusion.kinds.candidates import Candidates, read_candidates
 from rvos_fusion.kinds.checksums import Checksums
-from rvos_fusion.kinds.fitted_gate import FittedGate, Flags, Values, measure_members
+from rvos_fusion.kinds.choices.candidates import Candidates, read_candidates
+from rvos_fusion.kinds.choices.fitted_gate import FittedGate, Flags, Values, measure_members
 from rvos_fusion.kinds.inputs import AnyTrackletsOf, MasksOf
 from rvos_fusion.kinds.networks.named import noun_files
 
@@ -39,7 +40,7 @@ class ExistsNode(FittedGate):
         source: node whose answers are kept or emptied.
         candidates: node with tracklets, or with masklets, which also tell of nouns and numbers.
         members: nodes whose agreement and scores tell.
-        features: of `fusion.gate.KNOWN` and `fusion.existence.EVIDENCE`, at least one of the latter.
+        features: of `fusion.gate.KNOWN` and `fusion.evidence.EVIDENCE`, at least one of the latter.
         bound: evidence from which a predicate counts as contradicted.
         fitted: file of `rvos fit`; None: every contradicted answer is emptied.
         threshold: chance of a target below which a contradicted answer is emptied; None: that of the file.

@@ -11,7 +11,7 @@ from rvos.errors import ConfigError
 from rvos.settings import Given, Key
 from rvos.videos import Video
 from rvos_fusion.kinds.artefacts import ReadArtefact
-from rvos_fusion.kinds.fitted_gate import FittedGate, Values, measure_members
+from rvos_fusion.kinds.choices.fitted_gate import FittedGate, Values, measure_members
 from rvos_fusion.kinds.inputs import MasksOf
 
 

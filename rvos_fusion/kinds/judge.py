@@ -22,8 +22,8 @@ from rvos.settings import Flat, Given, Key, Named, count
 from rvos.videos import Expression, Video
 from rvos_fusion.kinds.artefacts import MASKS, ReadArtefact
 from rvos_fusion.kinds.base import Node, NodeFile, Task, WorkerKey
-from rvos_fusion.kinds.candidates import read_candidates
 from rvos_fusion.kinds.checksums import Checksums
+from rvos_fusion.kinds.choices.candidates import read_candidates
 from rvos_fusion.kinds.grounding_report import Grounding, read_grounding
 from rvos_fusion.kinds.inputs import AnyTrackletsOf, Input, find_inputs
 from rvos_fusion.kinds.networks.judging import (

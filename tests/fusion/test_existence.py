@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from fusion.existence import EVIDENCE, Track, find_camera, measure_evidence
+from fusion.evidence.predicates import EVIDENCE, measure_evidence
+from fusion.evidence.tracks import Track, find_camera
 from rvos.language.claims import find_claims
 
 N_FRAMES = 6

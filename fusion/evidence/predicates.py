@@ -6,39 +6,19 @@ Source: choice.md, section 4.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import log
 
 import numpy as np
-from numpy.typing import NDArray
 
+from fusion.evidence.tracks import Track, Values, find_camera
 from rvos.language.claims import Change, Claims
 from rvos.language.directions import Direction
-
-Values = NDArray[np.float64]
 
 EVIDENCE = ("class", "number", "direction", "change", "relation")
 _AXES: dict[Direction, tuple[int, int]] = {"left": (0, -1), "right": (0, 1), "up": (1, -1), "down": (1, 1)}
 _FULL_MOVE = 0.1
 """Part of the frame's side by which something has to move to move without doubt."""
 _FULL_CHANGE = log(1.5)
-_FEWEST = 3
-"""Candidates from which their median says how the camera moves."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Track:
-    """A candidate through a video.
-
-    Args:
-        label: noun that it was found by.
-        centres: `(T, 2)` across and down, in parts of the frame; NaN where it is not seen.
-        areas: `(T,)` pixels.
-    """
-
-    label: str
-    centres: Values
-    areas: Values
 
 
 def measure_evidence(
@@ -66,18 +46,6 @@ def measure_evidence(
             0.0 if claims.side is None else 1 - _best_side(claims.side, named, anchors),
         ]
     )
-
-
-def find_camera(tracks: Sequence[Track]) -> Values:
-    """Return how far the scene has moved by each frame, `(T, 2)`: the sums of the candidates' median steps."""
-    if len(tracks) < _FEWEST:
-        return np.zeros((len(tracks[0].areas) if tracks else 1, 2))
-    steps: Values = np.diff(np.stack([track.centres for track in tracks]), axis=1)
-    medians = []
-    for own in steps.transpose(1, 0, 2):
-        known = own[np.isfinite(own).all(axis=1)]
-        medians.append(np.median(known, axis=0) if len(known) else np.zeros(2))
-    return np.concatenate([np.zeros((1, 2)), np.cumsum(np.array(medians).reshape(-1, 2), axis=0)])
 
 
 def _find_move(track: Track, camera: Values) -> Values:

@@ -1,0 +1,1 @@
+"""What the tracks of candidates say against a sentence."""

@@ -1,0 +1,1 @@
+"""What kinds share that choose among candidates, or refuse all."""
