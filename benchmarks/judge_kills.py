@@ -27,7 +27,7 @@ from benchmarks.harness import Row, limit
 from benchmarks.kills import SIGNALS, start, wait_until_alone
 
 COUNT = 50
-_PATIENCE = 120.0
+_PATIENCE = 600.0
 _RECIPE = """\
 dataset: {{format: ref-youtube-vos, root: data, split: valid}}
 workspace: ws

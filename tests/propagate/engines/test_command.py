@@ -69,7 +69,7 @@ def sequences(video: Video, key: int) -> list[MaskSequence]:
     return found
 
 
-def carry(program: Path, video: Video, *, key: int = 2, timeout: float | None = 60) -> list[MaskSequence]:
+def carry(program: Path, video: Video, *, key: int = 2, timeout: float | None = 600) -> list[MaskSequence]:
     """Return what the program makes of both sequences."""
     command = (sys.executable, program.name)
     settings = CommandSettings("command", command=command, timeout=timeout, beside=program.parent, name="theirs")
@@ -122,7 +122,7 @@ def test_a_program_that_fails_is_told_by_its_frame(program: Path, video: Video, 
         program.read_text().replace(before, f"        if '00003' in request['image']:\n            {line}\n{before}")
     )
     with pytest.raises(InputError, match=message):
-        carry(program, video, timeout=2 if "sleep" in line else 60)
+        carry(program, video, timeout=2 if "sleep" in line else 600)
 
 
 def test_an_engine_that_is_loaded_anew_keeps_its_files_when_the_old_one_goes(program: Path, video: Video) -> None:

@@ -28,7 +28,7 @@ def judge(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CommandJudge:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(command, "_GRACE", 0.5)
     (tmp_path / "answers.json").write_text(json.dumps({"accept": ["a"]}))
-    settings = CommandJudgeSettings("command", command=(sys.executable, str(PROGRAM)), beside=tmp_path, timeout=60)
+    settings = CommandJudgeSettings("command", command=(sys.executable, str(PROGRAM)), beside=tmp_path, timeout=600)
     return CommandJudge(settings, place=tmp_path / "place", device="cpu")
 
 

@@ -14,7 +14,7 @@ import pytest
 from small_data import write_split
 from small_videos import TRAINING, write_small_videos
 
-_SECONDS = 60.0
+_SECONDS = 600.0  # on a busy machine a training takes minutes to its first step; only what hangs waits so long
 PROGRAM = """\
 import os, subprocess, sys
 from pathlib import Path
@@ -58,12 +58,15 @@ def end(folder: Path, words: str, number: int, *, begun: str, count: int) -> tup
         command, cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     )
     waits_until = time.monotonic() + _SECONDS
-    while len(list(folder.glob(begun))) < count and time.monotonic() < waits_until and process.poll() is None:
-        time.sleep(0.05)
-    assert len(list(folder.glob(begun))) >= count
-    process.send_signal(number)
-    # The pipe closes when all that holds it has ended.
-    errors = process.communicate(timeout=_SECONDS)[1]
+    try:
+        while len(list(folder.glob(begun))) < count and time.monotonic() < waits_until and process.poll() is None:
+            time.sleep(0.05)
+        assert len(list(folder.glob(begun))) >= count
+        process.send_signal(number)
+        # The pipe closes when all that holds it has ended.
+        errors = process.communicate(timeout=_SECONDS)[1]
+    finally:
+        process.kill()
     return process.returncode, errors.splitlines()
 
 

@@ -21,7 +21,7 @@ from rvos_fusion.commands.cli import main
 from rvos_fusion.executors import choose, processes
 from rvos_fusion.executors.processes import Processes
 
-_SECONDS = 60.0
+_SECONDS = 600.0
 
 
 def test_a_killed_process_costs_one_video_and_no_result(

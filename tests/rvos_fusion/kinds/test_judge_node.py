@@ -25,7 +25,7 @@ SECTIONS = f"""\
 engines:
   aot: {{network: small-aot, checkpoint: aot.safetensors, scales: [0.5]}}
 judges:
-  vlm: {{judge: command, command: [{sys.executable}, judging_program.py], timeout: 60}}
+  vlm: {{judge: command, command: [{sys.executable}, judging_program.py], timeout: 600}}
 stages:
 """
 STAGE = """\
@@ -191,7 +191,7 @@ def test_a_bad_answer_is_one_line_and_uncertain(
 ) -> None:
     run(recipe, capsys, "--node", "tracklets")
     answer(**rules)
-    timeout = "0.5" if "seconds" in rules else "60"
+    timeout = "0.5" if "seconds" in rules else "600"
     words = ("--videos", "video0", "--set", f"judges.vlm.timeout={timeout}", "--set", f"{CHOSEN}.rounds=1")
     lines = run(recipe, capsys, *words).splitlines()
     assert len(lines) == 3

@@ -39,7 +39,7 @@ NOTE = """\
 {indent}while {video} == "video1" and os.path.exists({hold!r}):
 {indent}    time.sleep(0.01)
 """
-PATIENCE = 60.0
+PATIENCE = 600.0
 
 
 @pytest.fixture

@@ -122,7 +122,7 @@ def test_a_program_that_breaks_its_promise_is_told_in_one_line(
 ) -> None:
     program = folder / "their_model.py"
     program.write_text(program.read_text().replace(old, new))
-    limit = "models.theirs.timeout=" + ("0.5" if "sleep" in new else "60")
+    limit = "models.theirs.timeout=" + ("0.5" if "sleep" in new else "600")
     sets = ["--set", MODELS, "--set", STAGES, "--set", "submission=both", "--set", limit]
     assert main(["run", "pipeline.yaml", "--quiet", "--videos", "video0", *sets]) == 2
     lines = capsys.readouterr().err.splitlines()
@@ -402,7 +402,7 @@ def test_what_a_program_has_started_ends_with_it(folder: Path, capsys: pytest.Ca
     assert main(["run", "pipeline.yaml", "--quiet", *sets]) == 2
     assert "ended with status 3" in capsys.readouterr().err
     child = int((folder / "child.txt").read_text())
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 600
     while read_state(child) not in "XZ" and time.monotonic() < deadline:
         time.sleep(0.01)  # the system ends a process a moment after it is told to
     assert read_state(child) in "XZ"
@@ -411,9 +411,9 @@ def test_what_a_program_has_started_ends_with_it(folder: Path, capsys: pytest.Ca
 def test_a_program_that_outlives_its_workspace_is_asked_again(tmp_path: Path) -> None:
     echo = "import sys\nfor line in sys.stdin: print(line, end='', flush=True)"
     program = Program((sys.executable, "-c", echo), folder=tmp_path, log=tmp_path / "ws/log.txt")
-    program.ask(tmp_path / "one/request.json", where="v", timeout=60)
+    program.ask(tmp_path / "one/request.json", where="v", timeout=600)
     shutil.rmtree(tmp_path / "ws")
-    program.ask(tmp_path / "two/request.json", where="w", timeout=60)
+    program.ask(tmp_path / "two/request.json", where="w", timeout=600)
 
 
 def test_a_line_without_an_end_is_taken_in_pieces(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

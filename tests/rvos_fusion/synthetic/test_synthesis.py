@@ -122,7 +122,7 @@ def test_repeats_in_another_process(videos: list[SyntheticVideo]) -> None:
     )
     environment = {**os.environ, "PYTHONHASHSEED": "12345"}
     command = [sys.executable, "-c", script]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment, timeout=600)
     here = hashlib.sha256(videos[7].frames.tobytes() + repr(videos[7].expressions).encode()).hexdigest()
     assert done.stdout.strip() == here
 

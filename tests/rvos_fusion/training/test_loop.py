@@ -202,7 +202,7 @@ def train_in_two_processes(folder: Path, *arguments: str) -> list[str]:
     done = subprocess.run(
         [sys.executable, *command, tests, str(folder / "two"), *arguments],
         check=True,
-        timeout=120,
+        timeout=600,
         stdout=subprocess.PIPE,
         text=True,
     )

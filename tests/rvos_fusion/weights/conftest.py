@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from huggingface_hub import constants
 
-PATIENCE = 60.0
+PATIENCE = 600.0
 
 
 class Hub:

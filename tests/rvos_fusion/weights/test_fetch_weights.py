@@ -16,7 +16,7 @@ import pytest
 from rvos_fusion.commands.cli import main
 from rvos_fusion.weights.downloads import PARTS
 
-PATIENCE = 60.0
+PATIENCE = 600.0
 PROJECT = Path(__file__).parents[3]
 NAMES = ("vocab.json", "merges.txt")
 
