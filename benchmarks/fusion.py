@@ -146,8 +146,8 @@ def _measure_sizes(folder: Path) -> Iterable[Row]:
     logits = draw_object(_FRAMES, seed=1)[:, ::8, ::8]
     noise = np.random.default_rng(0).normal(0, 0.1, logits.shape).astype(np.float32)
     soft = SoftMaps.quantise(np.ascontiguousarray(logits + noise))
-    hard = store.write("hard", "video", [_sequence("0", 0)], "").stat().st_size / _FRAMES
-    both = store.write("both", "video", [replace(_sequence("0", 0), soft=soft)], "").stat().st_size / _FRAMES
+    hard = store.write("hard", "video", [_sequence("0", 0)], _FINGERPRINT).stat().st_size / _FRAMES
+    both = store.write("both", "video", [replace(_sequence("0", 0), soft=soft)], _FINGERPRINT).stat().st_size / _FRAMES
     for name, size, bound in (("hard mask", hard, 500), ("soft map", both - hard, 100)):
         yield gain(f"stored {name}, bytes per expression-frame", size, _RELEASE_BYTES, bound, "bytes")
 

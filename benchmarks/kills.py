@@ -1,7 +1,8 @@
 """Runs that are killed at random moments: what is resumed is the same to the byte, and nothing is left behind.
 
 KILL, TERM, HUP and INT in turn, with one process, with two, and on a cluster; the recipe has imported masks, a model in
-Python, one that is a program of its own, and fusions. `python -m benchmarks.kills COUNT SEED` tells each.
+Python, one that is a program of its own, and fusions; `python -m benchmarks.kills COUNT SEED` tells each. So are runs
+of several settings and recipes in one workspace, and cleanings of it.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from random import Random
 from benchmarks.cluster import start_cluster
 from benchmarks.fuzzing.projects import MODELS, write_project
 from benchmarks.harness import ROOT, Row, limit
+from rvos.masks.stored.index import ResultIndex
 
 COUNT = 50
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
@@ -54,6 +56,9 @@ def run(count: int = COUNT, seed: int = 1) -> Iterator[Row]:
     for kill in broken:
         print(kill, file=sys.stderr)
     yield limit(f"kills of {count} that left something behind, or other bytes", len(broken), 0.5, "kills")
+    lost = kill_settings(count, Random(seed))
+    print(*lost, sep="\n", end="", file=sys.stderr)
+    yield limit(f"faults of {count} kills of several settings in one workspace", len(lost), 0.5, "faults")
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +108,72 @@ def _try_kills(folder: Path, count: int, random: Random, ways: Sequence[str]) ->
             # Each in a folder of its own: a cluster's workers may still be at work for the run before.
             project = _copy(folder, f"killed {number}")
             yield _kill(project, way, words[way], SIGNALS[number // len(ways) % len(SIGNALS)], wanted[way], random)
+
+
+_SETTINGS = (
+    ("my.yaml",),
+    ("my.yaml", "--set", "stages.stage1.pair.threshold=1"),
+    ("my.yaml", "--set", "stages.stage2.final.threshold=1"),
+    ("my.yaml", "--set", "stages.stage1.pair.fuse=[first, third]"),
+    ("other.yaml",),
+)
+
+
+def kill_settings(count: int, random: Random) -> list[str]:
+    """Kill runs of several settings, and cleanings, in one workspace; return what was lost or changed."""
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        write_project(folder / "template")
+        other = (folder / "template/my.yaml").read_text().replace("threshold: 0.5", "threshold: 3")
+        (folder / "template/other.yaml").write_text(other)
+        start = time.monotonic()
+        wanted = [_submit(_copy(folder, f"alone {number}"), words) for number, words in enumerate(_SETTINGS)]
+        longest = (time.monotonic() - start) / len(_SETTINGS)
+        project, faults = _copy(folder, "killed"), list[str]()
+        for number in range(count):
+            lost = _kill_setting(project, SIGNALS[number % len(SIGNALS)], longest, random)
+            faults += [f"kill {number}: {fault}" for fault in lost]
+        for words, archive in zip(_SETTINGS, wanted, strict=True):
+            if _submit(project, words) != archive:
+                faults.append(f"{' '.join(words)}: the archive has other bytes")
+        return faults + [f"left behind: {path}" for path in project.rglob("*.part")]
+
+
+def _kill_setting(project: Path, number: signal.Signals, longest: float, random: Random) -> list[str]:
+    """Start a run of one of the settings, or a cleaning, kill it, and return what it cost."""
+    is_cleaning = random.random() < 0.2
+    words = ("clean", "my.yaml", "--remove") if is_cleaning else ("run", *random.choice(_SETTINGS), "--quiet")
+    before, kept = _read_results(project), _list_kept(project)
+    process = start(project, *words)
+    wait_for_result, until = random.random() < 0.5, time.monotonic() + random.uniform(0, longest)
+    while process.poll() is None and time.monotonic() < until:
+        if wait_for_result and _count_results(project) != len(before):
+            break
+        time.sleep(0.01)
+    process.send_signal(number)
+    faults = [] if _ends(process) else [f"{' '.join(words)} runs on"]
+    after = _read_results(project)
+    # A cleaning may take what the recipe made with other settings, and nothing else.
+    lost = [path for path in before if path not in after and (not is_cleaning or path in kept)]
+    changed = [path for path in before if after.get(path, before[path]) != before[path]]
+    return faults + [f"{' '.join(words)}: {path} was lost or changed" for path in (*lost, *changed)]
+
+
+def _list_kept(project: Path) -> set[Path]:
+    """Return the results that the other recipe points at."""
+    notes = [ResultIndex(path).read() for path in (project / "ws/made_by").glob("other-*.csv")]
+    return {project / f"ws/nodes/{node}/{video}/{name}.masks" for note in notes for (node, video), name in note.items()}
+
+
+def _submit(project: Path, words: Sequence[str]) -> bytes:
+    """Run a setting to its end and return its archive."""
+    for command in (["run", *words, "--quiet"], ["submit", *words]):
+        _succeed(project, command)
+    return _read_archive(project)
+
+
+def _read_results(project: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in (project / "ws/nodes").rglob("*.masks")}
 
 
 def write_recipe(folder: Path) -> None:
@@ -186,10 +257,14 @@ def start(project: Path, *words: str) -> subprocess.Popen[str]:
 def _complete(project: Path, words: Sequence[str]) -> None:
     """Run the recipe to its end, and write the archive."""
     for command in (["run", "my.yaml", "--quiet", *words], ["submit", "my.yaml"]):
-        process = start(project, *command)
-        shown, _ = process.communicate()
-        if process.returncode:
-            raise RuntimeError(f"rvos {' '.join(command)}: status {process.returncode}: {shown}")
+        _succeed(project, command)
+
+
+def _succeed(project: Path, command: Sequence[str]) -> None:
+    process = start(project, *command)
+    shown, _ = process.communicate()
+    if process.returncode:
+        raise RuntimeError(f"rvos {' '.join(command)}: status {process.returncode}: {shown}")
 
 
 def _ends(process: subprocess.Popen[str]) -> bool:

@@ -81,19 +81,25 @@ def file(path: Path | str, content: bytes, *commands: list[str]) -> Damage:
     """A file of other bytes."""
 
     def do() -> Words:
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        Path(path).write_bytes(content)
+        chosen = _find(Path(path))
+        chosen.parent.mkdir(parents=True, exist_ok=True)
+        chosen.write_bytes(content)
         return list(commands)
 
     return do
+
+
+def _find(path: Path) -> Path:
+    """Return the file that a pattern stands for, or what is no pattern."""
+    return next(Path().glob(str(path))) if "*" in str(path) else path
 
 
 def cut(path: Path, share: float, *commands: list[str]) -> Damage:
     """A file of which the end is missing."""
 
     def do() -> Words:
-        content = path.read_bytes()
-        path.write_bytes(content[: int(share * len(content))])
+        content = _find(path).read_bytes()
+        _find(path).write_bytes(content[: int(share * len(content))])
         return list(commands)
 
     return do
@@ -103,8 +109,9 @@ def place(path: Path, put: Callable[[Path], object], *commands: list[str]) -> Da
     """Something else where a file should be."""
 
     def do() -> Words:
-        path.unlink()
-        put(path)
+        chosen = _find(path)
+        chosen.unlink()
+        put(chosen)
         Path("victim").write_text("the user's")
         return list(commands)
 

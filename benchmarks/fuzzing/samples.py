@@ -132,7 +132,7 @@ SAMPLES: Mapping[str, Sample] = {
     ),
     "workspace": Sample(
         write_finished,
-        ("ws/nodes/*/*", "ws/*.json", "ws/*.csv", "ws/groups/*", "ws/submission.zip", "ws/.gitignore", "team.json"),
+        ("ws/nodes/*/*/*", "ws/made_by/*", "ws/*.json", "ws/*.csv", "ws/submission.zip", "ws/.gitignore", "team.json"),
         _ALL,
         weight=40,
     ),

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from rvos.errors import ConfigError
+from rvos.masks.stored.store import Store
 from rvos.settings import count
 from rvos_fusion.commands.shared_options import add_recipe_options, open_recipe
 from rvos_fusion.executors.simulation import Estimate, simulate
+from rvos_fusion.executors.summary import format_size
 from rvos_fusion.kinds.base import Node, Task, capability
 from rvos_fusion.kinds.networks.judging import Questions
 from rvos_fusion.planning.plan import make_plan
@@ -58,6 +60,7 @@ class PlannedNode:
 
     Args:
         cached: videos whose result is there and fits the settings.
+        n_bytes: size of these.
         seconds: estimated for the rest, from earlier runs in this workspace; None: it never ran here.
         asks: how many questions are left to ask of judges; None: it asks nothing.
         missing: what must be there, or be mended, before it can run.
@@ -69,6 +72,7 @@ class PlannedNode:
     inputs: tuple[str, ...]
     videos: int
     cached: int
+    n_bytes: int
     seconds: float | None
     asks: AskedFor | None
     missing: tuple[str, ...]
@@ -85,6 +89,8 @@ _COLUMNS = (
     Column("stage", lambda row: row.stage or "-", forms=("text",)),
     *(Column(name, name, forms=("json",)) for name in _FOR_PROGRAMS),
     Column("cached", lambda row: f"{row.cached}/{row.videos}" if row.videos else "-", forms=("text",)),
+    Column("bytes", "n_bytes", forms=("json",), key="bytes"),
+    Column("size", lambda row: format_size(row.n_bytes), forms=("text",)),
     Column("estimate", lambda row: "unknown" if row.seconds is None else f"{row.seconds:.0f} s", forms=("text",)),
     Column(
         "what",
@@ -139,10 +145,13 @@ def run(options: argparse.Namespace) -> int:
             missing.setdefault(node.name, []).append(problem)
     rows = [_describe(recipe, node, results, missing.get(node.name, [])) for node in graph.nodes]
     estimates = [] if results is None else _simulate(results, options)
-    tables = [Table(_COLUMNS, rows, name="nodes")]
+    stored, own = Store(recipe.workspace).measure(), sum(row.n_bytes for row in rows)
+    beside = f"stored: {format_size(own)} of this plan, {format_size(stored - own)} of others: rvos clean tells of what"
+    notes = (beside,) if stored > own else ()
+    tables = [Table(_COLUMNS, rows, notes=notes, name="nodes")]
     if options.workers and (estimates or options.json):
         tables.append(Table(_ESTIMATES, estimates, name="workers"))
-    print_tables(tables, read_form(options), {"workspace": str(recipe.workspace)})
+    print_tables(tables, read_form(options), {"workspace": str(recipe.workspace), "stored": stored})
     if missing:
         name, (first, *_) = next(iter(missing.items()))
         print(f"rvos plan: {options.recipe}: cannot run yet: {name}: {first}", file=sys.stderr)
@@ -163,10 +172,22 @@ def _describe(recipe: Recipe, node: Node, results: Results | None, missing: list
     work = sum(count_work(video) for video in videos if video.id in left)
     speed = None if results is None else read_speeds(recipe.workspace).get(node.name, None if work else 0.0)
     seconds = None if speed is None else speed * work
+    n_bytes = (
+        0 if results is None else sum(results.of_video(one.id).size(node.name) for one in videos if one.id not in left)
+    )
     cached = len(videos) - len(left)
     asks = None if results is None else _count_questions(node, results, left)
     return PlannedNode(
-        node.name, node.stage, node.describe(), node.inputs(), len(videos), cached, seconds, asks, tuple(missing)
+        node.name,
+        node.stage,
+        node.describe(),
+        node.inputs(),
+        len(videos),
+        cached,
+        n_bytes,
+        seconds,
+        asks,
+        tuple(missing),
     )
 
 

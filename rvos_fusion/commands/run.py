@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import partial
 
 from rvos.errors import StoreError
+from rvos.masks.stored.store import Store
 from rvos_fusion.commands.shared_options import add_recipe_options, open_recipe, repeat_options
 from rvos_fusion.executors.summary import Tally, format_size
 from rvos_fusion.kinds.artefacts import MASKS
@@ -77,7 +78,7 @@ def run(options: argparse.Namespace) -> int:
         make = partial(make_plan, recipe, graph, videos, device=options.device)
         plan = make()
         _check_earlier_stages(plan, options)
-        forget_results(plan, forced)
+        forget_results(plan, forced, options.force)
         plan, tally = compute(plan, replace(means, watchers=(log,)), plan_again=make)
         _report(options, plan, tally, stage)
         for row in tally.rows(plan):
@@ -106,7 +107,7 @@ def _report(options: argparse.Namespace, plan: Plan, tally: Tally, stage: str | 
         content = {"workspace": str(recipe.workspace)}
         print_tables([Table(_COLUMNS, rows, name="nodes")], read_form(options), content)
     tally.print_failures()
-    review = write_review(recipe.workspace)
+    review = write_review(recipe.workspace, plan.tasks, Store(recipe.workspace).index.read())
     if review is not None and not options.quiet:
         table, doubtful = review
         if doubtful:

@@ -33,6 +33,7 @@ from rvos_fusion.recipe.recipe import Recipe
 from rvos_fusion.report.build import ReportSettings, write_report
 from rvos_fusion.report.sides import PlanSide
 from rvos_fusion.running.clip_progress import ClipProgress
+from rvos_fusion.running.compute import Bookkeeper
 from rvos_fusion.running.run_log import logged, name_log
 from rvos_fusion.tables import Column, Table, print_tables
 from rvos_fusion.weights.bundled_networks import explain, find_bundled, find_unknown_words, find_unsure
@@ -122,7 +123,7 @@ def run(options: argparse.Namespace) -> int:
         progress = ClipProgress(quiet=options.quiet)
         plan = make_plan(recipe, graph, (progress.watch(dataset.video(video_id)),), device=options.device)
         executor = choose_executor(jobs=options.jobs)
-        tally = run_plan(plan, executor=executor, watchers=(log, progress, Stopwatch()))
+        tally = run_plan(plan, executor=executor, watchers=(log, progress, Stopwatch(), Bookkeeper()))
         tally.print_failures()
         if tally.exit_status:
             return tally.exit_status

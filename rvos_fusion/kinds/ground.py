@@ -101,7 +101,7 @@ class GroundNode(GroundingNode):
         return describe_models(self.models) if self.models else f"agreement with {', '.join(self.agreement)}"
 
     def make(self, task: Task) -> list[MaskSequence]:
-        """Return the chosen tracklets; all scores are written to `ground/NODE/VIDEO.json` of the workspace."""
+        """Return the chosen tracklets; all scores are written beside the result."""
         tracklets: TrackletSet = task.read_artefact(self.tracklets, CANDIDATES)
         check_tracklets(task.video, tracklets)
         scores: Scores = np.zeros((len(task.video.expressions), 0))

@@ -91,7 +91,7 @@ class LocateNode(Node):
             yield from explain_engine(self.engine)
 
     def make(self, task: Task) -> list[MaskSequence]:
-        """Return the sequences; what was asked, and where it was found, is written to `locate/NODE/VIDEO.json`."""
+        """Return the sequences; what was asked, and where it was found, is written beside the result."""
         video = task.video
         (detector,), engine = NETWORK.get(
             (self.worker_key(), task.device), lambda: load_detectors([self.detector], self.engine, task)

@@ -91,7 +91,7 @@ class MaskletsNode(Node):
         yield from explain_engine(self.engine)
 
     def make(self, task: Task) -> Instances:
-        """Return the masklets; what became of the boxes is written to `masklets/NODE/VIDEO.json` of the workspace."""
+        """Return the masklets; what became of the boxes is written beside the result."""
         detector, tracker = NETWORK.get((self.worker_key(), task.device), lambda: self._load(task))
         video = task.video
         frames, size = self.rules.list_frames(video.n_frames), video.read_size()

@@ -113,7 +113,7 @@ class ProposeNode(Node):
             yield from explain_engine(self.engine)
 
     def make(self, task: Task) -> VideoProposals:
-        """Return the proposals; what became of each mask is written to `propose/NODE/VIDEO.json` of the workspace."""
+        """Return the proposals; what became of each mask is written beside the result."""
         video, size = task.video, task.video.read_size()
         key_frames = list_key_frames(video.n_frames, self.rules.key_frames, self.rules.sampling)
         found = {name: self._read_member(task, name, key_frames, size) for name in self.members}

@@ -71,7 +71,7 @@ class RefineNode(Node):
         yield Offer("best masklets", coarse, {own.expression.id: own.evidence.masklets for own in given})
 
     def make(self, task: Task) -> list[MaskSequence]:
-        """Return the refined masks; what was selected is written to `refine/NODE/VIDEO.json` of the workspace."""
+        """Return the refined masks; what was selected is written beside the result."""
         refined, rows = [], []
         for own in self.gather(task.video, task.read_artefact):
             found = refine(own.evidence, self.rules)

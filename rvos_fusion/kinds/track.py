@@ -77,7 +77,7 @@ class TrackNode(Node):
         return [offer_tracklets(video, found.tracklets)]
 
     def make(self, task: Task) -> TrackletSet:
-        """Return the tracklets; what became of each is written to `track/NODE/VIDEO.json` of the workspace."""
+        """Return the tracklets; what became of each is written beside the result."""
         tracker: TrackletTracker = NETWORK.get((self.worker_key(), task.device), lambda: self._load(task))
         proposals: VideoProposals = task.read_artefact(self.proposals, INSTANCE_PROPOSALS)
         tracked = tracker.track(task.video, proposals)

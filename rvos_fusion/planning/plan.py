@@ -9,6 +9,7 @@ from typing import overload
 
 from rvos.errors import ConfigError
 from rvos.formats import Dataset
+from rvos.masks.stored.index import Names, name_result
 from rvos.masks.stored.store import Store
 from rvos.settings import Problems, count
 from rvos.videos import Video
@@ -73,9 +74,25 @@ class Plan:
     assumed: tuple[tuple[str, str, str], ...]
     order: tuple[OrderFinding, ...] = ()
 
+    @property
+    def places(self) -> Mapping[str, int]:
+        """The place of every video."""
+        return {video.id: place for place, video in enumerate(self.videos)}
 
-def make_plan(recipe: Recipe, graph: Graph, videos: Sequence[Video], *, device: str = "auto") -> Plan:
+    def name_results(self) -> Names:
+        """Return the name of every result, by node and video."""
+        return {
+            (node, task.video.id): name_result(task.fingerprint) for node, own in self.tasks.items() for task in own
+        }
+
+
+def make_plan(
+    recipe: Recipe, graph: Graph, videos: Sequence[Video], *, device: str = "auto", like: Plan | None = None
+) -> Plan:
     """Return the tasks of a run; of files that did not change since they were last read, only size and time are read.
+
+    Args:
+        like: a plan of these videos that was made a moment ago: what it has in common is not looked at again.
 
     Raises:
         ConfigError: nodes that cannot work with these videos, such as a threshold that no vote of a group can reach.
@@ -102,9 +119,11 @@ def make_plan(recipe: Recipe, graph: Graph, videos: Sequence[Video], *, device: 
         versions[node.name] = {name: number for own in (list_versions(node), *below) for name, number in own.items()}
     fingerprints = {node.name: list[bytes]() for node in ordered}
     assumed: list[tuple[str, str, str]] = []
-    for video in videos:
+    common = {} if like is None else _find_common(ordered, like)
+    for place, video in enumerate(videos):
         # Fingerprints of this video alone: another frame in one video leaves all others as they are.
-        known = fingerprint_nodes(ordered, video, checksums)
+        known = {name: own[place] for name, own in common.items()}
+        known = fingerprint_nodes(ordered, video, checksums, known)
         for name, fingerprint in known.items():
             fingerprints[name].append(bytes.fromhex(fingerprint))
         # Results that must be there already; they are looked for before anything runs.
@@ -115,6 +134,16 @@ def make_plan(recipe: Recipe, graph: Graph, videos: Sequence[Video], *, device: 
         for node in graph.nodes
     }
     return Plan(recipe, graph.nodes, tuple(videos), tasks, tuple(assumed), order)
+
+
+def _find_common(nodes: Sequence[Node], like: Plan) -> Mapping[str, Sequence[str]]:
+    """Return the fingerprints, by video, of the nodes that a plan has too; inputs come first."""
+    found: dict[str, Sequence[str]] = {}
+    for node in nodes:
+        is_known = node.name in like.tasks and node == like.recipe.node(node.name)
+        if is_known and all(name in found for name in node.inputs()):
+            found[node.name] = [task.fingerprint for task in like.tasks[node.name]]
+    return found
 
 
 def find_missing_inputs(plan: Plan) -> list[tuple[str, str]]:

@@ -35,6 +35,10 @@ class VideoResults:
             self._is_there[node] = self.store.has(node, self.video, self.fingerprints[node])
         return self._is_there[node]
 
+    def size(self, node: str) -> int:
+        """Return the bytes of a result that is there."""
+        return self.store.path(node, self.video, self.fingerprints[node]).stat().st_size
+
     def read(self, node: str, *, soft: bool = False, queries: bool = False) -> tuple[MaskSequence, ...]:
         """Return the masks of a node; StoreError, with the command that makes it, where it is missing or damaged."""
         try:
@@ -68,8 +72,9 @@ class Results:
     def __init__(self, plan: Plan, options: str | None = None) -> None:
         self.plan = plan
         self.store = Store(plan.recipe.workspace)
+        self.options = options
         self.command = f"rvos run {options or plan.recipe.path}"
-        self._places = {video.id: place for place, video in enumerate(plan.videos)}
+        self._places = plan.places
         self._tasks: dict[str, dict[str, Task]] = {}
         self._of_video: dict[str, VideoResults] = {}
 

@@ -90,7 +90,7 @@ def _find(recipe: Recipe, members: tuple[str, ...], videos: Sequence[Video], che
         return OrderFinding(members, known[key])
     store = Store(recipe.workspace)
     # Names first: to read hundreds of videos in vain, as one is missing, would cost each command of an unfinished run.
-    if not all(store.path(name, video.id).exists() for video in videos for name in members):
+    if not all(store.path(name, video, own[name]).exists() for video, own in fingerprints.items() for name in members):
         return OrderFinding(members, None)
     try:
         hits = [

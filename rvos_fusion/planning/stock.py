@@ -33,12 +33,17 @@ def take_stock(plan: Plan) -> tuple[list[Node], str]:
 
 
 def _find_stale(store: Store, tasks: Iterable[Task]) -> Iterable[tuple[Task, Description | None]]:
-    """Yield the tasks whose result is not there, with what stands in its place."""
+    """Yield the tasks whose result is not there, with what is current in its place."""
     for task in tasks:
+        name, video = task.node.name, task.video.id
         try:
-            found = store.header(task.node.name, task.video.id)
+            store.header(name, video, task.fingerprint)
         except StoreError:
-            yield task, None
-            continue
-        if found.fingerprint != task.fingerprint:
-            yield task, found
+            yield task, _find_current(store, name, video)
+
+
+def _find_current(store: Store, node: str, video: str) -> Description | None:
+    try:
+        return store.header(node, video)
+    except StoreError:
+        return None

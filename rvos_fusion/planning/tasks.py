@@ -94,17 +94,17 @@ def find_stored(task: Task) -> tuple[Outcome | None, str]:
     """Return the outcome where the result is there already, else None and what was wrong with the stored file."""
     store = Store(task.workspace)
     name, video = task.node.name, task.video.id
-    path = store.path(name, video)
+    path = store.path(name, video, task.fingerprint)
     if not path.exists():
         return None, ""
     # Whole, of this form and of these settings; anything else counts as missing.
     if store.has(name, video, task.fingerprint):
         return Outcome(name, video, "reused", n_bytes=path.stat().st_size), ""
     try:
-        store.header(name, video)
+        store.header(name, video, task.fingerprint)
     except StoreError as error:
         return None, str(error)
-    return None, "" if store.has(name, video) else f"{path}: damaged; it was made again"
+    return None, f"{path}: damaged; it was made again"
 
 
 def _store(task: Task, result: Any, seconds: float, note: str) -> Outcome:
@@ -114,7 +114,7 @@ def _store(task: Task, result: Any, seconds: float, note: str) -> Outcome:
         # Before it is stored: half a result under a valid fingerprint would never be made again.
         task.node.artefact.check(task.video, result)
         codec = task.node.artefact.codec
-        store.write_artefact(name, video, result, task.fingerprint, codec=codec, versions=task.versions)
+        path = store.write_artefact(name, video, result, task.fingerprint, codec=codec, versions=task.versions)
     except StoreError as error:
         # A full disk is no fault of the video: the run ends, as the next one would fail the same way.
         return Outcome(name, video, "unwritable", message=str(error))
@@ -122,7 +122,7 @@ def _store(task: Task, result: Any, seconds: float, note: str) -> Outcome:
         return Outcome(name, video, "failed", seconds, message=str(error))
     except Exception as error:  # the value is not what its codec stores: a fault of the kind, for this video
         return _keep_traceback(task, error, seconds)
-    return Outcome(name, video, "done", seconds, store.path(name, video).stat().st_size, note)
+    return Outcome(name, video, "done", seconds, path.stat().st_size, note)
 
 
 def _keep_traceback(task: Task, error: Exception, seconds: float) -> Outcome:

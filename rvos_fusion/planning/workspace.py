@@ -36,5 +36,14 @@ def prepare_workspace(path: Path) -> None:
     probe.unlink(missing_ok=True)
     if is_new:
         write_atomically(path / ".gitignore", b"*\n")
-    for folder in (path, *places):
+    for folder in (path, *places, *(Path(own) for node in path.glob("nodes/*") for own in _list_folders(node))):
         clear_leftovers(folder)
+
+
+def _list_folders(folder: Path) -> list[str]:
+    """Return the folders in a folder; links are left alone."""
+    try:
+        with os.scandir(folder) as entries:
+            return [entry.path for entry in entries if entry.is_dir(follow_symlinks=False)]
+    except OSError:  # no folder
+        return []

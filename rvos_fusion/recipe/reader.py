@@ -109,7 +109,7 @@ def read_recipe(path: Path, overrides: Sequence[str] = (), *, workspace: Path | 
     submission = submission.node if isinstance(submission, Submission) else submission
     line = 0 if sections.submission is None else sections.submission.place.line
     found = tuple(nodes.found.values())
-    recipe = Recipe(path, dataset, workspace, groups, found, stages, submission, nouns, line, rows)
+    recipe = Recipe(path, dataset, workspace, groups, found, stages, submission, nouns, line, rows, tuple(overrides))
     if nodes.is_whole and len(problems):  # what the graph would be refused for belongs into the same message
         check_graph(recipe, problems, unread=nodes.unread, whole=are_given)
     problems.check()

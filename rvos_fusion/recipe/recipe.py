@@ -71,6 +71,7 @@ class Recipe:
         submission_line: of the file, where it says so.
         nouns: how the noun of a sentence is found.
         rows: which nodes are rows of a paper's table.
+        overrides: texts of `--set` that it was read with.
     """
 
     path: Path
@@ -83,6 +84,7 @@ class Recipe:
     nouns: NounSettings = field(default_factory=NounSettings)
     submission_line: int = 0
     rows: tuple[NamedRow, ...] = ()
+    overrides: tuple[str, ...] = ()
 
     @property
     def graph(self) -> NodeGraph:

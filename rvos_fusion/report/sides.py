@@ -106,7 +106,7 @@ class PlanSide(Side):
     results: Results
 
     def nodes(self) -> tuple[ReportNode, ...]:
-        seconds = read_seconds(self.results.plan.recipe.workspace)
+        seconds = read_seconds(self.results)
         return tuple(self._describe(node, seconds.get(node.name)) for node in self.results.plan.nodes)
 
     def of_video(self, video: str) -> VideoSide:

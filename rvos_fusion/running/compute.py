@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from rvos.errors import ConfigError
+from rvos.masks.stored.index import name_result
+from rvos.masks.stored.store import Store
 from rvos_fusion.executors.choose import choose_executor
 from rvos_fusion.executors.driver import Watcher, run_plan
 from rvos_fusion.executors.summary import Tally
+from rvos_fusion.planning.notes import note_plan
 from rvos_fusion.planning.plan import Plan
 from rvos_fusion.planning.stock import take_stock
+from rvos_fusion.planning.tasks import Outcome
 from rvos_fusion.planning.timings import Stopwatch
 from rvos_fusion.running.load_checks import check_loads
 from rvos_fusion.running.progress import Progress
@@ -26,6 +30,8 @@ class RunMeans:
         cluster: address of a dask scheduler, or its file; None: this machine.
         device: `auto`, `cpu`, `cuda` or `cuda:N`.
         quiet: no progress.
+        is_variant: whether the results are those of a variant, which no recipe points at and no reader without a recipe
+            takes.
         watchers: who else is told what happens.
 
     Raises:
@@ -36,6 +42,7 @@ class RunMeans:
     cluster: str | None = None
     device: str = "auto"
     quiet: bool = False
+    is_variant: bool = False
     watchers: tuple[Watcher, ...] = ()
 
     def __post_init__(self) -> None:
@@ -69,4 +76,22 @@ def compute(plan: Plan, means: RunMeans, *, plan_again: Callable[[], Plan]) -> t
 def _run(plan: Plan, means: RunMeans) -> Tally:
     folders = (plan.recipe.workspace, plan.recipe.dataset.root)
     executor = choose_executor(jobs=means.jobs, cluster=means.cluster, folders=folders)
-    return run_plan(plan, executor=executor, watchers=(*means.watchers, Progress(quiet=means.quiet), Stopwatch()))
+    watchers = (*means.watchers, Progress(quiet=means.quiet), Stopwatch())
+    return run_plan(plan, executor=executor, watchers=watchers if means.is_variant else (*watchers, Bookkeeper()))
+
+
+class Bookkeeper(Watcher):
+    """Notes what the recipe makes, and which results are current."""
+
+    def begin(self, plan: Plan) -> None:
+        note_plan(plan)
+        self._store = Store(plan.recipe.workspace)
+        self._plan, self._places = plan, plan.places
+
+    def settle(self, outcomes: Sequence[Outcome]) -> None:
+        stored = [(one.node, one.video) for one in outcomes if one.status in ("done", "reused")]
+        tasks = [self._plan.tasks[node][self._places[video]] for node, video in stored]
+        self._store.make_current({key: name_result(one.fingerprint) for key, one in zip(stored, tasks, strict=True)})
+
+    def close(self) -> None:
+        """Nothing is left to note."""

@@ -18,6 +18,7 @@ from rvos.files.atomic import hash_file, write_text
 from rvos.files.json_files import expect_object, read_json
 from rvos_fusion.kinds.base import capability
 from rvos_fusion.kinds.checksums import Checksums, hash_json
+from rvos_fusion.kinds.groups.review import write_review
 from rvos_fusion.planning.plan import Plan
 from rvos_fusion.weights.licences import list_ancestors, list_sources
 
@@ -85,7 +86,9 @@ def write_manifest(
     """
     recipe = plan.recipe
     text, groups = recipe.path.read_bytes(), recipe.workspace / "groups.json"
-    are_decided = recipe.groups.by in ("runs", "agreement") and groups.is_file()  # by masks
+    are_decided = recipe.groups.by in ("runs", "agreement")  # by masks
+    if are_decided:  # what lies there may be another recipe's
+        are_decided = write_review(recipe.workspace, plan.tasks, plan.name_results()) is not None
     networks = {one.name: capability(one, SeesFrames) for one in plan.nodes}
     content = {
         "archive": {"name": archive.name, "sha256": hash_file(archive), "masks": n_masks},

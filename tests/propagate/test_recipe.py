@@ -143,7 +143,7 @@ def run_sources(recipe: Path, workspace: Path) -> int:
 
 
 def results(workspace: Path) -> dict[str, bytes]:
-    return {f"{path.parent.name}/{path.name}": path.read_bytes() for path in workspace.glob("nodes/*_aot/*")}
+    return {str(path.relative_to(workspace)): path.read_bytes() for path in workspace.glob("nodes/*_aot/*/*")}
 
 
 def test_sources_of_one_engine_give_together_what_they_give_alone(
@@ -162,7 +162,7 @@ def test_sources_of_one_engine_give_together_what_they_give_alone(
     found = results(tmp_path / "together")
     for lost in sorted(found):
         # Without one of the results the other propagation runs alone.
-        (tmp_path / "together/nodes" / lost).unlink()
+        (tmp_path / "together" / lost).unlink()
         assert run_sources(two_sources, tmp_path / "together") == 0
         assert results(tmp_path / "together") == found
     assert passes == [2] * N_VIDEOS + [1] * len(found)

@@ -1,8 +1,15 @@
-"""Store of results: one checked, self-describing file `WORKSPACE/nodes/NODE/VIDEO.masks` for each node and video."""
+"""Store of results: one checked, self-describing file `WORKSPACE/nodes/NODE/VIDEO/NAME.masks` for each setting.
+
+The name is the start of the fingerprint, so results of several settings lie side by side; `WORKSPACE/current.csv` says
+which of them the last run meant, for readers without a recipe. Workspaces of before have `nodes/NODE/VIDEO.masks`.
+Where a result lies, `Store.path` alone knows.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -13,12 +20,23 @@ from rvos.ids import check_id, check_path, escape_path, unescape_path
 from rvos.masks.mask_sequences import MaskSequence
 from rvos.masks.stored import MASK_SEQUENCES, Codec
 from rvos.masks.stored.container import FORMAT_VERSION, Container, Description, open_container, pack
+from rvos.masks.stored.index import Names, ResultIndex, name_result
 from rvos.masks.stored.mask_sequences import MaskSequenceCodec
 
-__all__ = ["FORMAT_VERSION", "SUFFIX", "Store"]
+__all__ = ["FORMAT_VERSION", "SUFFIX", "Store", "StoredFile"]
 
 SUFFIX = ".masks"
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """The file of a result; `name` is None where a file of before does not tell its fingerprint."""
+
+    node: str
+    video: str
+    name: str | None
+    path: Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,20 +45,75 @@ class Store:
 
     workspace: Path
 
-    def path(self, node: str, video: str) -> Path:
-        """Return the file of a node and video. Raises InputError: an id that would leave the workspace."""
+    @property
+    def index(self) -> ResultIndex:
+        """The file that says which results are current."""
+        return ResultIndex(self.workspace / "current.csv")
+
+    def path(self, node: str, video: str, fingerprint: str | None = None) -> Path:
+        """Return the file of a node and video, there or not; None: the current one, or else the newest.
+
+        Raises InputError: an id that would leave the workspace.
+        """
+        folder = self.folder(node, video)
+        before = folder.with_name(f"{folder.name}{SUFFIX}")
+        name = self.index.read().get((node, video)) if fingerprint is None else name_result(fingerprint)
+        if name is not None:
+            path = folder / f"{name}{SUFFIX}"
+            if not os.path.lexists(path) and os.path.lexists(before) and _read_name(before) == name:
+                return before
+            if os.path.lexists(path) or fingerprint is not None:
+                return path
+        # A run that was killed before it noted what it had stored, or a file that somebody removed.
+        return max(_list_files(folder), key=lambda found: found.lstat().st_mtime_ns, default=before)
+
+    def folder(self, node: str, video: str) -> Path:
+        """Return the folder of all settings' results. Raises InputError: an id that would leave the workspace."""
         check_id(node, where=str(self.workspace), what="node")
         check_path(video, where=str(self.workspace), what="video")
-        return self.workspace / "nodes" / node / f"{escape_path(video)}{SUFFIX}"
+        return self.workspace / "nodes" / node / escape_path(video)
+
+    def make_current(self, names: Names) -> None:
+        """Note which results a run meant, and when; StoreError where the index cannot be written."""
+        known = self.index.read()
+        switched = {key: name for key, name in names.items() if known.get(key, name) != name}
+        self.index.add(names)
+        for (node, video), name in switched.items():
+            with suppress(OSError):  # of before, or removed in the meantime
+                os.utime(self.folder(node, video) / f"{name}{SUFFIX}")
+
+    def files(self) -> Iterator[StoredFile]:
+        """Yield the files of all results, node by node and video by video. Raises StoreError: a link leads out."""
+        for node in self.nodes():
+            check_inside(self.workspace / "nodes" / node, self.workspace)
+            for video in self.videos(node):
+                check_inside(self.folder(node, video), self.workspace)
+                yield from self.settings(node, video)
+
+    def measure(self) -> int:
+        """Return the bytes of all results."""
+        places = (self.workspace / "nodes").glob(f"*/**/*{SUFFIX}")
+        return sum(path.lstat().st_size for path in places if path.is_file())
+
+    def settings(self, node: str, video: str) -> Iterator[StoredFile]:
+        """Yield the files of a node and video, of all settings."""
+        folder = self.folder(node, video)
+        before = folder.with_name(f"{folder.name}{SUFFIX}")
+        if os.path.lexists(before) and not before.is_dir():
+            yield StoredFile(node, video, _read_name(before), before)
+        for path in _list_files(folder):
+            yield StoredFile(node, video, path.name.removesuffix(SUFFIX), path)
 
     def write(self, node: str, video_id: str, sequences: Sequence[MaskSequence], fingerprint: str) -> Path:
-        """Write the sequences of all expressions of a video in one step and return the file.
+        """Write the sequences of all expressions of a video in one step, make them current and return the file.
 
         Raises:
             InputError: unsafe ids, or sequences of another video, other frames, another size or repeated expressions.
             StoreError: the file cannot be written.
         """
-        return self.write_artefact(node, video_id, tuple(sequences), fingerprint, codec=MASK_SEQUENCES)
+        path = self.write_artefact(node, video_id, tuple(sequences), fingerprint, codec=MASK_SEQUENCES)
+        self.make_current({(node, video_id): name_result(fingerprint)})
+        return path
 
     def read(
         self, node: str, video_id: str, fingerprint: str | None = None, *, soft: bool = True, queries: bool = False
@@ -48,7 +121,7 @@ class Store:
         """Return the sequences of a node and video, in the order they were written.
 
         Args:
-            fingerprint: refuse a file of another one; None, where no recipe is at hand, takes any.
+            fingerprint: of the settings that are asked for; None, where no recipe is at hand: the current one's.
             soft: False leaves the soft maps on disk.
             queries: read the queries of annotated frames, where they were kept.
 
@@ -76,7 +149,7 @@ class Store:
             InputError: unsafe ids, or a value whose parts do not belong together.
             StoreError: the file cannot be written, or would be too large to be read again.
         """
-        path = self.path(node, video_id)
+        path = self.folder(node, video_id) / f"{name_result(fingerprint)}{SUFFIX}"
         check_inside(path.parent, self.workspace)
         packed = codec.pack(video_id, value)
         try:
@@ -91,12 +164,12 @@ class Store:
         """Return what a node stored for a video.
 
         Args:
-            fingerprint: refuse a file of another one; None, where no recipe is at hand, takes any.
+            fingerprint: of the settings that are asked for; None, where no recipe is at hand: the current one's.
 
         Raises:
             StoreError: missing, damaged, truncated, foreign, of another fingerprint, or another sort of artefact.
         """
-        path = self._find(node, video_id)
+        path = self._find(node, video_id, fingerprint)
         with open_container(path) as container:
             _check_origin(path, container.description, node, video_id, fingerprint)
             _check_artefact(path, container, codec.name)
@@ -105,7 +178,7 @@ class Store:
     def has(self, node: str, video: str, fingerprint: str | None = None) -> bool:
         """Tell whether a whole file of this fingerprint is there; all checksums are tested."""
         try:
-            path = self._find(node, video)
+            path = self._find(node, video, fingerprint)
             with open_container(path) as container:
                 _check_origin(path, container.description, node, video, fingerprint)
                 container.check()
@@ -113,24 +186,43 @@ class Store:
             return False
         return True
 
-    def header(self, node: str, video: str) -> Description:
-        """Return what a stored file says of itself. Raises StoreError: missing, damaged or foreign."""
-        with open_container(self._find(node, video)) as container:
+    def header(self, node: str, video: str, fingerprint: str | None = None) -> Description:
+        """Return what a stored file says of itself; raises a StoreError as `read_artefact` does."""
+        path = self._find(node, video, fingerprint)
+        with open_container(path) as container:
+            _check_origin(path, container.description, node, video, fingerprint)
             return container.description
 
     def videos(self, node: str) -> tuple[str, ...]:
         """Return the ids of the videos that a node has a file for, sorted."""
-        folder = self.path(node, "x").parent
-        return tuple(sorted(unescape_path(path.name[: -len(SUFFIX)]) for path in folder.glob(f"[!.]*{SUFFIX}")))
+        places = list(self.folder(node, "x").parent.glob("[!.]*"))
+        before = {path.name.removesuffix(SUFFIX) for path in places if path.name.endswith(SUFFIX) and not path.is_dir()}
+        return tuple(sorted(map(unescape_path, before | {path.name for path in places if _list_files(path)})))
 
     def nodes(self) -> tuple[str, ...]:
         """Return the names of the nodes that have a folder, sorted."""
         return tuple(sorted(path.name for path in (self.workspace / "nodes").glob("[!.]*") if path.is_dir()))
 
-    def _find(self, node: str, video: str) -> Path:
-        path = self.path(node, video)
+    def _find(self, node: str, video: str, fingerprint: str | None) -> Path:
+        path = self.path(node, video, fingerprint)
         check_inside(path, self.workspace)
+        if fingerprint is not None and not os.path.lexists(path) and self.path(node, video).exists():
+            raise StoreError(f"{path}: made with other settings or inputs; run the node again")
         return path
+
+
+def _list_files(folder: Path) -> list[Path]:
+    """Return the files of results in the folder of a node and video, sorted."""
+    return sorted(folder.glob(f"[!.]*{SUFFIX}"))
+
+
+def _read_name(path: Path) -> str | None:
+    """Return the name that the result in a file of before has now; None where the file does not tell."""
+    try:
+        with open_container(path) as container:
+            return name_result(container.description.fingerprint)
+    except StoreError:
+        return None
 
 
 def _check_origin(path: Path, found: Description, node: str, video: str, fingerprint: str | None) -> None:

@@ -23,12 +23,13 @@ from fusion.runs import LENGTHS, RunRule, count_hits, group_by_runs
 from fusion.votes import read_members
 from rvos.errors import ConfigError, InputError
 from rvos.files.atomic import write_text
-from rvos.ids import escape_path
 from rvos.masks.mask_sequences import MaskSequence
 from rvos.settings import Line, Range
 from rvos.videos import Video
 from rvos_fusion.kinds.base import Task
+from rvos_fusion.kinds.groups.review import REVIEW_SUFFIX
 from rvos_fusion.kinds.inputs import MasksOf
+from rvos_fusion.kinds.side_reports import place_beside
 
 _NEEDED = {"file": "file", "agreement": "members", "runs": "members"}
 _BY_MASKS = ("runs", "agreement")
@@ -108,11 +109,10 @@ def read_run_rule(settings: GroupSettings) -> RunRule:
 
 
 def write_review(task: Task, groups: Sequence[Group]) -> None:
-    """Write what masks decided: `rvos run` gathers it into a table for people to correct."""
+    """Write what masks decided beside the result: `rvos run` gathers it into a table for people to correct."""
     texts = {expression.id: expression.text for expression in task.video.expressions}
     review = [
         {"expressions": {name: texts[name] for name in group.expressions}, "confidence": group.confidence}
         for group in groups
     ]
-    path = task.workspace / "groups" / f"{escape_path(task.video.id)}.json"
-    write_text(path, json.dumps(review, indent=1, ensure_ascii=False))
+    write_text(place_beside(task, REVIEW_SUFFIX), json.dumps(review, indent=1, ensure_ascii=False))

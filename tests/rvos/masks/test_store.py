@@ -23,6 +23,7 @@ from rvos.masks.detections import VideoProposals
 from rvos.masks.frame_queries import FrameQueries
 from rvos.masks.mask_sequences import MaskSequence, SoftMaps
 from rvos.masks.stored import MASK_SEQUENCES, PROPOSALS, container
+from rvos.masks.stored.index import name_result
 from rvos.masks.stored.store import Store
 
 QUICK = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -112,7 +113,7 @@ def test_one_changed_bit_is_noticed_or_changes_nothing(tmp_path: Path, data: st.
     try:
         found = store.read("node", "v", "f")
     except StoreError as error:
-        assert "v.masks" in str(error)  # noqa: PT017
+        assert "v/f.masks" in str(error)  # noqa: PT017
     else:
         assert is_same(found, [a_sequence()])
 
@@ -125,7 +126,7 @@ def test_a_cut_file_is_noticed(tmp_path: Path, data: st.DataObject) -> None:
     content = path.read_bytes()
     path.write_bytes(content[: data.draw(st.integers(0, len(content) - 1))])
     assert not store.has("node", "v")
-    with pytest.raises(StoreError, match=r"v\.masks"):
+    with pytest.raises(StoreError, match=r"v/f\.masks"):
         store.read("node", "v")
 
 
@@ -135,7 +136,7 @@ def test_a_foreign_file_is_named(tmp_path: Path, content: bytes, ends_like_ours:
     store = Store(tmp_path)
     path = store.write("node", "v", [], "f")
     path.write_bytes(content + (path.read_bytes() if ends_like_ours else b""))
-    with pytest.raises(StoreError, match=r"v\.masks"):
+    with pytest.raises(StoreError, match=r"v/f\.masks"):
         store.read("node", "v")
 
 
@@ -176,7 +177,7 @@ def test_a_forged_description_is_refused(tmp_path: Path, change: dict[str, objec
         (description if name in description else description["content"])[name] = value
     members["description.json"] = json.dumps(description).encode()
     write_members(path, members)
-    with pytest.raises(StoreError, match=r"v\.masks"):
+    with pytest.raises(StoreError, match=r"v/f\.masks"):
         store.read("node", "v")
 
 
@@ -194,6 +195,53 @@ def test_another_fingerprint_is_another_result(tmp_path: Path) -> None:
     assert not store.has("node", "v", "new")
     with pytest.raises(StoreError, match="other settings"):
         store.read("node", "v", "new")
+
+
+def test_results_of_several_settings_lie_side_by_side(tmp_path: Path) -> None:
+    store, other = Store(tmp_path), a_sequence("v", "other")
+    first = store.write("node", "v", [a_sequence()], "old")
+    store.write("node", "v", [other], "new")
+    assert is_same(store.read("node", "v", "old"), [a_sequence()])
+    assert is_same(store.read("node", "v", "new"), [other])
+    # Without a recipe at hand, what was made last counts, until another is made current.
+    assert is_same(store.read("node", "v"), [other])
+    store.make_current({("node", "v"): name_result("old")})
+    assert store.path("node", "v") == first
+    assert [file.name for file in store.files()] == ["new", "old"]
+    assert (store.nodes(), store.videos("node")) == (("node",), ("v",))
+
+
+def test_without_a_current_result_the_newest_counts(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    old, new = (store.write("node", "v", [a_sequence()], name) for name in ("old", "new"))
+    os.utime(old, (1, 1))
+    (tmp_path / "current.csv").unlink()
+    assert store.path("node", "v") == new
+    store.make_current({("node", "v"): "gone"})
+    assert store.path("node", "v") == new
+
+
+def test_a_result_of_before_is_read_where_it_lies(tmp_path: Path) -> None:
+    """Once there was one file a node and video, and no index."""
+    store, before = Store(tmp_path), tmp_path / "nodes/node/v.masks"
+    store.write("node", "v", [a_sequence()], "old").rename(before)
+    (tmp_path / "current.csv").unlink()
+    assert store.videos("node") == ("v",)
+    for fingerprint in ("old", None):
+        assert store.path("node", "v", fingerprint) == before
+        assert is_same(store.read("node", "v", fingerprint), [a_sequence()])
+    assert not store.has("node", "v", "new")
+    with pytest.raises(StoreError, match="other settings"):
+        store.read("node", "v", "new")
+    store.write("node", "v", [], "new")
+    assert store.has("node", "v", "new")
+    assert is_same(store.read("node", "v", "old"), [a_sequence()])
+    store.make_current({("node", "v"): "old"})
+    assert store.path("node", "v") == before
+    assert [(file.name, file.path) for file in store.files()] == [
+        ("old", before),
+        ("new", store.path("node", "v", "new")),
+    ]
 
 
 def test_soft_maps_can_stay_on_disk(tmp_path: Path) -> None:
@@ -260,7 +308,7 @@ sys.exit(4)
 """
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
     assert path.read_bytes() == before
-    assert [entry.name for entry in path.parent.iterdir()] == ["v.masks"]
+    assert [entry.name for entry in path.parent.iterdir()] == ["old.masks"]
 
 
 def test_stored_videos_and_nodes_are_listed(tmp_path: Path) -> None:
@@ -307,7 +355,7 @@ def test_what_unpacks_to_more_than_a_result_is_refused(
         members = {name: archive.read(name) for name in archive.namelist()}
     write_members(path, members | {"runs": zlib.compress(bytes(1 << 21), 9)}, method)
     monkeypatch.setattr(container, "LARGEST_RESULT", 1 << 20)
-    with pytest.raises(StoreError, match=r"v\.masks: damaged"):
+    with pytest.raises(StoreError, match=r"v/f\.masks: damaged"):
         store.read("node", "v")
 
 
@@ -319,18 +367,20 @@ def test_parts_over_each_other_are_refused(tmp_path: Path) -> None:
     path.write_bytes(
         content.replace(second.header_offset.to_bytes(4, "little"), first.header_offset.to_bytes(4, "little"))
     )
-    with pytest.raises(StoreError, match=r"v\.masks: damaged"):
+    with pytest.raises(StoreError, match=r"v/f\.masks: damaged"):
         Store(tmp_path).read("node", "v")
 
 
-@pytest.mark.parametrize("target", ["/dev/zero", "v.masks", "../../../out.masks"], ids=["device", "itself", "outside"])
+@pytest.mark.parametrize(
+    "target", ["/dev/zero", "f.masks", "../../../../out.masks"], ids=["device", "itself", "outside"]
+)
 def test_a_link_out_of_the_workspace_is_not_followed(tmp_path: Path, target: str) -> None:
     store = Store(tmp_path / "ws")
     path = store.write("node", "v", [a_sequence()], "f")
     path.rename(tmp_path / "out.masks")
     path.symlink_to(target)
     assert not store.has("node", "v")
-    with pytest.raises(StoreError, match=r"v\.masks: "):
+    with pytest.raises(StoreError, match=r"v/f\.masks: "):
         store.read("node", "v")
     before = (tmp_path / "out.masks").read_bytes()
     store.write("node", "v", [], "g")
@@ -376,6 +426,6 @@ def test_a_video_whose_id_is_a_path_is_stored_and_listed(tmp_path: Path) -> None
     store = Store(tmp_path)
     for video in ("LVVIS/train/-00001", "LVVIS%2Ftrain"):
         path = store.write("smr", video, [a_sequence(video)], "f")
-        assert path.parent == tmp_path / "nodes/smr"
+        assert path.parent.parent == tmp_path / "nodes/smr"
         assert store.read("smr", video, "f")[0].video == video
     assert store.videos("smr") == ("LVVIS%2Ftrain", "LVVIS/train/-00001")

@@ -17,6 +17,7 @@ import torch
 from data_folders import listed, write_json, write_predictions, write_ref_youtube_vos
 from PIL import Image
 from small_data import FRAMES, write_split
+from stored_results import find_result
 
 from rvos_fusion.commands.cli import main
 
@@ -80,7 +81,7 @@ def test_archive_and_manifest_are_the_same_every_time(folder: Path) -> None:
 
 def test_what_is_missing_is_filled_with_black_and_listed(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["submit", "pipeline.yaml", "--out", "whole.zip"]) == 0
-    (folder / "runs/nodes/final/video1.masks").unlink()
+    find_result(folder / "runs", "final", "video1").unlink()
     assert "for 1 of 3 videos, first video1" in fail(["submit", "pipeline.yaml"], capsys)
     assert main(["submit", "pipeline.yaml", "--out", "filled.zip", "--fill-missing"]) == 0
     said = capsys.readouterr().err
@@ -140,7 +141,7 @@ def test_a_changed_recipe_must_run_before_it_is_submitted(folder: Path, capsys: 
 
 
 def test_a_damaged_result_is_named_and_run_again(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    path = folder / "runs/nodes/final/video1.masks"
+    path = find_result(folder / "runs", "final", "video1")
     path.write_bytes(path.read_bytes()[:-5])
     assert "for 1 of 3 videos, first video1" in fail(["submit", "pipeline.yaml"], capsys)
     assert main(["run", "pipeline.yaml", "--quiet"]) == 0
@@ -191,9 +192,9 @@ def test_export_names_what_is_there(folder: Path, capsys: pytest.CaptureFixture[
     assert "final has no video video9" in line
     line = fail(["export", "../../etc", "--workspace", "runs", "--out", "x"], capsys)
     assert "node id" in line
-    (folder / "runs/nodes/final/video0.masks").write_bytes(b"foreign")
+    find_result(folder / "runs", "final", "video0").write_bytes(b"foreign")
     line = fail(["export", "final", "--workspace", "runs", "--out", "x"], capsys)
-    assert "video0.masks" in line
+    assert "final/video0/" in line
 
 
 def test_key_frames_are_exported_as_the_release_has_them(folder: Path) -> None:
@@ -246,7 +247,7 @@ def test_what_does_not_fit_is_reported_and_the_rest_is_kept(release: Path, capsy
     errors = capsys.readouterr().err
     assert "extra: not in the data set" in errors
     assert "00005.png: image cannot be decoded" in errors
-    assert [path.name for path in (workspace / "nodes/soc").iterdir()] == ["b.masks"]
+    assert [path.name for path in (workspace / "nodes/soc").iterdir()] == ["b"]
 
 
 class Evil:

@@ -71,7 +71,7 @@ def test_words_without_quotes_are_told_from_sentences(folder: Path, capsys: pyte
 
 def test_a_second_call_reuses_the_masks(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert segment(folder, "the red ball") == 0
-    stored = next((folder / "out" / "workspace").rglob("kept/*.masks"))
+    stored = next((folder / "out" / "workspace").rglob("kept/*/*.masks"))
     before = stored.stat().st_mtime_ns
     assert segment(folder, "the red ball") == 0
     assert stored.stat().st_mtime_ns == before

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from dask_cluster import Cluster, find_port, wait_for
 from small_data import write_split
+from stored_results import list_results
 
 from rvos.masks.stored.store import Store
 from rvos_fusion.commands.cli import main
@@ -47,7 +48,7 @@ def run(split: Path, *words: str) -> int:
 
 
 def stored(workspace: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(workspace)): path.read_bytes() for path in sorted(workspace.glob("nodes/*/*.masks"))}
+    return {str(path.relative_to(workspace)): path.read_bytes() for path in list_results(workspace)}
 
 
 def archive(split: Path, workspace: Path) -> bytes:
@@ -68,9 +69,9 @@ def test_killed_workers_cost_no_result_and_a_deadly_video_only_itself(
     assert not (split / "runs/once").exists()
     assert Store(split / "runs").videos("final") == ("video0", "video2")
     (split / "runs/always").unlink()
-    finished = {path: path.stat().st_ino for path in split.glob("runs/nodes/*/*.masks")}
+    finished = {path: path.stat().st_ino for path in list_results(split / "runs")}
     assert run(split, "--cluster", cluster.address) == 0
-    assert finished.items() <= {path: path.stat().st_ino for path in split.glob("runs/nodes/*/*.masks")}.items()
+    assert finished.items() <= {path: path.stat().st_ino for path in list_results(split / "runs")}.items()
     assert run(split, "--workspace", str(split / "alone")) == 0
     assert stored(split / "runs") == stored(split / "alone")
     assert archive(split, split / "runs") == archive(split, split / "alone")

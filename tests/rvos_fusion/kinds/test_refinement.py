@@ -16,6 +16,7 @@ from PIL import Image
 from report_pages import read_index, read_part
 from small_data import FRAMES, HEIGHT, WIDTH, write_split
 from small_dino import write_grounding_dino
+from stored_results import find_result
 
 from propagate.engines.sam2.network import Sam2Network
 from propagate.engines.sam2.sizes import find_config
@@ -91,8 +92,8 @@ def run(recipe: str, capsys: pytest.CaptureFixture[str], *words: str) -> dict[st
     return {row["node"]: (row["done"], row["reused"]) for row in rows}
 
 
-def read_report(kind: str, node: str, video: str) -> Any:
-    return json.loads(Path(f"runs/{kind}/{node}/{video}.json").read_text())["content"]
+def read_report(node: str, video: str) -> Any:
+    return json.loads(find_result(Path("runs"), node, video).with_suffix(".json").read_text())["content"]
 
 
 def test_masks_are_refined_by_the_masklets_of_their_noun(recipe: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -113,9 +114,10 @@ def test_masks_are_refined_by_the_masklets_of_their_noun(recipe: str, capsys: py
 def test_reports_say_what_became_of_boxes_and_windows(recipe: str, capsys: pytest.CaptureFixture[str]) -> None:
     run(recipe, capsys)
     counts = read_report("masklets", "things", "video0")["thing"]["frames"]
+    counts = read_report("things", "video0")["thing"]
     assert [(row["frame"], row["boxes"], row["used"]) for row in counts] == [(FRAMES[0], 2, 2), (FRAMES[2], 2, 2)]
     assert counts[0]["started"] == 2
-    report = read_report("refine", "refined", "video0")
+    report = read_report("refined", "video0")
     assert (report["coarse"], report["masklets"]) == ("final", "things")
     first = report["expressions"][0]
     assert (first["expression"], first["noun"], first["noun_source"]) == ("0", "thing", "rules")
@@ -151,7 +153,7 @@ def test_a_sentence_of_the_same_noun_leaves_the_masklets_as_they_are(
     assert run(recipe, capsys)["things"] == (0, 2)
     path.write_text(path.read_text().replace("this thing", "a ball"))
     assert run(recipe, capsys)["things"] == (2, 0)
-    assert read_report("refine", "refined", "video0")["expressions"][1]["windows"][0]["reason"] == "no_masklet"
+    assert read_report("refined", "video0")["expressions"][1]["windows"][0]["reason"] == "no_masklet"
 
 
 def test_masklets_of_the_broader_noun_are_the_noun_s(recipe: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -184,7 +186,7 @@ def test_without_any_box_the_coarse_masks_stay(recipe: str, capsys: pytest.Captu
     store = Store(Path("runs"))
     for coarse, refined in zip(store.read("final", "video0"), store.read("refined", "video0"), strict=True):
         assert refined.runs == coarse.runs
-    windows = read_report("refine", "refined", "video0")["expressions"][0]["windows"]
+    windows = read_report("refined", "video0")["expressions"][0]["windows"]
     assert {window["reason"] for window in windows} == {"no_masklet"}
 
 
@@ -192,7 +194,7 @@ def test_a_sentence_without_a_word_is_kept_as_it_is(recipe: str, capsys: pytest.
     path = Path("data/meta_expressions/valid/meta_expressions.json")
     path.write_text(path.read_text().replace("a thing that moves", "..."))
     run(recipe, capsys)
-    row = read_report("refine", "refined", "video0")["expressions"][1]
+    row = read_report("refined", "video0")["expressions"][1]
     assert (row["noun"], row["noun_source"], row["windows"][0]["reason"]) == ("", "expression", "no_masklet")
 
 
@@ -332,7 +334,7 @@ def test_the_report_page_shows_what_was_selected(recipe: str, capsys: pytest.Cap
     assert main(["report", recipe, "--quiet", "--no-sweeps", "--out", "page.html"]) == 0
     places = {node["name"]: place for place, node in enumerate(read_index(Path("page.html"))["nodes"])}
     shown = read_part(Path("page.html"), 0)
-    written = read_report("refine", "refined", shown["id"])["expressions"]
+    written = read_report("refined", shown["id"])["expressions"]
     assert shown["refinements"][places["refined"]] == written
     assert [one for place, one in enumerate(shown["refinements"]) if place != places["refined"]] == [None] * (
         len(places) - 1
@@ -354,7 +356,7 @@ def test_boxes_of_grounding_dino_start_sam2(recipe: str, capsys: pytest.CaptureF
     words = [word for change in changes for word in ("--set", change)]
     done = run(recipe, capsys, "--videos", "video0", *words)
     assert (done["things"], done["refined"]) == ((1, 0), (1, 0))
-    counts = read_report("masklets", "things", "video0")["thing"]["frames"]
+    counts = read_report("things", "video0")["thing"]["frames"]
     for row in counts:
         assert row["boxes"] == 12
         assert 1 <= row["used"] <= 3

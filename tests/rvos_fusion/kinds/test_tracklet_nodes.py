@@ -18,6 +18,7 @@ from report_pages import read_index, read_part
 from small_data import FRAMES, HEIGHT, N_FRAMES, WIDTH, write_split
 from small_language_models import MODELS
 from small_tracklets import CONFIG, make_checkpoint
+from stored_results import find_result
 
 from runners.checkpoints.saving import save_network
 from runners.networks.backbones.table import BackboneConfig
@@ -92,8 +93,8 @@ def fail(recipe: str, capsys: pytest.CaptureFixture[str], *words: str) -> str:
     return capsys.readouterr().err
 
 
-def read_report(kind: str, node: str) -> Any:
-    return json.loads(Path(f"runs/{kind}/{node}/video0.json").read_text())["content"]
+def read_report(node: str) -> Any:
+    return json.loads(find_result(Path("runs"), node, "video0").with_suffix(".json").read_text())["content"]
 
 
 def read_proposals() -> VideoProposals:
@@ -115,7 +116,7 @@ def test_proposals_are_what_was_imported_whatever_its_category(recipe: str, caps
         (2, 0.7),
     ]
     assert {(one.detector, one.label) for one in found.proposals} == {("found", "whatever")}
-    counts = read_report("propose", "masks")["counts"]
+    counts = read_report("masks")["counts"]
     assert [(row["frame"], row["found"], row["kept"]) for row in counts] == [(FRAMES[0], 2, 2), (FRAMES[2], 2, 2)]
 
 
@@ -123,7 +124,7 @@ def test_members_are_candidates_beside_the_tracklets(recipe: str, capsys: pytest
     run(recipe, capsys)
     found = read_tracklets()
     assert list(found.scores) == sorted(found.scores, reverse=True)
-    report = read_report("track", "tracklets")
+    report = read_report("tracklets")
     assert report["tracklets_before_nms"] == 4 + 3
     assert len(report["tracklets"]) + len(report["dropped"]) == 7
     assert {"c/0", "c/1", "c/2"} <= {row["id"] for row in (*report["tracklets"], *report["dropped"])}
@@ -146,7 +147,7 @@ def test_every_sentence_gets_the_tracklet_that_its_members_agree_on(
         best = int(np.argmax(expected))
         assert answer.runs == found.tracklets[best].runs
         assert answer.scores.tolist() == [pytest.approx(expected[best])] * N_FRAMES
-    rows = read_report("ground", "grounded")["expressions"]
+    rows = read_report("grounded")["expressions"]
     assert [row["why"] for row in rows] == ["", "", ""]
 
 
@@ -173,7 +174,7 @@ def test_below_the_gate_the_vote_of_the_members_answers(recipe: str, capsys: pyt
     for first, second, answer in zip(a, b, store.read("grounded", "video0"), strict=True):
         # One of two is a tie, which passes.
         assert np.array_equal(answer.masks(), first.masks() | second.masks())
-    assert {row["why"] for row in read_report("ground", "grounded")["expressions"]} == {"below_gate"}
+    assert {row["why"] for row in read_report("grounded")["expressions"]} == {"below_gate"}
 
 
 @pytest.mark.parametrize("fallback", ["c", "empty"])
@@ -189,15 +190,15 @@ def test_no_proposal_in_a_whole_video_leads_to_the_fallback(recipe: str, capsys:
     found = run(recipe, capsys, "--set", f"{SET}.tracklets.add_members=[]")
     assert found["grounded"] == (2, 0)
     assert len(read_tracklets()) == 0
-    assert read_report("track", "tracklets")["no_candidate"] is True
-    assert {row["why"] for row in read_report("ground", "grounded")["expressions"]} == {"no_candidate"}
+    assert read_report("tracklets")["no_candidate"] is True
+    assert {row["why"] for row in read_report("grounded")["expressions"]} == {"no_candidate"}
     assert all(answer.masks().any() for answer in Store(Path("runs")).read("grounded", "video0"))
 
 
 def test_more_proposals_than_the_cap_are_counted(recipe: str, capsys: pytest.CaptureFixture[str]) -> None:
     run(recipe, capsys, "--set", f"{SET}.masks.max_per_frame=1")
     assert [round(one.confidence, 2) for one in read_proposals().proposals] == [0.9, 0.9]
-    assert [row["capped"] for row in read_report("propose", "masks")["counts"]] == [1, 1]
+    assert [row["capped"] for row in read_report("masks")["counts"]] == [1, 1]
 
 
 def test_members_propose_their_masks_of_all_sentences(recipe: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -285,14 +286,14 @@ def test_the_report_has_the_scores_of_all_tracklets(recipe: str, capsys: pytest.
     names = [node["name"] for node in read_index(page)["nodes"]]
     (found,) = [one for one in read_part(page, 0)["groundings"] if one is not None]
     assert names[found["tracklets"]] == "tracklets"
-    said = read_report("ground", "grounded")
+    said = read_report("grounded")
     assert found["by"] == said["by"]
     ids = [one.id for one in read_tracklets().tracklets]
     for row, expected in zip(found["rows"], said["expressions"], strict=True):
         assert row[0] == expected["scores"]
         assert (None if row[1] is None else ids[row[1]]) == expected["tracklet"]
     # What was written for other settings says nothing of what is stored now.
-    path = Path("runs/ground/grounded/video0.json")
+    path = find_result(Path("runs"), "grounded", "video0").with_suffix(".json")
     path.write_text(path.read_text().replace('"fingerprint": "', '"fingerprint": "0'))
     assert main(["report", recipe, "--quiet", "--no-sweeps"]) == 0
     assert [one for one in read_part(page, 0)["groundings"] if one is not None] == []
@@ -313,14 +314,14 @@ def test_networks_choose_and_several_are_averaged(
     for name in ("one", "two"):
         _by_networks(recipe, tmp_path, f"{{checkpoint: {name}.safetensors}}")
         run(recipe, capsys)
-        alone.append([row["scores"] for row in read_report("ground", "grounded")["expressions"]])
+        alone.append([row["scores"] for row in read_report("grounded")["expressions"]])
         text = Path(recipe).read_text()
         Path(recipe).write_text(
             text.replace(f"models: [{{checkpoint: {name}.safetensors}}]", "agreement: [a, b], gate: 0.3")
         )
     _by_networks(recipe, tmp_path, "{checkpoint: one.safetensors}", "{checkpoint: two.safetensors, weight: 3}")
     run(recipe, capsys)
-    report = read_report("ground", "grounded")
+    report = read_report("grounded")
     assert report["by"] == "the mean of one, two"
     assert report["tracklets"] == read_tracklets().content_hash()
     found = np.array([row["scores"] for row in report["expressions"]])
@@ -356,7 +357,7 @@ def test_an_ensemble_of_five_unlike_networks_is_a_list(
     names = ("one", *backbones)
     _by_networks(recipe, tmp_path, *(f"{{checkpoint: {name}.safetensors}}" for name in names))
     run(recipe, capsys)
-    report = read_report("ground", "grounded")
+    report = read_report("grounded")
     assert report["by"] == f"the mean of {', '.join(names)}"
     found = np.array([row["scores"] for row in report["expressions"]])
     np.testing.assert_allclose(found.sum(1), 1, atol=2e-3)

@@ -11,6 +11,7 @@ import pytest
 import torch
 from referring_helpers import small_network
 from small_data import write_split
+from stored_results import find_result
 
 from runners.checkpoints.saving import save_network
 from rvos_fusion.commands.cli import main
@@ -132,7 +133,7 @@ def test_masks_that_are_missing_are_named_and_the_other_videos_run(
         assert re.search(message, capsys.readouterr().err)
     assert call("run") == 2
     assert "failed: a: " in capsys.readouterr().err
-    assert Path("runs/nodes/f/video0.masks").is_file()
+    assert find_result(Path("runs"), "f", "video0").is_file()
 
 
 def test_what_is_wrong_for_every_video_is_printed_once(

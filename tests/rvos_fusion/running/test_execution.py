@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from killable import PRELOADED, run_recipe
 from small_data import write_split
+from stored_results import find_result, list_results
 
 from rvos.masks.stored.store import Store
 from rvos_fusion.commands.cli import main
@@ -45,7 +46,7 @@ def counts(rows: Rows) -> dict[str, tuple[int, int]]:
 
 
 def stored(workspace: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(workspace)): path.read_bytes() for path in sorted(workspace.glob("nodes/*/*.masks"))}
+    return {str(path.relative_to(workspace)): path.read_bytes() for path in list_results(workspace)}
 
 
 def test_a_second_run_reuses_everything(split: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -83,14 +84,14 @@ def test_a_replaced_mask_is_imported_again(split: Path, capsys: pytest.CaptureFi
 def test_damaged_results_are_named_and_made_again(split: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run_json(split, capsys)
     before = stored(split / "runs")
-    path = split / "runs/nodes/ab/video1.masks"
+    path = find_result(split / "runs", "ab", "video1")
     path.write_bytes(path.read_bytes()[:-9])
-    (split / "runs/nodes/c/video0.masks").write_bytes(b"foreign")
+    find_result(split / "runs", "c", "video0").write_bytes(b"foreign")
     capsys.readouterr()
     assert main(["run", str(split / "pipeline.yaml")]) == 0
     messages = capsys.readouterr().err
-    assert "video1.masks" in messages
-    assert "video0.masks" in messages
+    assert "ab/video1/" in messages
+    assert "c/video0/" in messages
     assert stored(split / "runs") == before
 
 
@@ -261,7 +262,7 @@ def submit(split: Path, workspace: Path) -> bytes:
 
 def _identify(workspace: Path) -> dict[Path, tuple[int, int]]:
     """Return inode and time of change of every finished result: both change when it is written again."""
-    return {path: (path.stat().st_ino, path.stat().st_mtime_ns) for path in workspace.glob("nodes/*/*.masks")}
+    return {path: (path.stat().st_ino, path.stat().st_mtime_ns) for path in list_results(workspace)}
 
 
 def test_killed_runs_resume_to_the_same_bytes_and_repeat_nothing(tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ def clean(finished: Path, capsys: pytest.CaptureFixture[str], *words: str) -> di
     found: dict[str, list[str]] = {}
     for one in json.loads(capsys.readouterr().out)["files"]:
         assert one["bytes"] > 0
-        found.setdefault(f"{one['node']}: {one['reason']}", []).append(Path(one["file"]).stem)
+        found.setdefault(f"{one['node']}: {one['reason']}", []).append(one["video"])
     return found
 
 
@@ -74,7 +74,7 @@ def test_unnamed_results_are_listed_and_removed_when_told_to(
         "b: no such video": ["video2"],
         "c: no such video": ["video2"],
         "final: no such video": ["video2"],
-        "final: other settings, or damaged": ["video0", "video1"],
+        "final: other settings": ["video0", "video1"],
     }
     assert clean(finished, capsys) == listed
     assert clean(finished, capsys, "--remove") == listed

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from small_data import write_split
+from stored_results import find_result
 
 from rvos.errors import InputError
 from rvos.evaluation.measures import j_and_f
@@ -98,7 +99,7 @@ def test_a_node_that_chooses_nothing_is_told(finished: Path, capsys: pytest.Capt
 
 
 def test_missing_inputs_are_told(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (finished / "runs/nodes/b/video1.masks").unlink()
+    find_result(finished / "runs", "b", "video1").unlink()
     assert main(["table", str(finished / "pipeline.yaml"), "final", "--oracle"]) == 2
     assert "b is missing, or made with other settings, for 1 of 3 videos, first video1" in capsys.readouterr().err
 

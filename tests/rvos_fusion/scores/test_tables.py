@@ -12,6 +12,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 from small_data import write_split
+from stored_results import find_result
 
 from rvos.evaluation.expressions import ExpressionEvaluator
 from rvos.evaluation.resampling import resample_gain, show_limits
@@ -94,7 +95,7 @@ def test_pairs_count_what_only_one_of_two_gets_right(finished: Path, capsys: pyt
 
 
 def test_without_names_all_finished_nodes_are_shown(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (finished / "runs/nodes/b/video0.masks").unlink()
+    find_result(finished / "runs", "b", "video0").unlink()
     assert [row["node"] for row in call(finished, capsys, "table")["rows"]] == ["a", "b", "c", "ab", "final"]
 
 
@@ -102,7 +103,7 @@ def test_a_node_that_lacks_a_video_is_shown_with_figures_over_those_that_all_hav
     finished: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     expected = call(finished, capsys, "table", "--videos", "video1", "video2")
-    (finished / "runs/nodes/final/video0.masks").unlink()
+    find_result(finished / "runs", "final", "video0").unlink()
     recipe = str(finished / "pipeline.yaml")
     assert main(["table", recipe, "--json"]) == 1
     printed = capsys.readouterr()
@@ -120,7 +121,7 @@ def test_a_node_that_lacks_a_video_is_shown_with_figures_over_those_that_all_hav
 def test_a_node_that_is_not_submitted_may_lack_videos_but_not_unseen(
     finished: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (finished / "runs/nodes/c/video1.masks").unlink()
+    find_result(finished / "runs", "c", "video1").unlink()
     assert main(["table", str(finished / "pipeline.yaml")]) == 0
     assert "c has 2 of 3 videos" in capsys.readouterr().out
     assert main(["table", str(finished / "pipeline.yaml"), "final"]) == 0
