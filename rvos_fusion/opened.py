@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,14 +19,18 @@ from rvos.masks.mask_sequences import MaskSequence
 from rvos.settings import count
 from rvos_fusion.planning.plan import make_plan, select_videos
 from rvos_fusion.planning.results import open_results
+from rvos_fusion.planning.variants import plan_variant
 from rvos_fusion.planning.workspace import prepare_workspace
 from rvos_fusion.recipe.graph import build_graph, check_files
 from rvos_fusion.recipe.reader import read_recipe
 from rvos_fusion.recipe.recipe import Recipe
+from rvos_fusion.recipe.variants import read_variants
 from rvos_fusion.running.compute import RunMeans, compute
+from rvos_fusion.running.variants import compute_variants
 from rvos_fusion.scores.scoring import score_nodes
 from rvos_fusion.scores.tables import TableRow as ScoreRow
 from rvos_fusion.scores.tables import find_coverage, make_covered_table
+from rvos_fusion.scores.variants import score_variants, tabulate_variants
 
 Masks = NDArray[np.bool_]
 _logger = logging.getLogger(__name__)
@@ -180,6 +185,48 @@ class OpenedRecipe:
             _logger.warning("%s", note)
         scores = score_nodes(results, self._dataset, coverage.videos, coverage.scored, jobs=jobs)
         return make_covered_table(open_evaluator(self._dataset).figures, rows, scores, coverage)
+
+    def vary(
+        self,
+        node: str | None = None,
+        *,
+        settings: Mapping[str, Sequence[object]],
+        run: bool = False,
+        videos: Sequence[str] = (),
+        jobs: int = 1,
+        device: str = "auto",
+    ) -> list[ScoreRow]:
+        """Return the row of a node, then one for every combination of settings, with gains over the first row.
+
+        Args:
+            node: default: what the recipe submits.
+            settings: values by key, such as `{"stages.stage2.stage2.threshold": [2, 3, "2 of 4"]}`.
+            run: compute what is not stored; else rows say in `missing` how many videos they lack.
+            videos: ids; default: all.
+            jobs: processes side by side.
+            device: `auto`, `cpu`, `cuda` or `cuda:N`.
+
+        Raises:
+            ConfigError: a key that leads nowhere, or a value that a recipe refuses; nothing is computed then.
+            InputError: the split has no ground truth.
+            StoreError: the recipe's own node lacks results.
+        """
+        grid = {key: [_write_value(value) for value in values] for key, values in settings.items()}
+        variants = read_variants(self._recipe, grid)
+        own = open_results(self._recipe, select_videos(self._dataset, names=videos))
+        chosen = own.choose_submission(node)
+        if run:
+            own, planned, _ = compute_variants(own, variants, chosen, RunMeans(jobs, None, device, quiet=True))
+        else:
+            planned = [plan_variant(variant, chosen, own) for variant in variants]
+        own.require([chosen])
+        scores = score_variants(own, planned, chosen, self._dataset, own.plan.videos, jobs=jobs)
+        return tabulate_variants(open_evaluator(self._dataset).figures, chosen, planned, scores)
+
+
+def _write_value(value: object) -> str:
+    """Return a value as a recipe has it; text stays as it is, so that `2 of 4` is one."""
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def open_recipe(

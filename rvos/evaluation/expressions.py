@@ -40,6 +40,7 @@ class ExpressionJudge:
         self._video = video
         self._truth = truth
         self._traced: dict[object, tuple[Outlines, ...]] = {}
+        self._scored: dict[tuple[tuple[bytes, ...], int], tuple[Values, Values, bool]] = {}
         self._size = truth.size
         self._nowhere: set[object] = set()
         self._told: set[str] = set()
@@ -69,7 +70,6 @@ class ExpressionJudge:
     def judge(self, sequences: Sequence[MaskSequence]) -> list[ExpressionScore]:
         """Return a score for every expression of the video; one without a sequence has 0."""
         found = by_expression(sequences)
-        known: dict[tuple[tuple[bytes, ...], int], tuple[Values, Values, bool]] = {}
         scores = []
         for expression in self._video.expressions:
             sequence = found.get(expression.id)
@@ -80,12 +80,13 @@ class ExpressionJudge:
                 scores.append(self.complete(expression, named, nothing).as_missing())
                 continue
             outlines = self.trace_for(sequence)
-            # Fusions give all expressions of a group the same masks: they are traced once.
+            # Fusions give all expressions of a group the same masks, and variants of a fusion most of them: they are
+            # traced once.
             key = (sequence.runs, id(outlines))
-            if key not in known:
+            if key not in self._scored:
                 runs = sequence.as_runs()
-                known[key] = (*score(outlines, trace_runs([runs], self.void)[0]), not runs.area())
-            j, f, is_empty = known[key]
+                self._scored[key] = (*score(outlines, trace_runs([runs], self.void)[0]), not runs.area())
+            j, f, is_empty = self._scored[key]
             named = self._name(expression, j, f, is_empty=is_empty)
             scores.append(self.complete(expression, named, sequence.as_runs))
         return scores

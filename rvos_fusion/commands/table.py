@@ -22,6 +22,7 @@ from rvos_fusion.commands.table_columns import (
     tabulate_slices,
     tabulate_steadiness,
 )
+from rvos_fusion.commands.table_variants import run_variants
 from rvos_fusion.recipe.published import PublishedRow, describe_data, find_published
 from rvos_fusion.scores.comparison import Labelled, score_rows
 from rvos_fusion.scores.oracle import OracleRow, measure_oracles
@@ -40,7 +41,8 @@ def register(parser: argparse.ArgumentParser) -> None:
         "examples:\n  rvos table pipeline.yaml soc soc_aot stage1 stage2 final\n"
         "  rvos table pipeline.yaml other.yaml stage1 stage2   # each node of one recipe and of the other\n"
         "  rvos table recipes/paper.yaml --rows\n"
-        "  rvos table pipeline.yaml stage2 final --by motion"
+        "  rvos table pipeline.yaml stage2 final --by motion\n"
+        "  rvos table pipeline.yaml stage2 --vary stages.stage2.stage2.threshold=2,3,'2 of 4' --run"
     )
     add_recipe_options(parser, optional=True)
     parser.add_argument(
@@ -77,6 +79,17 @@ def register(parser: argparse.ArgumentParser) -> None:
         choices=tuple(SLICES),
         help="print too J&F by slices: " + "; ".join(f"{name}: {kind.title}" for name, kind in SLICES.items()),
     )
+    parser.add_argument(
+        "--vary",
+        action="append",
+        default=[],
+        metavar="KEY=VALUES",
+        help="a row for every value of a setting, with gains over the recipe's own row, such as "
+        "stages.stage1.smr.threshold=2,3,4; several make a grid; default node: what the recipe submits",
+    )
+    parser.add_argument(
+        "--run", dest="computes", action="store_true", help="compute what --vary lacks; default: only name it"
+    )
     add_forms(parser)
 
 
@@ -93,6 +106,9 @@ def run(options: argparse.Namespace) -> int:
         raise ConfigError(
             "--oracle, --stability, --rows and --by are for one recipe; leave them out, or the other recipes"
         )
+    if options.vary or options.computes:
+        _refuse_beside_vary(options, others)
+        return run_variants(options)
     scored = _score_several(options, others) if others else _score_one(options)
     tables = [
         tabulate_scores(scored.figures, scored.rows, scored.steadiness, notes=scored.notes, published=scored.published)
@@ -114,6 +130,16 @@ def run(options: argparse.Namespace) -> int:
     if form in PROGRAMS:
         print(*scored.notes, sep="\n", end="\n" if scored.notes else "", file=sys.stderr)
     return int(scored.lacks_submission)
+
+
+def _refuse_beside_vary(options: argparse.Namespace, others: Sequence[str]) -> None:
+    if not options.vary:
+        raise ConfigError("--run computes what --vary lacks; add --vary, or take rvos run")
+    asks_more = options.pairs or options.oracle or options.stability or options.rows or options.by
+    if others or len(options.nodes) > 1 or asks_more:
+        raise ConfigError(
+            "--vary is for one recipe and one node; leave --pairs, --oracle, --stability, --rows, --by out"
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

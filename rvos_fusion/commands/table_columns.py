@@ -53,6 +53,8 @@ def tabulate_scores(
     for figure in gaining:
         columns += _list_gain(figure, rows, is_alone=len(gaining) == 1)
     columns += [Column(name, name, forms=PROGRAMS) for name in ("input_of", "missing")]
+    if any(row.settings for row in rows):
+        columns.append(Column("settings", "settings", forms=("json",)))
     columns += [] if published is None else _list_published(published)
     known = {row.node: row for row in steadiness}
     steady = [(name, lambda row, key=key: getattr(known.get(row.node), key, None)) for name, key in _STEADY if known]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 
 from rvos.masks.stored.store import FORMAT_VERSION
 from rvos.videos import Video
@@ -11,12 +12,18 @@ from rvos_fusion.kinds.checksums import Checksums, hash_json
 from rvos_fusion.kinds.versions import list_versions
 
 
-def fingerprint_nodes(nodes: Iterable[Node], video: Video, checksums: Checksums) -> dict[str, str]:
-    """Return the fingerprints of the results of nodes for a video, by name; each node after its inputs."""
-    known: dict[str, str] = {}
+def fingerprint_nodes(
+    nodes: Iterable[Node], video: Video, checksums: Checksums, known: Mapping[str, str] = MappingProxyType({})
+) -> dict[str, str]:
+    """Return the fingerprints of the results of nodes for a video, by name; each node after its inputs.
+
+    `known` are those that need not be found.
+    """
+    found = dict(known)
     for node in nodes:
-        known[node.name] = fingerprint_task(node, video, inputs=known, checksums=checksums)
-    return known
+        if node.name not in found:
+            found[node.name] = fingerprint_task(node, video, inputs=found, checksums=checksums)
+    return found
 
 
 def fingerprint_task(node: Node, video: Video, *, inputs: Mapping[str, str], checksums: Checksums) -> str:

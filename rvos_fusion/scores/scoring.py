@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol, TypeVar
@@ -55,8 +55,15 @@ def score_videos(
     jobs: int = 1,
 ) -> list[Found]:
     """Return what a function says of every video; InputError where there is no ground truth."""
+    tasks = list_scoring_tasks(results, dataset, videos)
+    found: list[Found] = joblib.Parallel(n_jobs=jobs)(joblib.delayed(score)(task) for task in tasks)
+    return found
+
+
+def list_scoring_tasks(results: Results, dataset: Dataset, videos: Sequence[Video]) -> Iterator[ScoringTask]:
+    """Yield what is to be scored, a task for each video; InputError where there is no ground truth."""
     evaluator = open_evaluator(dataset)
-    tasks = (
+    return (
         ScoringTask(
             dataset.scored(video),
             video,
@@ -67,8 +74,6 @@ def score_videos(
         )
         for video in videos
     )
-    found: list[Found] = joblib.Parallel(n_jobs=jobs)(joblib.delayed(score)(task) for task in tasks)
-    return found
 
 
 def score_nodes(
@@ -108,11 +113,13 @@ def weigh(dataset: Dataset, videos: Sequence[Video], counts: Sequence[int]) -> l
 
 def _score_nodes(nodes: Sequence[str], task: ScoringTask) -> list[list[ExpressionScore]]:
     judge = task.truth.open()
-    rows = []
-    for node in nodes:
-        scores = judge.judge(task.results.read(node, soft=task.reads_soft, queries=True))
-        missing = next((score.expression for score in scores if score.missing), None)
-        if missing is not None:
-            raise InputError(f"{task.video.id}/{missing}: {node} has no masks; run the node again")
-        rows.append([score.condense() for score in scores])
-    return rows
+    return [judge_node(judge, task, node, task.results) for node in nodes]
+
+
+def judge_node(judge: Judge, task: ScoringTask, node: str, results: VideoResults) -> list[ExpressionScore]:
+    """Return the condensed scores of a node's results for the video of a task; InputError where masks are missing."""
+    scores = judge.judge(results.read(node, soft=task.reads_soft, queries=True))
+    missing = next((score.expression for score in scores if score.missing), None)
+    if missing is not None:
+        raise InputError(f"{task.video.id}/{missing}: {node} has no masks; run the node again")
+    return [score.condense() for score in scores]

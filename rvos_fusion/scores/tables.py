@@ -113,6 +113,7 @@ class TableRow:
         input_of: the last named node, in the rows of its further inputs.
         missing: videos that the node has no result for: all figures of the table are then over those that all rows have
             which have any.
+        settings: of a variant, by what differs from the recipe.
     """
 
     node: str
@@ -120,6 +121,7 @@ class TableRow:
     gains: Mapping[str, Gain] = field(default_factory=dict)
     input_of: str | None = None
     missing: int = 0
+    settings: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def j(self) -> float:
@@ -168,6 +170,7 @@ def make_table(
     scores: Sequence[Sequence[ExpressionScore]],
     *,
     inputs: Sequence[str] = (),
+    from_first: bool = False,
 ) -> list[TableRow]:
     """Return a row for each node, and one for each further input of the last of them.
 
@@ -175,6 +178,7 @@ def make_table(
         figures: of the data set's protocol.
         scores: of the nodes, then of the inputs, all of the same units.
         inputs: of the last node, as far as they are no rows already: a table must not hide what did better alone.
+        from_first: gains are over the first row, not over the one before.
     """
     measured = [[(figure.name, figure.measure(own)) for figure in figures] for own in scores]
     known = [{name: value for name, value in own if value is not None} for own in measured]
@@ -184,7 +188,7 @@ def make_table(
     last = len(nodes) - 1
     for index, node in enumerate([*nodes, *inputs]):
         is_added = index > last
-        better, worse = (last, index) if is_added else (index, index - 1)
+        better, worse = (last, index) if is_added else (index, 0 if from_first else index - 1)
         gains = {}
         for name in drawn if index else ():
             if not (name in known[better] and name in known[worse]):

@@ -113,8 +113,7 @@ def test_masks_are_refined_by_the_masklets_of_their_noun(recipe: str, capsys: py
 
 def test_reports_say_what_became_of_boxes_and_windows(recipe: str, capsys: pytest.CaptureFixture[str]) -> None:
     run(recipe, capsys)
-    counts = read_report("masklets", "things", "video0")["thing"]["frames"]
-    counts = read_report("things", "video0")["thing"]
+    counts = read_report("things", "video0")["thing"]["frames"]
     assert [(row["frame"], row["boxes"], row["used"]) for row in counts] == [(FRAMES[0], 2, 2), (FRAMES[2], 2, 2)]
     assert counts[0]["started"] == 2
     report = read_report("refined", "video0")
@@ -167,7 +166,7 @@ def test_masklets_of_the_broader_noun_are_the_noun_s(recipe: str, capsys: pytest
     ]
     words = [word for change in changes for word in ("--set", change)]
     assert run(recipe, capsys, *words)["things"] == (2, 0)
-    found = read_report("masklets", "things", "video0")["thing"]
+    found = read_report("things", "video0")["thing"]
     assert (found["kept"], found["instances"]) == (["object"], {"thing": 0, "object": 4})
     log = max(Path("runs/logs").iterdir(), key=lambda path: path.stat().st_mtime_ns).read_text()
     assert "things: 2 nouns with instances by: 2 broader" in log
