@@ -145,7 +145,7 @@ class JudgeNode(Node):
         return counting.found
 
     def make(self, task: Task) -> list[MaskSequence]:
-        """Return the accepted candidates; all verdicts are written to `judge/NODE/VIDEO.json` of the workspace."""
+        """Return the accepted candidates; all verdicts are written beside the result."""
         video, found = task.video, self.gather(task.video, task.read_artefact)
         key = (self.worker_key(), task.device, task.workspace)
         judges: list[Asking] = NETWORK.get(key, lambda: open_judges(self.by, task))

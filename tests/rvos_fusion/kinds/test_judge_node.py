@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from small_data import FRAMES, N_FRAMES, write_split
+from stored_results import find_result
 
 from rvos.masks.runs import Runs, unite
 from rvos.masks.stored import TRACKLET_SETS
@@ -80,11 +81,11 @@ def read_tracklets(workspace: str = "runs", video: str = "video0") -> TrackletSe
 
 
 def read_masks(workspace: str = "runs") -> list[bytes]:
-    return [path.read_bytes() for path in sorted(Path(workspace, "nodes/chosen").glob("*.masks"))]
+    return [path.read_bytes() for path in sorted(Path(workspace, "nodes/chosen").glob("*/*.masks"))]
 
 
 def read_report(workspace: str = "runs") -> Any:
-    return json.loads(Path(workspace, "judge/chosen/video0.json").read_text())["content"]
+    return json.loads(find_result(Path(workspace), "chosen", "video0").with_suffix(".json").read_text())["content"]
 
 
 def test_accepted_candidates_answer_together(recipe: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -146,8 +147,8 @@ def test_a_plan_says_how_much_will_be_asked(recipe: str, capsys: pytest.CaptureF
     assert "asks 6 to 18 questions" in capsys.readouterr().out
     run(recipe, capsys)
     (sorted(Path("runs/verdicts").glob("*/*.json"))[0]).unlink()
-    Path("runs/nodes/chosen/video0.masks").unlink()
-    Path("runs/nodes/chosen/video1.masks").unlink()
+    find_result(Path("runs"), "chosen", "video0").unlink()
+    find_result(Path("runs"), "chosen", "video1").unlink()
     found = plan(recipe, capsys)
     assert (found["least"], found["unknown"]) == (1, 0)
     run(recipe, capsys)
