@@ -28,4 +28,5 @@ CASES: Mapping[str, str] = {
     "sharing_soc": "SOC shares its visual pass",
     "sharing_uninext": "UNINEXT shares its visual pass; ViT-H fits into 8 GiB",
     "tracklets": "proposals four times as fast as one by one; NMS from run lengths ten times",
+    "variants": "a variant of a grid costs a third of a recipe of its own",
 }
