@@ -26,11 +26,11 @@ from rvos_fusion.recipe.reader import read_recipe
 from rvos_fusion.recipe.recipe import Recipe
 from rvos_fusion.recipe.variants import read_variants
 from rvos_fusion.running.compute import RunMeans, compute
+from rvos_fusion.running.variant_scores import score_variants, tabulate_variants
 from rvos_fusion.running.variants import compute_variants
 from rvos_fusion.scores.scoring import score_nodes
 from rvos_fusion.scores.tables import TableRow as ScoreRow
 from rvos_fusion.scores.tables import find_coverage, make_covered_table
-from rvos_fusion.scores.variants import score_variants, tabulate_variants
 
 Masks = NDArray[np.bool_]
 _logger = logging.getLogger(__name__)

@@ -16,8 +16,8 @@ from rvos_fusion.planning.results import Results
 from rvos_fusion.planning.variants import PlannedVariant, plan_variant
 from rvos_fusion.recipe.variants import parse_grid, read_variants
 from rvos_fusion.running.compute import RunMeans
+from rvos_fusion.running.variant_scores import score_variants, tabulate_variants
 from rvos_fusion.running.variants import compute_variants
-from rvos_fusion.scores.variants import score_variants, tabulate_variants
 from rvos_fusion.tables import PROGRAMS, print_tables, read_form
 
 
