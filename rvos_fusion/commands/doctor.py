@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 from rvos_fusion.commands.shared_options import add_recipe_options, open_recipe
 from rvos_fusion.executors.summary import EXIT_INPUT
+from rvos_fusion.recipe.graph import find_missing_files
+from rvos_fusion.recipe.recipe import Recipe
 from rvos_fusion.running.doctor import Finding, examine
 from rvos_fusion.tables import Column, Table, print_tables, read_form
+from rvos_fusion.weights.known_weights import HUB
 from rvos_fusion.weights.provenance import list_versions
 
 _PATIENCE = 20.0
@@ -33,9 +39,10 @@ def register(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print what was found; 2 where a run would refuse."""
-    findings = [*_examine_machine(), *examine(open_recipe(options), deep=options.deep, executes=options.load)]
+    recipe = open_recipe(options)
+    findings = [*_examine_machine(), *examine(recipe, deep=options.deep, executes=options.load)]
     missing = [finding.text for finding in findings if finding.level == "missing"]
-    notes = () if missing else (f"{options.recipe}: ready to run",)
+    notes = tuple(_list_next(recipe)) if missing else (f"{options.recipe}: ready to run",)
     columns = Column("level", "level"), Column("text", "text", folds=True)
     table = Table(columns, findings, notes=notes, name="findings", has_headings=False)
     print_tables([table], read_form(options), {"ready": not missing})
@@ -43,6 +50,16 @@ def run(options: argparse.Namespace) -> int:
         more = f" (and {len(missing) - 1} more, listed above)" if len(missing) > 1 else ""
         print(f"rvos doctor: {options.recipe}: cannot run yet: {missing[0]}{more}", file=sys.stderr)
     return EXIT_INPUT if missing else 0
+
+
+def _list_next(recipe: Recipe) -> Iterator[str]:
+    """Yield the commands that fetch what is missing and lies on the hub."""
+    places: dict[Path, list[str]] = {}
+    for path in dict.fromkeys(file.path for _, file in find_missing_files(recipe.nodes)):
+        if path.name in HUB:
+            places.setdefault(path.parent, []).append(path.name)
+    for place, names in places.items():
+        yield f"next: rvos fetch-weights {shlex.join(names)} --out {shlex.quote(os.path.relpath(place))}"
 
 
 def _examine_machine() -> Iterator[Finding]:

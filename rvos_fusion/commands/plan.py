@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -82,6 +82,7 @@ class PlannedNode:
         return [] if self.asks is None else [self.asks.describe()]
 
 
+_SHOWN = 3
 _FOR_PROGRAMS = ("what", "inputs", "videos", "cached", "seconds", "asks", "missing")
 _COLUMNS = (
     Column("node", "node"),
@@ -147,8 +148,9 @@ def run(options: argparse.Namespace) -> int:
     estimates = [] if results is None else _simulate(results, options)
     stored, own = Store(recipe.workspace).measure(), sum(row.n_bytes for row in rows)
     beside = f"stored: {format_size(own)} of this plan, {format_size(stored - own)} of others: rvos clean tells of what"
-    notes = (beside,) if stored > own else ()
-    tables = [Table(_COLUMNS, rows, notes=notes, name="nodes")]
+    notes = [] if missing else [_sum_up(rows)]
+    notes += [beside] if stored > own else []
+    tables = [Table(_COLUMNS, rows, notes=tuple(notes), name="nodes")]
     if options.workers and (estimates or options.json):
         tables.append(Table(_ESTIMATES, estimates, name="workers"))
     print_tables(tables, read_form(options), {"workspace": str(recipe.workspace), "stored": stored})
@@ -156,6 +158,17 @@ def run(options: argparse.Namespace) -> int:
         name, (first, *_) = next(iter(missing.items()))
         print(f"rvos plan: {options.recipe}: cannot run yet: {name}: {first}", file=sys.stderr)
     return 2 if missing else 0
+
+
+def _sum_up(rows: Sequence[PlannedNode]) -> str:
+    """Return in words how long all nodes will take on one process, as far as that is known."""
+    minutes = sum(row.seconds or 0.0 for row in rows) / 60
+    unknown = [row.node for row in rows if row.seconds is None]
+    known = f"in all {minutes:.1f} min on one process"
+    if not unknown:
+        return known
+    shown = ", ".join(unknown[:_SHOWN]) + (", ..." if len(unknown) > _SHOWN else "")
+    return f"{known}, and what {shown} will take: known once a video has run (rvos run --videos VIDEO)"
 
 
 def _find_problems(results: Results) -> Iterator[tuple[Node, str]]:

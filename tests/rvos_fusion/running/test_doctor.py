@@ -183,3 +183,24 @@ def test_an_archive_that_is_not_there_is_named_before_its_data_set(
 ) -> None:
     assert main(["check-submission", "gone.zip"]) == 2
     assert capsys.readouterr().err == "rvos check-submission: gone.zip: no such file; check the path\n"
+
+
+def test_what_the_hub_has_is_followed_by_the_command_that_fetches_it(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    engine = "engines.s={network: sam2.1-hiera-tiny, checkpoint: weights/sam2.1-hiera-tiny}"
+    words = ["--set", engine, "--set", "stages.stage2.more={propagate: a, engine: s}"]
+    assert main(["doctor", "pipeline.yaml", *words]) == 2
+    assert capsys.readouterr().out.splitlines()[-1] == "next: rvos fetch-weights sam2.1-hiera-tiny --out weights"
+    assert main(["doctor", "pipeline.yaml"]) == 0
+    assert "next:" not in capsys.readouterr().out
+
+
+def test_a_plan_sums_up_what_is_known_and_names_what_is_not(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan", "pipeline.yaml"]) == 0
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last.startswith("in all 0.0 min on one process, and what a, b, c, ... will take")
+    assert main(["run", "pipeline.yaml", "--quiet", "--videos", "video0"]) == 0
+    capsys.readouterr()
+    assert main(["plan", "pipeline.yaml"]) == 0
+    assert re.search(r"^in all \d+\.\d min on one process$", capsys.readouterr().out, re.MULTILINE)
