@@ -78,14 +78,13 @@ class _Prompt:
     """What an engine starts from.
 
     Args:
-        start: a box `(4,)`, or the mask `(H, W)` that the detector gives for it.
+        start: a box `(4,)`, or the run lengths of the mask that the detector gives for it.
         mask: run lengths of what the engine makes of it in its frame; empty: it was not asked yet.
     """
 
     noun: str
     score: float
-    start: Tensor
-    is_box: bool
+    start: Tensor | bytes
     mask: bytes = b""
 
 
@@ -150,7 +149,8 @@ class MaskletTracker:
             own = self._pick_prompts(video, noun, instances, size)
             counts[noun][frame] = FrameCount(video.frames[frame], len(instances.boxes.labels), len(own))
             prompts += own
-        masks = prompt(self._engine, video, frame, map(_stack, _cut(prompts))) if prompts else ()
+        starts = (_stack(chunk, size) for chunk in _cut(prompts))
+        masks = prompt(self._engine, video, frame, starts) if prompts else ()
         by_noun: dict[str, list[tuple[_Prompt, Mask]]] = {noun: [] for noun in found}
         for start, mask in zip(prompts, masks, strict=True):
             if mask.any():
@@ -168,16 +168,16 @@ class MaskletTracker:
         boxes, used = pick_boxes(found.boxes, size, self._settings)
         is_box = self._takes_boxes and (self._settings.box_prompt == "box" or found.masks is None)
         if is_box:
-            starts = [torch.from_numpy(boxes[place]) for place in used]
+            starts: list[Tensor | bytes] = [torch.from_numpy(boxes[place]) for place in used]
         elif found.masks is None:
             raise InputError(
                 f"{video.id}: detector {self._detector} gives boxes alone and the engine starts from masks; "
                 "take an engine that starts from boxes, or a detector that gives masks"
             )
         else:
-            starts = [torch.from_numpy(decode((found.masks[place],), size)[0]) for place in used]
+            starts = [found.masks[place] for place in used]
         scores = [float(found.boxes.scores[place]) for place in used]
-        return [_Prompt(noun, score, start, is_box) for score, start in zip(scores, starts, strict=True)]
+        return [_Prompt(noun, score, start) for score, start in zip(scores, starts, strict=True)]
 
     def _list_sure(self, prompts: Mapping[int, Sequence[_Prompt]]) -> Sure:
         """Return the masks from which masklets may start anew."""
@@ -228,7 +228,8 @@ class MaskletTracker:
             # One that may start anew goes alone: it would take the others along.
             n_together = 1 if sure else len(chunk)
             tracks = [
-                _start(frame, range(first, first + n_together), chunk) for first in range(0, len(chunk), n_together)
+                _start(frame, range(first, first + n_together), chunk, size)
+                for first in range(0, len(chunk), n_together)
             ]
             renew = self._choose_renewal([start.noun for start in chunk], size, sure, counts) if sure else None
             for prediction in run_passes(video, tracks, self._engine, renew=renew):
@@ -253,19 +254,20 @@ class MaskletTracker:
         return renew
 
 
-def _start(frame: int, positions: Sequence[int], prompts: Sequence[_Prompt]) -> Track:
+def _start(frame: int, positions: Sequence[int], prompts: Sequence[_Prompt], size: tuple[int, int]) -> Track:
     """Return the track of some prompts, by their positions."""
-    masks, boxes = _stack([prompts[position] for position in positions])
+    masks, boxes = _stack([prompts[position] for position in positions], size)
     return Track((frame,), tuple(positions), None if masks is None else masks[None].to(torch.uint8), boxes)
 
 
 def _cut(prompts: Sequence[_Prompt]) -> Iterator[Sequence[_Prompt]]:
     """Yield as many at once as there is memory for; boxes and masks never together."""
-    for _, alike in groupby(prompts, key=lambda prompt: prompt.is_box):
+    for _, alike in groupby(prompts, key=lambda prompt: isinstance(prompt.start, Tensor)):
         yield from cut(list(alike), EXPRESSIONS_AT_ONCE)
 
 
-def _stack(prompts: Sequence[_Prompt]) -> Prompts:
+def _stack(prompts: Sequence[_Prompt], size: tuple[int, int]) -> Prompts:
     """Return masks `(B, H, W)` or boxes `(B, 4)`."""
-    starts = torch.stack([prompt.start for prompt in prompts])
-    return (None, starts) if prompts[0].is_box else (starts, None)
+    boxes = [one.start for one in prompts if isinstance(one.start, Tensor)]
+    runs = tuple(one.start for one in prompts if isinstance(one.start, bytes))
+    return (None, torch.stack(boxes)) if boxes else (torch.from_numpy(decode(runs, size)), None)

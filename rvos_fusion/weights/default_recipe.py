@@ -37,19 +37,18 @@ def choose_default() -> tuple[FoundRecipe, str]:
     Raises:
         ConfigError: something is wrong with the one without training.
     """
-    places = [find_recipe(ZERO_SHOT), FoundRecipe(find_bundled() / ZERO_SHOT)]
-    missing: list[list[Path]] = [list_missing(place) for place in places if place.path.is_file()]
-    for place, lacking in zip(places, missing, strict=False):
-        if not lacking:
+    # The bundled one may also find its weights where its own paths say, as in a checkout.
+    for place in (first := find_recipe(ZERO_SHOT), FoundRecipe(find_bundled() / ZERO_SHOT)):
+        if not list_missing(place):
             return place, f"recipe {place.path}, which needs no training; another one: --recipe"
-    demo = find_recipe(DEMO)
-    why = f"no {missing[0][0]}; rvos fetch-weights {ZERO_SHOT} brings it" if missing else f"no {ZERO_SHOT}"
-    return FoundRecipe(demo.path), f"recipe {demo.path}, as there is {why}"
+    demo = find_recipe(DEMO).path
+    why = f"as there is no {list_missing(first)[0]}; rvos fetch-weights {ZERO_SHOT} brings it"
+    return FoundRecipe(demo), f"recipe {demo}, {why}"
 
 
-def list_missing(found: FoundRecipe, overrides: Sequence[str] = ()) -> list[Path]:
+def list_missing(found: FoundRecipe) -> list[Path]:
     """Return what a recipe reads and is not there; of folders of the hub each file."""
-    nodes = read_recipe(found.path, [*found.overrides, *overrides]).nodes
+    nodes = read_recipe(found.path, found.overrides).nodes
     lacking = [file.path for _, file in find_missing_files(nodes)]
     return [*dict.fromkeys([*lacking, *_list_parts([file.path for node in nodes for file in node.files()])])]
 
