@@ -32,7 +32,7 @@ _COSTS = {"cfbi": (275, 65), "cfbi+": (274, 85)}
 _OF_BOUND = 0.9
 _OF_MACHINE = 0.6
 _LENGTHS = (100, 1600)
-_SMALL_NETWORK, _SMALL_SIZE = "mobilenet-cfbi", (16, 16)
+_SMALL_NETWORK, _SMALL_SIZE = "compact-cfbi+", (16, 16)
 _PERIOD = 20
 
 
