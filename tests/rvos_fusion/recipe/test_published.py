@@ -59,6 +59,7 @@ ROWS = {
     "zero_shot": {},
     "mevis_concepts": {},
     "demo_concepts": {},
+    "demo_engines": {},
 }
 """By recipe: its nodes that are rows, with what the papers call them and print."""
 
