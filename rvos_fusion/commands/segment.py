@@ -16,6 +16,7 @@ from rvos.files.atomic import write_atomically
 from rvos.formats import Dataset, open_dataset
 from rvos.masks.mask_sequences import MaskSequence
 from rvos.masks.png import encode_mask_pngs
+from rvos.settings import count
 from rvos.videos import Video
 from rvos_fusion.clips.folders import choose_folder, write_owner
 from rvos_fusion.clips.overlays import Showing, draw_video, name_colour, read_showing, write_video
@@ -199,7 +200,8 @@ def warn_of_unquoted(texts: Sequence[str]) -> None:
     """Say on standard error where several sentences look like the words of one."""
     if len(texts) > _FEWEST_WORDS and not any(" " in text.strip() for text in texts):
         sentence = " ".join(texts)
-        print(f'note: {len(texts)} sentences of one word each; quotes make one of them: "{sentence}"', file=sys.stderr)
+        words = count(len(texts), "sentence")
+        print(f'note: {words} of one word each; quotes make one of them: "{sentence}"', file=sys.stderr)
 
 
 def choose_showing(options: argparse.Namespace) -> Showing:
