@@ -37,7 +37,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     write_split(tmp_path, n_videos=2)
     code = re.findall(r"```python\n(.*?)```", DOCUMENT.read_text(encoding="utf-8"), re.DOTALL)
-    for name, text in zip(("my_model.py", "their_model.py", "still_engine.py", "their_engine.py"), code, strict=True):
+    for name, text in zip(
+        ("my_model.py", "their_model.py", "still_engine.py", "their_engine.py", "their_judge.py"), code, strict=True
+    ):
         (tmp_path / name).write_text(text)
     return tmp_path
 
