@@ -27,6 +27,7 @@ from damage_makers import (
 )
 from damages import DAMAGES
 from hostile_files import eps
+from stored_results import find_result
 
 KEPT = Path(__file__).parents[2] / "shared" / "damage"
 MASK = Path("masks/a/v1/0/00000.png")
@@ -127,9 +128,16 @@ def _workspace(case: Path, what: str) -> Words:
     title = re.sub(r"\['\w+'\]$", "", what)
     name, arrow, target = title.partition(" -> ")
     if arrow:
-        path = Path("ws") / name.removeprefix("ws/")
+        path = _find_today(Path("ws") / name.removeprefix("ws/"))
         return place(path, lambda path: path.symlink_to(target), *READ_WORKSPACE)()
     return _SPOILT[title]()
+
+
+def _find_today(path: Path) -> Path:
+    """Return where a workspace has what those of before had in a place of `groups` or `nodes`."""
+    if path.parts[1] == "groups":
+        return next(Path("ws/nodes/final").glob(f"{path.stem}/*.groups.json"))
+    return find_result(Path("ws"), path.parts[2], path.stem) if path.parts[1] == "nodes" else path
 
 
 def _empty_frames() -> Words:
@@ -142,10 +150,10 @@ _SPOILT: Mapping[str, Damage] = {
     "timings huge int": file(
         "ws/timings.csv", f"node,video,seconds\nfirst,v1,{HUGE}{'9' * 400}\n".encode(), *READ_WORKSPACE
     ),
-    "groups/v1 deep": file("ws/groups/v1.json", b"[" * 200_000, *READ_WORKSPACE),
-    "ws/groups/v2.json deep": file("ws/groups/v2.json", b"[" * 200_000, *READ_WORKSPACE),
+    "groups/v1 deep": file("ws/nodes/final/v1/*.groups.json", b"[" * 200_000, *READ_WORKSPACE),
+    "ws/groups/v2.json deep": file("ws/nodes/final/v2/*.groups.json", b"[" * 200_000, *READ_WORKSPACE),
     "groups/v1 text num": file(
-        "ws/groups/v1.json", b'[{"expressions": {"0": "x"}, "confidence": "x"}]', *READ_WORKSPACE
+        "ws/nodes/final/v1/*.groups.json", b'[{"expressions": {"0": "x"}, "confidence": "x"}]', *READ_WORKSPACE
     ),
     "frames overwritten with zeros of the same length after the run (expect an error)": _empty_frames,
 }

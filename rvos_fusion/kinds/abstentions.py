@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Protocol, runtime_checkable
+from dataclasses import replace
+from typing import Any, Protocol, runtime_checkable
 
 from rvos.imports.missing import Missing
-from rvos_fusion.kinds.base import NodeGraph, capability
+from rvos_fusion.kinds.base import Node, NodeGraph, capability
 
 
 @runtime_checkable
@@ -17,6 +18,13 @@ class Lacking(Protocol):
     def missing(self) -> Missing:
         """What it does then."""
         ...
+
+
+def as_abstaining(node: Node) -> Node | None:
+    """Return a node that refuses videos which it lacks masks of as one that abstains there; None: it refuses none."""
+    lacking = capability(node, Lacking)
+    settings: dict[str, Any] = {"missing": "abstain"}
+    return replace(node, **settings) if lacking is not None and lacking.missing == "refuse" else None
 
 
 def list_abstaining(nodes: NodeGraph, names: Iterable[str]) -> list[str]:

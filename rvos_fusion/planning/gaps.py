@@ -12,9 +12,8 @@ from rvos.imports.missing import Missing
 from rvos.masks.mask_sequences import MaskSequence
 from rvos.masks.stored.store import Store
 from rvos.videos import Video
-from rvos_fusion.kinds.abstentions import Lacking
+from rvos_fusion.kinds.abstentions import Lacking, as_abstaining
 from rvos_fusion.kinds.base import NodeGraph, capability
-from rvos_fusion.kinds.imported import ImportNode
 from rvos_fusion.planning.results import Results
 
 
@@ -46,11 +45,8 @@ def make_rest(results: Results, node: str, video: Video) -> tuple[MaskSequence, 
     """
     stored = results.of_video(video.id)
     graph = results.plan.recipe.graph
-    refusing = {
-        one.name: replace(one, missing="abstain")
-        for one in graph.below(node)
-        if isinstance(one, ImportNode) and one.missing == "refuse" and not stored.has(one.name)
-    }
+    waiting = ((one.name, as_abstaining(one)) for one in graph.below(node) if not stored.has(one.name))
+    refusing = {name: abstaining for name, abstaining in waiting if abstaining is not None}
     nodes = NodeGraph(refusing.get(one.name, one) for one in graph.values())
     if any(problem for one in nodes.below(node) for problem in one.check(nodes)):
         return ()

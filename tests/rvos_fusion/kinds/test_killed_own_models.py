@@ -17,6 +17,7 @@ import numpy
 import PIL
 import pytest
 from small_data import write_split
+from stored_results import list_results
 
 from rvos_fusion.commands.cli import main
 
@@ -105,16 +106,18 @@ def test_both_are_fused_killed_resumed_and_redone_after_an_edit(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     kill_in_the_middle(folder)
-    stored = {path: path.read_bytes() for path in (folder / "runs/nodes").rglob("video*")}
-    made = {name: len([path for path in stored if path.parent.name == name]) for name in ("mine", "theirs", "both")}
+    stored = {path: path.read_bytes() for path in list_results(folder / "runs")}
+    nodes = [path.parents[1].name for path in stored]
+    made = {name: nodes.count(name) for name in ("mine", "theirs", "both")}
     assert 1 <= sum(made.values()) < 9
 
     counts = run(folder, capsys)
     assert counts == {name: (3 - made[name], made[name]) for name in made}
     assert {path: path.read_bytes() for path in stored} == stored
     for path in stored:
-        if path.parent.name != "both":  # what was there was not asked for again
-            assert read_calls(folder).count(f"{path.parent.name} {path.name.partition('.')[0]}") == 1
+        node, video = path.parts[-3:-1]
+        if node != "both":  # what was there was not asked for again
+            assert read_calls(folder).count(f"{node} {video}") == 1
     assert run(folder, capsys) == dict.fromkeys(made, (0, 3))
 
     for edited, other in (("my_model", ("mine", "theirs")), ("their_model", ("theirs", "mine"))):
