@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from data_folders import listed, write_ref_youtube_vos
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from small_data import write_split
 
@@ -51,6 +51,7 @@ def facts(place: int, *, seen: ObjectFacts | None = None, text: str = "the dog",
     )
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.lists(
         st.tuples(
