@@ -185,7 +185,8 @@ def write_results(options: argparse.Namespace, out: Path, plan: Plan, dataset: D
 def describe_answer(video: Video, sequence: MaskSequence, place: int) -> Answer:
     """Return the row of a sentence, by its place on the overlay."""
     sentences = {expression.id: expression.text for expression in video.expressions}
-    areas = np.array([sequence.mask(frame).mean() for frame in range(sequence.n_frames)])
+    height, width = sequence.size
+    areas = sequence.as_runs().areas() / (height * width)
     n_shown = int(np.count_nonzero(areas))
     return Answer(
         sentences[sequence.expression],
