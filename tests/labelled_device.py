@@ -38,7 +38,7 @@ class Labelled(Tensor):
         args: tuple[Any, ...] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
-        """Refuse: only a mode that notes problems knows what to do."""
+        """Hand on to the mode, which notes problems."""
         return LabelledDevice.current().apply(func, args, dict(kwargs or {}))
 
 

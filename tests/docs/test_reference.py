@@ -28,8 +28,8 @@ def find_keys(schema: object) -> Iterator[str]:
     """Yield every key that a schema, or a part of it, knows."""
     if isinstance(schema, Mapping):
         for name, value in schema.items():
-            if name == "properties" and "required" not in schema.get("then", {}) and "if" not in schema:
-                yield from (key for key, described in value.items() if described != {"const": None})
+            if name == "properties" and "if" not in schema:  # beside a condition stand only the words that it asks for
+                yield from value
             yield from find_keys(value)
     elif isinstance(schema, list):
         for part in schema:
