@@ -2,7 +2,7 @@
 
 `{video: {expression: [rle or null, one a frame]}}`, or instead of the list an object with `masks` (that list, or frame
 name -> rle or null), and perhaps `scores` (one a frame) and `key_frame` (index). `path` is one file, or a folder with
-`<video>.json`, each holding the expressions of its video.
+`<video>.json`, each holding the expressions of its video. One file may have the form of YouTube-VIS instead.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from rvos.files.json_files import expect_list, expect_object, read_json
 from rvos.files.names import find_named
 from rvos.files.trees import FolderTree
 from rvos.imports.source import Source, check_mask_size, find_frame_size, score_presence
+from rvos.imports.youtube_vis import is_youtube_vis, read_youtube_vis
 from rvos.masks.mask_sequences import MaskSequence, encode
 from rvos.masks.run_lengths import check_run_length
 from rvos.masks.runs import Runs
@@ -113,7 +114,8 @@ def open_rle(path: Path) -> RleSource:
     """Return the run lengths in a JSON file, or a folder of one file a video. Raises InputError: missing, no JSON."""
     if os.path.isdir(path):
         return RleSource(path, None)
-    return RleSource(path, expect_object(read_json(path, most=_LARGEST_FILE), where=str(path)))
+    content = expect_object(read_json(path, most=_LARGEST_FILE), where=str(path))
+    return RleSource(path, read_youtube_vis(content, where=str(path)) if is_youtube_vis(content) else content)
 
 
 def _list_masks(entry: Any, video: Video, *, where: str) -> list[Any]:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from rvos.errors import InputError, explain
+from rvos.errors import ConfigError, InputError, explain
 from rvos.files.atomic import open_regular, replacing
 from rvos.files.video_files import find_pictures
 from rvos.masks.mask_sequences import MaskSequence
@@ -30,6 +30,9 @@ COLOURS = {
     "yellow": (214, 161, 0),
     "pink": (197, 27, 138),
 }
+FRAMES_PER_SECOND = 6.0
+"""Of overlays of frames that say nothing of time: the rate of Ref-YouTube-VOS."""
+_MOST_FRAMES_PER_SECOND = 1000
 _LEAST_LETTERS = 10
 _LETTERS = 1 / 22
 """Height of a caption, of the frame's."""
@@ -39,6 +42,12 @@ _TICK = Fraction(1, 90000)
 """Seconds: what the usual rates of frames are whole multiples of."""
 _HALF_TURN = 180
 _CODEC_OPTIONS = {"crf": "20", "preset": "medium"}
+
+
+def check_rate(asked: float | None) -> None:
+    """Refuse, by a ConfigError, frames per second that no video has; None is what the frames say."""
+    if asked is not None and not 0 < asked <= _MOST_FRAMES_PER_SECOND:
+        raise ConfigError(f"--fps {asked}: give more than 0 and at most {_MOST_FRAMES_PER_SECOND}")
 
 
 def draw_masks(frame: NDArray[np.uint8], masks: Sequence[NDArray[np.bool_]]) -> NDArray[np.uint8]:

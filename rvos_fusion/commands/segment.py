@@ -19,7 +19,15 @@ from rvos.masks.png import encode_mask_pngs
 from rvos.settings import count
 from rvos.videos import Video
 from rvos_fusion.clips.folders import choose_folder, write_owner
-from rvos_fusion.clips.overlays import Showing, draw_video, name_colour, read_showing, write_video
+from rvos_fusion.clips.overlays import (
+    FRAMES_PER_SECOND,
+    Showing,
+    check_rate,
+    draw_video,
+    name_colour,
+    read_showing,
+    write_video,
+)
 from rvos_fusion.clips.own_videos import SPLIT, write_own_video
 from rvos_fusion.executors.choose import choose_executor
 from rvos_fusion.executors.driver import run_plan
@@ -41,10 +49,8 @@ from rvos_fusion.weights.bundled_networks import explain, find_bundled, find_unk
 from rvos_fusion.weights.default_recipe import choose_default
 
 _ROOT = Path("runs/segment")
-_FRAMES_PER_SECOND = 6.0
 _FEWEST_WORDS = 2
 """Sentences of one word that may be meant so."""
-_MOST_FRAMES_PER_SECOND = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +107,7 @@ def run(options: argparse.Namespace) -> int:
     """Segment the clip; print what became of each sentence, and where masks, overlay and report are."""
     if options.every < 1 or (options.max_frames is not None and options.max_frames < 1):
         raise ConfigError(f"--every {options.every}, --max-frames {options.max_frames}: give 1 or more")
-    if options.fps is not None and not 0 < options.fps <= _MOST_FRAMES_PER_SECOND:
-        raise ConfigError(f"--fps {options.fps}: give more than 0 and at most {_MOST_FRAMES_PER_SECOND}")
+    check_rate(options.fps)
     warn_of_unquoted(options.texts)
     given = []
     if options.recipe is None:
@@ -174,7 +179,7 @@ def write_results(options: argparse.Namespace, out: Path, plan: Plan, dataset: D
     write_owner(out, options.source, [f"{one.expression}/{frame}.png" for one in sequences for frame in one.frames])
     write_masks(masks, sequences)
     showing = choose_showing(options)
-    rate = options.fps or showing.rate or _FRAMES_PER_SECOND
+    rate = options.fps or showing.rate or FRAMES_PER_SECOND
     write_video(overlay, draw_video(video, sequences), frames_per_second=rate, showing=showing)
     settings = ReportSettings(f"{node} on {options.source.name}", quiet=options.quiet)
     write_report(page, dataset, (video,), sides=[PlanSide("", results)], settings=settings)
