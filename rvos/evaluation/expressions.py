@@ -16,12 +16,13 @@ import numpy as np
 from rvos.dataset import VideoTruth
 from rvos.evaluation.columns import pack_columns, trace_columns, trace_runs
 from rvos.evaluation.evaluator import Evaluator, OpenJudge
+from rvos.evaluation.figures.answers import FINAL, N_ACCURACY, T_ACCURACY
 from rvos.evaluation.figures.base import Figure
 from rvos.evaluation.figures.j_and_f import J_AND_F, J_AND_F_TARGETS, F, J
 from rvos.evaluation.measures import Values, score
 from rvos.evaluation.outlines import Outlines
 from rvos.evaluation.predictions import read_predicted
-from rvos.evaluation.results import ExpressionScore, measure_answers
+from rvos.evaluation.results import ExpressionScore
 from rvos.files.trees import Tree
 from rvos.masks.mask_sequences import MaskSequence, by_expression
 from rvos.masks.runs import Runs
@@ -159,8 +160,4 @@ class ExpressionEvaluator(Evaluator):
 class TargetEvaluator(ExpressionEvaluator):
     """Means over all expressions, some of which refer to nothing: what MeViSv2 asks of them stands beside J and F."""
 
-    figures: ClassVar[tuple[Figure, ...]] = (J, F, J_AND_F, J_AND_F_TARGETS)
-
-    def measure_further(self, scores: Sequence[ExpressionScore]) -> dict[str, float]:
-        """Return no-target accuracy, target accuracy and Final."""
-        return measure_answers(scores)
+    figures: ClassVar[tuple[Figure, ...]] = (J, F, J_AND_F, J_AND_F_TARGETS, N_ACCURACY, T_ACCURACY, FINAL)

@@ -23,10 +23,11 @@ def draw(n_units: int, *, n_draws: int = DRAWS, seed: int = 0) -> NDArray[np.int
 
 
 def find_limits(gains: Values, n_videos: int) -> Limits:
-    """Return the 95 % interval of a gain by its draws `(D,)`; none of fewer than five videos."""
-    if n_videos < FEWEST_VIDEOS:
+    """Return the 95 % interval of a gain by its draws `(D,)`, NaN where one has none; none below five videos."""
+    known = gains[~np.isnan(gains)]
+    if n_videos < FEWEST_VIDEOS or not known.size:
         return None, None
-    low, high = np.percentile(gains, _LIMITS)
+    low, high = np.percentile(known, _LIMITS)
     return float(low), float(high)
 
 

@@ -150,28 +150,6 @@ class DatasetScore:
         return tuple(note for score in self.scores for note in score.notes)
 
 
-def measure_answers(scores: Sequence[ExpressionScore]) -> dict[str, float]:
-    """Return MeViSv2's figures: no-target accuracy, target accuracy, and Final, the mean of both and J&F.
-
-    A sentence without target is answered right by masks that are all empty, one with a target by any foreground.
-    Without sentences of either kind, the figures that need them are left out. J&F counts all sentences. Whether a
-    sentence has a target, its annotations say, not the pixels.
-
-    Source: specification of sentences about one object, section 5.
-    """
-    figures: dict[str, float] = {}
-    without = [score.is_empty for score in scores if not score.has_target]
-    with_target = [not score.is_empty for score in scores if score.has_target]
-    if without:
-        figures["N-acc"] = float(np.mean(without))
-    if with_target:
-        figures["T-acc"] = float(np.mean(with_target))
-    if without and with_target:
-        j_and_f = float(np.mean([score.j_and_f for score in scores]))
-        figures["Final"] = (j_and_f + figures["N-acc"] + figures["T-acc"]) / 3
-    return figures
-
-
 def average_objects(scores: Sequence[ExpressionScore]) -> dict[str, tuple[float, float, int]]:
     """Return `video/object` -> (J, F, number of expressions), averaged over the expressions of an object."""
     groups: dict[str, list[ExpressionScore]] = {}

@@ -50,8 +50,14 @@ def tabulate_scores(
     for key, group in groupby(figures, lambda figure: figure.key):
         columns += _list_figures(key, list(group), rows)
     gaining = [figure for figure in figures if figure.resample is not None]
-    for figure in gaining:
-        columns += _list_gain(figure, rows, is_alone=len(gaining) == 1)
+    shown = [figure for figure in gaining if any(figure.name in row.gains for row in rows)]
+    is_alone = len(shown or gaining) == 1
+    columns += [Column("gain", "gain", "+.2f", FORMS if is_alone else PROGRAMS)]
+    columns += [Column(name, name, forms=PROGRAMS) for name in ("low", "high")]
+    if is_alone:
+        columns.append(Column("95 % interval", lambda row: show_interval(row.main_gain), forms=PEOPLE))
+    for figure in gaining if len(gaining) > 1 else ():
+        columns += _list_gain(figure, people=() if is_alone or figure not in shown else PEOPLE)
     columns += [Column(name, name, forms=PROGRAMS) for name in ("input_of", "missing")]
     if any(row.settings for row in rows):
         columns.append(Column("settings", "settings", forms=("json",)))
@@ -76,23 +82,17 @@ def _list_figures(key: str, figures: Sequence[Figure], rows: Sequence[TableRow])
     return columns
 
 
-def _list_gain(figure: Figure, rows: Sequence[TableRow], *, is_alone: bool) -> list[Column]:
-    """Return the columns of a gain; where there are several, each says of what it is."""
-    parts = [
-        (part, lambda row, part=part: getattr(row.gains.get(figure.name), part, None))
-        for part in ("gain", "low", "high")
-    ]
-    if is_alone:
-        interval = Column("95 % interval", lambda row: show_interval(row.gains.get(figure.name)), forms=PEOPLE)
-        forms = {"gain": FORMS}
-        return [*(Column(part, take, "+.2f", forms.get(part, PROGRAMS)) for part, take in parts), interval]
-
-    people = PEOPLE if any(figure.name in row.gains for row in rows) else ()
+def _list_gain(figure: Figure, *, people: tuple[Form, ...]) -> list[Column]:
+    """Return the columns of a gain of several, for these readers and for programs."""
 
     def show(row: TableRow) -> str | None:
         gain = row.gains.get(figure.name)
         return None if gain is None else f"{gain.gain:+.2f} {show_interval(gain) or ''}".rstrip()
 
+    parts = [
+        (part, lambda row, part=part: getattr(row.gains.get(figure.name), part, None))
+        for part in ("gain", "low", "high")
+    ]
     return [
         *(Column(f"{figure.name} {part}", take, forms=("csv",)) for part, take in parts),
         Column(f"{figure.name} gain, 95 %", show, forms=people),

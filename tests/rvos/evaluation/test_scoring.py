@@ -232,10 +232,10 @@ def test_mevis_v2_judges_sentences_without_target(tmp_path: Path) -> None:
     for name, mask in masks.items():
         write_png(tmp_path / "p/v" / name / "0.png", np.ascontiguousarray(mask.reshape(4, 4).T))
     result = score_dataset(open_dataset("mevis", tmp_path, "valid_u"), tmp_path / "p")
-    assert result.extra["N-acc"] == pytest.approx(2 / 3)
-    assert result.extra["T-acc"] == 0.5
+    assert result.figures["N-acc"] == pytest.approx(2 / 3)
+    assert result.figures["T-acc"] == 0.5
     assert result.j == pytest.approx(3 / 5)
-    assert result.extra["Final"] == pytest.approx((result.j_and_f + 2 / 3 + 0.5) / 3)
+    assert result.figures["Final"] == pytest.approx((result.j_and_f + 2 / 3 + 0.5) / 3)
     assert result.figures["J&F targets"] == 0.5  # of "0" and "1"
 
 
@@ -245,7 +245,7 @@ def test_the_annotations_and_not_the_pixels_say_whether_there_is_a_target(tmp_pa
     for name in "01234":
         write_png(tmp_path / "p/v" / name / "0.png", np.zeros((4, 4), np.uint8))
     result = score_dataset(open_dataset("mevis", tmp_path, "valid_u"), tmp_path / "p")
-    assert (result.extra["N-acc"], result.extra["T-acc"], result.j) == (1, 0, 1)
+    assert (result.figures["N-acc"], result.figures["T-acc"], result.j) == (1, 0, 1)
 
 
 def test_reports_hold_every_expression_object_and_frame(tmp_path: Path) -> None:

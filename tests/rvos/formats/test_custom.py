@@ -63,7 +63,7 @@ def test_every_form_of_truth_gives_the_same_scores(tmp_path: Path, truth: str, m
     found = score_dataset(dataset, predictions)
     assert (found.j, found.f, found.j_and_f) == (0.5, 0.5, 0.5)
     assert ("tIoU" in found.figures) == (measures == "presence")
-    assert ("T-acc" in found.extra) == (measures == "targets")
+    assert ("T-acc" in found.figures) == (measures == "targets")
 
 
 def test_without_truth_there_are_sentences_alone(tmp_path: Path) -> None:

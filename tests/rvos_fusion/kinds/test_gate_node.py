@@ -152,6 +152,16 @@ def test_tables_and_evaluations_tell_sentences_with_a_target_apart(
     assert [row["targets"] for row in rows] == pytest.approx([100] * 3)
     assert main(["table", str(recipe), "a", *gated]) == 0
     assert "targets: J&F of the sentences that have a target" in capsys.readouterr().out
+    assert main(["table", str(recipe), "both", "gated", "--json", *gated]) == 0
+    rows = {row["node"]: row for row in json.loads(capsys.readouterr().out)["rows"]}
+    keys = ("n_accuracy", "t_accuracy", "final")
+    assert [[rows[node][key] for key in keys] for node in ("both", "gated")] == [
+        pytest.approx([0, 100, (200 / 3 + 100) / 3]),
+        pytest.approx([100, 100, 100]),
+    ]
+    gain = rows["gated"]["final_gain"]
+    # In every video alike, so that all draws agree.
+    assert [gain["gain"], gain["low"], gain["high"]] == pytest.approx([100 - (200 / 3 + 100) / 3] * 3)
     for node, found in (("both", 2 / 3), ("gated", 1.0)):
         archive = str(recipe.parent / f"{node}.zip")
         assert main(["submit", str(recipe), "--node", node, "--out", archive, *gated]) == 0
