@@ -18,12 +18,11 @@ from rvos.formats import Dataset, find_format, open_evaluator
 from rvos.settings import count
 from rvos.videos import Video
 from rvos_fusion.report.collect import VideoJob, collect_video
-from rvos_fusion.report.content import ExpressionRow, GroupRow, Ladder, Report, ReportNode, VideoRow
+from rvos_fusion.report.content import ExpressionRow, GroupRow, Ladder, Report, ReportNode, VideoRow, VoteScores
 from rvos_fusion.report.page import clear_files, name_files, write_page, write_video
-from rvos_fusion.report.scores import collect_curves, collect_ladder, make_ladder
+from rvos_fusion.report.scores import Sweeps, collect_ladder, collect_sweeps, make_ladder
 from rvos_fusion.report.sides import PlanSide, Side
 from rvos_fusion.report.slicing import Places, slice_sentences
-from rvos_fusion.scores.curves import Curve
 from rvos_fusion.scores.slice_facts import ObjectFacts
 from rvos_fusion.scores.tables import make_table
 
@@ -88,7 +87,10 @@ def write_report(
     """
     nodes = [node for side in sides for node in side.nodes()]
     chosen = videos[: settings.most]
-    jobs = [_make_job(dataset, video, sides, nodes, settings.longest) for video in chosen]
+    sweeps = _sweep(dataset, videos, sides, settings)
+    jobs = [
+        _make_job(dataset, video, sides, nodes=nodes, votes=sweeps.votes, longest=settings.longest) for video in chosen
+    ]
     tasks = (joblib.delayed(_write_part)(name_files(path), index, job) for index, job in enumerate(jobs))
     found = joblib.Parallel(n_jobs=settings.jobs, return_as="generator")(tasks)
     bar = tqdm(found, desc="report", total=len(chosen), unit="video", disable=settings.quiet, file=sys.stderr)
@@ -100,15 +102,15 @@ def write_report(
     for node in nodes:
         if any(node.name in part.groups for part in parts) and _find_grouping(node.name, kept, parts) is None:
             kept.append(node.name)
-    ladders, curves, notes = _score(dataset, videos, sides=sides, parts=parts, settings=settings)
-    notes += _name_left_out(videos, chosen, parts)
+    ladders, notes = _score(dataset, videos, sides=sides, parts=parts, settings=settings)
+    notes += sweeps.notes + _name_left_out(videos, chosen, parts)
     kinds, places = slice_sentences(dataset, [(part.video, part.seen) for part in parts])
     report = Report(
         settings.title,
         tuple(_count_needs(node, sides, kept, parts) for node in nodes),
         tuple(_describe_video(part, kept, places) for part in parts),
         tuple(ladder for ladder in ladders if ladder.rows),
-        tuple(curves),
+        tuple(sweeps.curves),
         tuple(notes),
         _find_finals(sides),
         kinds,
@@ -118,8 +120,23 @@ def write_report(
     return report
 
 
+def _sweep(dataset: Dataset, videos: Sequence[Video], sides: Sequence[Side], settings: ReportSettings) -> Sweeps:
+    """Return what other settings would give on all sides; nothing without ground truth, or where it is not wanted."""
+    sweeps = Sweeps()
+    for side in sides:
+        if settings.sweeps and dataset.truth is not None and isinstance(side, PlanSide):
+            sweeps.add(collect_sweeps(side.results, dataset, videos, jobs=settings.jobs), side.prefix)
+    return sweeps
+
+
 def _make_job(
-    dataset: Dataset, video: Video, sides: Sequence[Side], nodes: Sequence[ReportNode], longest: int
+    dataset: Dataset,
+    video: Video,
+    sides: Sequence[Side],
+    *,
+    nodes: Sequence[ReportNode],
+    votes: Mapping[str, Mapping[str, VoteScores]],
+    longest: int,
 ) -> VideoJob:
     scored = dataset.scored(video)
     truth = dataset.select_truth(scored) if dataset.truth is not None else None
@@ -133,6 +150,7 @@ def _make_job(
         open_evaluator(dataset).open_alone,
         dataset.image_folder is not None,
         longest,
+        votes.get(video.id, {}),
     )
 
 
@@ -193,11 +211,11 @@ def _score(
     sides: Sequence[Side],
     parts: Sequence[Part],
     settings: ReportSettings,
-) -> tuple[list[Ladder], list[Curve], list[str]]:
-    """Return ladders, curves, and what is to be said of them; nothing without ground truth."""
+) -> tuple[list[Ladder], list[str]]:
+    """Return ladders and what is to be said of them; nothing without ground truth."""
     if dataset.truth is None:
-        return [], [], ["No ground truth, so no scores."]
-    ladders, curves = [], []
+        return [], ["No ground truth, so no scores."]
+    ladders = []
     what, drawn = ("annotated frame", "samples") if find_format(dataset.format).has_samples else ("video", "videos")
     limits = f"intervals by paired resampling of {drawn}" if len(videos) >= FEWEST_VIDEOS else "too few for intervals"
     notes = [f"Scores over {count(len(videos), what)}; {limits}."]
@@ -211,14 +229,10 @@ def _score(
         rows, coverage = collect_ladder(side.results, dataset, videos, names, known=known, jobs=settings.jobs)
         ladders.append(make_ladder(side.name, dataset, rows, prefix=prefix))
         notes += [f"{prefix}{note}." for note in coverage.notes()]
-        if settings.sweeps:
-            found, missing = collect_curves(side.results, dataset, videos, jobs=settings.jobs)
-            curves += [replace(curve, node=prefix + curve.node) for curve in found]
-            notes += missing
     finals = _find_finals(sides)
     if len(finals) > 1:
         ladders.append(_compare(dataset, finals, parts))
-    return ladders, curves, notes
+    return ladders, notes
 
 
 def _compare(dataset: Dataset, finals: Sequence[str], parts: Sequence[Part]) -> Ladder:

@@ -18,7 +18,7 @@ from rvos.masks.mask_sequences import MaskSequence, encode
 from rvos.masks.runs import Runs, intersect
 from rvos.videos import Expression, Video
 from rvos_fusion.kinds.grounding_report import Grounding
-from rvos_fusion.report.content import ExpressionRow, GroundingView, SequenceView, TrackletView, VideoView
+from rvos_fusion.report.content import ExpressionRow, GroundingView, SequenceView, TrackletView, VideoView, VoteScores
 from rvos_fusion.report.pictures import encode_picture, picture_size, shrink_runs
 from rvos_fusion.report.sides import VideoSide
 from rvos_fusion.scores.slice_facts import ObjectFacts, look_at
@@ -38,6 +38,7 @@ class VideoJob:
         open_judge: makes of ground truth what scores the expressions one by one.
         has_images: False where the data set has masks alone.
         longest: of the sides of pictures and masks, in pixels.
+        votes: by node, J&F of the expressions at the settings of a sweep.
     """
 
     video: Video
@@ -48,6 +49,7 @@ class VideoJob:
     open_judge: OpenJudge
     has_images: bool
     longest: int
+    votes: Mapping[str, VoteScores]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -122,6 +124,7 @@ def collect_video(job: VideoJob) -> CollectedVideo | None:
         ),
         tracklets,
         tuple(_view_grounding(chosen[name], job, tracklets) if name in chosen else None for name in job.nodes),
+        tuple(job.votes.get(name) for name in job.nodes),
     )
     rows = tuple(_describe(one, job.nodes, stored, scores, members) for one in video.expressions)
     pictures: tuple[bytes, ...]
@@ -159,7 +162,7 @@ def _view_node(
     return tuple(
         SequenceView(
             table.add(one.runs, one.size),
-            _round(one.scores),
+            _round(one.scores) if one.scored else (),
             one.pick_key_frame(),
             _round_known(one.presence),
             one.abstains,
@@ -224,7 +227,7 @@ def _describe(
         for name in nodes
         for found in [next((one for one in scores.get(name, ()) if one.expression == expression.id), None)]
     )
-    best = max((float(one.scores.max()) for one in own), default=None)
+    best = max((float(one.scores.max()) for one in own if one.scored), default=None)
     return ExpressionRow(
         expression.id,
         expression.text,

@@ -10,6 +10,8 @@ from rvos_fusion.scores.curves import Curve
 
 NodeState = Literal["done", "reused", "failed", "missing"]
 NodeContent = Literal["masks", "tracklets", "other"]
+VoteScores = tuple[tuple[float, ...] | None, ...]
+"""J&F in per cent of every expression of a video by the settings of a sweep; None: it is not scored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,9 @@ class ReportNode:
         needs: (expressions in a group, votes it has, votes that keep a pixel) for every size of group and number of
             votes that occur, in units of the weights; empty where nothing is counted.
         only: place of the input that groups of one take as it is; None: they vote too.
+        unit: what one vote is in units of the weights.
+        settings: what sets the threshold, as in `--set`, of groups of several expressions and of groups of one; empty
+            where nothing is counted.
         grouping: place among the report's groupings; None: it has no groups.
         side: name of the side; empty where one is shown alone.
     """
@@ -41,6 +46,8 @@ class ReportNode:
     weights: tuple[int, ...] = ()
     needs: tuple[tuple[int, int, int], ...] = ()
     only: int | None = None
+    unit: int = 1
+    settings: tuple[str, ...] = ()
     grouping: int | None = None
     content: NodeContent = "masks"
     side: str = ""
@@ -88,7 +95,7 @@ class ExpressionRow:
 
     Args:
         disagreement: 1 - mean pairwise IoU of the members, in [0, 1].
-        best: highest score of any member in any frame; None: no member is stored.
+        best: highest score of any member in any frame; None: no member is stored, or none came with scores.
         scores: J&F in per cent by node, in the order of the report's nodes; None without ground truth or masks.
         slices: for every kind of slice of the report, the places of those that it is in; none where it is not scored.
     """
@@ -140,7 +147,8 @@ class Report:
 class SequenceView:
     """One node's masks of one expression: places among the video's masks and scores by frame, and the key frame.
 
-    `presence`: of what the sentence names in each frame, None where no detector looked; None: none says it.
+    `scores`: none where the masks came without. `presence`: of what the sentence names in each frame, None where no
+    detector looked; None: none says it.
     `abstains`: the masks are black ones in place of an answer, and have no vote.
     """
 
@@ -194,6 +202,8 @@ class VideoView:
         refinements: by node, then by expression, see `kinds.refinement_report`; None for nodes that refine nothing.
         tracklets: by node; None for nodes that store none.
         groundings: by node; None for nodes that choose among no tracklets.
+        votes: by node, then by expression, J&F in per cent at every point of the node's curve; None where nothing was
+            swept, or the expression is not scored.
     """
 
     id: str
@@ -206,3 +216,4 @@ class VideoView:
     refinements: tuple[tuple[Mapping[str, object], ...] | None, ...]
     tracklets: tuple[tuple[TrackletView, ...] | None, ...]
     groundings: tuple[GroundingView | None, ...] = ()
+    votes: tuple[VoteScores | None, ...] = ()

@@ -25,6 +25,7 @@ SCRIPTS = (
     "elements.js",
     "data.js",
     "state.js",
+    "votes.js",
     "listbox.js",
     "list.js",
     "slices.js",

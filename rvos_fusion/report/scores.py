@@ -1,18 +1,20 @@
-"""The ladder of a report, and the curve of every sweep."""
+"""The ladder of a report, and its sweeps."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from rvos.errors import PipelineError
 from rvos.evaluation.results import ExpressionScore
 from rvos.formats import Dataset, open_evaluator
 from rvos.videos import Video
 from rvos_fusion.planning.results import Results
-from rvos_fusion.report.content import Ladder, LadderRow
+from rvos_fusion.report.content import Ladder, LadderRow, VoteScores
 from rvos_fusion.scores.curves import Curve
 from rvos_fusion.scores.scoring import score_nodes
 from rvos_fusion.scores.sweep_kinds import SETTINGS, find_sweep
+from rvos_fusion.scores.sweeping import SweepRow
 from rvos_fusion.scores.tables import Coverage, TableRow, find_coverage, make_covered_table
 
 Known = Mapping[str, Mapping[str, Sequence[ExpressionScore]]]
@@ -66,22 +68,58 @@ def make_ladder(title: str, dataset: Dataset, rows: Sequence[TableRow], *, prefi
     )
 
 
-def collect_curves(
-    results: Results, dataset: Dataset, videos: Sequence[Video], *, jobs: int = 1
-) -> tuple[list[Curve], list[str]]:
-    """Return the curve of every finished node that can be swept: fusions by votes, refinements and gates.
+@dataclass(slots=True)
+class Sweeps:
+    """What other settings would give.
 
-    A sweep that cannot be made is named in the second list, and does not end the others.
+    Args:
+        curves: of every node that could be swept.
+        notes: what is to be said of them, and of those that could not.
+        votes: by video and node, J&F of every expression at the points of the curve.
     """
-    curves, notes = [], []
+
+    curves: list[Curve] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    votes: dict[str, dict[str, VoteScores]] = field(default_factory=dict)
+
+    def add(self, found: Sweeps, prefix: str) -> None:
+        """Take over another side's, whose names then start with the prefix."""
+        self.curves += [replace(curve, node=prefix + curve.node) for curve in found.curves]
+        self.notes += found.notes
+        for video, own in found.votes.items():
+            self.votes.setdefault(video, {}).update({prefix + node: scores for node, scores in own.items()})
+
+
+def collect_sweeps(results: Results, dataset: Dataset, videos: Sequence[Video], *, jobs: int = 1) -> Sweeps:
+    """Sweep every finished node that can be: fusions by votes, refinements and gates.
+
+    A sweep that cannot be made is named in the notes, and does not end the others.
+    """
+    sweeps = Sweeps()
     for node in results.plan.nodes:
         kind, own = find_sweep(node) or (None, None)
         if kind is None or kind.draw is None or any(results.find_missing(name) for name in node.inputs()):
             continue
         try:
             rows = kind.sweep((results, dataset, videos), own, SETTINGS, jobs)
-            curves.append(kind.draw_for(dataset, own, rows))
-            notes += [f"Sweep of {node.name}: {note}." for note in kind.explain(dataset, rows)]
+            sweeps.curves.append(kind.draw_for(dataset, own, rows))
+            sweeps.notes += [f"Sweep of {node.name}: {note}." for note in kind.explain(dataset, rows)]
         except PipelineError as error:
-            notes.append(f"No sweep of {node.name}: {error}.")
-    return curves, notes
+            sweeps.notes.append(f"No sweep of {node.name}: {error}.")
+            continue
+        for video, scores in _share_sentences(dataset, videos, rows):
+            sweeps.votes.setdefault(video.id, {})[node.name] = scores
+    return sweeps
+
+
+def _share_sentences(
+    dataset: Dataset, videos: Sequence[Video], rows: Sequence[object]
+) -> Iterator[tuple[Video, VoteScores]]:
+    """Yield every video with the scores of its expressions by row; nothing where the rows are none of sentences."""
+    columns = [row.sentences for row in rows if isinstance(row, SweepRow)]
+    if not columns or not columns[0]:
+        return
+    each = iter(zip(*columns, strict=True))
+    for video in videos:
+        known = {one.id: tuple(round(value, 2) for value in next(each)) for one in dataset.scored(video).expressions}
+        yield video, tuple(known.get(one.id) for one in video.expressions)

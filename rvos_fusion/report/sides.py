@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol, runtime_checkable
 
 from fusion.groups import Group
+from fusion.thresholds import scale_weights
 from propagate.refinement import refine
 from rvos.masks.mask_sequences import MaskSequence, by_expression
 from rvos.masks.stored.store import Store
@@ -21,7 +22,7 @@ from rvos_fusion.planning.timings import read_seconds
 from rvos_fusion.report.content import NodeContent, ReportNode
 from rvos_fusion.scores.fitting import Combination
 from rvos_fusion.scores.refinement_sweeping import Refiner
-from rvos_fusion.scores.sweeping import find_ballot
+from rvos_fusion.scores.sweeping import Ballot, find_ballot
 
 Sequences = Mapping[str, MaskSequence]
 GroupVoters = tuple[Group, Mapping[str, frozenset[str]]]
@@ -144,9 +145,17 @@ class PlanSide(Side):
             node.detail(),
             ballot.rule.integer_weights() if ballot is not None else (),
             only=ballot.rule.find_only(1) if ballot is not None else None,
+            unit=scale_weights(ballot.rule.exact_weights())[1] if ballot is not None else 1,
+            settings=_name_settings(node, ballot) if ballot is not None else (),
             content=_CONTENTS.get(node.artefact.codec.name, "other"),
             side=self.name,
         )
+
+
+def _name_settings(node: Node, ballot: Ballot) -> tuple[str, str]:
+    """Return what sets the threshold of groups, and of groups of one, as `--set` names it."""
+    place = f"stages.{node.stage}.{node.name}"
+    return f"{place}.threshold", f"{place}.{'threshold' if ballot.rule.singles is None else 'singles.threshold'}"
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from fusion.sweeps import Setting, count_member_votes, list_shares, list_subsets
 from fusion.thresholds import Threshold
 from fusion.votes import check_alike
 from rvos.evaluation.expressions import ExpressionJudge
-from rvos.formats import Dataset
+from rvos.formats import Dataset, open_evaluator
 from rvos.masks.mask_sequences import MaskSequence
 from rvos.videos import Video
 from rvos_fusion.kinds.base import capability
@@ -61,13 +61,18 @@ def find_ballot(node: object) -> Ballot | None:
 
 @dataclass(frozen=True, slots=True)
 class SweepRow:
-    """A setting and its scores in per cent."""
+    """A setting and its scores in per cent.
+
+    `sentences` are J&F of every scored sentence of the videos in turn; none where a protocol scores something else, or
+    every subset was tried.
+    """
 
     members: tuple[str, ...]
     threshold: str
     j: float
     f: float
     j_and_f: float
+    sentences: tuple[float, ...] = ()
 
 
 def sweep_node(
@@ -97,10 +102,13 @@ def sweep_node(
         settings = list_thresholds(node.rule, parsed or list_shares(node.rule.exact_weights(), largest))
     found = score_videos(results, dataset, videos, partial(_sweep_video, node, groups, settings), jobs=jobs)
     means = average(dataset, videos, found)
+    is_told = not subsets and open_evaluator(dataset).scores_alone
+    each = 100 * np.concatenate(found, axis=1).mean(2)
     rows = []
-    for setting, (j, f) in zip(settings, means.tolist(), strict=True):
+    for setting, (j, f), own in zip(settings, means.tolist(), each, strict=True):
         names = tuple(node.members[index] for index in setting.members)
-        rows.append(SweepRow(names, str(setting.rule.threshold), j, f, (j + f) / 2))
+        sentences = tuple(own.tolist()) if is_told else ()
+        rows.append(SweepRow(names, str(setting.rule.threshold), j, f, (j + f) / 2, sentences))
     return sorted(rows, key=lambda row: -row.j_and_f) if subsets else rows
 
 

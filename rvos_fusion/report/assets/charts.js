@@ -65,7 +65,7 @@ const overlaps = new WeakMap();
 
 function overlapsOf(shown, node) {
   if (!overlaps.has(shown.view)) overlaps.set(shown.view, new Map());
-  const known = overlaps.get(shown.view), key = `${shown.place} ${node}`;
+  const known = overlaps.get(shown.view), key = [shown.place, node, ...(node === "vote" ? [state.voteNode, state.threshold] : [])].join(" ");
   if (!known.has(key)) known.set(key, shown.view.frames.map((_, frame) => [frame, shown.truth(frame)]).filter(([, truth]) => truth).map(([frame, truth]) => [frame, masks.overlap(shown.maskOf(node, frame), truth)]));
   return known.get(key);
 }
@@ -73,10 +73,10 @@ function overlapsOf(shown, node) {
 /** J of A and B over the frames; a click shows the frame. */
 function drawOverlaps(shown) {
   const card = byId("overlaps");
-  const sides = [["A", state.a, COLOURS.a], ["B", state.b, COLOURS.b]].filter(([, node]) => shown.sequence(node));
+  const sides = [["A", state.a, COLOURS.a], ["B", state.b, COLOURS.b]].filter(([, node]) => node !== "truth" && shown.maskOf(node, state.frame));
   card.hidden = !shown.truth(state.frame) || sides.length === 0;
   if (card.hidden) return;
-  const series = sides.map(([side, node, colour]) => ({ name: `${side}: ${report.nodes[node].name}`, colour, points: overlapsOf(shown, node) }));
+  const series = sides.map(([side, node, colour]) => ({ name: `${side}: ${nameOf(node)}`, colour, points: overlapsOf(shown, node) }));
   card.dataset.values = JSON.stringify(series.map(({ points }) => points));
   const pick = (frame) => { state.frame = frame; update({}); };
   const svg = lineChart(series, { label: "J of A and B over the frames", low: 0, high: 1, last: shown.view.frames.length - 1, ticks: [[0, ""]], now: state.frame, pick });
@@ -85,12 +85,13 @@ function drawOverlaps(shown) {
 
 /** J&F of every node for the shown expression, the best first. */
 function drawRanking(shown) {
-  const known = maskNodes.filter((node) => typeof shown.expression.scores[node] === "number");
+  const votes = state.threshold === null ? null : neededVotes(shown);
+  const known = [...maskNodes.map((node) => [node, scoreOf(shown.expression, node)]), ...(votes ? [["vote", voteScores(shown, votes).sentence]] : [])];
+  const found = known.filter(([, score]) => score !== null).sort(([, one], [, other]) => other - one);
   const card = byId("ranking");
-  card.hidden = known.length === 0;
+  card.hidden = found.length < 2;
   if (card.hidden) return;
-  known.sort((one, other) => shown.expression.scores[other] - shown.expression.scores[one]);
-  const rows = known.map((node) => [report.nodes[node].name, slices.bar(shown.expression.scores[node], node, 70)]);
+  const rows = found.map(([node, score]) => [nameOf(node), slices.bar(score, node, 70)]);
   card.replaceChildren(make("h3", {}, "J&F of this sentence"), table("", ["node", "J&F"], rows));
 }
 

@@ -63,51 +63,24 @@ class Shown {
   }
 
   maskOf(node, frame, place = this.place) {
+    if (node === "truth") return this.truth(frame, place);
+    if (node === "vote") return voteMask(this.at(place), frame);
     const sequence = this.sequence(node, place);
     return sequence ? this.mask(sequence.masks[frame]) : null;
   }
 
-  truth(frame) {
+  /** The same video with another expression. */
+  at(place) {
+    return place === this.place ? this : new Shown(this.row, this.view, place);
+  }
+
+  truth(frame, place = this.place) {
     // Of single annotated frames, nothing is known of the frames around them.
-    const index = this.view.truth?.[this.place][frame] ?? null;
+    const index = this.view.truth?.[place][frame] ?? null;
     return index === null ? null : this.mask(index);
   }
 
   picture(frame) {
     return rvosReport.address(this.view.pictures[frame]);
   }
-}
-
-/** The group of an expression in what a node votes by; null where it has none. */
-function groupOf(row, node, place) {
-  const grouping = report.nodes[node]?.grouping;
-  if (grouping === null || grouping === undefined) return null;
-  return row.groups[grouping]?.find((group) => group.expressions.includes(place)) ?? null;
-}
-
-/** What votes on the shown expression, as [weight, input, expression]; who abstains does not. Null: it has no group. */
-function votersOf(shown, node) {
-  const { weights, inputs, only } = report.nodes[node];
-  const group = groupOf(shown.row, node, shown.place)?.expressions;
-  if (!group) return null;
-  if (group.length === 1 && only !== null) return [[1, placeOf.get(inputs[only]), group[0]]];
-  const all = group.flatMap((place) => weights.map((weight, index) => [weight, placeOf.get(inputs[index]), place]));
-  return all.filter(([, input, place]) => !shown.sequence(input, place)?.abstains);
-}
-
-/** Votes that the shown expression has and needs, as [most, needed]; null where the node counts none of it. */
-function votesOf(shown, node) {
-  const voters = votersOf(shown, node);
-  if (!voters) return null;
-  const size = groupOf(shown.row, node, shown.place).expressions.length;
-  if (size === 1 && report.nodes[node].only !== null) return [1, 1];
-  const most = voters.reduce((sum, [weight]) => sum + weight, 0);
-  const needs = report.nodes[node].needs.find(([own, votes]) => own === size && votes === most);
-  return needs ? needs.slice(1) : null;
-}
-
-/** Weights and masks of everything that votes on the shown expression in a frame. */
-function ballotOf(shown, node, frame) {
-  const terms = votersOf(shown, node).map(([weight, input, place]) => [weight, shown.maskOf(input, frame, place)]);
-  return terms.filter(([, mask]) => mask);
 }

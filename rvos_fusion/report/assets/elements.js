@@ -25,6 +25,16 @@ function button(text, action, attributes = {}) {
   return made;
 }
 
+/** A text with a button that copies it; where that is not allowed it stays selected for the keys of the system. */
+function copyable(text, label) {
+  const field = make("input", { type: "text", readonly: true, value: text, title: text, "aria-label": label, class: "copyable" });
+  const copy = () => {
+    field.select();
+    navigator.clipboard?.writeText(text).then(() => show("Copied."), () => document.execCommand("copy"));
+  };
+  return make("span", { class: "bar" }, field, button("copy", copy, { "aria-label": `copy ${label}` }));
+}
+
 function swatch(colour) {
   return make("span", { class: "swatch", style: `background:${colour}`, "aria-hidden": "true" });
 }

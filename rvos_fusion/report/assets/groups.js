@@ -68,7 +68,7 @@ const groups = {
     groups.shown = shown;
     const { row } = shown;
     const lists = groups.lists(state.video);
-    const node = report.nodes[state.b].name;
+    const node = nameOf(state.b);
     const boxes = lists.map((places, index) => groups.fieldset(shown, places, index, lists.length));
     const reset = button("as the recipe found them", () => { groups.own().delete(state.video); groups.changed(); }, { id: "reset-groups", disabled: !groups.own().has(state.video) });
     const hint = make("p", { class: "hint" }, `Frame ${shown.view.frames[state.frame]}, masks of ${node}. Expressions of one group are fused with each other: they should mean the same object.`);

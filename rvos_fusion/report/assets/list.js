@@ -8,14 +8,17 @@ function confidenceOf(entry) {
   return groups.find((group) => group && group.confidence !== null)?.confidence ?? null;
 }
 
-const gainOf = ({ one }) => (one.scores[state.a] === null || one.scores[state.b] === null ? null : one.scores[state.b] - one.scores[state.a]);
+function gainOf({ one }) {
+  const [a, b] = [scoreOf(one, state.a), scoreOf(one, state.b)];
+  return a === null || b === null ? null : b - a;
+}
 
 const ORDERS = {
   file: { text: "the order of the file", value: null },
   disagreement: { text: "disagreement of the members", value: ({ one }) => -one.disagreement },
   ...(scored && {
-    lowest: { text: "score of B, lowest first", value: ({ one }) => one.scores[state.b] },
-    highest: { text: "score of B, highest first", value: ({ one }) => (one.scores[state.b] === null ? null : -one.scores[state.b]) },
+    lowest: { text: "score of B, lowest first", value: ({ one }) => scoreOf(one, state.b) },
+    highest: { text: "score of B, highest first", value: ({ one }) => (scoreOf(one, state.b) === null ? null : -scoreOf(one, state.b)) },
     gain: { text: "gain from A to B, largest first", value: (entry) => (gainOf(entry) === null ? null : -gainOf(entry)) },
     loss: { text: "gain from A to B, smallest first", value: gainOf },
   }),
@@ -45,7 +48,7 @@ const list = {
 
   describe({ row, one }) {
     const parts = [`${row.id}/${one.id}`, `disagree ${one.disagreement.toFixed(2)}`];
-    if (one.scores[state.b] !== null && one.scores[state.b] !== undefined) parts.push(`B ${number(one.scores[state.b])}`);
+    if (scoreOf(one, state.b) !== null) parts.push(`B ${number(scoreOf(one, state.b))}`);
     const gain = gainOf({ one });
     if (scored && gain !== null && state.a !== state.b) parts.push(`gain ${signed(gain)}`);
     return parts.join(" · ");

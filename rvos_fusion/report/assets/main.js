@@ -59,7 +59,7 @@ function drawShown() {
   byId("frame-shown").value = `${view.frames[state.frame]} (${state.frame + 1} of ${view.frames.length})`;
   for (const option of byId("mode").options) option.disabled = !view.truth && (option.value === "change" || option.value.startsWith("errors"));
   stage.draw(shown);
-  views.drawVote(shown);
+  drawVote(shown);
   drawLater();
 }
 
@@ -109,11 +109,15 @@ function stepFrame(change) {
   update({});
 }
 
+function setThreshold(value) {
+  state.threshold = value;
+  // The list knows scores of the vote as the recipe has it.
+  update({ nodes: state.a === "vote" || state.b === "vote" });
+}
+
 function changeThreshold(change) {
   const votes = shown && neededVotes(shown);
-  if (!votes) return;
-  state.threshold = Math.min(votes.most, Math.max(1, votes.needed + change));
-  update({});
+  if (votes) setThreshold(Math.min(votes.most, Math.max(1, votes.needed + change)));
 }
 
 function stopPlaying() {
@@ -148,11 +152,12 @@ function watch() {
   for (const id of ["search", "disagreement", "score"]) byId(id).addEventListener("input", filter);
   byId("sort").addEventListener("change", reorder);
   byId("frame").addEventListener("input", (event) => { state.frame = Number(event.target.value); update({}); });
-  byId("threshold").addEventListener("input", (event) => { state.threshold = Number(event.target.value); update({}); });
-  byId("threshold-reset").addEventListener("click", () => { state.threshold = null; update({}); });
-  byId("vote-node").addEventListener("change", (event) => { Object.assign(state, { voteNode: Number(event.target.value), threshold: null }); update({}); });
-  byId("node-a").addEventListener("change", (event) => { state.a = Number(event.target.value); update({ nodes: true }); });
-  byId("node-b").addEventListener("change", (event) => { state.b = Number(event.target.value); update({ nodes: true }); });
+  byId("threshold").addEventListener("input", (event) => setThreshold(Number(event.target.value)));
+  byId("threshold-reset").addEventListener("click", () => setThreshold(null));
+  byId("vote-node").addEventListener("change", (event) => { state.voteNode = Number(event.target.value); setThreshold(null); });
+  for (const side of ["a", "b"]) {
+    byId(`node-${side}`).addEventListener("change", ({ target }) => { state[side] = target.value in BESIDE ? target.value : Number(target.value); update({ nodes: true }); });
+  }
   byId("swap").addEventListener("click", () => { [state.a, state.b] = [state.b, state.a]; update({ nodes: true }); });
   byId("mode").addEventListener("change", (event) => { state.mode = event.target.value; update({}); });
   byId("play").addEventListener("click", togglePlay);
@@ -169,7 +174,7 @@ function watch() {
 
 /** Set every control as `state` says, then draw. */
 function start() {
-  const nodes = maskNodes.map((place) => [place, report.nodes[place].name]);
+  const nodes = [...maskNodes.map((place) => [place, report.nodes[place].name]), ...Object.entries(BESIDE)];
   offer(byId("node-a"), nodes, state.a);
   offer(byId("node-b"), nodes, state.b);
   offer(byId("vote-node"), votingNodes.map((place) => [place, report.nodes[place].name]), state.voteNode ?? "");

@@ -27,21 +27,21 @@ const slices = {
   },
 
   mean(chosen, node) {
-    const values = chosen.map(({ one }) => one.scores[node]).filter((score) => score !== null && score !== undefined);
+    const values = chosen.map(({ one }) => scoreOf(one, node)).filter((score) => score !== null);
     return values.length ? values.reduce((sum, value) => sum + value, 0) / values.length : null;
   },
 
   bar(value, node, width = 160) {
     if (value === null) return "";
     const rest = { width, height: 14, "aria-hidden": "true", style: "display:inline-block;vertical-align:-.15em" };
-    const filled = draw("rect", { width: (width * value) / 100, height: 14, fill: palette.colour(node) });
+    const filled = draw("rect", { width: (width * value) / 100, height: 14, fill: colourOf(node) });
     return make("span", {}, draw("svg", rest, filled), ` ${number(value)}`);
   },
 
   /** Bars of every kind: J&F of A and B, means over the sentences that both have. */
   draw() {
     const both = [...new Set([state.a, state.b])];
-    const own = entries.filter(({ one }) => one.slices.length && both.every((node) => typeof one.scores[node] === "number"));
+    const own = entries.filter(({ one }) => one.slices.length && both.every((node) => scoreOf(one, node) !== null));
     byId("slices").hidden = own.length === 0;
     byId("slice-bars").replaceChildren(...(own.length ? report.slices.map((kind, place) => slices.table(kind, place, own, both)) : []));
   },
@@ -51,7 +51,7 @@ const slices = {
     const rows = [...lines.filter(([, chosen]) => chosen.length), ["all", own]].map(([text, chosen]) =>
       [text, String(chosen.length), ...nodes.map((node) => slices.bar(slices.mean(chosen, node), node))]);
     const caption = `${title}; J&F, means over sentences; ${overlaps ? "the slices overlap" : "the slices add up to all"}`;
-    const made = table(caption, [name, "sentences", ...nodes.map((node) => report.nodes[node].name)], rows);
+    const made = table(caption, [name, "sentences", ...nodes.map(nameOf)], rows);
     made.dataset.by = name;
     return made;
   },

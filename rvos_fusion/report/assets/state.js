@@ -13,6 +13,17 @@ const votingNodes = maskNodes.filter((place) => report.nodes[place].weights.leng
 const groupedNodes = maskNodes.filter((place) => report.nodes[place].grouping !== null);
 const scored = report.videos.some((row) => row.expressions.some((one) => one.scores.some((score) => score !== null)));
 
+// What A and B can be beside the nodes that store masks: the vote as it is counted anew, and the truth.
+const BESIDE = { ...(votingNodes.length && { vote: "live vote" }), ...(scored && { truth: "truth" }) };
+const nameOf = (node) => BESIDE[node] ?? report.nodes[node].name;
+const colourOf = (node) => (node === "truth" ? "#5ae1c3" : palette.colour(node === "vote" ? state.voteNode : node));
+
+/** J&F of an expression; null where nobody scored it: of the vote at other thresholds the video's part knows some. */
+function scoreOf(one, node) {
+  const own = node === "vote" && state.threshold === null ? state.voteNode : node;
+  return one.scores[own] ?? null;
+}
+
 function findPlace(name, among, otherwise) {
   const place = placeOf.get(name);
   return among.includes(place) ? place : otherwise;
@@ -54,8 +65,7 @@ const address = {
     if (state.voteNode !== null) parts.set("node", report.nodes[state.voteNode].name);
     if (state.threshold !== null) parts.set("threshold", state.threshold);
     if (maskNodes.length) {
-      parts.set("a", report.nodes[state.a].name);
-      parts.set("b", report.nodes[state.b].name);
+      for (const side of ["a", "b"]) parts.set(side, state[side] in BESIDE ? `*${state[side]}` : nameOf(state[side]));
       parts.set("show", state.mode);
     }
     return `#${parts}`;
@@ -77,8 +87,10 @@ const address = {
     address.wantedFrame = parts.get("frame");
     state.voteNode = findPlace(parts.get("node"), votingNodes, state.voteNode);
     if (parts.has("threshold")) state.threshold = Number.isInteger(wanted.threshold) && wanted.threshold > 0 ? wanted.threshold : null;
-    state.a = findPlace(parts.get("a"), maskNodes, state.a);
-    state.b = findPlace(parts.get("b"), maskNodes, state.b);
+    for (const side of ["a", "b"]) {
+      const beside = Object.keys(BESIDE).find((name) => parts.get(side) === `*${name}`);
+      state[side] = findPlace(parts.get(side), maskNodes, beside ?? state[side]);
+    }
     state.mode = Object.hasOwn(MODES, parts.get("show") ?? "") ? parts.get("show") : state.mode;
   },
 
@@ -98,11 +110,3 @@ const address = {
     state.frame = Math.min(state.frame, frames.length - 1);
   },
 };
-
-/** The votes that are asked for: the chosen ones, as far as this expression's group has so many. */
-function neededVotes(shown) {
-  const votes = state.voteNode === null ? null : votesOf(shown, state.voteNode);
-  if (!votes) return null;
-  const [most, recipe] = votes;
-  return { most, recipe, needed: Math.min(most, state.threshold ?? recipe) };
-}

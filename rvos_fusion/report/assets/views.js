@@ -1,4 +1,4 @@
-// Small pictures: the live vote, the ground truth and every node.
+// Small pictures: the truth and every node.
 const views = {
   made: new Map(),
 
@@ -9,7 +9,7 @@ const views = {
       const note = make("span", { class: "note" });
       const parts = [make("span", { class: "name", title: name }, name), note];
       if (place !== null) {
-        parts.splice(0, 0, swatch(palette.colour(place)));
+        parts.splice(0, 0, swatch(colourOf(place)));
         for (const side of ["a", "b"]) {
           parts.push(button(side.toUpperCase(), () => { state[side] = place; update({ nodes: true }); }, { "aria-label": `show ${name} as ${side.toUpperCase()}`, "data-side": side }));
         }
@@ -33,7 +33,7 @@ const views = {
   draw(shown) {
     const elements = [];
     const truth = shown.truth(state.frame);
-    if (truth) elements.push(views.paint(views.figure("ground truth"), shown, truth, { colour: "#5ae1c3", text: "" }));
+    if (truth) elements.push(views.paint(views.figure("ground truth", "truth"), shown, truth, { colour: colourOf("truth"), text: "" }));
     for (const place of maskNodes) {
       const mask = shown.maskOf(place, state.frame);
       if (!mask) continue;
@@ -42,23 +42,5 @@ const views = {
       elements.push(views.paint(views.figure(report.nodes[place].name, place), shown, mask, { colour: palette.colour(place), text }));
     }
     byId("views").replaceChildren(...elements);
-  },
-
-  drawVote(shown) {
-    const votes = neededVotes(shown);
-    const slider = byId("threshold");
-    slider.disabled = !votes;
-    byId("threshold-reset").disabled = state.threshold === null;
-    byId("threshold-shown").value = votes ? `${votes.needed} of ${votes.most}` : "none";
-    if (!votes) return byId("vote-view").replaceChildren();
-    slider.max = votes.most;
-    slider.value = votes.needed;
-    const sums = masks.count(ballotOf(shown, state.voteNode, state.frame), shown.view.size);
-    const kept = masks.keep(sums, votes.needed);
-    const figure = views.figure("live vote");
-    figure.element.id = "live-vote";
-    const truth = shown.truth(state.frame);
-    const text = truth ? `IoU ${masks.overlap(kept, truth).toFixed(2)} in this frame` : "";
-    byId("vote-view").replaceChildren(views.paint(figure, shown, kept, { colour: palette.colour(state.voteNode), text }));
   },
 };
