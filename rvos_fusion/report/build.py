@@ -175,7 +175,13 @@ def _find_grouping(node: str, kept: Sequence[str], parts: Sequence[Part]) -> int
 def _count_needs(node: ReportNode, sides: Sequence[Side], kept: Sequence[str], parts: Sequence[Part]) -> ReportNode:
     side = next(side for side in sides if side.name == node.side)
     given = [(group, part.abstaining) for part in parts for group in part.groups.get(node.name, ())]
-    return replace(node, grouping=_find_grouping(node.name, kept, parts), needs=side.count_votes(node.name, given))
+    is_empty = node.content == "masks" and not any(node.name in part.abstaining for part in parts)
+    return replace(
+        node,
+        grouping=_find_grouping(node.name, kept, parts),
+        needs=side.count_votes(node.name, given),
+        content="nothing" if is_empty else node.content,
+    )
 
 
 def _describe_video(part: Part, kept: Sequence[str], slices: Places) -> VideoRow:

@@ -9,7 +9,7 @@ from typing import Literal
 from rvos_fusion.scores.curves import Curve
 
 NodeState = Literal["done", "reused", "failed", "missing"]
-NodeContent = Literal["masks", "tracklets", "other"]
+NodeContent = Literal["masks", "tracklets", "other", "nothing"]
 VoteScores = tuple[tuple[float, ...] | None, ...]
 """J&F in per cent of every expression of a video by the settings of a sweep; None: it is not scored."""
 
@@ -33,6 +33,7 @@ class ReportNode:
         settings: what sets the threshold, as in `--set`, of groups of several expressions and of groups of one; empty
             where nothing is counted.
         grouping: place among the report's groupings; None: it has no groups.
+        content: what it stores; nothing: masks that no video has yet.
         side: name of the side; empty where one is shown alone.
     """
 

@@ -27,7 +27,7 @@ function button(text, action, attributes = {}) {
 
 /** A text with a button that copies it; where that is not allowed it stays selected for the keys of the system. */
 function copyable(text, label) {
-  const field = make("input", { type: "text", readonly: true, value: text, title: text, "aria-label": label, class: "copyable" });
+  const field = make("input", { type: "text", readonly: true, value: text, title: text.length < 200 ? text : null, "aria-label": label, class: "copyable" });
   const copy = () => {
     field.select();
     navigator.clipboard?.writeText(text).then(() => show("Copied."), () => document.execCommand("copy"));
@@ -56,6 +56,13 @@ function table(caption, heads, rows) {
 const counted = (count, one) => `${count} ${one}${count === 1 ? "" : "s"}`;
 const number = (value, digits = 1) => (value === null || value === undefined ? "" : value.toFixed(digits));
 const signed = (value, digits = 1) => (value === null || value === undefined ? "" : `${value >= 0 ? "+" : ""}${value.toFixed(digits)}`);
+
+/** Hand a text to the person as a file. */
+function download(name, type, text) {
+  const link = make("a", { download: name, href: URL.createObjectURL(new Blob([text], { type })) });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+}
 
 function show(message) {
   byId("status").textContent = message;

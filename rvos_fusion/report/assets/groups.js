@@ -126,9 +126,7 @@ const groups = {
   },
 
   save() {
-    const link = make("a", { download: "groups.json", href: URL.createObjectURL(new Blob([groups.file()], { type: "application/json" })) });
-    link.click();
-    setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+    download("groups.json", "application/json", groups.file());
   },
 
   /** Take over the groups of a file; videos that it lacks, or lists otherwise, stay as they are. */

@@ -15,14 +15,18 @@ function gainOf({ one }) {
 
 const ORDERS = {
   file: { text: "the order of the file", value: null },
-  disagreement: { text: "disagreement of the members", value: ({ one }) => -one.disagreement },
+  ...(entries.some(({ one }) => one.disagreement > 0) && {
+    disagreement: { text: "disagreement of the members", value: ({ one }) => -one.disagreement },
+  }),
   ...(scored && {
     lowest: { text: "score of B, lowest first", value: ({ one }) => scoreOf(one, state.b) },
     highest: { text: "score of B, highest first", value: ({ one }) => (scoreOf(one, state.b) === null ? null : -scoreOf(one, state.b)) },
     gain: { text: "gain from A to B, largest first", value: (entry) => (gainOf(entry) === null ? null : -gainOf(entry)) },
     loss: { text: "gain from A to B, smallest first", value: gainOf },
   }),
-  unsure: { text: "best score of a member, lowest first", value: ({ one }) => one.best },
+  ...(entries.some(({ one }) => one.best !== null) && {
+    unsure: { text: "best score of a member, lowest first", value: ({ one }) => one.best },
+  }),
   ...(entries.some((entry) => confidenceOf(entry) !== null) && {
     confidence: { text: "confidence of the group, lowest first", value: confidenceOf },
   }),
@@ -47,7 +51,7 @@ const list = {
   }),
 
   describe({ row, one }) {
-    const parts = [`${row.id}/${one.id}`, `disagree ${one.disagreement.toFixed(2)}`];
+    const parts = [`${row.id}/${one.id}`, ...(disagrees ? [`disagree ${one.disagreement.toFixed(2)}`] : [])];
     if (scoreOf(one, state.b) !== null) parts.push(`B ${number(scoreOf(one, state.b))}`);
     const gain = gainOf({ one });
     if (scored && gain !== null && state.a !== state.b) parts.push(`gain ${signed(gain)}`);
@@ -62,10 +66,11 @@ const list = {
     byId("disagreement-shown").value = disagreement.toFixed(2);
     byId("score-shown").value = best >= 1 ? "any" : best.toFixed(2);
     list.shown = entries.filter(({ one, words: own }) =>
-      one.disagreement >= disagreement && (best >= 1 || (one.best ?? 1) <= best) && own.includes(words) && slices.keeps(one));
+      one.disagreement >= disagreement && (best >= 1 || (one.best ?? 1) <= best) && own.includes(words) && slices.keeps(one) && alone.keeps(one));
     list.sort();
     byId("count").textContent = `${list.shown.length} of ${counted(entries.length, "expression")} in ${counted(report.videos.length, "video")}`;
     list.box.fill(list.shown, list.find());
+    takeAlong.draw();
   },
 
   sort() {

@@ -57,7 +57,6 @@ function drawShown() {
   byId("frame").value = state.frame;
   byId("frame").setAttribute("aria-valuetext", view.frames[state.frame]);
   byId("frame-shown").value = `${view.frames[state.frame]} (${state.frame + 1} of ${view.frames.length})`;
-  for (const option of byId("mode").options) option.disabled = !view.truth && (option.value === "change" || option.value.startsWith("errors"));
   stage.draw(shown);
   drawVote(shown);
   drawLater();
@@ -89,7 +88,8 @@ function describePlace(row) {
   const group = node === undefined || node === null ? null : groupOf(row, node, state.expression);
   const others = group ? group.expressions.filter((place) => place !== state.expression).map((place) => `“${row.expressions[place].text}”`) : [];
   const words = others.length ? `; one group with ${others.join(", ")}` : "";
-  return `${row.id}/${shown.expression.id}, members disagree by ${shown.expression.disagreement.toFixed(2)}${words}`;
+  const disagreement = disagrees ? `, members disagree by ${shown.expression.disagreement.toFixed(2)}` : "";
+  return `${row.id}/${shown.expression.id}${disagreement}${words}`;
 }
 
 /** The next frame's picture, so that playing does not flicker. */
@@ -164,12 +164,23 @@ function watch() {
   slices.watch();
   stage.watch();
   groups.watch();
+  takeAlong.watch();
+  alone.watch();
   addEventListener("hashchange", () => {
     if (location.hash === address.written) return;
     show("");
     address.read(location.hash);
     start();
   });
+}
+
+/** Where no link leads to a sentence, the one that gains most from A to B is shown first, and stands first. */
+function begin() {
+  if (!ORDERS.gain || !entries.some((entry) => gainOf(entry) > 0)) return;
+  const gain = (entry) => gainOf(entry) ?? -Infinity;
+  list.order = "gain";
+  const { video, expression } = entries.reduce((best, entry) => (gain(entry) > gain(best) ? entry : best));
+  Object.assign(state, { video, expression });
 }
 
 /** Set every control as `state` says, then draw. */
@@ -179,14 +190,15 @@ function start() {
   offer(byId("node-b"), nodes, state.b);
   offer(byId("vote-node"), votingNodes.map((place) => [place, report.nodes[place].name]), state.voteNode ?? "");
   offer(byId("sort"), Object.entries(ORDERS).map(([name, { text }]) => [name, text]), list.order);
-  offer(byId("mode"), Object.entries(MODES), state.mode);
+  offer(byId("mode"), Object.entries(MODES).filter(([name]) => scored || !(name === "change" || name.startsWith("errors"))), state.mode);
   slices.offer();
   list.update();
   update({});
 }
 
 if (history.scrollRestoration) history.scrollRestoration = "manual";
-for (const link of document.querySelectorAll("nav a")) if (link.hash === "#view=groups") link.hidden = groupedNodes.length === 0;
+hideUnfilled();
+if (!new URLSearchParams(location.hash.slice(1)).has("video")) begin();
 address.read(location.hash);
 // On its way while the controls are made.
 if (report.videos[state.video]) rvosReport.load(report.videos[state.video]);

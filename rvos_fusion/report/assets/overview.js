@@ -6,9 +6,9 @@ const overview = {
     if (overview.drawn) return;
     overview.drawn = true;
     const ladders = report.ladders.map(overview.ladder);
-    byId("ladder-table").replaceChildren(make("h2", {}, "Scores"), make("div", { class: "ladders" }, ...ladders), ...report.notes.map((note) => make("p", { class: "hint" }, note)));
-    const curves = report.curves.map(sweepFigure);
-    byId("sweeps").replaceChildren(...(curves.length ? curves : [make("p", { class: "hint" }, "Nothing was swept.")]));
+    byId("ladder-table").replaceChildren(...(ladders.length ? [make("h2", {}, "Scores")] : []), make("div", { class: "ladders" }, ...ladders), ...report.notes.map((note) => make("p", { class: "hint" }, note)));
+    byId("sweeps").replaceChildren(...report.curves.map(sweepFigure));
+    alone.draw();
     byId("graph-drawing").replaceChildren(...overview.sides().map(overview.graph));
   },
 

@@ -31,7 +31,7 @@ const slices = {
     return values.length ? values.reduce((sum, value) => sum + value, 0) / values.length : null;
   },
 
-  bar(value, node, width = 160) {
+  bar(value, node, width = 100) {
     if (value === null) return "";
     const rest = { width, height: 14, "aria-hidden": "true", style: "display:inline-block;vertical-align:-.15em" };
     const filled = draw("rect", { width: (width * value) / 100, height: 14, fill: colourOf(node) });
@@ -40,9 +40,9 @@ const slices = {
 
   /** Bars of every kind: J&F of A and B, means over the sentences that both have. */
   draw() {
-    const both = [...new Set([state.a, state.b])];
+    const both = [...new Set([state.a, state.b])].filter((node) => node !== "truth");
     const own = entries.filter(({ one }) => one.slices.length && both.every((node) => scoreOf(one, node) !== null));
-    byId("slices").hidden = own.length === 0;
+    byId("slices").hidden = own.length === 0 || both.length === 0;
     byId("slice-bars").replaceChildren(...(own.length ? report.slices.map((kind, place) => slices.table(kind, place, own, both)) : []));
   },
 

@@ -29,9 +29,10 @@ function findPlace(name, among, otherwise) {
   return among.includes(place) ? place : otherwise;
 }
 
-/** A and B at first: the two sides' results, else the first node of the ladder and the last. */
+/** A and B at first: the two sides' results, else the first node of the ladder and the last, or the truth and the one. */
 function chooseNodes() {
   const b = findPlace(report.finals.at(-1), maskNodes, maskNodes.at(-1));
+  if (maskNodes.length === 1 && scored) return ["truth", b];
   const first = report.finals.length > 1 ? report.finals[0] : report.ladders[0]?.rows[0]?.node;
   return [findPlace(first, maskNodes, maskNodes[0]), b];
 }

@@ -22,8 +22,20 @@ VIDEO = "video1"
 
 @pytest.fixture
 def explorer(page: Page, finished: Path) -> Page:
-    open_page(page, finished / "runs" / "report.html")
+    """The page at its first sentence; the list is in the order of the file."""
+    open_page(page, finished / "runs" / "report.html", "#video=video0")
     return page
+
+
+def find_largest_gain(finished: Path) -> tuple[int, int]:
+    """Return the places of video and sentence that gain most from the first node to the last one."""
+    index = read_index(finished / "runs/report.html")
+    gains = {
+        (v, e): one["scores"][-1] - one["scores"][0]
+        for v, video in enumerate(index["videos"])
+        for e, one in enumerate(video["expressions"])
+    }
+    return max(gains, key=lambda place: gains[place])
 
 
 def read_masks(finished: Path, node: str, expression: str, *, frame: int) -> np.ndarray:
@@ -42,12 +54,16 @@ def link(**parts: str) -> str:
     return "#" + "&".join(f"{key}={value}" for key, value in {"video": VIDEO, "expression": "0", **parts}.items())
 
 
-def test_it_opens_at_its_top_with_the_first_expression(explorer: Page) -> None:
-    assert explorer.evaluate("scrollY") == 0
-    assert explorer.inner_text("h1") == "pipeline on ref-youtube-vos valid"
-    assert sentence(explorer) == "the left thing"
-    assert explorer.inner_text("#count") == "12 of 12 expressions in 4 videos"
-    assert set(pixels(explorer)) == {"ground truth", "live vote", "a", "b", "c", "ab", "final"}
+def test_it_begins_with_the_sentence_of_the_largest_gain(page: Page, finished: Path) -> None:
+    open_page(page, finished / "runs" / "report.html")
+    assert page.evaluate("scrollY") == 0
+    assert page.inner_text("h1") == "pipeline on ref-youtube-vos valid"
+    video, expression = find_largest_gain(finished)
+    assert page.inner_text("#place").startswith(f"video{video}/{expression},")
+    assert page.get_attribute("#expressions", "aria-activedescendant") == "expressions-0"
+    assert page.input_value("#sort") == "gain"
+    assert page.inner_text("#count") == "12 of 12 expressions in 4 videos"
+    assert set(pixels(page)) == {"ground truth", "live vote", "a", "b", "c", "ab", "final"}
 
 
 def test_only_the_video_that_is_shown_is_loaded_and_nothing_from_outside(page: Page, finished: Path) -> None:
@@ -55,8 +71,9 @@ def test_only_the_video_that_is_shown_is_loaded_and_nothing_from_outside(page: P
     page.on("request", lambda request: asked.append(request.url))
     open_page(page, finished / "runs" / "report.html")
     assert all(urlsplit(address).scheme == "file" for address in asked)
-    assert [Path(address).name for address in asked if "/videos/" in address] == ["0.js"]
-    assert {Path(urlsplit(address).path).parent.name for address in asked if "/pictures/" in address} == {"0"}
+    video = str(find_largest_gain(finished)[0])
+    assert [Path(address).name for address in asked if "/videos/" in address] == [f"{video}.js"]
+    assert {Path(urlsplit(address).path).parent.name for address in asked if "/pictures/" in address} == {video}
 
 
 def test_a_link_leads_to_video_expression_frame_and_threshold(page: Page, finished: Path) -> None:

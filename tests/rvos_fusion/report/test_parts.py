@@ -85,7 +85,7 @@ def test_names_are_text_and_never_markup(page: Page, tmp_path: Path) -> None:
         settle(page)
     page.click("text=Groups")
     assert page.locator("#group-detail fieldset").count() == len(HOSTILE)
-    page.click("text=Scores and graph")
+    page.click("#scores-link")
     assert page.locator("#graph-drawing g.node").count() == 2
     assert page.evaluate("window.broken ?? null") is None
 
