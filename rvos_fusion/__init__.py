@@ -33,12 +33,14 @@ if TYPE_CHECKING:
     from rvos.videos import Expression, Video
     from rvos_fusion.arrays import score, vote
     from rvos_fusion.opened import OpenedRecipe, PlannedNode, ScoreRow, open_recipe
+    from rvos_fusion.single_runner import open_runner
     from rvos_fusion.training.logs.loggers import LoggedTraining, Logger
 
 _NAMES = {
     # Recipes.
     "rvos_fusion.opened": ("OpenedRecipe", "PlannedNode", "ScoreRow", "open_recipe"),
     "rvos_fusion.arrays": ("score", "vote"),
+    "rvos_fusion.single_runner": ("open_runner",),
     # What every model sees and gives.
     "rvos.videos": ("Expression", "Video"),
     "rvos.masks.mask_sequences": ("MaskSequence", "SoftMaps", "decode", "encode"),
@@ -63,7 +65,7 @@ __all__ = [
     "Expression", "FeatureCache", "Forking", "Frame", "FrameBoxes", "FrameInstances", "FusionError", "InputError",
     "LoggedTraining", "Logger", "MaskSequence", "OpenedRecipe", "OwnModel", "PipelineError", "PlannedNode", "Runner",
     "ScoreRow", "Session", "SoftMaps", "Step", "StoreError", "Video", "check_sequences", "decode", "encode",
-    "open_recipe", "score", "vote",
+    "open_recipe", "open_runner", "score", "vote",
 ]
 # fmt: on
 

@@ -45,7 +45,7 @@ def vote(masks: Sequence[Masks], *, needed: int, weights: Sequence[int] | None =
 
 
 def score(masks: Masks, truth: Masks) -> tuple[float, float]:
-    """Return J and F of masks `(T, H, W)` against the truth: means over the frames, in [0, 1].
+    """Return J and F of masks `(T, H, W)` against the truth in per cent, as tables have them: means over the frames.
 
     Raises:
         InputError: shapes that differ or are not `(T, H, W)`, no frames, or arrays that are no masks.
@@ -55,4 +55,4 @@ def score(masks: Masks, truth: Masks) -> tuple[float, float]:
     j, f = j_and_f(as_masks(truth, where="the truth"), as_masks(masks, where="the masks"))
     if not j.size:
         raise InputError("the masks: no frame, so nothing can be scored; give masks (T, H, W)")
-    return float(j.mean()), float(f.mean())
+    return 100 * float(j.mean()), 100 * float(f.mean())

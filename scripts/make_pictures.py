@@ -47,7 +47,7 @@ def measure(recipe: rf.OpenedRecipe, node: str, video: str) -> dict[str, float]:
     """Return J&F in per cent of every sentence of a video."""
     truth = recipe.truth(video)
     masks = recipe.masks(node, video)
-    return {name: 50 * float(sum(rf.score(masks[name], truth[name]))) for name in truth}
+    return {name: 0.5 * float(sum(rf.score(masks[name], truth[name]))) for name in truth}
 
 
 def choose(recipe: rf.OpenedRecipe) -> tuple[str, str]:

@@ -22,7 +22,7 @@ MODULES = {
 
 def declared() -> list[str]:
     extras = SETTINGS["optional-dependencies"]
-    tools = ("test", "docs")  # run, not imported
+    tools = ("test", "docs", "notebook")  # run, not imported
     names = [*SETTINGS["dependencies"], *(name for key, extra in extras.items() if key not in tools for name in extra)]
     return sorted({re.split(r"[<>=!~\[]", name)[0] for name in names})
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
+from typing import NoReturn
 
 from tqdm import tqdm
 
@@ -35,7 +37,7 @@ class Progress(Watcher):
         self._work = WorkLeft(plan, read_speeds(plan.recipe.workspace))
         hidden = True if self._quiet else None
         total = len(plan.nodes) * len(plan.videos)
-        self._bar = tqdm(total=total, disable=hidden, leave=False, file=sys.stderr, bar_format=_FORM)
+        self._bar = choose_bar()(total=total, disable=hidden, leave=False, file=sys.stderr, bar_format=_FORM)
 
     def start(self, tasks: Sequence[Task]) -> None:
         self._running.append(tasks)
@@ -80,6 +82,17 @@ class Progress(Watcher):
     def _print(self, line: str) -> None:
         if not self._quiet:
             tqdm.write(line, file=sys.stderr)
+
+
+def choose_bar() -> type[tqdm[NoReturn]]:
+    """Return the bar of terminals, or in a notebook that can show one, that of notebooks."""
+    shell = sys.modules.get("IPython")
+    session = shell.get_ipython() if shell is not None else None
+    if session is None or "IPKernelApp" not in session.config or find_spec("ipywidgets") is None:
+        return tqdm
+    from tqdm.notebook import tqdm_notebook
+
+    return tqdm_notebook
 
 
 class WorkLeft:

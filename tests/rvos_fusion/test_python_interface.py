@@ -10,15 +10,22 @@ from base64 import b64decode
 from importlib import metadata
 from io import BytesIO
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 from small_data import write_split
+from tqdm import tqdm
+from tqdm.notebook import tqdm_notebook
 
 import rvos_fusion as rf
 from rvos import plugins
 from rvos.errors import ConfigError, FusionError, InputError, StoreError
+from rvos_fusion.running.progress import choose_bar
+
+PROJECT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -43,8 +50,8 @@ def test_masks_are_arrays_that_can_be_voted_on_and_scored(recipe: rf.OpenedRecip
     assert np.array_equal(fused, np.sum(members, axis=0) >= 2)
     truth = recipe.truth(video)
     assert truth.keys() == recipe.sentences(video).keys()
-    assert rf.score(truth["0"], truth["0"]) == (1.0, 1.0)
-    assert 0 <= rf.score(fused, truth["0"])[0] < 1
+    assert rf.score(truth["0"], truth["0"]) == (100.0, 100.0)
+    assert 0 <= rf.score(fused, truth["0"])[0] < 100
 
 
 def test_the_table_is_that_of_the_command(recipe: rf.OpenedRecipe) -> None:
@@ -57,7 +64,7 @@ def test_the_table_is_that_of_the_command(recipe: rf.OpenedRecipe) -> None:
         for video in recipe.videos
         for expression in recipe.sentences(video)
     ]
-    assert (rows[0].j, rows[0].f) == pytest.approx(100 * np.mean(every, axis=0))
+    assert (rows[0].j, rows[0].f) == pytest.approx(np.mean(every, axis=0))
 
 
 def test_names_of_rows_may_be_a_list(recipe: rf.OpenedRecipe) -> None:
@@ -138,7 +145,7 @@ def test_a_mask_sequence_of_something_else_is_refused(change: dict[str, object],
         rf.MaskSequence.from_masks(**(right | change), video="v", expression="0")  # type: ignore[arg-type]
 
 
-RECIPES = ["open_recipe", "OpenedRecipe", "PlannedNode", "ScoreRow", "score", "vote"]
+RECIPES = ["open_recipe", "open_runner", "OpenedRecipe", "PlannedNode", "ScoreRow", "score", "vote"]
 ANSWERS = ["Expression", "MaskSequence", "SoftMaps", "Video", "decode", "encode"]
 RUNNERS = ["OwnModel", "Runner", "check_sequences"]
 DETECTORS = ["Detector", "DetectorSettings", "FrameBoxes", "FrameInstances"]
@@ -208,3 +215,32 @@ def test_a_plain_folder_of_the_name_of_a_package_does_no_harm(tmp_path: Path, na
     program = "import rvos_fusion as rf; print([getattr(rf, name) for name in rf.__all__])"
     result = run_python(program, tmp_path, PYTHONPATH=str(tmp_path))
     assert (result.returncode, result.stderr) == (0, "")
+
+
+def test_one_network_runs_on_frames_as_the_documentation_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = (PROJECT / "docs" / "python.md").read_text(encoding="utf-8")
+    (code,) = (one for one in re.findall(r"```python\n(.*?)```", text, re.DOTALL) if "open_runner" in one)
+    assert len(code.strip().splitlines()) == 8
+    monkeypatch.chdir(PROJECT)
+    names: dict[str, Any] = {}
+    exec(code, names)
+    sequence = rf.open_recipe("pipeline.yaml").truth("1b8b6b56bf")
+    assert names["masks"].shape[1:] == next(iter(sequence.values())).shape[1:]
+    assert names["masks"].any()
+    assert names["scores"].shape == (len(names["frames"]),)
+
+
+def test_a_runner_that_does_not_exist_is_named() -> None:
+    with pytest.raises(ConfigError, match="runner 'sock' is unknown; choose one of soc"):
+        rf.open_runner("sock", "nowhere.pth")
+
+
+def test_a_notebook_gets_the_bar_of_notebooks(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "ipywidgets.py").touch()
+    assert choose_bar() is tqdm
+    session = SimpleNamespace(config={"IPKernelApp": {}})
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: session))
+    monkeypatch.syspath_prepend(tmp_path)
+    assert choose_bar() is tqdm_notebook
+    session.config.clear()  # a shell in a terminal
+    assert choose_bar() is tqdm
