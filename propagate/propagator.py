@@ -54,7 +54,7 @@ class Propagator:
     """Carries key-frame masks through videos with one engine. `engine`: its feature cache is shared by all calls."""
 
     def __init__(self, engine: Engine, settings: PropagationSettings = PropagationSettings()) -> None:
-        self._engine = engine
+        self.engine = engine
         self._settings = settings
 
     def propagate(self, video: Video, sources: Sequence[Source]) -> list[list[MaskSequence]]:
@@ -92,7 +92,7 @@ class Propagator:
             tracks += _make_tracks(source.sequences, starts, first)
             first += len(source.sequences)
         for together in share_out(tracks):
-            yield from run_passes(video, together, self._engine)
+            yield from run_passes(video, together, self.engine)
 
     def _pick_starts(self, sequence: MaskSequence, n_references: int) -> tuple[int, ...]:
         return pick_start_frames(sequence, count=n_references, skip_empty=self._settings.skip_empty)

@@ -36,6 +36,7 @@ from runners.detectors.table import DETECTORS
 from runners.judges.base import JudgeSettings
 from runners.judges.table import JUDGES
 from runners.registry import RUNNERS
+from rvos.masks.corrections import Answer, Correction, FrameMask, write_corrections
 from rvos.masks.detections import VideoProposals
 from rvos.masks.mask_sequences import MaskSequence, decode, encode
 from rvos.masks.stored.store import Store
@@ -101,6 +102,13 @@ def write_case(folder: Path) -> Path:
                 mask = np.roll(label == value, shift, (0, 1)).astype(np.uint8) * 255
                 Image.fromarray(mask).save(place / f"{frame}.png")
     _write_detections(folder / "found.json", dict(zip(frames, labels, strict=True)))
+    seen = FrameMask.of(labels[1] == objects["0"])
+    corrections = [
+        Correction("votes", VIDEO, "0", frame=frames[1], mask=seen, engine="aot"),
+        Correction("votes", VIDEO, "2", same_as=Answer("6", "left")),
+        Correction("votes", VIDEO, "6", empty=(frames[0], frames[1])),
+    ]
+    write_corrections(folder / "corrections.jsonl", corrections)
     torch.save(make_network().model.state_dict(), folder / "sam2.pt")
     write_weights(folder / "sam3.pt", make_tracker(), make_detector())
     write_vocabulary(folder / "clip")

@@ -13,7 +13,7 @@ from rvos.formats.submissions import check_submission
 from rvos.settings import count
 from rvos_fusion.commands.shared_options import add_dataset_options, open_chosen_dataset
 from rvos_fusion.tables import print_json
-from rvos_fusion.weights.provenance import FILLED, name_manifest, read_dataset_entry
+from rvos_fusion.weights.provenance import FILLED, MANUAL, name_manifest, read_dataset_entry
 
 _SHOWN = 20
 
@@ -35,10 +35,10 @@ def run(options: argparse.Namespace) -> int:
         raise InputError(f"{options.archive}: no such file; check the path")
     dataset = _open_dataset(options)
     audit = check_submission(options.archive, dataset)
-    problems, filled = audit.faults, _read_filled(options.archive)
+    problems, filled, manual = audit.faults, *_read_manifest(options.archive)
     if options.json:
         content = {"archive": str(options.archive), "valid": not problems, "problems": problems}
-        print_json({**content, "filled": filled, "empty": audit.empty})
+        print_json({**content, "filled": filled, "empty": audit.empty, "manual": manual})
         return int(bool(problems))
     for problem in problems[:_SHOWN]:
         print(problem)
@@ -52,6 +52,9 @@ def run(options: argparse.Namespace) -> int:
     if audit.empty:  # with or without a manifest: nobody should read "complete" where black masks stand for results
         n_empty = f"{len(audit.empty)} of {count(dataset.n_expressions, 'expression')}"
         verdict = f"{verdict if filled else 'valid'}; {n_empty} are empty in every frame: {_list(audit.empty)}"
+    if manual:
+        print(f"{MANUAL}: {_list(manual)}; not for a challenge that forbids manual work")
+        verdict += f"; {len(manual)} of {count(dataset.n_expressions, 'expression')} {MANUAL}"
     print(f"{options.archive}: {count(len(problems), 'problem') if problems else verdict}")
     return int(bool(problems))
 
@@ -60,13 +63,16 @@ def _list(names: Sequence[str]) -> str:
     return ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")
 
 
-def _read_filled(archive: Path) -> list[str]:
-    """Return the sentences that have black masks in place of a result, as the manifest says; nothing without one."""
+def _read_manifest(archive: Path) -> tuple[list[str], list[str]]:
+    """Return the sentences with black masks in place of a result, and those corrected by hand; none without one."""
     manifest = name_manifest(archive)
     if not manifest.is_file():
-        return []
+        return [], []
     content = expect_object(read_json(manifest), where=str(manifest))
-    return [str(name) for name in expect_list(content.get(FILLED, []), where=f"{manifest}: {FILLED}")]
+    filled = expect_list(content.get(FILLED, []), where=f"{manifest}: {FILLED}")
+    manual = expect_object(content.get(MANUAL, {}), where=f"{manifest}: {MANUAL}").values()
+    corrected = (name for own in manual for name in expect_list(own, where=f"{manifest}: {MANUAL}"))
+    return [str(name) for name in filled], list(dict.fromkeys(str(name) for name in corrected))
 
 
 def _open_dataset(options: argparse.Namespace) -> Dataset:

@@ -36,6 +36,7 @@ GROUPS: Mapping[str, Mapping[str, str]] = {
         "sweep": "score every threshold or subset of members of a fusion, every window of a refinement",
         "evaluate": "score predictions: J, F and J&F of Ref-YouTube-VOS, Ref-DAVIS17 or MeViS",
         "export": "write stored masks as PNG files",
+        "correct": "correct an answer by hand, in a file that a recipe may name",
         "nouns": "list what a detector is asked for each sentence",
     },
     "hand in": {

@@ -17,7 +17,7 @@ from rvos_fusion.kinds.checksums import Checksums
 from rvos_fusion.kinds.inputs import Input, find_inputs
 from rvos_fusion.kinds.plain import plain_fields
 
-FileUse = Literal["checkpoint", "settings", "data", "results"]
+FileUse = Literal["checkpoint", "settings", "data", "results", "manual"]
 Capability = TypeVar("Capability")
 
 
@@ -30,7 +30,7 @@ class NodeFile:
         advice: what to say and do where it is missing.
         use: `checkpoint`: its content enters the fingerprint and the manifest; `settings`: the fingerprint alone;
             `data`: neither, as the node's `sources` tell what of it a video needs; `results`: as `data`, and made
-            elsewhere for these videos, so that the node has nothing for any other.
+            elsewhere for these videos, so that the node has nothing for any other; `manual`: as `data`, work by hand.
         family: key of `rvos_fusion.weights.known_weights` whose official files such a node reads; empty: none of them.
     """
 
@@ -104,6 +104,10 @@ class Node(ABC):
     def sources(self, video: Video, checksums: Checksums) -> object:
         """Return, for the fingerprint, what identifies everything that it reads of a video; plain values for JSON."""
         return None
+
+    def of_video(self, video: Video) -> Node:
+        """Return the node as far as it concerns a video: what is left out does not count for its fingerprint there."""
+        return self
 
     @abstractmethod
     def describe(self) -> str:

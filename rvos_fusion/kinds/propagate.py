@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import Annotated, ClassVar
 
 from propagate.engines.settings import EngineSettings
 from propagate.key_rules.base import KeyRule
@@ -24,12 +24,9 @@ from rvos_fusion.kinds.checksums import Checksums
 from rvos_fusion.kinds.foreign.masks import find_lacking, import_folder
 from rvos_fusion.kinds.foreign.stamps import stamp_masks
 from rvos_fusion.kinds.inputs import Input, MasksOf
-from rvos_fusion.kinds.networks.loaded import NETWORK, choose_device
-from rvos_fusion.kinds.networks.named import engine_files, engine_key, explain_engine
+from rvos_fusion.kinds.networks.carriers import carrier_key, load_carrier
+from rvos_fusion.kinds.networks.named import engine_files, explain_engine
 from rvos_fusion.kinds.plain import plain_fields
-
-if TYPE_CHECKING:
-    from propagate.propagator import Propagator
 
 _FORMER = {"key_rule": "rule", "key_frames": "of", "references": "references"}
 """Keys of before, and what they are called inside of `key`."""
@@ -126,7 +123,7 @@ class PropagateNode(Node):
     def worker_key(self) -> WorkerKey | None:
         """The engine: propagations of one video share its features of the frames."""
         engine = self._working_engine()
-        return None if engine is None else WorkerKey(f"engine {engine.name}", engine_key(engine), shares=True)
+        return None if engine is None else carrier_key(engine)
 
     def check_load(self) -> Iterable[str]:
         engine = self._working_engine()
@@ -166,8 +163,8 @@ class PropagateNode(Node):
         """Return the propagated masks of several nodes of one video that have one engine; it reads the frames once."""
         from propagate.propagator import Source
 
-        device = tasks[0].device
-        propagator: Propagator = NETWORK.get((self.worker_key(), device), lambda: self._load(tasks[0]))
+        assert self.engine is not None
+        propagator = load_carrier(self.engine, tasks[0])
         sources = [_read_sources(task, node) for task, node in zip(tasks, nodes, strict=True)]
         starts = [[node.key.list_starts(*pair) for pair in own] for own, node in zip(sources, nodes, strict=True)]
         carried = propagator.propagate(
@@ -184,15 +181,6 @@ class PropagateNode(Node):
             ]
             for node, pairs, own, found in zip(nodes, sources, starts, map(iter, carried), strict=True)
         ]
-
-    def _load(self, task: Task) -> Propagator:
-        """Return a propagator with the loaded engine."""
-        from propagate.engines.table import build_engine
-        from propagate.propagator import PropagationSettings, Propagator
-
-        assert self.engine is not None
-        engine = build_engine(self.engine, device=choose_device(task.device), place=task.place)
-        return Propagator(engine, PropagationSettings(self.engine.skip_empty, self.engine.keep_soft))
 
 
 def _read_sources(task: Task, node: PropagateNode) -> list[tuple[MaskSequence, MaskSequence]]:

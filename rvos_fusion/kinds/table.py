@@ -28,6 +28,7 @@ KINDS: dict[str, str] = {
     "gate": "rvos_fusion.kinds.gate:GateNode",
     "exists": "rvos_fusion.kinds.exists:ExistsNode",
     "clean_up": "rvos_fusion.kinds.clean_up:CleanUpNode",
+    "correct": "rvos_fusion.kinds.correct:CorrectNode",
 }
 
 VARIANTS: dict[str, tuple[str, ...]] = {

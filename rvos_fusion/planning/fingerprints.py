@@ -32,6 +32,7 @@ def fingerprint_task(node: Node, video: Video, *, inputs: Mapping[str, str], che
     Two results with one fingerprint must be the same, on any machine and in any folder: names of files and times do
     not count where their content can be read, and nothing that changes a mask may be left out.
     """
+    node = node.of_video(video)
     content = {
         # Files of an older form could not be read even if all else is equal.
         "format": FORMAT_VERSION,

@@ -89,13 +89,20 @@ def read_recipe(path: Path, overrides: Sequence[str] = (), *, workspace: Path | 
     nouns = _read_section(loader, NounSettings, sections.nouns, "nouns", otherwise=NounSettings())
     are_given = len(problems) == read
     overlapping = dataset is not None and dataset.format in FORMATS and find_format(dataset.format).overlapping
+    engines = _read_named(loader, ENGINE, sections.engines, "engines")
     nodes = _Nodes(
         Loader(
             problems,
             paths=loader.paths,
-            given={"groups": groups, "nouns": nouns, "overlapping": overlapping},
+            given={
+                "groups": groups,
+                "nouns": nouns,
+                "overlapping": overlapping,
+                "engines": engines,
+                "dataset": dataset,
+            },
             named={
-                "engine": _read_named(loader, ENGINE, sections.engines, "engines"),
+                "engine": engines,
                 "detector": _read_named(loader, DETECTOR, sections.detectors, "detectors"),
                 "judge": _read_named(loader, JUDGE, sections.judges, "judges"),
             },
@@ -109,7 +116,9 @@ def read_recipe(path: Path, overrides: Sequence[str] = (), *, workspace: Path | 
     submission = submission.node if isinstance(submission, Submission) else submission
     line = 0 if sections.submission is None else sections.submission.place.line
     found = tuple(nodes.found.values())
-    recipe = Recipe(path, dataset, workspace, groups, found, stages, submission, nouns, line, rows, tuple(overrides))
+    recipe = Recipe(
+        path, dataset, workspace, groups, found, stages, submission, nouns, line, rows, engines, tuple(overrides)
+    )
     if nodes.is_whole and len(problems):  # what the graph would be refused for belongs into the same message
         check_graph(recipe, problems, unread=nodes.unread, whole=are_given)
     problems.check()
@@ -147,7 +156,7 @@ def _read_rows(loader: Loader, node: SettingsNode | None) -> tuple[NamedRow, ...
     return tuple(NamedRow(name, row, line) for name, row, line in read if row is not INVALID)
 
 
-def _read_named(loader: Loader, settings: Any, node: SettingsNode | None, what: str) -> Mapping[str, object]:
+def _read_named(loader: Loader, settings: Any, node: SettingsNode | None, what: str) -> Mapping[str, Any]:
     """Return what nodes may name, such as engines; `INVALID` for what has problems."""
     entries = {} if node is None else loader.entries(node, what)
     return {name: loader.giving(name=name).read(settings, entry, f"{what}.{name}") for name, entry in entries.items()}

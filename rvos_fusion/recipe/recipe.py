@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
+from propagate.engines.settings import EngineSettings
 from rvos.formats import FORMATS, Dataset, open_dataset
 from rvos.language.nouns import NounSettings
 from rvos.settings import Names, Size
@@ -71,6 +72,7 @@ class Recipe:
         submission_line: of the file, where it says so.
         nouns: how the noun of a sentence is found.
         rows: which nodes are rows of a paper's table.
+        engines: their settings, by name.
         overrides: texts of `--set` that it was read with.
     """
 
@@ -84,6 +86,7 @@ class Recipe:
     nouns: NounSettings = field(default_factory=NounSettings)
     submission_line: int = 0
     rows: tuple[NamedRow, ...] = ()
+    engines: Mapping[str, EngineSettings] = field(default_factory=dict)
     overrides: tuple[str, ...] = ()
 
     @property

@@ -23,6 +23,7 @@ from rvos_fusion.planning.plan import Plan
 from rvos_fusion.weights.licences import list_ancestors, list_sources
 
 FILLED = "filled with black masks"
+MANUAL = "corrected by hand"
 _PATIENCE = 20.0
 _PACKAGES = (
     "rvos-fusion",
@@ -42,6 +43,14 @@ class SeesFrames(Protocol):
 
     def protocol(self) -> str:
         """Return which ones."""
+
+
+@runtime_checkable
+class Manual(Protocol):
+    """A node that applies corrections made by hand."""
+
+    def list_corrected(self) -> Sequence[str]:
+        """Return the sentences that they are of, as `video/sentence`."""
 
 
 def name_manifest(archive: Path) -> Path:
@@ -89,6 +98,8 @@ def write_manifest(
     are_decided = recipe.groups.by in ("runs", "agreement")  # by masks
     if are_decided:  # what lies there may be another recipe's
         are_decided = write_review(recipe.workspace, plan.tasks, plan.name_results()) is not None
+    correcting = ((one.name, capability(one, Manual)) for one in recipe.graph.below(node))
+    manual = {name: corrected for name, one in correcting if one is not None and (corrected := one.list_corrected())}
     networks = {one.name: capability(one, SeesFrames) for one in plan.nodes}
     content = {
         "archive": {"name": archive.name, "sha256": hash_file(archive), "masks": n_masks},
@@ -113,6 +124,7 @@ def write_manifest(
         "commit": find_commit(),
         "protocols": {name: one.protocol() for name, one in networks.items() if one is not None},
         **({FILLED: list(filled)} if filled else {}),
+        **({MANUAL: manual, "corrections": _hash_files(plan, "manual")} if manual else {}),
         **({"missing masks": {name: list(own) for name, own in gaps.items()}} if gaps else {}),
         "fingerprints": {task.video.id: task.fingerprint for task in plan.tasks[node]},
         "versions": list_versions(),

@@ -50,6 +50,7 @@ LOOKS: dict[str, list[str]] = {
     "evaluate": ["members/a", "--recipe", "r.yaml"],
     "report": ["r.yaml"],
     "clean": ["r.yaml"],
+    "correct": ["r.yaml", "final", "video0", "0", "--same-as", "1"],
     "export": ["r.yaml", "final", "--out", "masks"],
     "pseudo-labels": ["r.yaml", "final", "--out", "labels"],
     "submit": ["r.yaml"],

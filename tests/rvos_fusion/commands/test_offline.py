@@ -51,6 +51,7 @@ STEPS = (
     "pseudo-labels r.yaml final --out labels",
     "submit r.yaml",
     "check-submission runs/submission.zip --recipe r.yaml",
+    "correct r.yaml final video0 0 --same-as 1",
     "clean r.yaml",
     "licences r.yaml",
     "checkpoint model.safetensors",

@@ -40,6 +40,7 @@ OTHER_SORTS = {
     "fuse": ("{fuse: [a, things], threshold: 1}", "fuse: things stores mask sequences by instance, expected mask seq"),
     "propagate": ("{propagate: tracks, engine: e}", "propagate: tracks stores tracklets, expected mask sequences;"),
     "clean_up": ("{clean_up: masks, islands: 0.1}", "clean_up: masks stores proposals, expected mask sequences;"),
+    "correct": ("{correct: masks}", "correct: masks stores proposals, expected mask sequences;"),
     "gate": ("{gate: things, members: [a, b], features: [area], threshold: 1}", "gate: things stores mask seq"),
     "members of a gate": ("{gate: a, members: [b, tracks], features: [area], threshold: 1}", "members: tracks stores"),
     "key": ("{propagate: a, engine: e, key: {of: masks}}", "key.of: masks stores proposals, expected mask sequences;"),
