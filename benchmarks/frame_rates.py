@@ -3,7 +3,8 @@
 On a GPU where there is one, the time between two synchronisations; else processor time of one core. A pass holds
 the backbone, the text and the masks at stride 4, with random weights; reading images and writing masks are left out.
 
-`python -m benchmarks.frame_rates [FRAMES]` prints the table of `docs/performance.md` for clips of so many frames.
+`python -m benchmarks.frame_rates [FRAMES]` prints the table of `docs/measured/performance.md` for clips of so many
+frames.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Every network's whole pass in bfloat16, and the passes that a recipe may compile, against float32 as it is.
 
-Random weights, one core, processor time: what it does to masks needs trained ones, see `docs/performance.md`. On a
-processor without products in bfloat16 it is slower than float32.
+Random weights, one core, processor time: what it does to masks needs trained ones, see
+`docs/measured/performance.md`. On a processor without products in bfloat16 it is slower than float32.
 
-`python -m benchmarks.precision NAME ...` prints the table of `docs/performance.md` for some networks.
+`python -m benchmarks.precision NAME ...` prints the table of `docs/measured/performance.md` for some networks.
 """
 
 from __future__ import annotations

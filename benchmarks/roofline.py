@@ -3,7 +3,7 @@
 One core, processor time, the best of several goes: so the figures hold on a machine that others use too. Only products
 are counted (matrices, convolutions, attention): what a part does beside them shows as a low share.
 
-`python -m benchmarks.roofline NAME ...` prints the table of `docs/performance.md` for some networks.
+`python -m benchmarks.roofline NAME ...` prints the table of `docs/measured/performance.md` for some networks.
 """
 
 from __future__ import annotations
@@ -130,7 +130,7 @@ def _count_convolution(inputs: Any, weight: Any, *_: Any, out_shape: Any = None,
 
 
 def main(names: Sequence[str]) -> None:
-    """Print the table of some networks, as `docs/performance.md` has it."""
+    """Print the table of some networks, as `docs/measured/performance.md` has it."""
     with one_core():
         limit = matrix_rate()
         print(f"{processor_name()}, one core: {limit / _GIGA:.1f} G/s, copies {copy_bandwidth() / _GIGA:.1f} GB/s\n")
