@@ -38,6 +38,7 @@ SCRIPTS = (
     "panels.js",
     "overview.js",
     "groups.js",
+    "corrections.js",
     "main.js",
 )
 """In the order in which they need each other."""

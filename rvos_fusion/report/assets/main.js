@@ -59,6 +59,7 @@ function drawShown() {
   byId("frame-shown").value = `${view.frames[state.frame]} (${state.frame + 1} of ${view.frames.length})`;
   stage.draw(shown);
   drawVote(shown);
+  corrections.draw();
   drawLater();
 }
 
@@ -164,6 +165,7 @@ function watch() {
   slices.watch();
   stage.watch();
   groups.watch();
+  corrections.watch();
   takeAlong.watch();
   alone.watch();
   addEventListener("hashchange", () => {
