@@ -1,5 +1,8 @@
 """The collaborative ensembler: turns a row's maps into its logit, gated by the row's mean embeddings.
 
+It takes one row at a time: maps of several are too large for the allocator to keep, and pages that are new each time
+cost as much as what is computed on them.
+
 Source: cfbi.md, section 6.
 """
 
@@ -9,7 +12,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import relu
+from torch.nn.functional import conv2d, pad, relu
 
 from propagate.engines.cfbi.configs import CfbiConfig
 from propagate.engines.cfbi.embeddings import resize
@@ -54,11 +57,10 @@ class ChannelTransformation(nn.Module):
         return 1 + torch.tanh(lengths * norm + beta)
 
 
-def _sum_squares(parts: Sequence[Tensor], n_rows: int) -> Tensor:
+def _sum_squares(parts: Sequence[Tensor]) -> Tensor:
     """Return (rows, C) of maps in parts."""
     # A norm makes no second map of the squares.
-    lengths = [torch.linalg.vector_norm(part, dim=(2, 3)).expand(n_rows, -1) for part in parts]
-    return torch.cat(lengths, dim=1).square()
+    return torch.cat([torch.linalg.vector_norm(part, dim=(2, 3)) for part in parts], dim=1).square()
 
 
 def _scale(maps: Tensor, factors: Tensor) -> Tensor:
@@ -77,7 +79,7 @@ def _convolve_scaled(parts: Sequence[Tensor], factors: Tensor, layer: nn.Conv2d)
     weights = layer.weight[:, :, 0, 0] * factors[:, None]
     total: Tensor | None = None
     for part, weight in zip(parts, torch.split(weights, [part.shape[1] for part in parts], dim=2), strict=True):
-        cells = part.flatten(2).expand(len(factors), -1, -1)
+        cells = part.flatten(2)
         if total is None:
             total = torch.bmm(weight, cells)
         else:  # in place, which autocast leaves alone
@@ -106,7 +108,7 @@ class Block(nn.Module):
 
     def forward(self, inputs: Sequence[Tensor], gate: Tensor) -> Tensor:
         """Return (rows, channels out, h / stride, w / stride) of inputs in parts times their gate (rows, channels)."""
-        squares = _sum_squares(inputs, len(gate)) * gate.square()
+        squares = _sum_squares(inputs) * gate.square()
         hidden = _convolve_scaled(inputs, gate * self.GCT1.factors(squares), self.conv1)
         hidden = self.bn2(self.conv2(relu(self.bn1(hidden), inplace=True)))
         hidden = self.bn3(_convolve(relu(hidden, inplace=True), self.conv3))
@@ -146,7 +148,7 @@ class AtrousBranch(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Return (rows, channels out, h, w)."""
-        factors = self.GCT.factors(_sum_squares([inputs], len(inputs)))
+        factors = self.GCT.factors(_sum_squares([inputs]))
         if self.atrous_conv.kernel_size == (1, 1):
             return relu(self.bn(_convolve_scaled([inputs], factors, self.atrous_conv)))
         return relu(self.bn(self.atrous_conv(_scale(inputs, factors))))
@@ -172,12 +174,12 @@ class AtrousPyramid(nn.Module):
         pooled = relu(self.global_avg_pool[1](inputs.mean(dim=(2, 3), keepdim=True)))
         branches = [branch(inputs) for branch in (self.aspp1, self.aspp2, self.aspp3, self.aspp4)]
         joined = [*branches, pooled.expand_as(branches[0])]
-        factors = self.GCT.factors(_sum_squares(joined, len(inputs)))
+        factors = self.GCT.factors(_sum_squares(joined))
         return relu(self.bn1(_convolve_scaled(joined, factors, self.conv1)))
 
 
 class Ensembler(nn.Module):
-    """Maps of every row in, one logit for each row and cell out.
+    """Maps of a row in, two logits for each cell out.
 
     Args:
         inputs: channels of the input at each stride.
@@ -215,11 +217,11 @@ class Ensembler(nn.Module):
         self.IA_final_bg = nn.Linear(head, decoded + 1)
 
     def forward(self, inputs: Sequence[Sequence[Tensor]], head: Tensor, low: Tensor) -> Tensor:
-        """Return the logits (rows, h, w), background first.
+        """Return (2, h, w): a row's logit, and what it adds to that of the background.
 
         Args:
-            inputs: at each stride, finest first, maps in parts (rows or 1, channels, h, w): what is 1 serves all rows.
-            head: (rows, H).
+            inputs: at each stride, finest first, the row's maps in parts (1, channels, h, w).
+            head: (1, H).
             low: (1, channels, h, w), of the backbone.
         """
         hidden = inputs[0]
@@ -234,19 +236,24 @@ class Ensembler(nn.Module):
         return self._decode(self.ASPP(_scale(hidden[0], self.ASPP_IA(head))), detail, head)
 
     def _decode(self, coarse: Tensor, detail: Sequence[Tensor], head: Tensor) -> Tensor:
-        factors = self.GCT_sc.factors(_sum_squares(detail, len(head)))
-        fine = relu(self.bn_sc(_convolve_scaled(detail, factors, self.conv_sc)))
-        # The gate is one factor a channel: it acts before the map is enlarged, where it costs nothing.
-        gates = torch.split(self.IA10(head), [coarse.shape[1], fine.shape[1]], dim=1)
-        hidden = torch.cat([enlarge(_scale(coarse, gates[0]), fine.shape[2:]), _scale(fine, gates[1])], dim=1)
-        hidden = relu(self.bn1(self.conv1(hidden)))
-        hidden = relu(self.bn2(self.conv2(_scale(hidden, self.IA11(head)))))
-        logits = _last_layer(hidden, self.IA_final_fg(head))
-        if len(logits) == 1:
-            return logits
-        # How far each object is from being background adds to the background.
-        against = _last_layer(hidden[1:], self.IA_final_bg(head[1:])).amin(dim=0)
-        return torch.cat([(logits[0] + against)[None], logits[1:]])
+        factors = self.GCT_sc.factors(_sum_squares(detail))
+        fine = relu(self.bn_sc(_convolve_scaled(detail, factors, self.conv_sc)), inplace=True)
+        sizes = [coarse.shape[1], fine.shape[1]]
+        # The official network enlarges the coarse map and convolves both as one.
+        of_coarse, of_fine = torch.split(_scale_weights(self.conv1, self.IA10(head)), sizes, dim=1)
+        hidden = convolve_enlarged(coarse, of_coarse, fine.shape[2:]).add_(conv2d(fine, of_fine, padding=1))
+        hidden = relu(self.bn1(hidden), inplace=True)
+        hidden = conv2d(hidden, _scale_weights(self.conv2, self.IA11(head)), padding=1)
+        cells = relu(self.bn2(hidden), inplace=True)[0].flatten(1)
+        # The bias is the last parameter.
+        parameters = torch.cat([self.IA_final_fg(head), self.IA_final_bg(head)])
+        logits = parameters[:, :-1] @ cells + parameters[:, -1:]
+        return logits.reshape(2, *fine.shape[2:])
+
+
+def _scale_weights(layer: nn.Conv2d, factors: Tensor) -> Tensor:
+    """Return a convolution's weights that give what the layer gives of a map times factors (1, C)."""
+    return layer.weight * factors[:, :, None, None]
 
 
 def _convolve(maps: Tensor, layer: nn.Conv2d) -> Tensor:
@@ -255,19 +262,26 @@ def _convolve(maps: Tensor, layer: nn.Conv2d) -> Tensor:
     return product.reshape(*product.shape[:2], *maps.shape[2:])
 
 
-def enlarge(maps: Tensor, size: torch.Size) -> Tensor:
-    """Return maps (rows, C, h, w) at another size, bicubic, corners aligned: two products instead of a kernel."""
-    down, right = (_weights(*sides, maps) for sides in zip(maps.shape[2:], size, strict=True))
-    return down @ (maps @ right.T)
+def convolve_enlarged(maps: Tensor, weights: Tensor, size: torch.Size) -> Tensor:
+    """Return the 3x3 convolution, padded by 1, of maps (rows, C, h, w) enlarged bicubically to `size`, corners aligned.
+
+    Enlarging acts on cells, a convolution's weights on channels: so the products with the weights (out, C, 3, 3) are
+    made where there are few cells, and each of the nine is enlarged one cell further.
+    """
+    (height, width), n_out = maps.shape[2:], len(weights)
+    down, right = (_shifted_weights(*sides, maps) for sides in zip(maps.shape[2:], size, strict=True))
+    products = weights.permute(2, 3, 0, 1).flatten(0, 2) @ maps.flatten(2)
+    # (rows, out, shifts down, h, shifts right, w)
+    products = products.reshape(-1, 3, 3, n_out, height, width).permute(0, 3, 1, 4, 2, 5)
+    return down @ (products.reshape(-1, n_out, 3 * height, 3 * width) @ right.T)
 
 
-def _weights(side: int, larger: int, like: Tensor) -> Tensor:
-    """Return what each of `larger` places takes of each of `side` places: a line of unit values, enlarged."""
+def _shifted_weights(side: int, larger: int, like: Tensor) -> Tensor:
+    """Return (larger, 3 * side): what each place, and its neighbours before and behind, take of each of `side` places.
+
+    A neighbour beyond the border takes nothing.
+    """
     unit = torch.eye(side, dtype=like.dtype, device=like.device)
-    return resize(unit[None, None], (larger, side), "bicubic")[0, 0]
-
-
-def _last_layer(hidden: Tensor, parameters: Tensor) -> Tensor:
-    """Return (rows, h, w) of maps (rows, C, h, w) and each row's weights with its bias last, (rows, C + 1)."""
-    weights, bias = parameters[:, :-1], parameters[:, -1]
-    return torch.einsum("rchw,rc->rhw", hidden, weights) + bias[:, None, None]
+    # A line of unit values, enlarged.
+    taken = pad(resize(unit[None, None], (larger, side), "bicubic")[0, 0], (0, 0, 1, 1))
+    return torch.cat([taken[:-2], taken[1:-1], taken[2:]], dim=1)

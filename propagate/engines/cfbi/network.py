@@ -116,14 +116,34 @@ class Cfbi(nn.Module):
             masks: at each stride, (rows, h, w) float32 0 or 1: the rows of the frame before.
             head: (rows, 4 * embedding), mean embeddings.
         """
+        rows = (
+            self._decide_row(
+                features, previous, [of_all[row] for of_all in maps], [of_all[row] for of_all in masks], head[row, None]
+            )
+            for row in range(len(head))
+        )
+        logits, against = torch.stack(list(rows), dim=1)
+        if len(logits) == 1:
+            return logits
+        # How far each object is from being background adds to the background.
+        return torch.cat([logits[:1] + against[1:].amin(dim=0, keepdim=True), logits[1:]])
+
+    def _decide_row(
+        self,
+        features: CfbiFeatures,
+        previous: CfbiFeatures,
+        maps: Sequence[Tensor],
+        masks: Sequence[Tensor],
+        head: Tensor,
+    ) -> Tensor:
+        """Return (2, h, w): a row's logit, and what it adds to that of the background."""
         inputs = []
-        for place, of_stride in enumerate(maps):
+        for place, (of_stride, inside) in enumerate(zip(maps, masks, strict=True)):
             now, before = features.embeddings[place][None], previous.embeddings[place][None]
-            inside = masks[place][:, None]
             parts = [now, before * inside, before * (1 - inside)]
             if self.dynamic_prehead is None:
-                parts.insert(0, of_stride)
+                parts.insert(0, of_stride[None])
             else:
-                parts.append(self.dynamic_prehead(of_stride))
+                parts.append(self.dynamic_prehead(of_stride[None]))
             inputs.append(parts)
         return self.dynamic_seghead(inputs, head, features.low)

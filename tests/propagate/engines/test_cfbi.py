@@ -9,11 +9,13 @@ import deaot_toolkit
 import pytest
 import torch
 from torch import Tensor
+from torch.nn.functional import conv2d, interpolate
 
 from propagate.engines.aot.settings import AotSettings
 from propagate.engines.cfbi.checkpoints import load_weights, read_weights, rename
 from propagate.engines.cfbi.configs import CONFIGS
 from propagate.engines.cfbi.engine import CfbiEngine, CfbiSession
+from propagate.engines.cfbi.ensembler import convolve_enlarged
 from propagate.engines.cfbi.matching import (
     NOWHERE,
     ReferenceCells,
@@ -120,6 +122,15 @@ def test_local_distances_are_those_within_each_window(rate: int) -> None:
 def test_the_background_of_a_row_is_the_nearest_of_all_others() -> None:
     maps = torch.tensor([[1.0, 5.0], [2.0, 4.0], [3.0, 3.0]])
     assert nearest_other(maps).tolist() == [[2.0, 3.0], [1.0, 3.0], [1.0, 4.0]]
+
+
+@pytest.mark.parametrize("size", [(13, 9), (4, 5), (17, 5)])
+def test_a_convolution_of_an_enlarged_map_needs_no_enlarged_map(size: tuple[int, int]) -> None:
+    torch.manual_seed(3)
+    maps, weights = torch.randn(2, 6, 4, 5), torch.randn(7, 6, 3, 3)
+    enlarged = interpolate(maps, size, mode="bicubic", align_corners=True)
+    found = convolve_enlarged(maps, weights, torch.Size(size))
+    torch.testing.assert_close(found, conv2d(enlarged, weights, padding=1), rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("name", NAMES)
