@@ -19,6 +19,7 @@ from rvos_fusion.kinds.networks.judging import Questions
 from rvos_fusion.planning.plan import make_plan
 from rvos_fusion.planning.results import Results
 from rvos_fusion.planning.timings import count_work, read_speeds
+from rvos_fusion.planning.usual_speeds import MEASURED_ON, find_usual_speed
 from rvos_fusion.planning.workspace import find_place
 from rvos_fusion.recipe.graph import build_graph, choose_stage, find_missing_files
 from rvos_fusion.recipe.recipe import Recipe
@@ -61,7 +62,9 @@ class PlannedNode:
     Args:
         cached: videos whose result is there and fits the settings.
         n_bytes: size of these.
-        seconds: estimated for the rest, from earlier runs in this workspace; None: it never ran here.
+        seconds: estimated for the rest, from earlier runs in this workspace, else by those of another machine; None:
+            neither is known.
+        elsewhere: whether it is the other machine's.
         asks: how many questions are left to ask of judges; None: it asks nothing.
         missing: what must be there, or be mended, before it can run.
     """
@@ -74,8 +77,13 @@ class PlannedNode:
     cached: int
     n_bytes: int
     seconds: float | None
+    elsewhere: bool
     asks: AskedFor | None
     missing: tuple[str, ...]
+
+    def describe_seconds(self) -> str:
+        """Return the estimate in words, another machine's with a sign."""
+        return "unknown" if self.seconds is None else f"{'~' if self.elsewhere else ''}{self.seconds:.0f} s"
 
     def describe_asks(self) -> list[str]:
         """Return in words what is left to ask."""
@@ -83,7 +91,7 @@ class PlannedNode:
 
 
 _SHOWN = 3
-_FOR_PROGRAMS = ("what", "inputs", "videos", "cached", "seconds", "asks", "missing")
+_FOR_PROGRAMS = ("what", "inputs", "videos", "cached", "seconds", "elsewhere", "asks", "missing")
 _COLUMNS = (
     Column("node", "node"),
     Column("stage", "stage", forms=("json",)),
@@ -92,7 +100,7 @@ _COLUMNS = (
     Column("cached", lambda row: f"{row.cached}/{row.videos}" if row.videos else "-", forms=("text",)),
     Column("bytes", "n_bytes", forms=("json",), key="bytes"),
     Column("size", lambda row: format_size(row.n_bytes), forms=("text",)),
-    Column("estimate", lambda row: "unknown" if row.seconds is None else f"{row.seconds:.0f} s", forms=("text",)),
+    Column("estimate", lambda row: row.describe_seconds(), forms=("text",)),
     Column(
         "what",
         lambda row: "\n".join([row.what, *row.describe_asks(), *(f"missing: {text}" for text in row.missing)]),
@@ -148,7 +156,7 @@ def run(options: argparse.Namespace) -> int:
     estimates = [] if results is None else _simulate(results, options)
     stored, own = Store(recipe.workspace).measure(), sum(row.n_bytes for row in rows)
     beside = f"stored: {format_size(own)} of this plan, {format_size(stored - own)} of others: rvos clean tells of what"
-    notes = [] if missing else [_sum_up(rows)]
+    notes = [] if missing else [_sum_up(rows, {node.name for node in graph.nodes if node.worker_key() is not None})]
     notes += [beside] if stored > own else []
     tables = [Table(_COLUMNS, rows, notes=tuple(notes), name="nodes")]
     if options.workers and (estimates or options.json):
@@ -160,11 +168,14 @@ def run(options: argparse.Namespace) -> int:
     return 2 if missing else 0
 
 
-def _sum_up(rows: Sequence[PlannedNode]) -> str:
-    """Return in words how long all nodes will take on one process, as far as that is known."""
+def _sum_up(rows: Sequence[PlannedNode], loading: Collection[str]) -> str:
+    """Return in words how long all nodes will take on one process, as known; `loading` are the nodes with a network."""
     minutes = sum(row.seconds or 0.0 for row in rows) / 60
-    unknown = [row.node for row in rows if row.seconds is None]
-    known = f"in all {minutes:.1f} min on one process"
+    unknown = sorted((row.node for row in rows if row.seconds is None), key=lambda name: name not in loading)
+    is_elsewhere = any(row.elsewhere for row in rows)
+    known = f"in all {'about ' if is_elsewhere else ''}{minutes:.1f} min on one process"
+    if is_elsewhere:
+        known += f" (~: an estimate from {MEASURED_ON})"
     if not unknown:
         return known
     shown = ", ".join(unknown[:_SHOWN]) + (", ..." if len(unknown) > _SHOWN else "")
@@ -183,7 +194,8 @@ def _describe(recipe: Recipe, node: Node, results: Results | None, missing: list
     videos = results.plan.videos if results is not None else ()
     left = set(results.find_missing(node.name)) if results is not None else set()
     work = sum(count_work(video) for video in videos if video.id in left)
-    speed = None if results is None else read_speeds(recipe.workspace).get(node.name, None if work else 0.0)
+    own = None if results is None else read_speeds(recipe.workspace).get(node.name, None if work else 0.0)
+    speed = find_usual_speed(node) if own is None and results is not None else own
     seconds = None if speed is None else speed * work
     n_bytes = (
         0 if results is None else sum(results.of_video(one.id).size(node.name) for one in videos if one.id not in left)
@@ -199,6 +211,7 @@ def _describe(recipe: Recipe, node: Node, results: Results | None, missing: list
         cached,
         n_bytes,
         seconds,
+        own is None and speed is not None,
         asks,
         tuple(missing),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
 from runners.base import ModelSettings, OptionValue, Runner
@@ -77,6 +78,11 @@ class MemberNode(Node):
         if self.model.options.get("several") is not None:
             return None
         return "" if self.model.keep_soft else "set keep_soft: true on the model"
+
+    def network(self) -> tuple[str, Path | None, int] | None:
+        """Its own; every view of test-time augmentation is a pass."""
+        views = 1 if self.model.test_time is None else len(self.model.test_time.views())
+        return self.model.runner, self.model.checkpoint, views
 
     def worker_key(self) -> WorkerKey | None:
         return WorkerKey(f"network {self.name}", repr(self.model), shares=False)

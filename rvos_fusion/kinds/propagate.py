@@ -120,6 +120,11 @@ class PropagateNode(Node):
             return None
         return "" if engine.keep_soft else "set keep_soft: true on the engine"
 
+    def network(self) -> tuple[str, Path | None, int] | None:
+        """The engine's; a folder needs none."""
+        engine = self._working_engine()
+        return None if engine is None else (engine.network, engine.checkpoint, engine.n_views)
+
     def worker_key(self) -> WorkerKey | None:
         """The engine: propagations of one video share its features of the frames."""
         engine = self._working_engine()
