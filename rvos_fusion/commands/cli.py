@@ -45,6 +45,7 @@ GROUPS: Mapping[str, Mapping[str, str]] = {
         "licences": "list licence and attribution of everything that a recipe's result stands on",
     },
     "extend": {
+        "search": "find the members, threshold and groups of a vote that score best on held-out videos",
         "fit": "fit a fusion's numbers on labelled videos, with the gain on held-out ones",
         "train": "train a network as a YAML file says",
         "pseudo-labels": "write the masks of a node as a split to train on",

@@ -25,6 +25,7 @@ from rvos_fusion.scores.sweeping import find_ballot
 from rvos_fusion.tables import Column, Table, print_json, print_tables
 
 _MEAN = [Column("J&F", lambda value: value)]
+_WHERE = " in the recipe under 'fitted'"
 
 
 @runtime_checkable
@@ -128,7 +129,8 @@ def _print(
 ) -> None:
     """Print what was gained, and where the numbers are; the gain is that of the last of the figures."""
     if options.json:
-        print_json({"node": options.node, "videos": n_videos, **asdict(gain), **found})
+        content = {"node": options.node, "videos": n_videos, **asdict(gain), **found}
+        print_json({**content, "advice": "take the fit" if gain.is_sure else "keep the recipe"})
         return
     rows = [("without", gain.plain), ("fitted on the same videos", gain.fitted), ("held out", gain.held_out)]
     last = figures[-1]
@@ -136,11 +138,14 @@ def _print(
     limits = show_limits(gain.low, gain.high)
     interval = "" if limits is None else f", 95 % interval {limits}"
     notes = [f"held-out gain of {last.heading}: {after - before:+.2f}{interval}"]
+    if not gain.is_sure:
+        notes.append("keep the recipe: on other videos the fit is not sure to be better")
     if "file" in found:
-        notes.append(f"{found['file']}: written; name it in the recipe under 'fitted'")
+        notes.append(f"{found['file']}: written; " + ("name it" if gain.is_sure else "it would stand") + _WHERE)
     else:
         weights = ", ".join(f"{name}: {weight}" for name, weight in found["weights"].items())
-        notes.append(f"for the recipe: weights: {{{weights}}}, threshold: {found['threshold']}")
+        what = "for the recipe" if gain.is_sure else "fitted"
+        notes.append(f"{what}: weights: {{{weights}}}, threshold: {found['threshold']}")
     heading = Column(f"{options.node}, {count(n_videos, 'video')}", itemgetter(0))
     seconds = [(one, lambda row, one=one: one.cell(row[1])) for one in figures]
     columns = (heading, *(replace(one, value=take) for one, take in seconds))

@@ -73,6 +73,11 @@ class Gain:
     low: float | None
     high: float | None
 
+    @property
+    def is_sure(self) -> bool:
+        """Whether the fit is better on other videos: the whole interval lies above 0."""
+        return self.low is not None and self.low > 0
+
     @classmethod
     def measure(cls, plain: Sequence[Values], fitted: Sequence[Values], held_out: Sequence[Values]) -> Gain:
         """Return the means over sentences, given the values of each video's sentences."""

@@ -89,6 +89,11 @@ class GateGain:
     low: float | None
     high: float | None
 
+    @property
+    def is_sure(self) -> bool:
+        """Whether the fit is better on other videos: the whole interval lies above 0."""
+        return self.low is not None and self.low > 0
+
 
 def read_answers(
     results: Results, dataset: Dataset, videos: Sequence[Video], gate: Gate, *, jobs: int = 1

@@ -80,8 +80,24 @@ def test_scores_that_tell_right_from_wrong_are_learned(recipe: Path, capsys: pyt
     assert fitted.members == ("a", "b")
     assert fitted.scores["a"].chance(0.8) > 0.8 > 0.2 > fitted.scores["a"].chance(0.2)
     assert fitted.deciders == ("a", "b")
-    assert found["held_out"] >= found["plain"]
+    assert found["low"] > 0
+    assert found["advice"] == "take the fit"
     assert main(["run", str(recipe), "--quiet"]) == 0
+
+
+def test_a_gain_that_others_may_not_have_is_no_reason_to_change_the_recipe(
+    recipe: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["fit", str(recipe), "voted", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["low"] <= 0 < found["fitted"] - found["plain"] + 1e-9
+    assert found["advice"] == "keep the recipe"
+    assert main(["fit", str(recipe), "voted"]) == 0
+    told = capsys.readouterr().out
+    assert "keep the recipe" in told
+    assert "for the recipe" not in told
+    assert main(["fit", str(recipe), "final"]) == 0
+    assert "keep the recipe" not in capsys.readouterr().out
 
 
 def test_votes_print_weights_and_threshold(recipe: Path, capsys: pytest.CaptureFixture[str]) -> None:
