@@ -12,7 +12,7 @@ CASES: Mapping[str, str] = {
     "evaluation": "J and F five times as fast as the dense procedure, the same values",
     "frame_rates": "frames a second as papers report them; nothing is promised",
     "fuzz": "no spoilt input breaks a command",
-    "fusion": "votes 20 times as fast as dense ones; a sweep costs two votes; memory and stored sizes are bounded",
+    "fusion": "votes 20 times as fast as dense ones; a sweep costs two votes; memory and sizes are bounded",
     "judge_kills": "what a judge was asked is never asked again, whenever a run is killed",
     "kills": "killed runs are resumed to the same bytes, and leave nothing behind",
     "masklets": "expressions that share nouns cost half",

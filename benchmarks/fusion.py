@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from fractions import Fraction
 from functools import cache, partial
@@ -19,7 +19,6 @@ from benchmarks.scenes import HEIGHT, WIDTH, draw_object
 from fusion.groups import Group
 from fusion.methods.votes import Votes
 from fusion.rules import fuse_video
-from fusion.sweeps import Setting, list_thresholds
 from fusion.thresholds import Threshold
 from rvos.evaluation.evaluator import SelectedTruth
 from rvos.evaluation.expressions import ExpressionJudge
@@ -35,7 +34,7 @@ from rvos_fusion.kinds.fuse import FuseNode
 from rvos_fusion.kinds.groups.grouping import GroupSettings
 from rvos_fusion.planning.results import VideoResults
 from rvos_fusion.scores.scoring import ScoringTask
-from rvos_fusion.scores.sweeping import sweep_video
+from rvos_fusion.scores.trials import score_trials
 
 _FRAMES = 12
 _DENSE_FRAMES = 4
@@ -126,17 +125,14 @@ def _compare_sweep(folder: Path, store: Store) -> Row:
         write_atomically(folder / "truth" / "video" / f"{frame}.png", content)
     objects = tuple(Expression(e, "a thing", ("255",)) for e in _PAIR)
     video = Video("video", frames, objects, tuple(folder / frame for frame in frames))
-    rule = Votes(tuple(_MODELS), threshold=Threshold.parse("3"))
-    node = FuseNode("smr", 0, "stage1", members=rule.members, rule=rule, recipe_groups=GroupSettings("object_id"))
-    settings = list_thresholds(rule, [Threshold("fraction", Fraction(k, 20)) for k in range(1, 21)])
+    rules = [Votes(tuple(_MODELS), threshold=Threshold("fraction", Fraction(k, 20))) for k in range(1, 21)]
+    groups = GroupSettings("object_id")
+    nodes = [FuseNode("smr", 0, "stage1", members=rule.members, rule=rule, recipe_groups=groups) for rule in rules]
     truth = SelectedTruth(video, IndexSource(FolderTree(folder / "truth"), video), ExpressionJudge)
     results = VideoResults(store, "video", dict.fromkeys(_MODELS, _FINGERPRINT), "rvos run")
     task = ScoringTask(video, video, results, truth, truth.source, reads_soft=False)
 
-    def sweep(chosen: Sequence[Setting]) -> None:
-        sweep_video(task, node, [Group(_PAIR)], chosen)
-
-    one, twenty = (1e3 * fastest(partial(sweep, chosen), 3)[1] for chosen in (settings[9:10], settings))
+    one, twenty = (1e3 * fastest(partial(score_trials, own, (), None, task), 5)[1] for own in (nodes[9:10], nodes))
     return growth("sweep of 20 thresholds against one", twenty, one, 2, "ms")
 
 

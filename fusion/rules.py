@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Annotated, ClassVar, Self
@@ -14,7 +14,7 @@ from fusion.scores import ScoreRule, combine_scores
 from fusion.thresholds import scale_weights
 from fusion.votes import check_alike
 from rvos.errors import FusionError
-from rvos.masks.mask_sequences import MaskSequence
+from rvos.masks.mask_sequences import MaskFill, MaskSequence
 from rvos.settings import Key, count, nearest, show
 
 Rows = Sequence[Sequence[MaskSequence]]
@@ -62,6 +62,8 @@ class FusionRule:
     """Whether several sentences may be fused together; else every sentence stands alone."""
     compares_scores: ClassVar[bool] = False
     """Whether scores of different members must be of one scale, unless they are fitted."""
+    cheap: ClassVar[str] = ""
+    """The setting of which `fuse_by_all` tries many values at little more than the cost of one; empty: none."""
 
     members: Annotated[tuple[str, ...], Key("fuse")]
     weights: Mapping[str, Fraction] = field(default_factory=dict, kw_only=True)
@@ -79,10 +81,23 @@ class FusionRule:
 
     def fuse(self, answers: Answers) -> Iterable[tuple[bytes, ...]]:
         """Return the run lengths that each group's expressions share; FusionError where it cannot fuse the masks."""
+        return (own[0] for own in self.fuse_by_all([self], answers))
+
+    @classmethod
+    def fuse_by_all(cls, rules: Sequence[Self], answers: Answers) -> Iterable[Sequence[tuple[bytes, ...]]]:
+        """Return what `fuse` of each rule has for each group; the rules are of one method and of the same members."""
         # Where every member abstains, its black masks stay.
         return (
-            self.fuse_group(rows, answers.fits) if list_present(rows) else rows[0][0].runs for rows in answers.groups
+            cls.fuse_group_by_all(rules, rows, answers.fits) if list_present(rows) else [rows[0][0].runs] * len(rules)
+            for rows in answers.groups
         )
+
+    @classmethod
+    def fuse_group_by_all(
+        cls, rules: Sequence[Self], rows: Rows, fits: Sequence[ScoreFit] | None
+    ) -> list[tuple[bytes, ...]]:
+        """Return the run lengths of one group by each rule; a method whose rules share work does it here."""
+        return [rule.fuse_group(rows, fits) for rule in rules]
 
     def fuse_group(self, rows: Rows, fits: Sequence[ScoreFit] | None) -> tuple[bytes, ...]:
         """Return the run lengths of one group, of a method whose groups do not depend on each other."""
@@ -108,6 +123,14 @@ class FusionRule:
     def explain_reach(self, group_size: int, where: str) -> str | None:
         """Return why such a group, found at `where`, cannot reach the threshold; None: it can, or nobody votes."""
         return None
+
+    def list_values(self, sizes: Collection[int]) -> Sequence[str]:
+        """Return values of the setting `cheap` that are worth a try with groups of these sizes, as a recipe does."""
+        return ()
+
+    def own_value(self) -> str:
+        """Return the value of the setting `cheap`, in the same way."""
+        return ""
 
     def read_fits(self) -> tuple[ScoreFit, ...] | None:
         """Return what was fitted for the members' scores, or None; InputError where the file does not fit them."""
@@ -147,27 +170,51 @@ def fuse_video(
         FusionError: an expression is missing, frames or sizes differ, no vote can reach the threshold, or masks
             without scores are to be compared by their scores.
     """
-    if fits is not None and len(fits) != len(rule.members):
-        raise FusionError(f"fits of {count(len(fits), 'member')} for {len(rule.members)}; fit these members again")
-    rows = [[_gather(members, rule, expression) for expression in group.expressions] for group in groups]
-    for own, runs in zip(rows, rule.fuse(Answers(rows, masks, fits)), strict=True):
+    return (own for (own,) in fuse_video_by_all(members, groups, [rule], masks=masks, fits=fits))
+
+
+def fuse_video_by_all(
+    members: Sequence[Member],
+    groups: Sequence[Group],
+    rules: Sequence[FusionRule],
+    *,
+    masks: MemberMasks | None = None,
+    fits: Sequence[ScoreFit] | None = None,
+) -> Iterator[list[MaskSequence]]:
+    """Yield what `fuse_video` does by each of some rules of one method and of the same members."""
+    first = rules[0]
+    if fits is not None and len(fits) != len(first.members):
+        raise FusionError(f"fits of {count(len(fits), 'member')} for {len(first.members)}; fit these members again")
+    rows = [[_gather(members, first, expression) for expression in group.expressions] for group in groups]
+    for own, found in zip(rows, type(first).fuse_by_all(rules, Answers(rows, masks, fits)), strict=True):
         answered = [present for row in own if (present := [one for one in row if not one.abstains])]
         for row in own:
             # Scores too are those of the members that answer; where none does, of another sentence of the object.
             present = [one for one in row if not one.abstains] or (answered[0] if answered else row)
-            scores, key_frame = combine_scores(present, rule.scores)
-            first = row[0]
-            yield MaskSequence(
-                first.video,
-                first.expression,
-                first.frames,
-                first.size,
-                runs,
-                scores,
-                key_frame,
-                scored=all(one.scored for one in (present[:1] if rule.scores == "first" else present)),
-                missing=None if answered else "abstain",
-            )
+            missing: MaskFill | None = None if answered else "abstain"
+            yield [_state(row[0], present, rule, runs, missing) for rule, runs in zip(rules, found, strict=True)]
+
+
+def _state(
+    first: MaskSequence,
+    present: Sequence[MaskSequence],
+    rule: FusionRule,
+    runs: tuple[bytes, ...],
+    missing: MaskFill | None,
+) -> MaskSequence:
+    """Return fused masks of the sentence of `first`, with the scores of the members that answer."""
+    scores, key_frame = combine_scores(present, rule.scores)
+    return MaskSequence(
+        first.video,
+        first.expression,
+        first.frames,
+        first.size,
+        runs,
+        scores,
+        key_frame,
+        scored=all(one.scored for one in (present[:1] if rule.scores == "first" else present)),
+        missing=missing,
+    )
 
 
 def _gather(members: Sequence[Member], rule: FusionRule, expression: str) -> list[MaskSequence]:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusion.methods.votes import Votes
-from fusion.thresholds import Threshold
+from fusion.thresholds import Threshold, list_sums
 from fusion.votes import check_equal
 from rvos.errors import FusionError
 from rvos.evaluation.columns import trace_runs
@@ -110,11 +110,8 @@ def list_subsets(rule: Votes, group_size: int) -> list[Setting]:
 
 def list_shares(weights: Sequence[Fraction], group_size: int) -> list[Threshold]:
     """Return all thresholds that can differ, as shares of the votes of a group."""
-    sums = {Fraction(0)}
-    for weight in weights:
-        sums = {total + count * weight for total in sums for count in range(group_size + 1)}
-    everything = max(sums)
-    return [Threshold("share", total / everything) for total in sorted(sums) if total > 0]
+    sums = list_sums(weights, group_size)
+    return [Threshold("share", total / sums[-1]) for total in sums]
 
 
 def score_settings(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from math import lcm
@@ -68,6 +69,14 @@ def _check_range(kind: ThresholdKind, value: Fraction, shown: str) -> None:
         raise FusionError(f"threshold {shown}: every pixel would pass; give more than 0")
     if kind != "count" and value > 1:
         raise FusionError(f"threshold {shown}: no vote can reach more than all; give at most 1")
+
+
+def list_sums(weights: Sequence[Fraction], group_size: int) -> list[Fraction]:
+    """Return all sums of votes above 0 that a group can give, ascending; the last is everything."""
+    sums = {Fraction(0)}
+    for weight in weights:
+        sums = {total + count * weight for total in sums for count in range(group_size + 1)}
+    return sorted(sums)[1:]
 
 
 def scale_weights(weights: tuple[Fraction, ...]) -> tuple[tuple[int, ...], int]:

@@ -78,8 +78,13 @@ def vote(members: Sequence[MaskSequence], *, needed: int, weights: Sequence[int]
     Raises:
         FusionError: no members, their frames or sizes differ, or no vote can reach `needed`.
     """
+    return count_sequences(members, weights).keep(needed)
+
+
+def count_sequences(members: Sequence[MaskSequence], weights: Sequence[int] | None = None) -> VoteCounts:
+    """Return the sum of the masks of sequences; FusionError: no members, or their frames or sizes differ."""
     check_alike(members)
-    return count_votes(read_all_runs(members), weights).keep(needed)
+    return count_votes(read_all_runs(members), weights)
 
 
 def read_all_runs(sequences: Sequence[MaskSequence]) -> list[Runs]:

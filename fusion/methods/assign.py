@@ -5,7 +5,7 @@ Source: same_object.md, section 3.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar, Literal, Self
 
@@ -32,6 +32,7 @@ class Assign(FittedRule):
     """
 
     method: ClassVar[str] = "assign"
+    cheap: ClassVar[str] = "capacity"
 
     capacity: Literal["any"] | Annotated[int, Range(least=1)] | None = None
 
@@ -45,14 +46,27 @@ class Assign(FittedRule):
         """See `FusionRule`; two sentences may then mean one object."""
         return self if self.capacity == "any" else replace(self, capacity=max(self.capacity or 1, _APART))
 
-    def fuse(self, answers: Answers) -> list[tuple[bytes, ...]]:
-        """Return the run lengths of each group; empty where no member marks anything for it."""
+    def list_values(self, sizes: Collection[int]) -> Sequence[str]:
+        """See `FusionRule`."""
+        return ("1", "2", "3", "any")
+
+    def own_value(self) -> str:
+        """See `FusionRule`."""
+        return str(self.capacity or 1)
+
+    @classmethod
+    def fuse_by_all(cls, rules: Sequence[Self], answers: Answers) -> list[tuple[tuple[bytes, ...], ...]]:
+        """See `FusionRule`; masks are compared once, and empty where no member marks anything for a group."""
+        masks = answers.masks or rules[0]._read_masks(answers)
+        return list(zip(*(rule._assign(answers, masks) for rule in rules), strict=True))
+
+    def _assign(self, answers: Answers, masks: MemberMasks) -> list[tuple[bytes, ...]]:
+        """Return the run lengths of each group."""
         sequences = [
             (group, member, sequence)
             for group, rows in enumerate(answers.groups)
             for member, sequence in list_present(rows)
         ]
-        masks = answers.masks or self._read_masks(answers)
         places = [masks.place(member, sequence.expression) for _, member, sequence in sequences]
         filled = [index for index, place in enumerate(places) if masks.overlaps.masks[place].area()]
         counts = self._count([(member, sequence) for _, member, sequence in sequences], answers.fits)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,7 @@ class Average(RuleWithSingles):
     """
 
     method: ClassVar[str] = "average"
+    cheap: ClassVar[str] = "threshold"
     needs_soft: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
@@ -35,25 +36,47 @@ class Average(RuleWithSingles):
         if any(threshold is not None and threshold.kind == "count" for threshold in stated):
             raise FusionError("an average needs a probability such as 0.5 as threshold, not a count")
 
-    def fuse_group(self, rows: Rows, fits: Sequence[ScoreFit] | None) -> tuple[bytes, ...]:
+    def list_values(self, sizes: Collection[int]) -> Sequence[str]:
         """See `FusionRule`."""
-        if (only := self.take_only(rows)) is not None:
-            return only
+        return [f"{step / 20:g}" for step in range(1, 20)]
+
+    def own_value(self) -> str:
+        """See `FusionRule`."""
+        return f"{_EVEN if self.threshold is None else float(self.threshold.value):g}"
+
+    @classmethod
+    def fuse_group_by_all(
+        cls, rules: Sequence[Self], rows: Rows, fits: Sequence[ScoreFit] | None
+    ) -> list[tuple[bytes, ...]]:
+        """See `FusionRule`; a frame is averaged once for all rules of the same weights, and only one is ever dense."""
         present = list_present(rows)
         everyone = [sequence for _, sequence in present]
-        weights = np.asarray([self.integer_weights()[member] for member, _ in present], np.float64)
-        shares = weights / weights.sum()
-        stated = self.threshold_for(len(rows))
-        threshold = _EVEN if stated is None else float(stated.value)
-        return tuple(_average_frame(everyone, shares, index, threshold) for index in range(everyone[0].n_frames))
+        asked: dict[tuple[int, ...], dict[float, list[bytes]]] = {}
+        keys = []
+        for rule in rules:
+            stated, of_all = rule.threshold_for(len(rows)), rule.integer_weights()
+            weights = tuple(of_all[member] for member, _ in present)
+            keys.append((weights, _EVEN if stated is None else float(stated.value)))
+            if rule.find_only(len(rows)) is None:
+                asked.setdefault(weights, {})[keys[-1][1]] = []
+        for weights, kept in asked.items():
+            shares = np.asarray(weights, np.float64) / sum(weights)
+            for index in range(everyone[0].n_frames):
+                mean = _average_frame(everyone, shares, index)
+                for threshold, frames in kept.items():
+                    frames.append(encode((mean > threshold)[None])[0])
+        return [
+            tuple(asked[weights][threshold]) if (only := rule.take_only(rows)) is None else only
+            for rule, (weights, threshold) in zip(rules, keys, strict=True)
+        ]
 
 
-def _average_frame(members: Sequence[MaskSequence], shares: NDArray[np.float64], index: int, threshold: float) -> bytes:
-    """Return the run lengths of one frame; only one frame is ever dense."""
+def _average_frame(members: Sequence[MaskSequence], shares: NDArray[np.float64], index: int) -> NDArray[np.float32]:
+    """Return the mean probabilities `(H, W)` of one frame."""
     total = np.zeros(members[0].size, np.float32)
     for member, share in zip(members, shares, strict=True):
         if member.soft is None:
             total += np.float32(share) * member.mask(index)
         else:
             total += np.float32(share) * member.soft.probabilities(index, member.size)
-    return encode((total > threshold)[None])[0]
+    return total

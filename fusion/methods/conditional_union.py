@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import ClassVar
@@ -27,6 +27,7 @@ class ConditionalUnion(FusionRule):
     """
 
     method: ClassVar[str] = "conditional_union"
+    cheap: ClassVar[str] = "threshold"
     takes_groups: ClassVar[bool] = False
 
     threshold: Threshold | None = None
@@ -37,6 +38,14 @@ class ConditionalUnion(FusionRule):
             raise FusionError("conditional_union takes two members, without weights; name the smaller one second")
         if self.threshold is not None and self.threshold.kind == "count":
             raise FusionError("conditional_union needs a part of an area such as 2 of 3 as threshold")
+
+    def list_values(self, sizes: Collection[int]) -> Sequence[str]:
+        """See `FusionRule`."""
+        return ("1 of 4", "1 of 3", "1 of 2", "2 of 3", "3 of 4", "1 of 1")
+
+    def own_value(self) -> str:
+        """See `FusionRule`."""
+        return str(Threshold("share", AREA_SHARE) if self.threshold is None else self.threshold)
 
     def fuse_group(self, rows: Rows, fits: Sequence[ScoreFit] | None) -> tuple[bytes, ...]:
         """See `FusionRule`."""

@@ -6,9 +6,10 @@ Source: evaluation specification, section 3.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import zip_longest
 from typing import ClassVar
 
 import numpy as np
@@ -24,11 +25,15 @@ from rvos.evaluation.outlines import Outlines
 from rvos.evaluation.predictions import read_predicted
 from rvos.evaluation.results import ExpressionScore
 from rvos.files.trees import Tree
+from rvos.masks.bit_masks import WORD
 from rvos.masks.mask_sequences import MaskSequence, by_expression
 from rvos.masks.runs import Runs
 from rvos.videos import Expression, Video
 
 _logger = logging.getLogger(__name__)
+_TOGETHER = 8
+_MOST_WORDS = 1 << 22
+"""Of masks that are traced at once: 32 MB."""
 
 
 class ExpressionJudge:
@@ -42,6 +47,7 @@ class ExpressionJudge:
         self._truth = truth
         self._traced: dict[object, tuple[Outlines, ...]] = {}
         self._scored: dict[tuple[tuple[bytes, ...], int], tuple[Values, Values, bool]] = {}
+        self._by_frame: dict[int, list[dict[bytes, tuple[float, float, bool]]]] = {}
         self._size = truth.size
         self._nowhere: set[object] = set()
         self._told: set[str] = set()
@@ -70,6 +76,7 @@ class ExpressionJudge:
 
     def judge(self, sequences: Sequence[MaskSequence]) -> list[ExpressionScore]:
         """Return a score for every expression of the video; one without a sequence has 0."""
+        self.prepare(sequences)
         found = by_expression(sequences)
         scores = []
         for expression in self._video.expressions:
@@ -80,17 +87,58 @@ class ExpressionJudge:
                 nothing = partial(Runs.empty, self._video.n_frames, self._find_size(expression))
                 scores.append(self.complete(expression, named, nothing).as_missing())
                 continue
-            outlines = self.trace_for(sequence)
-            # Fusions give all expressions of a group the same masks, and variants of a fusion most of them: they are
-            # traced once.
-            key = (sequence.runs, id(outlines))
-            if key not in self._scored:
-                runs = sequence.as_runs()
-                self._scored[key] = (*score(outlines, trace_runs([runs], self.void)[0]), not runs.area())
-            j, f, is_empty = self._scored[key]
+            j, f, is_empty = self._scored[sequence.runs, id(self.trace(expression))]
             named = self._name(expression, j, f, is_empty=is_empty)
             scores.append(self.complete(expression, named, sequence.as_runs))
         return scores
+
+    def prepare(self, sequences: Iterable[MaskSequence]) -> None:
+        """Score many predictions in one pass, so that `judge` finds them known; raises as `judge`.
+
+        Fusions give all expressions of a group the same masks, and variants of a fusion most frames of them: a mask of
+        a frame is traced once.
+        """
+        scored = {expression.id for expression in self._video.expressions}
+        truths: dict[int, tuple[Outlines, ...]] = {}
+        waiting: dict[int, dict[tuple[bytes, ...], None]] = {}
+        for sequence in sequences:
+            if sequence.expression in scored:
+                outlines = self.trace_for(sequence)
+                if (sequence.runs, id(outlines)) not in self._scored:
+                    truths[id(outlines)] = outlines
+                    waiting.setdefault(id(outlines), {})[sequence.runs] = None
+        for name, many in waiting.items():
+            known = self._by_frame.setdefault(name, [{} for _ in self._video.frames])
+            self._score_frames(truths[name], known, many)
+            for runs in many:
+                rows = [own[text] for own, text in zip(known, runs, strict=True)]
+                j, f, is_empty = zip(*rows, strict=True)
+                self._scored[runs, name] = np.array(j), np.array(f), all(is_empty)
+
+    def _score_frames(
+        self,
+        truth: tuple[Outlines, ...],
+        known: Sequence[dict[bytes, tuple[float, float, bool]]],
+        many: Iterable[tuple[bytes, ...]],
+    ) -> None:
+        """Add the scores of the masks of each frame that are not known yet."""
+        assert self._size is not None
+        columns = [
+            [text for text in dict.fromkeys(texts) if text not in own]
+            for own, texts in zip(known, zip(*many, strict=True), strict=True)
+        ]
+        # Put together to whole sequences, as many as the frame with the most masks needs.
+        nothing = Runs.empty(1, self._size).encode()[0]
+        rows = list(zip_longest(*columns, fillvalue=nothing))
+        words = len(columns) * self._size[1] * (self._size[0] // WORD + 1)
+        step = max(1, min(_TOGETHER, _MOST_WORDS // words))
+        for start in range(0, len(rows), step):
+            runs = Runs.decode_all(rows[start : start + step], self._size)
+            for place, (own, outlines) in enumerate(zip(runs, trace_runs(runs, self.void), strict=True), start):
+                values = zip(*(one.tolist() for one in (*score(truth, outlines), own.areas() == 0)), strict=True)
+                for frame, value in enumerate(values):
+                    if place < len(columns[frame]):
+                        known[frame][columns[frame][place]] = value
 
     def complete(self, expression: Expression, score: ExpressionScore, read: Callable[[], Runs]) -> ExpressionScore:
         """Return a score with what the data set's protocol measures beside J and F; `read` returns the prediction."""

@@ -47,8 +47,24 @@ def tabulate_scores(
     columns.append(Column("node", lambda row: row.node if row.input_of is None else f"+ {row.node}", forms=PEOPLE))
     if any(row.missing for row in rows):
         columns.append(Column("lacks videos", lambda row: row.missing or None, forms=PEOPLE))
-    for key, group in groupby(figures, lambda figure: figure.key):
-        columns += _list_figures(key, list(group), rows)
+    columns += list_score_columns(figures, rows)
+    columns += [Column(name, name, forms=PROGRAMS) for name in ("input_of", "missing")]
+    if any(row.settings for row in rows):
+        columns.append(Column("settings", "settings", forms=("json",)))
+    columns += [] if published is None else _list_published(published)
+    known = {row.node: row for row in steadiness}
+    steady = [(name, lambda row, key=key: getattr(known.get(row.node), key, None)) for name, key in _STEADY if known]
+    columns += [Column(heading, take, forms=("csv",)) for heading, take in steady]
+    return Table(tuple(columns), rows, notes=tuple(notes))
+
+
+def list_score_columns(figures: Sequence[Figure], rows: Sequence[TableRow]) -> list[Column]:
+    """Return the columns of the figures that the rows have, and of their gains."""
+    columns = [
+        column
+        for key, group in groupby(figures, lambda figure: figure.key)
+        for column in _list_figures(key, list(group), rows)
+    ]
     gaining = [figure for figure in figures if figure.resample is not None]
     shown = [figure for figure in gaining if any(figure.name in row.gains for row in rows)]
     is_alone = len(shown or gaining) == 1
@@ -58,14 +74,7 @@ def tabulate_scores(
         columns.append(Column("95 % interval", lambda row: show_interval(row.main_gain), forms=PEOPLE))
     for figure in gaining if len(gaining) > 1 else ():
         columns += _list_gain(figure, people=() if is_alone or figure not in shown else PEOPLE)
-    columns += [Column(name, name, forms=PROGRAMS) for name in ("input_of", "missing")]
-    if any(row.settings for row in rows):
-        columns.append(Column("settings", "settings", forms=("json",)))
-    columns += [] if published is None else _list_published(published)
-    known = {row.node: row for row in steadiness}
-    steady = [(name, lambda row, key=key: getattr(known.get(row.node), key, None)) for name, key in _STEADY if known]
-    columns += [Column(heading, take, forms=("csv",)) for heading, take in steady]
-    return Table(tuple(columns), rows, notes=tuple(notes))
+    return columns
 
 
 def _list_figures(key: str, figures: Sequence[Figure], rows: Sequence[TableRow]) -> list[Column]:

@@ -132,7 +132,8 @@ class Node(ABC):
     def compute(self, tasks: Sequence[Task]) -> Sequence[Any]:
         """Return one artefact for each task of one video; a kind whose nodes share work does it here.
 
-        Their nodes have equal worker keys, and this node is the first one's.
+        Their nodes have equal worker keys, and this node is the first one's; or else they differ only in settings that
+        `rvos_fusion.kinds.trials.Swept` names.
         """
         return [task.node.make(task) for task in tasks]
 
@@ -209,6 +210,9 @@ class Task:
 
     node: Node
     video: Video
+    is_stored: ClassVar[bool] = True
+    """Whether the result is kept, so that something may be written beside it."""
+
     inputs: tuple[tuple[str, str], ...]
     fingerprint: str
     workspace: Path

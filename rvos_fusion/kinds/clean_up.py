@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar
 
@@ -11,6 +11,8 @@ from rvos.masks.mask_sequences import MaskSequence
 from rvos.settings import Flat, Key
 from rvos_fusion.kinds.base import Node, NodeGraph, Task
 from rvos_fusion.kinds.inputs import MasksOf
+
+_VALUES = {"islands": ("0", "0.02", "0.05", "0.1", "0.2", "0.5", "1"), "holes": ("0", "0.02", "0.1", "0.5")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +43,21 @@ class CleanUpNode(Node):
     def passes_scores_of(self) -> str:
         return self.source
 
-    def clean(self, sequence: MaskSequence, rules: CleanUpRules) -> MaskSequence:
-        """Return a sequence of the source with cleaned masks, by these rules or others."""
-        return replace(sequence, runs=clean_up(sequence, rules), soft=None, propagation=None)
+    @property
+    def cheap(self) -> tuple[str, ...]:
+        """All settings."""
+        return tuple(_VALUES)
+
+    def list_values(self, key: str, tasks: Iterable[Task]) -> Sequence[str]:
+        """Return parts of a mask, 0 first."""
+        return _VALUES[key]
+
+    def own_value(self, key: str) -> str:
+        """Return that of the rules."""
+        return f"{getattr(self.rules, key):g}"
 
     def make(self, task: Task) -> list[MaskSequence]:
         """Return the cleaned masks; soft maps and propagation probabilities were those of others, and go."""
-        return [self.clean(sequence, self.rules) for sequence in task.read(self.source)]
+        return [
+            replace(one, runs=clean_up(one, self.rules), soft=None, propagation=None) for one in task.read(self.source)
+        ]

@@ -5,6 +5,7 @@ Source: choice.md, section 4.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, ClassVar
@@ -22,7 +23,7 @@ from rvos.masks.tracklets import Tracklet
 from rvos.settings import Chance, Given, Key
 from rvos.videos import Video
 from rvos_fusion.kinds.artefacts import ReadArtefact
-from rvos_fusion.kinds.base import NodeFile
+from rvos_fusion.kinds.base import NodeFile, Task
 from rvos_fusion.kinds.checksums import Checksums
 from rvos_fusion.kinds.choices.candidates import Candidates, read_candidates
 from rvos_fusion.kinds.choices.fitted_gate import FittedGate, Flags, Values, measure_members
@@ -30,6 +31,7 @@ from rvos_fusion.kinds.inputs import AnyTrackletsOf, MasksOf
 from rvos_fusion.kinds.networks.named import noun_files
 
 _EVEN = 0.5
+_BOUNDS = ("0.5", "0.6", "0.7", "0.8", "0.9", "1")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +100,19 @@ class ExistsNode(FittedGate):
         """Return the threshold; see `FittedGate`."""
         alone = self.fitted is None and self.threshold is None
         return _EVEN if alone else FittedGate.working_threshold(self)
+
+    @property
+    def cheap(self) -> tuple[str, ...]:
+        """Without a file the bound decides alone."""
+        return ("bound",) if self.fitted is None else ("threshold", "bound")
+
+    def list_values(self, key: str, tasks: Iterable[Task]) -> Sequence[str]:
+        """See `FittedGate`."""
+        return _BOUNDS if key == "bound" else FittedGate.list_values(self, key, tasks)
+
+    def own_value(self, key: str) -> str:
+        """See `FittedGate`."""
+        return f"{self.bound:g}" if key == "bound" else FittedGate.own_value(self, key)
 
     def measure(self, video: Video, read: ReadArtefact) -> Values:
         """See `FittedGate`."""

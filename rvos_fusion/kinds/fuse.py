@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
+from itertools import combinations, pairwise
 from pathlib import Path
 from typing import Annotated, ClassVar
 
@@ -17,7 +18,7 @@ from fusion.member_masks import MemberMasks
 from fusion.methods.fitted import FittedRule
 from fusion.methods.singles import RuleWithSingles
 from fusion.methods.table import METHODS
-from fusion.rules import FusionRule, fuse_video
+from fusion.rules import FusionRule, fuse_video_by_all
 from fusion.runs import RunRule, group_by_runs
 from fusion.votes import read_members
 from rvos.errors import ConfigError
@@ -33,6 +34,7 @@ from rvos_fusion.kinds.inputs import Input, MasksOf
 from rvos_fusion.kinds.offers import Offer, offer_members
 from rvos_fusion.kinds.plain import plain, plain_fields
 from rvos_fusion.kinds.score_scales import find_score_scale
+from rvos_fusion.kinds.trials import Choice
 
 Values = NDArray[np.float64]
 _LARGEST_GROUP = {"neighbours": 2, "none": 1}
@@ -186,7 +188,47 @@ class FuseNode(Node):
         groups = self.given_groups(video) if self.groups.by in ("neighbours", "file") else None
         return [pair for group in groups or () for pair in pairwise(group.expressions)]
 
+    @property
+    def cheap(self) -> tuple[str, ...]:
+        """The setting of the rule that is cheap to try."""
+        return (self.rule.cheap,) if self.rule.cheap else ()
+
+    def list_values(self, key: str, tasks: Iterable[Task]) -> Sequence[str]:
+        """Return those that are worth a try with the groups of the videos."""
+        return self.rule.list_values(self._list_sizes(tasks))
+
+    def own_value(self, key: str) -> str:
+        """Return the rule's own."""
+        return self.rule.own_value()
+
+    def list_subsets(self, tasks: Iterable[Task]) -> list[Choice]:
+        """Return every subset with every threshold; groups of one then take the share of all others."""
+        whole: FusionRule = self.rule
+        without: dict[str, str] = {}
+        if isinstance(whole, RuleWithSingles) and whole.singles is not None:
+            whole, without = replace(whole, singles=None), {"singles": "null"}
+        sizes, found = self._list_sizes(tasks), list[Choice]()
+        for n_members in range(1, len(self.members) + 1):
+            for names in combinations(self.members, n_members):
+                weights = {name: weight for name, weight in whole.weights.items() if name in names}
+                chosen = {"fuse": json.dumps(names), **without}
+                if whole.weights:
+                    chosen["weights"] = json.dumps({name: str(weight) for name, weight in weights.items()})
+                values = replace(whole, members=names, weights=weights).list_values(sizes)
+                found += [chosen | {whole.cheap: value} for value in values]
+        return found
+
+    def _list_sizes(self, tasks: Iterable[Task]) -> set[int]:
+        """Return how many expressions groups have; where masks decide, one or two."""
+        given = [self.given_groups(task.video) for task in tasks]
+        return {len(group.expressions) for own in given for group in own or ()} or {1, 2}
+
     def make(self, task: Task) -> list[MaskSequence]:
+        return self.compute([task])[0]
+
+    def compute(self, tasks: Sequence[Task]) -> list[list[MaskSequence]]:
+        """Return the fusions of a video by nodes that differ in their rule alone: members are read and counted once."""
+        task, rules = tasks[0], [task.node.rule for task in tasks if isinstance(task.node, FuseNode)]
         members = [by_expression(task.read(name, soft=self.rule.needs_soft)) for name in self.members]
         masks = None
         # The masks that decide the groups may be those that are fused: they are read and compared once.
@@ -201,8 +243,9 @@ class FuseNode(Node):
         elif any(len(group.expressions) > 1 for group in groups):
             write_review(task, doubt_apart(groups, read_members([own.values() for own in members])))
         # Fused group by group, returned in the order of the video: stored parts must not depend on the grouping.
-        fused = by_expression(fuse_video(members, groups, self.rule, masks=masks, fits=self.rule.read_fits()))
-        return [fused[expression.id] for expression in task.video.expressions]
+        made = zip(*fuse_video_by_all(members, groups, rules, masks=masks, fits=self.rule.read_fits()), strict=True)
+        fused = [by_expression(own) for own in made]
+        return [[own[expression.id] for expression in task.video.expressions] for own in fused]
 
     def _fitted_scores(self) -> Path | None:
         return self.rule.fitted if isinstance(self.rule, FittedRule) else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Annotated, ClassVar
 
@@ -100,8 +100,26 @@ class GroundNode(GroundingNode):
     def _name_scorer(self) -> str:
         return describe_models(self.models) if self.models else f"agreement with {', '.join(self.agreement)}"
 
+    @property
+    def cheap(self) -> tuple[str, ...]:
+        """The gate: tracklets are scored once."""
+        return ("gate",)
+
+    def list_values(self, key: str, tasks: Iterable[Task]) -> Sequence[str]:
+        """Return scores from 0."""
+        return [f"{step / 10:g}" for step in range(10)]
+
+    def own_value(self, key: str) -> str:
+        """Return the gate that holds."""
+        return f"{self.working_gate:g}"
+
     def make(self, task: Task) -> list[MaskSequence]:
         """Return the chosen tracklets; all scores are written beside the result."""
+        return self.compute([task])[0]
+
+    def compute(self, tasks: Sequence[Task]) -> list[list[MaskSequence]]:
+        """Return the answers of a video by nodes that differ in their gates alone: tracklets are scored once."""
+        task = tasks[0]
         tracklets: TrackletSet = task.read_artefact(self.tracklets, CANDIDATES)
         check_tracklets(task.video, tracklets)
         scores: Scores = np.zeros((len(task.video.expressions), 0))
@@ -109,6 +127,9 @@ class GroundNode(GroundingNode):
             scores = score_by_networks(self.models, task, task.video, tracklets)
         elif len(tracklets):
             scores = score_by_members(self.agreement, self.weights, task, tracklets)
+        return [one.node._answer(one, tracklets, scores) for one in tasks if isinstance(one.node, GroundNode)]
+
+    def _answer(self, task: Task, tracklets: TrackletSet, scores: Scores) -> list[MaskSequence]:
         chosen = choose_tracklets(scores)
         best = [0.0 if place is None else float(row[place]) for place, row in zip(chosen, scores, strict=True)]
         passing = [

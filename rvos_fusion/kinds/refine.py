@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar
 
@@ -23,6 +23,8 @@ from rvos_fusion.kinds.networks.named import noun_files
 from rvos_fusion.kinds.offers import Offer
 from rvos_fusion.kinds.refinement_report import RefinedExpression, build_report
 from rvos_fusion.kinds.side_reports import write_report
+
+_VALUES = {"window": ("5", "10", "15", "20"), "tau": ("0.6", "0.7", "0.8", "0.9")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,16 +72,38 @@ class RefineNode(Node):
         coarse = {own.expression.id: [own.evidence.coarse] for own in given}
         yield Offer("best masklets", coarse, {own.expression.id: own.evidence.masklets for own in given})
 
+    @property
+    def cheap(self) -> tuple[str, ...]:
+        """What decides once masklets and masks are compared."""
+        return tuple(_VALUES)
+
+    def list_values(self, key: str, tasks: Iterable[Task]) -> Sequence[str]:
+        """Return values around those of the paper."""
+        return _VALUES[key]
+
+    def own_value(self, key: str) -> str:
+        """Return that of the rules."""
+        return f"{getattr(self.rules, key):g}"
+
     def make(self, task: Task) -> list[MaskSequence]:
         """Return the refined masks; what was selected is written beside the result."""
-        refined, rows = [], []
-        for own in self.gather(task.video, task.read_artefact):
-            found = refine(own.evidence, self.rules)
-            counts = own.evidence.pick(own.coarse.runs, found.frames)
+        return self.compute([task])[0]
+
+    def compute(self, tasks: Sequence[Task]) -> list[list[MaskSequence]]:
+        """Return the refined masks of a video by nodes that differ in their rules: masklets are compared once."""
+        rules = [task.node.rules for task in tasks if isinstance(task.node, RefineNode)]
+        refined: list[list[MaskSequence]] = [[] for _ in tasks]
+        rows: list[list[object]] = [[] for _ in tasks]
+        for own in self.gather(tasks[0].video, tasks[0].read_artefact):
             presence = own.coarse.presence if own.presence is None else own.presence
-            refined.append(replace(own.coarse, runs=counts, soft=None, propagation=None, presence=presence))
-            rows.append(build_report(own, found))
-        write_report(task, {"coarse": self.source, "masklets": self.masklets, "expressions": rows})
+            for place, one in enumerate(rules):
+                found = refine(own.evidence, one)
+                counts = own.evidence.pick(own.coarse.runs, found.frames)
+                refined[place].append(replace(own.coarse, runs=counts, soft=None, propagation=None, presence=presence))
+                if tasks[place].is_stored:
+                    rows[place].append(build_report(own, found))
+        for task, selected in zip(tasks, rows, strict=True):
+            write_report(task, {"coarse": self.source, "masklets": self.masklets, "expressions": selected})
         return refined
 
     def gather(self, video: Video, read: ReadArtefact) -> Iterator[RefinedExpression]:

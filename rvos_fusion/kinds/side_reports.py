@@ -25,7 +25,9 @@ class Counting(Protocol):
 
 
 def write_report(task: Task, content: object) -> None:
-    """Write what a node says of a video beside its result; StoreError where it cannot be written."""
+    """Write what a node says of a video beside its result, if that is kept; StoreError where it cannot be written."""
+    if not task.is_stored:
+        return
     text = json.dumps({"fingerprint": task.fingerprint, "video": task.video.id, "content": content}, indent=1)
     write_atomically(place_beside(task, ".json"), text.encode())
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
@@ -24,6 +24,8 @@ from rvos_fusion.kinds.side_reports import write_report
 
 if TYPE_CHECKING:
     from propagate.tracklet_tracking import Tracked, TrackletTracker
+
+_VALUES = {"nms_iou": ("0.3", "0.5", "0.7", "0.9", "1"), "keep": ("5", "10", "20")}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,8 +78,26 @@ class TrackNode(Node):
         found: TrackletSet = read(self.name, CANDIDATES)
         return [offer_tracklets(video, found.tracklets)]
 
+    @property
+    def cheap(self) -> tuple[str, ...]:
+        """What is suppressed, once proposals are carried."""
+        return tuple(_VALUES)
+
+    def list_values(self, key: str, tasks: Iterable[Task]) -> Sequence[str]:
+        """Return values around those of the paper."""
+        return _VALUES[key]
+
+    def own_value(self, key: str) -> str:
+        """Return that of the rules."""
+        return f"{getattr(self.rules, key):g}"
+
     def make(self, task: Task) -> TrackletSet:
         """Return the tracklets; what became of each is written beside the result."""
+        return self.compute([task])[0]
+
+    def compute(self, tasks: Sequence[Task]) -> list[TrackletSet]:
+        """Return the tracklets of a video by nodes that differ in what is suppressed: proposals are carried once."""
+        task, rules = tasks[0], [task.node.rules for task in tasks if isinstance(task.node, TrackNode)]
         tracker: TrackletTracker = NETWORK.get((self.worker_key(), task.device), lambda: self._load(task))
         proposals: VideoProposals = task.read_artefact(self.proposals, INSTANCE_PROPOSALS)
         tracked = tracker.track(task.video, proposals)
@@ -88,9 +108,13 @@ class TrackNode(Node):
                 if (tracklet := to_tracklet(sequence, member=name)) is not None:
                     members.append(tracklet)
         tracklets = [*tracked.tracklets, *members]
-        found = choose_candidates(tracklets, video=task.video, size=proposals.size, settings=self.rules)
-        write_report(task, build_report(proposals, tracked, found, n_members=len(members)))
-        return found
+        made = []
+        for own, settings in zip(tasks, rules, strict=True):
+            found = choose_candidates(tracklets, video=task.video, size=proposals.size, settings=settings)
+            if own.is_stored:
+                write_report(own, build_report(proposals, tracked, found, n_members=len(members)))
+            made.append(found)
+        return made
 
     def _load(self, task: Task) -> TrackletTracker:
         from propagate.engines.table import build_engine

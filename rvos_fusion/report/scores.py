@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from fusion.thresholds import Threshold
 from rvos.errors import PipelineError
 from rvos.evaluation.results import ExpressionScore
 from rvos.formats import Dataset, open_evaluator
 from rvos.videos import Video
+from rvos_fusion.kinds.base import Node, capability
+from rvos_fusion.kinds.trials import Swept
 from rvos_fusion.planning.results import Results
 from rvos_fusion.report.content import Ladder, LadderRow, VoteScores
-from rvos_fusion.scores.curves import Curve
+from rvos_fusion.scores.curves import Curve, draw_sweep
 from rvos_fusion.scores.scoring import score_nodes
-from rvos_fusion.scores.sweep_kinds import SETTINGS, find_sweep
-from rvos_fusion.scores.sweeping import SweepRow
+from rvos_fusion.scores.sweeping import Ballot, find_ballot
 from rvos_fusion.scores.tables import Coverage, TableRow, find_coverage, make_covered_table
+from rvos_fusion.scores.trials import Sweep, sweep_node
 
 Known = Mapping[str, Mapping[str, Sequence[ExpressionScore]]]
 """Scores of every expression by video and node."""
@@ -91,35 +94,43 @@ class Sweeps:
 
 
 def collect_sweeps(results: Results, dataset: Dataset, videos: Sequence[Video], *, jobs: int = 1) -> Sweeps:
-    """Sweep every finished node that can be: fusions by votes, refinements and gates.
+    """Sweep every node that can be, whose inputs are finished, and which loads no network.
 
     A sweep that cannot be made is named in the notes, and does not end the others.
     """
     sweeps = Sweeps()
     for node in results.plan.nodes:
-        kind, own = find_sweep(node) or (None, None)
-        if kind is None or kind.draw is None or any(results.find_missing(name) for name in node.inputs()):
+        swept = capability(node, Swept)
+        if swept is None or not swept.cheap or node.worker_key() is not None:
             continue
+        if any(results.find_missing(name) for name in node.inputs()):
+            continue
+        ballot = find_ballot(node)
         try:
-            rows = kind.sweep((results, dataset, videos), own, SETTINGS, jobs)
-            sweeps.curves.append(kind.draw_for(dataset, own, rows))
-            sweeps.notes += [f"Sweep of {node.name}: {note}." for note in kind.explain(dataset, rows)]
+            given = None if ballot is None else {"threshold": _list_shares(results, node, ballot)}
+            found = sweep_node((results, dataset, videos), node, given=given, jobs=jobs)
+            sweeps.curves.append(draw_sweep(found))
         except PipelineError as error:
             sweeps.notes.append(f"No sweep of {node.name}: {error}.")
             continue
-        for video, scores in _share_sentences(dataset, videos, rows):
-            sweeps.votes.setdefault(video.id, {})[node.name] = scores
+        if ballot is not None and open_evaluator(dataset).scores_alone:
+            for video, scores in _share_sentences(dataset, videos, found):
+                sweeps.votes.setdefault(video.id, {})[node.name] = scores
     return sweeps
 
 
-def _share_sentences(
-    dataset: Dataset, videos: Sequence[Video], rows: Sequence[object]
-) -> Iterator[tuple[Video, VoteScores]]:
-    """Yield every video with the scores of its expressions by row; nothing where the rows are none of sentences."""
-    columns = [row.sentences for row in rows if isinstance(row, SweepRow)]
-    if not columns or not columns[0]:
-        return
-    each = iter(zip(*columns, strict=True))
+def _list_shares(results: Results, node: Node, ballot: Ballot) -> Sequence[str]:
+    """Return the thresholds of a vote as parts of the votes, which the page counts in, whatever the recipe says."""
+    rule = ballot.rule
+    if rule.threshold.kind == "count":
+        rule = rule.with_threshold(Threshold.parse("1 of 1"))
+    given = [ballot.given_groups(video) for video in results.plan.videos]
+    return rule.list_values({len(group.expressions) for own in given for group in own or ()} or {1, 2})
+
+
+def _share_sentences(dataset: Dataset, videos: Sequence[Video], sweep: Sweep) -> Iterator[tuple[Video, VoteScores]]:
+    """Yield every video with the scores of its expressions by setting."""
+    each = iter(zip(*sweep.units, strict=True))
     for video in videos:
         known = {one.id: tuple(round(value, 2) for value in next(each)) for one in dataset.scored(video).expressions}
         yield video, tuple(known.get(one.id) for one in video.expressions)

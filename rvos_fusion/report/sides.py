@@ -9,19 +9,19 @@ from typing import Any, Protocol, runtime_checkable
 
 from fusion.groups import Group
 from fusion.thresholds import scale_weights
-from propagate.refinement import refine
+from propagate.refinement import RefinementSettings, refine
 from rvos.masks.mask_sequences import MaskSequence, by_expression
 from rvos.masks.stored.store import Store
 from rvos.masks.tracklets import Tracklet
-from rvos_fusion.kinds.artefacts import CANDIDATES, INSTANCES, MASKS, Artefact
+from rvos.videos import Video
+from rvos_fusion.kinds.artefacts import CANDIDATES, INSTANCES, MASKS, Artefact, ReadArtefact
 from rvos_fusion.kinds.base import Node, Task, capability
 from rvos_fusion.kinds.grounding_report import Grounding
-from rvos_fusion.kinds.refinement_report import build_report
+from rvos_fusion.kinds.refinement_report import RefinedExpression, build_report
 from rvos_fusion.planning.results import Results, VideoResults
 from rvos_fusion.planning.timings import read_seconds
 from rvos_fusion.report.content import NodeContent, ReportNode
 from rvos_fusion.scores.fitting import Combination
-from rvos_fusion.scores.refinement_sweeping import Refiner
 from rvos_fusion.scores.sweeping import Ballot, find_ballot
 
 Sequences = Mapping[str, MaskSequence]
@@ -35,6 +35,18 @@ class ChoosesTracklets(Protocol):
 
     def read_grounding(self, task: Task) -> Grounding | None:
         """Return how it scored those of a task's video; None where nothing is known of it."""
+
+
+@runtime_checkable
+class Refiner(Protocol):
+    """A node that refines masks by masklets."""
+
+    @property
+    def rules(self) -> RefinementSettings:
+        """How masklets are selected."""
+
+    def gather(self, video: Video, read: ReadArtefact) -> Iterable[RefinedExpression]:
+        """Yield the coarse masks of every expression and what they have in common with the masklets of its noun."""
 
 
 class VideoSide(ABC):

@@ -13,10 +13,11 @@ from rvos.formats import Dataset
 from rvos.videos import Video
 from rvos_fusion.planning.results import Results, VideoResults
 from rvos_fusion.planning.variants import PlannedVariant
-from rvos_fusion.scores.scoring import ScoringTask, judge_node, list_scoring_tasks
+from rvos_fusion.scores.scoring import ScoringTask, judge_all, list_scoring_tasks
 from rvos_fusion.scores.tables import TableRow, make_table
 
 Scores = list[list[ExpressionScore]]
+_TOGETHER = 64
 
 
 def score_variants(
@@ -42,11 +43,13 @@ def score_variants(
 
 def _score_settings(task: ScoringTask, node: str, settings: Sequence[VideoResults]) -> Scores:
     judge, known = task.truth.open(), dict[str, list[ExpressionScore]]()
-    for results in settings:
-        # Settings that do not reach a video, such as those of large groups, have one result there.
-        fingerprint = results.fingerprints[node]
-        if fingerprint not in known:
-            known[fingerprint] = judge_node(judge, task, node, results)
+    # Settings that do not reach a video, such as those of large groups, have one result there.
+    distinct = {results.fingerprints[node]: results for results in settings}
+    names = list(distinct)
+    for start in range(0, len(names), _TOGETHER):
+        some = names[start : start + _TOGETHER]
+        read = [distinct[name].read(node, soft=task.reads_soft, queries=True) for name in some]
+        known |= zip(some, judge_all(judge, node, read), strict=True)
     return [known[results.fingerprints[node]] for results in settings]
 
 

@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from itertools import groupby
-from operator import attrgetter
+from dataclasses import dataclass
 
-import numpy as np
+from rvos_fusion.scores.tables import TableRow
+from rvos_fusion.scores.trials import GOALS, Sweep
 
-from rvos_fusion.scores.gating import Gate, GateRow
-from rvos_fusion.scores.refinement_sweeping import RefinementRow, Refiner
-from rvos_fusion.scores.sweeping import Ballot, SweepRow
-
-_MOST_POINTS = 60
+_LINES = ("Final", "N-acc", "T-acc", "J&F", "J", "F", "mean IoU", "overall IoU", "mAP", "mAP of one mask")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,44 +28,32 @@ class Curve:
     series: tuple[Series, ...]
     used: str = ""
 
-    def of_single_frames(self) -> Curve:
-        """Return the curve of data without J and F: their lines are the IoU once more."""
-        kept = (one for one in self.series if one.name not in ("J", "F"))
-        series = tuple(replace(one, name=one.name.replace("J&F", "mean IoU")) for one in kept)
-        return replace(self, setting=self.setting.replace("J&F", "mean IoU"), series=series)
 
-
-def draw_votes(ballot: Ballot, rows: Sequence[SweepRow]) -> Curve:
-    """Return J&F, J and F over the thresholds."""
+def draw_sweep(sweep: Sweep) -> Curve:
+    """Return the figures over one setting, or the main figure over the second of two, a line for each of the first."""
+    used = ", ".join(f"{key} {value}" for key, value in sweep.own.settings.items())
+    goal = next(name for name in GOALS if name in sweep.own.figures)
+    if len(sweep.keys) == 1:
+        key = sweep.keys[0]
+        names = [name for name in (goal, *_LINES) if name in sweep.own.figures]
+        series = [Series(name, _list_points(sweep.tried, key, name)) for name in dict.fromkeys(names)]
+        return Curve(sweep.node, key, tuple(series), used)
+    first, second = sweep.keys[:2]
+    values = dict.fromkeys(row.settings[first] for row in sweep.tried)
     series = [
-        Series(name, tuple((row.threshold, getattr(row, key)) for row in rows))
-        for name, key in (("J&F", "j_and_f"), ("J", "j"), ("F", "f"))
+        Series(
+            f"{first} {value}", _list_points([row for row in sweep.tried if row.settings[first] == value], second, goal)
+        )
+        for value in values
     ]
-    return Curve(ballot.name, "votes needed", tuple(series), f"threshold {ballot.rule.threshold}")
-
-
-def draw_windows(refiner: Refiner, rows: Sequence[RefinementRow]) -> Curve:
-    """Return J&F over the thresholds, a line for every window, and that of the coarse masks."""
-    coarse, *grid = rows
-    lines = [
-        Series(f"window {window}", tuple((f"{row.tau:g}", row.j_and_f) for row in own))
-        for window, own in groupby(grid, key=attrgetter("window"))
+    places = [label for label, _ in max(series, key=lambda one: len(one.points)).points]
+    series += [
+        Series(row.node, tuple((label, row.figures[goal]) for label in places))
+        for row in sweep.rows
+        if not row.settings
     ]
-    taus = [name for name, _ in lines[0].points]
-    lines.append(Series("coarse", tuple((tau, coarse.j_and_f) for tau in taus)))
-    used = f"window {refiner.rules.window}, tau {refiner.rules.tau:g}"
-    return Curve(refiner.name, "J&F over tau", tuple(lines), used)
+    return Curve(sweep.node, f"{goal} over {second}", tuple(series), used)
 
 
-def draw_chances(gate: Gate, rows: Sequence[GateRow]) -> Curve:
-    """Return Final, N-accuracy, T-accuracy and J&F over the thresholds, the best Final among them."""
-    best = max(range(len(rows)), key=lambda place: rows[place].goal)
-    # One threshold for every sentence: more than can be drawn apart.
-    places = sorted({best, *(round(place) for place in np.linspace(0, len(rows) - 1, _MOST_POINTS))})
-    names = (("Final", "final"), ("N-acc", "n_accuracy"), ("T-acc", "t_accuracy"), ("J&F", "j_and_f"))
-    series = [
-        Series(name, tuple((f"{rows[place].threshold:.3f}", getattr(rows[place], key)) for place in places))
-        for name, key in names
-        if getattr(rows[0], key) is not None
-    ]
-    return Curve(gate.name, "chance of a target that keeps an answer", tuple(series))
+def _list_points(rows: Sequence[TableRow], key: str, name: str) -> tuple[tuple[str, float], ...]:
+    return tuple((row.settings[key], row.figures[name]) for row in rows)

@@ -1,4 +1,4 @@
-"""Scores of a gate: every threshold in one pass, and the fit of its chances."""
+"""Scores of a gate, and the fit of its chances."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from fusion.gate import (
     GateScore,
     erase,
     find_best,
-    list_thresholds,
     score_counts,
     sum_counts,
 )
@@ -70,13 +69,6 @@ class GatedVideo:
 
 
 @dataclass(frozen=True, slots=True)
-class GateRow(GateScore):
-    """A threshold and its scores in per cent."""
-
-    threshold: float
-
-
-@dataclass(frozen=True, slots=True)
 class GateGain:
     """Final of a gate that was fitted on other videos, beside that without a gate.
 
@@ -126,17 +118,6 @@ def _read_video(gate: Gate, task: ScoringTask) -> GatedVideo:
             np.array([score.j_and_f for score in emptied]),
         ),
     )
-
-
-def sweep_gate(videos: Sequence[GatedVideo], gate: Gate) -> list[GateRow]:
-    """Return the scores of every threshold that can differ."""
-    chances = [gate.chances(video.features) for video in videos]
-    answers = [video.answers for video in videos]
-    rows = []
-    for threshold in list_thresholds(chances):
-        score = score_counts(sum_counts(answers, chances, threshold).sum(axis=0))
-        rows.append(GateRow(score.n_accuracy, score.t_accuracy, score.j_and_f, score.final, threshold))
-    return rows
 
 
 def fit_gate(videos: Sequence[GatedVideo], *, force: bool = False) -> tuple[Logistic, float, GateGain]:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from rvos.dataset import TruthSource
 from rvos.errors import InputError
 from rvos.evaluation.evaluator import Judge, SelectedTruth
+from rvos.evaluation.expressions import ExpressionJudge
 from rvos.evaluation.results import ExpressionScore
 from rvos.formats import Dataset, open_evaluator
 from rvos.masks.mask_sequences import MaskSequence
@@ -118,8 +119,18 @@ def _score_nodes(nodes: Sequence[str], task: ScoringTask) -> list[list[Expressio
 
 def judge_node(judge: Judge, task: ScoringTask, node: str, results: VideoResults) -> list[ExpressionScore]:
     """Return the condensed scores of a node's results for the video of a task; InputError where masks are missing."""
-    scores = judge.judge(results.read(node, soft=task.reads_soft, queries=True))
-    missing = next((score.expression for score in scores if score.missing), None)
+    return judge_all(judge, node, [results.read(node, soft=task.reads_soft, queries=True)])[0]
+
+
+def judge_all(judge: Judge, node: str, many: Sequence[Sequence[MaskSequence]]) -> list[list[ExpressionScore]]:
+    """Return the condensed scores of many results of a node for one video; raises as `judge_node`."""
+    if isinstance(judge, ExpressionJudge):
+        judge.prepare([sequence for sequences in many for sequence in sequences])
+    return [_condense(judge.judge(sequences), node) for sequences in many]
+
+
+def _condense(scores: Sequence[ExpressionScore], node: str) -> list[ExpressionScore]:
+    missing = next((score for score in scores if score.missing), None)
     if missing is not None:
-        raise InputError(f"{task.video.id}/{missing}: {node} has no masks; run the node again")
+        raise InputError(f"{missing.video}/{missing.expression}: {node} has no masks; run the node again")
     return [score.condense() for score in scores]

@@ -1,20 +1,29 @@
-"""Sweeps as pictures: thresholds as lines, windows and thresholds of a refinement as a heat map."""
+"""Sweeps as pictures: one setting as lines, two as a heat map."""
 
 from __future__ import annotations
 
 import io
 import re
-from collections.abc import Sequence
 from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from rvos.files.atomic import write_atomically
-from rvos_fusion.scores.curves import Curve
-from rvos_fusion.scores.refinement_sweeping import RefinementRow
+from rvos_fusion.scores.curves import Curve, draw_sweep
+from rvos_fusion.scores.trials import Sweep, find_goal
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+
+def plot_sweep(sweep: Sweep, out: Path) -> None:
+    """Write a PNG of one setting's scores as lines, or of two as a heat map; StoreError where it cannot be written."""
+    if len(sweep.keys) > 1:
+        plot_grid(sweep, out)
+    else:
+        plot_curve(draw_sweep(sweep), out)
 
 
 def plot_curve(curve: Curve, out: Path) -> None:
@@ -40,27 +49,29 @@ def plot_curve(curve: Curve, out: Path) -> None:
     _write(figure, out)
 
 
-def plot_grid(node: str, rows: Sequence[RefinementRow], out: Path) -> None:
-    """Write a PNG with J&F in per cent of every window and threshold as a heat map, the best one marked.
-
-    `rows` are the coarse masks first, then the grid.
-    """
+def plot_grid(sweep: Sweep, out: Path) -> None:
+    """Write a PNG with the main figure in per cent of every pair of values as a heat map, the best one marked."""
     from matplotlib.figure import Figure
 
-    coarse, *grid = rows
-    windows, taus = (list(dict.fromkeys(values)) for values in ((r.window for r in grid), (r.tau for r in grid)))
-    cells = {(windows.index(row.window), taus.index(row.tau)): row.j_and_f for row in grid}
+    first, second = sweep.keys[:2]
+    rows = [row for row in sweep.tried if np.isfinite(find_goal(row))]
+    downs, acrosses = (list(dict.fromkeys(row.settings[key] for row in rows)) for key in (first, second))
+    cells = {(downs.index(row.settings[first]), acrosses.index(row.settings[second])): find_goal(row) for row in rows}
+    grid = np.full((len(downs), len(acrosses)), np.nan)
+    for place, value in cells.items():
+        grid[place] = value
     best = max(cells, key=lambda cell: cells[cell])
-    figure = Figure(figsize=(1.6 + 0.9 * len(taus), 1.4 + 0.5 * len(windows)), dpi=110, layout="constrained")
+    figure = Figure(figsize=(1.6 + 0.9 * len(acrosses), 1.4 + 0.5 * len(downs)), dpi=110, layout="constrained")
     axes = figure.add_subplot()
-    image = axes.imshow([[cells[y, x] for x in range(len(taus))] for y in range(len(windows))], aspect="auto")
+    image = axes.imshow(grid, aspect="auto")
     middle = (min(cells.values()) + max(cells.values())) / 2
     for (y, x), value in cells.items():
         weight, colour = ("bold" if (y, x) == best else "normal"), ("black" if value > middle else "white")
         axes.text(x, y, f"{value:.1f}", ha="center", va="center", color=colour, fontweight=weight)
-    axes.set_xticks(range(len(taus)), [f"{tau:g}" for tau in taus])
-    axes.set_yticks(range(len(windows)), [str(window) for window in windows])
-    axes.set(title=f"{node}: J&F in %, coarse {coarse.j_and_f:.1f}", xlabel="tau", ylabel="window")
+    axes.set_xticks(range(len(acrosses)), acrosses)
+    axes.set_yticks(range(len(downs)), downs)
+    before = "".join(f", {row.node} {find_goal(row):.1f}" for row in sweep.rows if not row.settings)
+    axes.set(title=f"{sweep.scored}, %{before}", xlabel=second, ylabel=first)
     figure.colorbar(image)
     _write(figure, out)
 

@@ -1,10 +1,8 @@
-"""Sweeps of a recipe's fusion: every threshold or every subset of members, scored from one count of votes."""
+"""Votes of a recipe's fusion by many rules, scored from one count: what fits try, by the hundreds."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -12,18 +10,13 @@ import numpy as np
 from fusion.groups import Group
 from fusion.methods.votes import Votes
 from fusion.rules import FusionRule
-from fusion.sweeps import Setting, count_member_votes, list_shares, list_subsets, list_thresholds, score_settings
-from fusion.thresholds import Threshold
+from fusion.sweeps import Setting, count_member_votes, score_settings
 from fusion.votes import check_alike
 from rvos.evaluation.expressions import ExpressionJudge
-from rvos.formats import Dataset, open_evaluator
 from rvos.masks.mask_sequences import MaskSequence
 from rvos.videos import Video
 from rvos_fusion.kinds.base import capability
-from rvos_fusion.planning.results import Results
-from rvos_fusion.scores.scoring import Named, ScoringTask, Values, average, judge_masks, score_videos
-
-_LARGEST_GROUP = 2
+from rvos_fusion.scores.scoring import Named, ScoringTask, Values, judge_masks
 
 
 class Fusing(Named, Protocol):
@@ -57,67 +50,6 @@ def find_ballot(node: object) -> Ballot | None:
     """Return how a node votes; None where nothing is counted."""
     found = capability(node, Ballot)
     return found if found is not None and isinstance(found.rule, Votes) else None
-
-
-@dataclass(frozen=True, slots=True)
-class SweepRow:
-    """A setting and its scores in per cent.
-
-    `sentences` are J&F of every scored sentence of the videos in turn; none where a protocol scores something else, or
-    every subset was tried.
-    """
-
-    members: tuple[str, ...]
-    threshold: str
-    j: float
-    f: float
-    j_and_f: float
-    sentences: tuple[float, ...] = ()
-
-
-def sweep_node(
-    results: Results,
-    dataset: Dataset,
-    videos: Sequence[Video],
-    node: Ballot,
-    *,
-    thresholds: Sequence[str] = (),
-    subsets: bool = False,
-    jobs: int = 1,
-) -> list[SweepRow]:
-    """Return the scores of every setting of a fusion by votes; raises what `score_nodes` does.
-
-    Args:
-        thresholds: as in a recipe; none: all that can differ.
-        subsets: every subset of the members with every threshold instead, the best first.
-    """
-    results.require(node.members)
-    groups = {video.id: node.given_groups(video) for video in videos}
-    given = [group for own in groups.values() for group in own or ()]
-    largest = max((len(group.expressions) for group in given), default=_LARGEST_GROUP)
-    if subsets:
-        settings = list_subsets(node.rule, largest)
-    else:
-        parsed = [Threshold.parse(text) for text in thresholds]
-        settings = list_thresholds(node.rule, parsed or list_shares(node.rule.exact_weights(), largest))
-    found = score_videos(results, dataset, videos, partial(_sweep_video, node, groups, settings), jobs=jobs)
-    means = average(dataset, videos, found)
-    is_told = not subsets and open_evaluator(dataset).scores_alone
-    each = 100 * np.concatenate(found, axis=1).mean(2)
-    rows = []
-    for setting, (j, f), own in zip(settings, means.tolist(), each, strict=True):
-        names = tuple(node.members[index] for index in setting.members)
-        sentences = tuple(own.tolist()) if is_told else ()
-        rows.append(SweepRow(names, str(setting.rule.threshold), j, f, (j + f) / 2, sentences))
-    return sorted(rows, key=lambda row: -row.j_and_f) if subsets else rows
-
-
-def _sweep_video(
-    node: Ballot, groups: Mapping[str, Sequence[Group] | None], settings: Sequence[Setting], task: ScoringTask
-) -> Values:
-    given = groups[task.video.id]
-    found = node.find_groups(task.whole, task.results.read) if given is None else given
-    return sweep_video(task, node, found, settings)
 
 
 def sweep_video(task: ScoringTask, node: Fusing, groups: Sequence[Group], settings: Sequence[Setting]) -> Values:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusion.fitted_files import read_fitted
-from fusion.gate import CONCEPT, NO_CONCEPT, erase, measure_features
+from fusion.gate import CONCEPT, NO_CONCEPT, erase, list_thresholds, measure_features
 from runners.detectors.base import DetectorSettings
 from rvos.errors import InputError
 from rvos.masks.mask_sequences import MaskSequence, by_expression
@@ -21,6 +21,8 @@ from rvos_fusion.kinds.abstentions import list_abstaining
 from rvos_fusion.kinds.artefacts import HARD_MASKS, ReadArtefact
 from rvos_fusion.kinds.base import Node, NodeFile, NodeGraph, Task, capability
 
+_MOST_THRESHOLDS = 60
+"""More cannot be told apart."""
 Values = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
@@ -118,14 +120,35 @@ class FittedGate(Node):
             raise InputError(f"{self.fitted or self.name}: no threshold; fit again, or give one in the recipe")
         return stated
 
+    @property
+    def cheap(self) -> tuple[str, ...]:
+        """The threshold."""
+        return ("threshold",)
+
+    def list_values(self, key: str, tasks: Iterable[Task]) -> Sequence[str]:
+        """Return thresholds that can differ: all, or of many those at equal numbers of sentences."""
+        thresholds = list_thresholds([self.chances(self.measure(one.video, one.read_artefact)) for one in tasks])
+        places = np.unique(np.linspace(0, len(thresholds) - 1, _MOST_THRESHOLDS).round().astype(int))
+        return [repr(thresholds[place]) for place in places.tolist()]
+
+    def own_value(self, key: str) -> str:
+        """Return the threshold that holds."""
+        return repr(self.working_threshold())
+
     def make(self, task: Task) -> list[MaskSequence]:
         """Return the answers, emptied where they may be and the chance of a target is below the threshold."""
-        answers = by_expression(task.read(self.source))
-        features = self.measure(task.video, task.read_artefact)
-        kept = ~self.may_empty(features) | (self.chances(features) >= self.working_threshold())
+        return self.compute([task])[0]
+
+    def compute(self, tasks: Sequence[Task]) -> list[list[MaskSequence]]:
+        """Return the answers of a video by gates that differ in their bounds alone: members are compared once."""
+        video, read = tasks[0].video, by_expression(tasks[0].read(self.source))
+        answers = [read[one.id] for one in video.expressions]
+        emptied, features = [erase(one) for one in answers], self.measure(video, tasks[0].read_artefact)
+        gates = [task.node for task in tasks if isinstance(task.node, FittedGate)]
+        kept = [~one.may_empty(features) | (one.chances(features) >= one.working_threshold()) for one in gates]
         return [
-            answers[one.id] if stays else erase(answers[one.id])
-            for one, stays in zip(task.video.expressions, kept.tolist(), strict=True)
+            [own if stays else other for own, other, stays in zip(answers, emptied, stay.tolist(), strict=True)]
+            for stay in kept
         ]
 
 

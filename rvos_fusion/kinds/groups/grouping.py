@@ -109,7 +109,9 @@ def read_run_rule(settings: GroupSettings) -> RunRule:
 
 
 def write_review(task: Task, groups: Sequence[Group]) -> None:
-    """Write what masks decided beside the result: `rvos run` gathers it into a table for people to correct."""
+    """Write what masks decided beside a result that is kept: `rvos run` gathers it for people to correct."""
+    if not task.is_stored:
+        return
     texts = {expression.id: expression.text for expression in task.video.expressions}
     review = [
         {"expressions": {name: texts[name] for name in group.expressions}, "confidence": group.confidence}

@@ -58,7 +58,7 @@ function thresholdOf(shown) {
 /** J&F of the live vote for this sentence, and of the set with the same share of the votes; null: not swept. */
 function voteScores(shown, { needed, most, recipe }) {
   const curve = thresholdOf(shown)[1] ? report.curves.find(({ node }) => node === report.nodes[state.voteNode].name) : null;
-  const shares = curve ? curve.series[0].points.map(([label]) => label.split(" of ").map(Number)) : [];
+  const shares = curve ? curve.series[0].points.map(([label]) => label.split(" of ").map(Number)).map(([part, whole]) => [part, whole ?? (part < 1 ? 1 : NaN)]) : [];
   const same = shares.findIndex(([part, whole]) => Math.ceil((part * most) / whole - 1e-9) === needed);
   const exact = shares.findIndex(([part, whole]) => part * most === needed * whole);
   const known = needed === recipe ? shown.expression.scores[state.voteNode] : shown.view.votes[state.voteNode]?.[shown.place]?.[same];

@@ -56,19 +56,26 @@ def test_a_clean_up_of_a_union_runs_and_scores(recipe: Path, capsys: pytest.Capt
     assert "cleaned" in json.dumps(rows)
 
 
-def test_a_sweep_of_a_clean_up_starts_with_the_masks_as_they_are(
+def test_a_sweep_of_a_clean_up_has_what_runs_of_each_setting_have_after_the_masks_as_they_are(
     recipe: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     only = "stages.stage1.pair={fuse: [b, a], method: conditional_union}"
     assert main(["run", str(recipe), "--quiet", "--set", only]) == 0
     options = ["sweep", str(recipe), "cleaned", "--set", only, "--islands", "0", "0.1", "--holes", "0"]
     assert main([*options, "--json"]) == 0
-    plain, dropped = json.loads(capsys.readouterr().out)["settings"]
-    assert (plain["islands"], plain["gain"], plain["low"], plain["high"]) == (0, 0, None, None)
-    assert dropped["gain"] > 0
-    assert dropped["gain"] == pytest.approx(dropped["j_and_f"] - plain["j_and_f"])
-    assert main(options) == 0
-    assert capsys.readouterr().out.splitlines()[2].split()[:2] == ["*", "0.1"]
+    pair, *rows = json.loads(capsys.readouterr().out)["settings"]
+    assert (pair["node"], pair["islands"], pair["holes"]) == ("pair", None, None)
+    assert [pair[key] for key in ("j", "f")] == [rows[-2][key] for key in ("j", "f")]
+    assert [(row["islands"], row["holes"]) for row in rows[-2:]] == [(0, 0), (0.1, 0)]
+    (own,) = (row for row in rows if row["own"])
+    assert (own["islands"], own["holes"], own["gain"]) == (0.1, 0.1, None)
+    for row in rows:
+        words = [word for key in ("islands", "holes") for word in ("--set", f"stages.stage1.cleaned.{key}={row[key]}")]
+        assert main(["run", str(recipe), "--quiet", "--set", only, *words]) == 0
+        capsys.readouterr()
+        assert main(["table", str(recipe), "cleaned", "--set", only, *words, "--json"]) == 0
+        (run, *_) = json.loads(capsys.readouterr().out)["rows"]
+        assert [run[key] for key in ("j", "f")] == [row[key] for key in ("j", "f")]
 
 
 @pytest.mark.parametrize(
@@ -99,9 +106,9 @@ def test_what_cannot_work_is_one_line(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["cleaned", "--thresholds", "2"], "is a clean-up; give --islands and --holes"),
-        (["cleaned", "--islands", "3"], "give 0 to 1, not 3"),
-        (["pair", "--islands", "0.1"], "no fusion 'pair' by votes"),
+        (["cleaned", "--thresholds", "2"], "is of kind clean-up; give --islands and --holes"),
+        (["pair", "--islands", "0.1"], "pair is of kind fuse; give --threshold, not --islands"),
+        (["a", "--islands", "0.1"], "no sweep of 'a': kind import has no setting that is cheap to try"),
     ],
 )
 def test_a_sweep_with_options_of_others_is_refused(
@@ -109,3 +116,10 @@ def test_a_sweep_with_options_of_others_is_refused(
 ) -> None:
     assert main(["sweep", str(recipe), *options]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_a_size_that_is_no_part_of_a_mask_is_refused(recipe: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    only = "stages.stage1.pair={fuse: [b, a], method: conditional_union}"
+    assert main(["run", str(recipe), "--quiet", "--set", only]) == 0
+    assert main(["sweep", str(recipe), "cleaned", "--set", only, "--islands", "3"]) == 2
+    assert "islands '3' is not a number of at least 0 and of at most 1" in capsys.readouterr().err

@@ -147,3 +147,29 @@ def test_an_audit_that_cannot_work_is_refused(
 def test_nothing_is_read_of_another_sort(recipe: str) -> None:
     with pytest.raises(StoreError):
         Store(Path("runs")).read("masklets", "v00")
+
+
+@pytest.mark.parametrize("fitted", [False, True])
+def test_a_sweep_scores_what_runs_of_each_setting_score(
+    recipe: str, capsys: pytest.CaptureFixture[str], fitted: bool
+) -> None:
+    only = ["--set", f"{AUDITED}.fitted=audit.json"] if fitted else []
+    assert main(["run", recipe, "--quiet", "--device", "cpu"]) == 0
+    if fitted:
+        assert main(["fit", recipe, "audited", *only]) == 0
+        assert main(["run", recipe, "--quiet", "--device", "cpu", *only]) == 0
+    capsys.readouterr()
+    assert main(["sweep", recipe, "audited", "--json", *only]) == 0
+    both, *rows = json.loads(capsys.readouterr().out)["settings"]
+    assert both["node"] == "both"
+    assert len({row["bound"] for row in rows}) == 6
+    keys = ("threshold", "bound") if fitted else ("bound",)
+    for row in (rows[0], rows[len(rows) // 2], rows[-1]):
+        words = [word for key in keys for word in ("--set", f"{AUDITED}.{key}={row[key]}")]
+        assert main(["run", recipe, "--quiet", "--device", "cpu", *only, *words]) == 0
+        capsys.readouterr()
+        assert main(["table", recipe, "audited", "--json", *only, *words]) == 0
+        alone = json.loads(capsys.readouterr().out)["rows"][0]
+        assert [alone[key] for key in ("j", "f", "n_accuracy", "t_accuracy", "final")] == [
+            row[key] for key in ("j", "f", "n_accuracy", "t_accuracy", "final")
+        ]

@@ -83,10 +83,10 @@ def test_a_fitted_gate_raises_final_on_held_out_videos(recipe: Path, capsys: pyt
     assert main(["run", str(recipe), "--quiet"]) == 0
 
 
-def test_a_sweep_of_a_gate_refuses_the_settings_of_votes(recipe: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_sweep_of_a_gate_refuses_the_settings_of_others(recipe: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["fit", str(recipe), "gated"]) == 0
-    assert main(["sweep", str(recipe), "gated", "--thresholds", "2"]) == 2
-    assert "gated is a gate; leave --thresholds out" in capsys.readouterr().err
+    assert main(["sweep", str(recipe), "gated", "--window", "2"]) == 2
+    assert "gated is of kind gate; give --threshold, not --window" in capsys.readouterr().err
 
 
 def test_a_sweep_scores_every_threshold_with_a_picture(recipe: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -94,11 +94,22 @@ def test_a_sweep_scores_every_threshold_with_a_picture(recipe: Path, capsys: pyt
     capsys.readouterr()
     picture = recipe.parent / "gate.png"
     assert main(["sweep", str(recipe), "gated", "--plot", str(picture), "--json"]) == 0
-    rows = json.loads(capsys.readouterr().out)["settings"]
-    assert rows[0]["t_accuracy"] == 100.0
-    assert rows[-1] == pytest.approx(rows[-1] | {"n_accuracy": 100.0, "t_accuracy": 0.0})
-    assert max(row["final"] for row in rows) > rows[0]["final"]
+    both, *rows = json.loads(capsys.readouterr().out)["settings"]
     assert picture.read_bytes().startswith(b"\x89PNG")
+    (own,) = (row for row in rows if row["own"])
+    rows.sort(key=lambda row: row["threshold"])
+    keys = ("n_accuracy", "t_accuracy", "final")
+    # Nothing is emptied below, everything above.
+    assert [rows[0][key] for key in keys] == [both[key] for key in keys] == pytest.approx([0, 100, 500 / 9])
+    assert [rows[-1][key] for key in keys[:2]] == [100, 0]
+    assert max(row["final"] for row in rows) > rows[0]["final"]
+    for row in (own, rows[20], rows[-1]):
+        words = ["--set", f"stages.stage1.gated.threshold={row['threshold']}"]
+        assert main(["run", str(recipe), "--quiet", *words]) == 0
+        capsys.readouterr()
+        assert main(["table", str(recipe), "gated", "--json", *words]) == 0
+        (run, *_) = json.loads(capsys.readouterr().out)["rows"]
+        assert [run[key] for key in keys] == [row[key] for key in keys]
 
 
 def test_where_every_sentence_has_a_target_no_final_is_made_up(
@@ -115,9 +126,9 @@ def test_where_every_sentence_has_a_target_no_final_is_made_up(
     rows = json.loads(capsys.readouterr().out)["settings"]
     assert {(row["n_accuracy"], row["final"]) for row in rows} == {(None, None)}
     assert main(["sweep", str(recipe), "gated", "--set", only]) == 0
-    text = capsys.readouterr().out
-    assert text.splitlines()[1].split()[-1] == "-"
-    assert "-: of the sentences, none without a target, so there is no Final" in text
+    headings = capsys.readouterr().out.splitlines()[0].split()
+    assert "T-acc" in headings
+    assert not {"N-acc", "Final"} & set(headings)
 
 
 @pytest.mark.parametrize(

@@ -172,7 +172,7 @@ def test_sweeps_count_the_votes_that_are_there(folder: Path, capsys: pytest.Capt
     capsys.readouterr()
     assert main(["sweep", "my.yaml", "fused", "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)["settings"]
-    assert {row["threshold"]: row["j_and_f"] for row in rows}["1 of 1"] == 100
+    assert {row["threshold"]: row["j_and_f"] for row in rows}["3 of 3"] == 100
 
 
 REFUSED: dict[str, tuple[Callable[[str], str], str]] = {

@@ -33,7 +33,7 @@ from rvos_fusion.commands.cli import main
 from rvos_fusion.kinds.base import capability
 from rvos_fusion.recipe.graph import build_graph
 from rvos_fusion.recipe.reader import read_recipe
-from rvos_fusion.scores.refinement_sweeping import Refiner
+from rvos_fusion.report.sides import Refiner
 
 SECTIONS = """\
 engines:
@@ -263,7 +263,8 @@ def test_the_sweep_scores_what_runs_of_each_setting_score(
     run(recipe, capsys)
     grid = ("--window", "1", "2", "--tau", "0.1", "0.6")
     assert main(["sweep", recipe, "refined", *grid, "--json", "--plot", "sweep.png"]) == 0
-    coarse, *rows = json.loads(capsys.readouterr().out)["settings"]
+    coarse, own, *rows = json.loads(capsys.readouterr().out)["settings"]
+    assert [row["own"] for row in (coarse, own, *rows)] == [False, True, False, False, False, False]
     assert [(row["window"], row["tau"]) for row in rows] == [(1, 0.1), (1, 0.6), (2, 0.1), (2, 0.6)]
     assert Path("sweep.png").read_bytes().startswith(b"\x89PNG")
     for row in rows:
@@ -272,26 +273,28 @@ def test_the_sweep_scores_what_runs_of_each_setting_score(
         run(recipe, capsys, *words)
         assert main(["table", recipe, "final", "refined", "--json", *words]) == 0
         final, refined = json.loads(capsys.readouterr().out)["rows"]
-        assert [refined[key] for key in ("j", "f")] == pytest.approx([row["j"], row["f"]])
-        assert final["j_and_f"] == pytest.approx(coarse["j_and_f"])
+        assert [refined[key] for key in ("j", "f")] == [row["j"], row["f"]]
+        assert (final["j_and_f"], coarse["node"]) == (coarse["j_and_f"], "final")
 
 
 def test_the_sweep_prints_a_table_and_marks_the_best(recipe: str, capsys: pytest.CaptureFixture[str]) -> None:
     run(recipe, capsys)
     assert main(["sweep", recipe, "refined"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 2 + 4 * 4
-    assert sum(line.startswith("*") for line in lines) == 1
+    table = lines[: 1 + 1 + 4 * 4 + 1]
+    assert (table[1].split()[0], lines[len(table)][:7]) == ("final", "* best;")
+    assert sum(line.startswith("*") for line in table) == 1
+    assert sum("=" in line.split()[0] for line in table[1:]) == 1
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["refined", "--tau", "1"], "tau 1.0: no share is above it"),
-        (["refined", "--tau", "nan"], "tau nan"),
-        (["refined", "--window", "0"], "window 0; give at least 1 frame"),
-        (["refined", "--members"], "refined is a refinement; give --window and --tau"),
-        (["final", "--tau", "0.5"], "final is a fusion by votes; give --thresholds and --members, not --tau"),
+        (["refined", "--tau", "1"], "tau '1' is not a number of at least 0 and below 1"),
+        (["refined", "--tau", "nan"], "tau 'nan' is not a number"),
+        (["refined", "--window", "0"], "window '0' is not a whole number of at least 1"),
+        (["refined", "--members"], "refined is of kind refine; give --window and --tau, not --members"),
+        (["final", "--tau", "0.5"], "final is of kind fuse; give --threshold, not --tau"),
     ],
 )
 def test_sweeps_of_wrong_settings_are_one_line(

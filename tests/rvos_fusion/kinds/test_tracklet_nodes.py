@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -445,3 +446,28 @@ def test_the_older_spelling_of_grounding_by_frame_is_refused(recipe: str, capsys
     text = Path(recipe).read_text()
     Path(recipe).write_text(text.replace("ground: tracklets,", "ground: masks, by_frame: true,"))
     assert "by_frame is a kind of its own; write ground_frames: masks, models: [...]" in fail(recipe, capsys)
+
+
+@pytest.mark.parametrize(
+    ("node", "settings"),
+    [("grounded", {"gate": ["0", "0.5", "0.9"]}), ("tracklets", {"nms_iou": ["0.3", "1"], "keep": ["1", "10"]})],
+    ids=["gate", "suppression"],
+)
+def test_a_sweep_scores_what_runs_of_each_setting_score(
+    recipe: str, capsys: pytest.CaptureFixture[str], node: str, settings: dict[str, list[str]]
+) -> None:
+    run(recipe, capsys)
+    given = [word for key, values in settings.items() for word in (f"--{key.replace('_', '-')}", *values)]
+    assert main(["sweep", recipe, node, *given, "--json"]) == 0
+    own, *rows = json.loads(capsys.readouterr().out)["settings"]
+    assert own["own"]
+    assert [[row[key] for key in settings] for row in rows] == [
+        list(map(float, values)) for values in product(*settings.values())
+    ]
+    for row in rows:
+        words = [word for key in settings for word in ("--set", f"{SET}.{node}.{key}={row[key]}")]
+        run(recipe, capsys, *words)
+        assert main(["table", recipe, "grounded", "--json", *words]) == 0
+        alone = json.loads(capsys.readouterr().out)["rows"][0]
+        assert [alone[key] for key in ("j", "f")] == [row[key] for key in ("j", "f")]
+    assert len({row["j"] for row in rows}) > 1

@@ -59,7 +59,10 @@ def test_a_recipe_runs_from_end_to_end(tmp_path: Path, form: str, read_printed: 
     gain = pytest.approx(second["mean"] - first["mean"])
     assert second["mean_gain"] == {"gain": gain, "low": None, "high": None}
     swept = read_printed("sweep", *options, "stage2", *only, "--json")["settings"]
-    assert all({"mean_iou", "threshold"} < set(row) and not {"j", "f", "j_and_f"} & set(row) for row in swept)
+    assert all({"mean", "map_of_one_mask", "threshold"} < set(row) for row in swept)
+    assert not any({"j", "f", "j_and_f"} & set(row) for row in swept)
+    (own,) = (row for row in swept if row["own"])
+    assert [own[key] for key in ("mean", "map_of_one_mask")] == [second[key] for key in ("mean", "map_of_one_mask")]
 
     archive = str(tmp_path / "submission.zip")
     assert main(["submit", *options, "--out", archive, "--fill-missing"]) == 0

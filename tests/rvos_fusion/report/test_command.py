@@ -70,16 +70,19 @@ def test_every_vote_is_swept_weighted_ones_too(split: Path, capsys: pytest.Captu
     assert set(curves) == {"ab", "final"}
     assert [label for label, _ in curves["ab"]["series"][0]["points"]] == [
         "1 of 6",
-        "1 of 3",
-        "1 of 2",
-        "2 of 3",
+        "2 of 6",
+        "0.5",
+        "4 of 6",
         "5 of 6",
-        "1 of 1",
+        "6 of 6",
     ]
+    points = curves["final"]["series"][0]["points"]
     capsys.readouterr()
-    assert main(["sweep", str(split / "pipeline.yaml"), "final", "--json"]) == 0
-    settings = json.loads(capsys.readouterr().out)["settings"]
-    assert curves["final"]["series"][0]["points"] == [[row["threshold"], row["j_and_f"]] for row in settings]
+    words = ["--thresholds", *(label for label, _ in points), "--json"]
+    assert main(["sweep", str(split / "pipeline.yaml"), "final", *words]) == 0
+    own, *settings = json.loads(capsys.readouterr().out)["settings"]
+    assert (own["threshold"], own["own"], len(settings)) == (2, True, 6)
+    assert [value for _, value in points] == [row["j_and_f"] for row in settings]
     assert report(split, "--no-sweeps")["curves"] == []
 
 

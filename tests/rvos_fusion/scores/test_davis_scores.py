@@ -3,27 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from data_folders import listed, write_json, write_png
 
-from propagate.refinement import Evidence, RefinementSettings, refine
-from rvos.formats import Dataset, open_dataset, open_evaluator
-from rvos.language.nouns import Noun
-from rvos.masks.runs import Runs
-from rvos.videos import Video
 from rvos_fusion.commands.cli import main
-from rvos_fusion.kinds.artefacts import MASKS, ReadArtefact
-from rvos_fusion.kinds.refinement_report import RefinedExpression
-from rvos_fusion.planning.plan import make_plan
-from rvos_fusion.planning.results import Results
-from rvos_fusion.recipe.graph import build_graph
-from rvos_fusion.recipe.reader import read_recipe
-from rvos_fusion.scores.refinement_sweeping import sweep_refinement
 
 FRAMES = ("00000", "00001", "00002")
 RECIPE = """\
@@ -98,43 +84,3 @@ def test_a_video_of_two_frames_is_named_and_left_out(finished: Path, capsys: pyt
     expressions.write_text(json.dumps(content))
     assert main(words) == 2
     assert "goat: 2 frames" in capsys.readouterr().err
-
-
-@dataclass(frozen=True)
-class RefineByMember:
-    """Refines the masks of `a` by those that `b` has of the same sentence."""
-
-    name: str = "refined"
-    rules: RefinementSettings = field(default_factory=RefinementSettings)
-
-    def inputs(self) -> tuple[str, ...]:
-        return ("a", "b")
-
-    def gather(self, video: Video, read: ReadArtefact) -> Iterator[RefinedExpression]:
-        for expression, coarse, masklet in zip(video.expressions, read("a", MASKS), read("b", MASKS), strict=True):
-            runs = [Runs.decode(one.runs, one.size) for one in (coarse, masklet)]
-            yield RefinedExpression(expression, Noun("x", "x", "rules"), coarse, Evidence(runs[0], runs[1:]), ("0",))
-
-
-def test_a_refinement_is_swept_in_the_protocol_of_the_data_set(finished: Path) -> None:
-    recipe, node = read_recipe(finished / "pipeline.yaml"), RefineByMember()
-    dataset = open_dataset("ref-davis17", finished / "data", "valid")
-    results = Results(make_plan(recipe, build_graph(recipe), dataset.videos))
-    coarse, *rows = sweep_refinement(results, dataset, dataset.videos, node, windows=(1, 2), taus=(0.3, 0.7))
-    assert coarse.j_and_f == pytest.approx(evaluate(results, dataset, node, None))
-    for row in rows:
-        rules = RefinementSettings(window=row.window or 0, tau=row.tau or 0)
-        assert row.j_and_f == pytest.approx(evaluate(results, dataset, node, rules))
-    assert len({row.j_and_f for row in (coarse, *rows)}) > 1
-
-
-def evaluate(results: Results, dataset: Dataset, node: RefineByMember, rules: RefinementSettings | None) -> float:
-    """Return J&F in per cent of refined masks, or of the coarse ones without rules."""
-    evaluator = open_evaluator(dataset)
-    for video in dataset.videos:
-        refined = []
-        for given in node.gather(video, results.of_video(video.id).read_artefact):
-            frames = (None,) * video.n_frames if rules is None else refine(given.evidence, rules).frames
-            refined.append(replace(given.coarse, runs=given.evidence.pick(given.coarse.runs, frames)))
-        evaluator.process(video, refined)
-    return 100 * evaluator.evaluate().j_and_f

@@ -142,16 +142,19 @@ def test_the_sweep_has_the_score_of_each_threshold_run_alone(
     finished: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     rows = call(finished, capsys, "sweep", "ab", "--thresholds", "1", "3", "0.9")["settings"]
+    assert [(row["threshold"], row["own"]) for row in rows] == [(0.5, True), (1, False), (3, False), (0.9, False)]
     for row in rows:
-        override = ["--set", f"stages.stage1.ab.threshold={row['threshold'].replace('9/10', '0.9')}"]
+        override = ["--set", f"stages.stage1.ab.threshold={row['threshold']}"]
         assert main(["run", str(finished / "pipeline.yaml"), "--stage", "1", "--quiet", *override]) == 0
-        assert row["j_and_f"] == pytest.approx(evaluate(finished, "ab"), abs=1e-9)
+        assert row["j_and_f"] == evaluate(finished, "ab")
+        if not row["own"]:
+            assert row["gain"] == pytest.approx(row["j_and_f"] - rows[0]["j_and_f"])
 
 
 def test_the_sweep_of_members_lists_every_subset_best_first(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rows = call(finished, capsys, "sweep", "ab", "--members", "--jobs", "2")["settings"]
     assert {tuple(row["members"]) for row in rows} >= {("a",), ("b", "c"), ("a", "b", "c")}
-    assert len(rows) == 3 * 2 + 3 * 4 + 6
+    assert len(rows) == 3 * 2 + 3 * 4 + 6 + 1  # the recipe's own, with its rule for groups of one
     values = [row["j_and_f"] for row in rows]
     assert values == sorted(values, reverse=True)
 
@@ -160,7 +163,8 @@ def test_the_sweep_of_members_lists_every_subset_best_first(finished: Path, caps
     ("words", "message"),
     [
         (["table", "aa"], "no node 'aa'; did you mean 'a'"),
-        (["sweep", "a"], "no fusion 'a'"),
+        (["sweep", "a"], "no sweep of 'a': kind import has no setting that is cheap to try"),
+        (["sweep", "abb"], "no sweep of 'abb': no such node; did you mean 'ab'"),
         (["sweep", "ab", "--thresholds", "none"], "threshold 'none'"),
         (["sweep", "ab", "--videos", "nobody"], "nobody"),
         (["sweep", "ab", "--workspace", "elsewhere"], "a is missing, or made with other settings, for 3 of 3 videos"),
@@ -259,7 +263,7 @@ def test_a_sweep_and_an_evaluation_are_tables_too(finished: Path, capsys: pytest
     assert main(["sweep", recipe, "final", "--members", "--csv"]) == 0
     rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
     assert [(row["members"].split(), row["threshold"], float(row["F"])) for row in rows] == [
-        (row["members"], row["threshold"], row["f"]) for row in settings
+        (row["members"], str(row["threshold"]), row["f"]) for row in settings
     ]
     assert main(["submit", recipe]) == 0
     capsys.readouterr()

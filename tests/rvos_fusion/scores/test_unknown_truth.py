@@ -101,7 +101,7 @@ def test_masks_of_a_sentence_that_is_not_scored_decide_groups_in_a_sweep(
     table = json.loads(said(capsys, "table", "my.yaml", "fused", "--json").partition("\nv/1")[0])
     swept = json.loads(said(capsys, "sweep", "my.yaml", "fused", "--json").partition("\nv/1")[0])
     assert table["rows"][0]["j_and_f"] == 100
-    assert {row["threshold"]: row["j_and_f"] for row in swept["settings"]}["1 of 2"] == 100
+    assert {row["threshold"]: row["j_and_f"] for row in swept["settings"]}[0.5] == 100
 
 
 def test_where_no_sentence_says_what_it_means_nothing_is_scored(
