@@ -33,7 +33,7 @@ const slices = {
 
   bar(value, node, width = 100) {
     if (value === null) return "";
-    const rest = { width, height: 14, "aria-hidden": "true", style: "display:inline-block;vertical-align:-.15em" };
+    const rest = { width, height: 14, viewBox: `0 0 ${width} 14`, preserveAspectRatio: "none", "aria-hidden": "true", style: "display:inline-block;vertical-align:-.15em" };
     const filled = draw("rect", { width: (width * value) / 100, height: 14, fill: colourOf(node) });
     return make("span", {}, draw("svg", rest, filled), ` ${number(value)}`);
   },

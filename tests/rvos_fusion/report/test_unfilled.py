@@ -163,6 +163,15 @@ def test_nothing_is_wider_than_the_page(page: Page, finished: Path, width: int) 
         open_page(page, finished / "runs/report.html", f"#view={view}&video=video1")
         page.eval_on_selector_all("details", "all => all.forEach(one => { one.open = true; })")
         assert page.evaluate("document.documentElement.scrollWidth") <= width
+        wide = "all => all.filter(one => one.scrollWidth > one.clientWidth + 1).map(one => one.textContent)"
+        assert page.eval_on_selector_all("td", wide) == []
+        shares = """all => {
+          const width = (one, part) => one.querySelector(part).getBoundingClientRect().width;
+          const bars = all.filter((one) => one.offsetParent && one.querySelector("rect"));
+          return bars.map((one) => [width(one, "rect") / width(one, "svg"), Number(one.textContent) / 100]);
+        }"""
+        for drawn, said in page.eval_on_selector_all("td", shares):
+            assert drawn == pytest.approx(said, abs=0.01)
         overlapping = page.evaluate(
             """() => {
               const boxes = [...document.querySelectorAll(".side > *, #detail > *")].filter((one) => one.offsetParent);
