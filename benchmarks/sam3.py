@@ -34,6 +34,8 @@ _OF_PHRASES, _OF_SENTENCES, _OF_SESSION = 1.3, 1.6, 0.9
 _STORED_FRAMES, _MOST_STORED = 6, 5.0
 _LENGTHS = (100, 1600)
 _SMALL_NETWORK, _SMALL_SIDE, _SMALL_SIZE = "sam3-mini", 56, (48, 64)
+_SMALL_CACHE = 4
+"""Megabytes: full of frames in both lengths, so that only what the tracker remembers differs."""
 _PERIOD = 20
 
 
@@ -145,7 +147,7 @@ def track_small(n_frames: int) -> None:
     """Track one object from the first frame to the last, with a small network on small frames; print its MiB."""
     torch.manual_seed(0)
     tracker = Tracker(find_config(_SMALL_NETWORK), _SMALL_SIDE)
-    settings = Sam3Settings(_SMALL_NETWORK, Path("untrained"), image_size=_SMALL_SIDE, cache_megabytes=16)
+    settings = Sam3Settings(_SMALL_NETWORK, Path("untrained"), image_size=_SMALL_SIDE, cache_megabytes=_SMALL_CACHE)
     with tempfile.TemporaryDirectory() as folder:
         video = write_video(Path(folder) / "discs", _SMALL_SIZE, n_frames, period=_PERIOD)
         start = start_sequences(video, _SMALL_SIZE, [0])
