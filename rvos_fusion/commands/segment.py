@@ -19,6 +19,7 @@ from rvos.masks.png import encode_mask_pngs
 from rvos.settings import count
 from rvos.videos import Video
 from rvos_fusion.clips.folders import choose_folder, write_owner
+from rvos_fusion.clips.long_clips import bound_memory, explain_bounds
 from rvos_fusion.clips.overlays import (
     FRAMES_PER_SECOND,
     Showing,
@@ -119,11 +120,16 @@ def run(options: argparse.Namespace) -> int:
     data = out.absolute() / "data"
     recipe = open_own_recipe(options, data, out.absolute() / "workspace")
     video_id = write_own_video(data, options.source, options.texts, every=options.every, max_frames=options.max_frames)
+    dataset = open_dataset("ref-youtube-vos", data, SPLIT)
+    n_frames = dataset.video(video_id).n_frames
+    if bounds := bound_memory(recipe, n_frames):
+        print(f"note: {explain_bounds(n_frames)}", file=sys.stderr)
+        options.overrides = [*bounds, *options.overrides]
+        recipe = open_own_recipe(options, data, out.absolute() / "workspace")
     graph = build_graph(recipe)
     if options.node is not None:
         graph = restrict_graph(graph, recipe, options.node)
     check_files(graph.nodes, recipe)
-    dataset = open_dataset("ref-youtube-vos", data, SPLIT)
     prepare_workspace(recipe.workspace)
     with logged(name_log(out)) as log:
         progress = ClipProgress(quiet=options.quiet)

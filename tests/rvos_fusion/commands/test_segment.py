@@ -109,6 +109,19 @@ def test_masks_of_an_earlier_call_do_not_stay(folder: Path) -> None:
     assert not (mine.parent / "1").exists()
 
 
+def test_a_long_clip_is_seen_in_windows_and_it_is_said(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rvos_fusion.clips.long_clips.LONG_CLIP", 2)
+    monkeypatch.setattr("rvos_fusion.clips.long_clips.WINDOW", 2)
+    monkeypatch.setattr("rvos_fusion.clips.long_clips.OVERLAP", 1)
+    assert segment(folder, "a ball") == 0
+    assert "a long clip of 3 frames: members see windows of 2" in capsys.readouterr().err
+    assert segment(folder, "a ball", "--set", "models.referformer.window=3") == 0
+    stored = list((folder / "out" / "workspace" / "nodes" / "referformer").glob("*/*.masks"))
+    assert len(stored) == 2, "the window given by hand wins, and makes a result of its own"
+
+
 def test_only_what_the_node_needs_is_computed(folder: Path) -> None:
     assert segment(folder, "a ball", "--node", "referformer") == 0
     assert [path.name for path in (folder / "out" / "workspace" / "nodes").iterdir()] == ["referformer"]

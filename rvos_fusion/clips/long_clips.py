@@ -1,0 +1,53 @@
+"""What bounds the memory of a long clip: members that see it in windows, engines that remember so many frames."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import fields
+
+from propagate.engines.aot.settings import AotSettings
+from propagate.engines.settings import EngineSettings
+from runners.registry import RUNNERS
+from rvos.settings import count
+from rvos_fusion.kinds.base import Node
+from rvos_fusion.kinds.member import MemberNode
+from rvos_fusion.recipe.recipe import Recipe
+
+LONG_CLIP = 300
+"""Frames; up to here the official protocol is kept: a member sees the whole clip, an engine remembers all it writes."""
+WINDOW, OVERLAP = 36, 4
+"""Frames of a member's window, the official length of a clip in training's validation times, and shared frames."""
+REMEMBERED = 20
+"""Frames of an engine's long-term memory: what it writes of a clip of 100."""
+CACHE = 128
+"""Megabytes of features that an engine keeps: it turns once, and spares no more than what it keeps there."""
+
+
+def bound_memory(recipe: Recipe, n_frames: int) -> tuple[str, ...]:
+    """Return settings as of `--set` that keep the memory of a clip of `n_frames` flat; none for one that is not long.
+
+    What the recipe sets itself stays.
+    """
+    if n_frames <= LONG_CLIP:
+        return ()
+    return tuple(dict.fromkeys(setting for node in recipe.nodes for setting in _bound(node)))
+
+
+def explain_bounds(n_frames: int) -> str:
+    """Return what a person is told of it."""
+    return (
+        f"a long clip of {count(n_frames, 'frame')}: members see windows of {WINDOW}, engines remember {REMEMBERED} "
+        "frames, so that the memory that is needed does not grow; --set models.NAME.window=N and "
+        "--set engines.NAME.max_memory_frames=N change it"
+    )
+
+
+def _bound(node: Node) -> Iterator[str]:
+    if isinstance(node, MemberNode) and RUNNERS[node.model.runner].sees_clips and node.model.window is None:
+        yield f"models.{node.name}.window={WINDOW}"
+        yield f"models.{node.name}.overlap={OVERLAP}"
+    for engine in (getattr(node, field.name) for field in fields(node)):
+        if isinstance(engine, EngineSettings) and engine.name:
+            yield f"engines.{engine.name}.cache_megabytes={min(CACHE, engine.cache_megabytes)}"
+        if isinstance(engine, AotSettings) and engine.max_memory_frames is None:
+            yield f"engines.{engine.name}.max_memory_frames={REMEMBERED}"
