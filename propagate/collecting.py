@@ -75,10 +75,10 @@ class SequenceCollector:
         if self._soft is None:
             return None
         maps = [
-            self._soft[frame] if frame in self._soft else _shrink(torch.from_numpy(self._source.mask(frame)).float())
+            self._soft[frame] if frame in self._soft else _shrink_mask(self._source, frame)
             for frame in range(self._source.n_frames)
         ]
-        return SoftMaps.keep(np.stack(maps), self._keep_soft, low=0.0, high=1.0, kind="probability")
+        return _keep(maps, self._keep_soft)
 
 
 def begin_sequence(video: Video, frame: int, size: tuple[int, int], mask: bytes) -> MaskSequence:
@@ -87,6 +87,19 @@ def begin_sequence(video: Video, frame: int, size: tuple[int, int], mask: bytes)
     runs[frame] = mask
     scores = np.zeros(video.n_frames, np.float32)
     return MaskSequence(video.id, "", video.frames, size, tuple(runs), scores, key_frame=frame)
+
+
+def shrink_masks(sequence: MaskSequence, keep_soft: KeepSoft) -> SoftMaps | None:
+    """Return the masks of a sequence as soft maps like those that are gathered; None: they are not kept."""
+    return _keep([_shrink_mask(sequence, frame) for frame in range(sequence.n_frames)], keep_soft)
+
+
+def _keep(maps: list[NDArray[np.float32]], keep_soft: KeepSoft) -> SoftMaps | None:
+    return SoftMaps.keep(np.stack(maps), keep_soft, low=0.0, high=1.0, kind="probability")
+
+
+def _shrink_mask(sequence: MaskSequence, frame: int) -> NDArray[np.float32]:
+    return _shrink(torch.from_numpy(sequence.mask(frame)).float())
 
 
 def _shrink(probabilities: Tensor) -> NDArray[np.float32]:

@@ -18,7 +18,7 @@ from rvos_fusion.synthetic.writers.samples import write_a2d, write_jhmdb
 from rvos_fusion.tables import print_json
 
 WRITERS: Mapping[str, tuple[Callable[..., tuple[int, int]], tuple[str, ...]]] = {
-    "ref-youtube-vos": (write_dataset, ("drop",)),
+    "ref-youtube-vos": (write_dataset, ("drop", "cuts")),
     "mevis": (write_mevis, ("no_target", "hard")),
     "ref-davis17": (write_davis, ()),
     "revos": (write_revos, ("no_target", "hard")),
@@ -49,6 +49,13 @@ def register(parser: argparse.ArgumentParser) -> None:
         "--drop", type=float, default=0.0, metavar="SHARE", help="leave out this share of the sentences"
     )
     parser.add_argument(
+        "--cuts",
+        type=float,
+        default=0.0,
+        metavar="SHARE",
+        help="ref-youtube-vos: this share of the videos has two shots",
+    )
+    parser.add_argument(
         "--no-target",
         type=float,
         default=NO_TARGET,
@@ -68,9 +75,10 @@ def register(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Write the data set."""
     write, own = WRITERS[options.format]
-    if options.drop and "drop" not in own:
-        takers = " and ".join(name for name, (_, others) in WRITERS.items() if "drop" in others)
-        raise ConfigError(f"--drop {options.drop}: only for {takers}; leave it out")
+    for name in ("drop", "cuts"):
+        if getattr(options, name) and name not in own:
+            takers = " and ".join(taker for taker, (_, others) in WRITERS.items() if name in others)
+            raise ConfigError(f"--{name} {getattr(options, name)}: only for {takers}; leave it out")
     split = options.split or ("test" if find_format(options.format).default_split == "test" else "valid")
     given = {name: getattr(options, name) for name in own}
     n_expressions, n_frames = write(options.out, seed=options.seed, n_videos=options.videos, split=split, **given)

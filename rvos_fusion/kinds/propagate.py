@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from propagate.engines.settings import EngineSettings
 from propagate.key_rules.base import KeyRule
@@ -28,6 +28,13 @@ from rvos_fusion.kinds.networks.carriers import carrier_key, load_carrier
 from rvos_fusion.kinds.networks.named import engine_files, explain_engine
 from rvos_fusion.kinds.plain import plain_fields
 
+if TYPE_CHECKING:
+    from propagate.propagator import Propagator
+
+Pair = tuple[MaskSequence, MaskSequence]
+"""What is propagated, and what decides where it starts."""
+Job = tuple["PropagateNode", Sequence[Pair]]
+"""A node and its expressions."""
 _FORMER = {"key_rule": "rule", "key_frames": "of", "references": "references"}
 """Keys of before, and what they are called inside of `key`."""
 
@@ -41,6 +48,7 @@ class PropagateNode(Node):
         engine: what carries them; None only where there is a folder.
         folder: masks that were propagated elsewhere; used instead of the engine where the folder exists.
         key: which frames it starts from.
+        cuts: `split`: every shot has a key frame of its own, and nothing is carried across a cut.
     """
 
     keyword: ClassVar[str] = "propagate"
@@ -50,6 +58,7 @@ class PropagateNode(Node):
     engine: Annotated[EngineSettings | None, Named("engine")] = None
     folder: Path | None = None
     key: Annotated[KeyRule, Chosen("rule", KEY_RULES, "scores")] = field(default_factory=BestScore)
+    cuts: Literal["ignore", "split"] = "ignore"
 
     def __post_init__(self) -> None:
         if self.engine is None and self.folder is None:
@@ -77,7 +86,7 @@ class PropagateNode(Node):
 
     def settings(self) -> object:
         """All of them; a folder's masks are what they are, whatever the engine would have done."""
-        return plain_fields(self, without=() if self._working_engine() else ("engine",))
+        return plain_fields(self, without=() if self._working_engine() else ("engine", "cuts"))
 
     def sources(self, video: Video, checksums: Checksums) -> object:
         if self._working_engine() is not None:
@@ -166,29 +175,22 @@ class PropagateNode(Node):
 
     def _propagate(self, tasks: Sequence[Task], nodes: Sequence[PropagateNode]) -> Sequence[Sequence[MaskSequence]]:
         """Return the propagated masks of several nodes of one video that have one engine; it reads the frames once."""
-        from propagate.propagator import Source
+        from propagate.shots import list_shots
 
         assert self.engine is not None
+        video = tasks[0].video
         propagator = load_carrier(self.engine, tasks[0])
-        sources = [_read_sources(task, node) for task, node in zip(tasks, nodes, strict=True)]
-        starts = [[node.key.list_starts(*pair) for pair in own] for own, node in zip(sources, nodes, strict=True)]
-        carried = propagator.propagate(
-            tasks[0].video,
-            [
-                Source([start for one in own for start in one], node.key.n_references)
-                for own, node in zip(starts, nodes, strict=True)
-            ],
-        )
-        return [
-            [
-                node.key.choose(source, list(islice(found, len(one))))
-                for (source, _), one in zip(pairs, own, strict=True)
-            ]
-            for node, pairs, own, found in zip(nodes, sources, starts, map(iter, carried), strict=True)
-        ]
+        pairs = [_read_sources(task, node) for task, node in zip(tasks, nodes, strict=True)]
+        found: dict[int, list[MaskSequence]] = {}
+        for cuts in sorted({node.cuts for node in nodes}):
+            shots = list_shots(video) if cuts == "split" else [range(video.n_frames)]
+            places = [place for place, node in enumerate(nodes) if node.cuts == cuts]
+            jobs = [(nodes[place], pairs[place]) for place in places]
+            found |= dict(zip(places, _carry_shots(propagator, video, shots, jobs), strict=True))
+        return [found[place] for place in range(len(nodes))]
 
 
-def _read_sources(task: Task, node: PropagateNode) -> list[tuple[MaskSequence, MaskSequence]]:
+def _read_sources(task: Task, node: PropagateNode) -> list[Pair]:
     """Return the masks of every expression, and those that decide its key frame."""
     key = node.key
     sources = task.read(node.source, soft=key.reads_soft)
@@ -196,3 +198,54 @@ def _read_sources(task: Task, node: PropagateNode) -> list[tuple[MaskSequence, M
         return [(source, source) for source in sources]
     deciding = by_expression(task.read(key.of, soft=key.reads_soft))
     return [(source, deciding[source.expression]) for source in sources]
+
+
+def _carry_shots(
+    propagator: Propagator, video: Video, shots: Sequence[range], jobs: Sequence[Job]
+) -> list[list[MaskSequence]]:
+    """Return what each node comes to, every shot by itself."""
+    if len(shots) == 1:
+        return _carry(propagator, video, jobs)
+    from propagate.shots import join_shots, take_shot
+
+    parts = [
+        _carry(
+            propagator,
+            video.take(shot),
+            [
+                (node, [(take_shot(source, shot), take_shot(deciding, shot)) for source, deciding in pairs])
+                for node, pairs in jobs
+            ],
+        )
+        for shot in shots
+    ]
+    return [
+        [
+            join_shots(
+                source,
+                shots,
+                [part[number][place] for part in parts],
+                node.engine is not None and node.engine.keep_soft,
+            )
+            for place, (source, _) in enumerate(pairs)
+        ]
+        for number, (node, pairs) in enumerate(jobs)
+    ]
+
+
+def _carry(propagator: Propagator, video: Video, jobs: Sequence[Job]) -> list[list[MaskSequence]]:
+    """Return what each node comes to in frames that belong together."""
+    from propagate.propagator import Source
+
+    starts = [[node.key.list_starts(*pair) for pair in pairs] for node, pairs in jobs]
+    carried = propagator.propagate(
+        video,
+        [
+            Source([start for one in own for start in one], node.key.n_references)
+            for own, (node, _) in zip(starts, jobs, strict=True)
+        ],
+    )
+    return [
+        [node.key.choose(source, list(islice(found, len(one)))) for (source, _), one in zip(pairs, own, strict=True)]
+        for (node, pairs), own, found in zip(jobs, starts, map(iter, carried), strict=True)
+    ]

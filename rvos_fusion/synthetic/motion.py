@@ -14,6 +14,9 @@ FRAME_SIZE = (128, 224)
 CAMERA_REACH = 18
 """Pixels that the camera moves at most from where it starts."""
 
+_LEAST_JUMP, _MOST_JUMP = (24, 8), (46, 19)
+"""Pixels to the side and up or down."""
+
 SAYABLE: dict[str, frozenset[str]] = {
     **{
         name: frozenset({name})
@@ -77,6 +80,13 @@ def sample_camera(random: np.random.Generator, n_frames: int) -> NDArray[np.int6
     amount = {"still": 0 * time, "pan": time, "sway": _waves(0.5 * time)}[str(kind)] * reach
     offsets = np.stack([amount * math.cos(heading), 0.5 * amount * math.sin(heading)], axis=1)
     return np.rint(offsets).astype(np.int64)
+
+
+def sample_cut(random: np.random.Generator, camera: NDArray[np.int64]) -> int:
+    """Let the camera stand elsewhere from a frame of the middle third on, and return the frame."""
+    cut = int(random.integers(len(camera) // 3, len(camera) - len(camera) // 3))
+    camera[cut:] += random.choice((-1, 1), 2) * random.integers(_LEAST_JUMP, _MOST_JUMP)
+    return cut
 
 
 def sample_path(random: np.random.Generator, motion: str, radius: float, camera: NDArray[np.int64]) -> Path:

@@ -9,7 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rvos_fusion.synthetic.appearance import RADII, Look, sample_looks
-from rvos_fusion.synthetic.motion import FRAME_SIZE, Path, leaves_view, sample_camera, sample_motion, sample_path
+from rvos_fusion.synthetic.motion import (
+    FRAME_SIZE,
+    Path,
+    leaves_view,
+    sample_camera,
+    sample_cut,
+    sample_motion,
+    sample_path,
+)
 
 _N_THINGS = (3, 4, 5, 6)
 _N_THINGS_CHANCES = (0.55, 0.3, 0.1, 0.05)
@@ -36,17 +44,20 @@ class Scene:
         things: from the farthest to the nearest; nearer ones hide farther ones.
         camera: `(T, 2)` whole pixels.
         pillar: left edge and width, in pixels at camera offset 0, of a bar in front of everything; or None.
+        cut: first frame of the second shot, with the camera elsewhere and another background; 0: one shot.
     """
 
     things: tuple[Thing, ...]
     camera: NDArray[np.int64]
     pillar: tuple[int, int] | None
+    cut: int = 0
 
 
-def sample_scene(random: np.random.Generator) -> Scene | None:
+def sample_scene(random: np.random.Generator, *, has_cut: bool = False) -> Scene | None:
     """Return a scene in which every thing can be seen, or None when no layout was found."""
     n_things = int(random.choice(_N_THINGS, p=_N_THINGS_CHANCES))
     camera = sample_camera(random, int(random.integers(_FEWEST_FRAMES, _MOST_FRAMES + 1)))
+    cut = sample_cut(random, camera) if has_cut else 0
     looks = sample_looks(random, n_things)
     motions: list[str] = []
     for position, look in enumerate(looks):
@@ -64,7 +75,7 @@ def sample_scene(random: np.random.Generator) -> Scene | None:
     pillar = None
     if random.random() < _PILLAR_CHANCE:
         pillar = (int(random.integers(30, FRAME_SIZE[1] - 50)), int(random.integers(10, 17)))
-    return Scene(tuple(things[i] for i in order), camera, pillar)
+    return Scene(tuple(things[i] for i in order), camera, pillar, cut)
 
 
 def _find_path(

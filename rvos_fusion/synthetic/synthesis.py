@@ -50,13 +50,17 @@ class SyntheticVideo:
     scene: Scene
 
 
-def make_video(seed: int, index: int) -> SyntheticVideo:
-    """Return video `index` of the endless set of `seed`, always the same bytes; InputError: a negative number."""
+def make_video(seed: int, index: int, *, has_cut: bool = False) -> SyntheticVideo:
+    """Return video `index` of the endless set of `seed`, always the same bytes; InputError: a negative number.
+
+    Args:
+        has_cut: two shots instead of one.
+    """
     if seed < 0 or index < 0:
         raise InputError(f"seed {seed}, video {index}: negative; give whole numbers from 0")
     for attempt in range(_ATTEMPTS):
         random = np.random.default_rng([seed, index, attempt])
-        scene = sample_scene(random)
+        scene = sample_scene(random, has_cut=has_cut)
         sentences = scene and write_sentences(scene, random)
         if not scene or not sentences:
             continue

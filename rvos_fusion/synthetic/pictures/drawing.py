@@ -35,7 +35,12 @@ def draw(scene: Scene, random: np.random.Generator) -> tuple[NDArray[np.uint8], 
     scenery = draw_background(random, (height + 2 * _MARGIN, width + 2 * _MARGIN))
     canvas = np.empty((len(scene.camera), height + 2 * _MARGIN, width + 2 * _MARGIN, 3), dtype=np.float32)
     masks = np.zeros(canvas.shape[:3], dtype=np.uint8)
-    for frame, (x, y) in enumerate(scene.camera):
+    offsets = scene.camera.copy()
+    if scene.cut:
+        offsets[scene.cut :] -= offsets[scene.cut]
+    for frame, (x, y) in enumerate(offsets):
+        if scene.cut and frame == scene.cut:
+            scenery = draw_background(random, scenery.shape[:2])
         canvas[frame] = np.roll(scenery, (-int(y), -int(x)), axis=(0, 1))
     for index, thing in enumerate(scene.things, start=1):
         _paint(canvas, masks, thing, index, random)

@@ -23,32 +23,40 @@ QUALITY = 88
 _FRAME_STEP = 5
 _DROPPING = 10**6
 """Sets the draws of dropped sentences apart from those of the attempts at a scene."""
+_CUTTING = _DROPPING + 1
 _LATE_START = 7
 """One video in so many does not begin at frame 00000, as in the real data."""
 
 
-def write_dataset(root: Path, *, seed: int, n_videos: int, split: str = "valid", drop: float = 0.0) -> tuple[int, int]:
+def write_dataset(
+    root: Path, *, seed: int, n_videos: int, split: str = "valid", drop: float = 0.0, cuts: float = 0.0
+) -> tuple[int, int]:
     """Write `n_videos` videos of `seed` below `root` and return the numbers of expressions and frames.
 
     The expression file is removed first and written last: a folder that has one is complete.
 
     Args:
         drop: chance in [0, 1) that a sentence is left out, as real files lack some; each video keeps one.
+        cuts: chance in [0, 1] that a video has two shots; `cuts.json` says then which frame begins the second.
 
     Raises:
         InputError: fewer than one video, or a folder that holds other videos or cannot be written.
     """
     if not 0 <= drop < 1:
         raise InputError(f"{root}: {drop} of the sentences to drop; give a share from 0 to below 1")
+    if not 0 <= cuts <= 1:
+        raise InputError(f"{root}: {cuts} of the videos to cut; give a share from 0 to 1")
     order = choose_videos(root / split / "JPEGImages", seed=seed, n_videos=n_videos)
     expression_file = root / "meta_expressions" / split / "meta_expressions.json"
     expressions: dict[str, Any] = {}
     objects: dict[str, Any] = {}
+    cut_frames: dict[str, str] = {}
     with writing(root):
         expression_file.unlink(missing_ok=True)
         for index in order:
+            has_cut = bool(np.random.default_rng([seed, index, _CUTTING]).random() < cuts)
             video = drop_sentences(
-                make_video(seed, index), drop, random=np.random.default_rng([seed, index, _DROPPING])
+                make_video(seed, index, has_cut=has_cut), drop, random=np.random.default_rng([seed, index, _DROPPING])
             )
             frames = frame_names(index, len(video.frames))
             write_frames(root / split, video, frames)
@@ -63,6 +71,10 @@ def write_dataset(root: Path, *, seed: int, n_videos: int, split: str = "valid",
             }
             expressions[video.id] = {"expressions": entries, "frames": list(frames)}
             objects[video.id] = _object_entry(video, frames)
+            if video.scene.cut:
+                cut_frames[video.id] = frames[video.scene.cut]
+    if cut_frames:
+        write_atomically(root / split / "cuts.json", to_json(cut_frames))
     write_atomically(root / split / "meta.json", to_json({"videos": objects}))
     write_atomically(expression_file, to_json({"videos": expressions}))
     return count_entries(expressions)

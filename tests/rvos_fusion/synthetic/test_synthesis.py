@@ -131,3 +131,15 @@ def test_repeats_in_another_process(videos: list[SyntheticVideo]) -> None:
 def test_negative_arguments_are_refused(seed: int, index: int) -> None:
     with pytest.raises(InputError, match="negative"):
         make_video(seed, index)
+
+
+def test_a_cut_puts_the_same_things_before_another_background() -> None:
+    video = make_video(11, 0, has_cut=True)
+    cut = video.scene.cut
+    assert 0 < cut < len(video.frames)
+    jump = np.abs(np.diff(video.scene.camera, axis=0))
+    assert jump[cut - 1, 0] == jump[:, 0].max() >= 20
+    background = (video.index_masks == 0)[cut - 1 : cut + 1].all(axis=0)
+    before, after = (video.frames[index][background].astype(int) for index in (cut - 1, cut))
+    assert np.abs(before - after).mean() > 10
+    assert set(np.unique(video.index_masks[:cut])) == set(np.unique(video.index_masks[cut:]))
