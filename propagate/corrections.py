@@ -26,7 +26,12 @@ class GivenMask:
 
 
 def correct_sequence(
-    video: Video, sequence: MaskSequence, given: Mapping[int, GivenMask], emptied: Collection[int]
+    video: Video,
+    sequence: MaskSequence,
+    given: Mapping[int, GivenMask],
+    *,
+    emptied: Collection[int] = (),
+    kept: Collection[int] = (),
 ) -> MaskSequence:
     """Return a sequence with given masks, what is carried of them, and frames without an object.
 
@@ -37,19 +42,21 @@ def correct_sequence(
     Args:
         given: by the place of the frame.
         emptied: places of frames, none of them given.
+        kept: places of further frames, whose masks stay.
 
     Raises:
         InputError: a frame cannot be read.
         CheckpointError: a network gives values that are not finite.
     """
     runs = list(sequence.runs)
+    stops = {*given, *emptied, *kept}
     (nothing,) = Runs.empty(1, sequence.size).encode()
     for frame in emptied:
         runs[frame] = nothing
     for frame, one in given.items():
         runs[frame] = one.runs
         if one.propagator is not None:
-            first, last = _find_reach(frame, given, emptied, video.n_frames)
+            first, last = _find_reach(frame, given, stops, video.n_frames)
             part = video.take(range(first, last + 1))
             start = begin_sequence(part, frame - first, sequence.size, one.runs)
             ((carried,),) = one.propagator.propagate(part, [Source([start])])
@@ -57,11 +64,11 @@ def correct_sequence(
     return replace(sequence, runs=tuple(runs), soft=None, propagation=None, queries=None, missing=None)
 
 
-def _find_reach(frame: int, given: Mapping[int, GivenMask], emptied: Collection[int], n_frames: int) -> tuple[int, int]:
+def _find_reach(frame: int, given: Mapping[int, GivenMask], stops: Collection[int], n_frames: int) -> tuple[int, int]:
     """Return the first and the last frame that a carried mask reaches."""
     carried = {place for place, one in given.items() if one.propagator is not None}
-    stops = {*given, *emptied, -1, n_frames} - {frame}
-    before, after = max(stop for stop in stops if stop < frame), min(stop for stop in stops if stop > frame)
+    before = max((stop for stop in stops if stop < frame), default=-1)
+    after = min((stop for stop in stops if stop > frame), default=n_frames)
     first = (before + frame) // 2 + 1 if before in carried else before + 1
     last = (frame + after) // 2 if after in carried else after - 1
     return first, last

@@ -6,6 +6,7 @@ One line is one correction of a sentence's answer; the keys say which:
     {"node": "final", "video": "v", "sentence": "0", "frame": "00080", "box": [12, 8, 96, 70], "engine": "sam2"}
     {"node": "final", "video": "v", "sentence": "1", "same_as": {"sentence": "0"}}
     {"node": "final", "video": "v", "sentence": "2", "empty": ["00090", "00120"]}
+    {"node": "final", "video": "v", "sentence": "2", "keep": ["00000", "00085"]}
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +30,7 @@ from rvos.settings import Side, load, nearest
 from rvos.videos import Video
 
 _LARGEST_FILE = 1 << 26
-_FORMS = ("mask", "box", "same_as", "empty")
+_FORMS = ("mask", "box", "same_as", "empty", "keep")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Correction:
-    """One correction of a sentence's answer; exactly one of mask, box, same_as and empty.
+    """One correction of a sentence's answer; exactly one of mask, box, same_as, empty and keep.
 
     Args:
         node: whose answer is corrected.
@@ -74,6 +76,7 @@ class Correction:
         engine: of the recipe, which carries mask or box both ways; a mask without one stands in its frame alone.
         same_as: the answer to begin with instead of the sentence's own.
         empty: names of the first and the last frame without an object.
+        keep: names of the first and the last frame that are right as they are, so that nothing is carried into them.
 
     Raises:
         InputError: none of these forms.
@@ -88,6 +91,7 @@ class Correction:
     engine: str | None = None
     same_as: Answer | None = None
     empty: tuple[str, str] | None = None
+    keep: tuple[str, str] | None = None
 
     def __post_init__(self) -> None:
         given = [form for form in _FORMS if getattr(self, form) is not None]
@@ -104,12 +108,32 @@ class Correction:
     @property
     def place(self) -> tuple[str, str, str, str, str]:
         """What it corrects: two corrections of one place contradict each other; the order of the file."""
-        form = "same_as" if self.same_as else "empty" if self.empty else "frame"
-        return self.node, self.video, self.sentence, form, self.frame or (self.empty or ("",))[0]
+        form = "same_as" if self.same_as else "empty" if self.empty else "keep" if self.keep else "frame"
+        return self.node, self.video, self.sentence, form, (self.frames or ("",))[0]
+
+    @property
+    def frames(self) -> tuple[str, ...]:
+        """Names of the frame, or of the first and the last one; none where it is of the whole video."""
+        return self.empty or self.keep or (() if self.frame is None else (self.frame,))
 
     def name_sentence(self) -> str:
         """Return its sentence as `video/sentence`."""
         return f"{self.video}/{self.sentence}"
+
+    def describe(self) -> str:
+        """Return in words what is said of the sentence."""
+        if self.same_as is not None:
+            node = "" if self.same_as.node is None else f"{self.same_as.node}:"
+            return f"the same as {node}{self.same_as.sentence}"
+        if self.frame is None:
+            return f"{'empty' if self.empty else 'kept'} from {' to '.join(self.frames)}"
+        carried = f", carried by {self.engine}" if self.engine else ""
+        return f"a {'mask' if self.mask else 'box'} in frame {self.frame}{carried}"
+
+    def find_places(self, video: Video) -> range:
+        """Return the places of its frames, which the video has; none where it is of the whole video."""
+        places = [video.frames.index(name) for name in self.frames]
+        return range(places[0], places[-1] + 1) if places else range(0)
 
 
 def read_corrections(path: Path) -> tuple[Correction, ...]:
@@ -154,11 +178,10 @@ def find_misfits(corrections: Sequence[Correction], video: Video, size: tuple[in
         sentences = [one.sentence, *([] if one.same_as is None else [one.same_as.sentence])]
         known = [expression.id for expression in video.expressions]
         yield from (f"{where}: no sentence {name!r}; {nearest(name, known)}" for name in sentences if name not in known)
-        frames = [one.frame] if one.frame is not None else list(one.empty or ())
-        odd = [name for name in frames if name not in video.frames]
+        odd = [name for name in one.frames if name not in video.frames]
         yield from (f"{where}: no frame {name!r}; {nearest(name, video.frames)}" for name in odd[:1])
-        if not odd and one.empty is not None and video.frames.index(one.empty[0]) > video.frames.index(one.empty[1]):
-            yield f"{where}: empty from {one.empty[0]} to {one.empty[1]}, which is before it; exchange them"
+        if not odd and one.frames and not one.find_places(video):
+            yield f"{where}: {one.describe()}, which is before it; exchange them"
         if size is not None:
             yield from _find_misplaced(one, size)
     yield from _find_contradictions(corrections, video)
@@ -180,13 +203,10 @@ def _find_misplaced(one: Correction, size: tuple[int, int]) -> Iterator[str]:
 
 
 def _find_contradictions(corrections: Sequence[Correction], video: Video) -> Iterator[str]:
-    places = {name: place for place, name in enumerate(video.frames)}
-    emptied = [(one, [places.get(name, -1) for name in one.empty]) for one in corrections if one.empty is not None]
-    for one in corrections:
-        for other, (first, last) in emptied if one.frame is not None else ():
-            if one.sentence == other.sentence and first <= places.get(str(one.frame), -1) <= last and first >= 0:
-                span = " to ".join(other.empty or ())
-                yield f"{one.name_sentence()}: frame {one.frame} is corrected, and emptied by {span}; remove one"
+    placed = [(one, set(one.find_places(video))) for one in corrections if set(one.frames) <= set(video.frames)]
+    for (one, own), (other, others) in combinations(placed, 2):
+        if one.sentence == other.sentence and one.place[3] != other.place[3] and own & others:
+            yield f"{one.name_sentence()}: {one.describe()} and {other.describe()} contradict each other; remove one"
     followed = {one.sentence: one.same_as.sentence for one in corrections if one.same_as and one.same_as.node is None}
     for start in sorted(followed):
         chain = [start]

@@ -57,7 +57,8 @@ def register(parser: argparse.ArgumentParser) -> None:
         "  rvos correct pipeline.yaml final VIDEO 0 --engine sam2 --frame 00050 --box 120,80,260,200\n"
         "  rvos correct pipeline.yaml final VIDEO 1 --same-as 0\n"
         "  rvos correct pipeline.yaml final VIDEO 1 --same-as soc:1\n"
-        "  rvos correct pipeline.yaml final VIDEO 2 --empty 00090-"
+        "  rvos correct pipeline.yaml final VIDEO 2 --empty 00090-\n"
+        "  rvos correct pipeline.yaml final VIDEO 0 --keep 00000-00035"
     )
     add_recipe_options(parser)
     parser.add_argument("node", metavar="NODE", help="whose answer is corrected, or the node that corrects it")
@@ -75,6 +76,7 @@ def register(parser: argparse.ArgumentParser) -> None:
         help="the corrected answer to another sentence of the video; NODE:SENTENCE: that node's answer",
     )  # fmt: skip
     what.add_argument("--empty", metavar="FROM-TO", help="no object in these frames; FROM- goes to the end")
+    what.add_argument("--keep", metavar="FROM-TO", help="these frames are right: nothing is carried into them")
     parser.add_argument("--frame", metavar="NAME", help="frame of the mask or the box")
     parser.add_argument(
         "--engine", metavar="NAME", help="of the recipe: carries the frame both ways, to the next correction"
@@ -123,15 +125,7 @@ def _tell(options: argparse.Namespace, new: Correction, path: Path, *, is_new: b
     if options.json:
         print_json({"file": str(path), "node": new.node, "video": new.video, "sentence": new.sentence, "new": is_new})
         return
-    what = {
-        "mask": f"a mask in frame {new.frame}",
-        "box": f"a box in frame {new.frame}",
-        "same_as": f"the same as {options.same_as}",
-        "empty": f"empty from {' to '.join(new.empty or ())}",
-    }
-    said = next(text for form, text in what.items() if getattr(new, form) is not None)
-    carried = f", carried by {new.engine}" if new.engine else ""
-    print(f"{path}: {'' if is_new else 'replaced: '}{new.name_sentence()} of {new.node}: {said}{carried}")
+    print(f"{path}: {'' if is_new else 'replaced: '}{new.name_sentence()} of {new.node}: {new.describe()}")
     print(f"next: rvos run {repeat_options(options)}")
 
 
@@ -185,8 +179,10 @@ def _read_correction(options: argparse.Namespace, node: str, video: Video) -> Co
         other, _, sentence = options.same_as.rpartition(":")
         answer = Answer(sentence, other or None)
         return Correction(**place, frame=options.frame, same_as=answer, engine=options.engine)
-    empty = _read_span(options.empty, video.frames)
-    return Correction(**place, frame=options.frame, empty=empty, engine=options.engine)
+    form = "empty" if options.empty is not None else "keep"
+    span = _read_span(getattr(options, form), video.frames, form)
+    empty, keep = (span, None) if form == "empty" else (None, span)
+    return Correction(**place, frame=options.frame, engine=options.engine, empty=empty, keep=keep)
 
 
 def _read_box(text: str) -> tuple[float, float, float, float]:
@@ -197,7 +193,7 @@ def _read_box(text: str) -> tuple[float, float, float, float]:
     return left, top, right, bottom
 
 
-def _read_span(text: str, frames: Sequence[str]) -> tuple[str, str]:
+def _read_span(text: str, frames: Sequence[str], form: str) -> tuple[str, str]:
     """Return the first and the last frame of `FROM-TO`, `FROM-` or one name; names may hold a `-` themselves."""
     pairs = [(text[:place], text[place + 1 :]) for place, letter in enumerate(text) if letter == "-"]
     spans = [(first, last or frames[-1]) for first, last in [(text, text), *pairs]]
@@ -205,6 +201,6 @@ def _read_span(text: str, frames: Sequence[str]) -> tuple[str, str]:
     if not fitting:
         odd = next((name for name in (spans[-1][0], spans[-1][1]) if name not in frames), text)
         raise InputError(
-            f"--empty {text}: no frame {odd!r} among {count(len(frames), 'frame')}; {nearest(odd, frames)}"
+            f"--{form} {text}: no frame {odd!r} among {count(len(frames), 'frame')}; {nearest(odd, frames)}"
         )
     return fitting[0]

@@ -187,9 +187,9 @@ class _Answers:
             for one in corrections
             if one.frame is not None
         }
-        spans = [one.empty for one in corrections if one.empty is not None]
-        emptied = {place for first, last in spans for place in range(places[first], places[last] + 1)}
-        return correct_sequence(video, replace(answer, expression=sentence), given, emptied)
+        emptied = {place for one in corrections if one.empty for place in one.find_places(video)}
+        kept = {place for one in corrections if one.keep for place in one.find_places(video)}
+        return correct_sequence(video, replace(answer, expression=sentence), given, emptied=emptied, kept=kept)
 
     def _read(self, node: str | None, sentence: str) -> MaskSequence:
         return self.find(sentence) if node is None else by_expression(self._task.read(node))[sentence]

@@ -55,35 +55,40 @@ def read(sequence: MaskSequence) -> list[str]:
 
 
 def test_a_given_mask_is_carried_to_both_ends(video: Video, carrier: Propagator) -> None:
-    answer = correct_sequence(video, make_answer(), {3: give(2, carrier)}, ())
+    answer = correct_sequence(video, make_answer(), {3: give(2, carrier)})
     assert read(answer) == ["3 2", "2 2", "1 2", "0 2", "1 2", "2 2", "3 2", "4 2", "5 2"]
 
 
 def test_it_stops_before_the_next_correction_whatever_that_is(video: Video, carrier: Propagator) -> None:
-    answer = correct_sequence(video, make_answer(), {4: give(2, carrier), 6: give(9, None)}, {1, 2})
+    answer = correct_sequence(video, make_answer(), {4: give(2, carrier), 6: give(9, None)}, emptied={1, 2})
     assert read(answer) == ["own", "-", "-", "1 2", "0 2", "1 2", "0 9", "own", "own"]
+
+
+def test_kept_frames_hold_it_back_and_stay(video: Video, carrier: Propagator) -> None:
+    answer = correct_sequence(video, make_answer(), {4: give(2, carrier)}, kept={2, 6, 7})
+    assert read(answer) == ["own", "own", "own", "1 2", "0 2", "1 2", "own", "own", "own"]
 
 
 def test_two_that_are_carried_meet_in_the_middle_whose_frame_is_the_earlier_ones(
     video: Video, carrier: Propagator
 ) -> None:
-    answer = correct_sequence(video, make_answer(), {1: give(2, carrier), 5: give(9, carrier)}, ())
+    answer = correct_sequence(video, make_answer(), {1: give(2, carrier), 5: give(9, carrier)})
     assert read(answer) == ["1 2", "0 2", "1 2", "2 2", "1 9", "0 9", "1 9", "2 9", "3 9"]
 
 
 def test_a_mask_that_nothing_carries_and_emptied_frames_stand_alone(video: Video) -> None:
-    answer = correct_sequence(video, make_answer(), {0: give(2, None)}, {7, 8})
+    answer = correct_sequence(video, make_answer(), {0: give(2, None)}, emptied={7, 8})
     assert read(answer) == ["0 2", *["own"] * 6, "-", "-"]
 
 
 def test_scores_and_key_frame_stay(video: Video, carrier: Propagator) -> None:
     before = make_answer()
-    answer = correct_sequence(video, before, {3: give(2, carrier)}, ())
+    answer = correct_sequence(video, before, {3: give(2, carrier)})
     assert answer.key_frame == 1
     assert (answer.scores == before.scores).all()
 
 
 def test_the_engine_sees_no_frame_beyond_the_next_correction(video: Video) -> None:
     engine = ToyEngine(np.zeros(N_FRAMES, np.int64))
-    correct_sequence(video, make_answer(), {4: give(2, Propagator(engine))}, {1, 7})
+    correct_sequence(video, make_answer(), {4: give(2, Propagator(engine))}, emptied={1}, kept={7})
     assert sorted(set(engine.encoded)) == [2, 3, 4, 5, 6]

@@ -5,9 +5,12 @@ const corrections = {
 
   /** What a correction corrects: there is one for each place. */
   place(one) {
-    const form = one.same_as ? "same_as" : one.empty ? "empty" : "frame";
-    return JSON.stringify([one.node, one.video, one.sentence, form, one.frame ?? one.empty?.[0] ?? ""]);
+    const form = ["same_as", "empty", "keep"].find((name) => one[name]) ?? "frame";
+    return JSON.stringify([one.node, one.video, one.sentence, form, corrections.frames(one)[0] ?? ""]);
   },
+
+  /** Names of the frame, or of the first and the last one; none where it is of the whole video. */
+  frames: (one) => one.empty ?? one.keep ?? (one.frame === undefined ? [] : [one.frame]),
 
   /** The name of a node in its recipe; null for what no recipe stores. */
   plain(node) {
@@ -35,14 +38,17 @@ const corrections = {
     corrections.changed();
   },
 
-  /** From the shown frame to the end; a later start is part of it, a frame that was given contradicts it. */
-  empty() {
-    const { frames } = shown.view;
-    const later = (name) => frames.indexOf(name) >= state.frame;
-    const given = corrections.own().find((one) => one.frame !== undefined && later(one.frame));
-    if (given) return show(`Frame ${given.frame} is corrected, so it cannot be empty; remove that first.`);
-    for (const one of corrections.own()) if (one.empty && later(one.empty[0])) corrections.made.delete(corrections.place(one));
-    corrections.add({ empty: [frames[state.frame], frames.at(-1)] });
+  /** Frames from the shown one on are empty, or the shown one is right; what contradicts that is to be removed first. */
+  mark(form) {
+    const names = shown.view.frames;
+    const last = form === "empty" ? names.length - 1 : state.frame;
+    const meets = (one) => names.indexOf(corrections.frames(one)[0]) <= last && names.indexOf(corrections.frames(one).at(-1)) >= state.frame;
+    const met = corrections.own().filter(meets);
+    const other = met.find((one) => !one[form]);
+    if (other) return show(`This contradicts “${corrections.describe(other)}”; remove that first.`);
+    // A later start is part of it.
+    for (const one of met) if (names.indexOf(one[form][0]) >= state.frame) corrections.made.delete(corrections.place(one));
+    corrections.add({ [form]: [names[state.frame], names[last]] });
   },
 
   changed() {
@@ -52,7 +58,8 @@ const corrections = {
 
   describe(one) {
     if (one.same_as) return `the answer of ${one.same_as.node ?? one.node} to ${one.same_as.sentence}`;
-    return one.empty ? `empty from ${one.empty.join(" to ")}` : `${one.box ? "a box" : "a mask"} in frame ${one.frame}${one.engine ? `, carried by ${one.engine}` : ""}`;
+    if (one.frame === undefined) return `${one.empty ? "empty" : "kept"} from ${corrections.frames(one).join(" to ")}`;
+    return `${one.box ? "a box" : "a mask"} in frame ${one.frame}${one.engine ? `, carried by ${one.engine}` : ""}`;
   },
 
   draw() {
@@ -95,7 +102,8 @@ const corrections = {
 
   watch() {
     byId("correct-answer").addEventListener("click", () => corrections.add({ same_as: { sentence: shown.expression.id, node: corrections.plain(state.a) } }));
-    byId("correct-empty").addEventListener("click", () => corrections.empty());
+    byId("correct-empty").addEventListener("click", () => corrections.mark("empty"));
+    byId("correct-keep").addEventListener("click", () => corrections.mark("keep"));
     byId("export-corrections").addEventListener("click", () => corrections.save());
     byId("import-corrections").addEventListener("change", async ({ target }) => { if (target.files[0]) corrections.take(await target.files[0].text()); target.value = ""; });
     // A browser asks before it throws unsaved work away.

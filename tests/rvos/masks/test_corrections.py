@@ -54,6 +54,7 @@ names = st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=1, max_
 corrections = st.one_of(
     st.builds(Correction, names, names, names, same_as=st.builds(Answer, names, st.none() | names)),
     st.builds(Correction, names, names, names, empty=st.tuples(names, names)),
+    st.builds(Correction, names, names, names, keep=st.tuples(names, names)),
     st.builds(
         Correction,
         names,
@@ -99,7 +100,10 @@ LINE = '{"node": "final", "video": "v", "sentence": "0", '
     [
         ("PK", "c.jsonl:2:1: not JSON"),
         ("[1]", "c.jsonl:2: [1] instead of an object"),
-        (LINE + '"frame": "00005"}', "c.jsonl:2: correction: none of them given; say one of mask, box, same_as, empty"),
+        (
+            LINE + '"frame": "00005"}',
+            "none of them given; say one of mask, box, same_as, empty, keep",
+        ),
         (LINE + '"same_as": {"sentence": "1"}, "empty": ["00005", "00005"]}', "same_as and empty given"),
         (LINE + '"box": [0, 0, 1, 1], "engine": "sam2"}', "box without the frame"),
         (LINE + '"frame": "00005", "box": [0, 0, 1, 1]}', "box without an engine"),
@@ -137,7 +141,8 @@ def test_what_is_no_correction_is_one_line_with_its_place(tmp_path: Path, line: 
             replace(ON_MASK, mask=FrameMask.of(np.ones((8, 6), np.bool_))),
             "a mask of 8 x 6 pixels (H x W), frames of 6 x 8",
         ),
-        (replace(ON_MASK, sentence="1", frame="00010"), "frame 00010 is corrected, and emptied by 00005 to 00015"),
+        (replace(ON_MASK, sentence="1", frame="00010"), "a mask in frame 00010, carried by aot contradict each other"),
+        (Correction("final", "v", "1", keep=("00015", "00015")), "kept from 00015 to 00015 contradict each other"),
         (replace(OTHER, sentence="0", same_as=Answer("1")), "each is to be the same as the next: 0, 1, 0"),
     ],
 )

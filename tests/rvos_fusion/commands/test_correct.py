@@ -82,6 +82,7 @@ def give_all() -> None:
         ["video0", "2", "--same-as", "a:2"],
         ["video0", "2", "--empty", f"{FRAMES[1]}-"],
         ["video1", "0", "--frame", FRAMES[0], "--mask", "mask.png"],
+        ["video1", "2", "--keep", FRAMES[2]],
         ["video1", "2", "--frame", FRAMES[0], "--box", "28,10,42,28", "--engine", "sam2"],
     ):
         assert correct(*words) == 0
@@ -103,6 +104,7 @@ def test_only_what_is_corrected_is_another(folder: Path, capsys: pytest.CaptureF
     assert (after["1"] == before["1"]).all()
     assert after["2"][0].any()
     assert (after["2"][1] != before["2"][1]).any()
+    assert (after["2"][2] == before["2"][2]).all(), "a kept frame stays"
 
 
 def test_another_correction_makes_its_video_again_and_nothing_else(
@@ -227,6 +229,7 @@ def test_a_file_that_no_node_applies_is_told_with_the_line_that_does(
         ),
         (["both", "video0", "0", "--empty", "00005-00099"], "--empty 00005-00099: no frame '00099' among 3 frames"),
         (["both", "video0", "0", "--empty", "00010-00005"], "empty from 00010 to 00005, which is before it"),
+        (["both", "video0", "0", "--keep", "5-"], "--keep 5-: no frame '5' among 3 frames"),
         (["both", "video0", "0", "--empty", "00005-", "--engine", "aot"], "empty with a frame or an engine"),
     ],
 )

@@ -88,11 +88,15 @@ def test_a_file_is_opened_and_comes_out_again_with_its_masks(correcting: Page, t
     expect(correcting.locator("#status")).to_have_text("2 corrections taken over.")
     assert listed(correcting) == ["a mask in frame 00010, carried by aot"]
     correcting.click("#correct-empty")
-    expect(correcting.locator("#status")).to_contain_text("Frame 00010 is corrected, so it cannot be empty")
+    expect(correcting.locator("#status")).to_have_text(
+        "This contradicts “a mask in frame 00010, carried by aot”; remove that first."
+    )
+    correcting.click("#correct-keep")
     correcting.click("#correct-answer")
     lines = [json.loads(line) for line in export(correcting, tmp_path).read_text().splitlines()]
     answer = {"node": "final", "video": "video1", "sentence": "2", "same_as": {"sentence": "2", "node": "c"}}
-    assert lines == [json.loads(MASK), answer, json.loads(other)]
+    kept = {"node": "final", "video": "video1", "sentence": "2", "keep": ["00005", "00005"]}
+    assert lines == [json.loads(MASK), kept, answer, json.loads(other)]
 
 
 @pytest.mark.parametrize("text", ["no JSON", "[]", "null", '{"video": "v"}'])
