@@ -115,10 +115,14 @@ def test_another_correction_makes_its_video_again_and_nothing_else(
     assert correct("video1", "0", "--frame", FRAMES[0], "--mask", "mask.png", "--engine", "aot") == 0
     others = {"a": (0, 2), "b": (0, 2), "both": (0, 2)}
     assert run(capsys) == {**others, "by_hand": (1, 1)}
-    assert correct("video0", "2", "--same-as", "a:2") == 0
-    assert run(capsys) == {**others, "by_hand": (1, 1)}
-    assert correct("video0", "2", "--frame", FRAMES[0], "--box", "28,10,42,28", "--engine", "sam2") == 0
-    assert run(capsys) == {**others, "by_hand": (1, 1)}
+    for words in (
+        ["video0", "2", "--same-as", "a:2"],
+        ["video0", "2", "--frame", FRAMES[0], "--box", "28,10,42,28", "--engine", "sam2"],
+        ["video0", "1", "--empty", FRAMES[0]],
+        ["video0", "1", "--keep", FRAMES[1]],
+    ):
+        assert correct(*words) == 0
+        assert run(capsys) == {**others, "by_hand": (1, 1)}, words
     assert run(capsys) == {**others, "by_hand": (0, 2)}
 
 
