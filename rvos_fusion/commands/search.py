@@ -18,9 +18,8 @@ from rvos.settings import count, nearest
 from rvos_fusion.commands.shared_options import add_recipe_options, open_recipe, repeat_options
 from rvos_fusion.kinds.artefacts import MASKS
 from rvos_fusion.kinds.groups.grouping import GroupSettings
-from rvos_fusion.planning.plan import make_plan, select_videos
-from rvos_fusion.planning.results import Results
-from rvos_fusion.recipe.graph import Graph, build_graph
+from rvos_fusion.planning.plan import select_videos
+from rvos_fusion.planning.results import Results, open_all_results
 from rvos_fusion.recipe.recipe import Recipe
 from rvos_fusion.recipe.written import check_place, write_extended
 from rvos_fusion.scores.search.searching import FoundRow, Search, search
@@ -86,9 +85,7 @@ def run(options: argparse.Namespace) -> int:
     if not open_evaluator(dataset).scores_alone or form.has_samples:
         raise ConfigError(f"{recipe.path}: {form.title} does not score whole sentences one by one; use rvos sweep")
     videos = select_videos(dataset, names=options.videos)
-    build_graph(recipe)  # refuses what is wrong with it
-    plan = make_plan(recipe, Graph(recipe.graph.order(), (), ()), videos)
-    results = Results(plan, repeat_options(options))
+    results = open_all_results(recipe, videos, repeat_options(options))
     out = options.out or recipe.path.with_name(f"{recipe.path.stem}_searched.yaml")
     check_place(recipe, out)
     notes: list[str] = []
@@ -140,23 +137,29 @@ def _write(recipe: Recipe, options: argparse.Namespace, found: Search, out: Path
     words = [word for name in [",".join(options.nodes)] if name for word in ("--nodes", name)]
     made = f"Made by rvos search {repeat_options(options)} {shlex.join(words)}".rstrip()
     taken = {node.name for node in recipe.nodes}
-    rows = {out: found.advised, out.with_name(f"{out.stem}_pair{out.suffix}"): found.pair}
+    rows = {out: found.fusion, out.with_name(f"{out.stem}_pair{out.suffix}"): found.pair}
     for path, row in rows.items():
         comment = f"{made} on {count(n_videos, 'video')}.\nJ&F {_tell(row)}."
-        if row.candidate.is_input:
-            node = found.names_of(row)[0]
-            write_extended(recipe, path, node, comment=comment)
-        else:
-            node = _find_free("searched", taken)
-            entry: dict[str, object] = {
-                "fuse": found.names_of(row),
-                "threshold": row.candidate.write_threshold(found.group_size or 1),
-            }
-            if not row.candidate.is_grouped and recipe.groups.by != "none":
-                entry["groups"] = {"by": "none"}
-            stage = _find_free("search", recipe.stages)
-            write_extended(recipe, path, node, comment=comment, stage=stage, nodes={node: entry})
-        yield f"{path}: written; it submits {node}"
+        # What is not sure to be better is there to be tried, and not what is handed in.
+        submitted = found.best_input if row is found.fusion and not row.is_sure else row
+        node, nodes = _find_free("searched", taken), {}
+        if not row.candidate.is_input:
+            nodes[node] = _make_entry(recipe, found, row)
+        submission = found.names_of(submitted)[0] if submitted.candidate.is_input else node
+        stage = _find_free("search", recipe.stages)
+        write_extended(recipe, path, submission, comment=comment, stage=stage, nodes=nodes)
+        yield f"{path}: written; it submits {submission}" + (
+            f" and has {node}" if submission not in nodes and nodes else ""
+        )
+
+
+def _make_entry(recipe: Recipe, found: Search, row: FoundRow) -> dict[str, object]:
+    """Return a fusion as a recipe has it."""
+    threshold = row.candidate.write_threshold(found.group_size or 1)
+    entry: dict[str, object] = {"fuse": found.names_of(row), "threshold": threshold}
+    if not row.candidate.is_grouped and recipe.groups.by != "none":
+        entry["groups"] = {"by": "none"}
+    return entry
 
 
 def _find_free(word: str, taken: Sequence[str] | set[str]) -> str:

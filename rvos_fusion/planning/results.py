@@ -14,7 +14,7 @@ from rvos.videos import Video
 from rvos_fusion.kinds.artefacts import MASKS, Artefact
 from rvos_fusion.kinds.base import Task
 from rvos_fusion.planning.plan import Plan, make_plan
-from rvos_fusion.recipe.graph import build_graph
+from rvos_fusion.recipe.graph import Graph, build_graph
 from rvos_fusion.recipe.recipe import Recipe
 
 
@@ -149,3 +149,9 @@ class Results:
 def open_results(recipe: Recipe, videos: Sequence[Video], options: str | None = None) -> Results:
     """Return what all nodes of a recipe stored for these videos; `options` as in `Results`."""
     return Results(make_plan(recipe, build_graph(recipe), videos), options)
+
+
+def open_all_results(recipe: Recipe, videos: Sequence[Video], options: str | None = None) -> Results:
+    """Return the same, with the models that no stage reads: they may be there, or be made by `rvos run --node`."""
+    build_graph(recipe)  # refuses what is wrong with it
+    return Results(make_plan(recipe, Graph(recipe.graph.order(), (), ()), videos), options)

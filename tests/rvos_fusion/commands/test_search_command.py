@@ -15,6 +15,7 @@ from rvos.masks.mask_sequences import encode
 from rvos_fusion.commands.cli import main
 from rvos_fusion.opened import open_recipe
 from rvos_fusion.recipe.reader import read_recipe
+from rvos_fusion.scores.search.searching import FoundRow
 
 FRAMES = ["00000", "00005"]
 SHAPE = (len(FRAMES), 8, 16)
@@ -126,6 +127,23 @@ def test_where_no_fusion_beats_the_best_input_that_input_is_taken(
     assert main(["search", str(recipe), *words]) == 0
     assert "take a as it is" in capsys.readouterr().out
     assert read_recipe(recipe.with_name("best.yaml")).submission == "a"
+
+
+def test_a_fusion_that_is_not_sure_to_be_better_is_written_and_not_submitted(
+    recipe: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(FoundRow, "is_sure", property(lambda row: False))
+    found = find(recipe, capsys)
+    assert len(found["advised"]) == 1
+    written = read_recipe(recipe.with_name("my_searched.yaml"))
+    assert [written.submission] == found["advised"]
+    fusion = next(row for row in found["rows"] if row["row"] == "fusion")
+    assert list(written.node("searched").inputs()) == fusion["members"]
+
+
+def test_models_that_no_stage_reads_are_searched(recipe: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = find(recipe, capsys, "--set", "stages.stage1.all.fuse=[a, b]", "--nodes", "a,b,c")
+    assert list(found["members"]) == ["a", "b", "c"]
 
 
 def test_what_is_not_stored_is_named_and_left_out(recipe: Path, capsys: pytest.CaptureFixture[str]) -> None:
