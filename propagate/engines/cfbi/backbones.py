@@ -52,12 +52,12 @@ class Bottleneck(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Return (B, 4 * width, h / stride, w / stride)."""
-        hidden = relu(convolve_and_norm(self.conv1, self.bn1, inputs))
-        hidden = relu(convolve_and_norm(self.conv2, self.bn2, hidden))
+        hidden = relu(convolve_and_norm(self.conv1, self.bn1, inputs), inplace=True)
+        hidden = relu(convolve_and_norm(self.conv2, self.bn2, hidden), inplace=True)
         hidden = convolve_and_norm(self.conv3, self.bn3, hidden)
         if self.downsample is not None:
             inputs = convolve_and_norm(self.downsample[0], self.downsample[1], inputs)
-        return relu(hidden + inputs)
+        return relu(hidden.add_(inputs), inplace=True)
 
 
 class ResNet(nn.Module):
@@ -77,7 +77,7 @@ class ResNet(nn.Module):
 
     def forward(self, images: Tensor) -> BackboneMaps:
         """Return the maps of images (B, 3, H, W)."""
-        stem = relu(convolve_and_norm(self.conv1, self.bn1, images))
+        stem = relu(convolve_and_norm(self.conv1, self.bn1, images), inplace=True)
         low = self.layer1(max_pool2d(stem, 3, 2, padding=1))
         middle = self.layer2(low)
         return BackboneMaps(low, middle, self.layer4(self.layer3(middle)))
@@ -117,7 +117,7 @@ class InvertedResidual(nn.Module):
         hidden = pad(inputs, (self.dilation,) * 4)
         last = len(self.conv) - 2
         for place in range(0, last, 3):
-            hidden = relu6(convolve_and_norm(self.conv[place], self.conv[place + 1], hidden))
+            hidden = relu6(convolve_and_norm(self.conv[place], self.conv[place + 1], hidden), inplace=True)
         hidden = convolve_and_norm(self.conv[last], self.conv[last + 1], hidden)
         return inputs + hidden if self.is_residual else hidden
 
@@ -140,7 +140,7 @@ class MobileNet(nn.Module):
         """Return the maps of images (B, 3, H, W)."""
         stem = self.features[0]
         assert isinstance(stem, nn.Sequential)
-        hidden = low = relu6(convolve_and_norm(stem[0], stem[1], images))
+        hidden = low = relu6(convolve_and_norm(stem[0], stem[1], images), inplace=True)
         for index, block in enumerate(self.features[1:], start=1):
             hidden = block(hidden)
             low = hidden if index == _MOBILE_LOW else low

@@ -36,7 +36,7 @@ class AtrousBranch(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Return (B, width, h, w)."""
-        return relu(convolve_and_norm(self.atrous_conv, self.bn, inputs))
+        return relu(convolve_and_norm(self.atrous_conv, self.bn, inputs), inplace=True)
 
 
 class AtrousPyramid(nn.Module):
@@ -54,10 +54,10 @@ class AtrousPyramid(nn.Module):
     def forward(self, inputs: Tensor) -> Tensor:
         """Return (B, width, h, w)."""
         mean = inputs.mean(dim=(2, 3), keepdim=True)
-        pooled = relu(convolve_and_norm(self.global_avg_pool[1], self.global_avg_pool[2], mean))
+        pooled = relu(convolve_and_norm(self.global_avg_pool[1], self.global_avg_pool[2], mean), inplace=True)
         branches = [branch(inputs) for branch in (self.aspp1, self.aspp2, self.aspp3, self.aspp4)]
         joined = torch.cat([*branches, pooled.expand_as(branches[0])], dim=1)
-        return relu(convolve_and_norm(self.conv1, self.bn1, joined))
+        return relu(convolve_and_norm(self.conv1, self.bn1, joined), inplace=True)
 
 
 class Decoder(nn.Module):
@@ -75,10 +75,10 @@ class Decoder(nn.Module):
 
     def forward(self, pyramid: Tensor, low: Tensor) -> Tensor:
         """Return (B, width, h, w) at the size of `low`."""
-        fine = relu(convolve_and_norm(self.conv1, self.bn1, low))
+        fine = relu(convolve_and_norm(self.conv1, self.bn1, low), inplace=True)
         hidden = torch.cat([resize(pyramid, fine.shape[2:]), fine], dim=1)
         for place in (0, 4):
-            hidden = relu(convolve_and_norm(self.last_conv[place], self.last_conv[place + 1], hidden))
+            hidden = relu(convolve_and_norm(self.last_conv[place], self.last_conv[place + 1], hidden), inplace=True)
         return hidden
 
 
@@ -119,8 +119,8 @@ class EmbeddingHead(nn.Module):
 
     def forward(self, maps: DeepLabMaps) -> tuple[Tensor, ...]:
         """Return one embedding (B, C, h, w)."""
-        hidden = relu(self.bn1(self.seperate_conv(maps.decoded)))
-        return (relu(self.bn2(self.embedding_conv(hidden))),)
+        hidden = relu(self.bn1(self.seperate_conv(maps.decoded)), inplace=True)
+        return (relu(self.bn2(self.embedding_conv(hidden)), inplace=True),)
 
 
 class FeaturePyramid(nn.Module):
@@ -144,7 +144,7 @@ class FeaturePyramid(nn.Module):
         fine = self.latlayer2(maps.decoded)
         # The middle map enters the fine one before it is smoothed itself.
         fine = fine + resize(middle, fine.shape[2:])
-        return relu(self.smooth2(fine)), relu(self.smooth1(middle)), relu(top)
+        return relu(self.smooth2(fine), inplace=True), relu(self.smooth1(middle), inplace=True), relu(top, inplace=True)
 
 
 def _normed(channels_in: int, channels_out: int, kernel: int, groups: int) -> nn.Sequential:

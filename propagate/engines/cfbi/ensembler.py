@@ -150,8 +150,8 @@ class AtrousBranch(nn.Module):
         """Return (rows, channels out, h, w)."""
         factors = self.GCT.factors(_sum_squares([inputs]))
         if self.atrous_conv.kernel_size == (1, 1):
-            return relu(self.bn(_convolve_scaled([inputs], factors, self.atrous_conv)))
-        return relu(self.bn(self.atrous_conv(_scale(inputs, factors))))
+            return relu(self.bn(_convolve_scaled([inputs], factors, self.atrous_conv)), inplace=True)
+        return relu(self.bn(self.atrous_conv(_scale(inputs, factors))), inplace=True)
 
 
 class AtrousPyramid(nn.Module):
@@ -171,11 +171,11 @@ class AtrousPyramid(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Return (rows, width, h, w)."""
-        pooled = relu(self.global_avg_pool[1](inputs.mean(dim=(2, 3), keepdim=True)))
+        pooled = relu(self.global_avg_pool[1](inputs.mean(dim=(2, 3), keepdim=True)), inplace=True)
         branches = [branch(inputs) for branch in (self.aspp1, self.aspp2, self.aspp3, self.aspp4)]
         joined = [*branches, pooled.expand_as(branches[0])]
         factors = self.GCT.factors(_sum_squares(joined))
-        return relu(self.bn1(_convolve_scaled(joined, factors, self.conv1)))
+        return relu(self.bn1(_convolve_scaled(joined, factors, self.conv1)), inplace=True)
 
 
 class Ensembler(nn.Module):

@@ -55,7 +55,7 @@ class MapReducer(nn.Module):
 
     def forward(self, maps: Tensor) -> Tensor:
         """Return (rows, channels out, h, w)."""
-        return relu(self.bn(self.conv(maps)))
+        return relu(self.bn(self.conv(maps)), inplace=True)
 
 
 class Cfbi(nn.Module):
