@@ -150,7 +150,13 @@ def open_own_recipe(options: argparse.Namespace, data: Path, workspace: Path) ->
     Raises a ConfigError for members that are not networks, or no such result node.
     """
     own = ["dataset.format=ref-youtube-vos", f"dataset.root={data}", f"dataset.split={SPLIT}", "groups.by=none"]
-    recipe = read_recipe(options.recipe, [*own, *options.overrides], workspace=workspace)
+    overrides = [*own, *options.overrides]
+    recipe = read_recipe(options.recipe, overrides, workspace=workspace)
+    # Corrections by hand are of other videos, even where the clip is called like one of them.
+    manual = [node for node in recipe.nodes if any(file.use == "manual" for file in node.files())]
+    if manual:
+        overrides += [f"stages.{node.stage}.{node.name}.corrections=null" for node in manual]
+        recipe = read_recipe(options.recipe, overrides, workspace=workspace)
     imported = [node.name for node in recipe.nodes if any(file.use == "results" for file in node.files())]
     if imported:
         raise ConfigError(

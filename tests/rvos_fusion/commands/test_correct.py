@@ -126,6 +126,17 @@ def test_another_correction_makes_its_video_again_and_nothing_else(
     assert run(capsys) == {**others, "by_hand": (0, 2)}
 
 
+def test_another_picture_makes_again_what_an_engine_carried_over_it(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    give_all()
+    run(capsys)
+    for video in ("video0", "video1"):
+        picture = np.full((HEIGHT, WIDTH, 3), 90, np.uint8)
+        Image.fromarray(picture).save(f"data/valid/JPEGImages/{video}/{FRAMES[0]}.jpg")
+    assert run(capsys) == {"a": (0, 2), "b": (0, 2), "both": (0, 2), "by_hand": (2, 0)}
+
+
 def test_without_the_file_the_archive_is_that_of_before_and_nothing_is_computed(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -15,6 +15,7 @@ from referring_helpers import small_network
 
 from runners.checkpoints.saving import save_network
 from rvos.files.video_files import read_video
+from rvos.masks.stored.store import Store
 from rvos_fusion.clips.overlays import write_video
 from rvos_fusion.commands.cli import main
 
@@ -60,6 +61,18 @@ def test_masks_overlay_and_page_are_written(folder: Path, capsys: pytest.Capture
         assert (mask.mode, mask.size) == ("L", (64, 48))
     assert len(list(read_video(printed[1]))) == 3
     assert "the box it hits" in printed[2].read_text()
+
+
+def test_corrections_by_hand_are_of_other_videos(folder: Path) -> None:
+    recipe = folder / "pipeline.yaml"
+    line = "    by_hand: {correct: kept, corrections: by_hand.jsonl}\nsubmission: {node: by_hand}"
+    recipe.write_text(RECIPE.replace("submission: {node: kept}", line))
+    empty = '{"node": "kept", "video": "VIDEO", "sentence": "0", "empty": ["00000", "00002"]}\n'
+    (folder / "by_hand.jsonl").write_text(empty.replace("VIDEO", "clip") + empty.replace("VIDEO", "other"))
+    assert segment(folder, "the red ball") == 0
+    store = Store(folder / "out/workspace")
+    assert store.read("by_hand", "clip")[0].runs == store.read("kept", "clip")[0].runs
+    assert store.read("kept", "clip")[0].masks().any()
 
 
 def test_words_without_quotes_are_told_from_sentences(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
