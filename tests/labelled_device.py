@@ -24,6 +24,8 @@ _MAY_MIX = frozenset(
         *("is_set_to", "as_subclass", "set_", "_has_compatible_shallow_copy_type"),
     }
 )
+_OF_ITSELF = frozenset({"requires_grad_", "__set__", "register_hook", "retain_grad"})
+"""What changes the tensor that it is asked of, not its values."""
 _TO_NUMPY = frozenset({"numpy", "__array__"})
 
 
@@ -94,7 +96,7 @@ class LabelledDevice(TorchFunctionMode):
                 return _plain(args[0]) if name == "cpu" else _label(args[0])
             if name == "to":
                 return _move(args, kwargs)
-            if name == "copy_":
+            if name == "copy_" or (name in _OF_ITSELF and isinstance(args[0], Labelled)):
                 return func(*args, **kwargs)
             made_there = _is_second(kwargs.get("device"))
             if made_there:

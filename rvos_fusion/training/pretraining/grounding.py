@@ -168,11 +168,11 @@ class GroundingTask:
 
     def validate(self, folder: Path) -> Mapping[str, float]:
         """Return the pointing accuracy (0 to 100): how often the likeliest cell of stride 8 is on the object."""
-        hits = []
+        hits, device = [], next(self.network.parameters()).device
         for video in self._validation:
             clips = self._clips(video, video.n_frames // 2)
             if clips:
-                batch = self._assemble([clips])
+                batch = self._assemble([clips]).to(device)
                 best = self.network(batch)[0].flatten(1).argmax(1)
                 hits += (_shrunk(batch.masks, _STRIDES[0], None).flatten(1).gather(1, best[:, None]) > 0).tolist()
         return {self.score: 100 * float(np.mean(hits))}

@@ -141,9 +141,9 @@ class WordTask:
 
     def validate(self, folder: Path) -> Mapping[str, float]:
         """Return the word accuracy (0 to 100): the part of the likeliest words, as many as are true, that are right."""
-        hits, pixels = 0.0, 0
+        hits, pixels, device = 0.0, 0, next(self.network.parameters()).device
         for index, video in enumerate(self._validation):
-            batch = self._assemble(self._validation, [(index, video.n_frames // 2)], [False])
+            batch = self._assemble(self._validation, [(index, video.n_frames // 2)], [False]).to(device)
             objects = batch.objects[batch.objects > 0]
             logits = self.network(batch.frames, batch.objects > 0).float()
             for row in range(1, len(batch.words)):

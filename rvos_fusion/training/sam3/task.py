@@ -159,6 +159,10 @@ class Sam3Task:
         self._judged = open_videos(validation.folder) if validation else []
         self.n_samples = len(self._videos)
 
+    @property
+    def _device(self) -> torch.device:
+        return next(self.network.parameters()).device
+
     def batch(self, indices: list[int], seeds: list[int]) -> Sam3Batch:
         """Return clips; sample i draws from `seeds[i]` alone."""
         pictures, asked, labels, carried, by_box, lengths = [], [], [], [], [], []
@@ -227,14 +231,15 @@ class Sam3Task:
 
     def _judge_nouns(self, video: LabelledVideo, frame: int, drawn: list[float], told: list[float]) -> None:
         detector, label = self._sam3.detector, video.labels([frame])[0]
-        maps = detector.encode(prepare_frame(video.frames([frame])[0], self._side))
+        image = prepare_frame(video.frames([frame])[0], self._side).to(self._device)
+        maps = detector.encode(image)
         for question in nouns_of(video, objects_seen(label, least=self._data.least), self._data.nouns):
-            found = detector.find(maps, detector.read(self._phrases.encode(question.text)))
+            found = detector.find(maps, detector.read(self._phrases.encode(question.text).to(self._device)))
             told.append(float((float(found.presence) > 0) == bool(question.objects)))
             if question.objects:
                 chosen = torch.nonzero(found.scores > _SURE)[:, 0]
                 masks = enlarge(detector.draw(maps, found, chosen)[0][:, None], label.shape)[:, 0] > 0
-                drawn.append(_overlap(masks.any(0).numpy(), np.isin(label, question.objects)))
+                drawn.append(_overlap(masks.any(0).cpu().numpy(), np.isin(label, question.objects)))
 
     def _judge_carried(self, video: LabelledVideo) -> list[float]:
         assert self._validation is not None
@@ -242,16 +247,15 @@ class Sam3Task:
         scores = []
         for name in objects_seen(labels[0], least=self._data.least)[: self._validation.objects]:
             truth = labels == name
-            maps = tracker.encode(
-                torch.cat([prepare_frame(frame, self._side) for frame in video.frames(range(video.n_frames))])
-            )
+            images = [prepare_frame(frame, self._side) for frame in video.frames(range(video.n_frames))]
+            maps = tracker.encode(torch.cat(images).to(self._device))
             frames = _frames(maps, 0, video.n_frames, video.n_frames, torch.from_numpy(truth))
             walker = TrackedObject(tracker)
-            walker.start_from_mask(frames[0], torch.from_numpy(truth[0]))
+            walker.start_from_mask(frames[0], torch.from_numpy(truth[0]).to(self._device))
             for frame, mask in zip(frames[1:], truth[1:], strict=True):
                 decided = enlarge(walker.step(frame).logits, frame.size)[0, 0] > 0
                 walker.commit(decided)
-                scores.append(_overlap(decided.numpy(), mask))
+                scores.append(_overlap(decided.cpu().numpy(), mask))
         return scores
 
     def export(self, path: Path) -> None:
