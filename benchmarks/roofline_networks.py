@@ -112,9 +112,9 @@ def build_sam2(name: str) -> Pass:
     return Pass(step, parts)
 
 
-def build_sam3_tracker() -> Pass:
+def build_sam3_tracker(side: int = _SAM3_SIDE) -> Pass:
     """Return a frame of SAM 3's tracker with as full a memory as it reads, remembered; the neck is the rest."""
-    tracker = sam3_toolkit.tracker.Tracker(NetworkConfig(), _SAM3_SIDE).requires_grad_(False)
+    tracker = sam3_toolkit.tracker.Tracker(NetworkConfig(), side).requires_grad_(False)
     image, mask = torch.randn(1, 3, tracker.side, tracker.side), torch.zeros(_FRAME)
     mask[_FRAME[0] // 4 : _FRAME[0] // 2, _FRAME[1] // 4 : _FRAME[1] // 2] = 1
     maps = tracker.encode(image)

@@ -54,11 +54,6 @@ class EngineSettings:
             object.__setattr__(self, "keep_soft", True)
 
     @property
-    def n_views(self) -> int:
-        """How many times a frame passes through the network."""
-        return 1
-
-    @property
     def sources(self) -> tuple[Path, ...]:
         """Files of code beside the product's."""
         return ()
@@ -97,8 +92,3 @@ class ScaledSettings(NetworkSettings):
         EngineSettings.__post_init__(self)
         if not self.scales:
             raise ConfigError(f"engine {self.network}: no scales; give one or more positive numbers")
-
-    @property
-    def n_views(self) -> int:
-        """One at each scale, mirrored ones too."""
-        return len(self.scales) * (2 if self.flip else 1)

@@ -13,16 +13,14 @@ from rvos.masks.stored.store import Store
 from rvos.settings import count
 from rvos_fusion.commands.shared_options import add_recipe_options, open_recipe
 from rvos_fusion.executors.simulation import Estimate, simulate
-from rvos_fusion.executors.summary import format_size
+from rvos_fusion.executors.summary import format_seconds, format_size
 from rvos_fusion.kinds.base import Node, Task, capability
 from rvos_fusion.kinds.networks.judging import Questions
+from rvos_fusion.planning.foresight import Expected, Foresight
 from rvos_fusion.planning.plan import make_plan
 from rvos_fusion.planning.results import Results
-from rvos_fusion.planning.timings import count_work, read_speeds
-from rvos_fusion.planning.usual_speeds import MEASURED_ON, find_usual_speed
 from rvos_fusion.planning.workspace import find_place
 from rvos_fusion.recipe.graph import build_graph, choose_stage, find_missing_files
-from rvos_fusion.recipe.recipe import Recipe
 from rvos_fusion.running.load_checks import find_data_problems, find_load_problems
 from rvos_fusion.tables import Column, Table, print_tables, read_form
 
@@ -62,9 +60,8 @@ class PlannedNode:
     Args:
         cached: videos whose result is there and fits the settings.
         n_bytes: size of these.
-        seconds: estimated for the rest, from earlier runs in this workspace, else by those of another machine; None:
-            neither is known.
-        elsewhere: whether it is the other machine's.
+        seconds: estimated for the rest, from earlier runs in this workspace or from `multiply_adds`; None: unknown.
+        multiply_adds: G that are left, where the network never ran here and its size is known.
         asks: how many questions are left to ask of judges; None: it asks nothing.
         missing: what must be there, or be mended, before it can run.
     """
@@ -77,13 +74,15 @@ class PlannedNode:
     cached: int
     n_bytes: int
     seconds: float | None
-    elsewhere: bool
+    multiply_adds: float | None
     asks: AskedFor | None
     missing: tuple[str, ...]
 
-    def describe_seconds(self) -> str:
-        """Return the estimate in words, another machine's with a sign."""
-        return "unknown" if self.seconds is None else f"{'~' if self.elsewhere else ''}{self.seconds:.0f} s"
+    def describe_time(self) -> str:
+        """Return in words how long the rest will take; what was never measured is marked."""
+        if self.seconds is None:
+            return "unknown"
+        return f"{'' if self.multiply_adds is None else '~'}{format_seconds(self.seconds)}"
 
     def describe_asks(self) -> list[str]:
         """Return in words what is left to ask."""
@@ -91,7 +90,9 @@ class PlannedNode:
 
 
 _SHOWN = 3
-_FOR_PROGRAMS = ("what", "inputs", "videos", "cached", "seconds", "elsewhere", "asks", "missing")
+_GPU_RATE = 10_000.0
+_GPUS = 8
+_FOR_PROGRAMS = ("what", "inputs", "videos", "cached", "seconds", "multiply_adds", "asks", "missing")
 _COLUMNS = (
     Column("node", "node"),
     Column("stage", "stage", forms=("json",)),
@@ -100,7 +101,7 @@ _COLUMNS = (
     Column("cached", lambda row: f"{row.cached}/{row.videos}" if row.videos else "-", forms=("text",)),
     Column("bytes", "n_bytes", forms=("json",), key="bytes"),
     Column("size", lambda row: format_size(row.n_bytes), forms=("text",)),
-    Column("estimate", lambda row: row.describe_seconds(), forms=("text",)),
+    Column("estimate", lambda row: row.describe_time(), forms=("text",)),
     Column(
         "what",
         lambda row: "\n".join([row.what, *row.describe_asks(), *(f"missing: {text}" for text in row.missing)]),
@@ -133,6 +134,11 @@ def register(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--load-seconds", type=float, default=0.0, metavar="S", help="time to load a network, for --workers; default: 0"
     )
+    parser.add_argument(
+        "--gpu-rate", type=float, default=_GPU_RATE, metavar="G",
+        help="G multiply-adds a second that networks reach on a GPU of yours, for nodes that never ran here; default: "
+        f"{_GPU_RATE:.0f}, a guess",
+    )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
@@ -140,6 +146,8 @@ def run(options: argparse.Namespace) -> int:
     """Print the plan; nothing is computed. 0, or 2 where a run would refuse."""
     if any(number < 1 for number in options.workers) or not 0 <= options.load_seconds < float("inf"):
         raise ConfigError("--workers: give 1 or more; --load-seconds: give 0 or more")
+    if not 0 < options.gpu_rate < float("inf"):
+        raise ConfigError(f"--gpu-rate {options.gpu_rate:g}; give more than 0")
     recipe = open_recipe(options)
     find_place(recipe.workspace)
     graph = build_graph(recipe, stage=choose_stage(recipe, options.stage))
@@ -152,11 +160,13 @@ def run(options: argparse.Namespace) -> int:
     if results is not None:
         for node, problem in _find_problems(results):
             missing.setdefault(node.name, []).append(problem)
-    rows = [_describe(recipe, node, results, missing.get(node.name, [])) for node in graph.nodes]
-    estimates = [] if results is None else _simulate(results, options)
+    foresight = Foresight(recipe.workspace)
+    rows = [_describe(foresight, node, results, missing.get(node.name, [])) for node in graph.nodes]
+    estimates = [] if results is None else _simulate(results, foresight, options)
     stored, own = Store(recipe.workspace).measure(), sum(row.n_bytes for row in rows)
     beside = f"stored: {format_size(own)} of this plan, {format_size(stored - own)} of others: rvos clean tells of what"
-    notes = [] if missing else [_sum_up(rows, {node.name for node in graph.nodes if node.worker_key() is not None})]
+    loading = {node.name for node in graph.nodes if node.worker_key() is not None}
+    notes = [] if missing else [_sum_up(rows, loading), *_explain_products(rows, foresight, options.gpu_rate)]
     notes += [beside] if stored > own else []
     tables = [Table(_COLUMNS, rows, notes=tuple(notes), name="nodes")]
     if options.workers and (estimates or options.json):
@@ -170,16 +180,25 @@ def run(options: argparse.Namespace) -> int:
 
 def _sum_up(rows: Sequence[PlannedNode], loading: Collection[str]) -> str:
     """Return in words how long all nodes will take on one process, as known; `loading` are the nodes with a network."""
-    minutes = sum(row.seconds or 0.0 for row in rows) / 60
     unknown = sorted((row.node for row in rows if row.seconds is None), key=lambda name: name not in loading)
-    is_elsewhere = any(row.elsewhere for row in rows)
-    known = f"in all {'about ' if is_elsewhere else ''}{minutes:.1f} min on one process"
-    if is_elsewhere:
-        known += f" (~: an estimate from {MEASURED_ON})"
+    is_foreseen = any(row.multiply_adds is not None for row in rows)
+    seconds = format_seconds(sum(row.seconds or 0.0 for row in rows))
+    known = f"in all {'about ' if is_foreseen else ''}{seconds} on one process"
     if not unknown:
         return known
     shown = ", ".join(unknown[:_SHOWN]) + (", ..." if len(unknown) > _SHOWN else "")
     return f"{known}, and what {shown} will take: known once a video has run (rvos run --videos VIDEO)"
+
+
+def _explain_products(rows: Sequence[PlannedNode], foresight: Foresight, gpu_rate: float) -> Iterator[str]:
+    """Yield where times come from that were never measured, and what they would be on GPUs."""
+    products = sum(row.multiply_adds or 0.0 for row in rows)
+    if not products:
+        return
+    gpu, gpus = (format_seconds(products / gpu_rate / number) for number in (1, _GPUS))
+    on_gpus = f"at {gpu_rate:.0f} G a second of a GPU (--gpu-rate) {gpu}, of {_GPUS} {gpus}"
+    here = f"a large product makes {foresight.rate:.0f} G a second here, on all cores"
+    yield f"~ never ran here: {products / 1000:.1f} T multiply-adds, where {here}; {on_gpus}"
 
 
 def _find_problems(results: Results) -> Iterator[tuple[Node, str]]:
@@ -190,13 +209,11 @@ def _find_problems(results: Results) -> Iterator[tuple[Node, str]]:
         yield from find_data_problems([node], results.plan.videos)
 
 
-def _describe(recipe: Recipe, node: Node, results: Results | None, missing: list[str]) -> PlannedNode:
+def _describe(foresight: Foresight, node: Node, results: Results | None, missing: list[str]) -> PlannedNode:
     videos = results.plan.videos if results is not None else ()
     left = set(results.find_missing(node.name)) if results is not None else set()
-    work = sum(count_work(video) for video in videos if video.id in left)
-    own = None if results is None else read_speeds(recipe.workspace).get(node.name, None if work else 0.0)
-    speed = find_usual_speed(node) if own is None and results is not None else own
-    seconds = None if speed is None else speed * work
+    waiting = [video for video in videos if video.id in left]
+    expected = Expected(None) if results is None else foresight.expect(node, waiting)
     n_bytes = (
         0 if results is None else sum(results.of_video(one.id).size(node.name) for one in videos if one.id not in left)
     )
@@ -210,8 +227,8 @@ def _describe(recipe: Recipe, node: Node, results: Results | None, missing: list
         len(videos),
         cached,
         n_bytes,
-        seconds,
-        own is None and speed is not None,
+        expected.seconds,
+        expected.multiply_adds,
         asks,
         tuple(missing),
     )
@@ -226,21 +243,25 @@ def _count_questions(node: Node, results: Results, left: Collection[str]) -> Ask
     return AskedFor(sum(one.least for one in known), sum(one.most for one in known), len(counted) - len(known))
 
 
-def _simulate(results: Results, options: argparse.Namespace) -> list[Estimate]:
-    """Return an estimate for each number of workers; a node with work left must have run in this workspace."""
+def _simulate(results: Results, foresight: Foresight, options: argparse.Namespace) -> list[Estimate]:
+    """Return an estimate for each number of workers; what a node with work left takes must be known."""
     if not options.workers:
         return []
-    plan, speeds = results.plan, read_speeds(results.plan.recipe.workspace)
+    plan = results.plan
     left = {node.name: set(results.find_missing(node.name)) for node in plan.nodes}
-    unknown = [name for name, videos in left.items() if videos and name not in speeds]
-    if unknown:
+    seconds = {
+        (node.name, video.id): foresight.expect(node, [video]).seconds
+        for node in plan.nodes
+        for video in plan.videos
+        if video.id in left[node.name]
+    }
+    if unknown := dict.fromkeys(name for (name, _), one in seconds.items() if one is None):
         raise ConfigError(
             f"--workers: no times of {', '.join(unknown)} in {plan.recipe.workspace}; "
             "run a few videos first: rvos run RECIPE --videos VIDEO VIDEO"
         )
 
     def cost(task: Task) -> float:
-        is_left = task.video.id in left[task.node.name]
-        return speeds[task.node.name] * count_work(task.video) if is_left else 0.0
+        return seconds.get((task.node.name, task.video.id)) or 0.0
 
     return [simulate(plan, number, cost=cost, load=options.load_seconds) for number in options.workers]

@@ -13,6 +13,7 @@ from rvos_fusion.planning.tasks import Outcome
 _SHOWN = 20
 EXIT_FAILED = 1
 EXIT_INPUT = 2
+_MANY_SECONDS = 600
 
 
 @dataclass(slots=True)
@@ -98,6 +99,11 @@ class _Reason:
 
     text: str
     count: int = 1
+
+
+def format_seconds(seconds: float) -> str:
+    """Return a time in words: `340 s`, `2.5 h`."""
+    return f"{seconds:.0f} s" if seconds < _MANY_SECONDS else f"{seconds / 3600:.1f} h"
 
 
 def format_size(n_bytes: int) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
 from runners.base import ModelSettings, OptionValue, Runner
@@ -16,6 +15,7 @@ from rvos.videos import Video
 from rvos_fusion.kinds.base import Node, NodeFile, Task, WorkerKey
 from rvos_fusion.kinds.checksums import Checksums
 from rvos_fusion.kinds.networks.loaded import NETWORK, choose_device, explain
+from rvos_fusion.kinds.networks.operations import Clip, Effort, foresee_runner
 
 _OPTIONS = {name: kind.options for name, kind in RUNNERS.items()}
 
@@ -79,13 +79,12 @@ class MemberNode(Node):
             return None
         return "" if self.model.keep_soft else "set keep_soft: true on the model"
 
-    def network(self) -> tuple[str, Path | None, int] | None:
-        """Its own; every view of test-time augmentation is a pass."""
-        views = 1 if self.model.test_time is None else len(self.model.test_time.views())
-        return self.model.runner, self.model.checkpoint, views
-
     def worker_key(self) -> WorkerKey | None:
         return WorkerKey(f"network {self.name}", repr(self.model), shares=False)
+
+    def foresee(self, clip: Clip) -> Effort | None:
+        """See `planning.foresight.Computes`."""
+        return foresee_runner(self.model, clip)
 
     def make(self, task: Task) -> list[MaskSequence]:
         key = (self.worker_key(), task.device)

@@ -26,6 +26,7 @@ from rvos_fusion.kinds.foreign.stamps import stamp_masks
 from rvos_fusion.kinds.inputs import Input, MasksOf
 from rvos_fusion.kinds.networks.carriers import carrier_key, load_carrier
 from rvos_fusion.kinds.networks.named import engine_files, explain_engine
+from rvos_fusion.kinds.networks.operations import Clip, Effort, foresee_engine
 from rvos_fusion.kinds.plain import plain_fields
 
 if TYPE_CHECKING:
@@ -129,15 +130,15 @@ class PropagateNode(Node):
             return None
         return "" if engine.keep_soft else "set keep_soft: true on the engine"
 
-    def network(self) -> tuple[str, Path | None, int] | None:
-        """The engine's; a folder needs none."""
-        engine = self._working_engine()
-        return None if engine is None else (engine.network, engine.checkpoint, engine.n_views)
-
     def worker_key(self) -> WorkerKey | None:
         """The engine: propagations of one video share its features of the frames."""
         engine = self._working_engine()
         return None if engine is None else carrier_key(engine)
+
+    def foresee(self, clip: Clip) -> Effort | None:
+        """See `planning.foresight.Computes`."""
+        engine = self._working_engine()
+        return None if engine is None else foresee_engine(engine, clip)
 
     def check_load(self) -> Iterable[str]:
         engine = self._working_engine()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -13,8 +14,10 @@ from rvos.errors import InputError, StoreError
 from rvos.formats import Dataset, explain_assumed, find_format
 from rvos.settings import count
 from rvos.videos import Video
+from rvos_fusion.executors.summary import format_size
 from rvos_fusion.kinds.base import Node
 from rvos_fusion.kinds.versions import list_own_code
+from rvos_fusion.planning.foresight import find_largest
 from rvos_fusion.planning.workspace import find_place
 from rvos_fusion.recipe.graph import build_graph, find_missing_files
 from rvos_fusion.recipe.recipe import Recipe
@@ -54,7 +57,12 @@ def examine(recipe: Recipe, *, deep: bool = False, executes: bool = False) -> li
         dataset = entry.open()
     except InputError as error:
         return [*findings, Finding("missing", str(error))]
-    return [*findings, *examine_dataset(dataset, deep=deep), *_examine_videos(recipe, dataset.videos, deep=deep)]
+    findings += examine_dataset(dataset, deep=deep)
+    return [
+        *findings,
+        *_examine_videos(recipe, dataset.videos, deep=deep),
+        *_examine_memory(graph.nodes, dataset.videos),
+    ]
 
 
 def examine_dataset(dataset: Dataset, *, deep: bool = False) -> Iterator[Finding]:
@@ -177,6 +185,30 @@ def _examine_videos(recipe: Recipe, videos: Sequence[Video], *, deep: bool) -> I
     if not lacking:
         for apart in find_apart_pairs(recipe.graph, videos, deep=deep):
             yield Finding("missing" if apart.outweigh else "note", f"{apart.node.name}: {apart.text}")
+
+
+def _examine_memory(nodes: Sequence[Node], videos: Sequence[Video]) -> Iterator[Finding]:
+    """Yield what the largest network of known size will hold of the video that needs most, beside what is there."""
+    if (largest := find_largest(nodes, videos)) is None:
+        return
+    node, video, there = largest.node, largest.video, count_memory()
+    needed = f"memory: {node.name} needs about {format_size(int(largest.megabytes * 1e6))} in float32 for {video.id}"
+    of_what = f"({count(video.n_frames, 'frame')}, {count(len(video.expressions), 'sentence')})"
+    text = f"{needed} {of_what}, a process; this machine has {format_size(there)}"
+    if largest.megabytes * 1e6 <= there:
+        yield Finding("ok", text)
+    else:
+        yield Finding("note", f"{text}; bound it: `window` of a model, `max_memory_frames` of AOT and DeAOT")
+
+
+def count_memory() -> int:
+    """Return the bytes of memory that this machine has, or that processes here may use."""
+    there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    try:
+        limit = Path("/sys/fs/cgroup/memory.max").read_text()
+    except OSError:
+        return there
+    return min(there, int(limit)) if limit.strip().isdecimal() else there
 
 
 def _examine_workspace(workspace: Path) -> Iterator[Finding]:
