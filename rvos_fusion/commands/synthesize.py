@@ -10,6 +10,7 @@ from rvos.errors import ConfigError
 from rvos.formats import find_format
 from rvos_fusion.synthetic.writers.davis import write_davis
 from rvos_fusion.synthetic.writers.files import write_dataset
+from rvos_fusion.synthetic.writers.index_maps import write_custom, write_mosev2
 from rvos_fusion.synthetic.writers.mevis import write_mevis
 from rvos_fusion.synthetic.writers.mixed_sentences import HARD, NO_TARGET
 from rvos_fusion.synthetic.writers.object_folders import write_long_rvos, write_reason_vos
@@ -24,6 +25,8 @@ WRITERS: Mapping[str, tuple[Callable[..., tuple[int, int]], tuple[str, ...]]] = 
     "revos": (write_revos, ("no_target", "hard")),
     "reason-vos": (write_reason_vos, ()),
     "long-rvos": (write_long_rvos, ()),
+    "mosev2": (write_mosev2, ()),
+    "custom": (write_custom, ()),
     "a2d-sentences": (write_a2d, ()),
     "jhmdb-sentences": (write_jhmdb, ()),
 }

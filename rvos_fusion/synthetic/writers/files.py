@@ -60,16 +60,8 @@ def write_dataset(
             )
             frames = frame_names(index, len(video.frames))
             write_frames(root / split, video, frames)
-            for name, mask in zip(frames, video.index_masks, strict=True):
-                image = Image.fromarray(mask)
-                image.putpalette(davis_palette())
-                content = encode_image(image, "PNG", optimize=False, compress_level=9)
-                write_atomically(root / split / "Annotations" / video.id / f"{name}.png", content)
-            entries = {
-                str(number): {"exp": one.text, "obj_id": str(one.object_id), "kind": one.kind}
-                for number, one in enumerate(video.expressions)
-            }
-            expressions[video.id] = {"expressions": entries, "frames": list(frames)}
+            write_maps(root / split, video, frames)
+            expressions[video.id] = {"expressions": list_entries(video), "frames": list(frames)}
             objects[video.id] = _object_entry(video, frames)
             if video.scene.cut:
                 cut_frames[video.id] = frames[video.scene.cut]
@@ -130,6 +122,23 @@ def write_frames(folder: Path, video: SyntheticVideo, frames: tuple[str, ...], *
     for name, picture in zip(frames, video.frames, strict=True):
         content = encode_image(Image.fromarray(picture), "JPEG", quality=QUALITY, subsampling=0)
         write_atomically(folder / "JPEGImages" / place / video.id / f"{name}.jpg", content)
+
+
+def write_maps(folder: Path, video: SyntheticVideo, frames: tuple[str, ...]) -> None:
+    """Write the index maps of a video below `folder/Annotations`."""
+    for name, mask in zip(frames, video.index_masks, strict=True):
+        image = Image.fromarray(mask)
+        image.putpalette(davis_palette())
+        content = encode_image(image, "PNG", optimize=False, compress_level=9)
+        write_atomically(folder / "Annotations" / video.id / f"{name}.png", content)
+
+
+def list_entries(video: SyntheticVideo) -> dict[str, dict[str, str]]:
+    """Return the entries of a video's sentences in an expression file."""
+    return {
+        str(number): {"exp": one.text, "obj_id": str(one.object_id), "kind": one.kind}
+        for number, one in enumerate(video.expressions)
+    }
 
 
 def encode_image(image: Image.Image, form: str, **options: int | bool) -> bytes:
