@@ -67,13 +67,19 @@ SOURCES = Case("swinl-aotl", (240, 427), 1.5)
 """Timed with several mask sources, as when a stage propagates three members and their fusion."""
 
 
-def run() -> Iterator[Row]:
-    """Yield the time of every network, that of several mask sources, and the memory of the sharing."""
+def run(networks: Sequence[str] = ()) -> Iterator[Row]:
+    """Yield the time of every network, that of several mask sources, and the memory of the sharing.
+
+    Args:
+        networks: the time of these alone.
+    """
     with tempfile.TemporaryDirectory() as folder:
         for case in CASES:
-            yield from measure(case, Path(folder))
-        yield from measure_sources(SOURCES, Path(folder))
-        yield measure_memory(CASES[0], Path(folder))
+            if not networks or case.network in networks:
+                yield from measure(case, Path(folder))
+        if not networks:
+            yield from measure_sources(SOURCES, Path(folder))
+            yield measure_memory(CASES[0], Path(folder))
 
 
 def measure(case: Case, folder: Path) -> Iterator[Row]:

@@ -47,12 +47,12 @@ class Part:
         return self.multiply_adds / self.seconds if self.seconds else 0.0
 
 
-def run() -> Iterator[Row]:
-    """Yield the rate of every network and its parts; the bound is on whole passes."""
+def run(names: Sequence[str] = tuple(NETWORKS)) -> Iterator[Row]:
+    """Yield the rate of networks and their parts; the bound is on whole passes."""
     with one_core():
         limit = matrix_rate()
         yield figure("a copy", copy_bandwidth() / _GIGA, "GB/s")
-        for name in NETWORKS:
+        for name in names:
             for part in measure(name):
                 bound = f">= {_BOUND}" if part.name == _WHOLE else ">= 0"
                 label = f"{name}, {part.name}: {part.multiply_adds / _GIGA:.1f} G, {part.seconds:.3g} s"

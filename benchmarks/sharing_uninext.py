@@ -39,15 +39,15 @@ _GIB = 1 << 30
 
 
 def run(
-    config: UninextConfig | None = None, size: tuple[int, int] = _FRAME, expressions: tuple[int, ...] = (1, 2, 4)
+    backbone: str = "convnext_large", size: tuple[int, int] = _FRAME, expressions: tuple[int, ...] = (1, 2, 4)
 ) -> Iterator[Row]:
     """Yield time an expression at several numbers of expressions, the memory of ViT-H, and the official way's time.
 
     Args:
-        config: the timed network; None: ConvNeXt-L, as released.
+        backbone: of the timed network, as released.
         size: height and width of the timed frame, pixels.
     """
-    network = Uninext(config or UninextConfig(backbone=RELEASED["convnext_large"])).eval()
+    network = Uninext(UninextConfig(backbone=RELEASED[backbone])).eval()
     torch.manual_seed(0)
     frame = torch.randn(1, 3, *size)
     ids = torch.randint(0, network.config.text.vocabulary, (max(expressions), _WORDS))
