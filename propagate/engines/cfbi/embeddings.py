@@ -120,7 +120,7 @@ class EmbeddingHead(nn.Module):
     def forward(self, maps: DeepLabMaps) -> tuple[Tensor, ...]:
         """Return one embedding (B, C, h, w)."""
         hidden = relu(self.bn1(self.seperate_conv(maps.decoded)), inplace=True)
-        return (relu(self.bn2(self.embedding_conv(hidden)), inplace=True),)
+        return (relu(self.bn2(self.embedding_conv(hidden))),)
 
 
 class FeaturePyramid(nn.Module):
@@ -144,7 +144,8 @@ class FeaturePyramid(nn.Module):
         fine = self.latlayer2(maps.decoded)
         # The middle map enters the fine one before it is smoothed itself.
         fine = fine + resize(middle, fine.shape[2:])
-        return relu(self.smooth2(fine), inplace=True), relu(self.smooth1(middle), inplace=True), relu(top, inplace=True)
+        # Kept for many frames, so not in place: among the maps of this one they would split the memory that it frees.
+        return relu(self.smooth2(fine)), relu(self.smooth1(middle)), relu(top)
 
 
 def _normed(channels_in: int, channels_out: int, kernel: int, groups: int) -> nn.Sequential:
