@@ -113,7 +113,11 @@ def _choose_members(recipe: Recipe, results: Results, named: Sequence[str], note
     ]
     lacking = {name: len(results.find_missing(name)) for name in offered}
     n_videos = len(results.plan.videos)
-    notes += [f"{name} is left out: stored for {n_videos - n} of {n_videos} videos" for name, n in lacking.items() if n]
+    notes += [
+        f"{name} is left out: stored for {n_videos - n} of {count(n_videos, 'video')}"
+        for name, n in lacking.items()
+        if n
+    ]
     return [name for name in offered if not lacking[name]]
 
 
