@@ -61,7 +61,8 @@ def correct_sequence(
             start = begin_sequence(part, frame - first, sequence.size, one.runs)
             ((carried,),) = one.propagator.propagate(part, [Source([start])])
             runs[first : last + 1] = carried.runs
-    return replace(sequence, runs=tuple(runs), soft=None, propagation=None, queries=None, missing=None)
+    missing = None if given or emptied else sequence.missing
+    return replace(sequence, runs=tuple(runs), soft=None, propagation=None, queries=None, missing=missing)
 
 
 def _find_reach(frame: int, given: Mapping[int, GivenMask], stops: Collection[int], n_frames: int) -> tuple[int, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -86,6 +87,13 @@ def test_scores_and_key_frame_stay(video: Video, carrier: Propagator) -> None:
     answer = correct_sequence(video, before, {3: give(2, carrier)})
     assert answer.key_frame == 1
     assert (answer.scores == before.scores).all()
+
+
+def test_an_answer_that_was_missing_is_one_once_a_person_gave_it(video: Video) -> None:
+    before = replace(make_answer(), missing="abstain")
+    assert correct_sequence(video, before, {}, emptied={1}).missing is None
+    assert correct_sequence(video, before, {0: give(2, None)}).missing is None
+    assert correct_sequence(video, before, {}, kept={1}).missing == "abstain"
 
 
 def test_the_engine_sees_no_frame_beyond_the_next_correction(video: Video) -> None:
