@@ -192,18 +192,21 @@ def fuse_video_by_all(
             # Scores too are those of the members that answer; where none does, of another sentence of the object.
             present = [one for one in row if not one.abstains] or (answered[0] if answered else row)
             missing: MaskFill | None = None if answered else "abstain"
-            yield [_state(row[0], present, rule, runs, missing) for rule, runs in zip(rules, found, strict=True)]
+            # Rules of one method mostly agree: what is equal is stated once.
+            keys = [(rule.scores, runs) for rule, runs in zip(rules, found, strict=True)]
+            stated = {key: _state(row[0], present, *key, missing) for key in dict.fromkeys(keys)}
+            yield [stated[key] for key in keys]
 
 
 def _state(
     first: MaskSequence,
     present: Sequence[MaskSequence],
-    rule: FusionRule,
+    score_rule: ScoreRule,
     runs: tuple[bytes, ...],
     missing: MaskFill | None,
 ) -> MaskSequence:
     """Return fused masks of the sentence of `first`, with the scores of the members that answer."""
-    scores, key_frame = combine_scores(present, rule.scores)
+    scores, key_frame = combine_scores(present, score_rule)
     return MaskSequence(
         first.video,
         first.expression,
@@ -212,7 +215,7 @@ def _state(
         runs,
         scores,
         key_frame,
-        scored=all(one.scored for one in (present[:1] if rule.scores == "first" else present)),
+        scored=all(one.scored for one in (present[:1] if score_rule == "first" else present)),
         missing=missing,
     )
 

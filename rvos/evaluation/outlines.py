@@ -142,7 +142,7 @@ def _clip(grid: Words, row: int, word: int, size: tuple[int, int]) -> Words:
 def _widen(contour: Words, radius: int) -> Words:
     """Return the contour dilated with the disk `dx^2 + dy^2 <= radius^2`."""
     stride = contour.shape[2]
-    places = _find_places(contour.reshape(-1), -(-radius // WORD))
+    places = _find_places(contour.reshape(-1), radius)
     wide = contour.reshape(-1)[places]
     row = np.zeros(contour.size, np.uint64)
     reach = np.zeros(contour.size, np.uint64)
@@ -161,16 +161,22 @@ def _widen(contour: Words, radius: int) -> Words:
     return reach.reshape(contour.shape)
 
 
-def _find_places(words: Words, distance: int) -> NDArray[np.intp]:
-    """Return the words that hold bits or have a word with bits within `distance`.
+def _find_places(words: Words, radius: int) -> NDArray[np.intp]:
+    """Return the words that hold bits or that bits reach which move by at most `radius`.
 
-    Bits never travel farther than that, so these words alone, put side by side, can be shifted like the whole.
+    No bit travels farther, so these words alone, put side by side, can be shifted like the whole.
     """
     occupied = words != 0
     near = occupied.copy()
-    for step in range(1, distance + 1):
+    whole, rest = divmod(radius, WORD)
+    for step in range(1, whole + 1):
         near[step:] |= occupied[:-step]
         near[:-step] |= occupied[step:]
+    if rest:
+        # One word farther than whole words come only those bits that are near its edge.
+        step = whole + 1
+        near[step:] |= (words[:-step] >> np.uint64(WORD - rest)) != 0
+        near[:-step] |= (words[step:] & np.uint64((1 << rest) - 1)) != 0
     return np.flatnonzero(near)
 
 
@@ -193,9 +199,9 @@ def _plan_widths(start: int, end: int) -> list[int]:
 
 def _spread(words: Words, distance: int) -> Words:
     """Return the union of the bits moved by `distance` to both sides and, where that leaves gaps, of themselves."""
-    spread = _move_left(words, distance)
-    spread[1:] |= words[:-1] >> np.uint64(WORD - distance)
-    spread |= words << np.uint64(distance)
+    spread, moved = _move_left(words, distance), np.right_shift(words, np.uint64(WORD - distance))
+    spread[1:] |= moved[:-1]
+    spread |= np.left_shift(words, np.uint64(distance), out=moved)
     if distance == 1:
         spread |= words
     return spread

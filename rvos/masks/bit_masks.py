@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from rvos.masks.runs import Runs
 
 WORD = 64
+_SHIFT = 6
 _STEPS = (1, 2, 4, 8, 16, 32)
 
 Words = NDArray[np.uint64]
@@ -27,10 +28,8 @@ def to_words(runs: Runs, columns: tuple[int, int] | None = None) -> Words:
     height, width = runs.size
     first, end = columns or (0, width)
     per_column = height // WORD + 1
-    flat = np.zeros(runs.n_frames * (end - first) * per_column + 1, np.uint64)
-    _toggle(flat, runs, first, end - first)
-    _fill_between(flat)
-    words: Words = flat[:-1].reshape(runs.n_frames, end - first, per_column)
+    flat = _fill(*_find_boundaries(runs, first, end - first), runs.n_frames * (end - first) * per_column)
+    words: Words = flat.reshape(runs.n_frames, end - first, per_column)
     words[:, :, -1] &= np.uint64((1 << (height % WORD)) - 1)
     return words
 
@@ -45,23 +44,30 @@ def find_columns(masks: Sequence[Runs]) -> tuple[int, int]:
     return first, last + 1
 
 
-def _toggle(flat: Words, runs: Runs, first_column: int, n_columns: int) -> None:
-    """Set a bit at every boundary; two at the same place cancel."""
+def _find_boundaries(runs: Runs, first_column: int, n_columns: int) -> tuple[NDArray[np.intp], Words]:
+    """Return the words that hold boundaries, ascending, and these words with a bit for each; two on one bit cancel."""
     height = runs.size[0]
-    frame, pixel = np.divmod(runs.edges, runs.stride)
-    column, row = np.divmod(pixel, height)
-    place = (frame * n_columns + column - first_column) * (height // WORD + 1) + row // WORD
-    if not place.size:
-        return
-    first = np.flatnonzero(np.diff(place, prepend=-1))
-    bits = np.uint64(1) << (row % WORD).astype(np.uint64)
-    flat[place[first]] = np.bitwise_xor.reduceat(bits, first)
+    # Numbers are never negative: a division, a product and a difference are faster than `divmod`.
+    frame = runs.edges // runs.stride
+    pixel = runs.edges - frame * runs.stride
+    column = pixel // height
+    row = pixel - column * height
+    place = (frame * n_columns + column - first_column).astype(np.intp) * (height // WORD + 1) + (row >> _SHIFT)
+    starts = np.flatnonzero(np.diff(place, prepend=-1))
+    bits = np.uint64(1) << (row & (WORD - 1)).astype(np.uint64)
+    return place[starts], np.bitwise_xor.reduceat(bits, starts) if starts.size else bits
 
 
-def _fill_between(flat: Words) -> None:
-    """Turn boundaries into filled runs, in place: each bit becomes the parity of the boundaries up to it."""
+def _fill(places: NDArray[np.intp], bits: Words, n_words: int) -> Words:
+    """Return words filled between boundaries: each bit is the parity of the boundaries up to it."""
     for step in _STEPS:
-        flat ^= flat << np.uint64(step)
-    odd = (flat >> np.uint64(WORD - 1)).astype(np.bool_)
-    carried = np.logical_xor.accumulate(odd)[:-1]
-    flat[1:][carried] ^= np.uint64(0xFFFFFFFFFFFFFFFF)
+        bits ^= bits << np.uint64(step)
+    # All bits where the words after a boundary lie in a run, none elsewhere.
+    after = np.uint64(0) - np.bitwise_xor.accumulate(bits >> np.uint64(WORD - 1))
+    bits[1:] ^= after[:-1]
+    kept = np.searchsorted(places, n_words)
+    reached = np.append(places[:kept], n_words)
+    flat = np.zeros(n_words, np.uint64)
+    flat[reached[0] :] = np.repeat(after[:kept], np.diff(reached))
+    flat[places[:kept]] = bits[:kept]
+    return flat

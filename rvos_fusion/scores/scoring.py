@@ -124,9 +124,14 @@ def judge_node(judge: Judge, task: ScoringTask, node: str, results: VideoResults
 
 def judge_all(judge: Judge, node: str, many: Sequence[Sequence[MaskSequence]]) -> list[list[ExpressionScore]]:
     """Return the condensed scores of many results of a node for one video; raises as `judge_node`."""
-    if isinstance(judge, ExpressionJudge):
-        judge.prepare([sequence for sequences in many for sequence in sequences])
-    return [_condense(judge.judge(sequences), node) for sequences in many]
+    if not isinstance(judge, ExpressionJudge):
+        return [_condense(judge.judge(sequences), node) for sequences in many]
+    # Its scores depend on the masks alone, which many settings share.
+    keys = [tuple((one.expression, one.runs) for one in sequences) for sequences in many]
+    distinct = dict(zip(keys, many, strict=True))
+    judge.prepare(one for sequences in distinct.values() for one in sequences)
+    known = {key: _condense(judge.judge(sequences), node) for key, sequences in distinct.items()}
+    return [known[key] for key in keys]
 
 
 def _condense(scores: Sequence[ExpressionScore], node: str) -> list[ExpressionScore]:
