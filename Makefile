@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: install test-install demo test bench pictures docs clean
+.PHONY: install test-install demo test bench bench-full pictures docs clean
 
 install: $(VENV)/.installed
 
@@ -29,6 +29,10 @@ test: test-install
 
 bench: test-install
 	$(BIN)/python -m benchmarks
+
+bench-full: test-install
+	$(BIN)/python -m benchmarks.full_size make runs/full-size/weights
+	$(BIN)/python -m benchmarks.full_size run runs/full-size/weights
 
 pictures: demo
 	$(BIN)/python scripts/make_pictures.py

@@ -9,8 +9,9 @@ import pytest
 import torch
 from sam3_toolkit.phrases import Phrases
 
-from benchmarks.full_size import making
+from benchmarks.full_size import making, running
 from benchmarks.full_size.official import OFFICIAL, OfficialFile, read_list, widen
+from benchmarks.full_size.running import Clips, write_clips
 from benchmarks.full_size.vocabularies import list_words, write_bert, write_clip, write_roberta
 from runners.checkpoints.loading import CheckpointFile, LoadReport, match_keys
 from runners.networks.referformer.checkpoints import IGNORED_KEYS, find_mutr, find_referformer
@@ -19,6 +20,7 @@ from runners.networks.referformer.network import ReferFormer
 from runners.networks.soc.checkpoints import load_soc
 from runners.networks.text.tokenizers import RobertaTokens
 from runners.networks.text.word_pieces import WordPieces
+from rvos.formats import find_format
 from rvos_fusion.parity.filling import fill
 
 
@@ -96,3 +98,22 @@ def test_tokenisers_pass_their_checks_and_know_the_words_of_the_sentences(tmp_pa
 
 def encode_phrase(phrases: Phrases, text: str) -> list[int]:
     return [int(number) for number in phrases.encode(text)[0] if number]
+
+
+@pytest.mark.parametrize(("split", "name"), [("valid", "ref-youtube-vos"), ("valid_u", "mevis")])
+def test_clips_have_the_size_that_is_asked_for(tmp_path: Path, split: str, name: str) -> None:
+    clips = Clips(n_videos=2, n_frames=3, n_sentences=1, size=(90, 160))
+    for _ in range(2):  # what is there is made anew
+        root = write_clips(tmp_path / "data", split, clips)
+    dataset = find_format(name).open(root, split)
+    assert [(video.n_frames, len(video.expressions)) for video in dataset.videos] == [(3, 1), (3, 1)]
+    assert {video.read_frame(2).shape for video in dataset.videos} == {(90, 160, 3)}
+    assert dataset.truth is None
+
+
+def test_a_node_that_cannot_run_is_told_by_its_status(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(running, "measure_rate", lambda: 1.0)
+    clips = Clips(n_videos=1, n_frames=2, n_sentences=1, size=(36, 64))
+    first = next(running.run(tmp_path / "no weights", tmp_path, ["paper"], clips))
+    assert (first.recipe, first.node, first.status, first.seconds, first.share) == ("paper", "soc", 2, 0.0, None)
+    assert first.gib > 0
