@@ -78,7 +78,9 @@ def _run(options: argparse.Namespace) -> int:
             state = "failed" if ran.status else "done"
             yield ran.recipe, ran.node, f"{ran.seconds:.2f}", f"{ran.gib:.2f}", share, state
 
-    print_markdown(("recipe", "node", "seconds a frame", "peak GiB", "share of a large product", "state"), list_rows())
+    print_markdown(
+        ("recipe", "node", "processor seconds a frame", "peak GiB", "share of a large product", "state"), list_rows()
+    )
     return 1 if failed else 0
 
 

@@ -1,7 +1,7 @@
 """Whole recipes with files of official size on a few synthetic clips: time, memory and share of the machine by node.
 
-Each node runs in a process of its own, right after a large product was measured: both meet the same machine. Masks of
-networks whose weights follow from names mean nothing; what is multiplied and held is that of the official ones.
+Each node runs in a process of its own, right after a large product was measured, and what counts is processor time.
+Masks of networks whose weights follow from names mean nothing; what is multiplied and held is that of official ones.
 """
 
 from __future__ import annotations
@@ -17,17 +17,16 @@ from pathlib import Path
 
 from PIL import Image
 
-from benchmarks.harness import ROOT
+from benchmarks.harness import ROOT, matrix_rate
 from rvos.videos import Video
 from rvos_fusion.kinds.base import Node
-from rvos_fusion.planning.foresight import Foresight, measure_rate
-from rvos_fusion.planning.timings import count_work, read_speeds
+from rvos_fusion.planning.foresight import Foresight
 from rvos_fusion.recipe.graph import build_graph
 from rvos_fusion.recipe.reader import read_recipe
 from rvos_fusion.synthetic.writers.files import write_dataset
 from rvos_fusion.synthetic.writers.mevis import write_mevis
 
-_GIB_OF_KIB = 1 << 20
+_GIB_OF_KIB, _GIGA = 1 << 20, 1e9
 _SEED = 1
 _PATHS = ("checkpoint={}/sam3.pt", "tokenizer={}/clip")
 
@@ -74,9 +73,9 @@ class Ran:
     """A node that has run.
 
     Args:
-        seconds: a frame of a video with all its sentences, loading included.
+        seconds: of processors, a frame of a video with all its sentences; starting and loading are included.
         gib: largest memory of its process.
-        share: of the rate of a large product; None: nobody has counted its network.
+        share: of the rate of a large product on as many processor seconds; None: nobody has counted its network.
         status: of its process.
     """
 
@@ -100,11 +99,11 @@ def run(weights: Path, work: Path, names: Sequence[str], clips: Clips) -> Iterat
         recipe = read_recipe(path, settings)
         videos = recipe.dataset.open().videos
         for node in build_graph(recipe).nodes:
-            yield _run_node(path, settings, node, videos, recipe.workspace)
+            yield _run_node(path, settings, node, videos)
 
 
-def _run_node(path: Path, settings: Sequence[str], node: Node, videos: Sequence[Video], workspace: Path) -> Ran:
-    rate = measure_rate()
+def _run_node(path: Path, settings: Sequence[str], node: Node, videos: Sequence[Video]) -> Ran:
+    rate = matrix_rate() / _GIGA
     words = [word for text in settings for word in ("--set", text)]
     command = [
         sys.executable,
@@ -119,13 +118,13 @@ def _run_node(path: Path, settings: Sequence[str], node: Node, videos: Sequence[
     ]
     process = subprocess.Popen(command, cwd=ROOT)
     _, status, usage = os.wait4(process.pid, 0)
-    seconds = read_speeds(workspace).get(node.name, 0.0) * sum(map(count_work, videos))
+    seconds = usage.ru_utime + usage.ru_stime
     efforts = [Foresight().foresee(node, video) for video in videos]
     products = sum(effort.multiply_adds for effort in efforts if effort is not None)
-    share = products / seconds / rate if products and seconds else None
+    code = os.waitstatus_to_exitcode(status)
+    share = products / seconds / rate if products and not code else None
     frames = sum(video.n_frames for video in videos)
-    gib = usage.ru_maxrss / _GIB_OF_KIB
-    return Ran(path.stem, node.name, seconds / frames, gib, share, os.waitstatus_to_exitcode(status))
+    return Ran(path.stem, node.name, seconds / frames, usage.ru_maxrss / _GIB_OF_KIB, share, code)
 
 
 def write_clips(root: Path, split: str, clips: Clips) -> Path:

@@ -112,8 +112,9 @@ def test_clips_have_the_size_that_is_asked_for(tmp_path: Path, split: str, name:
 
 
 def test_a_node_that_cannot_run_is_told_by_its_status(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(running, "measure_rate", lambda: 1.0)
+    monkeypatch.setattr(running, "matrix_rate", lambda: 1e9)
     clips = Clips(n_videos=1, n_frames=2, n_sentences=1, size=(36, 64))
     first = next(running.run(tmp_path / "no weights", tmp_path, ["paper"], clips))
-    assert (first.recipe, first.node, first.status, first.seconds, first.share) == ("paper", "soc", 2, 0.0, None)
+    assert (first.recipe, first.node, first.status, first.share) == ("paper", "soc", 2, None)
     assert first.gib > 0
+    assert first.seconds > 0
