@@ -90,12 +90,6 @@ def count_member_votes(members: Sequence[Sequence[Runs]], present: Sequence[int]
     return MemberVotes(positions[settled], counts, len(members[0]), first.n_frames, first.size, answered)
 
 
-def list_thresholds(rule: Votes, thresholds: Sequence[Threshold]) -> list[Setting]:
-    """Return a setting for each threshold, with all members and the rule of the recipe for groups of one."""
-    everyone = tuple(range(len(rule.members)))
-    return [Setting(everyone, rule.with_threshold(threshold)) for threshold in thresholds]
-
-
 def list_subsets(rule: Votes, group_size: int) -> list[Setting]:
     """Return every threshold of every subset of members; groups of another size take the same share of their votes."""
     settings = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 
 from fusion.methods.singles import SinglesRule
 from fusion.methods.votes import Votes
-from fusion.sweeps import count_member_votes, list_shares, list_subsets, list_thresholds, score_settings
+from fusion.sweeps import Setting, count_member_votes, list_shares, list_subsets, score_settings
 from fusion.thresholds import Threshold
 from rvos.errors import FusionError
 from rvos.evaluation import j_and_f
@@ -30,6 +31,11 @@ def draw(seed: int, n_masks: int) -> np.ndarray:
         height, width = random.integers(0, 25, 2)
         mask[top : top + height, left : left + width] = True
     return masks
+
+
+def list_thresholds(rule: Votes, thresholds: Sequence[Threshold]) -> list[Setting]:
+    """Return a setting for each threshold, with all members and the rule for groups of one."""
+    return [Setting(tuple(range(len(rule.members))), rule.with_threshold(one)) for one in thresholds]
 
 
 def as_runs(masks: np.ndarray) -> Runs:
