@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rvos.errors import PipelineError
@@ -68,6 +68,7 @@ corrections = st.one_of(
 )
 
 
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])  # it writes files
 @given(st.lists(corrections, unique_by=lambda one: one.place), st.randoms())
 def test_what_was_written_comes_back_whatever_the_order_of_the_lines(
     tmp_path_factory: pytest.TempPathFactory, written: list[Correction], random: st.random_module
