@@ -195,10 +195,13 @@ def _explain_products(rows: Sequence[PlannedNode], foresight: Foresight, gpu_rat
     products = sum(row.multiply_adds or 0.0 for row in rows)
     if not products:
         return
-    gpu, gpus = (format_seconds(products / gpu_rate / number) for number in (1, _GPUS))
-    on_gpus = f"at {gpu_rate:.0f} G a second of a GPU (--gpu-rate) {gpu}, of {_GPUS} {gpus}"
     here = f"a large product makes {foresight.rate:.0f} G a second here, on all cores"
-    yield f"~ never ran here: {products / 1000:.1f} T multiply-adds, where {here}; {on_gpus}"
+    said = f"~ never ran here: {products / 1000:.1f} T multiply-adds, where {here}"
+    if products < gpu_rate:  # less than a second there
+        yield said
+        return
+    gpu, gpus = (format_seconds(products / gpu_rate / number) for number in (1, _GPUS))
+    yield f"{said}; at {gpu_rate:g} G a second of a GPU (--gpu-rate) {gpu}, of {_GPUS} {gpus}"
 
 
 def _find_problems(results: Results) -> Iterator[tuple[Node, str]]:
