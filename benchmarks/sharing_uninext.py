@@ -39,15 +39,18 @@ _GIB = 1 << 30
 
 
 def run(
-    backbone: str = "convnext_large", size: tuple[int, int] = _FRAME, expressions: tuple[int, ...] = (1, 2, 4)
+    backbone: str | UninextConfig = "convnext_large",
+    size: tuple[int, int] = _FRAME,
+    expressions: tuple[int, ...] = (1, 2, 4),
 ) -> Iterator[Row]:
     """Yield time an expression at several numbers of expressions, the memory of ViT-H, and the official way's time.
 
     Args:
-        backbone: of the timed network, as released.
+        backbone: of the timed network, as released; or another network whole.
         size: height and width of the timed frame, pixels.
     """
-    network = Uninext(UninextConfig(backbone=RELEASED[backbone])).eval()
+    config = UninextConfig(backbone=RELEASED[backbone]) if isinstance(backbone, str) else backbone
+    network = Uninext(config).eval()
     torch.manual_seed(0)
     frame = torch.randn(1, 3, *size)
     ids = torch.randint(0, network.config.text.vocabulary, (max(expressions), _WORDS))
