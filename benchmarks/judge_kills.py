@@ -148,7 +148,7 @@ def _read_asked(project: Path) -> list[str]:
 
 def _read_result(project: Path) -> dict[str, str]:
     """Return checksums of what the judges chose, and of their verdicts."""
-    places = (*(project / "ws/nodes/chosen").glob("*/*.masks"), *(project / "ws/verdicts").rglob("*.json"))
+    places = (*(project / "ws/nodes/chosen").rglob("*.masks"), *(project / "ws/verdicts").rglob("*.json"))
     return {str(path.relative_to(project)): hashlib.sha256(path.read_bytes()).hexdigest() for path in places}
 
 

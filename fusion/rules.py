@@ -86,6 +86,8 @@ class FusionRule:
     @classmethod
     def fuse_by_all(cls, rules: Sequence[Self], answers: Answers) -> Iterable[Sequence[tuple[bytes, ...]]]:
         """Return what `fuse` of each rule has for each group; the rules are of one method and of the same members."""
+        if cls.fuse is not FusionRule.fuse:  # of one's own, for all groups together
+            return zip(*(rule.fuse(answers) for rule in rules), strict=True)
         # Where every member abstains, its black masks stay.
         return (
             cls.fuse_group_by_all(rules, rows, answers.fits) if list_present(rows) else [rows[0][0].runs] * len(rules)

@@ -67,7 +67,7 @@ _ARRAY = (
 _HUGE_ARRAY = _ARRAY % struct.pack("<q", HUGE) + text_of("f8") + b"K\0K\1tR\x89C\x00tb."
 _DEEP = "[" * 100_000
 _GROUPS = Path("ws/nodes/final/v1/*.groups.json")
-_RESULT = Path("ws/nodes/first/v1/*.masks")
+_RESULT = Path("ws/nodes/first/v1.masks")
 _TENSOR = {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}
 _HEADER = struct.pack(">IIBBBBB", SIZE[1], SIZE[0], 8, 0, 0, 0, 0)
 

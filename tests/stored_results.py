@@ -12,18 +12,25 @@ def find_result(workspace: Path, node: str, video: str) -> Path:
     return Store(workspace).path(node, video)
 
 
+def find_report(workspace: Path, node: str, video: str) -> Path:
+    """Return the file of what a node said beside the current result."""
+    store = Store(workspace)
+    return store.folder(node, video) / f"{store.index.read()[node, video]}.json"
+
+
 def list_results(workspace: Path) -> list[Path]:
     """Return the files of the results of all settings, sorted."""
-    return sorted(workspace.glob("nodes/*/*/*.masks"))
+    return sorted((workspace / "nodes").rglob("*.masks"))
 
 
 def move_back(workspace: Path) -> None:
-    """Put the current results where workspaces of before had them, and leave nothing of the form of today."""
+    """Leave of a workspace of single results what workspaces had before several settings lay side by side."""
     for path in list_results(workspace):
-        path.rename(path.parent.with_name(f"{path.parent.name}.masks"))
-        for beside in path.parent.iterdir():
+        folder = path.with_suffix("")
+        for beside in folder.glob("*"):
             beside.unlink()
-        path.parent.rmdir()
+        if folder.is_dir():
+            folder.rmdir()
     for note in (workspace / "made_by").iterdir():
         note.unlink()
     (workspace / "made_by").rmdir()

@@ -7,10 +7,10 @@ from dataclasses import fields
 
 from propagate.engines.aot.settings import AotSettings
 from propagate.engines.settings import EngineSettings
+from runners.base import ModelSettings
 from runners.registry import RUNNERS
 from rvos.settings import count
 from rvos_fusion.kinds.base import Node
-from rvos_fusion.kinds.member import MemberNode
 from rvos_fusion.recipe.recipe import Recipe
 
 LONG_CLIP = 300
@@ -43,11 +43,11 @@ def explain_bounds(n_frames: int) -> str:
 
 
 def _bound(node: Node) -> Iterator[str]:
-    if isinstance(node, MemberNode) and RUNNERS[node.model.runner].sees_clips and node.model.window is None:
-        yield f"models.{node.name}.window={WINDOW}"
-        yield f"models.{node.name}.overlap={OVERLAP}"
-    for engine in (getattr(node, field.name) for field in fields(node)):
-        if isinstance(engine, EngineSettings) and engine.name:
-            yield f"engines.{engine.name}.cache_megabytes={min(CACHE, engine.cache_megabytes)}"
-        if isinstance(engine, AotSettings) and engine.max_memory_frames is None:
-            yield f"engines.{engine.name}.max_memory_frames={REMEMBERED}"
+    for value in (getattr(node, field.name) for field in fields(node)):
+        if isinstance(value, ModelSettings) and value.window is None and RUNNERS[value.runner].sees_clips:
+            yield f"models.{node.name}.window={WINDOW}"
+            yield f"models.{node.name}.overlap={OVERLAP}"
+        if isinstance(value, EngineSettings) and value.name:
+            yield f"engines.{value.name}.cache_megabytes={min(CACHE, value.cache_megabytes)}"
+        if isinstance(value, AotSettings) and value.max_memory_frames is None:
+            yield f"engines.{value.name}.max_memory_frames={REMEMBERED}"

@@ -27,6 +27,7 @@ class Unnamed:
     """A stored result that a run of the recipe would not take, and why not.
 
     Args:
+        name: of its settings' result; None where a damaged file does not tell.
         used: when it was made or last became current, in seconds since 1970.
         needed_by: the other recipe that points at it; None: nobody does.
     """
@@ -34,6 +35,7 @@ class Unnamed:
     node: str
     video: str
     path: Path
+    name: str | None
     n_bytes: int
     reason: str
     used: float
@@ -91,7 +93,7 @@ def find_unnamed(plan: Plan) -> list[Unnamed]:
         if reason:
             key, state = (file.node, file.video), file.path.lstat()
             needed_by = next((other for other, own in others if own.get(key) == file.name), None)
-            found.append(Unnamed(*key, file.path, state.st_size, reason, state.st_mtime, needed_by))
+            found.append(Unnamed(*key, file.path, file.name, state.st_size, reason, state.st_mtime, needed_by))
     return found
 
 
@@ -115,9 +117,9 @@ def remove_results(plan: Plan, found: Sequence[Unnamed]) -> None:
     Raises a StoreError where a file cannot be deleted.
     """
     store, note = Store(plan.recipe.workspace), find_note(plan.recipe)
-    removed = {((one.node, one.video), one.path.stem) for one in found}
+    removed = {((one.node, one.video), one.name) for one in found}
     for one in found:
-        for path in (one.path, *store.folder(one.node, one.video).glob(f"{one.path.stem}.*")):
+        for path in (one.path, *store.folder(one.node, one.video).glob(f"{one.name or one.path.stem}.*")):
             _delete(path)
     folders = [store.folder(*key) for key, _ in removed]
     for folder in dict.fromkeys([*folders, *(folder.parent for folder in folders)]):

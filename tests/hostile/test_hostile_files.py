@@ -66,7 +66,7 @@ def test_one_line_names_the_file(project: Path, capfd: pytest.CaptureFixture[str
 def test_other_videos_go_on(project: Path, kind: str) -> None:
     put(kind, project / MASK)
     assert main(["run", "pipeline.yaml", "--quiet"]) == 2
-    assert [path.stem for path in sorted((project / "runs/nodes/final").iterdir())] == ["video0"]
+    assert [path.stem for path in sorted((project / "runs/nodes/final").glob("*.masks"))] == ["video0"]
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "folder"])

@@ -143,7 +143,7 @@ def run_sources(recipe: Path, workspace: Path) -> int:
 
 
 def results(workspace: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(workspace)): path.read_bytes() for path in workspace.glob("nodes/*_aot/*/*")}
+    return {str(path.relative_to(workspace)): path.read_bytes() for path in workspace.glob("nodes/*_aot/**/*.masks")}
 
 
 def test_sources_of_one_engine_give_together_what_they_give_alone(

@@ -1,8 +1,8 @@
-"""Store of results: one checked, self-describing file `WORKSPACE/nodes/NODE/VIDEO/NAME.masks` for each setting.
+"""Store of results: one checked, self-describing file for each node, video and setting.
 
-The name is the start of the fingerprint, so results of several settings lie side by side; `WORKSPACE/current.csv` says
-which of them the last run meant, for readers without a recipe. Workspaces of before have `nodes/NODE/VIDEO.masks`.
-Where a result lies, `Store.path` alone knows.
+The first result of a node and video lies in `WORKSPACE/nodes/NODE/VIDEO.masks`; those of other settings lie in
+`nodes/NODE/VIDEO/NAME.masks`, where the name is the start of the fingerprint, which every file holds. `current.csv`
+says which of them the last run meant, for readers without a recipe. Where a result lies, `Store.path` alone knows.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class StoredFile:
-    """The file of a result; `name` is None where a file of before does not tell its fingerprint."""
+    """The file of a result; `name` is None where a damaged file does not tell its fingerprint."""
 
     node: str
     video: str
@@ -55,17 +55,18 @@ class Store:
 
         Raises InputError: an id that would leave the workspace.
         """
-        folder = self.folder(node, video)
-        before = folder.with_name(f"{folder.name}{SUFFIX}")
+        folder, first = self.folder(node, video), self._first(node, video)
         name = self.index.read().get((node, video)) if fingerprint is None else name_result(fingerprint)
         if name is not None:
             path = folder / f"{name}{SUFFIX}"
-            if not os.path.lexists(path) and os.path.lexists(before) and _read_name(before) == name:
-                return before
-            if os.path.lexists(path) or fingerprint is not None:
+            if os.path.lexists(path):
                 return path
+            if os.path.lexists(first) and _is_of(first, name, alone=not first.is_symlink() and not _list_files(folder)):
+                return first
+            if fingerprint is not None:
+                return path if os.path.lexists(first) or _list_files(folder) else first
         # A run that was killed before it noted what it had stored, or a file that somebody removed.
-        return max(_list_files(folder), key=lambda found: found.lstat().st_mtime_ns, default=before)
+        return max(_list_files(folder, first), key=lambda found: found.lstat().st_mtime_ns, default=first)
 
     def folder(self, node: str, video: str) -> Path:
         """Return the folder of all settings' results. Raises InputError: an id that would leave the workspace."""
@@ -73,14 +74,20 @@ class Store:
         check_path(video, where=str(self.workspace), what="video")
         return self.workspace / "nodes" / node / escape_path(video)
 
+    def _first(self, node: str, video: str) -> Path:
+        """Return the place of the first result; those of other settings lie in a folder of its name."""
+        folder = self.folder(node, video)
+        return folder.with_name(f"{folder.name}{SUFFIX}")
+
     def make_current(self, names: Names) -> None:
         """Note which results a run meant, and when; StoreError where the index cannot be written."""
         known = self.index.read()
         switched = {key: name for key, name in names.items() if known.get(key, name) != name}
         self.index.add(names)
         for (node, video), name in switched.items():
-            with suppress(OSError):  # of before, or removed in the meantime
-                os.utime(self.folder(node, video) / f"{name}{SUFFIX}")
+            with suppress(OSError):  # removed in the meantime
+                first, path = self._first(node, video), self.folder(node, video) / f"{name}{SUFFIX}"
+                os.utime(path if os.path.lexists(path) else first)
 
     def files(self) -> Iterator[StoredFile]:
         """Yield the files of all results, node by node and video by video. Raises StoreError: a link leads out."""
@@ -97,12 +104,9 @@ class Store:
 
     def settings(self, node: str, video: str) -> Iterator[StoredFile]:
         """Yield the files of a node and video, of all settings."""
-        folder = self.folder(node, video)
-        before = folder.with_name(f"{folder.name}{SUFFIX}")
-        if os.path.lexists(before) and not before.is_dir():
-            yield StoredFile(node, video, _read_name(before), before)
-        for path in _list_files(folder):
-            yield StoredFile(node, video, path.name.removesuffix(SUFFIX), path)
+        first = self._first(node, video)
+        for path in _list_files(self.folder(node, video), first):
+            yield StoredFile(node, video, _read_name(path) if path == first else path.name.removesuffix(SUFFIX), path)
 
     def write(self, node: str, video_id: str, sequences: Sequence[MaskSequence], fingerprint: str) -> Path:
         """Write the sequences of all expressions of a video in one step, make them current and return the file.
@@ -149,8 +153,8 @@ class Store:
             InputError: unsafe ids, or a value whose parts do not belong together.
             StoreError: the file cannot be written, or would be too large to be read again.
         """
-        path = self.folder(node, video_id) / f"{name_result(fingerprint)}{SUFFIX}"
-        check_inside(path.parent, self.workspace)
+        path = self.path(node, video_id, fingerprint)
+        check_inside(path, self.workspace)
         packed = codec.pack(video_id, value)
         try:
             about = Description(codec.name, node, video_id, fingerprint, packed.description, versions or {})
@@ -196,8 +200,8 @@ class Store:
     def videos(self, node: str) -> tuple[str, ...]:
         """Return the ids of the videos that a node has a file for, sorted."""
         places = list(self.folder(node, "x").parent.glob("[!.]*"))
-        before = {path.name.removesuffix(SUFFIX) for path in places if path.name.endswith(SUFFIX) and not path.is_dir()}
-        return tuple(sorted(map(unescape_path, before | {path.name for path in places if _list_files(path)})))
+        first = {path.name.removesuffix(SUFFIX) for path in places if path.name.endswith(SUFFIX) and not path.is_dir()}
+        return tuple(sorted(map(unescape_path, first | {path.name for path in places if _list_files(path)})))
 
     def nodes(self) -> tuple[str, ...]:
         """Return the names of the nodes that have a folder, sorted."""
@@ -211,13 +215,20 @@ class Store:
         return path
 
 
-def _list_files(folder: Path) -> list[Path]:
-    """Return the files of results in the folder of a node and video, sorted."""
-    return sorted(folder.glob(f"[!.]*{SUFFIX}"))
+def _list_files(folder: Path, first: Path | None = None) -> list[Path]:
+    """Return the first result of a node and video, if that is there, and the files in their folder, sorted."""
+    plain = [] if first is None or not os.path.lexists(first) or first.is_dir() else [first]
+    return [*plain, *sorted(folder.glob(f"[!.]*{SUFFIX}"))]
+
+
+def _is_of(first: Path, name: str, *, alone: bool) -> bool:
+    """Tell whether a first result has a name; a damaged one, which does not tell, has any where it is alone."""
+    own = _read_name(first)
+    return alone if own is None else own == name
 
 
 def _read_name(path: Path) -> str | None:
-    """Return the name that the result in a file of before has now; None where the file does not tell."""
+    """Return the name that the result in a file has among others; None where the file does not tell."""
     try:
         with open_container(path) as container:
             return name_result(container.description.fingerprint)

@@ -113,7 +113,7 @@ def test_one_changed_bit_is_noticed_or_changes_nothing(tmp_path: Path, data: st.
     try:
         found = store.read("node", "v", "f")
     except StoreError as error:
-        assert "v/f.masks" in str(error)  # noqa: PT017
+        assert "v.masks" in str(error)  # noqa: PT017
     else:
         assert is_same(found, [a_sequence()])
 
@@ -126,7 +126,7 @@ def test_a_cut_file_is_noticed(tmp_path: Path, data: st.DataObject) -> None:
     content = path.read_bytes()
     path.write_bytes(content[: data.draw(st.integers(0, len(content) - 1))])
     assert not store.has("node", "v")
-    with pytest.raises(StoreError, match=r"v/f\.masks"):
+    with pytest.raises(StoreError, match=r"v\.masks"):
         store.read("node", "v")
 
 
@@ -136,7 +136,7 @@ def test_a_foreign_file_is_named(tmp_path: Path, content: bytes, ends_like_ours:
     store = Store(tmp_path)
     path = store.write("node", "v", [], "f")
     path.write_bytes(content + (path.read_bytes() if ends_like_ours else b""))
-    with pytest.raises(StoreError, match=r"v/f\.masks"):
+    with pytest.raises(StoreError, match=r"v\.masks"):
         store.read("node", "v")
 
 
@@ -177,7 +177,7 @@ def test_a_forged_description_is_refused(tmp_path: Path, change: dict[str, objec
         (description if name in description else description["content"])[name] = value
     members["description.json"] = json.dumps(description).encode()
     write_members(path, members)
-    with pytest.raises(StoreError, match=r"v/f\.masks"):
+    with pytest.raises(StoreError, match=r"v\.masks"):
         store.read("node", "v")
 
 
@@ -207,7 +207,7 @@ def test_results_of_several_settings_lie_side_by_side(tmp_path: Path) -> None:
     assert is_same(store.read("node", "v"), [other])
     store.make_current({("node", "v"): name_result("old")})
     assert store.path("node", "v") == first
-    assert [file.name for file in store.files()] == ["new", "old"]
+    assert [file.name for file in store.files()] == ["old", "new"]
     assert (store.nodes(), store.videos("node")) == (("node",), ("v",))
 
 
@@ -222,9 +222,9 @@ def test_without_a_current_result_the_newest_counts(tmp_path: Path) -> None:
 
 
 def test_a_result_of_before_is_read_where_it_lies(tmp_path: Path) -> None:
-    """Once there was one file a node and video, and no index."""
+    """Once there was one file a node and video, and no index; the first result lies there still."""
     store, before = Store(tmp_path), tmp_path / "nodes/node/v.masks"
-    store.write("node", "v", [a_sequence()], "old").rename(before)
+    assert store.write("node", "v", [a_sequence()], "old") == before
     (tmp_path / "current.csv").unlink()
     assert store.videos("node") == ("v",)
     for fingerprint in ("old", None):
@@ -242,6 +242,22 @@ def test_a_result_of_before_is_read_where_it_lies(tmp_path: Path) -> None:
         ("old", before),
         ("new", store.path("node", "v", "new")),
     ]
+
+
+def test_a_damaged_first_result_is_written_over(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    first = store.write("node", "v", [a_sequence()], "f")
+    first.write_bytes(b"spoilt")
+    assert store.write("node", "v", [a_sequence()], "f") == first
+    assert [file.path for file in store.files()] == [first]
+
+
+def test_a_result_of_other_settings_comes_back_to_its_own_file(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    places = [store.write("node", "v", [a_sequence()], name) for name in ("old", "new", "old", "new")]
+    assert places[:2] == places[2:]
+    places[0].unlink()
+    assert store.write("node", "v", [a_sequence()], "new") == places[1]
 
 
 def test_soft_maps_can_stay_on_disk(tmp_path: Path) -> None:
@@ -308,7 +324,7 @@ sys.exit(4)
 """
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
     assert path.read_bytes() == before
-    assert [entry.name for entry in path.parent.iterdir()] == ["old.masks"]
+    assert [entry.name for entry in path.parent.rglob("*.*")] == ["v.masks"]
 
 
 def test_stored_videos_and_nodes_are_listed(tmp_path: Path) -> None:
@@ -355,7 +371,7 @@ def test_what_unpacks_to_more_than_a_result_is_refused(
         members = {name: archive.read(name) for name in archive.namelist()}
     write_members(path, members | {"runs": zlib.compress(bytes(1 << 21), 9)}, method)
     monkeypatch.setattr(container, "LARGEST_RESULT", 1 << 20)
-    with pytest.raises(StoreError, match=r"v/f\.masks: damaged"):
+    with pytest.raises(StoreError, match=r"v\.masks: damaged"):
         store.read("node", "v")
 
 
@@ -367,7 +383,7 @@ def test_parts_over_each_other_are_refused(tmp_path: Path) -> None:
     path.write_bytes(
         content.replace(second.header_offset.to_bytes(4, "little"), first.header_offset.to_bytes(4, "little"))
     )
-    with pytest.raises(StoreError, match=r"v/f\.masks: damaged"):
+    with pytest.raises(StoreError, match=r"v\.masks: damaged"):
         Store(tmp_path).read("node", "v")
 
 
@@ -380,7 +396,7 @@ def test_a_link_out_of_the_workspace_is_not_followed(tmp_path: Path, target: str
     path.rename(tmp_path / "out.masks")
     path.symlink_to(target)
     assert not store.has("node", "v")
-    with pytest.raises(StoreError, match=r"v/f\.masks: "):
+    with pytest.raises(StoreError, match=r"v\.masks: "):
         store.read("node", "v")
     before = (tmp_path / "out.masks").read_bytes()
     store.write("node", "v", [], "g")
@@ -426,6 +442,6 @@ def test_a_video_whose_id_is_a_path_is_stored_and_listed(tmp_path: Path) -> None
     store = Store(tmp_path)
     for video in ("LVVIS/train/-00001", "LVVIS%2Ftrain"):
         path = store.write("smr", video, [a_sequence(video)], "f")
-        assert path.parent.parent == tmp_path / "nodes/smr"
+        assert path.parent == tmp_path / "nodes/smr"
         assert store.read("smr", video, "f")[0].video == video
     assert store.videos("smr") == ("LVVIS%2Ftrain", "LVVIS/train/-00001")

@@ -44,6 +44,7 @@ LOOKS: dict[str, list[str]] = {
     "plan": ["r.yaml"],
     "nouns": ["r.yaml"],
     "sweep": ["r.yaml", "final"],
+    "search": ["r.yaml"],
     "fit": ["r.yaml", "final", "--out", "fit.json"],
     "table": ["r.yaml"],
     "audit": ["r.yaml", "final"],

@@ -194,7 +194,7 @@ def test_export_names_what_is_there(folder: Path, capsys: pytest.CaptureFixture[
     assert "node id" in line
     find_result(folder / "runs", "final", "video0").write_bytes(b"foreign")
     line = fail(["export", "final", "--workspace", "runs", "--out", "x"], capsys)
-    assert "final/video0/" in line
+    assert "final/video0.masks" in line
 
 
 def test_key_frames_are_exported_as_the_release_has_them(folder: Path) -> None:
@@ -247,7 +247,7 @@ def test_what_does_not_fit_is_reported_and_the_rest_is_kept(release: Path, capsy
     errors = capsys.readouterr().err
     assert "extra: not in the data set" in errors
     assert "00005.png: image cannot be decoded" in errors
-    assert [path.name for path in (workspace / "nodes/soc").iterdir()] == ["b"]
+    assert [path.name for path in (workspace / "nodes/soc").iterdir()] == ["b.masks"]
 
 
 class Evil:

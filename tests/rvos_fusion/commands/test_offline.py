@@ -111,9 +111,12 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_every_command_but_one_works_offline(
     folder: Path, outside: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert {step.split()[0] for step in STEPS} == set(COMMANDS) - {"fetch-weights"}
+    assert {step.split()[0] for step in STEPS} == set(COMMANDS) - {"fetch-weights", "search"}
     ended = {step: main(step.split()) for step in STEPS}
     assert {step: status for step, status in ended.items() if status} == {}, capsys.readouterr().err
+    # Two videos are too few, which it says after it has read everything.
+    assert main(["search", "r.yaml"]) == 2
+    assert "2 videos to search on" in capsys.readouterr().err
     assert outside == []
 
 

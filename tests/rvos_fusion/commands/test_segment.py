@@ -84,7 +84,7 @@ def test_words_without_quotes_are_told_from_sentences(folder: Path, capsys: pyte
 
 def test_a_second_call_reuses_the_masks(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert segment(folder, "the red ball") == 0
-    stored = next((folder / "out" / "workspace").rglob("kept/*/*.masks"))
+    stored = next((folder / "out" / "workspace").rglob("kept/**/*.masks"))
     before = stored.stat().st_mtime_ns
     assert segment(folder, "the red ball") == 0
     assert stored.stat().st_mtime_ns == before
@@ -131,7 +131,7 @@ def test_a_long_clip_is_seen_in_windows_and_it_is_said(
     assert segment(folder, "a ball") == 0
     assert "a long clip of 3 frames: members see windows of 2" in capsys.readouterr().err
     assert segment(folder, "a ball", "--set", "models.referformer.window=3") == 0
-    stored = list((folder / "out" / "workspace" / "nodes" / "referformer").glob("*/*.masks"))
+    stored = list((folder / "out" / "workspace" / "nodes" / "referformer").rglob("*.masks"))
     assert len(stored) == 2, "the window given by hand wins, and makes a result of its own"
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 from small_data import FRAMES, N_FRAMES, write_split
-from stored_results import find_result
+from stored_results import find_report, find_result
 
 from rvos.masks.runs import Runs, unite
 from rvos.masks.stored import TRACKLET_SETS
@@ -81,11 +81,11 @@ def read_tracklets(workspace: str = "runs", video: str = "video0") -> TrackletSe
 
 
 def read_masks(workspace: str = "runs") -> list[bytes]:
-    return [path.read_bytes() for path in sorted(Path(workspace, "nodes/chosen").glob("*/*.masks"))]
+    return [path.read_bytes() for path in sorted(Path(workspace, "nodes/chosen").rglob("*.masks"))]
 
 
 def read_report(workspace: str = "runs") -> Any:
-    return json.loads(find_result(Path(workspace), "chosen", "video0").with_suffix(".json").read_text())["content"]
+    return json.loads(find_report(Path(workspace), "chosen", "video0").read_text())["content"]
 
 
 def test_accepted_candidates_answer_together(recipe: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,7 +10,7 @@ import pytest
 from golden_results import SENTENCES, VIDEO, write_case
 from numpy.typing import NDArray
 from report_pages import read_index, read_part
-from stored_results import find_result
+from stored_results import find_report
 
 from rvos.masks.mask_sequences import MaskSequence, decode, encode
 from rvos.masks.stored.store import Store
@@ -117,7 +117,7 @@ def test_the_surest_instance_of_the_looked_at_frames_is_mask_and_key_frame(recip
     assert not located["2"].scores.any()
     carried = read("carried")
     assert decode(carried["0"].runs, size).any(axis=(1, 2)).sum() > 1
-    report = json.loads(find_result(Path("runs/located"), "located", VIDEO).with_suffix(".json").read_text())
+    report = json.loads(find_report(Path("runs/located"), "located", VIDEO).read_text())
     assert report["content"]["sentences"][0]["asked"] == ["triangle"]
 
 

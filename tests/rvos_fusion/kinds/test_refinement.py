@@ -16,7 +16,7 @@ from PIL import Image
 from report_pages import read_index, read_part
 from small_data import FRAMES, HEIGHT, WIDTH, write_split
 from small_dino import write_grounding_dino
-from stored_results import find_result
+from stored_results import find_report
 
 from propagate.engines.sam2.network import Sam2Network
 from propagate.engines.sam2.sizes import find_config
@@ -93,7 +93,7 @@ def run(recipe: str, capsys: pytest.CaptureFixture[str], *words: str) -> dict[st
 
 
 def read_report(node: str, video: str) -> Any:
-    return json.loads(find_result(Path("runs"), node, video).with_suffix(".json").read_text())["content"]
+    return json.loads(find_report(Path("runs"), node, video).read_text())["content"]
 
 
 def test_masks_are_refined_by_the_masklets_of_their_noun(recipe: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -19,7 +19,7 @@ from report_pages import read_index, read_part
 from small_data import FRAMES, HEIGHT, N_FRAMES, WIDTH, write_split
 from small_language_models import MODELS
 from small_tracklets import CONFIG, make_checkpoint
-from stored_results import find_result
+from stored_results import find_report
 
 from runners.checkpoints.saving import save_network
 from runners.networks.backbones.table import BackboneConfig
@@ -95,7 +95,7 @@ def fail(recipe: str, capsys: pytest.CaptureFixture[str], *words: str) -> str:
 
 
 def read_report(node: str) -> Any:
-    return json.loads(find_result(Path("runs"), node, "video0").with_suffix(".json").read_text())["content"]
+    return json.loads(find_report(Path("runs"), node, "video0").read_text())["content"]
 
 
 def read_proposals() -> VideoProposals:
@@ -294,7 +294,7 @@ def test_the_report_has_the_scores_of_all_tracklets(recipe: str, capsys: pytest.
         assert row[0] == expected["scores"]
         assert (None if row[1] is None else ids[row[1]]) == expected["tracklet"]
     # What was written for other settings says nothing of what is stored now.
-    path = find_result(Path("runs"), "grounded", "video0").with_suffix(".json")
+    path = find_report(Path("runs"), "grounded", "video0")
     path.write_text(path.read_text().replace('"fingerprint": "', '"fingerprint": "0'))
     assert main(["report", recipe, "--quiet", "--no-sweeps"]) == 0
     assert [one for one in read_part(page, 0)["groundings"] if one is not None] == []

@@ -90,8 +90,8 @@ def test_damaged_results_are_named_and_made_again(split: Path, capsys: pytest.Ca
     capsys.readouterr()
     assert main(["run", str(split / "pipeline.yaml")]) == 0
     messages = capsys.readouterr().err
-    assert "ab/video1/" in messages
-    assert "c/video0/" in messages
+    assert "ab/video1.masks" in messages
+    assert "c/video0.masks" in messages
     assert stored(split / "runs") == before
 
 
