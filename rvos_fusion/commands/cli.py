@@ -188,6 +188,7 @@ def _run(words: list[str]) -> int:
     # Not at the top: another rvos may hide ours.
     from rvos.errors import PipelineError
     from rvos.settings.problems import nearest
+    from rvos_fusion.commands.option_checks import check_options
 
     if not words:
         _print_overview()
@@ -200,6 +201,7 @@ def _run(words: list[str]) -> int:
     # Intermixed: names may stand before and after options, as in `rvos table RECIPE --jobs 2 NODE NODE`.
     options = build_parser(words[0]).parse_intermixed_args(words[1:])
     try:
+        check_options(options)
         status: int = options.run(options)
     except PipelineError as error:
         print(f"rvos {options.command}: {error}", file=sys.stderr)

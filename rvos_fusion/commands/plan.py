@@ -196,7 +196,8 @@ def _explain_products(rows: Sequence[PlannedNode], foresight: Foresight, gpu_rat
     if not products:
         return
     here = f"a large product makes {foresight.rate:.0f} G a second here, on all cores"
-    said = f"~ never ran here: {products / 1000:.1f} T multiply-adds, where {here}"
+    number = f"{products / 1000:.1f} T" if products >= 1000 else f"{products:.1f} G"
+    said = f"~ never ran here: {number} multiply-adds, where {here}"
     if products < gpu_rate:  # less than a second there
         yield said
         return

@@ -74,6 +74,8 @@ def write_dataset(
 
 def choose_videos(folder: Path, *, seed: int, n_videos: int, suffix: str = "") -> list[int]:
     """Return the videos' indices by name; InputError: none asked for, or a folder of others' `NAME + suffix`."""
+    if seed < 0:
+        raise InputError(f"seed {seed}: negative; give a whole number from 0")
     if n_videos < 1:
         raise InputError(f"{folder}: {n_videos} is no number of videos; give at least 1")
     names = {video_id(seed, index): index for index in range(n_videos)}
