@@ -11,6 +11,8 @@ from pycocotools import mask as coco
 
 from rvos.masks.mask_sequences import MaskSequence
 
+RUN_LENGTHS = "masks.json"
+"""Its name in the folder of an export."""
 _CATEGORY = {"id": 1, "name": "object"}
 
 

@@ -20,7 +20,7 @@ from rvos.masks.stored.store import Store
 from rvos.settings import count
 from rvos.videos import Video
 from rvos_fusion.clips.soft_exports import SOFT_FORMS, list_soft_masks
-from rvos_fusion.clips.youtube_vis import VideoAnnotations, describe_masks, write_annotations
+from rvos_fusion.clips.youtube_vis import RUN_LENGTHS, VideoAnnotations, describe_masks, write_annotations
 from rvos_fusion.commands.shared_options import add_dataset_options, open_chosen_dataset
 from rvos_fusion.tables import print_json
 
@@ -71,7 +71,7 @@ def run(options: argparse.Namespace) -> int:
     rows: list[ExportedVideo] = Parallel(n_jobs=options.jobs)(tasks)
     if options.form == "rle":
         found = [row.annotations for row in rows if row.annotations is not None]
-        write_atomically(options.out / "masks.json", write_annotations(found))
+        write_atomically(options.out / RUN_LENGTHS, write_annotations(found))
     if options.presence:
         write_presence(options.out, node, rows, store)
     if options.key_frames:

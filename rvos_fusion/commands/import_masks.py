@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
@@ -18,7 +18,9 @@ from rvos.imports import FORMATS, find_misfits, open_source
 from rvos.imports.release import FoundMember, find_members, is_release
 from rvos.masks.stored.store import Store
 from rvos.settings import count
+from rvos_fusion.clips.youtube_vis import RUN_LENGTHS
 from rvos_fusion.commands.shared_options import add_dataset_options, open_chosen_dataset
+from rvos_fusion.planning.notes import read_notes
 from rvos_fusion.tables import print_json
 
 Kind = Literal["png", "dump", "rle", "npz", "png16", "release"]
@@ -62,6 +64,8 @@ def run(options: argparse.Namespace) -> int:
     """Check and store all members of the source; 2 if anything does not fit. What fits is kept."""
     dataset = open_chosen_dataset(options)
     members = list_members(options)
+    if options.workspace is not None:
+        _check_names([member.name for member in members], options.workspace)
     reports = [import_member(member, dataset, options.workspace, soft=options.soft) for member in members]
     if options.json:
         print_json({"members": [asdict(report) for report in reports]})
@@ -83,14 +87,26 @@ def run(options: argparse.Namespace) -> int:
     return 2 if any(report.problems for report in reports) else 0
 
 
+def _check_names(names: Sequence[str], workspace: Path) -> None:
+    """Refuse, by a ConfigError, the name of a node of which a recipe has results there: `export` would mix them up."""
+    for note in read_notes(workspace):
+        for name in sorted({node for node, _ in note.index.read()} & set(names)):
+            raise ConfigError(
+                f"{workspace}: holds results of the node {name!r} of {Path(note.recipe).name}; give another --node or "
+                "--workspace"
+            )
+
+
 def list_members(options: argparse.Namespace) -> tuple[FoundMember, ...]:
     """Return the members that the source holds; at least one, or an InputError says that there is nothing to import."""
     source: Path = options.source
     if not source.exists():
         raise InputError(f"{source}: no such file or folder; check the path")
+    name = options.node or source.name.partition(".")[0]
+    if (exported := source / RUN_LENGTHS).is_file():  # the folder of `rvos export --as rle`
+        source = exported
     kind: Kind = options.kind or _guess_kind(source)
     if kind != "release":
-        name = options.node or source.name.partition(".")[0]
         return (FoundMember(name, kind, source, options.values or "logits"),)
     if options.node or options.values:
         raise ConfigError(f"{source}: --node and --values go with one member; the release's are named by its folders")

@@ -369,3 +369,20 @@ def test_a_full_disk_leaves_no_half_archive(folder: Path) -> None:
     assert len(result.stderr.strip().splitlines()) == 1
     assert Path("s.zip").read_bytes() == before
     assert not list(folder.glob(".*part"))
+
+
+def test_masks_are_not_imported_over_the_results_of_a_recipe(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = {path: path.read_bytes() for path in Path("runs").rglob("*.masks")}
+    words = ["import", "members/a", "--recipe", "pipeline.yaml", "--workspace", "runs"]
+    assert "holds results of the node 'final' of pipeline.yaml" in fail([*words, "--node", "final"], capsys)
+    assert {path: path.read_bytes() for path in Path("runs").rglob("*.masks")} == before
+    assert main([*words, "--node", "theirs"]) == 0
+
+
+def test_the_folder_of_exported_run_lengths_can_be_imported(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["export", "final", "--workspace", "runs", "--as", "rle", "--out", "rle"]) == 0
+    capsys.readouterr()
+    assert main(["import", "rle", "--recipe", "pipeline.yaml"]) == 0
+    printed = capsys.readouterr().out
+    assert "rle: 3 of 3 videos fit, 0 problems" in printed
+    assert "rle: {import: rle, path: rle/masks.json}" in printed
