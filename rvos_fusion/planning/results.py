@@ -37,7 +37,7 @@ class VideoResults:
 
     def size(self, node: str) -> int:
         """Return the bytes of a result that is there."""
-        return self.store.path(node, self.video, self.fingerprints[node]).stat().st_size
+        return self.store.find_place(node, self.video, self.fingerprints[node]).stat().st_size
 
     def read(self, node: str, *, soft: bool = False, queries: bool = False) -> tuple[MaskSequence, ...]:
         """Return the masks of a node; StoreError, with the command that makes it, where it is missing or damaged."""

@@ -68,6 +68,11 @@ class Store:
         # A run that was killed before it noted what it had stored, or a file that somebody removed.
         return max(_list_files(folder, first), key=lambda found: found.lstat().st_mtime_ns, default=first)
 
+    def find_place(self, node: str, video: str, fingerprint: str) -> Path:
+        """Return the file that alone can hold a result which is there; unopened, so that it may be another's."""
+        path = self.folder(node, video) / f"{name_result(fingerprint)}{SUFFIX}"
+        return path if os.path.lexists(path) else self._first(node, video)
+
     def folder(self, node: str, video: str) -> Path:
         """Return the folder of all settings' results. Raises InputError: an id that would leave the workspace."""
         check_id(node, where=str(self.workspace), what="node")
@@ -182,9 +187,10 @@ class Store:
     def has(self, node: str, video: str, fingerprint: str | None = None) -> bool:
         """Tell whether a whole file of this fingerprint is there; all checksums are tested."""
         try:
-            path = self._find(node, video, fingerprint)
-            with open_container(path) as container:
-                _check_origin(path, container.description, node, video, fingerprint)
+            place = self.path(node, video) if fingerprint is None else self.find_place(node, video, fingerprint)
+            check_inside(place, self.workspace)
+            with open_container(place) as container:
+                _check_origin(place, container.description, node, video, fingerprint)
                 container.check()
         except StoreError:
             return False
