@@ -16,7 +16,7 @@ from rvos_fusion.recipe.recipe import Recipe
 LONG_CLIP = 300
 """Frames; up to here the official protocol is kept: a member sees the whole clip, an engine remembers all it writes."""
 WINDOW, OVERLAP = 36, 4
-"""Frames of a member's window, the official length of a clip in training's validation times, and shared frames."""
+"""Frames of a member's window, and of these shared with the next: about what videos of the field hold."""
 REMEMBERED = 20
 """Frames of an engine's long-term memory: what it writes of a clip of 100."""
 CACHE = 128

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -112,12 +113,16 @@ def run(options: argparse.Namespace) -> int:
         raise InputError(f"{path}: {problem}")
     write_corrections(path, after.values())
     _tell(options, new, path, is_new=new.place not in {one.place for one in before})
-    if not any(one.file is not None and one.file.resolve() == path.resolve() for one in correcting.values()):
-        print(
-            f"note: no node of {recipe.path} applies {path}; add to a stage, and name where {target} is named: "
-            f"{target}_by_hand: {{correct: {target}, corrections: {path.name}}}",
-            file=sys.stderr,
-        )
+    if any(one.file is not None and one.file.resolve() == path.resolve() for one in correcting.values()):
+        if not options.json:
+            print(f"next: rvos run {repeat_options(options)}")
+        return 0
+    seen = Path(os.path.relpath(path.absolute(), recipe.path.absolute().parent)).as_posix()
+    print(
+        f"note: no node of {recipe.path} applies {path}; add to a stage, and name where {target} is named: "
+        f"{target}_by_hand: {{correct: {target}, corrections: {seen}}}",
+        file=sys.stderr,
+    )
     return 0
 
 
@@ -126,7 +131,6 @@ def _tell(options: argparse.Namespace, new: Correction, path: Path, *, is_new: b
         print_json({"file": str(path), "node": new.node, "video": new.video, "sentence": new.sentence, "new": is_new})
         return
     print(f"{path}: {'' if is_new else 'replaced: '}{new.name_sentence()} of {new.node}: {new.describe()}")
-    print(f"next: rvos run {repeat_options(options)}")
 
 
 def _check_masks(recipe: Recipe, name: str) -> None:

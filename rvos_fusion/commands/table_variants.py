@@ -13,7 +13,7 @@ from rvos_fusion.commands.entrants import open_one
 from rvos_fusion.commands.shared_options import open_recipe, repeat_options
 from rvos_fusion.commands.table_columns import tabulate_scores
 from rvos_fusion.planning.results import Results
-from rvos_fusion.planning.variants import PlannedVariant, plan_variant
+from rvos_fusion.planning.variants import PlannedVariant, find_idle, plan_variant
 from rvos_fusion.recipe.variants import parse_grid, read_variants
 from rvos_fusion.running.compute import RunMeans
 from rvos_fusion.running.variant_scores import score_variants, tabulate_variants
@@ -40,7 +40,8 @@ def run_variants(options: argparse.Namespace) -> int:
     scores = score_variants(own, planned, node, one.dataset, one.videos, jobs=options.jobs)
     evaluator = open_evaluator(one.dataset)
     rows = tabulate_variants(evaluator.figures, node, planned, scores)
-    notes = [] if options.computes else list(_tell_missing(options, own, planned, node))
+    notes = [f"{key} makes no difference to {node}" for key in find_idle(planned, node)]
+    notes += [] if options.computes else _tell_missing(options, own, planned, node)
     content = {"videos": len(one.videos), evaluator.unit: len(scores[0])}
     print_tables([tabulate_scores(evaluator.figures, rows, notes=notes)], form, content)
     if form in PROGRAMS:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar
 
@@ -11,12 +11,11 @@ from rvos.masks.mask_sequences import MaskSequence
 from rvos.settings import Flat, Key
 from rvos_fusion.kinds.base import Node, NodeGraph, Task
 from rvos_fusion.kinds.inputs import MasksOf
-
-_VALUES = {"islands": ("0", "0.02", "0.05", "0.1", "0.2", "0.5", "1"), "holes": ("0", "0.02", "0.1", "0.5")}
+from rvos_fusion.kinds.trials import CheapRules, Values
 
 
 @dataclass(frozen=True, slots=True)
-class CleanUpNode(Node):
+class CleanUpNode(CheapRules, Node):
     """Masks of a node without small islands and holes; scores and key frames stay.
 
     Args:
@@ -26,6 +25,10 @@ class CleanUpNode(Node):
 
     keyword: ClassVar[str] = "clean_up"
     kind: ClassVar[str] = "clean-up"
+    values: ClassVar[Values] = {
+        "islands": ("0", "0.02", "0.05", "0.1", "0.2", "0.5", "1"),
+        "holes": ("0", "0.02", "0.1", "0.5"),
+    }
 
     source: Annotated[MasksOf, Key("clean_up")]
     rules: Annotated[CleanUpRules, Flat()]
@@ -42,19 +45,6 @@ class CleanUpNode(Node):
 
     def passes_scores_of(self) -> str:
         return self.source
-
-    @property
-    def cheap(self) -> tuple[str, ...]:
-        """All settings."""
-        return tuple(_VALUES)
-
-    def list_values(self, key: str, tasks: Iterable[Task]) -> Sequence[str]:
-        """Return parts of a mask, 0 first."""
-        return _VALUES[key]
-
-    def own_value(self, key: str) -> str:
-        """Return that of the rules."""
-        return f"{getattr(self.rules, key):g}"
 
     def make(self, task: Task) -> list[MaskSequence]:
         """Return the cleaned masks; soft maps and propagation probabilities were those of others, and go."""

@@ -115,7 +115,7 @@ class PropagateNode(Node):
     def describe(self) -> str:
         engine = self._working_engine()
         by = f"folder {self.folder.name if self.folder else ''}" if engine is None else f"engine {engine.name}"
-        return f"propagates {self.source} by {by}"
+        return f"propagates {self.source} by {by}{', every shot by itself' if self.cuts == 'split' else ''}"
 
     def detail(self) -> str:
         return self.engine.network if self.engine is not None else "imported"

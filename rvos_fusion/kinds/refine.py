@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar
 
@@ -23,12 +23,11 @@ from rvos_fusion.kinds.networks.named import noun_files
 from rvos_fusion.kinds.offers import Offer
 from rvos_fusion.kinds.refinement_report import RefinedExpression, build_report
 from rvos_fusion.kinds.side_reports import write_report
-
-_VALUES = {"window": ("5", "10", "15", "20"), "tau": ("0.6", "0.7", "0.8", "0.9")}
+from rvos_fusion.kinds.trials import CheapRules, Values
 
 
 @dataclass(frozen=True, slots=True)
-class RefineNode(Node):
+class RefineNode(CheapRules, Node):
     """Masks of every sentence, refined by the masklets of its noun.
 
     Args:
@@ -40,6 +39,10 @@ class RefineNode(Node):
 
     keyword: ClassVar[str] = "refine"
     kind: ClassVar[str] = "refine"
+    values: ClassVar[Values] = {
+        "window": ("5", "10", "15", "20"),
+        "tau": ("0.6", "0.7", "0.8", "0.9"),
+    }
 
     source: Annotated[MasksOf, Key("refine")]
     masklets: InstancesOf
@@ -71,19 +74,6 @@ class RefineNode(Node):
         given = list(self.gather(video, read))
         coarse = {own.expression.id: [own.evidence.coarse] for own in given}
         yield Offer("best masklets", coarse, {own.expression.id: own.evidence.masklets for own in given})
-
-    @property
-    def cheap(self) -> tuple[str, ...]:
-        """What decides once masklets and masks are compared."""
-        return tuple(_VALUES)
-
-    def list_values(self, key: str, tasks: Iterable[Task]) -> Sequence[str]:
-        """Return values around those of the paper."""
-        return _VALUES[key]
-
-    def own_value(self, key: str) -> str:
-        """Return that of the rules."""
-        return f"{getattr(self.rules, key):g}"
 
     def make(self, task: Task) -> list[MaskSequence]:
         """Return the refined masks; what was selected is written beside the result."""

@@ -21,15 +21,14 @@ from rvos_fusion.kinds.networks.loaded import NETWORK, choose_device
 from rvos_fusion.kinds.networks.named import engine_files, engine_key, explain_engine
 from rvos_fusion.kinds.offers import Offer, offer_tracklets
 from rvos_fusion.kinds.side_reports import write_report
+from rvos_fusion.kinds.trials import CheapRules, Values
 
 if TYPE_CHECKING:
     from propagate.tracklet_tracking import Tracked, TrackletTracker
 
-_VALUES = {"nms_iou": ("0.3", "0.5", "0.7", "0.9", "1"), "keep": ("5", "10", "20")}
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TrackNode(Node):
+class TrackNode(CheapRules, Node):
     """The candidates of a video, whatever its sentences say.
 
     Args:
@@ -41,6 +40,10 @@ class TrackNode(Node):
 
     keyword: ClassVar[str] = "track"
     kind: ClassVar[str] = "track"
+    values: ClassVar[Values] = {
+        "nms_iou": ("0.3", "0.5", "0.7", "0.9", "1"),
+        "keep": ("5", "10", "20"),
+    }
     artefact: ClassVar[Artefact] = CANDIDATES
 
     proposals: Annotated[ProposalsOf, Key("track")]
@@ -77,19 +80,6 @@ class TrackNode(Node):
     def offers(self, video: Video, read: ReadArtefact) -> Iterable[Offer]:
         found: TrackletSet = read(self.name, CANDIDATES)
         return [offer_tracklets(video, found.tracklets)]
-
-    @property
-    def cheap(self) -> tuple[str, ...]:
-        """What is suppressed, once proposals are carried."""
-        return tuple(_VALUES)
-
-    def list_values(self, key: str, tasks: Iterable[Task]) -> Sequence[str]:
-        """Return values around those of the paper."""
-        return _VALUES[key]
-
-    def own_value(self, key: str) -> str:
-        """Return that of the rules."""
-        return f"{getattr(self.rules, key):g}"
 
     def make(self, task: Task) -> TrackletSet:
         """Return the tracklets; what became of each is written beside the result."""

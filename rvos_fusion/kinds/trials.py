@@ -59,6 +59,33 @@ class Swept(Protocol):
         """Return the value that holds, in the same way, whether the recipe says it or not."""
 
 
+Values = Mapping[str, Sequence[str]]
+"""Values of settings by key, as a recipe writes them."""
+
+
+class CheapRules:
+    """A node whose cheap settings are some of its rules."""
+
+    __slots__ = ()
+
+    rules: Any
+    values: ClassVar[Values]
+    """Those that are worth a try."""
+
+    @property
+    def cheap(self) -> tuple[str, ...]:
+        """See `Swept`."""
+        return tuple(self.values)
+
+    def list_values(self, key: str, tasks: Iterable[Task]) -> Sequence[str]:
+        """See `Swept`."""
+        return self.values[key]
+
+    def own_value(self, key: str) -> str:
+        """See `Swept`."""
+        return f"{getattr(self.rules, key):g}"
+
+
 @runtime_checkable
 class Combining(Swept, Protocol):
     """A node that could do with fewer of its members."""

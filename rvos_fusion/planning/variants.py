@@ -46,5 +46,20 @@ def plan_variant(variant: Variant, node: str, own: Results, *, device: str = "au
     return PlannedVariant(variant, Results(plan, own.options))
 
 
+def find_idle(variants: Sequence[PlannedVariant], node: str) -> list[str]:
+    """Return the varied keys of which no two values make a difference to a node."""
+    idle = []
+    for key in variants[0].variant.settings:
+        made: dict[tuple[tuple[str, str], ...], set[object]] = {}
+        for one in variants:
+            rest = tuple((name, value) for name, value in one.variant.settings.items() if name != key)
+            results = one.results
+            name = None if results is None else tuple(task.fingerprint for task in results.plan.tasks[node])
+            made.setdefault(rest, set()).add(name)
+        if len(made) < len(variants) and all(len(names) == 1 for names in made.values()):
+            idle.append(key)
+    return idle
+
+
 def _differs(tasks: Sequence[Task], own: Sequence[Task]) -> bool:
     return [task.fingerprint for task in tasks] != [task.fingerprint for task in own]

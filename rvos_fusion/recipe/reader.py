@@ -90,24 +90,13 @@ def read_recipe(path: Path, overrides: Sequence[str] = (), *, workspace: Path | 
     are_given = len(problems) == read
     overlapping = dataset is not None and dataset.format in FORMATS and find_format(dataset.format).overlapping
     engines = _read_named(loader, ENGINE, sections.engines, "engines")
-    nodes = _Nodes(
-        Loader(
-            problems,
-            paths=loader.paths,
-            given={
-                "groups": groups,
-                "nouns": nouns,
-                "overlapping": overlapping,
-                "engines": engines,
-                "dataset": dataset,
-            },
-            named={
-                "engine": engines,
-                "detector": _read_named(loader, DETECTOR, sections.detectors, "detectors"),
-                "judge": _read_named(loader, JUDGE, sections.judges, "judges"),
-            },
-        )
-    )
+    given = {"groups": groups, "nouns": nouns, "overlapping": overlapping, "engines": engines, "dataset": dataset}
+    named = {
+        "engine": engines,
+        "detector": _read_named(loader, DETECTOR, sections.detectors, "detectors"),
+        "judge": _read_named(loader, JUDGE, sections.judges, "judges"),
+    }
+    nodes = _Nodes(Loader(problems, paths=loader.paths, given=given, named=named))
     if sections.models is not None:
         nodes.read("models", None, sections.models)
     stages = _read_stages(nodes, sections.stages)

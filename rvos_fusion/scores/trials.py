@@ -60,8 +60,8 @@ class Sweep:
 
     @property
     def best(self) -> TableRow:
-        """The setting with the largest Final, or J&F, or mean IoU; the first of equals."""
-        return max((row for row in self.rows if row.settings), key=find_goal)
+        """The setting with the largest Final, or J&F, or mean IoU; of equals the recipe's own, else the first."""
+        return max((row for row in (self.own, *self.rows) if row.settings), key=find_goal)
 
 
 def find_goal(row: TableRow) -> float:

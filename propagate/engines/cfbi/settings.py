@@ -27,6 +27,7 @@ class CfbiSettings(ScaledSettings):
     """
 
     family: ClassVar[str] = "cfbi"
+    version: ClassVar[int] = 2
     lets_compete: ClassVar[bool] = True
 
     long_edge: Size | None = None

@@ -199,7 +199,12 @@ def test_a_file_that_no_node_applies_is_told_with_the_line_that_does(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert correct("video0", "1", "--same-as", "0", node="a") == 0
-    assert "a_by_hand: {correct: a, corrections: corrections.jsonl}" in capsys.readouterr().err
+    told = capsys.readouterr()
+    assert "a_by_hand: {correct: a, corrections: corrections.jsonl}" in told.err
+    assert "next:" not in told.out, "a run would apply nothing"
+    Path("kept").mkdir()
+    assert correct("video0", "1", "--same-as", "0", "--out", "kept/mine.jsonl", node="a") == 0
+    assert "{correct: a, corrections: kept/mine.jsonl}" in capsys.readouterr().err
     line = "stages.stage1.a_by_hand={correct: a, corrections: corrections.jsonl}"
     assert run(capsys, "--set", line, "--set", "stages.stage1.by_hand={correct: both}")["a_by_hand"] == (2, 0)
     after = read("a_by_hand")

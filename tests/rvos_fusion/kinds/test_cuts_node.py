@@ -74,3 +74,9 @@ def test_another_word_for_cuts_is_refused_with_those_that_are_known(
 ) -> None:
     assert main(["run", "pipeline.yaml", "--quiet", "--device", "cpu", "--set", "stages.stage1.split.cuts=shots"]) == 2
     assert "ignore" in capsys.readouterr().err
+
+
+def test_the_plan_says_which_node_heeds_cuts(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan", "pipeline.yaml"]) == 0
+    heeding = [line for line in capsys.readouterr().out.splitlines() if "every shot by itself" in line]
+    assert [line.split()[0] for line in heeding] == ["split"]

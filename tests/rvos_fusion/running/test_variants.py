@@ -170,3 +170,11 @@ def test_run_alone_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
 )
 def test_values_stay_as_they_are_written(text: str, values: list[str]) -> None:
     assert split_values(text, where="--vary x") == values
+
+
+def test_a_setting_that_does_not_reach_the_node_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["--vary", "submission.node=ab,final", "--vary", f"{THRESHOLD}=0.5,3", "--run"]
+    assert main(["table", RECIPE, "ab", *words]) == 0
+    text = capsys.readouterr().out
+    assert "node makes no difference to ab" in text
+    assert "threshold makes no difference" not in text

@@ -86,3 +86,17 @@ def test_a_sweep_stores_nothing_and_marks_the_recipe_s_own(capsys: pytest.Captur
     assert [line.split()[0] for line in lines[1:7] if line[0] in "*="] == ["*="]
     assert lines[7].startswith("* best; = the recipe's own, over which the others gain")
     assert sorted(Path("runs").rglob("*")) == files
+
+
+def test_of_equal_settings_the_recipe_s_own_is_the_best(capsys: pytest.CaptureFixture[str]) -> None:
+    twins = [
+        "--set",
+        "models.b.path=members/a",
+        "--set",
+        f"{NODE}={{fuse: [a, b], threshold: 2 of 2, groups: {{by: none}}}}",
+    ]
+    assert main(["run", "pipeline.yaml", *twins, "--quiet"]) == 0
+    capsys.readouterr()
+    assert main(["sweep", "pipeline.yaml", *twins, "ab"]) == 0
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()[1:3]]
+    assert [row[0] for row in rows] == ["1", "*="]
